@@ -1,0 +1,153 @@
+"""What every recurrent cell provides, and what it keeps between forward and backward.
+
+A cell is a frozen description without arrays. The layer around it (:mod:`charrnn.nn.layers`)
+multiplies the whole input by ``W_x`` first and hands the cell ``a = x @ W_x + b`` for all steps;
+the cell adds what must wait for the step before. Both passes take a range of steps, so that
+whoever schedules the work may cut time into chunks.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, Generic, TypeVar
+
+import numpy as np
+
+from charrnn.nn.init import orthogonal
+from charrnn.nn.types import Array, LayerState, Weights
+from charrnn.nn.workspace import Workspace
+
+__all__ = ["Cell", "Saved"]
+
+
+@dataclass
+class Saved:
+    """What a cell keeps of one run over time. States are offset by one: ``h[0]`` came in.
+
+    ``a`` changes its meaning as the work goes on: pre-activations of the input alone, then the
+    gates that :meth:`Cell.forward` makes of them, then their gradients ``da``.
+    """
+
+    a: Array  # (T, B, G·H)
+    h: Array  # (T+1, B, H)
+    p: Array  # (B, G·H)  scratch of one step: the recurrent product, later the gates' gradients
+    slope: Array  # (B, G·H)  scratch of one step: the derivative of each gate's function
+    u: Array  # (B, H)  scratch of one step
+    dh: Array  # (B, H)  the gradient by h that later steps have sent back
+    transposed: dict[str, Array]  # contiguous transposes of the recurrent matrices
+
+    def state(self, t: int) -> LayerState:
+        """Copies of the state after ``t`` steps."""
+        return (self.h[t].copy(),)
+
+    def dstate(self) -> LayerState:
+        """The running gradient by the state: views, updated in place."""
+        return (self.dh,)
+
+
+S = TypeVar("S", bound=Saved)
+
+
+@dataclass(frozen=True)
+class Cell(ABC, Generic[S]):
+    """One recurrence: ``forward`` and ``backward`` over a range of steps.
+
+    Args:
+        hidden_size: H.
+        bias: whether the pre-activations have biases.
+    """
+
+    hidden_size: int
+    bias: bool = True
+
+    name: ClassVar[str]
+    num_gates: ClassVar[int]  # G: how many H-wide blocks the pre-activations have
+    state_names: ClassVar[tuple[str, ...]] = ("h",)
+    choices: ClassVar[dict[str, tuple[str, ...]]] = {}  # the variants, the default first
+
+    def __post_init__(self) -> None:
+        if self.hidden_size < 1:
+            raise ValueError(f"hidden_size must be at least 1, got {self.hidden_size}")
+        for option, words in self.choices.items():
+            if getattr(self, option) not in words:
+                raise ValueError(
+                    f"{self.name}: {option}={getattr(self, option)!r} is not one of "
+                    + ", ".join(words)
+                )
+
+    @property
+    def label(self) -> str:
+        """The cell and every variant that is not the default: ``gru,reset=before``."""
+        parts = [self.name]
+        for option in fields(self):
+            value = getattr(self, option.name)
+            if option.name != "hidden_size" and value != option.default:
+                parts.append(f"{option.name}={str(value).lower()}")
+        return ",".join(parts)
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The tensors that multiply the state, by name."""
+        return {"W_h": (self.hidden_size, self.num_gates * self.hidden_size)}
+
+    def init(self, rng: np.random.Generator) -> dict[str, Array]:
+        """Initial values of :meth:`shapes`: each gate's matrix orthogonal, biases zero."""
+        size = self.hidden_size
+        return {
+            name: orthogonal(rng, size, shape[1] // size) if len(shape) == 2 else np.zeros(shape)
+            for name, shape in self.shapes().items()
+        }
+
+    def init_bias(self) -> Array:
+        """The initial ``b`` of the pre-activations, ``(G·H,)``."""
+        return np.zeros(self.num_gates * self.hidden_size)
+
+    def zero_state(self, batch_size: int, dtype: np.dtype[Any]) -> LayerState:
+        """The state that stands for "nothing read yet": zeros, ``(B, H)`` each."""
+        shape = (batch_size, self.hidden_size)
+        return tuple(np.zeros(shape, dtype=dtype) for _ in self.state_names)
+
+    @abstractmethod
+    def begin(self, a: Array, state: LayerState, workspace: Workspace) -> S:
+        """Lay out the buffers for ``a`` (T, B, G·H) and put the initial ``state`` in place."""
+
+    @abstractmethod
+    def forward(self, w: Weights, s: S, steps: range) -> None:
+        """Compute the states of ``steps`` (ascending) from ``s.a``, which becomes the gates."""
+
+    @abstractmethod
+    def backward(self, w: Weights, s: S, dy: Array, steps: range) -> None:
+        """Undo ``steps`` (descending); ``s.a`` becomes ``da`` and ``s.dstate()`` moves back.
+
+        Args:
+            dy: (T, B, H), the gradient by the outputs ``h[1:]``.
+        """
+
+    @abstractmethod
+    def weight_gradients(self, s: S, g: Weights) -> None:
+        """After the last ``backward``: write the gradients of :meth:`shapes` into ``g``."""
+
+    def transpose(self, w: Weights, s: S, workspace: Workspace) -> None:
+        """Copy the recurrent matrices' transposes: products with them then read in order."""
+        for name, shape in self.shapes().items():
+            if len(shape) == 2:
+                copy = workspace.array(name + "_T", shape[::-1], w[name].dtype)
+                np.copyto(copy, w[name].T)
+                s.transposed[name] = copy
+
+    def _buffers(self, a: Array, workspace: Workspace) -> dict[str, Any]:
+        """The fields that every cell's :class:`Saved` has."""
+        num_steps, batch_size, width = a.shape
+        row = (batch_size, self.hidden_size)
+        return {
+            "a": a,
+            "h": workspace.array("h", (num_steps + 1, *row), a.dtype),
+            "p": workspace.array("p", (batch_size, width), a.dtype),
+            "slope": workspace.array("slope", (batch_size, width), a.dtype),
+            "u": workspace.array("u", row, a.dtype),
+            "dh": workspace.array("dh", row, a.dtype),
+            "transposed": {},
+        }
+
+
+def rows(x: Array) -> Array:
+    """(T, B, D) seen as (T·B, D): all steps of all sequences under each other."""
+    return x.reshape(-1, x.shape[-1])

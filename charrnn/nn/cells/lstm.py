@@ -1,0 +1,155 @@
+"""Long short-term memory: the usual form, and note 003's, whose gates read the memory cell."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from charrnn.nn.cells.base import Cell, Saved, rows
+from charrnn.nn.ops import sigmoid
+from charrnn.nn.types import Array, LayerState, Weights
+from charrnn.nn.workspace import Workspace
+
+__all__ = ["LSTM"]
+
+
+@dataclass
+class SavedLSTM(Saved):
+    """What the LSTM keeps besides: its memory cell."""
+
+    c: Array  # (T+1, B, H)
+    squashed: Array  # (T, B, H)  what the output gate lets through: tanh(c), or c itself
+    dc: Array  # (B, H)  the gradient by c that later steps have sent back
+
+    def state(self, t: int) -> LayerState:
+        return self.h[t].copy(), self.c[t].copy()
+
+    def dstate(self) -> LayerState:
+        return self.dh, self.dc
+
+
+@dataclass(frozen=True)
+class LSTM(Cell[SavedLSTM]):
+    """A memory cell c behind three gates: input i, forget f, output o; g is the candidate.
+
+        i, f, o = σ(x·W_x + s·W_s + b)       s = h_prev (gates="hidden") or c_prev (gates="cell")
+        g = tanh(x·W_x + h_prev·W_h + b)
+        c = f⊙c_prev + i⊙g
+        h = o⊙tanh(c)                        or o⊙c (output="identity")
+
+    Hochreiter and Schmidhuber (1997), with the forget gate of Gers, Schmidhuber and Cummins (2000).
+    Notes 000 and 002 are the default. Note 003 is ``gates="cell", output="identity"``: its gates
+    read the cell through full matrices (not the diagonal "peepholes" of Gers and Schmidhuber,
+    2000), and only the candidate reads h.
+
+    With gates="hidden" the four blocks of ``W_h`` stand in the order i, f, o, g. With gates="cell"
+    ``W_c`` (H, 3H) holds the gates' blocks, ``W_h`` (H, H) the candidate's.
+    """
+
+    gates: str = "hidden"
+    output: str = "tanh"
+
+    name: ClassVar[str] = "lstm"
+    num_gates: ClassVar[int] = 4
+    state_names: ClassVar[tuple[str, ...]] = ("h", "c")
+    choices: ClassVar[dict[str, tuple[str, ...]]] = {
+        "gates": ("hidden", "cell"),
+        "output": ("tanh", "identity"),
+    }
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        size = self.hidden_size
+        if self.gates == "hidden":
+            return {"W_h": (size, 4 * size)}
+        return {"W_c": (size, 3 * size), "W_h": (size, size)}
+
+    def init_bias(self) -> Array:
+        """Zero, but one for the forget gate: a new network remembers (Jozefowicz et al., 2015)."""
+        b = np.zeros(4 * self.hidden_size)
+        b[self.hidden_size : 2 * self.hidden_size] = 1.0
+        return b
+
+    def begin(self, a: Array, state: LayerState, workspace: Workspace) -> SavedLSTM:
+        num_steps, batch_size, _ = a.shape
+        row = (batch_size, self.hidden_size)
+        c = workspace.array("c", (num_steps + 1, *row), a.dtype)
+        s = SavedLSTM(
+            **self._buffers(a, workspace),
+            c=c,
+            squashed=workspace.array("tanh_c", (num_steps, *row), a.dtype)
+            if self.output == "tanh"
+            else c[1:],
+            dc=workspace.array("dc", row, a.dtype),
+        )
+        s.h[0], s.c[0] = state
+        return s
+
+    def forward(self, w: Weights, s: SavedLSTM, steps: range) -> None:
+        size = self.hidden_size
+        for t in steps:
+            h_prev, c_prev = s.h[t], s.c[t]
+            h, c, squashed = s.h[t + 1], s.c[t + 1], s.squashed[t]
+            gates = s.a[t]
+            ifo, g = gates[:, : 3 * size], gates[:, 3 * size :]
+            i, f, o = ifo[:, :size], ifo[:, size : 2 * size], ifo[:, 2 * size :]
+
+            if self.gates == "hidden":
+                np.matmul(h_prev, w["W_h"], out=s.p)
+            else:
+                np.matmul(c_prev, w["W_c"], out=s.p[:, : 3 * size])
+                np.matmul(h_prev, w["W_h"], out=s.p[:, 3 * size :])
+            gates += s.p
+            sigmoid(ifo, out=ifo)
+            np.tanh(g, out=g)
+
+            np.multiply(f, c_prev, out=c)
+            np.multiply(i, g, out=s.u)
+            c += s.u
+            if self.output == "tanh":
+                np.tanh(c, out=squashed)
+            np.multiply(o, squashed, out=h)
+
+    def backward(self, w: Weights, s: SavedLSTM, dy: Array, steps: range) -> None:
+        size = self.hidden_size
+        d, slope = s.p, s.slope
+        di, df, do, dg = (d[:, k * size : (k + 1) * size] for k in range(4))
+        for t in steps:
+            c_prev, squashed = s.c[t], s.squashed[t]
+            gates = s.a[t]
+            i, f, o, g = (gates[:, k * size : (k + 1) * size] for k in range(4))
+            s.dh += dy[t]
+
+            # h = o⊙tanh(c), or o⊙c
+            np.multiply(s.dh, squashed, out=do)
+            np.multiply(s.dh, o, out=s.u)
+            s.dc += s.u
+            if self.output == "tanh":
+                s.u *= squashed
+                s.u *= squashed
+                s.dc -= s.u
+            # c = f⊙c_prev + i⊙g
+            np.multiply(s.dc, g, out=di)
+            np.multiply(s.dc, c_prev, out=df)
+            np.multiply(s.dc, i, out=dg)
+            s.dc *= f
+            # i, f, o = σ(a), σ' = σ - σ²; g = tanh(a), tanh' = 1 - tanh²
+            np.multiply(gates, gates, out=slope)
+            np.subtract(gates[:, : 3 * size], slope[:, : 3 * size], out=slope[:, : 3 * size])
+            np.subtract(1, slope[:, 3 * size :], out=slope[:, 3 * size :])
+            da = np.multiply(d, slope, out=gates)
+            # a = ... + h_prev·W_h, or c_prev·W_c for the gates and h_prev·W_h for g
+            if self.gates == "hidden":
+                np.matmul(da, s.transposed["W_h"], out=s.dh)
+            else:
+                np.matmul(da[:, 3 * size :], s.transposed["W_h"], out=s.dh)
+                np.matmul(da[:, : 3 * size], s.transposed["W_c"], out=s.u)
+                s.dc += s.u
+
+    def weight_gradients(self, s: SavedLSTM, g: Weights) -> None:
+        h_prev, da = rows(s.h[:-1]), rows(s.a)
+        if self.gates == "hidden":
+            np.matmul(h_prev.T, da, out=g["W_h"])
+        else:
+            split = 3 * self.hidden_size
+            np.matmul(rows(s.c[:-1]).T, da[:, :split], out=g["W_c"])
+            np.matmul(h_prev.T, da[:, split:], out=g["W_h"])

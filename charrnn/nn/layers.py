@@ -1,0 +1,254 @@
+"""A cell over time, the stack of them, dropout between, and the affine map both ends need.
+
+``forward(x, state) -> y, state, saved`` and ``backward(dy, dstate, saved) -> dx, dstate``.
+Truncated backpropagation through time is not passing ``dstate`` on; an encoder's last state handed
+to a decoder is passing it on. Weights come in as named views ``w``, gradients go out through views
+``g``; a backward pass overwrites ``g``, it does not add to it.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from charrnn.nn.cells import Cell, Saved
+from charrnn.nn.cells.base import rows
+from charrnn.nn.init import glorot
+from charrnn.nn.ops import gather_rows, scatter_rows
+from charrnn.nn.types import Array, LayerState, State, Weights
+from charrnn.nn.workspace import Ticket, Workspace
+
+__all__ = ["Dropout", "Recurrent", "Stack", "affine", "affine_backward"]
+
+
+def affine(W: Array, b: Array | None, x: Array, out: Array) -> None:
+    """y = x·W + b, where integers stand for one-hot rows.
+
+    Args:
+        W: ``(D, K)``.
+        b: ``(K,)`` or nothing.
+        x: ``(..., D)``, or integers ``(...)`` in ``[0, D)``: x·W is then a row of W.
+        out: ``(..., K)``.
+
+    Raises:
+        ValueError: an integer outside ``[0, D)``.
+    """
+    if x.dtype.kind not in "iu":
+        np.matmul(rows(x), W, out=rows(out))
+        if b is not None:
+            out += b
+        return
+    if x.size and not 0 <= int(x.min()) <= int(x.max()) < len(W):
+        raise ValueError(f"symbols must be in 0..{len(W) - 1}, got {int(x.min())}..{int(x.max())}")
+    # A bias added to the few rows of a small table is not added to the many of the output.
+    early = b is not None and len(W) < x.size
+    gather_rows(W + b if early else W, x, out)
+    if b is not None and not early:
+        out += b
+
+
+def affine_backward(
+    W: Array, dW: Array, db: Array | None, x: Array, dy: Array, dx: Array | None
+) -> None:
+    """Undo y = x·W + b: dW = xᵀ·dy, db = Σ dy, dx = dy·Wᵀ; all three are overwritten."""
+    if x.dtype.kind in "iu":
+        scatter_rows(x.reshape(-1), rows(dy), dW)
+    else:
+        np.matmul(rows(x).T, rows(dy), out=dW)
+    if db is not None:
+        np.sum(rows(dy), axis=0, out=db)
+    if dx is not None:
+        np.matmul(rows(dy), W.T, out=rows(dx))
+
+
+@dataclass(frozen=True)
+class RecurrentSaved:
+    """What :meth:`Recurrent.forward` leaves for :meth:`Recurrent.backward`."""
+
+    x: Array  # (T, B, D), or (T, B) symbols
+    cell: Saved
+    workspace: Workspace
+    ticket: Ticket
+
+
+@dataclass(frozen=True)
+class Recurrent:
+    """One cell over time: a = x·W_x + b for all steps in one product, then the recurrence.
+
+    Args:
+        cell: the recurrence.
+        input_size: D, or the number of symbols where the input is integers.
+    """
+
+    cell: Cell[Any]
+    input_size: int
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The tensors by name: ``W_x``, the cell's own, ``b``."""
+        width = self.cell.num_gates * self.cell.hidden_size
+        shapes: dict[str, tuple[int, ...]] = {"W_x": (self.input_size, width)}
+        shapes |= self.cell.shapes()
+        if self.cell.bias:
+            shapes["b"] = (width,)
+        return shapes
+
+    def init(self, rng: np.random.Generator) -> dict[str, Array]:
+        """Initial values of :meth:`shapes`, float64."""
+        values = {"W_x": glorot(rng, self.shapes()["W_x"], self.cell.num_gates)}  # type: ignore[arg-type]
+        values |= self.cell.init(rng)
+        if self.cell.bias:
+            values["b"] = self.cell.init_bias()
+        return values
+
+    def forward(
+        self, w: Weights, x: Array, state: LayerState, workspace: Workspace
+    ) -> tuple[Array, LayerState, RecurrentSaved]:
+        """Run over all steps.
+
+        Args:
+            w: views of :meth:`shapes`.
+            x: ``(T, B, D)``, or integers ``(T, B)``.
+            state: the initial state, ``(B, H)`` each; not kept.
+            workspace: owns the buffers; see :mod:`charrnn.nn.workspace`.
+
+        Returns:
+            The outputs ``(T, B, H)`` (a view, valid until the next forward pass with this
+            workspace), copies of the final state, and what :meth:`backward` needs.
+        """
+        ticket = workspace.ticket()
+        num_steps, batch_size = x.shape[:2]
+        width = self.cell.num_gates * self.cell.hidden_size
+        a = workspace.array("a", (num_steps, batch_size, width), w["W_x"].dtype)
+        affine(w["W_x"], w.get("b"), x, out=a)
+        s = self.cell.begin(a, state, workspace)
+        self.cell.forward(w, s, range(num_steps))
+        return s.h[1:], s.state(num_steps), RecurrentSaved(x, s, workspace, ticket)
+
+    def backward(
+        self,
+        w: Weights,
+        g: Weights,
+        dy: Array,
+        dstate: LayerState | None,
+        saved: RecurrentSaved,
+    ) -> tuple[Array | None, LayerState]:
+        """Undo :meth:`forward`, once.
+
+        Args:
+            w: the weights that :meth:`forward` used.
+            g: views that the gradients are written into.
+            dy: ``(T, B, H)``, the gradient by the outputs.
+            dstate: the gradient by the final state; nothing means zero.
+            saved: from :meth:`forward`.
+
+        Returns:
+            The gradient by ``x`` (nothing where ``x`` was symbols; else a view that the workspace
+            owns) and by the initial state.
+
+        Raises:
+            StaleBackwardError: the workspace has been used since.
+        """
+        saved.ticket.redeem()
+        s, workspace = saved.cell, saved.workspace
+        for running, final in zip(s.dstate(), dstate or (0,) * len(s.dstate()), strict=True):
+            running[...] = final
+        self.cell.transpose(w, s, workspace)
+        self.cell.backward(w, s, dy, range(len(dy) - 1, -1, -1))
+        self.cell.weight_gradients(s, g)
+        dx = None
+        if saved.x.dtype.kind not in "iu":
+            dx = workspace.array("dx", saved.x.shape, s.a.dtype)
+        affine_backward(w["W_x"], g["W_x"], g.get("b"), saved.x, s.a, dx)
+        return dx, tuple(d.copy() for d in s.dstate())
+
+
+@dataclass(frozen=True)
+class Dropout:
+    """y = x⊙m / (1 - rate), each element of m zero with probability ``rate``, else one.
+
+    Srivastava et al. (2014); between layers and not through time, as in Zaremba, Sutskever and
+    Vinyals (2014), "Recurrent neural network regularization".
+    """
+
+    rate: float
+
+    def forward(
+        self, x: Array, rng: np.random.Generator | None, workspace: Workspace
+    ) -> tuple[Array, Array | None]:
+        """Returns ``y`` and the mask; without a generator (evaluation) ``x`` itself and nothing."""
+        if rng is None or self.rate == 0:
+            return x, None
+        # float32 noise whatever the dtype: the same draw gives the same mask when checking.
+        noise = workspace.array("noise", x.shape, np.dtype(np.float32))
+        rng.random(out=noise, dtype=np.float32)
+        mask = workspace.array("mask", x.shape, x.dtype)
+        np.greater_equal(noise, self.rate, out=mask)
+        mask *= 1 / (1 - self.rate)
+        y = workspace.array("y", x.shape, x.dtype)
+        return np.multiply(x, mask, out=y), mask
+
+    def backward(self, dy: Array, mask: Array | None) -> None:
+        """In place: dy becomes dx."""
+        if mask is not None:
+            dy *= mask
+
+
+@dataclass(frozen=True)
+class StackSaved:
+    """What :meth:`Stack.forward` leaves for :meth:`Stack.backward`, first layer first."""
+
+    layers: tuple[RecurrentSaved, ...]
+    masks: tuple[Array | None, ...]
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Recurrent layers on top of each other, with dropout on the output of each.
+
+        a⁽ˡ⁾_t = φ(W⁽ˡ⁾[a⁽ˡ⁾_{t-1}, a⁽ˡ⁻¹⁾_t] + b⁽ˡ⁾),  a⁽⁰⁾_t = x_t
+
+    Note 003, "Deep RNN"; the mask of the last layer is the one before the head.
+    """
+
+    layers: tuple[Recurrent, ...]
+    dropout: Dropout
+
+    def forward(
+        self,
+        w: tuple[Weights, ...],
+        x: Array,
+        state: State,
+        workspace: Workspace,
+        rng: np.random.Generator | None,
+    ) -> tuple[Array, State, StackSaved]:
+        """As :meth:`Recurrent.forward`; ``rng`` draws the dropout masks, nothing turns them off."""
+        states, saves, masks = [], [], []
+        for number, layer in enumerate(self.layers):
+            buffers = workspace.child(str(number))
+            x, final, saved = layer.forward(w[number], x, state[number], buffers)
+            x, mask = self.dropout.forward(x, rng, buffers)
+            states.append(final)
+            saves.append(saved)
+            masks.append(mask)
+        return x, tuple(states), StackSaved(tuple(saves), tuple(masks))
+
+    def backward(
+        self,
+        w: tuple[Weights, ...],
+        g: tuple[Weights, ...],
+        dy: Array,
+        dstate: State | None,
+        saved: StackSaved,
+    ) -> tuple[Array | None, State]:
+        """As :meth:`Recurrent.backward`, last layer first. ``dy`` is used as scratch."""
+        dstates: list[LayerState] = []
+        dx: Array | None = dy
+        for number in reversed(range(len(self.layers))):
+            if dx is None:
+                raise ValueError("only the first layer may read symbols")
+            self.dropout.backward(dx, saved.masks[number])
+            dx, initial = self.layers[number].backward(
+                w[number], g[number], dx, dstate[number] if dstate else None, saved.layers[number]
+            )
+            dstates.append(initial)
+        return dx, tuple(reversed(dstates))

@@ -1,0 +1,62 @@
+"""Element-wise functions and row gathers, written so that one code serves every dtype.
+
+The functions are analytic (or, for ReLU, piecewise so), and none of them looks at an
+imaginary part, so that the complex step of :mod:`charrnn.nn.gradcheck` can run through them.
+"""
+
+import numpy as np
+
+from charrnn.nn.types import Array
+
+__all__ = ["gather_rows", "relu", "scatter_rows", "sigmoid"]
+
+ONE_HOT_LIMIT = 256
+"""Up to this many rows, a product with the one-hot matrix beats sorting (docs/log.md)."""
+
+
+def sigmoid(a: Array, out: Array) -> None:
+    """σ(a) = 1 / (1 + e^-a) = ½ + ½·tanh(a / 2): no overflow, one fast function."""
+    np.multiply(a, 0.5, out=out)
+    np.tanh(out, out=out)
+    out *= 0.5
+    out += 0.5
+
+
+def relu(a: Array, out: Array) -> None:
+    """max(a, 0). NumPy orders complex numbers by their real part first, which is what is wanted."""
+    np.maximum(a, 0, out=out)
+
+
+def gather_rows(table: Array, ids: Array, out: Array) -> None:
+    """out[...] = table[ids]: the product of one-hot rows with ``table``, without the product.
+
+    Args:
+        table: ``(V, D)``.
+        ids: integers in ``[0, V)``, any shape. The caller has checked the range.
+        out: ``ids.shape + (D,)``.
+    """
+    # mode="clip" lets NumPy write straight into ``out``; "raise" would go through a copy.
+    np.take(table, ids, axis=0, out=out, mode="clip")
+
+
+def scatter_rows(ids: Array, d: Array, out: Array) -> None:
+    """The gradient of :func:`gather_rows`: out[v] = the sum of d's rows whose id is v.
+
+    Args:
+        ids: integers in ``[0, V)``, ``(N,)``.
+        d: ``(N, D)``, the gradient by the gathered rows.
+        out: ``(V, D)``, overwritten.
+    """
+    vocab_size = out.shape[0]
+    if vocab_size <= ONE_HOT_LIMIT:
+        one_hot = np.zeros((vocab_size, ids.size), dtype=d.dtype)
+        one_hot[ids, np.arange(ids.size)] = 1
+        np.matmul(one_hot, d, out=out)
+        return
+    out[...] = 0
+    if ids.size == 0:
+        return
+    order = np.argsort(ids, kind="stable")
+    ordered = ids[order]
+    starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
+    out[ordered[starts]] = np.add.reduceat(d[order], starts, axis=0)

@@ -1,0 +1,76 @@
+"""All weights in one flat vector, with a named view for each tensor.
+
+The optimiser, clipping, averaging and saving work on :attr:`Parameters.flat`; the layers see
+only their views. Gradients are a second :class:`Parameters` of the same layout.
+"""
+
+from collections.abc import Iterator, Mapping
+from math import prod
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from charrnn.nn.types import Array
+
+__all__ = ["Parameters", "Shapes"]
+
+Shapes = Mapping[str, tuple[int, ...]]
+
+
+class Parameters(Mapping[str, Array]):
+    """Named views into one contiguous vector.
+
+    Matrices are laid out before vectors (each kind in the order given), so that weight decay,
+    which spares the biases, is one slice: ``flat[:num_matrix]``.
+
+    Args:
+        shapes: the tensors by name, for instance ``{"body.0.W_h": (256, 1024)}``.
+        dtype: of every tensor.
+        flat: the vector to view; zeros if none is given. Not copied.
+
+    Raises:
+        ValueError: ``flat`` is not a contiguous vector of the right size and dtype.
+    """
+
+    def __init__(self, shapes: Shapes, dtype: npt.DTypeLike, flat: Array | None = None) -> None:
+        self.shapes = dict(shapes)
+        self.dtype: np.dtype[Any] = np.dtype(dtype)
+        size = sum(prod(shape) for shape in shapes.values())
+        if flat is None:
+            flat = np.zeros(size, dtype=self.dtype)
+        if flat.shape != (size,) or flat.dtype != self.dtype or not flat.flags.c_contiguous:
+            raise ValueError(
+                f"expected a contiguous vector of {size} {self.dtype}, "
+                f"got shape {flat.shape} of {flat.dtype}"
+            )
+        self.flat = flat
+        self.num_matrix = sum(prod(s) for s in shapes.values() if len(s) > 1)
+        self._views: dict[str, Array] = {}
+        start = 0
+        for name in sorted(shapes, key=lambda name: len(shapes[name]) < 2):
+            stop = start + prod(shapes[name])
+            self._views[name] = flat[start:stop].reshape(shapes[name])
+            start = stop
+
+    def __getitem__(self, name: str) -> Array:
+        return self._views[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.shapes)
+
+    def __len__(self) -> int:
+        return len(self.shapes)
+
+    def scope(self, prefix: str) -> dict[str, Array]:
+        """The views whose names start with ``prefix.``, without it: what one layer sees."""
+        head = prefix + "."
+        return {name[len(head) :]: self[name] for name in self if name.startswith(head)}
+
+    def zeros_like(self) -> "Parameters":
+        """The same layout, all zero: a place for gradients."""
+        return Parameters(self.shapes, self.dtype)
+
+    def astype(self, dtype: npt.DTypeLike) -> "Parameters":
+        """A copy of the same layout in another dtype."""
+        return Parameters(self.shapes, dtype, self.flat.astype(dtype))
