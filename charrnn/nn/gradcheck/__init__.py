@@ -1,0 +1,28 @@
+"""Proof that the backward passes are the derivatives of the forward passes that train.
+
+The complex step evaluates the forward code at θ + iε·v: the imaginary part of the result, divided
+by ε, is the derivative along v. Nothing is subtracted, so ε may be 1e-30 and the answer is right to
+rounding (Squire and Trapp, 1998). Central differences, (f(θ + hv) - f(θ - hv)) / 2h in float64,
+are a second opinion that shares no idea with the first, at half the digits.
+
+Two functions are differentiated. A *cell* check reads a random linear functional of every output
+*and* of the final state, by every parameter, the input and the initial state. A *network* check
+reads the training loss itself, from symbols.
+
+ReLU has no derivative at 0, and a difference taken across that kink is no derivative either:
+weights and inputs are drawn again until no pre-activation is nearer to 0 than ``KINK_MARGIN``.
+"""
+
+from charrnn.nn.gradcheck.checks import ModelCheck, check_all, check_loss, check_outputs
+from charrnn.nn.gradcheck.numeric import BOUNDS, METHODS, TRAINED_BOUNDS, TensorCheck
+
+__all__ = [
+    "BOUNDS",
+    "METHODS",
+    "TRAINED_BOUNDS",
+    "ModelCheck",
+    "TensorCheck",
+    "check_all",
+    "check_loss",
+    "check_outputs",
+]

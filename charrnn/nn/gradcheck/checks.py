@@ -1,0 +1,276 @@
+"""What is differentiated, at which weights, and the list of all checks."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from charrnn.nn.cells import CELLS, Cell, all_variants, parse_cell
+from charrnn.nn.gradcheck.numeric import BOUNDS, METHODS, Problem, TensorCheck, compare
+from charrnn.nn.models import ModelSaved, SequenceModel
+from charrnn.nn.parameters import Parameters
+from charrnn.nn.types import Array, State
+from charrnn.nn.workspace import Workspace
+
+__all__ = ["ModelCheck", "check_all", "check_loss", "check_outputs"]
+
+KINK_MARGIN = 1e-4
+MAX_DRAWS = 2000
+
+
+@dataclass(frozen=True)
+class ModelCheck:
+    """All tensors of one model."""
+
+    label: str
+    num_layers: int
+    draws: int  # how many times weights and inputs were drawn to keep clear of ReLU's kink
+    tensors: tuple[TensorCheck, ...]
+
+    @property
+    def passed(self) -> bool:
+        return all(tensor.passed for tensor in self.tensors)
+
+    def worst(self, method: str) -> TensorCheck | None:
+        """The tensor nearest to (or furthest beyond) its bound, NaN first."""
+        tensors = [tensor for tensor in self.tensors if tensor.method == method]
+        return max(tensors, key=lambda t: np.nan_to_num(t.error, nan=np.inf), default=None)
+
+
+def _split(vector: Array, shapes: dict[str, tuple[int, ...]]) -> dict[str, Array]:
+    views, start = {}, 0
+    for name, shape in shapes.items():
+        views[name] = vector[start : start + prod(shape)].reshape(shape)
+        start += prod(shape)
+    return views
+
+
+def _named_state(model: SequenceModel, state: State) -> dict[str, Array]:
+    return {
+        f"{name}0.{layer}": array
+        for layer, arrays in enumerate(state)
+        for name, array in zip(model.cell.state_names, arrays, strict=True)
+    }
+
+
+def _slices(parameters: Parameters, others: dict[str, Array]) -> dict[str, slice]:
+    """Where each tensor lies in the vector [parameters, others]."""
+    slices, start = {}, 0
+    for name in sorted(parameters, key=lambda name: len(parameters.shapes[name]) < 2):
+        slices[name] = slice(start, start + parameters[name].size)
+        start += parameters[name].size
+    for name, array in others.items():
+        slices[name] = slice(start, start + array.size)
+        start += array.size
+    return slices
+
+
+def _kink_distance(model: SequenceModel, saved: ModelSaved) -> float:
+    """The pre-activation nearest to 0 where a ReLU is applied; infinite where none is."""
+    if getattr(model.cell, "activation", None) != "relu":
+        return np.inf
+    return min((float(np.abs(layer.cell.a).min()) for layer in saved.stack.layers), default=np.inf)
+
+
+def _away_from_kinks(draw: Callable[[], tuple[Any, ModelSaved, SequenceModel]]) -> tuple[Any, int]:
+    for draws in range(1, MAX_DRAWS + 1):
+        drawn, saved, model = draw()
+        if _kink_distance(model, saved) > KINK_MARGIN:
+            return drawn, draws
+    raise ValueError(
+        f"in {MAX_DRAWS} draws some ReLU always stood within {KINK_MARGIN} of its kink: "
+        "check fewer steps (--seq-len) or hidden units"
+    )
+
+
+def check_outputs(
+    model: SequenceModel,
+    label: str,
+    *,
+    rng: np.random.Generator,
+    parameters: Parameters | None = None,
+    seq_len: int = 5,
+    batch_size: int = 3,
+    methods: Sequence[str] = METHODS,
+    bounds: dict[str, float] = BOUNDS,
+) -> ModelCheck:
+    """Check a model through all its outputs and its final state.
+
+    Args:
+        model: without embedding or dropout; its input is drawn as vectors, so that the gradient by
+            the input is checked too.
+        label: names the check in the report.
+        rng: draws weights, input, initial state and the functional.
+        parameters: weights to check at; drawn at initialisation, biases perturbed, if not given.
+        seq_len, batch_size: T and B.
+        methods: of :data:`METHODS`.
+        bounds: the largest error allowed, by method.
+
+    Raises:
+        ValueError: no draw keeps clear of ReLU's kink.
+    """
+    model = replace(model, embedding_size=0, dropout=0.0)
+
+    def draw() -> tuple[Any, ModelSaved, SequenceModel]:
+        at = _draw_parameters(model, rng) if parameters is None else parameters.astype(np.float64)
+        x = rng.standard_normal((seq_len, batch_size, model.input_size))
+        state = _draw_state(model, batch_size, rng)
+        y, final, saved = model.forward(at, x, state)
+        return (at, x, state, y, final, saved), saved, model
+
+    (at, x, state, y, final, saved), draws = _away_from_kinks(draw)
+    weigh_y = rng.standard_normal(y.shape)
+    weigh_final = tuple(tuple(rng.standard_normal(part.shape) for part in s) for s in final)
+    gradients = at.zeros_like()
+    dx, dstate = model.backward(at, gradients, weigh_y, weigh_final, saved)
+    if dx is None:
+        raise ValueError("a check through the outputs needs vectors as input")
+
+    others = {"x": x, **_named_state(model, state)}
+    shapes = {name: array.shape for name, array in others.items()}
+    d_others = {"x": dx, **_named_state(model, dstate)}
+
+    def bind(point: Array) -> Callable[[], Any]:
+        theta = Parameters(at.shapes, point.dtype, point[: at.flat.size])
+        views = _split(point[at.flat.size :], shapes)
+        parts = iter([views[name] for name in views if name != "x"])
+        start = tuple(tuple(next(parts) for _ in layer) for layer in state)
+        workspace = Workspace()
+
+        def value() -> Any:
+            y, final, _ = model.forward(theta, views["x"], start, workspace)
+            total = (y * weigh_y).sum()
+            for layer, weights in zip(final, weigh_final, strict=True):
+                for part, weight in zip(layer, weights, strict=True):
+                    total += (part * weight).sum()
+            return total
+
+        return value
+
+    problem = Problem(
+        _slices(at, others),
+        np.concatenate([at.flat, *(array.ravel() for array in others.values())]),
+        np.concatenate([gradients.flat, *(d_others[name].ravel() for name in others)]),
+        bind,
+    )
+    tensors = tuple(compare(problem, methods, bounds, rng))
+    return ModelCheck(label, model.num_layers, draws, tensors)
+
+
+def check_loss(
+    model: SequenceModel,
+    label: str,
+    *,
+    rng: np.random.Generator,
+    parameters: Parameters | None = None,
+    seq_len: int = 5,
+    batch_size: int = 3,
+    methods: Sequence[str] = METHODS,
+    bounds: dict[str, float] = BOUNDS,
+) -> ModelCheck:
+    """Check a model of symbols through the mean cross-entropy it trains on, dropout included.
+
+    Arguments, result and errors as in :func:`check_outputs`.
+    """
+    mask_seed = int(rng.integers(2**32))  # every evaluation must drop the same units
+    count = seq_len * batch_size
+
+    def loss(
+        theta: Parameters, text: Array, state: State, gradients: Parameters | None, ws: Workspace
+    ) -> Any:
+        masks = np.random.default_rng(mask_seed) if model.dropout else None
+        total, _ = model.cross_entropy(
+            theta, text[:-1], text[1:], state, ws, gradients=gradients, rng=masks
+        )
+        return total / count
+
+    def draw() -> tuple[Any, ModelSaved, SequenceModel]:
+        at = _draw_parameters(model, rng) if parameters is None else parameters.astype(np.float64)
+        text = rng.integers(
+            min(model.input_size, model.output_size), size=(seq_len + 1, batch_size)
+        )
+        state = _draw_state(model, batch_size, rng)
+        _, _, saved = model.forward(at, text[:-1], state)
+        return (at, text, state), saved, model
+
+    (at, text, state), draws = _away_from_kinks(draw)
+    gradients = at.zeros_like()
+    loss(at, text, state, gradients, Workspace())
+    gradients.flat /= count
+
+    def bind(point: Array) -> Callable[[], Any]:
+        theta = Parameters(at.shapes, point.dtype, point)
+        start = tuple(tuple(part.astype(point.dtype) for part in layer) for layer in state)
+        workspace = Workspace()
+        return lambda: loss(theta, text, start, None, workspace)
+
+    problem = Problem(_slices(at, {}), at.flat, gradients.flat, bind)
+    tensors = tuple(compare(problem, methods, bounds, rng))
+    return ModelCheck(label, model.num_layers, draws, tensors)
+
+
+def _draw_state(model: SequenceModel, batch_size: int, rng: np.random.Generator) -> State:
+    return tuple(
+        tuple(0.5 * rng.standard_normal(part.shape) for part in layer)
+        for layer in model.zero_state(batch_size)
+    )
+
+
+def _draw_parameters(model: SequenceModel, rng: np.random.Generator) -> Parameters:
+    """Initial weights, with the biases moved off their zeros so that nothing is special."""
+    parameters = model.init(rng, np.float64)
+    parameters.flat[parameters.num_matrix :] += 0.1 * rng.standard_normal(
+        parameters.flat.size - parameters.num_matrix
+    )
+    return parameters
+
+
+def check_all(
+    *,
+    cell: str | None = None,
+    num_layers: Sequence[int] = (1, 2),
+    hidden_size: int = 4,
+    seq_len: int = 5,
+    seed: int = 0,
+    methods: Sequence[str] = METHODS,
+) -> Iterator[ModelCheck]:
+    """Every cell variant at every depth, then the network around them.
+
+    Args:
+        cell: a name (all its variants) or a name with variants (only that); else every cell.
+        num_layers: the depths to check each cell at.
+        hidden_size, seq_len: H and T.
+        seed: each check draws from a generator of its own, so that one does not move another.
+        methods: of :data:`METHODS`.
+
+    Raises:
+        UnknownCellError: ``cell`` names none.
+        ValueError: no draw keeps clear of ReLU's kink.
+    """
+    settings: dict[str, Any] = {"seq_len": seq_len, "methods": methods}
+    for variant in _variants(cell, hidden_size):
+        for depth in num_layers:
+            model = SequenceModel(3, 2, variant, depth)
+            rng = np.random.default_rng([seed, depth])
+            yield check_outputs(model, variant.label, rng=rng, **settings)
+
+    inner = parse_cell(cell or "lstm", hidden_size)
+    depth = max(num_layers)
+    networks = {
+        "softmax regression": SequenceModel(6, 6, inner, 0),
+        "one-hot": SequenceModel(6, 6, inner, depth),
+        "embedding": SequenceModel(6, 6, inner, depth, embedding_size=3),
+        "dropout": SequenceModel(6, 6, inner, depth, dropout=0.4),
+    }
+    for name, model in networks.items():
+        label = name if name == "softmax regression" else f"{name}, {inner.label}"
+        yield check_loss(model, label, rng=np.random.default_rng(seed), **settings)
+
+
+def _variants(cell: str | None, hidden_size: int) -> list[Cell[Any]]:
+    if cell is None:
+        return [v for kind in CELLS.values() for v in all_variants(kind, hidden_size)]
+    chosen = parse_cell(cell, hidden_size)
+    return [chosen] if "," in cell else all_variants(type(chosen), hidden_size)
