@@ -33,5 +33,5 @@ def orthogonal(rng: np.random.Generator, size: int, blocks: int = 1) -> Array:
     parts = []
     for _ in range(blocks):
         q, r = np.linalg.qr(rng.standard_normal((size, size)))
-        parts.append(q * np.sign(np.diag(r)))  # the sign makes the draw uniform over rotations
+        parts.append(q * np.sign(np.diag(r)))  # the signs make the draw uniform
     return np.concatenate(parts, axis=1)

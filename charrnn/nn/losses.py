@@ -14,7 +14,7 @@ __all__ = ["softmax", "softmax_cross_entropy"]
 
 def softmax(logits: Array) -> None:
     """In place: p = e^y / Σ e^y along the last axis, shifted by the largest against overflow."""
-    # The shift is a constant: its real part alone, so that the function stays analytic.
+    # Any constant shift gives the same p; the real part alone keeps it a constant.
     logits -= logits.real.max(axis=-1, keepdims=True)
     np.exp(logits, out=logits)
     logits /= logits.sum(axis=-1, keepdims=True)

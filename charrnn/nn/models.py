@@ -44,7 +44,7 @@ class SequenceModel:
         output_size: how many numbers come out at each step.
         cell: the recurrence of every layer.
         num_layers: L.
-        embedding_size: E, the width of the learned embedding of symbols; 0 for one-hot rows.
+        embedding_size: the width of the learned embedding of symbols; 0 for one-hot rows.
         dropout: the probability of dropping an output of a layer while training.
     """
 

@@ -30,9 +30,10 @@ class GRU(Cell[SavedGRU]):
         h = z⊙h_prev + (1-z)⊙n                           update="keep": z≈1 keeps the old state
         h = (1-z)⊙h_prev + z⊙n                           update="write": z≈1 writes the new one
 
-    Cho et al. (2014), "Learning phrase representations using RNN encoder-decoder", reset before and
-    update keep, as in note 000; note 003's Γu writes: ``reset="before", update="write"``. Reset
-    after is cuDNN's and PyTorch's form: one product a step instead of two, hence the default.
+    Cho et al. (2014), "Learning phrase representations using RNN encoder-decoder", in its published
+    form: reset before, update keep, as in note 000. Chung et al. (2014) and note 003's Γu write:
+    ``reset="before", update="write"``. Reset after is cuDNN's and PyTorch's form: one product a
+    step instead of two, hence the default.
 
     The blocks of ``W_h`` (H, 3H) stand in the order r, z, n. With reset="after" and biases,
     ``b_hn`` (H,) is the candidate's second bias, inside the reset gate's reach.

@@ -38,7 +38,8 @@ class LSTM(Cell[SavedLSTM]):
         h = o⊙tanh(c)                        or o⊙c (output="identity")
 
     Hochreiter and Schmidhuber (1997), with the forget gate of Gers, Schmidhuber and Cummins (2000).
-    Notes 000 and 002 are the default. Note 003 is ``gates="cell", output="identity"``: its gates
+    Note 002 is the default, note 000 the same without biases. Note 003 is ``gates="cell",
+    output="identity"``: its gates
     read the cell through full matrices (not the diagonal "peepholes" of Gers and Schmidhuber,
     2000), and only the candidate reads h.
 

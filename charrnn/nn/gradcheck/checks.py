@@ -192,7 +192,8 @@ def check_loss(
             min(model.input_size, model.output_size), size=(seq_len + 1, batch_size)
         )
         state = _draw_state(model, batch_size, rng)
-        _, _, saved = model.forward(at, text[:-1], state)
+        masks = np.random.default_rng(mask_seed) if model.dropout else None
+        _, _, saved = model.forward(at, text[:-1], state, rng=masks)
         return (at, text, state), saved, model
 
     (at, text, state), draws = _away_from_kinks(draw)

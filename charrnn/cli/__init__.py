@@ -1,0 +1,50 @@
+"""The commands. Each is one file: signature, configuration, one call into the library, printing.
+
+Nothing here imports NumPy before a command runs, so that help and shell completion are instant.
+"""
+
+from typing import Annotated
+
+import typer
+
+from charrnn import __version__
+from charrnn.cli.gradcheck import gradcheck
+from charrnn.cli.sample import sample
+from charrnn.cli.train import train
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="charrnn",
+    help="Character-level recurrent networks for text, written out by hand in NumPy.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_show_locals=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(train)
+app.command()(sample)
+app.command()(gradcheck)
+
+
+def _version(value: bool) -> None:
+    if value:
+        typer.echo(f"charrnn {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Options that come before any command."""
+
+
+options.__doc__ = None  # the application's own help stands instead
+
+
+def main() -> None:
+    """The entry point of the ``charrnn`` script."""
+    app()

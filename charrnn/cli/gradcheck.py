@@ -1,0 +1,234 @@
+"""``charrnn gradcheck``."""
+
+import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from charrnn.cli.report import reported, say
+from charrnn.errors import CharrnnError, InputError
+
+if TYPE_CHECKING:
+    from charrnn.nn.gradcheck import ModelCheck, TensorCheck
+
+__all__ = ["gradcheck"]
+
+WHAT, HOW = "What to check", "How"
+
+
+@reported
+def gradcheck(
+    checkpoint: Annotated[
+        str | None,
+        typer.Argument(
+            help="Check a trained model at its own weights: an .npz file or a run's folder.",
+            show_default=False,
+        ),
+    ] = None,
+    cell: Annotated[
+        str | None,
+        typer.Option(
+            help="rnn, lstm or gru for all its variants; or one, as lstm,gates=cell.",
+            show_default=False,
+            rich_help_panel=WHAT,
+        ),
+    ] = None,
+    layers: Annotated[
+        int | None,
+        typer.Option(
+            min=1, max=8, help="Depth; else both 1 and 2.", show_default=False, rich_help_panel=WHAT
+        ),
+    ] = None,
+    hidden: Annotated[
+        int, typer.Option(min=1, max=256, help="Hidden units.", rich_help_panel=WHAT)
+    ] = 4,
+    seq_len: Annotated[int, typer.Option(min=1, max=256, help="Steps.", rich_help_panel=WHAT)] = 5,
+    method: Annotated[
+        Literal["both", "complex", "central"],
+        typer.Option(help="The complex step, central differences, or both.", rich_help_panel=HOW),
+    ] = "both",
+    seed: Annotated[int, typer.Option(min=0, help="Draws the weights.", rich_help_panel=HOW)] = 0,
+    detail: Annotated[
+        bool, typer.Option("--detail", help="A row for every tensor.", rich_help_panel=HOW)
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print every figure as JSON.", rich_help_panel=HOW)
+    ] = False,
+) -> None:
+    """Prove the backward passes: compare every gradient with a numeric one.
+
+    The complex step differentiates the very forward code that trains, exact to rounding; central
+    differences are a second opinion. Exit code 1 if any gradient is off.
+    """
+    from charrnn.nn.cells import UnknownCellError
+    from charrnn.nn.gradcheck import METHODS, check_all
+
+    methods = METHODS if method == "both" else (method,)
+    if checkpoint is not None and (cell is not None or layers is not None):
+        raise InputError(
+            "a checkpoint has its own cell and layers", "leave out --cell and --layers"
+        )
+    try:
+        if checkpoint is not None:
+            checks = list(_check_checkpoint(checkpoint, seq_len, seed, methods))
+        else:
+            depths = (layers,) if layers else (1, 2)
+            checks = list(
+                check_all(
+                    cell=cell,
+                    num_layers=depths,
+                    hidden_size=hidden,
+                    seq_len=seq_len,
+                    seed=seed,
+                    methods=methods,
+                )
+            )
+    except UnknownCellError as error:
+        raise InputError(str(error)) from None
+    except ValueError as error:
+        raise InputError(str(error)) from error
+
+    if as_json:
+        typer.echo(json.dumps([_as_json(check) for check in checks], indent=1))
+    else:
+        _print_tables(checks, methods, detail or checkpoint is not None or len(checks) <= 6)
+    failed = sum(not tensor.passed for check in checks for tensor in check.tensors)
+    if failed:
+        raise CharrnnError(f"gradcheck: {failed} gradients are off")
+    say(f"gradcheck: all {sum(len(check.tensors) for check in checks)} comparisons passed")
+
+
+def _check_checkpoint(
+    argument: str, seq_len: int, seed: int, methods: tuple[str, ...]
+) -> "Iterator[ModelCheck]":
+    """Through the loss it trains on, and through its outputs and final state."""
+    from dataclasses import replace
+
+    import numpy as np
+
+    from charrnn.nn.gradcheck import TRAINED_BOUNDS, check_loss, check_outputs
+    from charrnn.runs import find_checkpoint, load_model
+
+    path, _ = find_checkpoint(argument)
+    trained = load_model(path)
+    settings: dict[str, Any] = {
+        "parameters": trained.parameters,
+        "seq_len": seq_len,
+        "batch_size": 2,
+        "methods": methods,
+        "bounds": TRAINED_BOUNDS,
+    }
+    label = trained.model.cell.label if trained.model.num_layers else "softmax regression"
+    model = trained.model
+    yield check_loss(model, f"{label}, loss", rng=np.random.default_rng(seed), **settings)
+    if not model.embedding_size:
+        plain = replace(model, dropout=0.0)
+        yield check_outputs(
+            plain, f"{label}, outputs and state", rng=np.random.default_rng(seed), **settings
+        )
+
+
+def _print_tables(checks: "list[ModelCheck]", methods: tuple[str, ...], detail: bool) -> None:
+    from rich.console import Console
+
+    console = Console()
+    if detail:
+        _print_detail(console, checks)
+        return
+    _print_by_model(console, checks, methods)
+    _print_by_parameter(console, checks, methods)
+
+
+def _print_by_model(console: Any, checks: "list[ModelCheck]", methods: tuple[str, ...]) -> None:
+    from rich.table import Table
+
+    table = Table(title="Worst error of each model", box=None, pad_edge=False)
+    table.add_column("model", overflow="fold")
+    table.add_column("layers", justify="right")
+    for method in methods:
+        table.add_column(method, justify="right")
+    table.add_column("of tensor")
+    table.add_column("")
+    for check in checks:
+        worst = [tensor for method in methods if (tensor := check.worst(method))]
+        table.add_row(
+            check.label,
+            str(check.num_layers),
+            *(f"{tensor.error:.1e}" for tensor in worst),
+            worst[0].tensor,
+            _verdict(check.passed),
+        )
+    console.print(table)
+
+
+def _print_by_parameter(console: Any, checks: "list[ModelCheck]", methods: tuple[str, ...]) -> None:
+    """The worst error of W_x, W_h, ... over all models and layers."""
+    from rich.table import Table
+
+    groups: dict[str, list[TensorCheck]] = {}
+    for check in checks:
+        for tensor in check.tensors:
+            groups.setdefault(_parameter(tensor.tensor), []).append(tensor)
+    table = Table(title="\nWorst error of each parameter", box=None, pad_edge=False)
+    table.add_column("gradient by")
+    table.add_column("tensors", justify="right")
+    for method in methods:
+        table.add_column(method, justify="right")
+    table.add_column("")
+    for name, tensors in groups.items():
+        errors = [max(t.error for t in tensors if t.method == method) for method in methods]
+        table.add_row(
+            name,
+            str(len(tensors) // len(methods)),
+            *(f"{error:.1e}" for error in errors),
+            _verdict(all(tensor.passed for tensor in tensors)),
+        )
+    console.print(table)
+
+
+def _parameter(tensor: str) -> str:
+    """``body.1.W_h`` and ``body.0.W_h`` are one parameter; so are ``h0.0``, ``h0.1``."""
+    first, _, rest = tensor.partition(".")
+    if first == "body":
+        return rest.partition(".")[2]
+    return first if first in ("h0", "c0") else tensor
+
+
+def _print_detail(console: Any, checks: "list[ModelCheck]") -> None:
+    from rich.table import Table
+
+    for check in checks:
+        title = f"{check.label}, {check.num_layers} layers"
+        if check.draws > 1:
+            title += f" (drawn {check.draws} times to keep clear of ReLU's kink)"
+        table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+        for column in ("gradient by", "size", "tried", "method", "error", "bound", ""):
+            table.add_column(column, justify="right" if column in ("size", "error") else "left")
+        for tensor in check.tensors:
+            tried = f"{tensor.directions} directions" if tensor.directions else "every element"
+            table.add_row(
+                tensor.tensor,
+                str(tensor.size),
+                tried,
+                tensor.method,
+                f"{tensor.error:.1e}" + (" (zero)" if tensor.zero else ""),
+                f"{tensor.bound:.0e}",
+                _verdict(tensor.passed),
+            )
+        console.print(table)
+
+
+def _verdict(passed: bool) -> str:
+    return "[green]ok[/green]" if passed else "[bold red]OFF[/bold red]"
+
+
+def _as_json(check: "ModelCheck") -> dict[str, Any]:
+    from dataclasses import asdict
+    from math import isfinite
+
+    data = asdict(check) | {"passed": check.passed}
+    for row, tensor in zip(data["tensors"], check.tensors, strict=True):
+        row["passed"] = tensor.passed
+        row["error"] = tensor.error if isfinite(tensor.error) else None
+    return data

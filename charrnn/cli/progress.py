@@ -1,0 +1,110 @@
+"""What a training shows: a bar at a terminal, plain lines elsewhere."""
+
+import sys
+from collections import deque
+from time import monotonic
+from typing import Any
+
+from charrnn.cli.output import TextWriter
+from charrnn.cli.report import say
+from charrnn.training.loop import Step
+from charrnn.training.run import Event, Preview, SaveFailed, Validated
+
+__all__ = ["Progress"]
+
+SECONDS_BETWEEN_LINES = 10.0
+SMOOTH_OVER = 50
+BAR = "{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}{postfix}]"
+
+
+class Progress:
+    """Shows the events of a run; progress on standard error, samples on standard output.
+
+    Args:
+        done: steps made already.
+        total: steps in all.
+        quiet: show validations only.
+    """
+
+    def __init__(self, done: int, total: int, *, quiet: bool) -> None:
+        from tqdm import tqdm
+
+        self.total = total
+        self.quiet = quiet
+        self._recent: deque[tuple[float, int, float]] = deque(maxlen=SMOOTH_OVER)
+        self._last_line = monotonic()
+        self._bar: Any = None
+        if sys.stderr.isatty() and not quiet:
+            self._bar = tqdm(
+                total=total,
+                initial=done,
+                file=sys.stderr,
+                unit="step",
+                dynamic_ncols=True,
+                bar_format=BAR,
+            )
+
+    def show(self, event: Event) -> None:
+        """One event."""
+        if isinstance(event, Step):
+            self._step(event)
+        elif isinstance(event, Validated):
+            self._line(self._describe(event))
+        elif isinstance(event, SaveFailed):
+            self._line(f"warning: {event.error}; training goes on")
+        elif isinstance(event, Preview) and not self.quiet:
+            self._preview(event)
+
+    def close(self) -> None:
+        """Leave the terminal in order."""
+        if self._bar is not None:
+            self._bar.close()
+
+    def _step(self, step: Step) -> None:
+        now = monotonic()
+        self._recent.append((now, step.count, step.nats))
+        if self._bar is not None:
+            self._bar.set_postfix_str(self._speed(step), refresh=False)
+            self._bar.update()
+        elif not self.quiet and now - self._last_line >= SECONDS_BETWEEN_LINES:
+            self._last_line = now
+            say(f"step {step.number}/{self.total}, epoch {step.epoch:.2f}, {self._speed(step)}")
+
+    def _speed(self, step: Step) -> str:
+        """Loss, characters a second and time left, over the last steps."""
+        nats = sum(nats for _, _, nats in self._recent) / len(self._recent)
+        text = f"loss {nats:.3f}"
+        seconds = self._recent[-1][0] - self._recent[0][0]
+        if seconds > 0:
+            characters = sum(count for _, count, _ in list(self._recent)[1:])
+            text += f", {characters / seconds / 1000:.1f}k chars/s"
+            if self._bar is None:
+                left = (self.total - step.number) * seconds / (len(self._recent) - 1)
+                text += f", {int(left // 60)}:{int(left % 60):02d} left"
+        return text
+
+    def _describe(self, event: Validated) -> str:
+        text = f"step {event.step}/{self.total}, epoch {event.epoch:.2f}: "
+        text += f"train {event.train_nats:.4f} nats/char"
+        if event.score is not None:
+            text += f", validation {event.score.nats:.4f} nats/char ({event.score.bits:.4f} bits)"
+        return text + (", best so far" if event.best and event.score is not None else "")
+
+    def _line(self, text: str) -> None:
+        if self._bar is not None:
+            self._bar.clear()
+        say(text)
+        self._recent.clear()  # the time that validating takes is not training's
+        self._last_line = monotonic()
+
+    def _preview(self, event: Preview) -> None:
+        if self._bar is not None:
+            self._bar.clear()
+        try:
+            writer = TextWriter()
+            writer.write(f"--- step {event.step} ".ljust(72, "-").encode() + b"\n")
+            writer.write(event.text)
+            writer.end()
+            writer.write(b"-" * 72 + b"\n")
+        except (OSError, ValueError):
+            self.quiet = True  # nobody reads the samples any more; the training is what matters

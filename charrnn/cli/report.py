@@ -1,0 +1,91 @@
+"""Errors on one line, exit codes, and messages that stay out of the data."""
+
+import errno
+import functools
+import os
+import sys
+from collections.abc import Callable
+from typing import NoReturn, ParamSpec
+
+import typer
+
+from charrnn import __version__
+from charrnn.errors import CharrnnError
+
+__all__ = ["reported", "say"]
+
+P = ParamSpec("P")
+BROKEN_PIPE = 141  # 128 + SIGPIPE, as of a program that the signal ends
+
+
+def say(message: str) -> None:
+    """A line for people, on standard error. A closed terminal is no reason to stop."""
+    try:
+        print(message, file=sys.stderr, flush=True)  # noqa: T201 - this is the place that prints
+    except (OSError, ValueError):
+        return
+
+
+def reported(command: Callable[P, None]) -> Callable[P, None]:
+    """Turn what a command raises into one line, a hint and an exit code; never a traceback.
+
+    With ``CHARRNN_DEBUG`` set, the traceback comes as well.
+    """
+
+    @functools.wraps(command)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            command(*args, **kwargs)
+            sys.stdout.flush()
+        except CharrnnError as error:
+            _fail(error, str(error), error.hint, error.exit_code)
+        except BrokenPipeError:
+            _leave_quietly()
+        except OSError as error:
+            if error.errno == errno.EPIPE:
+                _leave_quietly()
+            _fail(error, error.strerror or str(error), "", 1)
+        except MemoryError as error:
+            _fail(error, "out of memory", "try a smaller --batch-size, --seq-len or --hidden", 1)
+        except (typer.Exit, typer.Abort, KeyboardInterrupt, SystemExit):
+            raise
+        except Exception as error:
+            if type(error).__module__.startswith("typer"):
+                raise
+            import numpy as np
+
+            versions = (
+                f"charrnn {__version__}, numpy {np.__version__}, Python {sys.version.split()[0]}"
+            )
+            _fail(
+                error,
+                f"this is a bug in charrnn: {type(error).__name__}: {error} ({versions})",
+                "please report it with what CHARRNN_DEBUG=1 prints",
+                1,
+            )
+
+    return wrapper
+
+
+def _fail(error: BaseException, message: str, hint: str, code: int) -> NoReturn:
+    if os.environ.get("CHARRNN_DEBUG"):
+        import traceback
+
+        traceback.print_exception(error)
+    say(f"error: {message}" + (f"\nhint: {hint}" if hint else ""))
+    _drop_output()
+    raise typer.Exit(code)
+
+
+def _leave_quietly() -> NoReturn:
+    """The reader went away (``| head``): say nothing, as the standard tools do."""
+    _drop_output()
+    raise typer.Exit(BROKEN_PIPE)
+
+
+def _drop_output() -> None:
+    """Let the interpreter's last flush go nowhere where standard output cannot take it."""
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

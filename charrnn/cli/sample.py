@@ -1,0 +1,116 @@
+"""``charrnn sample``."""
+
+from typing import Annotated
+
+import typer
+
+from charrnn.cli.report import reported, say
+from charrnn.errors import InputError
+
+__all__ = ["sample"]
+
+PRIME, CHOICE = "Beginning", "Choosing"
+
+
+@reported
+def sample(
+    ctx: typer.Context,
+    checkpoint: Annotated[
+        str | None,
+        typer.Argument(
+            help="An .npz file or a run's folder; without it the run saved last, "
+            "else the model that comes with charrnn.",
+            show_default=False,
+        ),
+    ] = None,
+    length: Annotated[
+        int, typer.Option("--length", "-l", min=0, max=1 << 40, help="Characters to write.")
+    ] = 500,
+    prime: Annotated[
+        str,
+        typer.Option(
+            "--prime", "-p", help="Text to begin with; else a new line.", rich_help_panel=PRIME
+        ),
+    ] = "",
+    temp: Annotated[
+        float,
+        typer.Option(
+            "--temp",
+            "-t",
+            min=0,
+            help="Temperature: lower is safer, higher is wilder, 0 is --greedy.",
+            rich_help_panel=CHOICE,
+        ),
+    ] = 0.8,
+    greedy: Annotated[
+        bool,
+        typer.Option("--greedy", help="Always the likeliest character.", rich_help_panel=CHOICE),
+    ] = False,
+    top_k: Annotated[
+        int,
+        typer.Option(min=0, help="Choose among the K likeliest; 0: all.", rich_help_panel=CHOICE),
+    ] = 0,
+    top_p: Annotated[
+        float,
+        typer.Option(
+            help="Choose among the fewest likeliest that have this probability together; 1: all.",
+            rich_help_panel=CHOICE,
+        ),
+    ] = 1.0,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="Makes the text reproducible; else drawn, and shown on standard error.",
+            rich_help_panel=CHOICE,
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Write text with a trained model.
+
+    The text goes to standard output as it is made, everything else to standard error.
+
+    [dim]charrnn sample --temp 0.8
+    charrnn sample checkpoints/shakespeare-1 --prime 'ROMEO:' --top-p 0.9 > play.txt[/dim]
+    """
+    import numpy as np
+
+    from charrnn.cli.output import TextWriter
+    from charrnn.runs import find_checkpoint, load_model
+    from charrnn.sampling import Choice
+    from charrnn.sampling import sample as write
+
+    given = ctx.get_parameter_source("temp")
+    if greedy and given is not None and given.name == "COMMANDLINE" and temp > 0:
+        raise InputError("--greedy and --temp exclude each other", "give one of them")
+    try:
+        choice = Choice(0.0 if greedy else temp, top_k, top_p)
+    except ValueError as error:
+        raise InputError(str(error).replace("_", "-")) from None
+
+    path, found = find_checkpoint(checkpoint)
+    model = load_model(path)
+    vocabulary = model.vocabulary
+    ids = vocabulary.encode_text(prime, "the prime")
+    if seed is None:
+        seed = int(np.random.SeedSequence().generate_state(1)[0])
+        say(f"{path} ({found}), seed {seed}")
+    else:
+        say(f"{path} ({found})")
+
+    writer = TextWriter()
+    writer.write(prime.encode())
+    start = ids if len(ids) else np.array([vocabulary.start])
+    symbols = write(
+        model.model,
+        model.parameters,
+        start[:, None],
+        length,
+        np.random.default_rng(seed),
+        choice,
+    )
+    for symbol in symbols:
+        writer.write(vocabulary.decode(symbol))
+    if length or prime:
+        writer.end()

@@ -1,0 +1,42 @@
+"""Stopping a training: the first signal finishes the step and saves, the second quits."""
+
+import os
+import signal
+from collections.abc import Callable
+from types import FrameType
+from typing import Self
+
+from charrnn.cli.report import say
+
+__all__ = ["StopOnSignal"]
+
+
+class StopOnSignal:
+    """While entered, turns SIGINT, SIGTERM and SIGHUP into a wish to stop."""
+
+    def __init__(self) -> None:
+        self.received: int | None = None
+        self._previous: dict[int, Callable[[int, FrameType | None], object] | int | None] = {}
+
+    def __enter__(self) -> Self:
+        for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+            number = getattr(signal, name, None)
+            # What the caller chose to ignore (nohup) stays ignored.
+            if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+                self._previous[number] = signal.signal(number, self._handle)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self.received is not None:
+            os._exit(128 + number)
+        self.received = number
+        say("\nstopping after this step; once more to quit at once, without saving")
+
+    @property
+    def exit_code(self) -> int:
+        """128 + the signal: 130 for Ctrl-C."""
+        return 128 + (self.received or 0)

@@ -1,0 +1,259 @@
+"""A run is a folder: ``best.npz``, ``last.npz``, ``previous.npz``, ``metrics.jsonl``."""
+
+import json
+import os
+import shutil
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from charrnn.checkpoint import read_checkpoint, remove_leftovers, write_checkpoint
+from charrnn.config import Config
+from charrnn.errors import CheckpointError, InputError, RunError
+from charrnn.nn.models import SequenceModel
+from charrnn.nn.parameters import Parameters
+from charrnn.nn.types import Array
+from charrnn.text.vocab import Vocabulary
+
+try:
+    import fcntl
+except ImportError:  # not on Windows; there two processes in one folder go unnoticed
+    fcntl = None  # type: ignore[assignment]
+
+__all__ = ["DEFAULT_FOLDER", "Model", "RunFolder", "find_checkpoint", "load_model", "new_folder"]
+
+DEFAULT_FOLDER = Path("checkpoints")
+LATEST = "latest"
+SHIPPED = (
+    Path(__file__).parent / "shipped.npz",  # in an installed package
+    Path(__file__).parent.parent / "checkpoints" / "pydoc.npz",  # in a clone
+)
+
+
+@dataclass(frozen=True)
+class Model:
+    """A trained language model, as a checkpoint holds it."""
+
+    path: Path
+    config: Config
+    vocabulary: Vocabulary
+    model: SequenceModel
+    parameters: Parameters
+    header: Mapping[str, Any]
+    arrays: Mapping[str, Array]  # everything else that the file holds
+
+
+def load_model(path: Path) -> Model:
+    """Read a checkpoint and build its model.
+
+    Raises:
+        CheckpointError: it cannot be read, or its parts do not fit together.
+    """
+    header, arrays = read_checkpoint(path)
+    try:
+        config = Config.from_json(header["config"])
+        symbols = header["vocabulary"]
+        codes = range(256) if symbols["level"] == "byte" else map(ord, symbols["symbols"])
+        vocabulary = Vocabulary(symbols["level"], tuple(codes))
+        if vocabulary.level != config.level:
+            raise ValueError("the vocabulary is of another level")
+        model = config.model(len(vocabulary))
+        shapes = model.shapes()
+        for name, shape in shapes.items():
+            if arrays[name].shape != shape or arrays[name].dtype.str != "<f4":
+                raise ValueError(f"{name} does not fit the model")
+        parameters = Parameters(shapes, np.float32)
+        for name in shapes:
+            parameters[name][...] = arrays.pop(name)
+        if not np.isfinite(parameters.flat).all():
+            raise ValueError("a weight is not a finite number")
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, InputError) as error:
+        raise CheckpointError(f"{path} does not hold a model: {_reason(error)}") from error
+    return Model(path, config, vocabulary, model, parameters, header, arrays)
+
+
+def _reason(error: Exception) -> str:
+    return f"{error} is missing" if isinstance(error, KeyError) else str(error)
+
+
+def find_checkpoint(argument: str | None) -> tuple[Path, str]:
+    """The file that a user means, and how it was found, in words.
+
+    Args:
+        argument: a file or a run's folder (its best model, else its last); nothing means the run
+            saved last from this folder, else the model that comes with charrnn.
+
+    Raises:
+        InputError: there is none.
+    """
+    if argument is not None:
+        path = Path(argument)
+        if path.is_dir():
+            for name in ("best.npz", "last.npz", "previous.npz"):
+                if (path / name).is_file():
+                    return path / name, "as given"
+            raise InputError(
+                f"{argument!r} holds no checkpoint", "name a run's folder or an .npz file"
+            )
+        if not path.exists():
+            raise InputError(f"checkpoint {argument!r} does not exist")
+        return path, "as given"
+    latest = DEFAULT_FOLDER / LATEST
+    if latest.is_file():
+        folder = DEFAULT_FOLDER / latest.read_text(encoding="utf-8").strip()
+        for name in ("best.npz", "last.npz"):
+            if (folder / name).is_file():
+                return folder / name, "the run saved last"
+    for shipped in SHIPPED:
+        if shipped.is_file():
+            return shipped, "the model that comes with charrnn"
+    raise InputError("there is no model yet", "train one: charrnn train CORPUS")
+
+
+def new_folder(name: str) -> Path:
+    """``checkpoints/NAME-K`` with the first K that is free."""
+    safe = "".join(c if c.isalnum() or c in "-_" else "-" for c in name)[:60] or "run"
+    number = 1
+    while (DEFAULT_FOLDER / f"{safe}-{number}").exists():
+        number += 1
+    return DEFAULT_FOLDER / f"{safe}-{number}"
+
+
+class RunFolder:
+    """The files of one run, held against other processes until closed.
+
+    Args:
+        path: the folder; made if need be.
+        resume: whether a run must be there already, or must not.
+
+    Raises:
+        InputError: there is a run and there must not be, or the reverse.
+        RunError: the folder cannot be written, or another process trains in it.
+    """
+
+    def __init__(self, path: Path, *, resume: bool) -> None:
+        self.path = path
+        self.best = path / "best.npz"
+        self.last = path / "last.npz"
+        self.previous = path / "previous.npz"
+        self.metrics = path / "metrics.jsonl"
+        present = self.last.exists() or self.previous.exists()
+        if resume and not present:
+            raise InputError(f"{str(path)!r} holds no run to resume", "name a run's folder")
+        if not resume and (present or self.best.exists()):
+            raise InputError(
+                f"{str(path)!r} holds a run already",
+                f"go on with it (--resume {path}), or choose another --out",
+            )
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            self._lock = self._take_lock()
+            remove_leftovers(path)
+        except OSError as error:
+            raise RunError(f"cannot write to {path}: {error.strerror or error}") from error
+
+    def _take_lock(self) -> IO[str]:
+        """A lock of the kernel's, gone when the process is, however it ends."""
+        lock = (self.path / "run.lock").open("a+", encoding="utf-8")
+        try:
+            if fcntl is not None:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            lock.seek(0)
+            holder = lock.read().strip() or "another process"
+            lock.close()
+            raise RunError(
+                f"{self.path} is in use by {holder}", "wait for it, or stop it"
+            ) from None
+        lock.truncate(0)
+        lock.write(f"process {os.getpid()} on {socket.gethostname()}\n")
+        lock.flush()
+        return lock
+
+    def close(self) -> None:
+        """Let others in."""
+        self._lock.close()
+        (self.path / "run.lock").unlink(missing_ok=True)
+
+    def save_last(self, header: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
+        """Write ``last.npz``; what it was becomes ``previous.npz``.
+
+        Raises:
+            CheckpointError: it could not be written; ``last.npz`` is as it was.
+        """
+        if self.last.exists():
+            spare = self.path / f".previous.{os.getpid()}.tmp"
+            try:
+                spare.unlink(missing_ok=True)
+                try:
+                    spare.hardlink_to(self.last)
+                except OSError:  # a file system without links
+                    shutil.copyfile(self.last, spare)
+                spare.replace(self.previous)
+            except OSError as error:
+                spare.unlink(missing_ok=True)
+                raise CheckpointError(
+                    f"could not write {self.previous}: {error.strerror}"
+                ) from error
+        write_checkpoint(self.last, header, arrays)
+        self._mark_latest()
+
+    def save_best(self, header: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
+        """Write ``best.npz``.
+
+        Raises:
+            CheckpointError: it could not be written; what stood there is as it was.
+        """
+        write_checkpoint(self.best, header, arrays)
+
+    def _mark_latest(self) -> None:
+        """Let ``checkpoints/latest`` name this run; if that fails, a convenience is lost."""
+        try:
+            DEFAULT_FOLDER.mkdir(exist_ok=True)
+            temporary = DEFAULT_FOLDER / f".{LATEST}.{os.getpid()}.tmp"
+            temporary.write_text(
+                os.path.relpath(self.path, DEFAULT_FOLDER) + "\n", encoding="utf-8"
+            )
+            temporary.replace(DEFAULT_FOLDER / LATEST)
+        except OSError:
+            return
+
+    def load_last(self) -> tuple[Model, str | None]:
+        """The state to go on from: ``last.npz``, or ``previous.npz`` and why.
+
+        Raises:
+            CheckpointError: neither can be read.
+        """
+        try:
+            return load_model(self.last), None
+        except CheckpointError as error:
+            if not self.previous.exists():
+                raise
+            return load_model(self.previous), f"{error}; going on from {self.previous}"
+
+    def log(self, record: Mapping[str, Any]) -> None:
+        """Append one line to ``metrics.jsonl``. A full disk must not stop a training."""
+        try:
+            with self.metrics.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(record) + "\n")
+        except OSError:
+            return
+
+    def cut_log(self, step: int) -> None:
+        """Drop lines later than ``step``: they will be written again."""
+        if not self.metrics.exists():
+            return
+        kept = []
+        for line in self.metrics.read_text(encoding="utf-8", errors="replace").splitlines():
+            try:
+                if json.loads(line)["step"] <= step:
+                    kept.append(line + "\n")
+            except (ValueError, KeyError, TypeError):
+                continue  # half a line, from a kill in the middle of a write
+        temporary = self.path / f".metrics.{os.getpid()}.tmp"
+        temporary.write_text("".join(kept), encoding="utf-8")
+        temporary.replace(self.metrics)

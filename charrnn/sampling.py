@@ -1,0 +1,105 @@
+"""Writing text: one symbol after the other, each drawn from what the model expects next."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from charrnn.nn.models import SequenceModel
+from charrnn.nn.parameters import Parameters
+from charrnn.nn.types import Array
+from charrnn.nn.workspace import Workspace
+
+__all__ = ["Choice", "sample"]
+
+Ids = npt.NDArray[Any]
+PRIME_CHUNK = 256
+
+
+@dataclass(frozen=True)
+class Choice:
+    """How the next symbol is chosen from the outputs y.
+
+    Args:
+        temperature: τ in p ∝ e^(y/τ): below 1 bolder, above 1 wilder; 0 takes the likeliest.
+        top_k: draw among the k likeliest only; 0 for all.
+        top_p: draw among the fewest likeliest that have this probability together (Holtzman et
+            al., 2020, "The curious case of neural text degeneration"); 1 for all.
+
+    Raises:
+        ValueError: a value is out of range.
+    """
+
+    temperature: float = 1.0
+    top_k: int = 0
+    top_p: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.temperature < np.inf:
+            raise ValueError(f"temperature must be 0 or more, and finite; got {self.temperature}")
+        if self.top_k < 0:
+            raise ValueError(f"top_k must be 0 or more, got {self.top_k}")
+        if not 0 < self.top_p <= 1:
+            raise ValueError(f"top_p must be in (0, 1], got {self.top_p}")
+
+    def draw(self, logits: Array, rng: np.random.Generator) -> Ids:
+        """One symbol for each row.
+
+        Args:
+            logits: ``(n, V)``.
+
+        Returns:
+            ``(n,)``.
+        """
+        if self.temperature == 0:
+            return np.asarray(logits.argmax(axis=-1))
+        y = logits.astype(np.float64)
+        y -= y.max(axis=-1, keepdims=True)  # first, so that a tiny temperature cannot overflow
+        with np.errstate(over="ignore"):
+            y /= self.temperature
+        np.exp(y, out=y)
+        if 0 < self.top_k < y.shape[-1]:
+            y[y < np.partition(y, -self.top_k, axis=-1)[:, -self.top_k, None]] = 0
+        if self.top_p < 1:
+            order = np.argsort(-y, axis=-1, kind="stable")
+            ordered = np.take_along_axis(y, order, axis=-1)
+            before = ordered.cumsum(axis=-1) - ordered
+            ordered[before >= self.top_p * ordered.sum(axis=-1, keepdims=True)] = 0
+            np.put_along_axis(y, order, ordered, axis=-1)
+        heights = y.cumsum(axis=-1)
+        marks = rng.random((len(y), 1)) * heights[:, -1:]
+        return np.asarray((heights <= marks).sum(axis=-1))
+
+
+def sample(
+    model: SequenceModel,
+    parameters: Parameters,
+    prime: Ids,
+    length: int,
+    rng: np.random.Generator,
+    choice: Choice = Choice(),
+) -> Iterator[Ids]:
+    """Continue ``prime``, forgetting nothing: the state is carried from symbol to symbol.
+
+    Args:
+        model, parameters: the language model.
+        prime: ``(T, n)`` symbols to read first, at least one row; n continuations run in step.
+        length: how many symbols to write.
+        rng: draws them.
+        choice: how.
+
+    Yields:
+        ``(n,)`` symbols, ``length`` times.
+    """
+    workspace, reading = Workspace(), Workspace()
+    state = model.zero_state(prime.shape[1], parameters.dtype)
+    for start in range(0, len(prime) - 1, PRIME_CHUNK):
+        part = prime[start : min(start + PRIME_CHUNK, len(prime) - 1)]
+        _, state, _ = model.forward(parameters, part.astype(np.intp), state, reading)
+    x = prime[-1:].astype(np.intp)
+    for _ in range(length):
+        y, state, _ = model.forward(parameters, x, state, workspace)
+        x[0] = choice.draw(y[0], rng)
+        yield x[0].copy()

@@ -1,0 +1,56 @@
+"""Cutting a text into contiguous lanes that are read side by side."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from charrnn.errors import InputError
+
+__all__ = ["Lanes"]
+
+Ids = npt.NDArray[Any]
+
+
+class Lanes:
+    """``batch_size`` contiguous parts of a text, read in step, in chunks of at most ``seq_len``.
+
+    The state of each lane is carried from chunk to chunk, so that every prediction has read all of
+    its lane so far. Chunks are of equal length to within one character, so that no update rests on
+    a stump. Up to ``batch_size - 1`` characters at the end have no place: :attr:`left_over`.
+
+    Args:
+        ids: ``(N,)`` symbols.
+        batch_size: B.
+        seq_len: the largest T.
+
+    Raises:
+        InputError: the text is too short for so many lanes.
+    """
+
+    def __init__(self, ids: Ids, batch_size: int, seq_len: int) -> None:
+        self.length = (len(ids) - 1) // batch_size
+        if self.length < 1:
+            raise InputError(
+                f"the training text has {len(ids)} characters; "
+                f"{batch_size} lanes need at least {batch_size + 1}",
+                "give a longer text, or fewer lanes (--batch-size)",
+            )
+        used = batch_size * self.length
+        self.left_over = len(ids) - 1 - used
+        self._inputs = ids[:used].reshape(batch_size, self.length)
+        self._targets = ids[1 : used + 1].reshape(batch_size, self.length)
+        num_chunks = -(-self.length // seq_len)
+        self._edges = [self.length * k // num_chunks for k in range(num_chunks + 1)]
+
+    def __len__(self) -> int:
+        """How many chunks there are."""
+        return len(self._edges) - 1
+
+    def chunk(self, index: int) -> tuple[Ids, Ids]:
+        """Inputs and targets of one chunk, ``(T, B)`` each."""
+        part = slice(self._edges[index], self._edges[index + 1])
+        return (
+            np.ascontiguousarray(self._inputs[:, part].T, dtype=np.intp),
+            np.ascontiguousarray(self._targets[:, part].T, dtype=np.intp),
+        )

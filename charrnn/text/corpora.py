@@ -1,0 +1,182 @@
+"""Reading a corpus: files, standard input or Python's own help, to code points or bytes."""
+
+import codecs
+import hashlib
+import io
+import stat
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+
+from charrnn.errors import InputError
+
+__all__ = ["Corpus", "read_corpus"]
+
+CHUNK = 1 << 23
+LARGEST = 1 << 32
+BOMS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, whose mark begins this one
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """A text as integers.
+
+    Attributes:
+        name: a short word for it, from the first file's name.
+        codes: ``(N,)`` code points or bytes.
+        sha256: of the raw bytes of all files in order.
+        notes: what a reader should know: a byte order mark removed, line ends changed, ...
+    """
+
+    name: str
+    codes: npt.NDArray[Any]
+    sha256: str
+    notes: tuple[str, ...] = field(default=())
+
+
+def read_corpus(
+    paths: Sequence[str],
+    *,
+    level: str = "char",
+    encoding: str = "utf-8",
+    keep_newlines: bool = False,
+    stdin: BinaryIO | None = None,
+) -> Corpus:
+    """Read files in order, as ``cat`` would join them.
+
+    Args:
+        paths: file names; ``-`` is standard input; none means the topics of Python's own help.
+        level: ``"char"`` or ``"byte"``; bytes are taken as they are.
+        encoding: of the files. With the default a byte order mark decides instead, where there
+            is one.
+        keep_newlines: leave ``\\r\\n`` and ``\\r`` as they are; normally they become ``\\n``.
+        stdin: what ``-`` reads.
+
+    Raises:
+        InputError: a file cannot be read or decoded, with the place; or the corpus is empty.
+    """
+    if not paths:
+        name, sources = "pydoc-topics", [("Python's own help", _python_help())]
+    else:
+        name = "stdin" if paths[0] == "-" else Path(paths[0]).stem or "corpus"
+        sources = [(path, _read(path, stdin)) for path in paths]
+    digest = hashlib.sha256()
+    pieces: list[npt.NDArray[Any]] = []
+    notes: list[str] = []
+    for path, data in sources:
+        digest.update(data)
+        if level == "byte":
+            pieces.append(np.frombuffer(data, dtype=np.uint8))
+        else:
+            decoded, found = _decode(path, data, encoding, keep_newlines)
+            pieces += decoded
+            notes += [f"{path}: {note}" for note in found]
+    if not sum(map(len, pieces)):
+        raise InputError(f"the corpus is empty ({', '.join(path for path, _ in sources)})")
+    return Corpus(name, np.concatenate(pieces), digest.hexdigest(), tuple(notes))
+
+
+def _python_help() -> bytes:
+    from pydoc_data import topics
+
+    return "\n\n".join(topics.topics[name] for name in sorted(topics.topics)).encode()
+
+
+def _read(path: str, stdin: BinaryIO | None) -> bytes:
+    if path == "":
+        raise InputError("the name of a corpus is empty", "give a file, or - for standard input")
+    if path == "-":
+        stdin = stdin or sys.stdin.buffer
+        if stdin.isatty():
+            raise InputError(
+                "standard input is a terminal", "pipe a text in: charrnn train - < FILE"
+            )
+        return _limited(stdin, "standard input")
+    try:
+        mode = Path(path).stat().st_mode
+        if stat.S_ISDIR(mode):
+            raise InputError(f"{path!r} is a directory", "give the files in it: FOLDER/*.txt")
+        if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):
+            raise InputError(f"{path!r} is a device, not a file")
+        with Path(path).open("rb") as file:
+            return _limited(file, repr(path))
+    except FileNotFoundError:
+        raise InputError(f"file {path!r} does not exist") from None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise InputError(f"cannot read {path!r}: {reason}") from error
+
+
+def _limited(file: BinaryIO, what: str) -> bytes:
+    data = file.read(LARGEST + 1)
+    if len(data) > LARGEST:
+        raise InputError(f"{what} is larger than {LARGEST >> 30} GiB", "train on a part of it")
+    return data
+
+
+def _decode(
+    path: str, data: bytes, encoding: str, keep_newlines: bool
+) -> tuple[list[npt.NDArray[Any]], list[str]]:
+    """Code points, in pieces whose dtype is as small as it can be, and what was noticed."""
+    notes = []
+    if encoding.lower().replace("_", "-") in ("utf-8", "utf8"):
+        for mark, marked in BOMS:
+            if data.startswith(mark):
+                encoding = marked
+                notes.append(f"byte order mark of {marked.removesuffix('-sig').upper()} removed")
+                break
+    try:
+        codec = codecs.lookup(encoding)
+        if not codec._is_text_encoding:
+            raise LookupError
+        decoder = codec.incrementaldecoder(errors="strict")
+    except (LookupError, TypeError, ValueError):
+        raise InputError(
+            f"unknown encoding {encoding!r}", "for example utf-8, latin-1, cp1252"
+        ) from None
+    newlines = io.IncrementalNewlineDecoder(decoder, translate=not keep_newlines)
+    pieces = []
+    for start in range(0, len(data), CHUNK):
+        chunk = data[start : start + CHUNK]
+        try:
+            text = newlines.decode(chunk, final=start + CHUNK >= len(data))
+        except UnicodeError as error:
+            raise _undecodable(path, data, encoding, start, len(chunk), error) from error
+        codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
+        pieces.append(codes.astype(np.min_scalar_type(int(codes.max(initial=0)))))
+    seen = newlines.newlines
+    if not keep_newlines and seen not in (None, "\n"):
+        kinds = [
+            repr(kind) for kind in ((seen,) if isinstance(seen, str) else seen) if kind != "\n"
+        ]
+        notes.append(f"line ends {' and '.join(kinds)} became '\\n'")
+    nulls = sum(int(np.count_nonzero(piece == 0)) for piece in pieces)
+    if nulls:
+        notes.append(f"{nulls} NUL characters: is it text? (--level byte reads any file)")
+    return pieces, notes
+
+
+def _undecodable(
+    path: str, data: bytes, encoding: str, start: int, length: int, error: UnicodeError
+) -> InputError:
+    hint = "name its encoding (--encoding latin-1), or read bytes (--level byte)"
+    if not isinstance(error, UnicodeDecodeError):
+        return InputError(f"{path!r} is not {encoding}: {error}", hint)
+    # The decoder saw what an earlier chunk had left over in front of this one.
+    offset = start + error.start - (len(error.object) - length)
+    line = data.count(b"\n", 0, offset) + 1
+    return InputError(
+        f"{path!r} is not {encoding}: byte 0x{data[offset]:02x} at offset {offset} (line {line})",
+        hint,
+    )

@@ -1,0 +1,121 @@
+"""Characters (or bytes) and their numbers."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from charrnn.errors import InputError
+
+__all__ = ["LEVELS", "UnknownCharacterError", "Vocabulary", "name_characters"]
+
+LEVELS = ("char", "byte")
+SHOWN = 10
+NUM_CODE_POINTS = 0x110000
+
+Codes = npt.NDArray[Any]
+
+
+class UnknownCharacterError(InputError):
+    """A text has characters that the vocabulary lacks."""
+
+
+def name_characters(codes: list[int]) -> str:
+    """``'é' (U+00E9), '\\t' (U+0009)``: for people, the first few."""
+    shown = ", ".join(f"{chr(code)!r} (U+{code:04X})" for code in codes[:SHOWN])
+    return shown + (f" and {len(codes) - SHOWN} more" if len(codes) > SHOWN else "")
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The symbols that a model knows; a symbol's number is its place.
+
+    Args:
+        level: ``"char"``: symbols are Unicode code points, as they stand in the text, unnormalised.
+            ``"byte"``: symbols are the 256 bytes, so that nothing is ever unknown.
+        codes: the symbols as integers, ascending, without repeats.
+
+    Raises:
+        ValueError: ``codes`` are not of that form.
+    """
+
+    level: str
+    codes: tuple[int, ...]
+    _table: Codes = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        limit = NUM_CODE_POINTS if self.level == "char" else 256
+        codes = np.array(self.codes, dtype=np.int64)
+        if self.level not in LEVELS or not len(codes):
+            raise ValueError(f"not a vocabulary: level {self.level!r}, {len(codes)} symbols")
+        if codes[0] < 0 or codes[-1] >= limit or np.any(np.diff(codes) <= 0):
+            raise ValueError("a vocabulary's symbols must be distinct, ascending code points")
+        table = np.full(int(codes[-1]) + 1, -1, dtype=np.int32)
+        table[codes] = np.arange(len(codes))
+        object.__setattr__(self, "_table", table)
+
+    @classmethod
+    def of(cls, level: str, codes: Codes) -> "Vocabulary":
+        """The vocabulary of a corpus: the characters that occur in it, or all 256 bytes."""
+        if level == "byte":
+            return cls("byte", tuple(range(256)))
+        seen = np.zeros(NUM_CODE_POINTS, dtype=bool)
+        seen[codes] = True
+        return cls("char", tuple(np.flatnonzero(seen).tolist()))
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    @property
+    def start(self) -> int:
+        """What stands before a text that has no beginning: a line end, else the first symbol."""
+        return int(self._table[ord("\n")]) if not self.unknown(np.array([ord("\n")])) else 0
+
+    def unknown(self, codes: Codes) -> list[int]:
+        """The distinct codes that are not in the vocabulary, ascending."""
+        distinct = np.unique(codes)
+        inside = distinct < len(self._table)
+        known = np.zeros(len(distinct), dtype=bool)
+        known[inside] = self._table[distinct[inside]] >= 0
+        return [int(code) for code in distinct[~known]]
+
+    def encode(self, codes: Codes, what: str = "the text") -> Codes:
+        """Numbers of code points or bytes, in the smallest unsigned dtype that holds them.
+
+        Raises:
+            UnknownCharacterError: naming the characters of ``what`` that are not in the vocabulary.
+        """
+        unknown = self.unknown(codes)
+        if unknown:
+            raise UnknownCharacterError(
+                f"{what} has {len(unknown)} character{'s' * (len(unknown) > 1)} "
+                f"the model never saw: {name_characters(unknown)}",
+                "leave them out, or train on a text that has them",
+            )
+        return self._table[codes].astype(np.min_scalar_type(len(self) - 1))
+
+    def encode_text(self, text: str, what: str = "the text") -> Codes:
+        """Numbers of a string; at byte level, of its UTF-8 bytes.
+
+        Raises:
+            UnknownCharacterError: as :meth:`encode`.
+            InputError: the text has lone surrogates, as from arguments that are not valid UTF-8.
+        """
+        try:
+            data = text.encode("utf-8")
+        except UnicodeEncodeError as error:
+            raise InputError(
+                f"{what} is not valid UTF-8", "check the terminal's encoding"
+            ) from error
+        if self.level == "byte":
+            return self.encode(np.frombuffer(data, dtype=np.uint8), what)
+        return self.encode(np.frombuffer(text.encode("utf-32-le"), dtype="<u4"), what)
+
+    def decode(self, ids: Codes) -> bytes:
+        """UTF-8 bytes of symbols (at byte level, the bytes themselves)."""
+        codes = np.array(self.codes)[np.asarray(ids, dtype=np.intp)]
+        if self.level == "byte":
+            return codes.astype(np.uint8).tobytes()
+        text: str = codes.astype("<u4").tobytes().decode("utf-32-le", errors="surrogatepass")
+        return text.encode("utf-8", errors="surrogatepass")

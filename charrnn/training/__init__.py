@@ -1,0 +1,1 @@
+"""Optimisers, schedules, the loop, and what is done between its steps."""

@@ -1,0 +1,95 @@
+"""The training loop: a generator of steps."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import isfinite
+
+import numpy as np
+
+from charrnn.config import Config
+from charrnn.errors import DivergedError
+from charrnn.nn.parameters import Parameters
+from charrnn.tasks.lm import LanguageModelTask
+from charrnn.training.optim import clip_by_global_norm, make_optimizer
+from charrnn.training.schedules import learning_rate
+
+__all__ = ["Step", "Trainer"]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One update that has been made."""
+
+    number: int  # from 1
+    epoch: float  # passes over the training text, this step included
+    nats: float  # mean loss per character, before the update
+    count: int  # characters
+    lr: float
+    grad_norm: float  # before clipping
+
+
+class Trainer:
+    """Parameters, optimiser and position of one training.
+
+    Args:
+        task: gives the gradients.
+        parameters: updated in place.
+        config: the schedule, the optimiser and how long.
+        rng: draws dropout masks.
+    """
+
+    def __init__(
+        self,
+        task: LanguageModelTask,
+        parameters: Parameters,
+        config: Config,
+        rng: np.random.Generator,
+    ) -> None:
+        self.task = task
+        self.parameters = parameters
+        self.config = config
+        self.rng = rng
+        self.optimizer = make_optimizer(config.optimizer, parameters, config.weight_decay)
+        self.total = max(1, round(config.epochs * task.steps_per_epoch))
+        self._gradients = parameters.zeros_like()
+
+    @property
+    def number(self) -> int:
+        """How many updates have been made."""
+        return self.optimizer.number
+
+    def steps(self) -> Iterator[Step]:
+        """Make the updates that are left, one at a time.
+
+        Raises:
+            DivergedError: the loss or its gradient is not finite; the parameters are as they were
+                before the update that failed.
+        """
+        config = self.config
+        while self.number < self.total:
+            lr = learning_rate(
+                config.schedule,
+                self.number,
+                self.total,
+                peak=config.lr,
+                warmup=config.warmup,
+                final=config.lr_final,
+            )
+            with np.errstate(all="ignore"):  # what overflows is found just below
+                nats, count = self.task.gradients(
+                    self.parameters,
+                    self._gradients,
+                    self.number % self.task.steps_per_epoch,
+                    self.rng if config.dropout else None,
+                )
+                self._gradients.flat *= 1 / count
+                grad_norm = clip_by_global_norm(self._gradients, config.clip)
+            if not (isfinite(nats) and isfinite(grad_norm)):
+                raise DivergedError(
+                    f"training diverged at step {self.number + 1}: loss {nats / count:g}, "
+                    f"gradient norm {grad_norm:g}, learning rate {lr:g}",
+                    f"try --lr {config.lr / 3:.2g}, or a smaller --clip",
+                )
+            self.optimizer.step(self.parameters, self._gradients, lr)
+            epoch = self.number / self.task.steps_per_epoch
+            yield Step(self.number, epoch, nats / count, count, lr, grad_norm)

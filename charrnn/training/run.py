@@ -1,0 +1,309 @@
+"""One run from beginning to end: the loop's steps, and what is done between them."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from math import isfinite
+from time import monotonic
+from typing import Any
+
+import numpy as np
+
+from charrnn import __version__
+from charrnn.config import Config
+from charrnn.errors import CheckpointError, DivergedError, InputError
+from charrnn.evaluation import Score
+from charrnn.nn.parameters import Parameters
+from charrnn.runs import Model, RunFolder
+from charrnn.sampling import Choice, sample
+from charrnn.tasks.lm import LanguageModelTask
+from charrnn.text.corpora import Corpus
+from charrnn.text.vocab import Vocabulary
+from charrnn.training.loop import Step, Trainer
+
+__all__ = ["Event", "Finished", "Preview", "Run", "SaveFailed", "Stopped", "Validated"]
+
+MOST_STEPS_BETWEEN = 500
+LOG_EVERY = 10
+PREVIEW_LENGTH = 300
+PREVIEW_CHOICE = Choice(temperature=0.8)
+
+
+@dataclass(frozen=True)
+class Validated:
+    """The state was saved, and the held-out text scored if there is any."""
+
+    step: int
+    epoch: float
+    train_nats: float  # mean since the last time
+    score: Score | None
+    best: bool  # whether it is the best so far, and was saved as such
+
+
+@dataclass(frozen=True)
+class Preview:
+    """A sample of what the model writes now: UTF-8, or bytes."""
+
+    step: int
+    text: bytes
+
+
+@dataclass(frozen=True)
+class SaveFailed:
+    """A checkpoint could not be written; training goes on."""
+
+    step: int
+    error: CheckpointError
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """Asked to stop, the run did, and saved where it was."""
+
+    step: int
+
+
+@dataclass(frozen=True)
+class Finished:
+    """All steps are done."""
+
+    step: int
+
+
+Event = Step | Validated | Preview | SaveFailed | Stopped | Finished
+
+
+class Run:
+    """A training and its folder.
+
+    Build one by :meth:`begin` or :meth:`resume`, then consume :meth:`events`.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        corpus: Corpus,
+        paths: tuple[str, ...],
+        vocabulary: Vocabulary,
+        parameters: Parameters,
+        folder: RunFolder,
+    ) -> None:
+        self.config = config
+        self.corpus = corpus
+        self.paths = paths
+        self.vocabulary = vocabulary
+        self.folder = folder
+        self.model = config.model(len(vocabulary))
+        ids = vocabulary.encode(corpus.codes, "the corpus")
+        self.task = LanguageModelTask(
+            self.model,
+            ids,
+            val_fraction=config.val_fraction,
+            batch_size=config.batch_size,
+            seq_len=config.seq_len,
+        )
+        # Apart, so that how often a sample is shown does not change what is learnt.
+        dropout, self._preview = (
+            np.random.default_rng(seed) for seed in np.random.SeedSequence(config.seed).spawn(3)[1:]
+        )
+        self.trainer = Trainer(self.task, parameters, config, dropout)
+        self.history: list[dict[str, Any]] = []
+        self.measure = ""  # how the last validation was made, in words
+        self._interval = [0.0, 0]  # summed loss and characters since the last validation
+
+    @classmethod
+    def begin(
+        cls,
+        config: Config,
+        corpus: Corpus,
+        paths: tuple[str, ...],
+        folder: RunFolder,
+        initial: Model | None = None,
+    ) -> "Run":
+        """A new run, from fresh weights or from another model's (whose vocabulary it then keeps).
+
+        Raises:
+            InputError: the corpus is too short, or has characters that ``initial`` lacks.
+        """
+        if initial is None:
+            vocabulary = Vocabulary.of(config.level, corpus.codes)
+            seed = np.random.SeedSequence(config.seed).spawn(3)[0]
+            model = config.model(len(vocabulary))
+            parameters = model.init(np.random.default_rng(seed), np.float32)
+        else:
+            vocabulary, parameters = initial.vocabulary, initial.parameters
+        return cls(config, corpus, paths, vocabulary, parameters, folder)
+
+    @classmethod
+    def resume(
+        cls, saved: Model, corpus: Corpus, paths: tuple[str, ...], folder: RunFolder
+    ) -> "Run":
+        """The run that ``saved`` (its ``last.npz``) left off, as if it had never stopped.
+
+        Raises:
+            InputError: the corpus is not the one the run began with.
+            CheckpointError: the file lacks what only ``last.npz`` has.
+        """
+        try:
+            state: Mapping[str, Any] = saved.header["training"]
+            if corpus.sha256 != state["corpus"]["sha256"]:
+                raise InputError(
+                    "the corpus is not the one this run began with "
+                    f"(sha256 {corpus.sha256[:12]}…, then {state['corpus']['sha256'][:12]}…)",
+                    f"to train on another text: charrnn train CORPUS --init-from {folder.path}",
+                )
+            run = cls(saved.config, corpus, paths, saved.vocabulary, saved.parameters, folder)
+            run.task.restore(dict(saved.arrays))
+            optimizer = run.trainer.optimizer
+            for name, memory in optimizer.memory.items():
+                memory[...] = saved.arrays[f"optimizer.{name}"]
+            optimizer.number = int(state["step"])
+            run.trainer.rng.bit_generator.state = state["generators"]["dropout"]
+            run._preview.bit_generator.state = state["generators"]["preview"]
+            run._interval = [float(state["interval"][0]), int(state["interval"][1])]
+            run.history = list(saved.header["history"])
+        except (KeyError, TypeError, ValueError, IndexError) as error:
+            raise CheckpointError(
+                f"{saved.path} cannot be resumed: its training state is not whole",
+                f"start a new run from its weights: --init-from {saved.path}",
+            ) from error
+        folder.cut_log(run.trainer.number)
+        return run
+
+    @property
+    def validate_every(self) -> int:
+        """Steps between validations."""
+        return self.config.eval_every or min(self.task.steps_per_epoch, MOST_STEPS_BETWEEN)
+
+    @property
+    def best(self) -> dict[str, Any] | None:
+        """The entry of the history with the lowest validation loss."""
+        scored = [entry for entry in self.history if entry["val"] is not None]
+        return min(scored, key=lambda entry: float(entry["val"]), default=None)
+
+    def events(self, should_stop: Callable[[], bool] = lambda: False) -> Iterator[Event]:
+        """Train to the end, or until ``should_stop`` says so after a step.
+
+        Raises:
+            DivergedError: nothing is saved then; the last good files stay.
+            CheckpointError: the final state could not be saved.
+        """
+        begun = monotonic()
+        failed: CheckpointError | None = None
+        for step in self.trainer.steps():
+            yield step
+            self._interval[0] += step.nats * step.count
+            self._interval[1] += step.count
+            done = step.number == self.trainer.total
+            if step.number % LOG_EVERY == 0 or done:
+                self._log(step.number, "train", begun, **_numbers(step))
+            if step.number % self.validate_every == 0 or done:
+                validated = self._validate(step)
+                try:
+                    self._save(best=validated.best)
+                    failed = None
+                except CheckpointError as error:
+                    failed = error
+                    yield SaveFailed(step.number, error)
+                score = validated.score
+                if score is not None:
+                    self._log(
+                        step.number,
+                        "validation",
+                        begun,
+                        nats=score.nats,
+                        bits=score.bits,
+                        best=validated.best,
+                    )
+                yield validated
+            every = self.config.sample_every or self.validate_every
+            if step.number % every == 0 or done:
+                yield Preview(step.number, self._write_preview())
+            if should_stop() and not done:
+                self._save(best=False)
+                yield Stopped(step.number)
+                return
+        if failed is not None:
+            raise failed
+        yield Finished(self.trainer.number)
+
+    def _validate(self, step: Step) -> Validated:
+        score = self.task.validate(self.trainer.parameters)
+        self.measure = score.method if score is not None else ""
+        if score is not None and not isfinite(score.nats):
+            raise DivergedError(
+                f"training diverged at step {step.number}: the validation loss is {score.nats:g}",
+                f"the last good weights are kept; try --lr {self.config.lr / 3:.2g}",
+            )
+        train_nats = self._interval[0] / max(1, self._interval[1])
+        self._interval = [0.0, 0]
+        best = self.best
+        improved = score is None or best is None or score.nats < best["val"]
+        self.history.append(
+            {
+                "step": step.number,
+                "epoch": step.epoch,
+                "train": train_nats,
+                "val": None if score is None else score.nats,
+            }
+        )
+        return Validated(step.number, step.epoch, train_nats, score, improved)
+
+    def _write_preview(self) -> bytes:
+        start = np.full((1, 1), self.vocabulary.start)
+        symbols = sample(
+            self.model,
+            self.trainer.parameters,
+            start,
+            PREVIEW_LENGTH,
+            self._preview,
+            PREVIEW_CHOICE,
+        )
+        return self.vocabulary.decode(np.concatenate(list(symbols)))
+
+    def _save(self, *, best: bool) -> None:
+        """Write ``last.npz``, and before it ``best.npz`` if these are the best weights so far."""
+        symbols = "" if self.config.level == "byte" else "".join(map(chr, self.vocabulary.codes))
+        header = {
+            "charrnn": __version__,
+            "config": self.config.to_json(),
+            "vocabulary": {"level": self.vocabulary.level, "symbols": symbols},
+            "history": self.history,
+        }
+        weights = dict(self.trainer.parameters)
+        if not np.isfinite(self.trainer.parameters.flat).all():
+            raise DivergedError(
+                f"training diverged at step {self.trainer.number}: a weight is no longer finite",
+                f"the last good weights are kept; try --lr {self.config.lr / 3:.2g}",
+            )
+        if best:
+            self.folder.save_best(header, weights)
+        generators = {
+            "dropout": self.trainer.rng.bit_generator.state,
+            "preview": self._preview.bit_generator.state,
+        }
+        training = {
+            "step": self.trainer.number,
+            "interval": self._interval,
+            "generators": generators,
+            "corpus": {
+                "paths": list(self.paths),
+                "sha256": self.corpus.sha256,
+                "length": len(self.corpus.codes),
+            },
+        }
+        memory = self.trainer.optimizer.memory
+        arrays = weights | {f"optimizer.{name}": array for name, array in memory.items()}
+        self.folder.save_last({**header, "training": training}, arrays | self.task.arrays())
+
+    def _log(self, step: int, event: str, begun: float, **values: Any) -> None:
+        seconds = round(monotonic() - begun, 3)
+        self.folder.log({"step": step, "schema": 1, "event": event, **values, "seconds": seconds})
+
+
+def _numbers(step: Step) -> dict[str, float]:
+    return {
+        "epoch": step.epoch,
+        "nats": step.nats,
+        "lr": step.lr,
+        "grad_norm": step.grad_norm,
+    }

@@ -1,0 +1,60 @@
+"""Learning rates over a run.
+
+Each schedule is a factor of the peak rate by progress u in [0, 1] after the warm-up; r is the
+factor at the end.
+"""
+
+from collections.abc import Callable
+from math import cos, pi
+
+__all__ = ["SCHEDULES", "learning_rate"]
+
+NUM_STAIRS = 4
+
+
+def constant(u: float, r: float) -> float:
+    """1"""
+    return 1.0
+
+
+def step(u: float, r: float) -> float:
+    """A staircase of four equal treads that goes down to r geometrically."""
+    return float(r ** (min(int(u * NUM_STAIRS), NUM_STAIRS - 1) / (NUM_STAIRS - 1)))
+
+
+def exponential(u: float, r: float) -> float:
+    """r^u"""
+    return float(r**u)
+
+
+def cosine(u: float, r: float) -> float:
+    """r + (1 - r)·(1 + cos πu) / 2. Loshchilov and Hutter (2017), without restarts."""
+    return r + (1 - r) * 0.5 * (1 + cos(pi * u))
+
+
+SCHEDULES: dict[str, Callable[[float, float], float]] = {
+    "constant": constant,
+    "step": step,
+    "exponential": exponential,
+    "cosine": cosine,
+}
+
+
+def learning_rate(
+    schedule: str, number: int, total: int, *, peak: float, warmup: float, final: float
+) -> float:
+    """The rate of one update.
+
+    Args:
+        schedule: of :data:`SCHEDULES`.
+        number: of the update, from 0.
+        total: how many updates the run has.
+        peak: the highest rate.
+        warmup: the fraction of the run over which the rate climbs to the peak in equal steps.
+        final: the factor of the peak at the last update.
+    """
+    climb = int(warmup * total)
+    if number < climb:
+        return peak * (number + 1) / (climb + 1)
+    u = (number - climb) / max(1, total - climb - 1)
+    return peak * SCHEDULES[schedule](min(u, 1.0), final)
