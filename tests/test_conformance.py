@@ -13,7 +13,8 @@ import reference
 
 from charrnn.nn import ops
 from charrnn.nn.cells import CELLS, Cell, Saved, all_variants
-from charrnn.nn.layers import Dropout, Recurrent, Stack, affine, affine_backward
+from charrnn.nn.layers import Dropout, Recurrent, Stack
+from charrnn.nn.linear import affine, affine_backward
 from charrnn.nn.models import SequenceModel
 from charrnn.nn.parameters import Parameters
 from charrnn.nn.types import Array, LayerState, State
@@ -380,7 +381,8 @@ def test_reused_buffers_equal_fresh_ones(cell: AnyCell) -> None:
     for num_steps in (NUM_STEPS, 9, 2, NUM_STEPS):
         case = make_case(cell, num_layers=2, num_steps=num_steps)
         assert_same(run(case, workspace), run(case), EXACT)
-    run(make_case(cell, num_layers=2).astype(np.float32), workspace)
+    single_precision = make_case(cell, num_layers=2).astype(np.float32)
+    assert_same(run(single_precision, workspace), run(single_precision), EXACT)
     case = make_case(cell, num_layers=2)
     assert_same(
         run(case.part(rows=slice(0, 1)), workspace), run(case.part(rows=slice(0, 1))), EXACT

@@ -1,4 +1,4 @@
-"""A cell over time, the stack of them, dropout between, and the affine map both ends need.
+"""A cell over time, the stack of them, and dropout between.
 
 ``forward(x, state) -> y, state, saved`` and ``backward(dy, dstate, saved) -> dx, dstate``.
 Truncated backpropagation through time is not passing ``dstate`` on; an encoder's last state handed
@@ -12,53 +12,12 @@ from typing import Any
 import numpy as np
 
 from charrnn.nn.cells import Cell, Saved
-from charrnn.nn.cells.base import rows
-from charrnn.nn.init import glorot
-from charrnn.nn.ops import gather_rows, scatter_rows
+from charrnn.nn.init import glorot, unit_rows
+from charrnn.nn.linear import affine, affine_backward
 from charrnn.nn.types import Array, LayerState, State, Weights
 from charrnn.nn.workspace import Ticket, Workspace
 
-__all__ = ["Dropout", "Recurrent", "Stack", "affine", "affine_backward"]
-
-
-def affine(W: Array, b: Array | None, x: Array, out: Array) -> None:
-    """y = x·W + b, where integers stand for one-hot rows.
-
-    Args:
-        W: ``(D, K)``.
-        b: ``(K,)`` or nothing.
-        x: ``(..., D)``, or integers ``(...)`` in ``[0, D)``: x·W is then a row of W.
-        out: ``(..., K)``.
-
-    Raises:
-        ValueError: an integer outside ``[0, D)``.
-    """
-    if x.dtype.kind not in "iu":
-        np.matmul(rows(x), W, out=rows(out))
-        if b is not None:
-            out += b
-        return
-    if x.size and not 0 <= int(x.min()) <= int(x.max()) < len(W):
-        raise ValueError(f"symbols must be in 0..{len(W) - 1}, got {int(x.min())}..{int(x.max())}")
-    # A bias added to the few rows of a small table is not added to the many of the output.
-    early = b is not None and len(W) < x.size
-    gather_rows(W + b if early else W, x, out)
-    if b is not None and not early:
-        out += b
-
-
-def affine_backward(
-    W: Array, dW: Array, db: Array | None, x: Array, dy: Array, dx: Array | None
-) -> None:
-    """Undo y = x·W + b: dW = xᵀ·dy, db = Σ dy, dx = dy·Wᵀ; all three are overwritten."""
-    if x.dtype.kind in "iu":
-        scatter_rows(x.reshape(-1), rows(dy), dW)
-    else:
-        np.matmul(rows(x).T, rows(dy), out=dW)
-    if db is not None:
-        np.sum(rows(dy), axis=0, out=db)
-    if dx is not None:
-        np.matmul(rows(dy), W.T, out=rows(dx))
+__all__ = ["Dropout", "Recurrent", "Stack"]
 
 
 @dataclass(frozen=True)
@@ -78,10 +37,12 @@ class Recurrent:
     Args:
         cell: the recurrence.
         input_size: D, or the number of symbols where the input is integers.
+        input: ``"vectors"`` or ``"symbols"``: how the input matrix is drawn.
     """
 
     cell: Cell[Any]
     input_size: int
+    input: str = "vectors"
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """The tensors by name: ``W_x``, the cell's own, ``b``."""
@@ -94,7 +55,12 @@ class Recurrent:
 
     def init(self, rng: np.random.Generator) -> dict[str, Array]:
         """Initial values of :meth:`shapes`, float64."""
-        values = {"W_x": glorot(rng, self.shapes()["W_x"], self.cell.num_gates)}  # type: ignore[arg-type]
+        shape = (self.input_size, self.cell.num_gates * self.cell.hidden_size)
+        values = {
+            "W_x": unit_rows(rng, shape)
+            if self.input == "symbols"
+            else glorot(rng, shape, self.cell.num_gates)
+        }
         values |= self.cell.init(rng)
         if self.cell.bias:
             values["b"] = self.cell.init_bias()
@@ -107,16 +73,28 @@ class Recurrent:
 
         Args:
             w: views of :meth:`shapes`.
-            x: ``(T, B, D)``, or integers ``(T, B)``.
+            x: ``(T, B, D)``, or integers ``(T, B)``; T and B at least 1. Kept, not copied: leave it
+                as it is until :meth:`backward` is done.
             state: the initial state, ``(B, H)`` each; not kept.
             workspace: owns the buffers; see :mod:`charrnn.nn.workspace`.
 
         Returns:
             The outputs ``(T, B, H)`` (a view, valid until the next forward pass with this
             workspace), copies of the final state, and what :meth:`backward` needs.
+
+        Raises:
+            ValueError: nothing to read, a symbol out of range, or a state that does not fit.
         """
-        ticket = workspace.ticket()
         num_steps, batch_size = x.shape[:2]
+        if not (num_steps and batch_size):
+            raise ValueError(f"expected at least one step of one sequence, got shape {x.shape}")
+        expected = [(batch_size, self.cell.hidden_size)] * len(self.cell.state_names)
+        if [part.shape for part in state] != expected:
+            raise ValueError(
+                f"{self.cell.name} carries {', '.join(self.cell.state_names)} of shape "
+                f"{expected[0]}, got {[part.shape for part in state]}"
+            )
+        ticket = workspace.ticket()
         width = self.cell.num_gates * self.cell.hidden_size
         a = workspace.array("a", (num_steps, batch_size, width), w["W_x"].dtype)
         affine(w["W_x"], w.get("b"), x, out=a)
@@ -172,6 +150,10 @@ class Dropout:
 
     rate: float
 
+    def __post_init__(self) -> None:
+        if not 0 <= self.rate < 1:
+            raise ValueError(f"a dropout rate must be in [0, 1), got {self.rate}")
+
     def forward(
         self, x: Array, rng: np.random.Generator | None, workspace: Workspace
     ) -> tuple[Array, Array | None]:
@@ -222,6 +204,8 @@ class Stack:
         rng: np.random.Generator | None,
     ) -> tuple[Array, State, StackSaved]:
         """As :meth:`Recurrent.forward`; ``rng`` draws the dropout masks, nothing turns them off."""
+        if len(state) != len(self.layers):
+            raise ValueError(f"{len(self.layers)} layers were given {len(state)} states")
         states, saves, masks = [], [], []
         for number, layer in enumerate(self.layers):
             buffers = workspace.child(str(number))

@@ -8,13 +8,14 @@ import numpy.typing as npt
 
 from charrnn.nn.cells import Cell
 from charrnn.nn.cells.base import rows
-from charrnn.nn.init import glorot
-from charrnn.nn.layers import Dropout, Recurrent, Stack, StackSaved, affine, affine_backward
+from charrnn.nn.init import glorot, unit_rows
+from charrnn.nn.layers import Dropout, Recurrent, Stack, StackSaved
+from charrnn.nn.linear import affine, affine_backward
 from charrnn.nn.losses import softmax_cross_entropy
-from charrnn.nn.ops import scatter_rows
+from charrnn.nn.ops import check_symbols, scatter_rows
 from charrnn.nn.parameters import Parameters
 from charrnn.nn.types import Array, State, Weights
-from charrnn.nn.workspace import Workspace
+from charrnn.nn.workspace import Ticket, Workspace
 
 __all__ = ["SequenceModel"]
 
@@ -30,6 +31,7 @@ class ModelSaved:
     features: Array  # (T, B, F), what the head reads; the symbols themselves where nothing is below
     stack: StackSaved
     workspace: Workspace
+    ticket: Ticket
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,8 @@ class SequenceModel:
         num_layers: L.
         embedding_size: the width of the learned embedding of symbols; 0 for one-hot rows.
         dropout: the probability of dropping an output of a layer while training.
+        input: ``"symbols"`` or ``"vectors"``: what the first matrix will read decides how it is
+            drawn.
     """
 
     input_size: int
@@ -54,14 +58,27 @@ class SequenceModel:
     num_layers: int = 1
     embedding_size: int = 0
     dropout: float = 0.0
+    input: str = "symbols"
+
+    def __post_init__(self) -> None:
+        if (
+            min(self.input_size, self.output_size) < 1
+            or min(self.num_layers, self.embedding_size) < 0
+        ):
+            raise ValueError(f"not a network: {self}")
+        if self.input not in ("symbols", "vectors"):
+            raise ValueError(f"input must be 'symbols' or 'vectors', got {self.input!r}")
 
     @property
     def stack(self) -> Stack:
         """The recurrent layers."""
-        size, layers = self.embedding_size or self.input_size, []
+        size, reads = self.input_size, self.input
+        if self.embedding_size:
+            size, reads = self.embedding_size, "vectors"
+        layers = []
         for _ in range(self.num_layers):
-            layers.append(Recurrent(self.cell, size))
-            size = self.cell.hidden_size
+            layers.append(Recurrent(self.cell, size, reads))
+            size, reads = self.cell.hidden_size, "vectors"
         return Stack(tuple(layers), Dropout(self.dropout))
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -79,11 +96,11 @@ class SequenceModel:
         return shapes
 
     def init(self, rng: np.random.Generator, dtype: npt.DTypeLike = np.float32) -> Parameters:
-        """Fresh weights: Glorot for inputs and head, orthogonal recurrences, forget gates open."""
+        """Fresh weights, as :mod:`charrnn.nn.init` draws them; forget gates open."""
         parameters = Parameters(self.shapes(), dtype)
         if self.embedding_size:
-            shape = parameters["embedding.W"].shape
-            parameters["embedding.W"][...] = rng.standard_normal(shape) / np.sqrt(shape[1])
+            shape = (self.input_size, self.embedding_size)
+            parameters["embedding.W"][...] = unit_rows(rng, shape)
         for number, layer in enumerate(self.stack.layers):
             for name, value in layer.init(rng).items():
                 parameters[f"body.{number}.{name}"][...] = value
@@ -115,7 +132,11 @@ class SequenceModel:
             rng: draws the dropout masks; without it nothing is dropped.
 
         Returns:
-            Outputs ``(T, B, output_size)``, the final state, and what :meth:`backward` needs.
+            Outputs ``(T, B, output_size)`` (a view, valid until the next call with this workspace),
+            the final state, and what :meth:`backward` needs.
+
+        Raises:
+            ValueError: nothing to read, a symbol out of range, or a state that does not fit.
         """
         final, saved = self._features(parameters, x, state, workspace or Workspace(), rng)
         shape = (*x.shape[:2], self.output_size)
@@ -139,8 +160,12 @@ class SequenceModel:
 
         Returns:
             The gradient by ``x`` (nothing for symbols) and by the initial state.
+
+        Raises:
+            StaleBackwardError: the workspace has been used since.
         """
-        dfeatures = self._dfeatures(saved)
+        saved.ticket.redeem()
+        dfeatures = self._dfeatures(parameters, saved)
         affine_backward(
             parameters["head.W"],
             gradients["head.W"],
@@ -174,11 +199,15 @@ class SequenceModel:
 
         Returns:
             The sum in nats and the final state.
+
+        Raises:
+            ValueError: as :meth:`forward`; or a target out of range.
         """
+        check_symbols(targets, self.output_size)
         final, saved = self._features(parameters, x, state, workspace, rng)
         W, b = parameters["head.W"], parameters["head.b"]
         num_steps, batch_size = x.shape[:2]
-        dfeatures = self._dfeatures(saved) if gradients is not None else None
+        dfeatures = self._dfeatures(parameters, saved) if gradients is not None else None
         piece = max(1, min(num_steps, HEAD_ELEMENTS // (batch_size * self.output_size)))
         logits = workspace.array("y", (piece, batch_size, self.output_size), parameters.dtype)
         total: Any = 0.0
@@ -211,6 +240,9 @@ class SequenceModel:
         workspace: Workspace,
         rng: np.random.Generator | None,
     ) -> tuple[State, ModelSaved]:
+        if not x.size:
+            raise ValueError(f"expected at least one step of one sequence, got shape {x.shape}")
+        ticket = workspace.ticket()
         features = x
         if self.embedding_size:
             shape = (*x.shape, self.embedding_size)
@@ -218,7 +250,7 @@ class SequenceModel:
             affine(parameters["embedding.W"], None, x, out=features)
         body = self._body(parameters)
         features, final, saved = self.stack.forward(body, features, state, workspace, rng)
-        return final, ModelSaved(x, features, saved, workspace)
+        return final, ModelSaved(x, features, saved, workspace, ticket)
 
     def _features_backward(
         self,
@@ -237,12 +269,11 @@ class SequenceModel:
             dx = None
         return dx, dinitial
 
-    def _dfeatures(self, saved: ModelSaved) -> Array | None:
+    def _dfeatures(self, parameters: Parameters, saved: ModelSaved) -> Array | None:
         """A buffer for the gradient by the features, unless they are symbols."""
         if saved.features.dtype.kind in "iu":
             return None
-        dtype = saved.features.dtype
-        return saved.workspace.array("dfeatures", saved.features.shape, dtype)
+        return saved.workspace.array("dfeatures", saved.features.shape, parameters.dtype)
 
     def _body(self, parameters: Parameters) -> tuple[Weights, ...]:
         return tuple(parameters.scope(f"body.{number}") for number in range(self.num_layers))

@@ -8,7 +8,7 @@ import numpy as np
 
 from charrnn.nn.types import Array
 
-__all__ = ["gather_rows", "relu", "scatter_rows", "sigmoid"]
+__all__ = ["check_symbols", "gather_rows", "relu", "scatter_rows", "sigmoid"]
 
 ONE_HOT_LIMIT = 256
 """Up to this many rows, a product with the one-hot matrix beats sorting (docs/log.md)."""
@@ -25,6 +25,14 @@ def sigmoid(a: Array, out: Array) -> None:
 def relu(a: Array, out: Array) -> None:
     """max(a, 0). NumPy orders complex numbers by their real part first, which is what is wanted."""
     np.maximum(a, 0, out=out)
+
+
+def check_symbols(ids: Array, limit: int) -> None:
+    """Raise ValueError unless all are in ``[0, limit)``: NumPy would take -1 for the last row."""
+    if ids.size and not 0 <= int(ids.min()) <= int(ids.max()) < limit:
+        raise ValueError(
+            f"symbols must be in 0..{limit - 1}, got {int(ids.min())}..{int(ids.max())}"
+        )
 
 
 def gather_rows(table: Array, ids: Array, out: Array) -> None:

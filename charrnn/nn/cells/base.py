@@ -67,6 +67,8 @@ class Cell(ABC, Generic[S]):
     def __post_init__(self) -> None:
         if self.hidden_size < 1:
             raise ValueError(f"hidden_size must be at least 1, got {self.hidden_size}")
+        if not isinstance(self.bias, bool):
+            raise ValueError(f"bias must be True or False, got {self.bias!r}")
         for option, words in self.choices.items():
             if getattr(self, option) not in words:
                 raise ValueError(

@@ -111,7 +111,7 @@ def check_outputs(
     Raises:
         ValueError: no draw keeps clear of ReLU's kink.
     """
-    model = replace(model, embedding_size=0, dropout=0.0)
+    model = replace(model, embedding_size=0, dropout=0.0, input="vectors")
 
     def draw() -> tuple[Any, ModelSaved, SequenceModel]:
         at = _draw_parameters(model, rng) if parameters is None else parameters.astype(np.float64)
