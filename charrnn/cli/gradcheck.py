@@ -108,6 +108,7 @@ def _check_checkpoint(
     import numpy as np
 
     from charrnn.nn.gradcheck import TRAINED_BOUNDS, check_loss, check_outputs
+    from charrnn.nn.parameters import Parameters
     from charrnn.runs import find_checkpoint, load_model
 
     path, _ = find_checkpoint(argument)
@@ -122,11 +123,15 @@ def _check_checkpoint(
     label = trained.model.cell.label if trained.model.num_layers else "softmax regression"
     model = trained.model
     yield check_loss(model, f"{label}, loss", rng=np.random.default_rng(seed), **settings)
-    if not model.embedding_size:
-        plain = replace(model, dropout=0.0)
-        yield check_outputs(
-            plain, f"{label}, outputs and state", rng=np.random.default_rng(seed), **settings
-        )
+    # Vectors in place of symbols, so that the gradient by the input is checked as well.
+    width = model.embedding_size or model.input_size
+    above = replace(model, input_size=width, embedding_size=0, input="vectors")
+    weights = Parameters(above.shapes(), np.float64)
+    for name, weight in weights.items():
+        weight[...] = trained.parameters[name]
+    settings["parameters"] = weights
+    rng = np.random.default_rng(seed)
+    yield check_outputs(above, f"{label}, outputs and state", rng=rng, **settings)
 
 
 def _print_tables(checks: "list[ModelCheck]", methods: tuple[str, ...], detail: bool) -> None:
@@ -199,7 +204,7 @@ def _print_detail(console: Any, checks: "list[ModelCheck]") -> None:
     from rich.table import Table
 
     for check in checks:
-        title = f"{check.label}, {check.num_layers} layers"
+        title = f"{check.label}, {check.num_layers} layer{'s' * (check.num_layers != 1)}"
         if check.draws > 1:
             title += f" (drawn {check.draws} times to keep clear of ReLU's kink)"
         table = Table(title=title, title_justify="left", box=None, pad_edge=False)

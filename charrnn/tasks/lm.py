@@ -15,6 +15,9 @@ from charrnn.text.batches import Lanes
 
 __all__ = ["LanguageModelTask"]
 
+RUNAWAY = 20.0
+"""|h| beyond which a lane is given up; 50 was too late on real text (docs/log.md)."""
+
 
 class LanguageModelTask:
     """A text cut in two: the beginning trains, the contiguous tail validates.
@@ -86,7 +89,22 @@ class LanguageModelTask:
         nats, self.state = self.model.cross_entropy(
             parameters, x, targets, self.state, self._training, gradients=gradients, rng=rng
         )
+        self._restart_runaways()
         return float(nats), x.size
+
+    def _restart_runaways(self) -> None:
+        """Let lanes whose state has run away begin anew from zero.
+
+        Where a tanh closes the cell, |h| ≤ 1 and this never happens. An LSTM that puts out o⊙c, and
+        a ReLU network, have no such bound: while they learn, a state can grow, and being carried it
+        would spoil every chunk to come.
+        """
+        for h, *_ in self.state:
+            runaways = ~(np.abs(h).max(axis=1) <= RUNAWAY)
+            if runaways.any():
+                for layer in self.state:
+                    for part in layer:
+                        part[runaways] = 0
 
     def validate(self, parameters: Parameters) -> Score | None:
         """The held-out tail, every character of it; nothing if none was held out."""

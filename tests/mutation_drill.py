@@ -1,0 +1,511 @@
+"""Alter every line of every backward pass, one at a time, and see that a check turns red.
+
+    python tests/mutation_drill.py [--function NAME] [--list] [--workers N]
+
+A check that no error can fail proves nothing. So each statement of the hand-written backward passes
+is dropped, and altered in every way of :func:`alterations`: a sign flipped, a term left out, an
+index shifted, two gates exchanged, a constant or a condition changed. The gradient check runs on
+each altered network first (the complex step: exact, fast), then the tests of :data:`TESTS`.
+
+What survives is either a hole in the checks, or an alteration that changes nothing: those are in
+:data:`ALLOWED`, each with its reason. The exit status is 1 if anything else survives, or if an entry
+of that list is no longer needed.
+
+The parent has NumPy and pytest loaded but never imports ``charrnn``; every mutant is a fork of it
+that imports the package with one module altered on the way. Nothing is written to disk.
+"""
+
+import argparse
+import ast
+import multiprocessing
+import os
+import sys
+import time
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, field
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, SourceFileLoader
+from importlib.util import spec_from_file_location
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from types import CodeType, ModuleType
+from typing import Any
+
+for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ[variable] = "1"  # the matrices are tiny, and forks do not inherit threads
+os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+
+import numpy as np  # noqa: E402
+import pytest  # noqa: E402
+
+ROOT = Path(__file__).resolve().parents[1]
+TESTS = [
+    "tests/test_conformance.py",
+    "tests/test_properties.py",
+    "tests/test_misuse.py",
+    "tests/test_torch_parity.py",
+    "tests/test_backward_gaps.py",
+]
+ALSO = {
+    "weight_gradients",
+    "transpose",
+    "dstate",
+    "scatter_rows",
+    "softmax_cross_entropy",
+    "cross_entropy",
+    "_dfeatures",
+}
+"""Functions that belong to a backward pass without having ``backward`` in their name."""
+
+DROPPED = "(dropped)"
+SECONDS = 60.0
+
+ALLOWED: dict[tuple[str, str, str], str] = {}
+"""(function, statement, altered statement), as ``--list`` prints them: why no check can tell."""
+
+
+# What is altered
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One alteration of one statement."""
+
+    path: Path
+    tree: ast.Module = field(repr=False)
+    function: str
+    line: int
+    source: str  # the first line of the statement
+    altered: str
+    target: ast.AST = field(repr=False)
+    replacement: ast.AST = field(repr=False)
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        return self.function, self.source, self.altered
+
+    @property
+    def module(self) -> str:
+        return ".".join(self.path.relative_to(ROOT).with_suffix("").parts)
+
+    def compile(self) -> CodeType:
+        """The code of the altered module."""
+        tree = substitute(self.tree, self.target, self.replacement)
+        return compile(ast.fix_missing_locations(tree), str(self.path), "exec")
+
+
+def substitute[T: ast.AST](root: T, target: ast.AST, replacement: ast.AST) -> T:
+    """A copy of ``root`` with one of its nodes replaced."""
+    return deepcopy(root, {id(target): replacement})
+
+
+def first_line(node: ast.AST) -> str:
+    """A statement in one normal form, without what is nested in it."""
+    return ast.unparse(ast.fix_missing_locations(node)).splitlines()[0]
+
+
+def mutants_of(path: Path) -> Iterator[Mutant]:
+    """All alterations of the backward passes in one module, in the order of its lines."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for function, definition in backward_passes(tree):
+        for statement in statements(definition.body):
+            source = first_line(statement)
+            seen = {source}
+            for target, replacement in alterations(statement):
+                copy = substitute(statement, target, replacement)
+                altered = DROPPED if isinstance(copy, ast.Pass) else first_line(copy)
+                if altered not in seen:
+                    seen.add(altered)
+                    yield Mutant(
+                        path,
+                        tree,
+                        function,
+                        statement.lineno,
+                        source,
+                        altered,
+                        target,
+                        replacement,
+                    )
+
+
+def backward_passes(tree: ast.Module) -> Iterator[tuple[str, ast.FunctionDef]]:
+    """The functions and methods to alter, by qualified name."""
+    for outer in tree.body:
+        name = f"{outer.name}." if isinstance(outer, ast.ClassDef) else ""
+        for inner in outer.body if isinstance(outer, ast.ClassDef) else [outer]:
+            if isinstance(inner, ast.FunctionDef) and (
+                "backward" in inner.name or inner.name in ALSO
+            ):
+                yield name + inner.name, inner
+
+
+def statements(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
+    """Every statement, those inside of others too; docstrings are none."""
+    for statement in body:
+        if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant):
+            continue
+        yield statement
+        for block in ("body", "orelse"):
+            yield from statements(getattr(statement, block, []))
+
+
+def own_nodes(statement: ast.AST) -> Iterator[ast.AST]:
+    """The nodes of one statement, without its annotation and without nested statements."""
+    for name, value in ast.iter_fields(statement):
+        for child in value if isinstance(value, list) else [value]:
+            if isinstance(child, ast.AST) and not isinstance(child, ast.stmt):
+                if name != "annotation":
+                    yield child
+                    yield from own_nodes(child)
+
+
+# How it is altered: (node, what stands there instead)
+
+Alteration = tuple[ast.AST, ast.AST]
+
+OPERATORS: dict[type[ast.operator], type[ast.operator]] = {ast.Add: ast.Sub, ast.Sub: ast.Add}
+IN_PLACE = OPERATORS | {ast.Mult: ast.Div, ast.Div: ast.Mult}
+COMPARISONS: dict[type[ast.cmpop], type[ast.cmpop]] = {
+    ast.Lt: ast.LtE,
+    ast.LtE: ast.Lt,
+    ast.Gt: ast.GtE,
+    ast.GtE: ast.Gt,
+    ast.Eq: ast.NotEq,
+    ast.NotEq: ast.Eq,
+}
+FUNCTIONS = {"add": "subtract", "subtract": "add", "greater": "greater_equal", "zeros": "ones"}
+COMMUTATIVE = {"np.add", "np.multiply", "np.result_type", "max", "min"}
+NEGATED = {"np.multiply", "np.matmul", "np.sum"}
+
+
+def alterations(statement: ast.stmt) -> Iterator[Alteration]:
+    """Every way to alter one statement."""
+    yield statement, ast.Pass()
+    if isinstance(statement, ast.AugAssign):
+        yield statement, replace_operator(statement, IN_PLACE[type(statement.op)]())
+        yield statement, overwrite(statement)
+    if isinstance(statement, ast.If):
+        yield statement.test, negated(statement.test)
+    if isinstance(statement, ast.For):
+        for text in ("list(_)[1:]", "list(_)[:-1]", "reversed(list(_))"):
+            yield statement.iter, fill(text, statement.iter)
+    for node in own_nodes(statement):
+        yield from alter_expression(node)
+        if isinstance(node, ast.Call):
+            bare = isinstance(statement, ast.Expr) and statement.value is node
+            yield from alter_call(node, bare)
+        if isinstance(node, ast.Subscript):
+            yield from shift_index(node.slice)
+
+
+def alter_expression(node: ast.AST) -> Iterator[Alteration]:
+    """Signs, terms, constants, conditions and order."""
+    match node:
+        case ast.BinOp(left, op, right):
+            if type(op) in OPERATORS:
+                yield node, ast.BinOp(left, OPERATORS[type(op)](), right)
+            yield node, left
+            yield node, right
+        case ast.UnaryOp(ast.USub() | ast.Not(), operand):
+            yield node, operand
+        case ast.BoolOp(op, values):
+            yield node, ast.BoolOp(ast.Or() if isinstance(op, ast.And) else ast.And(), values)
+            for value in values:
+                yield node, value
+        case ast.IfExp(test, body, orelse):
+            yield test, negated(test)
+            yield node, body
+            yield node, orelse
+        case ast.Compare(left, [op], [right]) if type(op) in COMPARISONS:
+            yield node, ast.Compare(left, [COMPARISONS[type(op)]()], [right])
+        case ast.Constant(bool() as value):
+            yield node, ast.Constant(not value)
+        case ast.Constant(int() as value):
+            yield node, ast.Constant(value + 1)
+            yield node, ast.Constant(value - 1)
+        case ast.Tuple(elements, context):
+            for swapped in adjacent_swaps(elements):
+                yield node, ast.Tuple(swapped, context)
+        case ast.Attribute(ast.Name("np"), name) if name in FUNCTIONS:
+            yield node, fill(f"np.{FUNCTIONS[name]}")
+        case ast.Attribute(value, "T"):
+            yield node, value
+
+
+def alter_call(call: ast.Call, bare: bool) -> Iterator[Alteration]:
+    """Operands exchanged, left out, negated, transposed; results written elsewhere."""
+    name, args, keywords = ast.unparse(call.func), call.args, call.keywords
+    if name not in COMMUTATIVE:
+        for swapped in adjacent_swaps(args):
+            yield call, ast.Call(call.func, swapped, keywords)
+    if name in ("np.add", "np.subtract", "np.multiply"):
+        for kept in args:
+            yield call, ast.Call(fill("np.positive"), [kept], keywords)
+    if name in NEGATED:
+        yield args[0], fill("np.negative(_)", args[0])
+    if name == "np.copyto":
+        yield args[1], fill("np.negative(_)", args[1])
+    if name == "np.matmul":
+        left, right = args
+        for operand in args:
+            if not is_transposed(operand):
+                yield operand, fill("_.T", operand)
+        if isinstance(left, ast.Attribute) and is_transposed(left):
+            yield call, ast.Call(call.func, [fill("_.T", right), left.value], keywords)
+    if name == "reversed" or (name.endswith(".copy") and not args):
+        yield call, call.func.value if isinstance(call.func, ast.Attribute) else args[0]
+    if not bare:  # as a statement of its own it would be as good as dropped
+        rest = [keyword for keyword in keywords if keyword.arg != "out"]
+        if rest != keywords:
+            yield call, ast.Call(call.func, args, rest)
+
+
+def shift_index(index: ast.expr) -> Iterator[Alteration]:
+    """One step later, one step earlier, the neighbouring window, or the rest of the axis."""
+    match index:
+        case ast.Tuple(elements):
+            for element in elements:
+                yield from shift_index(element)
+        case ast.Name():
+            yield index, fill("_ + 1", index)
+            yield index, fill("_ - 1", index)
+        case ast.Slice(None, ast.expr() as upper, None):
+            if ast.unparse(upper) != "-1":
+                yield index, ast.Slice(fill("1"), fill("_ + 1", upper))
+            yield index, ast.Slice(upper, None)
+            yield index, ast.Slice(fill("1"), None)
+        case ast.Slice(ast.expr() as lower, None, None):
+            yield index, ast.Slice(fill("_ - 1", lower), fill("-1"))
+            yield index, ast.Slice(None, lower)
+        case ast.Slice(ast.expr() as lower, ast.expr() as upper, None):
+            yield index, ast.Slice(fill("_ + 1", lower), fill("_ + 1", upper))
+            yield index, ast.Slice(fill("_ - 1", lower), fill("_ - 1", upper))
+
+
+def fill(text: str, hole: ast.AST | None = None) -> ast.expr:
+    """An expression from text, ``hole`` standing where the text has ``_``."""
+    root = ast.parse(text, mode="eval").body
+    for node in ast.walk(root):
+        if isinstance(node, ast.Name) and node.id == "_" and hole is not None:
+            return substitute(root, node, hole)
+    return root
+
+
+def negated(test: ast.expr) -> ast.expr:
+    return ast.UnaryOp(ast.Not(), test)
+
+
+def is_transposed(node: ast.expr) -> bool:
+    return isinstance(node, ast.Attribute) and node.attr == "T"
+
+
+def replace_operator(statement: ast.AugAssign, op: ast.operator) -> ast.AugAssign:
+    return ast.AugAssign(statement.target, op, statement.value)
+
+
+def overwrite(statement: ast.AugAssign) -> ast.Assign:
+    """``x += y`` without its first term: ``x[...] = y``, in place as before."""
+    target: ast.expr = statement.target
+    if not isinstance(target, ast.Subscript):
+        target = ast.Subscript(target, ast.Constant(...), ast.Store())
+    return ast.Assign([target], statement.value)
+
+
+def adjacent_swaps[T](items: list[T]) -> Iterator[list[T]]:
+    """The list with each two neighbours exchanged."""
+    for k in range(len(items) - 1):
+        yield [*items[:k], items[k + 1], items[k], *items[k + 2 :]]
+
+
+# What must notice
+
+
+class AlteredModule(MetaPathFinder, SourceFileLoader):
+    """Imports one module from an altered tree, everything else as ever."""
+
+    def __init__(self, mutant: Mutant) -> None:
+        super().__init__(mutant.module, str(mutant.path))
+        self.mutant = mutant
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if fullname != self.mutant.module:
+            return None
+        return spec_from_file_location(fullname, self.mutant.path, loader=self)
+
+    def get_code(self, fullname: str) -> CodeType:
+        return self.mutant.compile()
+
+
+class FirstFailure:
+    """A pytest plugin that remembers which test failed."""
+
+    name = ""
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed and not self.name:
+            self.name = report.nodeid.split("::")[1].split("[")[0]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What noticed an alteration: ``gradcheck``, ``tests``, ``crash``, ``timeout``; or nothing."""
+
+    by: str
+    detail: str = ""
+
+    @property
+    def survived(self) -> bool:
+        return not self.by
+
+    def __str__(self) -> str:
+        return f"{self.by}: {self.detail}" if self.by else "SURVIVED"
+
+
+def check(mutant: Mutant | None) -> Verdict:
+    """Import the network with one alteration (or none) and run the checks on it."""
+    if mutant is not None:
+        sys.meta_path.insert(0, AlteredModule(mutant))
+    try:
+        from charrnn.nn.cells import CELLS
+        from charrnn.nn.gradcheck import check_all
+
+        kind = mutant.path.stem if mutant is not None else ""
+        with np.errstate(all="ignore"):
+            for model in check_all(cell=kind if kind in CELLS else None, methods=("complex",)):
+                if not model.passed:
+                    return Verdict("gradcheck", f"{model.label}, {model.num_layers} layers")
+    except Exception as error:
+        return Verdict("crash", type(error).__name__)
+    failure = FirstFailure()
+    options = ["-x", "-q", "--tb=no", "-p", "no:cacheprovider", "-p", "pytest_timeout"]
+    # What the installed PyTorch says was stored: no need to load it for every survivor.
+    options += ["-k", "not fresh_run"]
+    status = pytest.main([*options, *TESTS], plugins=[failure])
+    if status == pytest.ExitCode.OK:
+        return Verdict("")
+    return Verdict("tests", failure.name or f"exit status {int(status)}")
+
+
+def run_child(mutant: Mutant | None, answer: Any) -> None:
+    """The whole life of a fork."""
+    silence = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(silence, 1)
+    os.dup2(silence, 2)
+    os.chdir(ROOT)
+    answer.send(check(mutant))
+
+
+@dataclass(frozen=True)
+class Run:
+    """A fork at work."""
+
+    position: int
+    process: Any
+    deadline: float
+
+
+def drill(jobs: Sequence[Mutant | None], workers: int, seconds: float = SECONDS) -> list[Verdict]:
+    """A verdict for each job, each in a fork of its own, ``workers`` of them at a time."""
+    forks = multiprocessing.get_context("fork")
+    verdicts = [Verdict("") for _ in jobs]
+    waiting, running = deque(range(len(jobs))), dict[Connection, Run]()
+    while waiting or running:
+        while waiting and len(running) < workers:
+            position = waiting.popleft()
+            receive, send = forks.Pipe(duplex=False)
+            process = forks.Process(target=run_child, args=(jobs[position], send))
+            process.start()
+            send.close()
+            running[receive] = Run(position, process, time.monotonic() + seconds)
+        nearest = min(run.deadline for run in running.values())
+        ready = set(wait(list(running), max(0.0, nearest - time.monotonic())))
+        for receive, run in list(running.items()):
+            if receive in ready:
+                try:
+                    verdicts[run.position] = receive.recv()
+                except EOFError:
+                    verdicts[run.position] = Verdict("crash", "the process died")
+            elif time.monotonic() >= run.deadline:
+                verdicts[run.position] = Verdict("timeout", f"{seconds:.0f} s")
+            else:
+                continue
+            run.process.kill()
+            run.process.join()
+            receive.close()
+            del running[receive]
+    return verdicts
+
+
+# The report
+
+
+def report(mutants: Sequence[Mutant], verdicts: Sequence[Verdict]) -> bool:
+    """Print every mutant, the counts, and what is wrong; true if nothing is."""
+    for mutant, verdict in zip(mutants, verdicts, strict=True):
+        place = f"{mutant.path.name}:{mutant.line}"
+        print(f"{mutant.function:28} {place:14} {verdict}")
+        print(f"    {mutant.source}\n    {mutant.altered}")
+
+    print(f"\n{'function':34} mutants  gradcheck  tests  crash  timeout  survived")
+    for function in [*dict.fromkeys(mutant.function for mutant in mutants), "all"]:
+        counts = Counter(
+            verdict.by
+            for mutant, verdict in zip(mutants, verdicts, strict=True)
+            if function in (mutant.function, "all")
+        )
+        print(
+            f"{function:34} {counts.total():7}  {counts['gradcheck']:9}  {counts['tests']:5}  "
+            f"{counts['crash']:5}  {counts['timeout']:7}  {counts['']:8}"
+        )
+
+    alive = {m.key for m, verdict in zip(mutants, verdicts, strict=True) if verdict.survived}
+    functions = {mutant.function for mutant in mutants}
+    unexpected = [m for m in mutants if m.key in alive - ALLOWED.keys()]
+    unneeded = [key for key in ALLOWED if key[0] in functions and key not in alive]
+    for mutant in unexpected:
+        print(f"\nSURVIVED  {mutant.key!r}, {mutant.path.name}:{mutant.line}")
+    for key in unneeded:
+        print(f"\nno survivor, yet in ALLOWED  {key!r}")
+    return not unexpected and not unneeded
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Alter every line of every backward pass in turn.")
+    parser.add_argument("--function", action="append", help="only this one: RNN.backward")
+    parser.add_argument("--list", action="store_true", help="print the alterations, run nothing")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    arguments = parser.parse_args()
+
+    started = time.monotonic()
+    modules = sorted((ROOT / "charrnn" / "nn").rglob("*.py"))
+    mutants = [mutant for path in modules for mutant in mutants_of(path)]
+    known = {mutant.function for mutant in mutants}
+    if rotten := {key[0] for key in ALLOWED} - known:
+        parser.error(f"ALLOWED speaks of what is not there: {', '.join(sorted(rotten))}")
+    if arguments.function:
+        if unknown := set(arguments.function) - known:
+            parser.error(f"no {', '.join(unknown)}; there are {', '.join(sorted(known))}")
+        mutants = [mutant for mutant in mutants if mutant.function in arguments.function]
+    if arguments.list:
+        for mutant in mutants:
+            print(f"{mutant.path.name}:{mutant.line}  {mutant.key!r}")
+        print(f"{len(mutants)} mutants")
+        return 0
+
+    sys.path.insert(0, str(ROOT))
+    jobs: list[Mutant | None] = [None, *mutants]
+    unaltered, *verdicts = drill(jobs, arguments.workers)
+    if not unaltered.survived:
+        print(f"the unaltered network fails: {unaltered}")
+        return 1
+    good = report(mutants, verdicts)
+    print(f"\n{len(mutants)} mutants in {time.monotonic() - started:.0f} s")
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
