@@ -1,0 +1,63 @@
+"""The language model's own rules: which characters train, and when a lane is given up."""
+
+import numpy as np
+import pytest
+
+from charrnn.errors import InputError
+from charrnn.nn.cells import LSTM
+from charrnn.nn.models import SequenceModel
+from charrnn.tasks.lm import RUNAWAY, LanguageModelTask
+
+
+def build(cell: LSTM, length: int = 200, val_fraction: float = 0.1) -> LanguageModelTask:
+    ids = np.random.default_rng(0).integers(5, size=length).astype(np.uint8)
+    model = SequenceModel(5, 5, cell)
+    return LanguageModelTask(model, ids, val_fraction=val_fraction, batch_size=3, seq_len=4)
+
+
+def test_a_state_that_has_run_away_restarts_its_lane_alone() -> None:
+    """Carried on, it would spoil every chunk to come."""
+    task = build(LSTM(4, output="identity"))
+    weights = task.model.init(np.random.default_rng(0))
+    task.gradients(weights, weights.zeros_like(), 0, None)
+    (h, c) = task.state[0]
+    h[1, 2], c[1, 2] = 3 * RUNAWAY, 1000.0
+    h[2, 0] = np.nan
+    kept = h[0].copy(), c[0].copy()
+    task._restart_runaways()
+    assert not h[1:].any()
+    assert not c[1:].any()
+    np.testing.assert_array_equal(h[0], kept[0])
+    np.testing.assert_array_equal(c[0], kept[1])
+    assert kept[0].any()
+
+
+def test_no_lane_restarts_where_a_tanh_closes_the_cell() -> None:
+    """A memory cell may grow; what it puts out cannot."""
+    task = build(LSTM(4))
+    weights = task.model.init(np.random.default_rng(0))
+    task.gradients(weights, weights.zeros_like(), 0, None)
+    task.state[0][1][...] = 1000.0
+    task._restart_runaways()
+    assert (task.state[0][1] == 1000.0).all()
+
+
+def test_the_tail_is_held_out_and_scored_whole() -> None:
+    task = build(LSTM(4))
+    assert task.split == 180
+    score = task.validate(task.model.init(np.random.default_rng(0)))
+    assert score is not None
+    assert score.count == 20
+    trained = [task.lanes.chunk(k) for k in range(len(task.lanes))]
+    assert sum(x.size for x, _ in trained) + task.lanes.left_over == 179
+
+
+def test_texts_too_short_to_hold_anything_out_are_refused() -> None:
+    with pytest.raises(InputError, match="validation"):
+        build(LSTM(4), length=4)
+    assert (
+        build(LSTM(4), length=9, val_fraction=0).validate(
+            SequenceModel(5, 5, LSTM(4)).init(np.random.default_rng(0))
+        )
+        is None
+    )
