@@ -1,5 +1,6 @@
 """What a training shows: a bar at a terminal, plain lines elsewhere."""
 
+import shutil
 import sys
 from collections import deque
 from time import monotonic
@@ -40,7 +41,12 @@ class Progress:
                 initial=done,
                 file=sys.stderr,
                 unit="step",
-                dynamic_ncols=True,
+                # Some pseudo-terminals say they are 0 wide; tqdm would believe them.
+                **(
+                    {"dynamic_ncols": True}
+                    if shutil.get_terminal_size((0, 0)).columns
+                    else {"ncols": 80}
+                ),
                 bar_format=BAR,
             )
 
