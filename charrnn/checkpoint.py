@@ -33,6 +33,7 @@ HEADER = "header"
 LARGEST = 1 << 33
 LARGEST_HEADER = 1 << 24
 MOST_MEMBERS = 2048
+LEFTOVER = re.compile(r"\.((best|last)\.npz|previous|metrics)\.\d+\.tmp")
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.]{0,99}")
 DTYPES = {"<f4": np.float32, "<f8": np.float64, "<i8": np.int64, "|u1": np.uint8}
 EPOCH = (1980, 1, 1, 0, 0, 0)  # equal contents make equal files
@@ -99,7 +100,7 @@ def _write_members(file: IO[bytes], members: Mapping[str, Array]) -> None:
                 raise ValueError(f"cannot save {name!r} of dtype {array.dtype}")
             info = zipfile.ZipInfo(name + ".npy", EPOCH)
             with archive.open(info, "w", force_zip64=True) as member:
-                np.lib.format.write_array(member, np.ascontiguousarray(array), version=(1, 0))
+                np.lib.format.write_array(member, np.asarray(array, order="C"), version=(1, 0))
 
 
 def _sync_folder(folder: Path) -> None:
@@ -117,9 +118,10 @@ def _sync_folder(folder: Path) -> None:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Delete temporary files that a killed process left in a folder that is ours alone."""
+    """Delete temporary files that a killed process left, and nobody else's."""
     for leftover in folder.glob(".*.tmp"):
-        leftover.unlink(missing_ok=True)
+        if LEFTOVER.fullmatch(leftover.name):
+            leftover.unlink(missing_ok=True)
 
 
 def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, Array]]:
@@ -136,8 +138,11 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, Array]]:
                 raise CheckpointError(f"{path} is not a file")
             if status.st_size > LARGEST:
                 raise CheckpointError(f"{path} is too large for a checkpoint")
-            members = _read_members(file, status.st_size)
-        header = _parse_header(members)
+            with zipfile.ZipFile(file) as archive:
+                infos = _list_members(file, archive, status.st_size)
+                header = _parse_header(_read_member(archive, infos.pop(HEADER)))
+                _check_version(path, header)
+                arrays = {name: _read_member(archive, info) for name, info in infos.items()}
     except FileNotFoundError:
         raise CheckpointError(f"{path} does not exist") from None
     except CheckpointError:
@@ -149,6 +154,11 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, Array]]:
             f"{path} is not a checkpoint that can be read ({reason})",
             "if it was cut short or changed, use another one: previous.npz is the one before",
         ) from error
+    return header, arrays
+
+
+def _check_version(path: Path, header: Mapping[str, Any]) -> None:
+    """Before anything else is looked at: a newer format may hold what this one refuses."""
     if header.get("format") != FORMAT:
         raise CheckpointError(f"{path} is not a checkpoint of charrnn")
     version = header.get("format_version")
@@ -159,29 +169,37 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, Array]]:
             f"{path} was written in format {version}; this charrnn reads up to {FORMAT_VERSION}",
             "upgrade charrnn",
         )
-    return header, members
 
 
-def _read_members(file: IO[bytes], size: int) -> dict[str, Array]:
-    arrays: dict[str, Array] = {}
-    with zipfile.ZipFile(file) as archive:
-        infos = archive.infolist()
-        if len(infos) > MOST_MEMBERS or sum(info.file_size for info in infos) > size:
-            raise ValueError("more contents than the file can hold")
-        for info in infos:
-            name = info.filename.removesuffix(".npy")
-            if info.filename == name or not NAME.fullmatch(name) or name in arrays:
-                raise ValueError("unexpected member")
-            # Stored members cannot be bombs: their size in memory is their size on disk.
-            if (
-                info.compress_type != zipfile.ZIP_STORED
-                or info.flag_bits & 1
-                or info.compress_size != info.file_size
-            ):
-                raise ValueError("compressed or encrypted member")
-            with archive.open(info) as member:
-                arrays[name] = _read_array(member, info.file_size)
-    return arrays
+def _list_members(
+    file: IO[bytes], archive: zipfile.ZipFile, size: int
+) -> dict[str, zipfile.ZipInfo]:
+    """What the file holds, by name, its names and claims checked."""
+    file.seek(0)
+    if file.read(4) != b"PK\x03\x04":
+        raise ValueError("something stands before the archive")
+    infos = archive.infolist()
+    if len(infos) > MOST_MEMBERS or sum(info.file_size for info in infos) > size:
+        raise ValueError("more contents than the file can hold")
+    members: dict[str, zipfile.ZipInfo] = {}
+    for info in infos:
+        name = info.filename.removesuffix(".npy")
+        if info.filename == name or not NAME.fullmatch(name) or name in members:
+            raise ValueError("unexpected member")
+        members[name] = info
+    return members
+
+
+def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Array:
+    # Stored members cannot be bombs: their size in memory is their size on disk.
+    if (
+        info.compress_type != zipfile.ZIP_STORED
+        or info.flag_bits & 1
+        or info.compress_size != info.file_size
+    ):
+        raise ValueError("compressed or encrypted member")
+    with archive.open(info) as member:
+        return _read_array(member, info.file_size)
 
 
 def _read_array(member: IO[bytes], size: int) -> Array:
@@ -204,8 +222,7 @@ def _read_array(member: IO[bytes], size: int) -> Array:
     return np.frombuffer(bytearray(member.read()), dtype=dtype).reshape(shape)
 
 
-def _parse_header(members: dict[str, Array]) -> dict[str, Any]:
-    raw = members.pop(HEADER)
+def _parse_header(raw: Array) -> dict[str, Any]:
     if raw.dtype != np.uint8 or raw.size > LARGEST_HEADER:
         raise ValueError("unexpected header")
     header = json.loads(raw.tobytes().decode("utf-8"))

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from math import isfinite
 from typing import Any
 
 from charrnn.errors import InputError
@@ -64,7 +63,7 @@ class Config:
             rule = setting.metadata
             if "words" in rule and value not in rule["words"]:
                 raise InputError(f"--{option} {value}: choose from {', '.join(rule['words'])}")
-            if "low" in rule and not (isfinite(value) and rule["low"] <= value <= rule["high"]):
+            if "low" in rule and not rule["low"] <= value <= rule["high"]:
                 raise InputError(
                     f"--{option} {value}: must be between {rule['low']:g} and {rule['high']:g}"
                 )

@@ -5,6 +5,7 @@ import os
 import shutil
 import socket
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -141,6 +142,7 @@ class RunFolder:
         self.last = path / "last.npz"
         self.previous = path / "previous.npz"
         self.metrics = path / "metrics.jsonl"
+        self._last_is_whole = True
         present = self.last.exists() or self.previous.exists()
         if resume and not present:
             raise InputError(f"{str(path)!r} holds no run to resume", "name a run's folder")
@@ -158,17 +160,22 @@ class RunFolder:
 
     def _take_lock(self) -> IO[str]:
         """A lock of the kernel's, gone when the process is, however it ends."""
-        lock = (self.path / "run.lock").open("a+", encoding="utf-8")
-        try:
-            if fcntl is not None:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            lock.seek(0)
-            holder = lock.read().strip() or "another process"
-            lock.close()
-            raise RunError(
-                f"{self.path} is in use by {holder}", "wait for it, or stop it"
-            ) from None
+        path = self.path / "run.lock"
+        while True:
+            lock = path.open("a+", encoding="utf-8")
+            try:
+                if fcntl is not None:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                lock.seek(0)
+                holder = lock.read().strip() or "another process"
+                lock.close()
+                raise RunError(
+                    f"{self.path} is in use by {holder}", "wait for it, or stop it"
+                ) from None
+            if path.exists() and os.path.samestat(os.fstat(lock.fileno()), path.stat()):
+                break
+            lock.close()  # who held it took the file away meanwhile: it guards nothing any more
         lock.truncate(0)
         lock.write(f"process {os.getpid()} on {socket.gethostname()}\n")
         lock.flush()
@@ -176,8 +183,9 @@ class RunFolder:
 
     def close(self) -> None:
         """Let others in."""
+        with suppress(OSError):  # Windows keeps open files
+            (self.path / "run.lock").unlink()
         self._lock.close()
-        (self.path / "run.lock").unlink(missing_ok=True)
 
     def save_last(self, header: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
         """Write ``last.npz``; what it was becomes ``previous.npz``.
@@ -185,7 +193,7 @@ class RunFolder:
         Raises:
             CheckpointError: it could not be written; ``last.npz`` is as it was.
         """
-        if self.last.exists():
+        if self.last.exists() and self._last_is_whole:
             spare = self.path / f".previous.{os.getpid()}.tmp"
             try:
                 spare.unlink(missing_ok=True)
@@ -200,6 +208,7 @@ class RunFolder:
                     f"could not write {self.previous}: {error.strerror}"
                 ) from error
         write_checkpoint(self.last, header, arrays)
+        self._last_is_whole = True
         self._mark_latest()
 
     def save_best(self, header: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
@@ -233,6 +242,7 @@ class RunFolder:
         except CheckpointError as error:
             if not self.previous.exists():
                 raise
+            self._last_is_whole = False  # it must not take the place of previous.npz
             return load_model(self.previous), f"{error}; going on from {self.previous}"
 
     def log(self, record: Mapping[str, Any]) -> None:

@@ -119,10 +119,12 @@ def _read(path: str, stdin: BinaryIO | None) -> bytes:
 
 
 def _limited(file: BinaryIO, what: str) -> bytes:
-    data = file.read(LARGEST + 1)
-    if len(data) > LARGEST:
-        raise InputError(f"{what} is larger than {LARGEST >> 30} GiB", "train on a part of it")
-    return data
+    data = bytearray()  # grows with the file: read(n) would take n bytes of memory at once
+    while chunk := file.read(CHUNK):
+        data += chunk
+        if len(data) > LARGEST:
+            raise InputError(f"{what} is larger than {LARGEST >> 30} GiB", "train on a part of it")
+    return bytes(data)
 
 
 def _decode(

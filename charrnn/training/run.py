@@ -13,6 +13,7 @@ from charrnn.config import Config
 from charrnn.errors import CheckpointError, DivergedError, InputError
 from charrnn.evaluation import Score
 from charrnn.nn.parameters import Parameters
+from charrnn.nn.types import Array
 from charrnn.runs import Model, RunFolder
 from charrnn.sampling import Choice, sample
 from charrnn.tasks.lm import LanguageModelTask
@@ -106,6 +107,7 @@ class Run:
             np.random.default_rng(seed) for seed in np.random.SeedSequence(config.seed).spawn(3)[1:]
         )
         self.trainer = Trainer(self.task, parameters, config, dropout)
+        self._unwritten_best: tuple[dict[str, Any], dict[str, Array]] | None = None
         self.history: list[dict[str, Any]] = []
         self.measure = ""  # how the last validation was made, in words
         self._interval = [0.0, 0]  # summed loss and characters since the last validation
@@ -131,6 +133,7 @@ class Run:
             parameters = model.init(np.random.default_rng(seed), np.float32)
         else:
             vocabulary, parameters = initial.vocabulary, initial.parameters
+        folder.cut_log(0)  # of a run that ended before its first save
         return cls(config, corpus, paths, vocabulary, parameters, folder)
 
     @classmethod
@@ -155,13 +158,16 @@ class Run:
             run.task.restore(dict(saved.arrays))
             optimizer = run.trainer.optimizer
             for name, memory in optimizer.memory.items():
-                memory[...] = saved.arrays[f"optimizer.{name}"]
+                np.copyto(memory, saved.arrays[f"optimizer.{name}"].reshape(memory.shape))
             optimizer.number = int(state["step"])
             run.trainer.rng.bit_generator.state = state["generators"]["dropout"]
             run._preview.bit_generator.state = state["generators"]["preview"]
             run._interval = [float(state["interval"][0]), int(state["interval"][1])]
-            run.history = list(saved.header["history"])
-        except (KeyError, TypeError, ValueError, IndexError) as error:
+            run.history = [
+                {key: entry[key] for key in ("step", "epoch", "train", "val")}
+                for entry in saved.header["history"]
+            ]
+        except (KeyError, TypeError, ValueError, IndexError, OverflowError) as error:
             raise CheckpointError(
                 f"{saved.path} cannot be resumed: its training state is not whole",
                 f"start a new run from its weights: --init-from {saved.path}",
@@ -196,28 +202,26 @@ class Run:
             done = step.number == self.trainer.total
             if step.number % LOG_EVERY == 0 or done:
                 self._log(step.number, "train", begun, **_numbers(step))
+            # All that belongs to this step comes before its save: who goes on from there does not
+            # do it again.
+            validated = preview = None
             if step.number % self.validate_every == 0 or done:
                 validated = self._validate(step)
+                if validated.score is not None:
+                    numbers = {"nats": validated.score.nats, "bits": validated.score.bits}
+                    self._log(step.number, "validation", begun, **numbers, best=validated.best)
+            if step.number % (self.config.sample_every or self.validate_every) == 0 or done:
+                preview = Preview(step.number, self._write_preview())
+            if validated is not None:
                 try:
                     self._save(best=validated.best)
                     failed = None
                 except CheckpointError as error:
                     failed = error
                     yield SaveFailed(step.number, error)
-                score = validated.score
-                if score is not None:
-                    self._log(
-                        step.number,
-                        "validation",
-                        begun,
-                        nats=score.nats,
-                        bits=score.bits,
-                        best=validated.best,
-                    )
                 yield validated
-            every = self.config.sample_every or self.validate_every
-            if step.number % every == 0 or done:
-                yield Preview(step.number, self._write_preview())
+            if preview is not None:
+                yield preview
             if should_stop() and not done:
                 self._save(best=False)
                 yield Stopped(step.number)
@@ -267,7 +271,7 @@ class Run:
             "charrnn": __version__,
             "config": self.config.to_json(),
             "vocabulary": {"level": self.vocabulary.level, "symbols": symbols},
-            "history": self.history,
+            "history": list(self.history),
         }
         weights = dict(self.trainer.parameters)
         if not np.isfinite(self.trainer.parameters.flat).all():
@@ -276,7 +280,16 @@ class Run:
                 f"the last good weights are kept; try --lr {self.config.lr / 3:.2g}",
             )
         if best:
-            self.folder.save_best(header, weights)
+            self._unwritten_best = header, weights
+        if self._unwritten_best is not None:
+            try:
+                self.folder.save_best(*self._unwritten_best)
+            except CheckpointError:
+                if best:  # the weights go on changing; a copy of these is tried again
+                    kept = {name: weight.copy() for name, weight in weights.items()}
+                    self._unwritten_best = header, kept
+                raise
+            self._unwritten_best = None
         generators = {
             "dropout": self.trainer.rng.bit_generator.state,
             "preview": self._preview.bit_generator.state,
