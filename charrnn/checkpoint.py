@@ -72,8 +72,9 @@ def write_checkpoint(path: Path, header: Mapping[str, Any], arrays: Mapping[str,
         CheckpointError: it could not be written; what stood at ``path`` is as it was.
     """
     header = {**header, "format": FORMAT, "format_version": FORMAT_VERSION}
-    text = json.dumps(header, ensure_ascii=False, sort_keys=True, allow_nan=False)
-    members = {HEADER: np.frombuffer(text.encode("utf-8"), dtype=np.uint8), **arrays}
+    # ASCII, with escapes: the name of a corpus may be bytes that are no UTF-8.
+    text = json.dumps(header, sort_keys=True, allow_nan=False)
+    members = {HEADER: np.frombuffer(text.encode("ascii"), dtype=np.uint8), **arrays}
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         try:

@@ -103,12 +103,11 @@ def find_checkpoint(argument: str | None) -> tuple[Path, str]:
         if not path.exists():
             raise InputError(f"checkpoint {argument!r} does not exist")
         return path, "as given"
-    latest = DEFAULT_FOLDER / LATEST
-    if latest.is_file():
-        folder = DEFAULT_FOLDER / latest.read_text(encoding="utf-8").strip()
+    with suppress(OSError, ValueError):  # no note, or one that is damaged
+        noted = os.fsdecode((DEFAULT_FOLDER / LATEST).read_bytes()).strip()
         for name in ("best.npz", "last.npz"):
-            if (folder / name).is_file():
-                return folder / name, "the run saved last"
+            if noted and (DEFAULT_FOLDER / noted / name).is_file():
+                return DEFAULT_FOLDER / noted / name, "the run saved last"
     for shipped in SHIPPED:
         if shipped.is_file():
             return shipped, "the model that comes with charrnn"
@@ -224,9 +223,7 @@ class RunFolder:
         try:
             DEFAULT_FOLDER.mkdir(exist_ok=True)
             temporary = DEFAULT_FOLDER / f".{LATEST}.{os.getpid()}.tmp"
-            temporary.write_text(
-                os.path.relpath(self.path, DEFAULT_FOLDER) + "\n", encoding="utf-8"
-            )
+            temporary.write_bytes(os.fsencode(os.path.relpath(self.path, DEFAULT_FOLDER)) + b"\n")
             temporary.replace(DEFAULT_FOLDER / LATEST)
         except OSError:
             return

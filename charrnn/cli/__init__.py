@@ -9,6 +9,7 @@ import typer
 
 from charrnn import __version__
 from charrnn.cli.gradcheck import gradcheck
+from charrnn.cli.report import open_closed_streams
 from charrnn.cli.sample import sample
 from charrnn.cli.train import train
 
@@ -47,4 +48,5 @@ options.__doc__ = None  # the application's own help stands instead
 
 def main() -> None:
     """The entry point of the ``charrnn`` script."""
+    open_closed_streams()
     app()

@@ -1,12 +1,12 @@
 """Generated text on standard output."""
 
 import codecs
-import re
 import sys
+
+from charrnn.cli.report import printable
 
 __all__ = ["TextWriter"]
 
-CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 FLUSH_AFTER = 256
 
 
@@ -34,7 +34,7 @@ class TextWriter:
         else:
             text = self._decoder.decode(data)
             if self._is_terminal:
-                text = CONTROL.sub(lambda match: f"\\x{ord(match[0]):02x}", text)
+                text = printable(text)
             self._stream.write(text)
         self._pending += len(data)
         if self._is_terminal or b"\n" in data or self._pending >= FLUSH_AFTER:

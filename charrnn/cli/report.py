@@ -3,8 +3,10 @@
 import errno
 import functools
 import os
+import re
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import NoReturn, ParamSpec
 
 import typer
@@ -12,18 +14,36 @@ import typer
 from charrnn import __version__
 from charrnn.errors import CharrnnError
 
-__all__ = ["reported", "say"]
+__all__ = ["open_closed_streams", "printable", "reported", "say"]
 
 P = ParamSpec("P")
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 BROKEN_PIPE = 141  # 128 + SIGPIPE, as of a program that the signal ends
+
+
+def printable(text: str) -> str:
+    """Control characters shown, not obeyed: a text or a file's name must not rule a terminal."""
+    return CONTROL.sub(lambda match: f"\\x{ord(match[0]):02x}", text)
 
 
 def say(message: str) -> None:
     """A line for people, on standard error. A closed terminal is no reason to stop."""
+    message = printable(message)
     try:
         print(message, file=sys.stderr, flush=True)  # noqa: T201 - this is the place that prints
     except (OSError, ValueError):
         return
+
+
+def open_closed_streams() -> None:
+    """Stand in for standard streams that were closed before we began, lowest first.
+
+    Otherwise the next file that is opened would take the place of one, and be written to.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            stream = Path(os.devnull).open(mode, encoding="utf-8")  # noqa: SIM115 - for good
+            setattr(sys, name, stream)
 
 
 def reported(command: Callable[P, None]) -> Callable[P, None]:

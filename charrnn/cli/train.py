@@ -1,5 +1,6 @@
 """``charrnn train``."""
 
+import shlex
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -8,6 +9,8 @@ from charrnn.cli.report import reported, say
 from charrnn.errors import InputError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from charrnn.runs import RunFolder
     from charrnn.training.run import Run
 
@@ -272,7 +275,7 @@ def _train(run: "Run", quiet: bool) -> None:
     if trainer.number >= trainer.total:
         say(
             f"this run is complete ({trainer.total} steps); "
-            f"to train on from its weights: --init-from {run.folder.path}"
+            f"to train on from its weights: --init-from {_quoted(run.folder.path)}"
         )
         return
     progress = Progress(trainer.number, trainer.total, quiet=quiet)
@@ -283,7 +286,7 @@ def _train(run: "Run", quiet: bool) -> None:
                 if isinstance(event, Stopped):
                     progress.close()
                     say(f"saved at step {event.step} of {trainer.total}. To go on:")
-                    say(f"  charrnn train --resume {run.folder.path}")
+                    say(f"  charrnn train --resume {_quoted(run.folder.path)}")
                     raise typer.Exit(stop.exit_code)
         finally:
             progress.close()
@@ -327,4 +330,10 @@ def _conclude(run: "Run") -> None:
             f"best: {run.best['val']:.4f} nats/char on the held-out text, at step "
             f"{run.best['step']} ({run.measure})"
         )
-    say(f"saved in {run.folder.path}. To hear from it:\n  charrnn sample {run.folder.path}")
+    folder = run.folder.path
+    say(f"saved in {folder}. To hear from it:\n  charrnn sample {_quoted(folder)}")
+
+
+def _quoted(path: "Path") -> str:
+    """As a shell takes it, so that the command shown can be pasted."""
+    return shlex.quote(str(path))

@@ -70,7 +70,9 @@ def read_corpus(
         name, sources = "pydoc-topics", [("Python's own help", _python_help())]
     else:
         name = "stdin" if paths[0] == "-" else Path(paths[0]).stem or "corpus"
-        sources = [(path, _read(path, stdin)) for path in paths]
+        sources = [
+            ("standard input" if path == "-" else path, _read(path, stdin)) for path in paths
+        ]
     digest = hashlib.sha256()
     pieces: list[npt.NDArray[Any]] = []
     notes: list[str] = []
