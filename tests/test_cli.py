@@ -1,0 +1,791 @@
+"""The commands, from outside: what stands on which stream, and with which exit code they end."""
+
+import fcntl
+import json
+import os
+import pty
+import re
+import select
+import shlex
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support import ROOT, TEXT, TINY, charrnn, command, environment, fingerprint, metrics
+
+from charrnn.checkpoint import read_checkpoint
+from charrnn.runs import load_model
+
+Done = subprocess.CompletedProcess[bytes]
+
+BRIEF = (*TINY, "--epochs", "3", "--eval-every", "20")
+ESCAPE = b"\x1b"
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of mistakes to make, and one run. The commands tested in it must not change it."""
+    folder = tmp_path_factory.mktemp("place")
+    (folder / "corpus.txt").write_text(TEXT, encoding="utf-8")
+    (folder / "empty.txt").write_bytes(b"")
+    (folder / "short.txt").write_bytes(b"ab")
+    (folder / "invalid.txt").write_bytes(b"abc\nde\xff")
+    (folder / "more.txt").write_text(TEXT + "Z€", encoding="utf-8")
+    (folder / "damaged.npz").write_bytes(b"PK\x03\x04 not quite")
+    (folder / "folder").mkdir()
+    done = charrnn("train", "corpus.txt", *BRIEF, "--out", "run", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Files and folders, but for locks and the folder where all runs go."""
+    return {
+        str(path): b"" if path.is_dir() else path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.name not in ("run.lock", "checkpoints")
+    }
+
+
+def failed(done: Done, code: int, message: str, hint: str = "") -> None:
+    """One line what, one line what to do, nothing else."""
+    lines = done.stderr.decode().splitlines()
+    assert done.returncode == code, done.stderr
+    assert done.stdout == b""
+    assert lines[0].startswith("error: "), lines
+    assert message in lines[0]
+    assert lines[1:] == ([lines[1]] if len(lines) > 1 else [])
+    assert all(line.startswith("hint: ") for line in lines[1:])
+    assert hint in "".join(lines[1:])
+    assert ESCAPE not in done.stderr
+
+
+# Mistakes
+
+MISTAKES: list[tuple[list[str | bytes], int, str, str]] = [
+    (["train", "nowhere.txt"], 2, "file 'nowhere.txt' does not exist", ""),
+    (["train", "corpus.txt", "nowhere.txt"], 2, "file 'nowhere.txt' does not exist", ""),
+    (["train", "folder"], 2, "'folder' is a directory", "*.txt"),
+    (["train", ""], 2, "the name of a corpus is empty", ""),
+    (["train", "empty.txt"], 2, "the corpus is empty", ""),
+    (["train", "-"], 2, "the corpus is empty", ""),
+    (["train", "short.txt"], 2, "2 characters", "longer text"),
+    (["train", "invalid.txt"], 2, "byte 0xff at offset 6 (line 2)", "--encoding"),
+    (["train", "/dev/zero"], 2, "is a device", ""),
+    (["train", "corpus.txt", "--encoding", "utf-9"], 2, "unknown encoding 'utf-9'", ""),
+    (["train", "corpus.txt", "--batch-size", "5000"], 2, "need at least 5001", "--batch-size"),
+    (["train", "corpus.txt", "--cell", "lstn"], 2, "unknown cell 'lstn'", ""),
+    (["train", "corpus.txt", "--cell", "gru,reset=now"], 2, "reset=after|before", ""),
+    (["train", "corpus.txt", "--cell", "rnn,bias=false,bias=false"], 2, "given twice", ""),
+    (["train", "corpus.txt", "--hidden", "0"], 2, "--hidden 0", ""),
+    (["train", "corpus.txt", "--lr", "nan"], 2, "--lr nan", ""),
+    (["train", "corpus.txt", "--lr", "1e999"], 2, "--lr inf", ""),
+    (["train", "corpus.txt", "--epochs", "inf"], 2, "--epochs inf", ""),
+    (["train", "corpus.txt", "--dropout", "1"], 2, "--dropout 1", ""),
+    (["train", "corpus.txt", "--seed", "-1"], 2, "--seed -1", ""),
+    (["train", "corpus.txt", "--seed", "1" + "0" * 400], 2, "--seed 1", ""),
+    (["train", "corpus.txt", "--val-fraction", "1"], 2, "--val-fraction 1", ""),
+    (["train", "corpus.txt", "--out", "run"], 2, "'run' holds a run already", "--resume run"),
+    (["train", "corpus.txt", "--out", "empty.txt"], 1, "cannot write to empty.txt", ""),
+    (["train", "corpus.txt", "--out", ""], 2, "folder is empty", ""),
+    (["train", "--resume", "folder"], 2, "'folder' holds no run to resume", ""),
+    (["train", "--resume", "nowhere"], 2, "'nowhere' holds no run to resume", ""),
+    (["train", "--resume", "run/last.npz"], 2, "holds no run to resume", "folder"),
+    (["train", "--resume", "run", "--lr", "1", "--hidden", "9"], 2, "--hidden", "--init-from"),
+    (["train", "more.txt", "--resume", "run"], 2, "not the one this run began with", "--init-from"),
+    (["train", "more.txt", "--init-from", "run"], 2, "'Z' (U+005A), '€' (U+20AC)", ""),
+    (["train", "--init-from", "nowhere"], 2, "'nowhere' does not exist", ""),
+    (["train", "--init-from", "damaged.npz"], 1, "damaged.npz is not a checkpoint", ""),
+    (
+        ["train", "corpus.txt", "--init-from", "run", "--hidden", "9"],
+        2,
+        "hidden=8, you asked 9",
+        "",
+    ),
+    (["sample", "nowhere"], 2, "'nowhere' does not exist", ""),
+    (["sample", "folder"], 2, "'folder' holds no checkpoint", ""),
+    (["sample", "damaged.npz"], 1, "damaged.npz is not a checkpoint that can be read", ""),
+    (["sample", "corpus.txt"], 1, "corpus.txt is not a checkpoint that can be read", ""),
+    (["sample", "run", "--prime", "aZ€"], 2, "'Z' (U+005A), '€' (U+20AC)", ""),
+    (["sample", "run", "--prime", b"a\xff"], 2, "the prime is not valid UTF-8", ""),
+    (["sample", "run", "--temp", "inf"], 2, "temperature", ""),
+    (["sample", "run", "--temp", "1e999"], 2, "temperature", ""),
+    (["sample", "run", "--top-p", "0"], 2, "top-p must be in (0, 1]", ""),
+    (["sample", "run", "--top-p", "nan"], 2, "top-p must be in (0, 1]", ""),
+    (["sample", "run", "--greedy", "--temp", "1"], 2, "exclude each other", ""),
+    (["gradcheck", "--cell", "lstn"], 2, "unknown cell 'lstn'", ""),
+    (["gradcheck", "run", "--cell", "rnn"], 2, "has its own cell", ""),
+    (["gradcheck", "nowhere"], 2, "'nowhere' does not exist", ""),
+    (["gradcheck", "damaged.npz"], 1, "damaged.npz is not a checkpoint", ""),
+]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message", "hint"),
+    MISTAKES,
+    ids=[" ".join(map(str, row[0]))[:60] for row in MISTAKES],
+)
+def test_mistakes_take_two_lines_and_change_nothing(
+    place: Path, arguments: list[str | bytes], code: int, message: str, hint: str
+) -> None:
+    before = contents(place)
+    failed(charrnn(*arguments, cwd=place), code, message, hint)
+    assert contents(place) == before
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["trian"],
+        ["train", "corpus.txt", "--level", "word"],
+        ["train", "corpus.txt", "--optimizer", "adamax"],
+        ["train", "corpus.txt", "--hidden", "many"],
+        ["train", "corpus.txt", "--hiden", "3"],
+        ["sample", "run", "--temp", "-1"],
+        ["sample", "run", "--temp", "nan"],
+        ["sample", "run", "--top-k", "-1"],
+        ["sample", "run", "--length", "-1"],
+        ["sample", "run", "--length", "1" + "0" * 20],
+        ["sample", "run", "--seed", "-1"],
+        ["gradcheck", "--layers", "0"],
+        ["gradcheck", "--method", "guess"],
+    ],
+)
+def test_a_wrong_command_line_ends_with_two(place: Path, arguments: list[str]) -> None:
+    """These the parser finds; it frames them."""
+    before = contents(place)
+    done = charrnn(*arguments, cwd=place)
+    assert done.returncode == 2
+    assert b"Traceback" not in done.stderr
+    assert ESCAPE not in done.stderr + done.stdout
+    assert arguments == [] or done.stdout == b""
+    assert contents(place) == before
+
+
+def test_a_damaged_run_is_one_line(place: Path, tmp_path: Path) -> None:
+    for name in ("last.npz", "previous.npz"):
+        (tmp_path / name).write_bytes((place / "run" / name).read_bytes()[:3000])
+    done = charrnn("train", "--resume", str(tmp_path), cwd=place)
+    failed(done, 1, "previous.npz is not a checkpoint that can be read")
+
+
+def test_a_text_with_seldom_characters_in_its_name(place: Path, tmp_path: Path) -> None:
+    """A file's name is bytes; that it is no UTF-8 must not cost the training at its first save."""
+    name = b"caf\xe9 [red] \x1b[31m.txt"
+    (Path(os.fsdecode(bytes(tmp_path) + b"/" + name))).write_text(TEXT, encoding="utf-8")
+    done = charrnn("train", name, *BRIEF, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    (folder,) = (path for path in (tmp_path / "checkpoints").iterdir() if path.is_dir())
+    done = charrnn("train", "--resume", str(folder), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert b"this run is complete" in done.stderr
+
+
+def test_a_run_with_seldom_characters_in_its_name(tmp_path: Path) -> None:
+    (tmp_path / "corpus.txt").write_text(TEXT, encoding="utf-8")
+    done = charrnn("train", "corpus.txt", *BRIEF, "--out", b"r\xe9 sum\xe9", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    done = charrnn("sample", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert b"the run saved last" in done.stderr
+
+
+def test_characters_that_utf8_lacks_are_no_bug(tmp_path: Path) -> None:
+    """Some decoders let lone surrogates pass; whether they are refused or kept, nobody sees one."""
+    (tmp_path / "corpus.txt").write_bytes(b"abc +2AA- " * 100)
+    done = charrnn("train", "corpus.txt", *BRIEF, "--encoding", "utf-7", cwd=tmp_path)
+    assert b"bug" not in done.stderr
+
+
+def test_a_rate_too_high_is_reported_in_two_lines(tmp_path: Path) -> None:
+    (tmp_path / "corpus.txt").write_text(TEXT, encoding="utf-8")
+    wild = ["--cell", "rnn,activation=relu", "--optimizer", "sgd", "--lr", "100", "--clip", "0"]
+    done = charrnn("train", "corpus.txt", *BRIEF, *wild, "--warmup", "0", cwd=tmp_path)
+    lines = done.stderr.decode().splitlines()
+    assert done.returncode == 1
+    assert [line for line in lines if "Warning" in line] == []
+    assert lines[-2].startswith("error: training diverged at step ")
+    assert lines[-1].startswith("hint: ")
+    assert "--lr 33" in lines[-1]
+
+
+# Streams
+
+
+def test_a_sample_is_the_prime_and_so_many_characters(place: Path) -> None:
+    done = charrnn("sample", "run", "-l", "300", "-p", "é,", "--seed", "1", cwd=place)
+    text = done.stdout.decode()
+    assert done.returncode == 0
+    assert text.startswith("é,")
+    assert text.endswith("\n")
+    assert len(text) == 2 + 300 + 1
+    assert set(text) <= set(TEXT)
+    assert done.stderr == b"run/best.npz (as given)\n"
+    again = charrnn("sample", "run/best.npz", "-l", "300", "-p", "é,", "--seed", "1", cwd=place)
+    assert again.stdout == done.stdout
+    other = charrnn("sample", "run", "-l", "300", "-p", "é,", "--seed", "2", cwd=place)
+    assert other.stdout != done.stdout
+
+
+def test_a_seed_that_is_drawn_is_told(place: Path) -> None:
+    done = charrnn("sample", "run", cwd=place)
+    (seed,) = re.findall(rb"seed (\d+)$", done.stderr.strip())
+    assert len(done.stdout.decode()) == 501
+    assert charrnn("sample", "run", "--seed", seed, cwd=place).stdout == done.stdout
+    assert charrnn("sample", "run", cwd=place).stdout != done.stdout
+
+
+def test_a_length_of_nothing(place: Path) -> None:
+    done = charrnn("sample", "run", "--length", "0", cwd=place)
+    assert (done.returncode, done.stdout) == (0, b"")
+    done = charrnn("sample", "run", "--length", "0", "-p", "ab", cwd=place)
+    assert (done.returncode, done.stdout) == (0, b"ab\n")
+
+
+def test_greedy_is_a_temperature_of_nothing(place: Path) -> None:
+    greedy = charrnn("sample", "run", "--greedy", "--seed", "1", cwd=place)
+    assert greedy.returncode == 0
+    for flags in (["-t", "0"], ["--top-k", "1"], ["-t", "1e-300"], ["--top-p", "1e-9"]):
+        done = charrnn("sample", "run", *flags, "--seed", "2", cwd=place)
+        assert (done.returncode, done.stdout) == (0, greedy.stdout), flags
+
+
+def test_training_keeps_its_progress_out_of_the_data(tmp_path: Path) -> None:
+    """Samples on standard output, all else on standard error; with --quiet nothing but figures."""
+    (tmp_path / "corpus.txt").write_text(TEXT, encoding="utf-8")
+    done = charrnn("train", "corpus.txt", *BRIEF, "--out", "a", cwd=tmp_path)
+    lines = done.stderr.decode().splitlines()
+    assert done.returncode == 0
+    assert re.findall(rb"(?m)^--- step (\d+) -+$", done.stdout) == [b"20", b"40", b"51"]
+    validations = [line for line in lines if re.match(r"step \d+/51, epoch \d\.\d\d: train ", line)]
+    assert [line.split("/")[0] for line in validations] == ["step 20", "step 40", "step 51"]
+    assert lines[-1] == "  charrnn sample a"
+    assert ESCAPE not in done.stdout + done.stderr
+    assert b"\r" not in done.stdout + done.stderr
+    quiet = charrnn("train", "corpus.txt", *BRIEF, "--out", "b", "--quiet", cwd=tmp_path)
+    assert quiet.stdout == b""
+    assert [line for line in quiet.stderr.decode().splitlines() if line in validations] == (
+        validations
+    )
+    assert fingerprint(tmp_path / "a") == fingerprint(tmp_path / "b")
+
+
+def test_a_corpus_from_standard_input(place: Path, tmp_path: Path) -> None:
+    done = charrnn("train", "-", *BRIEF, cwd=tmp_path, stdin=TEXT.encode())
+    assert done.returncode == 0, done.stderr
+    _, ours = read_checkpoint(tmp_path / "checkpoints" / "stdin-1" / "last.npz")
+    _, theirs = read_checkpoint(place / "run" / "last.npz")
+    assert all((ours[name] == theirs[name]).all() for name in theirs)
+    again = charrnn("train", "-", "--resume", "checkpoints/stdin-1", cwd=tmp_path, stdin=b"other")
+    failed(again, 2, "not the one this run began with")
+
+
+def in_shell(line: str, cwd: Path, **variables: str) -> Done:
+    """A line of bash in which ``charrnn`` is the command."""
+    define = f'charrnn() {{ {shlex.quote(sys.executable)} -m charrnn "$@"; }}\n'
+    return subprocess.run(
+        ["bash", "-c", define + line],  # noqa: S607
+        cwd=cwd,
+        env=environment(**variables),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def test_a_reader_that_goes_away(place: Path) -> None:
+    done = in_shell(
+        "charrnn sample run -l 1000000 --seed 1 | head -c 10 | wc -c; exit ${PIPESTATUS[0]}", place
+    )
+    assert done.returncode == 141
+    assert done.stdout.strip() == b"10"
+    assert done.stderr == b"run/best.npz (as given)\n"
+
+
+def test_a_reader_that_goes_away_does_not_stop_a_training(place: Path, tmp_path: Path) -> None:
+    corpus = shlex.quote(str(place / "corpus.txt"))
+    line = f"charrnn train {corpus} {' '.join(BRIEF)} --sample-every 1 --out run | head -c 10"
+    done = in_shell(line, tmp_path)
+    ours, theirs = (load_model(f / "run" / "best.npz") for f in (tmp_path, place))
+    assert np.array_equal(ours.parameters.flat, theirs.parameters.flat)
+    assert ours.header["history"] == theirs.header["history"]
+    assert b"Traceback" not in done.stderr
+    assert b"error" not in done.stderr
+
+
+def test_a_full_disk_behind_standard_output(place: Path) -> None:
+    done = in_shell("charrnn sample run --seed 1 > /dev/full", place)
+    assert done.returncode == 1
+    assert done.stderr.decode().splitlines() == [
+        "run/best.npz (as given)",
+        "error: No space left on device",
+    ]
+    done = in_shell("charrnn gradcheck run --json > /dev/full", place)
+    assert done.returncode == 1
+    assert b"Traceback" not in done.stderr
+    assert b"Exception ignored" not in done.stderr
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize("what", ["train", "sample"])
+def test_closed_streams(place: Path, tmp_path: Path, closed: str, what: str) -> None:
+    """As under some job schedulers: nobody listens, and the work is done all the same."""
+    corpus, run = shlex.quote(str(place / "corpus.txt")), shlex.quote(str(place / "run"))
+    line = f"sample {run} --seed 1"
+    if what == "train":
+        line = f"train {corpus} {' '.join(BRIEF)} --out run"
+    done = in_shell(f"charrnn {line} {closed}", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert b"Traceback" not in done.stderr
+    assert b"error" not in done.stderr
+    if what == "train":
+        ours, theirs = fingerprint(tmp_path / "run"), fingerprint(place / "run")
+        assert ours["best.npz"] == theirs["best.npz"]
+        assert b"corpus:" not in done.stdout  # messages for people do not become data
+    elif closed in ("<&-", "2>&-"):
+        text = charrnn("sample", "run", "--seed", "1", cwd=place).stdout
+        assert done.stdout == text
+
+
+def test_a_corpus_from_a_closed_stream(tmp_path: Path) -> None:
+    failed(in_shell("charrnn train - <&-", tmp_path), 2, "standard input")
+
+
+def test_an_output_that_knows_only_ascii(place: Path, tmp_path: Path) -> None:
+    variables = {"PYTHONIOENCODING": "ascii"}
+    line = "charrnn sample run -l 300 -p éé --seed 1"
+    done = in_shell(line, place, **variables)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(rb"\xe9\xe9")
+    assert done.stdout.isascii()
+    plain = in_shell(line, place).stdout.decode()
+    assert done.stdout.decode() == plain.encode("ascii", "backslashreplace").decode()
+    corpus = shlex.quote(str(place / "corpus.txt"))
+    flags = " ".join(BRIEF)
+    done = in_shell(f"charrnn train {corpus} {flags} --out run", tmp_path, **variables)
+    assert done.returncode == 0, done.stderr
+    assert (done.stdout + done.stderr).isascii()
+    for ask in ("--help", "train --help", "gradcheck --cell rnn --layers 1", "train nowhere"):
+        done = in_shell(f"charrnn {ask}", place, **variables)
+        assert b"Traceback" not in done.stderr, ask
+        assert (done.stdout + done.stderr).isascii(), ask
+
+
+def test_no_colours_off_a_terminal(place: Path) -> None:
+    for arguments in (["--help"], ["train", "--help"], ["gradcheck", "run"], ["sample", "--nope"]):
+        done = charrnn(*arguments, cwd=place)
+        assert ESCAPE not in done.stdout + done.stderr, arguments
+        assert len(done.stdout + done.stderr) > 100
+
+
+# Terminals
+
+
+def at_a_terminal(arguments: list[str], cwd: Path, *, errors: bool = True) -> tuple[int, bytes]:
+    """Run with standard output (and error) at a terminal; what it shows."""
+    primary, secondary = pty.openpty()
+    fcntl.ioctl(secondary, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
+    process = subprocess.Popen(
+        command(*arguments),
+        cwd=cwd,
+        env=environment(TERM="xterm"),
+        stdin=secondary,
+        stdout=secondary,
+        stderr=secondary if errors else subprocess.DEVNULL,
+    )
+    os.close(secondary)
+    shown = b""
+    while True:
+        ready, _, _ = select.select([primary], [], [], 60)
+        assert ready, shown
+        try:
+            data = os.read(primary, 65536)
+        except OSError:  # Linux's way to say: closed
+            break
+        if not data:
+            break
+        shown += data
+    os.close(primary)
+    return process.wait(60), shown
+
+
+def test_a_terminal_shows_a_bar(tmp_path: Path) -> None:
+    (tmp_path / "corpus.txt").write_text(TEXT, encoding="utf-8")
+    code, shown = at_a_terminal(["train", "corpus.txt", *BRIEF], tmp_path)
+    assert code == 0, shown
+    assert re.search(rb"100%\|.*\| 51/51 \[", shown)
+    assert b"--- step 51 -" in shown
+    assert b"step 51/51, epoch 3.00: train" in shown
+    (tmp_path / "checkpoints").rename(tmp_path / "x")
+    code, shown = at_a_terminal(["train", "corpus.txt", *BRIEF, "--quiet"], tmp_path)
+    assert code == 0
+    assert b"|" not in shown
+    assert b"step 51/51" in shown
+
+
+def test_a_text_cannot_take_over_the_terminal(tmp_path: Path) -> None:
+    """Escape sequences, bells and carriage returns of a text are shown, not obeyed."""
+    wild = "\x1b[2J\x07\r\x9b31m\x00\x7f\x08é\t\n" * 40
+    (tmp_path / "wild.txt").write_text(wild, encoding="utf-8", newline="")
+    flags = ["--layers", "0", "--keep-newlines", "--out", "run", *BRIEF]
+    done = charrnn("train", "wild.txt", *flags, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    arguments = ["sample", "run", "-t", "2", "--seed", "1", "-p", "\x1b[2J\x07"]
+    raw = charrnn(*arguments, cwd=tmp_path).stdout
+    assert raw.startswith(b"\x1b[2J\x07")
+    assert set("\x1b\x07\r\x9b\x00\x7f\x08é\t\n") <= set(raw.decode())
+    code, shown = at_a_terminal(arguments, tmp_path, errors=False)
+    text = shown.decode().replace("\r\n", "\n")  # what a terminal makes of line ends
+    assert code == 0
+    assert text.startswith("\\x1b[2J\\x07")
+    assert not set(text) & set("\x1b\x07\r\x9b\x00\x7f\x08")
+    assert text.count("é") == raw.decode().count("é")
+    code, shown = at_a_terminal(["train", "wild.txt", *flags[:-1], "20", "--out", "b"], tmp_path)
+    assert code == 0
+    assert b"\x07" not in shown
+    assert b"\x1b[2J" not in shown
+
+
+# Signals
+
+SLOW = """
+import sys, time
+from charrnn.cli import main
+from charrnn.training.loop import Trainer
+steps = Trainer.steps
+def slow(self):
+    for step in steps(self):
+        if step.number > 12:
+            time.sleep({pause})
+        yield step
+Trainer.steps = slow
+main()
+"""
+
+
+class Slowed:
+    """A training whose steps take long from the thirteenth on; what it has said so far."""
+
+    def __init__(self, cwd: Path, pause: float, *arguments: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", SLOW.format(pause=pause), "train", *arguments],
+            cwd=cwd,
+            env=environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )
+        self.said = b""
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            self.said += line
+
+    def wait_for(self, text: bytes) -> None:
+        end = time.monotonic() + 30
+        while text not in self.said:
+            assert time.monotonic() < end, self.said
+            time.sleep(0.01)
+
+    def end(self) -> int:
+        try:
+            code = self.process.wait(30)
+        finally:
+            self.process.kill()
+            self._reader.join()
+            assert self.process.stderr is not None
+            self.process.stderr.close()
+        return code
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., Slowed]]:
+    (tmp_path / "corpus.txt").write_text(TEXT, encoding="utf-8")
+    started: list[Slowed] = []
+
+    def begin(pause: float, out: str) -> Slowed:
+        flags = [*TINY, "--epochs", "3", "--eval-every", "10", "--dropout", "0.2", "--out", out]
+        started.append(Slowed(tmp_path, pause, "corpus.txt", *flags))
+        started[-1].wait_for(b"step 10/51")
+        return started[-1]
+
+    yield begin
+    for slowed in started:
+        if slowed.process.poll() is None:
+            slowed.process.kill()
+            slowed.end()
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
+def test_a_signal_saves_and_says_how_to_go_on(
+    tmp_path: Path, start: Callable[..., Slowed], number: int, code: int
+) -> None:
+    """And the command that it prints, as it is printed, ends as if there had been no signal."""
+    whole = [*TINY, "--epochs", "3", "--eval-every", "10", "--dropout", "0.2", "--out", "whole"]
+    assert charrnn("train", "corpus.txt", *whole, cwd=tmp_path).returncode == 0
+    slowed = start(0.05, "run")
+    time.sleep(0.15)
+    slowed.process.send_signal(number)
+    slowed.wait_for(b"stopping after this step")
+    assert slowed.end() == code
+    lines = slowed.said.decode().splitlines()
+    assert b"Traceback" not in slowed.said
+    (step,) = re.findall(r"^saved at step (\d+) of 51", "\n".join(lines), re.MULTILINE)
+    header, _ = read_checkpoint(tmp_path / "run" / "last.npz")
+    assert header["training"]["step"] == int(step) > 12
+    printed = shlex.split(lines[-1])
+    assert printed[:3] == ["charrnn", "train", "--resume"]
+    done = charrnn(*printed[1:], cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert fingerprint(tmp_path / "run") == fingerprint(tmp_path / "whole")
+    assert metrics(tmp_path / "run") == metrics(tmp_path / "whole")
+
+
+def test_the_command_to_go_on_can_be_pasted(tmp_path: Path, start: Callable[..., Slowed]) -> None:
+    """Into a shell, whatever the folder is called."""
+    slowed = start(0.05, "my run; it's")
+    slowed.process.send_signal(signal.SIGTERM)
+    assert slowed.end() == 143
+    done = in_shell(slowed.said.decode().splitlines()[-1], tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_second_signal_quits_at_once(tmp_path: Path, start: Callable[..., Slowed]) -> None:
+    """In the middle of a step, and without saving it."""
+    slowed = start(60, "run")
+    before = fingerprint(tmp_path / "run")
+    time.sleep(0.2)
+    slowed.process.send_signal(signal.SIGINT)
+    slowed.wait_for(b"once more to quit at once")
+    time.sleep(0.2)
+    assert slowed.process.poll() is None
+    began = time.monotonic()
+    slowed.process.send_signal(signal.SIGINT)
+    assert slowed.end() == 130
+    assert time.monotonic() - began < 5
+    assert b"saved at step" not in slowed.said
+    assert b"Traceback" not in slowed.said
+    assert fingerprint(tmp_path / "run") == before
+
+
+def test_what_the_caller_ignores_stays_ignored(tmp_path: Path) -> None:
+    """``nohup charrnn train …`` goes on when its terminal is closed."""
+    (tmp_path / "corpus.txt").write_text(TEXT, encoding="utf-8")
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        flags = [*TINY, "--epochs", "3", "--eval-every", "10", "--out", "run"]
+        slowed = Slowed(tmp_path, 0.02, "corpus.txt", *flags)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    slowed.wait_for(b"step 10/51")
+    slowed.process.send_signal(signal.SIGHUP)
+    assert slowed.end() == 0
+    assert b"stopping" not in slowed.said
+
+
+def test_a_second_process_in_a_run_is_refused(tmp_path: Path, start: Callable[..., Slowed]) -> None:
+    slowed = start(60, "run")
+    before = contents(tmp_path)
+    done = charrnn("train", "--resume", "run", cwd=tmp_path)
+    failed(done, 1, f"run is in use by process {slowed.process.pid} on", "wait")
+    assert contents(tmp_path) == before
+    slowed.process.kill()  # the lock goes with the process, however it ends
+    slowed.end()
+    done = charrnn("train", "--resume", "run", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
+# Finding models
+
+
+def test_the_run_saved_last_is_found(place: Path, tmp_path: Path) -> None:
+    for name in ("corpus-1", "corpus-2"):
+        done = charrnn("train", str(place / "corpus.txt"), *BRIEF, "-q", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        sampled = charrnn("sample", "--seed", "1", cwd=tmp_path)
+        found = f"checkpoints/{name}/best.npz (the run saved last)\n"
+        assert sampled.stderr.decode() == found
+    there = charrnn("train", str(place / "corpus.txt"), *BRIEF, "--out", "there/r", cwd=tmp_path)
+    assert there.returncode == 0
+    assert b"there/r/best.npz" in charrnn("sample", cwd=tmp_path).stderr
+    done = charrnn("train", "--init-from", "checkpoints/corpus-1", "-q", cwd=tmp_path)
+    assert done.returncode == 2  # Python's help has characters that the text lacks
+
+
+def test_a_note_of_the_last_run_that_is_damaged_is_no_bug(tmp_path: Path) -> None:
+    (tmp_path / "checkpoints").mkdir()
+    for noted in (b"\xff\xfe", b"gone-1\n", b"", b"\0"):
+        (tmp_path / "checkpoints" / "latest").write_bytes(noted)
+        done = charrnn("sample", "-l", "5", cwd=tmp_path)
+        assert b"bug" not in done.stderr, noted
+        assert done.returncode == (0 if (ROOT / "checkpoints" / "pydoc.npz").exists() else 2)
+
+
+@pytest.mark.skipif(
+    not (ROOT / "checkpoints" / "pydoc.npz").exists(), reason="the model is not made yet"
+)
+def test_without_a_run_the_model_that_comes_along_writes(tmp_path: Path) -> None:
+    done = charrnn("sample", "-l", "200", "--seed", "1", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert b"(the model that comes with charrnn)" in done.stderr
+    assert len(done.stdout.decode()) == 201
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_going_on_with_what_is_complete(place: Path) -> None:
+    before = contents(place)
+    done = charrnn("train", "--resume", "run", cwd=place)
+    assert done.returncode == 0
+    assert b"this run is complete (51 steps)" in done.stderr
+    assert contents(place) == before
+
+
+def test_new_runs_from_old_weights(place: Path, tmp_path: Path) -> None:
+    run = str(place / "run")
+    flags = [*BRIEF[2:], "--init-from", run, "--out", "new", "--lr", "0"]
+    done = charrnn("train", str(place / "corpus.txt"), *flags, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    ours, theirs = (load_model(f / "best.npz") for f in (tmp_path / "new", place / "run"))
+    assert (ours.parameters.flat == theirs.parameters.flat).all()  # at a rate of nothing
+    assert ours.config.hidden == 8
+
+
+# Help
+
+
+def test_help_is_quick(tmp_path: Path) -> None:
+    """Neither NumPy nor tqdm is loaded to show help or to complete a word."""
+    heavy = {"numpy", "tqdm", "charrnn.nn", "charrnn.training"}
+    importtime = [sys.executable, "-X", "importtime"]
+    module = ["-m", "charrnn"]
+    asks: list[tuple[list[str], dict[str, str]]] = [
+        ([*module, *words], {})
+        for words in (["train", "-h"], ["sample", "-h"], ["gradcheck", "-h"], ["--help"])
+    ]
+    asks.append(([*module, "--version"], {}))
+    program = "import sys; sys.argv = ['charrnn']; from charrnn.cli import main; main()"
+    completion = {
+        "_CHARRNN_COMPLETE": "complete_bash",
+        "COMP_WORDS": "charrnn train --ce",
+        "COMP_CWORD": "2",
+    }
+    for arguments, variables in [*asks, (["-c", program], completion)]:
+        done = subprocess.run(
+            [*importtime, *arguments],
+            cwd=tmp_path,
+            env=environment(**variables),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+        assert done.returncode == 0, arguments
+        assert "charrnn.cli.train" in loaded
+        assert not heavy & loaded
+        expected = "--cell" if variables else "charrnn"
+        assert expected in done.stdout
+
+
+def test_python_m_and_the_script_are_one(tmp_path: Path) -> None:
+    done = charrnn("--version", cwd=tmp_path)
+    assert re.fullmatch(rb"charrnn \d+\.\d+\.\d+\n", done.stdout)
+
+
+# Gradient check
+
+
+def test_gradcheck_proves_every_cell(tmp_path: Path) -> None:
+    done = charrnn("gradcheck", "--json", cwd=tmp_path)
+    checks = json.loads(done.stdout)
+    assert done.returncode == 0, done.stderr
+    tensors = [tensor for check in checks for tensor in check["tensors"]]
+    assert all(tensor["error"] <= tensor["bound"] <= 1e-6 for tensor in tensors)
+    assert all(tensor["passed"] for tensor in tensors)
+    assert done.stderr.decode() == f"gradcheck: all {len(tensors)} comparisons passed\n"
+    labels = {(check["label"], check["num_layers"]) for check in checks}
+    assert {("rnn", 1), ("lstm", 2), ("gru", 1), ("lstm,gates=cell,output=identity", 2)} <= labels
+    assert len(labels) >= 2 * 20
+    assert {t["method"] for t in tensors} == {"complex", "central"}
+
+
+def test_gradcheck_checks_what_is_asked(tmp_path: Path) -> None:
+    def labels(*flags: str) -> set[tuple[str, int]]:
+        done = charrnn("gradcheck", "--json", *flags, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        return {(check["label"], check["num_layers"]) for check in json.loads(done.stdout)}
+
+    one = labels("--cell", "gru,reset=before", "--layers", "3")
+    assert ("gru,reset=before", 3) in one
+    assert {layers for label, layers in one if label.startswith("gru")} == {3}
+    all_of_one = {label for label, _ in labels("--cell", "rnn", "--layers", "1")}
+    assert {"rnn", "rnn,activation=relu", "rnn,bias=false"} <= all_of_one
+    assert not any("lstm" in label or "gru" in label for label in all_of_one)
+
+
+def test_gradcheck_shows_tables(place: Path) -> None:
+    flags = ["--cell", "rnn", "--layers", "1", "--method", "complex", "--detail"]
+    done = charrnn("gradcheck", *flags, cwd=place)
+    assert done.returncode == 0
+    shown = done.stdout.decode()
+    assert all(name in shown for name in ("W_x", "W_h", "h0", "head.W", "complex", "ok"))
+    assert "central" not in shown
+    assert "OFF" not in shown
+    brief = charrnn("gradcheck", "--cell", "rnn", cwd=place)
+    assert "Worst error of each model" in brief.stdout.decode()
+
+
+def test_gradcheck_of_a_trained_model(place: Path) -> None:
+    for argument in ("run", "run/last.npz"):
+        done = charrnn("gradcheck", argument, "--json", cwd=place)
+        checks = json.loads(done.stdout)
+        assert done.returncode == 0, done.stderr
+        names = {tensor["tensor"] for check in checks for tensor in check["tensors"]}
+        assert {"body.0.W_x", "body.0.W_h", "body.0.b", "head.W", "head.b", "x"} <= names
+
+
+BROKEN = """
+from charrnn.nn.cells import LSTM
+from charrnn.cli import main
+weight_gradients = LSTM.weight_gradients
+def broken(self, s, g):
+    weight_gradients(self, s, g)
+    g["W_h"][...] *= 1 + 1e-6
+LSTM.weight_gradients = broken
+main()
+"""
+
+
+@pytest.mark.parametrize("flags", [[], ["--json"], ["run"]])
+def test_gradcheck_finds_what_is_broken(place: Path, flags: list[str]) -> None:
+    """A millionth off is off."""
+    cell = ["--cell", "lstm", "--layers", "1"] if "run" not in flags else []
+    done = subprocess.run(
+        [sys.executable, "-c", BROKEN, "gradcheck", *cell, *flags],
+        cwd=place,
+        env=environment(),
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert re.fullmatch(rb"error: gradcheck: \d+ gradients are off\n", done.stderr)
+    if flags == ["--json"]:
+        tensors = [t for check in json.loads(done.stdout) for t in check["tensors"]]
+        off = {t["tensor"] for t in tensors if not t["passed"]}
+        assert off == {"body.0.W_h"}
+    else:
+        assert b"OFF" in done.stdout

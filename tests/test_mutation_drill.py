@@ -1,0 +1,94 @@
+"""The drill that alters every line of every backward pass: see ``mutation_drill.py``."""
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import mutation_drill as drill
+import pytest
+
+SCRIPT = Path(drill.__file__)
+needs_fork = pytest.mark.skipif(sys.platform != "linux", reason="the drill forks")
+
+
+def mutants_of_rnn() -> list[drill.Mutant]:
+    return list(drill.mutants_of(drill.ROOT / "charrnn" / "nn" / "cells" / "rnn.py"))
+
+
+def run_drill(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(SCRIPT), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_every_backward_pass_is_found() -> None:
+    """One nested in a function, or named otherwise, would never be altered."""
+    written, found = 0, []
+    for path in (drill.ROOT / "charrnn" / "nn").rglob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        written += len(re.findall(r"def \w*backward|def weight_gradients", text))
+        found += [name for name, _ in drill.backward_passes(ast.parse(text))]
+    named = [name for name in found if re.search("backward|weight_gradients", name)]
+    assert len(named) == written > 10
+    for name in drill.ALSO:
+        assert any(function.split(".")[-1] == name for function in found), name
+
+
+def test_every_line_is_altered_in_the_ways_that_matter() -> None:
+    """Dropped, a sign flipped, a term left out, an index shifted, a condition turned round."""
+    altered: dict[str, set[str]] = {}
+    for mutant in mutants_of_rnn():
+        altered.setdefault(mutant.source, set()).add(mutant.altered)
+    assert all(drill.DROPPED in ways for ways in altered.values())
+    assert altered["s.dh += dy[t]"] == {
+        drill.DROPPED,
+        "s.dh -= dy[t]",
+        "s.dh[...] = dy[t]",
+        "s.dh += dy[t + 1]",
+        "s.dh += dy[t - 1]",
+    }
+    slope = altered["np.subtract(1, s.slope, out=s.slope)"]
+    assert {"np.add(1, s.slope, out=s.slope)", "np.positive(1, out=s.slope)"} <= slope
+    assert {"np.subtract(s.slope, 1, out=s.slope)", "np.subtract(2, s.slope, out=s.slope)"} <= slope
+    assert "if not self.activation == 'tanh':" in altered["if self.activation == 'tanh':"]
+    assert any("h[1:]" in way for ways in altered.values() for way in ways)
+
+
+def test_survivors_and_old_excuses_are_errors(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever lives must be in the list, and whatever is in the list must live."""
+    mutants = mutants_of_rnn()[:3]
+    killed, alive = drill.Verdict("gradcheck"), drill.Verdict("")
+    monkeypatch.setattr(drill, "ALLOWED", {})
+    assert drill.summary(mutants, [killed] * 3)
+    assert not drill.summary(mutants, [killed, alive, killed])
+    assert repr(mutants[1].key) in capsys.readouterr().out
+    monkeypatch.setattr(drill, "ALLOWED", {mutants[1].key: "a reason"})
+    assert drill.summary(mutants, [killed, alive, killed])
+    assert not drill.summary(mutants, [killed] * 3)
+    assert not drill.summary(mutants, [killed, alive, drill.Verdict("invalid")])
+
+
+@needs_fork
+def test_no_alteration_of_the_rnn_survives() -> None:
+    """The drill itself works: one small backward pass, every alteration of it."""
+    result = run_drill("--function", "RNN.backward", "--function", "RNN.weight_gradients")
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "SURVIVED" not in result.stdout
+    rows = re.findall(r"^(\S+) +(\d+) +(\d+) +(\d+) +(\d+) +(\d+) +(\d+)$", result.stdout, re.M)
+    counts = {name: [int(number) for number in numbers] for name, *numbers in rows}
+    number, by_gradcheck, *_, survived = counts["RNN.backward"]
+    assert number >= 40
+    assert by_gradcheck > number / 2
+    assert survived == 0
+
+
+@needs_fork
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_no_alteration_of_any_backward_pass_survives() -> None:
+    """But for those in the script's list, each with its reason. Minutes."""
+    result = run_drill()
+    assert result.returncode == 0, result.stdout[-5000:] + result.stderr

@@ -1,0 +1,876 @@
+"""Updates, rates, scores and runs: what a training computes, stopped on the way or not."""
+
+import errno
+import inspect
+import json
+import math
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, get_args, get_origin, get_type_hints
+
+import numpy as np
+import pytest
+import typer
+from support import TEXT, begin, corpus_of, fingerprint, metrics, names, resume, run_until
+
+from charrnn import checkpoint, runs
+from charrnn.cli import app
+from charrnn.cli.train import train
+from charrnn.config import Config
+from charrnn.errors import CheckpointError, DivergedError, InputError, RunError
+from charrnn.evaluation import Score, evaluate
+from charrnn.nn.cells import parse_cell
+from charrnn.nn.models import SequenceModel
+from charrnn.nn.parameters import Parameters
+from charrnn.nn.types import Array
+from charrnn.runs import RunFolder, load_model
+from charrnn.tasks import lm
+from charrnn.tasks.lm import RUNAWAY, LanguageModelTask
+from charrnn.text.corpora import Corpus
+from charrnn.text.vocab import UnknownCharacterError
+from charrnn.training import optim
+from charrnn.training.loop import Step
+from charrnn.training.optim import OPTIMIZERS, clip_by_global_norm, make_optimizer
+from charrnn.training.run import Finished, Preview, Run, SaveFailed, Stopped, Validated
+from charrnn.training.schedules import SCHEDULES, learning_rate
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run notes itself in the current folder's checkpoints/latest."""
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Corpus:
+    return corpus_of(tmp_path)
+
+
+# Optimisers
+
+SHAPES = {"W": (150, 120), "b": (120,), "U": (33, 9), "d": (7,)}
+IS_MATRIX = np.arange(150 * 120 + 120 + 33 * 9 + 7) < 150 * 120 + 33 * 9
+RATES = (0.1, 0.03, 0.2, 0.05)
+
+
+def drawn(seed: int) -> Array:
+    return np.random.default_rng(seed).standard_normal(len(IS_MATRIX))
+
+
+def by_formula(name: str, decay: float) -> Iterator[Array]:
+    """The parameters after each update: whole vectors, straight from the papers."""
+    theta = drawn(0)
+    m = v = np.zeros_like(theta)
+    for k, rate in enumerate(RATES, start=1):
+        g = drawn(k)
+        if name == "adamw":
+            theta = theta - rate * decay * theta * IS_MATRIX
+        else:
+            g = g + decay * theta * IS_MATRIX
+        if name == "sgd":
+            theta = theta - rate * g
+        elif name == "momentum":
+            v = 0.9 * v + g
+            theta = theta - rate * v
+        elif name == "rmsprop":
+            v = 0.95 * v + 0.05 * g**2
+            theta = theta - rate * g / (np.sqrt(v) + 1e-8)
+        else:
+            m = 0.9 * m + 0.1 * g
+            v = 0.99 * v + 0.01 * g**2
+            m_hat, v_hat = m / (1 - 0.9**k), v / (1 - 0.99**k)
+            theta = theta - rate * m_hat / (np.sqrt(v_hat) + 1e-8)
+        yield theta
+
+
+@pytest.mark.parametrize("size", [1 << 14, 1 << 20, 997])
+@pytest.mark.parametrize("decay", [0.0, 0.3])
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_updates_are_the_formulas(
+    monkeypatch: pytest.MonkeyPatch, name: str, decay: float, size: int
+) -> None:
+    """In slices that end within a matrix, at none, and where the biases begin and after."""
+    monkeypatch.setattr(optim, "SLICE", size)
+    parameters = Parameters(SHAPES, np.float64, drawn(0))
+    optimizer = make_optimizer(name, parameters, decay)
+    for k, expected in enumerate(by_formula(name, decay), start=1):
+        optimizer.step(parameters, Parameters(SHAPES, np.float64, drawn(k)), RATES[k - 1])
+        np.testing.assert_allclose(parameters.flat, expected, rtol=1e-11, atol=1e-13)
+        assert optimizer.number == k
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_biases_do_not_decay(name: str) -> None:
+    """With a zero gradient nothing but decay moves a weight, and it moves towards zero."""
+    parameters = Parameters(SHAPES, np.float64, drawn(0))
+    make_optimizer(name, parameters, 0.5).step(parameters, parameters.zeros_like(), 0.1)
+    assert (parameters.flat[~IS_MATRIX] == drawn(0)[~IS_MATRIX]).all()
+    moved = parameters.flat - drawn(0)
+    assert (np.sign(moved[IS_MATRIX]) == -np.sign(drawn(0)[IS_MATRIX])).all()
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_updates_keep_the_dtype(name: str) -> None:
+    parameters = Parameters(SHAPES, np.float32)
+    optimizer = make_optimizer(name, parameters, 0.1)
+    gradients = Parameters(SHAPES, np.float32, drawn(1).astype(np.float32))
+    optimizer.step(parameters, gradients, 0.1)
+    assert parameters.flat.dtype == np.float32
+    assert all(memory.dtype == np.float32 for memory in optimizer.memory.values())
+
+
+@pytest.mark.parametrize("size", [1 << 14, 100])
+def test_clipping_scales_all_gradients_alike(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    monkeypatch.setattr(optim, "SLICE", size)
+    g = drawn(0)
+    norm = math.sqrt(float((g**2).sum()))
+    for limit in (norm / 7, norm * 1.001, 0.0):
+        gradients = Parameters(SHAPES, np.float64, g.copy())
+        assert clip_by_global_norm(gradients, limit) == pytest.approx(norm, rel=1e-12)
+        scale = 1 / 7 if limit == norm / 7 else 1
+        np.testing.assert_allclose(gradients.flat, g * scale, rtol=1e-12)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_clipping_does_not_hide_what_is_not_finite(bad: float) -> None:
+    gradients = Parameters(SHAPES, np.float64, drawn(0))
+    gradients.flat[-1] = bad
+    assert not math.isfinite(clip_by_global_norm(gradients, 1.0))
+    assert not np.isfinite(gradients.flat[-1])
+
+
+# Schedules
+
+
+def rates(name: str, total: int, warmup: float, final: float = 0.01) -> list[float]:
+    return [
+        learning_rate(name, number, total, peak=2.0, warmup=warmup, final=final)
+        for number in range(total)
+    ]
+
+
+@pytest.mark.parametrize("total", [1, 2, 3, 10, 101])
+@pytest.mark.parametrize("warmup", [0.0, 0.05, 0.3, 1.0])
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_rates_climb_then_fall(name: str, warmup: float, total: int) -> None:
+    climb = int(warmup * total)
+    curve = rates(name, total, warmup)
+    steps = np.diff([0.0, *curve[:climb], 2.0])
+    np.testing.assert_allclose(steps, 2.0 / (climb + 1), rtol=1e-9)  # equal steps up to the peak
+    assert all(a >= b > 0 for a, b in zip(curve[climb:], curve[climb + 1 :], strict=False))
+    if climb < total:
+        assert curve[climb] == pytest.approx(2.0)
+    if climb < total - 1:
+        assert curve[-1] == pytest.approx(2.0 if name == "constant" else 0.02)
+
+
+def test_rates_between() -> None:
+    """101 updates: half-way is the 51st."""
+    assert rates("cosine", 101, 0.0)[50] == pytest.approx(2.0 * (0.01 + 0.99 / 2))
+    assert rates("cosine", 101, 0.0)[25] == pytest.approx(
+        2.0 * (0.01 + 0.99 * (1 + math.sqrt(0.5)) / 2)
+    )
+    assert rates("exponential", 101, 0.0)[50] == pytest.approx(0.2)
+    stairs = rates("step", 8, 0.0, final=0.001)
+    np.testing.assert_allclose(stairs, [2, 2, 0.2, 0.2, 0.02, 0.02, 0.002, 0.002], rtol=1e-9)
+    assert rates("cosine", 11, 0.0, final=0.0)[-1] == pytest.approx(0.0, abs=1e-15)
+
+
+# Settings
+
+
+def test_the_command_lines_defaults_are_the_settings_defaults() -> None:
+    """They stand twice; a reader of --help must not be told another number."""
+    options = inspect.signature(train).parameters
+    config = Config()
+    for name, value in config.to_json().items():
+        assert options[name].default == value, name
+        assert type(options[name].default) is type(value), name
+    assert set(options) - set(config.to_json()) == {
+        "ctx",
+        "corpus",
+        "out",
+        "resume",
+        "init_from",
+        "quiet",
+    }
+
+
+def test_the_command_lines_words_are_the_settings_words() -> None:
+    hints = get_type_hints(train)
+    for setting in Config.__dataclass_fields__.values():
+        words = setting.metadata.get("words")
+        literal = hints[setting.name] if get_origin(hints[setting.name]) is not None else None
+        assert (get_args(literal) if literal else None) == words, setting.name
+
+
+def test_train_has_at_most_thirty_options() -> None:
+    group = typer.main.get_command(app)
+    options = [p for p in group.commands["train"].params if p.name != "corpus"]  # type: ignore[attr-defined]
+    assert 20 < len(options) <= 30
+
+
+OUT_OF_RANGE: list[tuple[str, Any]] = [
+    ("val_fraction", 0.91),
+    ("val_fraction", -0.01),
+    ("layers", -1),
+    ("layers", 65),
+    ("hidden", 0),
+    ("hidden", 1 << 16),
+    ("embedding", -1),
+    ("dropout", 1.0),
+    ("dropout", float("nan")),
+    ("seq_len", 0),
+    ("batch_size", 0),
+    ("epochs", 0.0),
+    ("epochs", float("inf")),
+    ("lr", -1e-9),
+    ("lr", float("nan")),
+    ("lr", float("inf")),
+    ("warmup", 1.1),
+    ("lr_final", 1.1),
+    ("clip", -1.0),
+    ("clip", float("inf")),
+    ("weight_decay", 2.0),
+    ("seed", -1),
+    ("seed", 10**400),
+    ("eval_every", -1),
+    ("sample_every", -1),
+    ("level", "word"),
+    ("optimizer", "adamax"),
+    ("schedule", "linear"),
+    ("cell", "transformer"),
+    ("cell", "gru,gates=cell"),
+    ("cell", ""),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), OUT_OF_RANGE, ids=lambda v: str(v)[:20])
+def test_settings_out_of_range_are_refused(name: str, value: Any) -> None:
+    with pytest.raises(InputError) as caught:
+        Config(**{name: value})
+    assert f"--{name.replace('_', '-')} " in str(caught.value)
+    assert caught.value.exit_code == 2
+
+
+def test_settings_come_back_from_json() -> None:
+    config = Config(hidden=7, lr=0.1 + 0.2, cell="gru,reset=before", seed=2**127, dropout=0.5)
+    assert Config.from_json(json.loads(json.dumps(config.to_json()))) == config
+    assert Config.from_json({"epochs": 3}) == Config(epochs=3)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [{"hiden": 3}, {"hidden": 3.0}, {"hidden": True}, {"lr": "1"}, {"cell": None}, {"lr": True}],
+)
+def test_settings_of_the_wrong_kind_are_refused(data: dict[str, Any]) -> None:
+    with pytest.raises(InputError):
+        Config.from_json(data)
+
+
+# Evaluation
+
+
+def network(cell: str, layers: int = 2) -> tuple[SequenceModel, Parameters, Array]:
+    model = SequenceModel(5, 5, parse_cell(cell, 6), layers)
+    parameters = model.init(np.random.default_rng(0), np.float64)
+    return model, parameters, np.random.default_rng(1).integers(0, 5, 400).astype(np.uint8)
+
+
+def naive(
+    model: SequenceModel, parameters: Parameters, ids: Array, begin: int, start: int, stop: int
+) -> tuple[float, int]:
+    """Summed nats of ids[start:stop], read from ``begin`` on, one character at a time."""
+    state, nats, count = model.zero_state(1, np.float64), 0.0, 0
+    for at in range(begin, stop - 1):
+        y, state, _ = model.forward(parameters, np.array([[ids[at]]], dtype=np.intp), state)
+        if at + 1 >= start:
+            logits = y[0, 0]
+            nats += math.log(np.exp(logits).sum()) - float(logits[ids[at + 1]])
+            count += 1
+    return nats, count
+
+
+CELLS = ("rnn", "lstm", "gru")
+
+
+@pytest.mark.parametrize("start", [1, 2, 40, 257, 399])
+@pytest.mark.parametrize("cell", CELLS)
+def test_one_lane_is_the_naive_loop(cell: str, start: int) -> None:
+    model, parameters, ids = network(cell)
+    nats, count = naive(model, parameters, ids, 0, start, 400)
+    score = evaluate(model, parameters, ids, start, lanes=1)
+    assert score.count == count == 400 - start
+    assert score.nats == pytest.approx(nats / count, rel=1e-12)
+    assert score.bits == pytest.approx(nats / count / math.log(2), rel=1e-12)
+
+
+def test_a_warm_up_is_read_and_not_scored() -> None:
+    model, parameters, ids = network("lstm")
+    for warm_up in (0, 1, 10, 63, 64, 65):
+        nats, count = naive(model, parameters, ids, 300 - warm_up - 1, 300, 400)
+        score = evaluate(model, parameters, ids, 300, lanes=1, warm_up=warm_up)
+        assert (score.count, score.lanes, score.warm_up) == (100, 1, warm_up)
+        assert score.nats == pytest.approx(nats / count, rel=1e-12)
+
+
+@pytest.mark.parametrize("lanes", [2, 3, 7, 64, 399])
+def test_lanes_score_every_character_once(lanes: int) -> None:
+    """With nothing warmed, each lane is a naive loop of its own; the last reads what is left."""
+    model, parameters, ids = network("gru")
+    length = 399 // lanes
+    total, count = 0.0, 0
+    for lane in range(lanes):
+        first = 1 + lane * length
+        stop = 400 if lane == lanes - 1 else first + length
+        nats, n = naive(model, parameters, ids, first - 1, first, stop)
+        total, count = total + nats, count + n
+    score = evaluate(model, parameters, ids, 1, lanes=lanes, warm_up=50)
+    assert score.warm_up == 0  # nothing stands before the first lane
+    assert score.count == count == 399
+    assert score.nats == pytest.approx(total / count, rel=1e-12)
+
+
+def test_warmed_lanes_come_close_to_one() -> None:
+    model, parameters, ids = network("lstm")
+    one = evaluate(model, parameters, ids, 200, lanes=1).nats
+    cold, warm = (
+        abs(evaluate(model, parameters, ids, 200, lanes=13, warm_up=w).nats - one) for w in (0, 100)
+    )
+    assert warm < 1e-6  # what this network still remembers after a hundred characters
+    assert cold > 1000 * warm
+
+
+def test_scores_do_not_depend_on_chunks_and_workspaces(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, parameters, ids = network("lstm")
+    whole = evaluate(model, parameters, ids, 100, lanes=4, warm_up=30)
+    for chunk in (1, 7, 1000):
+        monkeypatch.setattr("charrnn.evaluation.CHUNK", chunk)
+        again = evaluate(model, parameters, ids, 100, lanes=4, warm_up=30)
+        assert again.nats == pytest.approx(whole.nats, rel=1e-12)
+
+
+@pytest.mark.parametrize("start", [0, 400, 401])
+def test_nothing_to_score_is_refused(start: int) -> None:
+    model, parameters, ids = network("rnn")
+    with pytest.raises(ValueError, match="nothing to score"):
+        evaluate(model, parameters, ids, start)
+
+
+def test_the_tail_validates_and_is_not_trained_on(corpus: Corpus) -> None:
+    run = begin(Path("run"), corpus, val_fraction=0.25)
+    task = run.task
+    assert (task.split, task.lanes.left_over) == (450, 1)
+    score = task.validate(run.trainer.parameters)
+    assert score is not None
+    assert score.count == 150
+    read = {(int(a), int(b)) for k in range(len(task.lanes)) for a, b in pairs(task, k)}
+    bigrams = {(int(a), int(b)) for a, b in zip(task.ids[:450], task.ids[1:450], strict=False)}
+    assert read <= bigrams
+    run.folder.close()
+
+
+def pairs(task: LanguageModelTask, index: int) -> Iterator[tuple[int, int]]:
+    x, y = task.lanes.chunk(index)
+    return zip(x.ravel().tolist(), y.ravel().tolist(), strict=True)
+
+
+@pytest.mark.parametrize(("size", "fraction"), [(3, 0.1), (2, 0.5), (1, 0.9)])
+def test_too_short_a_text_to_hold_out_from_is_refused(size: int, fraction: float) -> None:
+    model = SequenceModel(2, 2, parse_cell("rnn", 3))
+    with pytest.raises(InputError, match=r"nothing to hold out|lanes need at least"):
+        LanguageModelTask(
+            model, np.zeros(size, np.uint8), val_fraction=fraction, batch_size=1, seq_len=4
+        )
+
+
+def test_the_state_is_carried_and_a_new_pass_begins_anew(corpus: Corpus) -> None:
+    """Two chunks in a row are one of their joint length; the first of a pass starts from zero."""
+    run = begin(Path("run"), corpus)
+    task, theta = run.task, run.trainer.parameters
+    g = theta.zeros_like()
+    first, n = task.gradients(theta, g, 0, None)
+    second, m = task.gradients(theta, g, 1, None)
+    again, _ = task.gradients(theta, g, 0, None)
+    assert again == first
+    (x0, y0), (x1, y1) = task.lanes.chunk(0), task.lanes.chunk(1)
+    x, y = np.concatenate([x0, x1]), np.concatenate([y0, y1])
+    state = run.model.zero_state(x.shape[1])
+    logits, _, _ = run.model.forward(theta, x, state)
+    picked = np.take_along_axis(logits, y[..., None], -1)[..., 0]
+    nats = np.log(np.exp(logits).sum(-1)) - picked
+    assert first + second == pytest.approx(float(nats.sum()), rel=1e-5)
+    assert n + m == x.size
+    run.folder.close()
+
+
+def test_every_pass_reads_every_chunk_in_order(corpus: Corpus) -> None:
+    run = begin(Path("run"), corpus)
+    gradients, read = run.task.gradients, []
+
+    def noted(theta: Any, g: Any, index: int, rng: Any) -> tuple[float, int]:
+        read.append(index)
+        return gradients(theta, g, index, rng)
+
+    run.task.gradients = noted  # type: ignore[method-assign, assignment]
+    run_until(run)
+    assert read == [*range(17)] * 3
+
+
+def test_a_lane_whose_state_ran_away_begins_anew(
+    corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only that lane, in all its layers; a state that is not a number counts as run away."""
+    run = begin(Path("run"), corpus, layers=2, cell="lstm,output=identity")
+    task, theta = run.task, run.trainer.parameters
+    task.gradients(theta, theta.zeros_like(), 0, None)
+    before = [[part.copy() for part in layer] for layer in task.state]
+    task.state[1][0][2, 3] = -RUNAWAY * 1.01
+    task.state[0][0][0, 0] = np.nan
+    task.state[0][0][1, 0] = RUNAWAY * 0.99
+    task._restart_runaways()
+    for layer, old in zip(task.state, before, strict=True):
+        for part, was in zip(layer, old, strict=True):
+            assert not part[[0, 2]].any()
+            assert (part[3] == was[3]).all()
+            assert part[1].any()
+    monkeypatch.setattr(lm, "RUNAWAY", 1e-9)
+    task.gradients(theta, theta.zeros_like(), 1, None)
+    assert not any(part.any() for layer in task.state for part in layer)
+    run.folder.close()
+
+
+# Stopping and going on
+
+SETTINGS: dict[str, dict[str, Any]] = {
+    "lstm-adamw-dropout": {"cell": "lstm", "dropout": 0.3, "layers": 2, "weight_decay": 0.01},
+    "gru-adam": {"cell": "gru", "optimizer": "adam", "sample_every": 7},
+    "rnn-momentum-embedding": {"cell": "rnn", "optimizer": "momentum", "lr": 0.05, "embedding": 4},
+    "003-rmsprop": {"cell": "lstm,gates=cell,output=identity", "optimizer": "rmsprop"},
+    "softmax-sgd-no-validation": {"layers": 0, "optimizer": "sgd", "lr": 1.0, "val_fraction": 0.0},
+}
+POINTS = (1, 9, 10, 11, 17, 18, 30, 47, 50)
+every_setting = pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)
+
+
+def unstopped(corpus: Corpus, settings: dict[str, Any]) -> tuple[dict[str, str], Any]:
+    run_until(begin(Path("whole"), corpus, **settings))
+    return fingerprint(Path("whole")), metrics(Path("whole"))
+
+
+@every_setting
+def test_stopped_and_resumed_is_never_stopped(corpus: Corpus, settings: dict[str, Any]) -> None:
+    """Bit for bit: mid-epoch, at the edges of epochs, and before, at and after validations."""
+    expected, log = unstopped(corpus, settings)
+    for point in POINTS:
+        folder = Path(f"stopped-{point}")
+        events = run_until(begin(folder, corpus, **settings), point)
+        assert isinstance(events[-1], Stopped)
+        assert max(record["step"] for record in metrics(folder) or [{"step": 0}]) <= point
+        again = resume(folder, corpus)
+        rest = run_until(again)
+        steps = [event.number for event in rest if isinstance(event, Step)]
+        assert steps == list(range(point + 1, again.trainer.total + 1))
+        assert isinstance(rest[-1], Finished)
+        assert fingerprint(folder) == expected, point
+        assert metrics(folder) == log, point
+
+
+def test_stopped_again_and_again_is_never_stopped(corpus: Corpus) -> None:
+    expected, log = unstopped(corpus, SETTINGS["lstm-adamw-dropout"])
+    run_until(begin(Path("run"), corpus, **SETTINGS["lstm-adamw-dropout"]), 1)
+    for point in range(2, 51):
+        run_until(resume(Path("run"), corpus), point)
+    run_until(resume(Path("run"), corpus))
+    assert fingerprint(Path("run")) == expected
+    assert metrics(Path("run")) == log
+
+
+@every_setting
+def test_killed_and_resumed_is_never_killed(corpus: Corpus, settings: dict[str, Any]) -> None:
+    """A kill loses what came after the last save, and nothing else: not a sample's random draws."""
+    expected, log = unstopped(corpus, settings)
+    for point in (11, 20, 35):
+        folder = Path(f"killed-{point}")
+        run_until(begin(folder, corpus, **settings), point, killed=True)
+        rest = run_until(resume(folder, corpus))
+        assert next(e.number for e in rest if isinstance(e, Step)) == (point - 1) // 10 * 10 + 1
+        assert metrics(folder) == log, point
+        assert fingerprint(folder)["best.npz"] == expected["best.npz"], point
+        assert fingerprint(folder)["last.npz"] == expected["last.npz"], point
+
+
+def test_killed_just_after_a_save_the_log_is_still_whole(
+    corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The line of a validation must not be lost between the file and the log."""
+    _, log = unstopped(corpus, {})
+    run = begin(Path("run"), corpus)
+    save_last = run.folder.save_last
+
+    def killed(header: Any, arrays: Any) -> None:
+        save_last(header, arrays)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run.folder, "save_last", killed)
+        with pytest.raises(KeyboardInterrupt):
+            run_until(run)
+    run_until(resume(Path("run"), corpus))
+    assert metrics(Path("run")) == log
+
+
+def test_the_log_is_cut_back_where_a_kill_left_it_ahead(corpus: Corpus) -> None:
+    expected, log = unstopped(corpus, {"eval_every": 17})
+    run_until(begin(Path("run"), corpus, eval_every=17), 33, killed=True)
+    ahead = metrics(Path("run"))
+    assert ahead[-1]["step"] == 30
+    with Path("run/metrics.jsonl").open("a", encoding="utf-8") as file:
+        file.write('{"step": 31, "schema"')  # and half a line
+    run_until(resume(Path("run"), corpus))
+    assert metrics(Path("run")) == log
+    assert fingerprint(Path("run"))["best.npz"] == expected["best.npz"]
+
+
+def weights_and_memory(folder: str) -> dict[str, Array]:
+    header, arrays = checkpoint.read_checkpoint(Path(folder) / "last.npz")
+    return arrays | {"history": np.array([list(entry.values()) for entry in header["history"]])}
+
+
+def same(folder: str, other: str) -> None:
+    """Assert that two runs learnt the same, whatever samples they have shown."""
+    ours, theirs = weights_and_memory(folder), weights_and_memory(other)
+    assert ours.keys() == theirs.keys()
+    assert [name for name in ours if not np.array_equal(ours[name], theirs[name])] == []
+
+
+def test_showing_samples_changes_nothing(corpus: Corpus) -> None:
+    """Weights, optimiser, lanes, losses: dropout and samples draw from different generators."""
+    for name, every in (("often", 1), ("never", 1000)):
+        events = run_until(begin(Path(name), corpus, dropout=0.5, sample_every=every))
+        previews = [event.step for event in events if isinstance(event, Preview)]
+        assert previews == (list(range(1, 52)) if every == 1 else [51])
+    same("often", "never")
+
+
+def test_seeds_decide(corpus: Corpus) -> None:
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        run_until(begin(Path(name), corpus, seed=seed, dropout=0.2))
+    assert fingerprint(Path("a")) == fingerprint(Path("b"))
+    assert fingerprint(Path("a")) != fingerprint(Path("c"))
+
+
+def test_a_run_learns_and_keeps_the_best(corpus: Corpus) -> None:
+    """best.npz is of the step that says so, and scores what it says."""
+    run = begin(Path("run"), corpus, lr=0.05, epochs=12.0)
+    events = run_until(run)
+    scores = {e.step: e.score.nats for e in events if isinstance(e, Validated) and e.score}
+    assert list(scores) == [*range(10, 204, 10), 204]
+    best = min(scores, key=lambda step: scores[step])
+    assert best != 204  # it learns by heart: the last is not the best
+    assert [e.step for e in events if isinstance(e, Validated) and e.best][-1] == best
+    saved = load_model(Path("run/best.npz"))
+    assert saved.header["history"][-1]["step"] == best
+    again = evaluate(saved.model, saved.parameters, run.task.ids, run.task.split)
+    assert again.nats == pytest.approx(scores[best], rel=1e-6)
+    assert scores[best] < scores[10]
+    losses = [e.nats for e in events if isinstance(e, Step)]
+    assert losses[-1] < 0.9 * math.log(len(run.vocabulary)) < losses[0]
+    assert "training" not in saved.header  # best.npz can be given away
+    assert [e["val"] for e in run.history] == list(scores.values())
+
+
+# Weights of another run
+
+
+def test_a_new_run_can_begin_with_anothers_weights(corpus: Corpus, tmp_path: Path) -> None:
+    """And keeps its symbols in their order, though its own text has fewer."""
+    run_until(begin(Path("first"), corpus))
+    initial = load_model(Path("first/best.npz"))
+    symbols, weights = initial.vocabulary, initial.parameters.flat.copy()
+    fewer = corpus_of(tmp_path, "hg\n" * 200)
+    folder = RunFolder(Path("second"), resume=False)
+    run = Run.begin(initial.config, fewer, ("x",), folder, initial)
+    assert (run.trainer.parameters.flat == weights).all()
+    assert run.vocabulary == symbols
+    assert run.vocabulary.decode(run.task.ids) == b"hg\n" * 200
+    run_until(run, 5)
+    assert load_model(Path("second/last.npz")).vocabulary == symbols
+    more = corpus_of(tmp_path, TEXT + "Z")
+    third = RunFolder(Path("third"), resume=False)
+    with pytest.raises(UnknownCharacterError, match=r"'Z' \(U\+005A\)"):
+        Run.begin(initial.config, more, ("x",), third, initial)
+    third.close()
+
+
+# What goes wrong
+
+
+def spoil(run: Run, at: int, what: Callable[[Run], None]) -> None:
+    """Let something happen to the gradients of one step."""
+    gradients = run.task.gradients
+
+    def spoiled(*arguments: Any) -> tuple[float, int]:
+        result = gradients(*arguments)
+        if run.trainer.number + 1 == at:
+            what(run)
+            arguments[1].flat[0] = np.nan
+        return result
+
+    run.task.gradients = spoiled  # type: ignore[method-assign, assignment]
+
+
+def test_a_gradient_that_is_no_number_changes_nothing(corpus: Corpus) -> None:
+    run_until(begin(Path("whole"), corpus), 24)
+    run = begin(Path("run"), corpus)
+    kept: list[Array] = []
+    spoil(run, 25, lambda run: kept.append(run.trainer.parameters.flat.copy()))
+    with pytest.raises(DivergedError, match="diverged at step 25") as caught:
+        run_until(run)
+    assert "--lr" in caught.value.hint
+    assert (run.trainer.parameters.flat == kept[0]).all()
+    assert run.trainer.number == 24
+    folder = RunFolder(Path("run"), resume=True)
+    saved, why = folder.load_last()
+    folder.close()
+    assert (saved.header["training"]["step"], why) == (20, None)
+    run_until(resume(Path("run"), corpus), 24)
+    same("run", "whole")
+
+
+def test_a_rate_far_too_high_is_reported_and_good_files_stay(corpus: Corpus) -> None:
+    """Nothing bounds a ReLU network's state, so its numbers do overflow."""
+    run_until(begin(Path("run"), corpus, optimizer="sgd", cell="rnn,activation=relu", lr=0.01), 20)
+    before = fingerprint(Path("run"))
+    run = resume(Path("run"), corpus)
+    run.trainer.config = Config.from_json(run.config.to_json() | {"lr": 100.0, "clip": 0.0})
+    with np.errstate(all="ignore"), pytest.raises(DivergedError, match="training diverged"):
+        run_until(run)
+    assert fingerprint(Path("run"))["best.npz"] == before["best.npz"]
+    for name in ("best.npz", "last.npz", "previous.npz"):
+        assert load_model(Path("run", name)).header["history"]
+    run_until(resume(Path("run"), corpus))
+
+
+def test_weights_that_are_no_numbers_are_never_saved(corpus: Corpus) -> None:
+    run = begin(Path("run"), corpus)
+    events = run.events()
+    for event in events:
+        if isinstance(event, Validated) and event.step == 20:
+            break
+    before = fingerprint(Path("run"))
+    run.trainer.parameters["head.b"][0] = np.inf
+    with pytest.raises(DivergedError):
+        run._save(best=True)
+    run.folder.close()
+    assert fingerprint(Path("run")) == before
+
+
+def test_previous_stands_in_for_a_damaged_last(corpus: Corpus) -> None:
+    expected, log = unstopped(corpus, {})
+    for damage in (b"", b"junk", None):
+        folder = Path(f"run-{damage!r}")
+        run_until(begin(folder, corpus), 30)
+        (folder / "last.npz").unlink() if damage is None else (folder / "last.npz").write_bytes(
+            damage
+        )
+        held = RunFolder(folder, resume=True)
+        saved, why = held.load_last()
+        assert saved.path.name == "previous.npz"
+        assert why is not None
+        assert "last.npz" in why
+        assert "going on from" in why
+        run_until(Run.resume(saved, corpus, ("corpus.txt",), held))
+        assert fingerprint(folder)["best.npz"] == expected["best.npz"]
+        assert metrics(folder) == log
+        same(str(folder), "whole")
+
+
+def test_without_a_good_file_there_is_nothing_to_resume(corpus: Corpus) -> None:
+    run_until(begin(Path("run"), corpus), 30)
+    for name in ("last.npz", "previous.npz"):
+        Path("run", name).write_bytes(b"junk")
+    folder = RunFolder(Path("run"), resume=True)
+    with pytest.raises(CheckpointError):
+        folder.load_last()
+    folder.close()
+
+
+def test_another_text_is_refused(corpus: Corpus, tmp_path: Path) -> None:
+    run_until(begin(Path("run"), corpus), 5)
+    other = corpus_of(tmp_path, TEXT[:-1] + "\n\n")
+    folder = RunFolder(Path("run"), resume=True)
+    with pytest.raises(InputError, match=corpus.sha256[:12]) as caught:
+        Run.resume(folder.load_last()[0], other, ("corpus.txt",), folder)
+    folder.close()
+    assert other.sha256[:12] in str(caught.value)
+    assert "--init-from" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda h, a: h.pop("training"),
+        lambda h, a: h["training"].pop("step"),
+        lambda h, a: h["training"].update(step="many"),
+        lambda h, a: h["training"]["generators"].pop("dropout"),
+        lambda h, a: h["training"]["generators"].update(dropout={"bit_generator": "MT19937"}),
+        lambda h, a: h["training"]["generators"]["preview"]["state"].update(state=2**200),
+        lambda h, a: h["training"].update(interval=[1.0]),
+        lambda h, a: h.update(history=7),
+        lambda h, a: h.update(history=[7]),
+        lambda h, a: a.pop("optimizer.m"),
+        lambda h, a: a.update({"optimizer.m": a["optimizer.m"][:-1]}),
+        lambda h, a: a.update({"optimizer.m": a["optimizer.m"][:1]}),  # would broadcast
+        lambda h, a: a.pop("state.0.c"),
+        lambda h, a: a.update({"state.0.c": a["state.0.c"][:-1]}),
+    ],
+)
+def test_a_training_state_that_is_not_whole_is_refused(
+    corpus: Corpus, change: Callable[[dict[str, Any], dict[str, Array]], Any]
+) -> None:
+    run_until(begin(Path("run"), corpus), 5)
+    header, arrays = checkpoint.read_checkpoint(Path("run/last.npz"))
+    change(header, arrays)
+    checkpoint.write_checkpoint(Path("run/last.npz"), header, arrays)
+    folder = RunFolder(Path("run"), resume=True)
+    try:
+        with pytest.raises(CheckpointError):
+            Run.resume(folder.load_last()[0], corpus, (), folder)
+    finally:
+        folder.close()
+
+
+def test_best_npz_alone_cannot_be_resumed(corpus: Corpus) -> None:
+    run_until(begin(Path("run"), corpus))
+    Path("other").mkdir()
+    Path("run/best.npz").rename("other/last.npz")
+    folder = RunFolder(Path("other"), resume=True)
+    with pytest.raises(CheckpointError, match="training state is not whole") as caught:
+        Run.resume(folder.load_last()[0], corpus, (), folder)
+    folder.close()
+    assert "--init-from" in caught.value.hint
+
+
+# Folders
+
+
+def test_one_process_trains_in_a_folder(corpus: Corpus) -> None:
+    run = begin(Path("run"), corpus)
+    with pytest.raises(RunError, match=f"in use by process {os.getpid()} on") as caught:
+        RunFolder(Path("run"), resume=False)
+    assert caught.value.exit_code == 1
+    run_until(run, 5)
+    with pytest.raises(InputError, match="holds a run already") as refused:
+        RunFolder(Path("run"), resume=False)
+    assert "--resume" in refused.value.hint
+    assert names(Path("run")) == ["last.npz"]
+
+
+def test_a_lock_that_is_let_go_is_not_taken_twice(
+    corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One process ends while the next is between opening the lock and taking it; a third comes."""
+    fcntl = pytest.importorskip("fcntl")
+    run_until(begin(Path("run"), corpus), 5)
+    first = RunFolder(Path("run"), resume=True)
+    flock = fcntl.flock
+
+    def late(file: Any, operation: int) -> None:
+        monkeypatch.setattr(fcntl, "flock", flock)
+        first.close()
+        flock(file, operation)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    second = RunFolder(Path("run"), resume=True)
+    try:
+        with pytest.raises(RunError):
+            RunFolder(Path("run"), resume=True).close()
+    finally:
+        second.close()
+
+
+def test_a_folder_without_a_run_cannot_be_resumed(tmp_path: Path) -> None:
+    for name in ("nowhere", "."):
+        with pytest.raises(InputError, match="holds no run to resume"):
+            RunFolder(Path(name), resume=True)
+    assert names(tmp_path) == []
+
+
+def test_a_folder_that_cannot_be_made_is_reported(tmp_path: Path) -> None:
+    Path("file").write_bytes(b"")
+    for path in ("file", "file/run", "/proc/run"):
+        with pytest.raises(RunError, match=f"cannot write to {path}"):
+            RunFolder(Path(path), resume=False)
+
+
+def test_new_folders_are_numbered() -> None:
+    names = []
+    for _ in range(3):
+        folder = runs.new_folder("a b/é\x1b.")
+        folder.mkdir(parents=True)
+        names.append(folder.as_posix())
+    assert names == [f"checkpoints/a-b-é---{n}" for n in (1, 2, 3)]
+    assert runs.new_folder("").name == "run-1"
+
+
+def test_a_run_that_left_only_a_log_does_not_double_it(corpus: Corpus) -> None:
+    """It diverged before its first save; the next in its folder starts a log of its own."""
+    run = begin(Path("run"), corpus, eval_every=30)
+    spoil(run, 25, lambda run: None)
+    with pytest.raises(DivergedError):
+        run_until(run)
+    run_until(begin(Path("run"), corpus))
+    _, log = unstopped(corpus, {})
+    assert metrics(Path("run")) == log
+
+
+# A full disk
+
+
+def full_disk(monkeypatch: pytest.MonkeyPatch, when: Callable[[Path], bool]) -> Callable[..., None]:
+    write = checkpoint.write_checkpoint
+
+    def written(path: Path, header: Any, arrays: Any) -> None:
+        if when(path):
+            raise CheckpointError(f"could not write {path}: {os.strerror(errno.ENOSPC)}")
+        write(path, header, arrays)
+
+    monkeypatch.setattr(runs, "write_checkpoint", written)
+    return written
+
+
+def test_a_save_that_fails_is_tried_again(corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected, log = unstopped(corpus, {})
+    run = begin(Path("run"), corpus)
+    full_disk(monkeypatch, lambda path: run.trainer.number in (20, 30))
+    events = run_until(run)
+    assert [e.step for e in events if isinstance(e, SaveFailed)] == [20, 30]
+    assert isinstance(events[-1], Finished)
+    assert fingerprint(Path("run"))["last.npz"] == expected["last.npz"]
+    assert metrics(Path("run")) == log
+
+
+def test_a_last_save_that_fails_is_an_error(
+    corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = begin(Path("run"), corpus)
+    full_disk(monkeypatch, lambda path: run.trainer.number > 35)
+    with pytest.raises(CheckpointError, match="No space left"):
+        run_until(run)
+    saved = load_model(Path("run/last.npz"))
+    assert saved.header["training"]["step"] == 30
+
+
+def test_best_npz_is_what_the_run_says_is_best(
+    corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even where the disk was full when the best came by."""
+    run = begin(Path("run"), corpus)
+    nats = iter([3.0, 2.0, 2.5, 2.7, 2.6, 2.8])
+    monkeypatch.setattr(run.task, "validate", lambda theta: Score(next(nats), 60, 1, 0))
+    full_disk(monkeypatch, lambda path: run.trainer.number == 20 and path.name == "best.npz")
+    run_until(run)
+    assert run.best is not None
+    assert load_model(Path("run/best.npz")).header["history"][-1]["step"] == run.best["step"]
