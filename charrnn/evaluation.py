@@ -78,10 +78,7 @@ def evaluate(
     if start < 1 or count < 1:
         raise ValueError(f"nothing to score from {start} in a text of {len(ids)} characters")
     lanes = max(1, min(MAX_LANES, count // LANE)) if lanes is None else lanes
-    warm_up = min(warm_up, start - 1)
     workspace = workspace or Workspace()
-    length, left_over = divmod(count, lanes)
-    first = start + length * np.arange(lanes)
 
     def read(lane_starts: npt.NDArray[Any], state: State, edges: list[int]) -> tuple[float, State]:
         """Read each lane from the first edge to the last, counted from its start."""
@@ -93,11 +90,23 @@ def evaluate(
             total += float(nats)
         return total, state
 
-    state = model.zero_state(lanes, parameters.dtype)
-    _, state = read(first, state, [*range(-warm_up, 0, CHUNK), 0])
-    total, state = read(first, state, [*range(0, length, CHUNK), length])
-    if left_over:  # the last lane goes on alone
+    def alone(state: State, begin: int, end: int) -> tuple[float, State]:
+        """Read one lane from character ``begin`` to ``end``."""
+        return read(np.zeros(1, dtype=np.intp), state, [*range(begin, end, CHUNK), end])
+
+    total, first = 0.0, start
+    if lanes > 1 and start <= warm_up:
+        # The beginning has less before it than a lane wants: it is read by itself.
+        first = min(warm_up + 1, len(ids))
+        _, state = alone(model.zero_state(1, parameters.dtype), 1, start)
+        total, _ = alone(state, start, first)
+    warm_up = min(warm_up, first - 1)
+    length, left_over = divmod(len(ids) - first, lanes)
+    if first < len(ids):
+        starts = first + length * np.arange(lanes)
+        state = model.zero_state(lanes, parameters.dtype)
+        _, state = read(starts, state, [*range(-warm_up, 0, CHUNK), 0])
+        nats, state = read(starts, state, [*range(0, length, CHUNK), length])
         last = tuple(tuple(part[-1:] for part in layer) for layer in state)
-        rest = [*range(length, length + left_over, CHUNK), length + left_over]
-        total += read(first[-1:], last, rest)[0]
+        total += nats + alone(last, len(ids) - left_over, len(ids))[0]
     return Score(total / count, count, lanes, warm_up)

@@ -107,7 +107,7 @@ def find_checkpoint(argument: str | None) -> tuple[Path, str]:
         noted = os.fsdecode((DEFAULT_FOLDER / LATEST).read_bytes()).strip()
         for name in ("best.npz", "last.npz"):
             if noted and (DEFAULT_FOLDER / noted / name).is_file():
-                return DEFAULT_FOLDER / noted / name, "the run saved last"
+                return Path(os.path.normpath(DEFAULT_FOLDER / noted / name)), "the run saved last"
     for shipped in SHIPPED:
         if shipped.is_file():
             return shipped, "the model that comes with charrnn"
@@ -142,20 +142,25 @@ class RunFolder:
         self.previous = path / "previous.npz"
         self.metrics = path / "metrics.jsonl"
         self._last_is_whole = True
-        present = self.last.exists() or self.previous.exists()
-        if resume and not present:
+        if resume and not path.is_dir():
             raise InputError(f"{str(path)!r} holds no run to resume", "name a run's folder")
-        if not resume and (present or self.best.exists()):
-            raise InputError(
-                f"{str(path)!r} holds a run already",
-                f"go on with it (--resume {path}), or choose another --out",
-            )
         try:
             path.mkdir(parents=True, exist_ok=True)
             self._lock = self._take_lock()
             remove_leftovers(path)
         except OSError as error:
             raise RunError(f"cannot write to {path}: {error.strerror or error}") from error
+        # Only who holds the lock knows what is there.
+        present = self.last.exists() or self.previous.exists()
+        if resume and not present:
+            self.close()
+            raise InputError(f"{str(path)!r} holds no run to resume", "name a run's folder")
+        if not resume and (present or self.best.exists()):
+            self.close()
+            raise InputError(
+                f"{str(path)!r} holds a run already",
+                f"go on with it (--resume {path}), or choose another --out",
+            )
 
     def _take_lock(self) -> IO[str]:
         """A lock of the kernel's, gone when the process is, however it ends."""

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from charrnn.errors import DivergedError
 from charrnn.nn.models import SequenceModel
 from charrnn.nn.parameters import Parameters
 from charrnn.nn.types import Array
@@ -92,6 +93,9 @@ def sample(
 
     Yields:
         ``(n,)`` symbols, ``length`` times.
+
+    Raises:
+        DivergedError: the model's outputs are not finite.
     """
     workspace, reading = Workspace(), Workspace()
     state = model.zero_state(prime.shape[1], parameters.dtype)
@@ -100,6 +104,11 @@ def sample(
         _, state, _ = model.forward(parameters, part.astype(np.intp), state, reading)
     x = prime[-1:].astype(np.intp)
     for _ in range(length):
-        y, state, _ = model.forward(parameters, x, state, workspace)
+        with np.errstate(all="ignore"):  # what overflows is found just below
+            y, state, _ = model.forward(parameters, x, state, workspace)
+        if not np.isfinite(y).all():
+            raise DivergedError(
+                "the model's outputs are not finite numbers: its weights are spoilt"
+            )
         x[0] = choice.draw(y[0], rng)
         yield x[0].copy()

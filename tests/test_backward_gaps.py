@@ -65,7 +65,7 @@ def test_a_gradient_by_a_state_of_other_parts_is_refused(parts: int) -> None:
     w, state = draw(rng, layer)
     y, _, saved = layer.forward(w, np.ones((NUM_STEPS, BATCH_SIZE, SIZE)), state, Workspace())
     dy = np.ones_like(y)
-    with pytest.raises(ValueError, match=r"argument|shorter|longer|carries"):
+    with pytest.raises(ValueError, match="dstate must be"):
         layer.backward(w, w, dy, (state[0],) * parts, saved)
 
 

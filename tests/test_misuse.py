@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from charrnn.nn.cells import GRU, LSTM
-from charrnn.nn.layers import Dropout
+from charrnn.nn.layers import Dropout, Recurrent
 from charrnn.nn.linear import affine
 from charrnn.nn.models import SequenceModel
 from charrnn.nn.parameters import Parameters
@@ -98,3 +98,34 @@ def test_networks_that_cannot_be_are_refused() -> None:
         SequenceModel(5, 5, GRU(4), input="words")
     with pytest.raises(ValueError, match="bias"):
         GRU(4, bias="false")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("shape", [(2, 2, 4), (3, 1, 4), (4, 2, 4)])
+def test_a_gradient_of_another_shape_than_the_outputs_is_refused(shape: tuple[int, ...]) -> None:
+    """Too short, it would leave gates where gradients should stand; one row would spread."""
+    layer = Recurrent(GRU(4), 5)
+    rng = np.random.default_rng(0)
+    w = layer.init(rng)
+    g = {name: np.zeros_like(value) for name, value in w.items()}
+    _, _, saved = layer.forward(w, SYMBOLS, (np.zeros((2, 4)),), Workspace())
+    with pytest.raises(ValueError, match="dy must be"):
+        layer.backward(w, g, np.ones(shape), None, saved)
+    layer.backward(w, g, np.ones((3, 2, 4)), None, saved)  # the refusal did not use it up
+
+
+def test_a_gradient_by_another_state_is_refused() -> None:
+    model, p = build(num_layers=2)
+    y, _, saved = model.forward(p, SYMBOLS, model.zero_state(2, p.dtype))
+    one, two = model.zero_state(1, p.dtype), model.zero_state(2, p.dtype)
+    for dstate in (one, two[:1], two + two[:1]):
+        y, _, saved = model.forward(p, SYMBOLS, two)
+        with pytest.raises(ValueError, match=r"dstate must be|layers were given"):
+            model.backward(p, p.zeros_like(), np.ones_like(y), dstate, saved)
+
+
+def test_targets_of_another_shape_are_refused() -> None:
+    """Transposed, they would train on the wrong pairs."""
+    model, p = build()
+    for targets in (SYMBOLS.T, SYMBOLS[:2], np.concatenate([SYMBOLS, SYMBOLS])):
+        with pytest.raises(ValueError, match="targets must be"):
+            model.cross_entropy(p, SYMBOLS, targets, model.zero_state(2, p.dtype), Workspace())

@@ -326,10 +326,21 @@ def test_lanes_score_every_character_once(lanes: int) -> None:
         stop = 400 if lane == lanes - 1 else first + length
         nats, n = naive(model, parameters, ids, first - 1, first, stop)
         total, count = total + nats, count + n
-    score = evaluate(model, parameters, ids, 1, lanes=lanes, warm_up=50)
-    assert score.warm_up == 0  # nothing stands before the first lane
+    score = evaluate(model, parameters, ids, 1, lanes=lanes, warm_up=0)
     assert score.count == count == 399
     assert score.nats == pytest.approx(total / count, rel=1e-12)
+
+
+@pytest.mark.parametrize("start", [1, 2, 30, 100, 101])
+def test_no_lane_starts_cold_where_something_stands_before_it(start: int) -> None:
+    """Near a text's beginning the first lane has little before it; the others have enough."""
+    model, parameters, ids = network("lstm")
+    nats, count = naive(model, parameters, ids, 0, start, 400)
+    score = evaluate(model, parameters, ids, start, lanes=7, warm_up=100)
+    assert score.count == count == 400 - start
+    assert score.nats == pytest.approx(nats / count, abs=1e-6)
+    everything = evaluate(model, parameters, ids, start, lanes=3, warm_up=1000)
+    assert everything.nats == pytest.approx(nats / count, rel=1e-12)
 
 
 def test_warmed_lanes_come_close_to_one() -> None:

@@ -9,7 +9,7 @@ import typer
 
 from charrnn import __version__
 from charrnn.cli.gradcheck import gradcheck
-from charrnn.cli.report import open_closed_streams
+from charrnn.cli.report import open_closed_streams, output_errors
 from charrnn.cli.sample import sample
 from charrnn.cli.train import train
 
@@ -49,4 +49,5 @@ options.__doc__ = None  # the application's own help stands instead
 def main() -> None:
     """The entry point of the ``charrnn`` script."""
     open_closed_streams()
-    app()
+    with output_errors():
+        app()

@@ -19,6 +19,7 @@ WHAT, HOW = "What to check", "How"
 
 @reported
 def gradcheck(
+    ctx: typer.Context,
     checkpoint: Annotated[
         str | None,
         typer.Argument(
@@ -61,20 +62,22 @@ def gradcheck(
     The complex step differentiates the very forward code that trains, exact to rounding; central
     differences are a second opinion. Exit code 1 if any gradient is off.
     """
-    from charrnn.nn.cells import UnknownCellError
     from charrnn.nn.gradcheck import METHODS, check_all
 
     methods = METHODS if method == "both" else (method,)
-    if checkpoint is not None and (cell is not None or layers is not None):
-        raise InputError(
-            "a checkpoint has its own cell and layers", "leave out --cell and --layers"
-        )
+    if checkpoint is not None:
+        sources = [ctx.get_parameter_source(name) for name in ("cell", "layers", "hidden")]
+        if any(source is not None and source.name == "COMMANDLINE" for source in sources):
+            raise InputError(
+                "a checkpoint has its own cell, layers and hidden units",
+                "leave out --cell, --layers and --hidden",
+            )
     try:
         if checkpoint is not None:
-            checks = list(_check_checkpoint(checkpoint, seq_len, seed, methods))
+            checks = _collect(_check_checkpoint(checkpoint, seq_len, seed, methods))
         else:
             depths = (layers,) if layers else (1, 2)
-            checks = list(
+            checks = _collect(
                 check_all(
                     cell=cell,
                     num_layers=depths,
@@ -84,19 +87,25 @@ def gradcheck(
                     methods=methods,
                 )
             )
-    except UnknownCellError as error:
+    except ValueError as error:  # an unknown cell, or no draw that keeps clear of ReLU's kink
         raise InputError(str(error)) from None
-    except ValueError as error:
-        raise InputError(str(error)) from error
 
     if as_json:
         typer.echo(json.dumps([_as_json(check) for check in checks], indent=1))
     else:
         _print_tables(checks, methods, detail or checkpoint is not None or len(checks) <= 6)
+        _print_notes(checks, trained=checkpoint is not None)
     failed = sum(not tensor.passed for check in checks for tensor in check.tensors)
     if failed:
         raise CharrnnError(f"gradcheck: {failed} gradients are off")
     say(f"gradcheck: all {sum(len(check.tensors) for check in checks)} comparisons passed")
+
+
+def _collect(checks: "Iterator[ModelCheck]") -> "list[ModelCheck]":
+    """All of them, counted at a terminal while they come."""
+    from tqdm import tqdm
+
+    return list(tqdm(checks, desc="checking", unit=" models", leave=False, disable=None))
 
 
 def _check_checkpoint(
@@ -145,6 +154,27 @@ def _print_tables(checks: "list[ModelCheck]", methods: tuple[str, ...], detail: 
     _print_by_parameter(console, checks, methods)
 
 
+def _print_notes(checks: "list[ModelCheck]", *, trained: bool) -> None:
+    """What a reader of the tables must know about how they came to be."""
+    from charrnn.nn.gradcheck import KINK_MARGIN, NUM_DIRECTIONS
+
+    if any("activation=relu" in check.label for check in checks):
+        typer.echo(
+            "ReLU has no derivative at 0: weights and inputs were drawn again until no "
+            f"pre-activation was nearer to 0 than {KINK_MARGIN:g}."
+        )
+    if any(tensor.directions for check in checks for tensor in check.tensors):
+        typer.echo(
+            f"Models of more than 5,000 numbers are tried along {NUM_DIRECTIONS} random directions "
+            "in each larger tensor."
+        )
+    if trained:
+        typer.echo(
+            "The bounds are wider than at initialisation: a gate that training has saturated is a "
+            "small difference of numbers near 1, and keeps fewer digits."
+        )
+
+
 def _print_by_model(console: Any, checks: "list[ModelCheck]", methods: tuple[str, ...]) -> None:
     from rich.table import Table
 
@@ -152,7 +182,7 @@ def _print_by_model(console: Any, checks: "list[ModelCheck]", methods: tuple[str
     table.add_column("model", overflow="fold")
     table.add_column("layers", justify="right")
     for method in methods:
-        table.add_column(method, justify="right")
+        table.add_column(method, justify="right", no_wrap=True, min_width=7)
     table.add_column("of tensor")
     table.add_column("")
     for check in checks:
@@ -179,7 +209,7 @@ def _print_by_parameter(console: Any, checks: "list[ModelCheck]", methods: tuple
     table.add_column("gradient by")
     table.add_column("tensors", justify="right")
     for method in methods:
-        table.add_column(method, justify="right")
+        table.add_column(method, justify="right", no_wrap=True, min_width=7)
     table.add_column("")
     for name, tensors in groups.items():
         errors = [max(t.error for t in tensors if t.method == method) for method in methods]

@@ -5,7 +5,8 @@ import functools
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn, ParamSpec
 
@@ -14,7 +15,7 @@ import typer
 from charrnn import __version__
 from charrnn.errors import CharrnnError
 
-__all__ = ["open_closed_streams", "printable", "reported", "say"]
+__all__ = ["open_closed_streams", "output_errors", "printable", "reported", "say"]
 
 P = ParamSpec("P")
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -44,6 +45,21 @@ def open_closed_streams() -> None:
         if getattr(sys, name) is None:
             stream = Path(os.devnull).open(mode, encoding="utf-8")  # noqa: SIM115 - for good
             setattr(sys, name, stream)
+
+
+@contextmanager
+def output_errors() -> Iterator[None]:
+    """For what is printed outside a command (``--help``, ``--version``): no traceback either."""
+    try:
+        yield
+        sys.stdout.flush()
+    except OSError as error:
+        if error.errno != errno.EPIPE:
+            say(f"error: {error.strerror or error}")
+        _drop_output()
+        sys.exit(BROKEN_PIPE if error.errno == errno.EPIPE else 1)
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
 def reported(command: Callable[P, None]) -> Callable[P, None]:

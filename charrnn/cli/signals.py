@@ -34,7 +34,9 @@ class StopOnSignal:
         if self.received is not None:
             os._exit(128 + number)
         self.received = number
-        say("\nstopping after this step; once more to quit at once, without saving")
+        say(
+            "\nstopping after this step (and its validation); once more to quit at once, without saving"
+        )
 
     @property
     def exit_code(self) -> int:

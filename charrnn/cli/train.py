@@ -37,7 +37,10 @@ def train(
         typer.Option(help="Unicode characters, or bytes of any file.", rich_help_panel=TEXT),
     ] = "char",
     encoding: Annotated[
-        str, typer.Option(help="Of the files; a byte order mark wins.", rich_help_panel=TEXT)
+        str,
+        typer.Option(
+            help="Of the files; with utf-8, a byte order mark decides.", rich_help_panel=TEXT
+        ),
     ] = "utf-8",
     keep_newlines: Annotated[
         bool,
@@ -104,7 +107,8 @@ def train(
     eval_every: Annotated[
         int,
         typer.Option(
-            help="Steps between validations and saves; 0: an epoch, at most 500.",
+            help="Steps between validations; 0: an epoch, at most 500, or what takes a tenth of "
+            "the time.",
             rich_help_panel=OUTPUT,
         ),
     ] = 0,
@@ -184,7 +188,7 @@ def _refuse_settings(given: list[str]) -> None:
         )
 
 
-def _resume(argument: str, paths: tuple[str, ...]) -> "Run":
+def _resume(argument: str, corpus: tuple[str, ...]) -> "Run":
     from pathlib import Path
 
     from charrnn.runs import RunFolder
@@ -195,6 +199,7 @@ def _resume(argument: str, paths: tuple[str, ...]) -> "Run":
         saved, fallback = folder.load_last()
         if fallback:
             say(f"warning: {fallback}")
+        paths = corpus
         if not paths:
             try:
                 paths = tuple(map(str, saved.header["training"]["corpus"]["paths"]))
@@ -203,7 +208,17 @@ def _resume(argument: str, paths: tuple[str, ...]) -> "Run":
                     f"{saved.path} does not say what it was trained on",
                     f"name it: charrnn train CORPUS --resume {argument}",
                 ) from None
-        return Run.resume(saved, _read(paths, saved.config), paths, folder)
+        if paths == ("-",) and not corpus:
+            raise InputError(
+                "this run was trained on standard input",
+                f"give it again: charrnn train - --resume {_quoted(folder.path)} < TEXT",
+            )
+        try:
+            text = _read(paths, saved.config)
+        except InputError as error:
+            hint = f"name the text: charrnn train TEXT --resume {_quoted(folder.path)}"
+            raise InputError(str(error), error.hint if corpus else hint) from error
+        return Run.resume(saved, text, paths, folder)
     except BaseException:
         folder.close()
         raise
@@ -232,6 +247,7 @@ def _begin(
         settings = settings | fixed
     config = Config(**settings)
     text = _read(paths, config)
+    _check_memory(config, len(initial.vocabulary) if initial else _distinct(text))
     if out == "":
         raise InputError("the name of the run's folder is empty")
     folder = RunFolder(Path(out) if out is not None else new_folder(text.name), resume=False)
@@ -241,6 +257,33 @@ def _begin(
         folder.close()
         _remove_if_empty(folder)
         raise
+
+
+def _distinct(text: Any) -> int:
+    from charrnn.text.vocab import Vocabulary
+
+    return len(Vocabulary.of(text.level, text.codes))
+
+
+def _check_memory(config: Any, vocab_size: int) -> None:
+    """Say at once, and not after minutes of drawing weights, that a model cannot fit."""
+    import os
+
+    from charrnn.training.run import memory_needed
+
+    needed = memory_needed(config, vocab_size)
+    try:
+        there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):
+        return
+    if needed > there:
+        raise InputError(
+            f"this model needs about {needed / 2**30:.1f} GiB to train, the machine has "
+            f"{there / 2**30:.1f}",
+            "try smaller --hidden, --layers, --batch-size or --seq-len",
+        )
+    if needed > there // 8:
+        say(f"note: training takes about {needed / 2**30:.1f} GiB of memory; drawing the weights")
 
 
 def _remove_if_empty(folder: "RunFolder") -> None:
@@ -286,7 +329,9 @@ def _train(run: "Run", quiet: bool) -> None:
                 if isinstance(event, Stopped):
                     progress.close()
                     say(f"saved at step {event.step} of {trainer.total}. To go on:")
-                    say(f"  charrnn train --resume {_quoted(run.folder.path)}")
+                    again = "- " if "-" in run.paths else ""
+                    more = " < TEXT" if again else ""
+                    say(f"  charrnn train {again}--resume {_quoted(run.folder.path)}{more}")
                     raise typer.Exit(stop.exit_code)
         finally:
             progress.close()
@@ -308,6 +353,8 @@ def _introduce(run: "Run") -> None:
         if task.unseen:
             text += f" ({task.unseen} of them are characters that the training part lacks)"
     say(text)
+    if len(run.vocabulary) == 1:
+        say("note: the text has one distinct character; there is nothing to learn")
     lanes = task.lanes
     if lanes.length < config.seq_len:
         say(

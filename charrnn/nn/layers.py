@@ -124,10 +124,18 @@ class Recurrent:
             owns) and by the initial state.
 
         Raises:
+            ValueError: a gradient is not of the shape of what it is by.
             StaleBackwardError: the workspace has been used since.
         """
-        saved.ticket.redeem()
         s, workspace = saved.cell, saved.workspace
+        if dy.shape != s.h[1:].shape:
+            raise ValueError(f"dy must be {s.h[1:].shape}, as the outputs, got {dy.shape}")
+        expected = [part.shape for part in s.dstate()]
+        if dstate is not None and [part.shape for part in dstate] != expected:
+            raise ValueError(
+                f"dstate must be {expected}, as the state, got {[part.shape for part in dstate]}"
+            )
+        saved.ticket.redeem()
         for running, final in zip(s.dstate(), dstate or (0,) * len(s.dstate()), strict=True):
             running[...] = final
         self.cell.transpose(w, s, workspace)
@@ -225,6 +233,8 @@ class Stack:
         saved: StackSaved,
     ) -> tuple[Array | None, State]:
         """As :meth:`Recurrent.backward`, last layer first. ``dy`` is used as scratch."""
+        if dstate is not None and len(dstate) != len(self.layers):
+            raise ValueError(f"{len(self.layers)} layers were given {len(dstate)} gradients")
         dstates: list[LayerState] = []
         dx: Array | None = dy
         for number in reversed(range(len(self.layers))):

@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from charrnn.nn.cells.base import rows
-from charrnn.nn.ops import check_symbols, gather_rows, scatter_rows
+from charrnn.nn.ops import check_symbols, gather_rows, rows, scatter_rows
 from charrnn.nn.types import Array
 
 __all__ = ["affine", "affine_backward"]

@@ -7,12 +7,11 @@ import numpy as np
 import numpy.typing as npt
 
 from charrnn.nn.cells import Cell
-from charrnn.nn.cells.base import rows
 from charrnn.nn.init import glorot, unit_rows
 from charrnn.nn.layers import Dropout, Recurrent, Stack, StackSaved
 from charrnn.nn.linear import affine, affine_backward
 from charrnn.nn.losses import softmax_cross_entropy
-from charrnn.nn.ops import check_symbols, scatter_rows
+from charrnn.nn.ops import check_symbols, rows, scatter_rows
 from charrnn.nn.parameters import Parameters
 from charrnn.nn.types import Array, State, Weights
 from charrnn.nn.workspace import Ticket, Workspace
@@ -203,6 +202,8 @@ class SequenceModel:
         Raises:
             ValueError: as :meth:`forward`; or a target out of range.
         """
+        if targets.shape != x.shape[:2]:
+            raise ValueError(f"targets must be {x.shape[:2]}, one a step, got {targets.shape}")
         check_symbols(targets, self.output_size)
         final, saved = self._features(parameters, x, state, workspace, rng)
         W, b = parameters["head.W"], parameters["head.b"]

@@ -8,10 +8,15 @@ import numpy as np
 
 from charrnn.nn.types import Array
 
-__all__ = ["check_symbols", "gather_rows", "relu", "scatter_rows", "sigmoid"]
+__all__ = ["check_symbols", "gather_rows", "relu", "rows", "scatter_rows", "sigmoid"]
 
 ONE_HOT_LIMIT = 256
 """Up to this many rows, a product with the one-hot matrix beats sorting (docs/log.md)."""
+
+
+def rows(x: Array) -> Array:
+    """(T, B, D) seen as (T·B, D): all steps of all sequences under each other."""
+    return x.reshape(-1, x.shape[-1])
 
 
 def sigmoid(a: Array, out: Array) -> None:

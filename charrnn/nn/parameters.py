@@ -46,12 +46,12 @@ class Parameters(Mapping[str, Array]):
             )
         self.flat = flat
         self.num_matrix = sum(prod(s) for s in shapes.values() if len(s) > 1)
-        self._views: dict[str, Array] = {}
+        self.slices: dict[str, slice] = {}
         start = 0
         for name in sorted(shapes, key=lambda name: len(shapes[name]) < 2):
-            stop = start + prod(shapes[name])
-            self._views[name] = flat[start:stop].reshape(shapes[name])
-            start = stop
+            self.slices[name] = slice(start, start + prod(shapes[name]))
+            start += prod(shapes[name])
+        self._views = {name: flat[part].reshape(shapes[name]) for name, part in self.slices.items()}
 
     def __getitem__(self, name: str) -> Array:
         return self._views[name]

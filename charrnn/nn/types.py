@@ -3,10 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Array", "LayerState", "Seed", "State", "Weights"]
+__all__ = ["Array", "LayerState", "State", "Weights"]
 
 Array = npt.NDArray[Any]
 """An array whose dtype follows the parameters: float32 trains, float64 and complex128 check."""
@@ -19,5 +18,3 @@ LayerState = tuple[Array, ...]
 
 State = tuple[LayerState, ...]
 """The state of a stack, first layer first."""
-
-Seed = int | np.random.SeedSequence

@@ -34,12 +34,14 @@ class Corpus:
 
     Attributes:
         name: a short word for it, from the first file's name.
+        level: ``"char"`` or ``"byte"``.
         codes: ``(N,)`` code points or bytes.
         sha256: of the raw bytes of all files in order.
         notes: what a reader should know: a byte order mark removed, line ends changed, ...
     """
 
     name: str
+    level: str
     codes: npt.NDArray[Any]
     sha256: str
     notes: tuple[str, ...] = field(default=())
@@ -86,7 +88,7 @@ def read_corpus(
             notes += [f"{path}: {note}" for note in found]
     if not sum(map(len, pieces)):
         raise InputError(f"the corpus is empty ({', '.join(path for path, _ in sources)})")
-    return Corpus(name, np.concatenate(pieces), digest.hexdigest(), tuple(notes))
+    return Corpus(name, level, np.concatenate(pieces), digest.hexdigest(), tuple(notes))
 
 
 def _python_help() -> bytes:
@@ -158,6 +160,11 @@ def _decode(
         except UnicodeError as error:
             raise _undecodable(path, data, encoding, start, len(chunk), error) from error
         codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
+        if np.any((codes >= 0xD800) & (codes <= 0xDFFF)):
+            raise InputError(
+                f"{path!r} read as {encoding} has halves of characters (lone surrogates)",
+                "name another encoding (--encoding), or read bytes (--level byte)",
+            )
         pieces.append(codes.astype(np.min_scalar_type(int(codes.max(initial=0)))))
     seen = newlines.newlines
     if not keep_newlines and seen not in (None, "\n"):

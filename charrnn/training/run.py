@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from math import isfinite
+from math import ceil, isfinite, prod
 from time import monotonic
 from typing import Any
 
@@ -20,8 +20,18 @@ from charrnn.tasks.lm import LanguageModelTask
 from charrnn.text.corpora import Corpus
 from charrnn.text.vocab import Vocabulary
 from charrnn.training.loop import Step, Trainer
+from charrnn.training.optim import OPTIMIZERS
 
-__all__ = ["Event", "Finished", "Preview", "Run", "SaveFailed", "Stopped", "Validated"]
+__all__ = [
+    "Event",
+    "Finished",
+    "Preview",
+    "Run",
+    "SaveFailed",
+    "Stopped",
+    "Validated",
+    "memory_needed",
+]
 
 MOST_STEPS_BETWEEN = 500
 LOG_EVERY = 10
@@ -159,14 +169,21 @@ class Run:
             optimizer = run.trainer.optimizer
             for name, memory in optimizer.memory.items():
                 np.copyto(memory, saved.arrays[f"optimizer.{name}"].reshape(memory.shape))
-            optimizer.number = int(state["step"])
+            optimizer.number = _whole(state["step"])
             run.trainer.rng.bit_generator.state = state["generators"]["dropout"]
             run._preview.bit_generator.state = state["generators"]["preview"]
             run._interval = [float(state["interval"][0]), int(state["interval"][1])]
             run.history = [
-                {key: entry[key] for key in ("step", "epoch", "train", "val")}
+                {
+                    "step": _whole(entry["step"]),
+                    "epoch": float(entry["epoch"]),
+                    "train": float(entry["train"]),
+                    "val": None if entry["val"] is None else float(entry["val"]),
+                }
                 for entry in saved.header["history"]
             ]
+            if not all(np.isfinite(array).all() for array in saved.arrays.values()):
+                raise ValueError("a number is not finite")
         except (KeyError, TypeError, ValueError, IndexError, OverflowError) as error:
             raise CheckpointError(
                 f"{saved.path} cannot be resumed: its training state is not whole",
@@ -177,8 +194,17 @@ class Run:
 
     @property
     def validate_every(self) -> int:
-        """Steps between validations."""
-        return self.config.eval_every or min(self.task.steps_per_epoch, MOST_STEPS_BETWEEN)
+        """Steps between validations: an epoch, at most 500 steps.
+
+        But no fewer than keep validations to about a tenth of the time: a character is scored some
+        three times as fast as it is trained on.
+        """
+        if self.config.eval_every:
+            return self.config.eval_every
+        held_out = len(self.task.ids) - self.task.split
+        characters = self.config.batch_size * self.task.lanes.length / self.task.steps_per_epoch
+        least = min(self.task.steps_per_epoch, ceil(held_out / (0.3 * characters)))
+        return max(least, min(self.task.steps_per_epoch, MOST_STEPS_BETWEEN))
 
     @property
     def best(self) -> dict[str, Any] | None:
@@ -212,13 +238,14 @@ class Run:
                     self._log(step.number, "validation", begun, **numbers, best=validated.best)
             if step.number % (self.config.sample_every or self.validate_every) == 0 or done:
                 preview = Preview(step.number, self._write_preview())
-            if validated is not None:
+            if validated is not None or step.number % MOST_STEPS_BETWEEN == 0:
                 try:
-                    self._save(best=validated.best)
+                    self._save(best=validated is not None and validated.best)
                     failed = None
                 except CheckpointError as error:
                     failed = error
                     yield SaveFailed(step.number, error)
+            if validated is not None:
                 yield validated
             if preview is not None:
                 yield preview
@@ -279,17 +306,18 @@ class Run:
                 f"training diverged at step {self.trainer.number}: a weight is no longer finite",
                 f"the last good weights are kept; try --lr {self.config.lr / 3:.2g}",
             )
+        failed: CheckpointError | None = None
         if best:
             self._unwritten_best = header, weights
         if self._unwritten_best is not None:
             try:
                 self.folder.save_best(*self._unwritten_best)
-            except CheckpointError:
+                self._unwritten_best = None
+            except CheckpointError as error:
+                failed = error
                 if best:  # the weights go on changing; a copy of these is tried again
                     kept = {name: weight.copy() for name, weight in weights.items()}
                     self._unwritten_best = header, kept
-                raise
-            self._unwritten_best = None
         generators = {
             "dropout": self.trainer.rng.bit_generator.state,
             "preview": self._preview.bit_generator.state,
@@ -307,10 +335,28 @@ class Run:
         memory = self.trainer.optimizer.memory
         arrays = weights | {f"optimizer.{name}": array for name, array in memory.items()}
         self.folder.save_last({**header, "training": training}, arrays | self.task.arrays())
+        if failed is not None:
+            raise failed
 
     def _log(self, step: int, event: str, begun: float, **values: Any) -> None:
         seconds = round(monotonic() - begun, 3)
         self.folder.log({"step": step, "schema": 1, "event": event, **values, "seconds": seconds})
+
+
+def memory_needed(config: Config, vocab_size: int) -> int:
+    """Bytes that a training takes, roughly: weights, gradients, moments, and one chunk."""
+    model = config.model(vocab_size)
+    weights = sum(prod(shape) for shape in model.shapes().values())
+    slots = len(OPTIMIZERS[config.optimizer].slots)
+    unit = config.hidden * config.seq_len * config.batch_size
+    chunk = config.layers * unit * (model.cell.num_gates + 5)
+    return 4 * (weights * (3 + slots) + chunk)
+
+
+def _whole(value: Any) -> int:
+    if type(value) is not int or value < 0:
+        raise ValueError(f"expected a number of steps, got {value!r}")
+    return value
 
 
 def _numbers(step: Step) -> dict[str, float]:

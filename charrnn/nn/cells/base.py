@@ -148,8 +148,3 @@ class Cell(ABC, Generic[S]):
             "dh": workspace.array("dh", row, a.dtype),
             "transposed": {},
         }
-
-
-def rows(x: Array) -> Array:
-    """(T, B, D) seen as (T·B, D): all steps of all sequences under each other."""
-    return x.reshape(-1, x.shape[-1])

@@ -5,8 +5,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from charrnn.nn.cells.base import Cell, Saved, rows
-from charrnn.nn.ops import sigmoid
+from charrnn.nn.cells.base import Cell, Saved
+from charrnn.nn.ops import rows, sigmoid
 from charrnn.nn.types import Array, LayerState, Weights
 from charrnn.nn.workspace import Workspace
 
@@ -39,9 +39,8 @@ class LSTM(Cell[SavedLSTM]):
 
     Hochreiter and Schmidhuber (1997), with the forget gate of Gers, Schmidhuber and Cummins (2000).
     Note 002 is the default, note 000 the same without biases. Note 003 is ``gates="cell",
-    output="identity"``: its gates
-    read the cell through full matrices (not the diagonal "peepholes" of Gers and Schmidhuber,
-    2000), and only the candidate reads h.
+    output="identity"``: its three gates read the cell before this step through full matrices (not
+    the diagonal "peepholes" of Gers and Schmidhuber, 2000), and only the candidate reads h.
 
     With gates="hidden" the four blocks of ``W_h`` stand in the order i, f, o, g. With gates="cell"
     ``W_c`` (H, 3H) holds the gates' blocks, ``W_h`` (H, H) the candidate's.

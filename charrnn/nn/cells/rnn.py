@@ -5,8 +5,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from charrnn.nn.cells.base import Cell, Saved, rows
-from charrnn.nn.ops import relu
+from charrnn.nn.cells.base import Cell, Saved
+from charrnn.nn.ops import relu, rows
 from charrnn.nn.types import Array, LayerState, Weights
 from charrnn.nn.workspace import Workspace
 

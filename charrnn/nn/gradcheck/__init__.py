@@ -13,12 +13,26 @@ ReLU has no derivative at 0, and a difference taken across that kink is no deriv
 weights and inputs are drawn again until no pre-activation is nearer to 0 than ``KINK_MARGIN``.
 """
 
-from charrnn.nn.gradcheck.checks import ModelCheck, check_all, check_loss, check_outputs
-from charrnn.nn.gradcheck.numeric import BOUNDS, METHODS, TRAINED_BOUNDS, TensorCheck
+from charrnn.nn.gradcheck.checks import (
+    KINK_MARGIN,
+    ModelCheck,
+    check_all,
+    check_loss,
+    check_outputs,
+)
+from charrnn.nn.gradcheck.numeric import (
+    BOUNDS,
+    METHODS,
+    NUM_DIRECTIONS,
+    TRAINED_BOUNDS,
+    TensorCheck,
+)
 
 __all__ = [
     "BOUNDS",
+    "KINK_MARGIN",
     "METHODS",
+    "NUM_DIRECTIONS",
     "TRAINED_BOUNDS",
     "ModelCheck",
     "TensorCheck",

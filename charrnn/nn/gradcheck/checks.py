@@ -57,10 +57,7 @@ def _named_state(model: SequenceModel, state: State) -> dict[str, Array]:
 
 def _slices(parameters: Parameters, others: dict[str, Array]) -> dict[str, slice]:
     """Where each tensor lies in the vector [parameters, others]."""
-    slices, start = {}, 0
-    for name in sorted(parameters, key=lambda name: len(parameters.shapes[name]) < 2):
-        slices[name] = slice(start, start + parameters[name].size)
-        start += parameters[name].size
+    slices, start = dict(parameters.slices), parameters.flat.size
     for name, array in others.items():
         slices[name] = slice(start, start + array.size)
         start += array.size

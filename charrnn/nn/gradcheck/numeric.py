@@ -63,7 +63,7 @@ def compare(
     """Check every tensor of the problem by every method; ``rng`` draws the random directions."""
     for name, part in problem.slices.items():
         size = part.stop - part.start
-        directions = _directions(size, rng)
+        directions = _directions(size, problem.point.size, rng)
         analytic = problem.gradient[part]
         if directions is not None:
             analytic = directions @ analytic
@@ -83,9 +83,9 @@ def compare(
             )
 
 
-def _directions(size: int, rng: np.random.Generator) -> Array | None:
+def _directions(size: int, total: int, rng: np.random.Generator) -> Array | None:
     """Unit vectors to differentiate along; nothing where every element is tried by itself."""
-    if size <= EVERY_ELEMENT_UP_TO:
+    if total <= EVERY_ELEMENT_UP_TO or size <= NUM_DIRECTIONS:
         return None
     directions: Array = rng.standard_normal((NUM_DIRECTIONS, size))
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
