@@ -58,6 +58,7 @@ ALSO = {
 DROPPED = "(dropped)"
 SECONDS = 60.0
 
+COMPARED = "the lengths were compared just before"
 INDEPENDENT = "the turns of the loop do not depend on each other"
 SCRATCH = "only scratch memory is chosen differently"
 TWO_AXES = "the logits have two axes: 1 is the last"
@@ -97,6 +98,11 @@ ALLOWED: dict[tuple[str, str, str], str] = {
         "for running, final in "
         "reversed(list(zip(s.dstate(), dstate or (0,) * len(s.dstate()), strict=True))):",
     ): INDEPENDENT,
+    (
+        "Recurrent.backward",
+        "for running, final in zip(s.dstate(), dstate or (0,) * len(s.dstate()), strict=True):",
+        "for running, final in zip(s.dstate(), dstate or (0,) * len(s.dstate()), strict=False):",
+    ): COMPARED,
     ("Stack.backward", "if dx is None:", DROPPED): NARROWING,
     (
         "Stack.backward",

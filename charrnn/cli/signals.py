@@ -35,7 +35,8 @@ class StopOnSignal:
             os._exit(128 + number)
         self.received = number
         say(
-            "\nstopping after this step (and its validation); once more to quit at once, without saving"
+            "\nstopping after this step (and its validation); "
+            "once more to quit at once, without saving"
         )
 
     @property

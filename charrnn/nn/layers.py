@@ -128,8 +128,9 @@ class Recurrent:
             StaleBackwardError: the workspace has been used since.
         """
         s, workspace = saved.cell, saved.workspace
-        if dy.shape != s.h[1:].shape:
-            raise ValueError(f"dy must be {s.h[1:].shape}, as the outputs, got {dy.shape}")
+        outputs = (*saved.x.shape[:2], self.cell.hidden_size)
+        if dy.shape != outputs:
+            raise ValueError(f"dy must be {outputs}, as the outputs, got {dy.shape}")
         expected = [part.shape for part in s.dstate()]
         if dstate is not None and [part.shape for part in dstate] != expected:
             raise ValueError(

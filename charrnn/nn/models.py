@@ -202,12 +202,12 @@ class SequenceModel:
         Raises:
             ValueError: as :meth:`forward`; or a target out of range.
         """
-        if targets.shape != x.shape[:2]:
-            raise ValueError(f"targets must be {x.shape[:2]}, one a step, got {targets.shape}")
+        num_steps, batch_size = x.shape[:2]
+        if targets.shape != (num_steps, batch_size):
+            raise ValueError(f"targets must be {num_steps, batch_size}, got {targets.shape}")
         check_symbols(targets, self.output_size)
         final, saved = self._features(parameters, x, state, workspace, rng)
         W, b = parameters["head.W"], parameters["head.b"]
-        num_steps, batch_size = x.shape[:2]
         dfeatures = self._dfeatures(parameters, saved) if gradients is not None else None
         piece = max(1, min(num_steps, HEAD_ELEMENTS // (batch_size * self.output_size)))
         logits = workspace.array("y", (piece, batch_size, self.output_size), parameters.dtype)

@@ -258,7 +258,8 @@ class Run:
         yield Finished(self.trainer.number)
 
     def _validate(self, step: Step) -> Validated:
-        score = self.task.validate(self.trainer.parameters)
+        with np.errstate(all="ignore"):  # what overflows is found just below
+            score = self.task.validate(self.trainer.parameters)
         self.measure = score.method if score is not None else ""
         if score is not None and not isfinite(score.nats):
             raise DivergedError(
