@@ -293,7 +293,7 @@ def in_shell(line: str, cwd: Path, **variables: str) -> Done:
     """A line of bash in which ``charrnn`` is the command."""
     define = f'charrnn() {{ {shlex.quote(sys.executable)} -m charrnn "$@"; }}\n'
     return subprocess.run(
-        ["bash", "-c", define + line],  # noqa: S607
+        ["bash", "-c", define + line],
         cwd=cwd,
         env=environment(**variables),
         stdin=subprocess.DEVNULL,

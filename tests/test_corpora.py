@@ -35,7 +35,7 @@ def test_poems_in_chinese(tmp_path: Path, corpora: Path) -> None:
 
 def test_the_bytes_of_any_file(tmp_path: Path) -> None:
     """A file of no encoding at all, and a sample that may be none either."""
-    (tmp_path / "any.bin").write_bytes(random.Random(0).randbytes(4000))  # noqa: S311
+    (tmp_path / "any.bin").write_bytes(random.Random(0).randbytes(4000))
     flags = (*A_FEW, "0.2", "--level", "byte", "--out", "run")
     done = charrnn("train", "any.bin", *flags, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -74,7 +74,7 @@ def test_a_hundred_kills_change_nothing(tmp_path: Path) -> None:
     flags = [*TINY, "--layers", "2", "--dropout", "0.2", "--eval-every", "40", "--epochs", "4"]
     assert charrnn("train", "corpus.txt", *flags, "--out", "whole", cwd=tmp_path).returncode == 0
     expected, log = fingerprint(tmp_path / "whole"), metrics(tmp_path / "whole")
-    rng, kills, whole_runs = random.Random(0), 0, 0  # noqa: S311
+    rng, kills, whole_runs = random.Random(0), 0, 0
     run = tmp_path / "run"
     while kills < 100 or run.exists():
         started = (run / "last.npz").exists() or (run / "previous.npz").exists()
