@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from charrnn.nn.engine import Engine
 from charrnn.nn.models import SequenceModel
 from charrnn.nn.parameters import Parameters
 from charrnn.nn.types import State
-from charrnn.nn.workspace import Workspace
 
 __all__ = ["Score", "evaluate"]
 
@@ -54,7 +54,7 @@ def evaluate(
     *,
     lanes: int | None = None,
     warm_up: int = WARM_UP,
-    workspace: Workspace | None = None,
+    engine: Engine | None = None,
 ) -> Score:
     """Score ``ids[start:]``, each character predicted from all that stands before it.
 
@@ -69,7 +69,7 @@ def evaluate(
         start: the first to score, at least 1: something must come before it.
         lanes: how many; chosen by the length if not given.
         warm_up: characters read before each lane (fewer where the text has no more).
-        workspace: buffers to reuse.
+        engine: of this model, to share the work out; one process if not given.
 
     Raises:
         ValueError: there is nothing to score.
@@ -78,7 +78,7 @@ def evaluate(
     if start < 1 or count < 1:
         raise ValueError(f"nothing to score from {start} in a text of {len(ids)} characters")
     lanes = max(1, min(MAX_LANES, count // LANE)) if lanes is None else lanes
-    workspace = workspace or Workspace()
+    engine = engine or Engine(model)
 
     def read(lane_starts: npt.NDArray[Any], state: State, edges: list[int]) -> tuple[float, State]:
         """Read each lane from the first edge to the last, counted from its start."""
@@ -86,7 +86,7 @@ def evaluate(
         for begin, end in pairwise(edges):
             at = lane_starts + np.arange(begin, end)[:, None]
             x, targets = ids[at - 1].astype(np.intp), ids[at].astype(np.intp)
-            nats, state = model.cross_entropy(parameters, x, targets, state, workspace)
+            nats, state = engine.cross_entropy(parameters, x, targets, state)
             total += float(nats)
         return total, state
 

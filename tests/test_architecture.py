@@ -36,7 +36,12 @@ RANKS = {
     "charrnn.__main__": 6,
 }
 # Who may import what from outside: NumPy anywhere, the packages for people in the commands only.
-OUTSIDE = {"typer": "charrnn.cli", "rich": "charrnn.cli", "tqdm": "charrnn.cli"}
+OUTSIDE = {
+    "typer": "charrnn.cli",
+    "rich": "charrnn.cli",
+    "tqdm": "charrnn.cli",
+    "threadpoolctl": "charrnn.nn",
+}
 NN_BELOW_MODELS = ("charrnn.nn.layers", "charrnn.nn.models", "charrnn.nn.gradcheck")
 
 

@@ -13,8 +13,8 @@ import reference
 
 from charrnn.nn import ops
 from charrnn.nn.cells import CELLS, Cell, Saved, all_variants
+from charrnn.nn.inputs import project, project_backward
 from charrnn.nn.layers import Dropout, Recurrent, Stack
-from charrnn.nn.linear import affine, affine_backward
 from charrnn.nn.models import SequenceModel
 from charrnn.nn.parameters import Parameters
 from charrnn.nn.types import Array, LayerState, State
@@ -282,9 +282,10 @@ def test_ranges_of_steps_equal_one_range(cell: AnyCell) -> None:
     case = make_case(cell)
     (w,), (state,) = case.weights(case.parameters), case.state
     workspace = Workspace()
-    a = np.empty((NUM_STEPS, BATCH_SIZE, cell.num_gates * cell.hidden_size))
-    affine(w["W_x"], w.get("b"), case.x, out=a)
+    a = np.empty((cell.num_gates, NUM_STEPS, BATCH_SIZE, cell.hidden_size))
+    project(w["W_x"], w.get("b"), case.x, a, workspace, halved=cell.num_sigmoids)
     s = cell.begin(a, state, workspace)
+    cell.prepare(w, s, workspace)
     for steps in (range(2), range(2, 3), range(3, 3), range(3, NUM_STEPS)):
         cell.forward(w, s, steps)
     results = {"y": s.h[1:].copy()} | by_name("final", (s.state(NUM_STEPS),))
@@ -297,7 +298,7 @@ def test_ranges_of_steps_equal_one_range(cell: AnyCell) -> None:
         cell.backward(w, s, case.dy, steps)
     cell.weight_gradients(s, gradients)
     dx = np.empty_like(case.x)
-    affine_backward(w["W_x"], gradients["W_x"], gradients.get("b"), case.x, s.a, dx)
+    project_backward(w["W_x"], gradients["W_x"], gradients.get("b"), case.x, s.a, dx, workspace)
     results |= {f"d0.{name}": g for name, g in gradients.items()} | {"dx": dx}
     results |= by_name("dstate", (s.dstate(),))
     assert_same(results, run(case), EXACT)
@@ -326,8 +327,7 @@ def test_the_dtype_is_kept(cell: AnyCell, dtype: type[np.generic]) -> None:
     kept = [getattr(part.cell, f.name) for part in saved.layers for f in fields(part.cell)]
     results = outputs | run_backward(moved, saved, moved.dstate)[0]
     arrays = [a for a in kept if isinstance(a, np.ndarray)] + list(results.values())
-    arrays += [a for part in saved.layers for a in part.cell.transposed.values()]
-    assert len(arrays) > len(results) + 2 * len(fields(Saved)) - 2
+    assert len(arrays) >= len(results) + 2 * (len(fields(Saved)) - 2)  # but the products
     assert {a.dtype for a in arrays} == {np.dtype(dtype)}
     assert_same(results, run(case), 1e-4 if dtype is np.float32 else TIGHT)
 

@@ -48,9 +48,9 @@ def test_every_line_is_altered_in_the_ways_that_matter() -> None:
         "s.dh += dy[t + 1]",
         "s.dh += dy[t - 1]",
     }
-    slope = altered["np.subtract(1, s.slope, out=s.slope)"]
-    assert {"np.add(1, s.slope, out=s.slope)", "np.positive(1, out=s.slope)"} <= slope
-    assert {"np.subtract(s.slope, 1, out=s.slope)", "np.subtract(2, s.slope, out=s.slope)"} <= slope
+    slope = altered["np.subtract(1, slope, out=slope)"]
+    assert {"np.add(1, slope, out=slope)", "np.positive(1, out=slope)"} <= slope
+    assert {"np.subtract(slope, 1, out=slope)", "np.subtract(2, slope, out=slope)"} <= slope
     assert "if not self.activation == 'tanh':" in altered["if self.activation == 'tanh':"]
     assert any("h[1:]" in way for ways in altered.values() for way in ways)
 

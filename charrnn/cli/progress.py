@@ -9,7 +9,7 @@ from typing import Any
 from charrnn.cli.output import TextWriter
 from charrnn.cli.report import say
 from charrnn.training.loop import Step
-from charrnn.training.run import Event, Preview, SaveFailed, Validated
+from charrnn.training.run import Alone, Event, Preview, SaveFailed, Validated
 
 __all__ = ["Progress"]
 
@@ -56,6 +56,8 @@ class Progress:
             self._step(event)
         elif isinstance(event, Validated):
             self._line(self._describe(event))
+        elif isinstance(event, Alone):
+            self._line("warning: another process has died; training goes on in one, more slowly")
         elif isinstance(event, SaveFailed):
             self._line(f"warning: {event.error}; training goes on")
         elif isinstance(event, Preview) and not self.quiet:

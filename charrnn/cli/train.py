@@ -18,7 +18,7 @@ __all__ = ["train"]
 
 TEXT, MODEL, TRAINING, OUTPUT = "Text", "Model", "Training", "Run"
 MODEL_SETTINGS = ("cell", "layers", "hidden", "embedding")
-FREE_WITH_RESUME = ("corpus", "resume", "quiet")
+FREE_WITH_RESUME = ("corpus", "resume", "quiet", "threads")
 
 
 @reported
@@ -104,6 +104,13 @@ def train(
         float, typer.Option(help="On matrices, not on biases.", rich_help_panel=TRAINING)
     ] = 0.0,
     seed: Annotated[int, typer.Option(help="Of every random draw.", rich_help_panel=TRAINING)] = 0,
+    threads: Annotated[
+        int,
+        typer.Option(
+            help="Processes that share the lanes out; 0: measured. The results are the same.",
+            rich_help_panel=TRAINING,
+        ),
+    ] = 0,
     eval_every: Annotated[
         int,
         typer.Option(
@@ -170,13 +177,13 @@ def train(
     paths = tuple(corpus or ())
     if resume is not None:
         _refuse_settings(given)
-        run = _resume(resume, paths)
+        run = _resume(resume, paths, threads if "threads" in given else None)
     else:
         run = _begin(settings, given, paths, out, init_from)
     try:
         _train(run, quiet)
     finally:
-        run.folder.close()
+        run.close()
 
 
 def _refuse_settings(given: list[str]) -> None:
@@ -188,7 +195,7 @@ def _refuse_settings(given: list[str]) -> None:
         )
 
 
-def _resume(argument: str, corpus: tuple[str, ...]) -> "Run":
+def _resume(argument: str, corpus: tuple[str, ...], threads: int | None) -> "Run":
     from pathlib import Path
 
     from charrnn.runs import RunFolder
@@ -218,7 +225,7 @@ def _resume(argument: str, corpus: tuple[str, ...]) -> "Run":
         except InputError as error:
             hint = f"name the text: charrnn train TEXT --resume {_quoted(folder.path)}"
             raise InputError(str(error), error.hint if corpus else hint) from error
-        return Run.resume(saved, text, paths, folder)
+        return Run.resume(saved, text, paths, folder, threads)
     except BaseException:
         folder.close()
         raise
@@ -368,6 +375,11 @@ def _introduce(run: "Run") -> None:
         f"model: {label}, {run.trainer.parameters.flat.size:,} parameters; "
         f"{run.trainer.total} steps of {config.batch_size} × {min(lanes.length, config.seq_len)}"
     )
+    processes = f"threads: {run.config.threads}"
+    if run.timings:
+        times = ", ".join(f"{1e3 * t.seconds:.3g} ms with {t.threads}" for t in run.timings)
+        processes += f" (measured: {times} a step)"
+    say(processes)
     say(f"run: {run.folder.path}")
 
 

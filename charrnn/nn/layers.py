@@ -13,7 +13,7 @@ import numpy as np
 
 from charrnn.nn.cells import Cell, Saved
 from charrnn.nn.init import glorot, unit_rows
-from charrnn.nn.linear import affine, affine_backward
+from charrnn.nn.inputs import project, project_backward
 from charrnn.nn.types import Array, LayerState, State, Weights
 from charrnn.nn.workspace import Ticket, Workspace
 
@@ -95,11 +95,13 @@ class Recurrent:
                 f"{expected[0]}, got {[part.shape for part in state]}"
             )
         ticket = workspace.ticket()
-        width = self.cell.num_gates * self.cell.hidden_size
-        a = workspace.array("a", (num_steps, batch_size, width), w["W_x"].dtype)
-        affine(w["W_x"], w.get("b"), x, out=a)
-        s = self.cell.begin(a, state, workspace)
-        self.cell.forward(w, s, range(num_steps))
+        cell = self.cell
+        shape = (cell.num_gates, num_steps, batch_size, cell.hidden_size)
+        a = workspace.array("a", shape, w["W_x"].dtype)
+        project(w["W_x"], w.get("b"), x, a, workspace, halved=cell.num_sigmoids)
+        s = cell.begin(a, state, workspace)
+        cell.prepare(w, s, workspace)
+        cell.forward(w, s, range(num_steps))
         return s.h[1:], s.state(num_steps), RecurrentSaved(x, s, workspace, ticket)
 
     def backward(
@@ -145,7 +147,7 @@ class Recurrent:
         dx = None
         if saved.x.dtype.kind not in "iu":
             dx = workspace.array("dx", saved.x.shape, s.a.dtype)
-        affine_backward(w["W_x"], g["W_x"], g.get("b"), saved.x, s.a, dx)
+        project_backward(w["W_x"], g["W_x"], g.get("b"), saved.x, s.a, dx, workspace)
         return dx, tuple(d.copy() for d in s.dstate())
 
 

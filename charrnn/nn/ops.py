@@ -8,7 +8,7 @@ import numpy as np
 
 from charrnn.nn.types import Array
 
-__all__ = ["check_symbols", "gather_rows", "relu", "rows", "scatter_rows", "sigmoid"]
+__all__ = ["check_symbols", "gather_rows", "relu", "rows", "scatter_rows", "sigmoid", "to_unit"]
 
 ONE_HOT_LIMIT = 256
 """Up to this many rows, a product with the one-hot matrix beats sorting (docs/log.md)."""
@@ -19,12 +19,21 @@ def rows(x: Array) -> Array:
     return x.reshape(-1, x.shape[-1])
 
 
+def to_unit(t: Array) -> None:
+    """In place: ½ + ½·t, which makes σ(a) = 1 / (1 + e^-a) of t = tanh(a / 2).
+
+    No overflow, and one function for all gates: the cells get a / 2 where a sigmoid follows, the ½
+    having been multiplied into the weights once per update.
+    """
+    t *= 0.5
+    t += 0.5
+
+
 def sigmoid(a: Array, out: Array) -> None:
-    """σ(a) = 1 / (1 + e^-a) = ½ + ½·tanh(a / 2): no overflow, one fast function."""
+    """σ(a) = 1 / (1 + e^-a), by :func:`to_unit`."""
     np.multiply(a, 0.5, out=out)
     np.tanh(out, out=out)
-    out *= 0.5
-    out += 0.5
+    to_unit(out)
 
 
 def relu(a: Array, out: Array) -> None:
@@ -57,10 +66,10 @@ def scatter_rows(ids: Array, d: Array, out: Array) -> None:
 
     Args:
         ids: integers in ``[0, V)``, ``(N,)``.
-        d: ``(N, D)``, the gradient by the gathered rows.
-        out: ``(V, D)``, overwritten.
+        d: ``(..., N, D)``, the gradient by the gathered rows.
+        out: ``(..., V, D)``, overwritten.
     """
-    vocab_size = out.shape[0]
+    vocab_size = out.shape[-2]
     if vocab_size <= ONE_HOT_LIMIT:
         one_hot = np.zeros((vocab_size, ids.size), dtype=d.dtype)
         one_hot[ids, np.arange(ids.size)] = 1
@@ -72,4 +81,4 @@ def scatter_rows(ids: Array, d: Array, out: Array) -> None:
     order = np.argsort(ids, kind="stable")
     ordered = ids[order]
     starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
-    out[ordered[starts]] = np.add.reduceat(d[order], starts, axis=0)
+    out[..., ordered[starts], :] = np.add.reduceat(d.take(order, axis=-2), starts, axis=-2)

@@ -7,10 +7,10 @@ import numpy.typing as npt
 
 from charrnn.errors import InputError
 from charrnn.evaluation import Score, evaluate
+from charrnn.nn.engine import Engine
 from charrnn.nn.models import SequenceModel
 from charrnn.nn.parameters import Parameters
 from charrnn.nn.types import Array
-from charrnn.nn.workspace import Workspace
 from charrnn.text.batches import Lanes
 
 __all__ = ["LanguageModelTask"]
@@ -27,6 +27,7 @@ class LanguageModelTask:
         ids: ``(N,)`` the whole text.
         val_fraction: the part of it held out at the end; 0 for none.
         batch_size, seq_len: B lanes, read in chunks of at most T.
+        threads: how many processes compute.
 
     Raises:
         InputError: the text is too short.
@@ -40,6 +41,7 @@ class LanguageModelTask:
         val_fraction: float,
         batch_size: int,
         seq_len: int,
+        threads: int = 1,
     ) -> None:
         held_out = round(len(ids) * val_fraction)
         if val_fraction and (held_out < 1 or len(ids) - held_out < 2):
@@ -52,8 +54,8 @@ class LanguageModelTask:
         self.split = len(ids) - held_out
         self.lanes = Lanes(ids[: self.split], batch_size, seq_len)
         self.state = model.zero_state(batch_size)
-        self._batch_size = batch_size
-        self._training, self._validating = Workspace(), Workspace()
+        self.batch_size = batch_size
+        self.engine = Engine(model, threads)
 
     @property
     def steps_per_epoch(self) -> int:
@@ -84,10 +86,10 @@ class LanguageModelTask:
             The summed loss in nats, and how many characters it is over.
         """
         if index == 0:
-            self.state = self.model.zero_state(self._batch_size, parameters.dtype)
+            self.state = self.model.zero_state(self.batch_size, parameters.dtype)
         x, targets = self.lanes.chunk(index)
-        nats, self.state = self.model.cross_entropy(
-            parameters, x, targets, self.state, self._training, gradients=gradients, rng=rng
+        nats, self.state = self.engine.cross_entropy(
+            parameters, x, targets, self.state, gradients=gradients, rng=rng
         )
         self._restart_runaways()
         return float(nats), x.size
@@ -110,7 +112,7 @@ class LanguageModelTask:
         """The held-out tail, every character of it; nothing if none was held out."""
         if self.split == len(self.ids):
             return None
-        return evaluate(self.model, parameters, self.ids, self.split, workspace=self._validating)
+        return evaluate(self.model, parameters, self.ids, self.split, engine=self.engine)
 
     def arrays(self) -> dict[str, Array]:
         """What must be saved to go on from here: the state of every lane."""
@@ -126,7 +128,7 @@ class LanguageModelTask:
         Raises:
             KeyError, ValueError: an array is missing or of the wrong shape.
         """
-        fresh = self.model.zero_state(self._batch_size)
+        fresh = self.model.zero_state(self.batch_size)
         names = self.model.cell.state_names
         for layer, parts in enumerate(fresh):
             for name, part in zip(names, parts, strict=True):

@@ -1,7 +1,7 @@
 """One run from beginning to end: the loop's steps, and what is done between them."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, isfinite, prod
 from time import monotonic
 from typing import Any
@@ -12,6 +12,7 @@ from charrnn import __version__
 from charrnn.config import Config
 from charrnn.errors import CheckpointError, DivergedError, InputError
 from charrnn.evaluation import Score
+from charrnn.nn.engine import shards
 from charrnn.nn.parameters import Parameters
 from charrnn.nn.types import Array
 from charrnn.runs import Model, RunFolder
@@ -21,8 +22,10 @@ from charrnn.text.corpora import Corpus
 from charrnn.text.vocab import Vocabulary
 from charrnn.training.loop import Step, Trainer
 from charrnn.training.optim import OPTIMIZERS
+from charrnn.training.threads import Timing, fastest, time_threads
 
 __all__ = [
+    "Alone",
     "Event",
     "Finished",
     "Preview",
@@ -80,13 +83,20 @@ class Finished:
     step: int
 
 
-Event = Step | Validated | Preview | SaveFailed | Stopped | Finished
+@dataclass(frozen=True)
+class Alone:
+    """Another process has died; the training goes on in this one."""
+
+    step: int
+
+
+Event = Step | Alone | Validated | Preview | SaveFailed | Stopped | Finished
 
 
 class Run:
     """A training and its folder.
 
-    Build one by :meth:`begin` or :meth:`resume`, then consume :meth:`events`.
+    Build one by :meth:`begin` or :meth:`resume`, consume :meth:`events`, and :meth:`close` it.
     """
 
     def __init__(
@@ -98,7 +108,6 @@ class Run:
         parameters: Parameters,
         folder: RunFolder,
     ) -> None:
-        self.config = config
         self.corpus = corpus
         self.paths = paths
         self.vocabulary = vocabulary
@@ -111,7 +120,15 @@ class Run:
             val_fraction=config.val_fraction,
             batch_size=config.batch_size,
             seq_len=config.seq_len,
+            threads=config.threads or 1,
         )
+        self.timings: list[Timing] = []  # where the number of processes was left to be measured
+        if not config.threads:
+            steps = round(config.epochs * self.task.steps_per_epoch)
+            self.timings = time_threads(self.task, parameters, steps)
+            config = replace(config, threads=fastest(self.timings))
+            self.task.engine.threads = config.threads
+        self.config = config
         # Apart, so that how often a sample is shown does not change what is learnt.
         dropout, self._preview = (
             np.random.default_rng(seed) for seed in np.random.SeedSequence(config.seed).spawn(3)[1:]
@@ -148,9 +165,17 @@ class Run:
 
     @classmethod
     def resume(
-        cls, saved: Model, corpus: Corpus, paths: tuple[str, ...], folder: RunFolder
+        cls,
+        saved: Model,
+        corpus: Corpus,
+        paths: tuple[str, ...],
+        folder: RunFolder,
+        threads: int | None = None,
     ) -> "Run":
         """The run that ``saved`` (its ``last.npz``) left off, as if it had never stopped.
+
+        Args:
+            threads: another number of processes; it makes no difference to the result.
 
         Raises:
             InputError: the corpus is not the one the run began with.
@@ -164,7 +189,8 @@ class Run:
                     f"(sha256 {corpus.sha256[:12]}…, then {state['corpus']['sha256'][:12]}…)",
                     f"to train on another text: charrnn train CORPUS --init-from {folder.path}",
                 )
-            run = cls(saved.config, corpus, paths, saved.vocabulary, saved.parameters, folder)
+            config = saved.config if threads is None else replace(saved.config, threads=threads)
+            run = cls(config, corpus, paths, saved.vocabulary, saved.parameters, folder)
             run.task.restore(dict(saved.arrays))
             optimizer = run.trainer.optimizer
             for name, memory in optimizer.memory.items():
@@ -191,6 +217,11 @@ class Run:
             ) from error
         folder.cut_log(run.trainer.number)
         return run
+
+    def close(self) -> None:
+        """Let the other processes go, and the folder."""
+        self.task.engine.close()
+        self.folder.close()
 
     @property
     def validate_every(self) -> int:
@@ -221,8 +252,12 @@ class Run:
         """
         begun = monotonic()
         failed: CheckpointError | None = None
+        lost = False
         for step in self.trainer.steps():
             yield step
+            if self.task.engine.lost and not lost:
+                lost = True
+                yield Alone(step.number)
             self._interval[0] += step.nats * step.count
             self._interval[1] += step.count
             done = step.number == self.trainer.total
@@ -351,7 +386,7 @@ def memory_needed(config: Config, vocab_size: int) -> int:
     slots = len(OPTIMIZERS[config.optimizer].slots)
     unit = config.hidden * config.seq_len * config.batch_size
     chunk = config.layers * unit * (model.cell.num_gates + 5)
-    return 4 * (weights * (3 + slots) + chunk)
+    return 4 * (weights * (2 + slots + len(shards(config.batch_size))) + chunk)
 
 
 def _whole(value: Any) -> int:

@@ -1,9 +1,9 @@
 """What every recurrent cell provides, and what it keeps between forward and backward.
 
 A cell is a frozen description without arrays. The layer around it (:mod:`charrnn.nn.layers`)
-multiplies the whole input by ``W_x`` first and hands the cell ``a = x @ W_x + b`` for all steps;
-the cell adds what must wait for the step before. Both passes take a range of steps, so that
-whoever schedules the work may cut time into chunks.
+multiplies the whole input by ``W_x`` first and hands the cell ``a = x·W_x + b`` for all steps, gate
+by gate: ``a[k, t]`` is (B, H) and contiguous. The cell adds what must wait for the step before.
+Where a sigmoid follows, both parts come as halves (:func:`charrnn.nn.ops.to_unit`).
 """
 
 from abc import ABC, abstractmethod
@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 import numpy as np
 
 from charrnn.nn.init import orthogonal
+from charrnn.nn.products import StepProduct
 from charrnn.nn.types import Array, LayerState, Weights
 from charrnn.nn.workspace import Workspace
 
@@ -27,13 +28,14 @@ class Saved:
     gates that :meth:`Cell.forward` makes of them, then their gradients ``da``.
     """
 
-    a: Array  # (T, B, G·H)
+    a: Array  # (G, T, B, H)
     h: Array  # (T+1, B, H)
-    p: Array  # (B, G·H)  scratch of one step: the recurrent product, later the gates' gradients
-    slope: Array  # (B, G·H)  scratch of one step: the derivative of each gate's function
+    d: Array  # (G, B, H)  scratch of one step: the gradients by the gates
+    slope: Array  # (G, B, H)  scratch of one step: the derivative of each gate's function
     u: Array  # (B, H)  scratch of one step
     dh: Array  # (B, H)  the gradient by h that later steps have sent back
-    transposed: dict[str, Array]  # contiguous transposes of the recurrent matrices
+    products: dict[str, StepProduct]  # with the recurrent matrices
+    transposed: dict[str, StepProduct]  # with their transposes
 
     def state(self, t: int) -> LayerState:
         """Copies of the state after ``t`` steps."""
@@ -61,6 +63,7 @@ class Cell(ABC, Generic[S]):
 
     name: ClassVar[str]
     num_gates: ClassVar[int]  # G: how many H-wide blocks the pre-activations have
+    num_sigmoids: ClassVar[int] = 0  # how many of them, the first ones, end in a sigmoid
     state_names: ClassVar[tuple[str, ...]] = ("h",)
     choices: ClassVar[dict[str, tuple[str, ...]]] = {}  # the variants, the default first
 
@@ -109,7 +112,13 @@ class Cell(ABC, Generic[S]):
 
     @abstractmethod
     def begin(self, a: Array, state: LayerState, workspace: Workspace) -> S:
-        """Lay out the buffers for ``a`` (T, B, G·H) and put the initial ``state`` in place."""
+        """Lay out the buffers for ``a`` (G, T, B, H) and put the initial ``state`` in place."""
+
+    @abstractmethod
+    def matrices(self, w: Weights) -> dict[str, tuple[Array, int]]:
+        """The recurrent matrices by the name of their product: views (G', H, H), one for each gate,
+        and how many of these gates end in a sigmoid.
+        """
 
     @abstractmethod
     def forward(self, w: Weights, s: S, steps: range) -> None:
@@ -127,24 +136,28 @@ class Cell(ABC, Generic[S]):
     def weight_gradients(self, s: S, g: Weights) -> None:
         """After the last ``backward``: write the gradients of :meth:`shapes` into ``g``."""
 
+    def prepare(self, w: Weights, s: S, workspace: Workspace) -> None:
+        """Get ``s.products`` ready for :meth:`forward`; again after each update of the weights."""
+        for name, (W, halved) in self.matrices(w).items():
+            s.products[name] = StepProduct(W, len(s.u), workspace, name, halved=halved)
+
     def transpose(self, w: Weights, s: S, workspace: Workspace) -> None:
-        """Copy the recurrent matrices' transposes: products with them then read in order."""
-        for name, shape in self.shapes().items():
-            if len(shape) == 2:
-                copy = workspace.array(name + "_T", shape[::-1], w[name].dtype)
-                np.copyto(copy, w[name].T)
-                s.transposed[name] = copy
+        """Get ``s.transposed`` ready for :meth:`backward`."""
+        for name, (W, _) in self.matrices(w).items():
+            s.transposed[name] = StepProduct(
+                W.swapaxes(1, 2), len(s.u), workspace, name + " transposed"
+            )
 
     def _buffers(self, a: Array, workspace: Workspace) -> dict[str, Any]:
         """The fields that every cell's :class:`Saved` has."""
-        num_steps, batch_size, width = a.shape
-        row = (batch_size, self.hidden_size)
+        gates, num_steps, *row = a.shape
         return {
             "a": a,
             "h": workspace.array("h", (num_steps + 1, *row), a.dtype),
-            "p": workspace.array("p", (batch_size, width), a.dtype),
-            "slope": workspace.array("slope", (batch_size, width), a.dtype),
-            "u": workspace.array("u", row, a.dtype),
-            "dh": workspace.array("dh", row, a.dtype),
+            "d": workspace.array("d", (gates, *row), a.dtype),
+            "slope": workspace.array("slope", (gates, *row), a.dtype),
+            "u": workspace.array("u", (row[0], row[1]), a.dtype),
+            "dh": workspace.array("dh", (row[0], row[1]), a.dtype),
+            "products": {},
             "transposed": {},
         }

@@ -6,7 +6,8 @@ from typing import ClassVar
 import numpy as np
 
 from charrnn.nn.cells.base import Cell, Saved
-from charrnn.nn.ops import rows, sigmoid
+from charrnn.nn.ops import rows, to_unit
+from charrnn.nn.products import by_gate
 from charrnn.nn.types import Array, LayerState, Weights
 from charrnn.nn.workspace import Workspace
 
@@ -44,6 +45,7 @@ class GRU(Cell[SavedGRU]):
 
     name: ClassVar[str] = "gru"
     num_gates: ClassVar[int] = 3
+    num_sigmoids: ClassVar[int] = 2
     choices: ClassVar[dict[str, tuple[str, ...]]] = {
         "reset": ("after", "before"),
         "update": ("keep", "write"),
@@ -56,36 +58,37 @@ class GRU(Cell[SavedGRU]):
         return shapes
 
     def begin(self, a: Array, state: LayerState, workspace: Workspace) -> SavedGRU:
-        num_steps, batch_size, _ = a.shape
-        s = SavedGRU(
-            **self._buffers(a, workspace),
-            m=workspace.array("m", (num_steps, batch_size, self.hidden_size), a.dtype),
-        )
+        s = SavedGRU(**self._buffers(a, workspace), m=workspace.array("m", a.shape[1:], a.dtype))
         (s.h[0],) = state
         return s
 
+    def matrices(self, w: Weights) -> dict[str, tuple[Array, int]]:
+        W = by_gate(w["W_h"], self.hidden_size)
+        if self.reset == "after":
+            return {"rzn": (W, 2)}
+        return {"rz": (W[:2], 2), "n": (W[2:], 0)}
+
     def forward(self, w: Weights, s: SavedGRU, steps: range) -> None:
-        size = self.hidden_size
         for t in steps:
             h_prev, h, m = s.h[t], s.h[t + 1], s.m[t]
-            rz, n = s.a[t][:, : 2 * size], s.a[t][:, 2 * size :]
-            r, z = rz[:, :size], rz[:, size:]
+            rz, (r, z, n) = s.a[:2, t], s.a[:, t]
 
             if self.reset == "after":
-                np.matmul(h_prev, w["W_h"], out=s.p)
-                rz += s.p[:, : 2 * size]
-                sigmoid(rz, out=rz)
-                np.copyto(m, s.p[:, 2 * size :])
+                p = s.products["rzn"].of_each(h_prev)
+                rz += p[:2]
+                np.tanh(rz, out=rz)
+                to_unit(rz)
+                np.copyto(m, p[2])
                 if self.bias:
                     m += w["b_hn"]
                 np.multiply(r, m, out=s.u)
+                n += s.u
             else:
-                np.matmul(h_prev, w["W_h"][:, : 2 * size], out=s.p[:, : 2 * size])
-                rz += s.p[:, : 2 * size]
-                sigmoid(rz, out=rz)
+                rz += s.products["rz"].of_each(h_prev)
+                np.tanh(rz, out=rz)
+                to_unit(rz)
                 np.multiply(r, h_prev, out=m)
-                np.matmul(m, w["W_h"][:, 2 * size :], out=s.u)
-            n += s.u
+                n += s.products["n"].of_each(m)[0]
             np.tanh(n, out=n)
 
             old, new = (h_prev, n) if self.update == "keep" else (n, h_prev)
@@ -95,13 +98,11 @@ class GRU(Cell[SavedGRU]):
             h += new
 
     def backward(self, w: Weights, s: SavedGRU, dy: Array, steps: range) -> None:
-        size = self.hidden_size
-        dp, slope = s.p, s.slope[:, : 2 * size]
-        dr, dz, dm = (dp[:, k * size : (k + 1) * size] for k in range(3))
+        slope = s.slope[:2]
+        dr, dz, dm = s.d
         for t in steps:
-            h_prev, m, da = s.h[t], s.m[t], s.a[t]
-            rz, n = da[:, : 2 * size], da[:, 2 * size :]
-            r, z = rz[:, :size], rz[:, size:]
+            h_prev, m = s.h[t], s.m[t]
+            rz, (r, z, n) = s.a[:2, t], s.a[:, t]
             s.dh += dy[t]
 
             # h = z⊙old + (1-z)⊙new
@@ -122,29 +123,30 @@ class GRU(Cell[SavedGRU]):
                 np.copyto(m, dm)
             else:
                 # a = ... + m·W_hn, m = r⊙h_prev
-                np.matmul(da_n, s.transposed["W_h"][2 * size :], out=dm)
+                s.transposed["n"].sum(s.a[2:, t], out=dm)
                 np.multiply(dm, h_prev, out=dr)
                 dm *= r
                 dh_prev += dm
             # r, z = σ(a), σ' = σ - σ²
             np.multiply(rz, rz, out=slope)
             np.subtract(rz, slope, out=slope)
-            da_rz = np.multiply(dp[:, : 2 * size], slope, out=rz)
+            da_rz = np.multiply(s.d[:2], slope, out=rz)
             # a = ... + h_prev·W_h
             if self.reset == "after":
-                np.copyto(dp[:, : 2 * size], da_rz)
-                np.matmul(dp, s.transposed["W_h"], out=dn)
+                np.copyto(s.d[:2], da_rz)
+                s.transposed["rzn"].sum(s.d, out=dn)
             else:
-                np.matmul(da_rz, s.transposed["W_h"][: 2 * size], out=dn)
+                s.transposed["rz"].sum(da_rz, out=dn)
             np.add(dh_prev, dn, out=s.dh)
 
     def weight_gradients(self, s: SavedGRU, g: Weights) -> None:
-        split = 2 * self.hidden_size
-        h_prev, da = rows(s.h[:-1]), rows(s.a)
-        np.matmul(h_prev.T, da[:, :split], out=g["W_h"][:, :split])
+        size = self.hidden_size
+        h_prev, da, m = rows(s.h[:-1]), s.a.reshape(3, -1, size), rows(s.m)
+        dW = by_gate(g["W_h"], size)
+        np.matmul(h_prev.T, da[:2], out=dW[:2])
         if self.reset == "after":
-            np.matmul(h_prev.T, rows(s.m), out=g["W_h"][:, split:])
+            np.matmul(h_prev.T, m, out=dW[2])
             if self.bias:
-                np.sum(rows(s.m), axis=0, out=g["b_hn"])
+                np.sum(m, axis=0, out=g["b_hn"])
         else:
-            np.matmul(rows(s.m).T, da[:, split:], out=g["W_h"][:, split:])
+            np.matmul(m.T, da[2], out=dW[2])

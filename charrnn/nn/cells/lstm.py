@@ -6,7 +6,8 @@ from typing import ClassVar
 import numpy as np
 
 from charrnn.nn.cells.base import Cell, Saved
-from charrnn.nn.ops import rows, sigmoid
+from charrnn.nn.ops import rows, to_unit
+from charrnn.nn.products import by_gate
 from charrnn.nn.types import Array, LayerState, Weights
 from charrnn.nn.workspace import Workspace
 
@@ -51,6 +52,7 @@ class LSTM(Cell[SavedLSTM]):
 
     name: ClassVar[str] = "lstm"
     num_gates: ClassVar[int] = 4
+    num_sigmoids: ClassVar[int] = 3
     state_names: ClassVar[tuple[str, ...]] = ("h", "c")
     choices: ClassVar[dict[str, tuple[str, ...]]] = {
         "gates": ("hidden", "cell"),
@@ -70,8 +72,7 @@ class LSTM(Cell[SavedLSTM]):
         return b
 
     def begin(self, a: Array, state: LayerState, workspace: Workspace) -> SavedLSTM:
-        num_steps, batch_size, _ = a.shape
-        row = (batch_size, self.hidden_size)
+        _, num_steps, *row = a.shape
         c = workspace.array("c", (num_steps + 1, *row), a.dtype)
         s = SavedLSTM(
             **self._buffers(a, workspace),
@@ -79,28 +80,31 @@ class LSTM(Cell[SavedLSTM]):
             squashed=workspace.array("tanh_c", (num_steps, *row), a.dtype)
             if self.output == "tanh"
             else c[1:],
-            dc=workspace.array("dc", row, a.dtype),
+            dc=workspace.array("dc", (row[0], row[1]), a.dtype),
         )
         s.h[0], s.c[0] = state
         return s
 
-    def forward(self, w: Weights, s: SavedLSTM, steps: range) -> None:
+    def matrices(self, w: Weights) -> dict[str, tuple[Array, int]]:
         size = self.hidden_size
+        if self.gates == "hidden":
+            return {"W_h": (by_gate(w["W_h"], size), 3)}
+        return {"W_c": (by_gate(w["W_c"], size), 3), "W_h": (by_gate(w["W_h"], size), 0)}
+
+    def forward(self, w: Weights, s: SavedLSTM, steps: range) -> None:
         for t in steps:
             h_prev, c_prev = s.h[t], s.c[t]
             h, c, squashed = s.h[t + 1], s.c[t + 1], s.squashed[t]
-            gates = s.a[t]
-            ifo, g = gates[:, : 3 * size], gates[:, 3 * size :]
-            i, f, o = ifo[:, :size], ifo[:, size : 2 * size], ifo[:, 2 * size :]
+            gates = s.a[:, t]
+            i, f, o, g = gates
 
             if self.gates == "hidden":
-                np.matmul(h_prev, w["W_h"], out=s.p)
+                gates += s.products["W_h"].of_each(h_prev)
             else:
-                np.matmul(c_prev, w["W_c"], out=s.p[:, : 3 * size])
-                np.matmul(h_prev, w["W_h"], out=s.p[:, 3 * size :])
-            gates += s.p
-            sigmoid(ifo, out=ifo)
-            np.tanh(g, out=g)
+                gates[:3] += s.products["W_c"].of_each(c_prev)
+                gates[3:] += s.products["W_h"].of_each(h_prev)
+            np.tanh(gates, out=gates)
+            to_unit(gates[:3])
 
             np.multiply(f, c_prev, out=c)
             np.multiply(i, g, out=s.u)
@@ -110,13 +114,12 @@ class LSTM(Cell[SavedLSTM]):
             np.multiply(o, squashed, out=h)
 
     def backward(self, w: Weights, s: SavedLSTM, dy: Array, steps: range) -> None:
-        size = self.hidden_size
-        d, slope = s.p, s.slope
-        di, df, do, dg = (d[:, k * size : (k + 1) * size] for k in range(4))
+        d, slope = s.d, s.slope
+        di, df, do, dg = d
         for t in steps:
             c_prev, squashed = s.c[t], s.squashed[t]
-            gates = s.a[t]
-            i, f, o, g = (gates[:, k * size : (k + 1) * size] for k in range(4))
+            gates = s.a[:, t]
+            i, f, o, g = gates
             s.dh += dy[t]
 
             # h = o⊙tanh(c), or o⊙c
@@ -134,22 +137,22 @@ class LSTM(Cell[SavedLSTM]):
             s.dc *= f
             # i, f, o = σ(a), σ' = σ - σ²; g = tanh(a), tanh' = 1 - tanh²
             np.multiply(gates, gates, out=slope)
-            np.subtract(gates[:, : 3 * size], slope[:, : 3 * size], out=slope[:, : 3 * size])
-            np.subtract(1, slope[:, 3 * size :], out=slope[:, 3 * size :])
+            np.subtract(gates[:3], slope[:3], out=slope[:3])
+            np.subtract(1, slope[3:], out=slope[3:])
             da = np.multiply(d, slope, out=gates)
             # a = ... + h_prev·W_h, or c_prev·W_c for the gates and h_prev·W_h for g
             if self.gates == "hidden":
-                np.matmul(da, s.transposed["W_h"], out=s.dh)
+                s.transposed["W_h"].sum(da, out=s.dh)
             else:
-                np.matmul(da[:, 3 * size :], s.transposed["W_h"], out=s.dh)
-                np.matmul(da[:, : 3 * size], s.transposed["W_c"], out=s.u)
+                s.transposed["W_h"].sum(da[3:], out=s.dh)
+                s.transposed["W_c"].sum(da[:3], out=s.u)
                 s.dc += s.u
 
     def weight_gradients(self, s: SavedLSTM, g: Weights) -> None:
-        h_prev, da = rows(s.h[:-1]), rows(s.a)
+        size = self.hidden_size
+        h_prev, da = rows(s.h[:-1]), s.a.reshape(4, -1, size)
         if self.gates == "hidden":
-            np.matmul(h_prev.T, da, out=g["W_h"])
+            np.matmul(h_prev.T, da, out=by_gate(g["W_h"], size))
         else:
-            split = 3 * self.hidden_size
-            np.matmul(rows(s.c[:-1]).T, da[:, :split], out=g["W_c"])
-            np.matmul(h_prev.T, da[:, split:], out=g["W_h"])
+            np.matmul(rows(s.c[:-1]).T, da[:3], out=by_gate(g["W_c"], size))
+            np.matmul(h_prev.T, da[3], out=g["W_h"])

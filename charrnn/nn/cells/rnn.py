@@ -7,6 +7,7 @@ import numpy as np
 
 from charrnn.nn.cells.base import Cell, Saved
 from charrnn.nn.ops import relu, rows
+from charrnn.nn.products import by_gate
 from charrnn.nn.types import Array, LayerState, Weights
 from charrnn.nn.workspace import Workspace
 
@@ -34,26 +35,33 @@ class RNN(Cell[Saved]):
         (s.h[0],) = state
         return s
 
+    def matrices(self, w: Weights) -> dict[str, tuple[Array, int]]:
+        return {"W_h": (by_gate(w["W_h"], self.hidden_size), 0)}
+
     def forward(self, w: Weights, s: Saved, steps: range) -> None:
         activate = np.tanh if self.activation == "tanh" else relu
         for t in steps:
-            np.matmul(s.h[t], w["W_h"], out=s.p)
-            s.a[t] += s.p
-            activate(s.a[t], out=s.h[t + 1])
+            (a,) = s.a[:, t]
+            (p,) = s.products["W_h"].of_each(s.h[t])
+            a += p
+            activate(a, out=s.h[t + 1])
 
     def backward(self, w: Weights, s: Saved, dy: Array, steps: range) -> None:
+        (slope,) = s.slope
         for t in steps:
-            h, da = s.h[t + 1], s.a[t]
+            h, gates = s.h[t + 1], s.a[:, t]
+            (da,) = gates
             s.dh += dy[t]
             # h = φ(a)
             if self.activation == "tanh":
-                np.multiply(h, h, out=s.slope)
-                np.subtract(1, s.slope, out=s.slope)
+                np.multiply(h, h, out=slope)
+                np.subtract(1, slope, out=slope)
             else:
-                np.greater(h, 0, out=s.slope)
-            np.multiply(s.dh, s.slope, out=da)
+                np.greater(h, 0, out=slope)
+            np.multiply(s.dh, slope, out=da)
             # a = ... + h_prev·W_h
-            np.matmul(da, s.transposed["W_h"], out=s.dh)
+            s.transposed["W_h"].sum(gates, out=s.dh)
 
     def weight_gradients(self, s: Saved, g: Weights) -> None:
-        np.matmul(rows(s.h[:-1]).T, rows(s.a), out=g["W_h"])
+        (da,) = s.a
+        np.matmul(rows(s.h[:-1]).T, rows(da), out=g["W_h"])

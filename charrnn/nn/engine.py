@@ -1,0 +1,283 @@
+"""One batch shared out among processes: each takes some of the lanes, their gradients are added.
+
+Lanes are independent but for the sum of their gradients, so nothing is exchanged within a step.
+Processes and not threads: between two small array operations a thread must wait for the
+interpreter's lock, and that costs more than the operations (docs/log.md).
+
+The lanes of a batch are cut into shards by their number alone, every product runs on one thread,
+and the shards' gradients are added in one order. So the number of processes changes the time that
+a step takes, and not one bit of its result.
+"""
+
+import atexit
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from itertools import pairwise
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+from threadpoolctl import ThreadpoolController
+
+from charrnn.nn.models import SequenceModel
+from charrnn.nn.parameters import Parameters, Shapes
+from charrnn.nn.types import Array, State
+from charrnn.nn.workspace import Workspace
+
+__all__ = ["Engine", "available_cores", "shards"]
+
+LEAST_LANES = 12
+"""A shard has at least so many lanes: with fewer, the steps' fixed costs outweigh the sharing."""
+
+MOST_LANES = 32
+"""More lanes than this in a shard gain nothing, so there is more to share out."""
+
+MOST_SHARDS = 8
+"""Each has a gradient of its own in memory."""
+
+
+def shards(batch_size: int) -> tuple[slice, ...]:
+    """The lanes of each shard: a power of two of them, as even as can be."""
+    count = 1
+    while batch_size >= 2 * count * LEAST_LANES and count < MOST_SHARDS:
+        if count > 1 and batch_size <= count * MOST_LANES:
+            break
+        count *= 2
+    edges = [batch_size * k // count for k in range(count + 1)]
+    return tuple(slice(*pair) for pair in pairwise(edges))
+
+
+def available_cores() -> int:
+    """How many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@dataclass(frozen=True)
+class _Task:
+    """What is to be computed of one shard."""
+
+    number: int
+    x: Array
+    targets: Array
+    state: State
+    with_gradients: bool
+    seed: int | None  # of its dropout masks
+
+
+_Result = tuple[float, State]
+_Other = tuple[BaseProcess, "Connection[Any, Any]"]
+
+
+class _Worker:
+    """What computes shards, in whichever process."""
+
+    def __init__(self, model: SequenceModel) -> None:
+        self.model = model
+        self._workspaces: dict[tuple[int, bool], Workspace] = {}
+
+    def compute(self, task: _Task, parameters: Parameters, gradients: Parameters | None) -> _Result:
+        workspace = self._workspaces.setdefault((task.number, gradients is not None), Workspace())
+        return self.model.cross_entropy(
+            parameters,
+            task.x,
+            task.targets,
+            task.state,
+            workspace,
+            gradients=gradients,
+            rng=None if task.seed is None else np.random.default_rng(task.seed),
+        )
+
+
+class Engine:
+    """Computes losses and gradients of a model, in this process and ``threads - 1`` others.
+
+    The others are started when first needed. Should one of them die, this process does its work,
+    then and from then on.
+
+    Args:
+        model: what to compute.
+        threads: how many processes.
+    """
+
+    def __init__(self, model: SequenceModel, threads: int = 1) -> None:
+        self.model = model
+        self.threads = threads
+        self.lost = False  # whether a process has died
+        self._own = _Worker(model)
+        self._others: list[_Other] = []
+        self._shared: Parameters | None = None  # what the others see of the parameters
+        self._terms: list[Parameters] = []  # the gradients of each shard but the first
+        self._blas = ThreadpoolController()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let the other processes go, and the memory shared with them."""
+        self._leave()
+        self._shared, self._terms = None, []
+
+    def _leave(self) -> None:
+        atexit.unregister(self.close)
+        others, self._others = self._others, []
+        for _, connection in others:
+            connection.close()  # which they take as the end
+        for process, _ in others:
+            process.join()
+
+    def cross_entropy(
+        self,
+        parameters: Parameters,
+        x: Array,
+        targets: Array,
+        state: State,
+        *,
+        gradients: Parameters | None = None,
+        rng: np.random.Generator | None = None,
+    ) -> _Result:
+        """As :meth:`SequenceModel.cross_entropy`, whose arguments these are.
+
+        Raises:
+            ValueError: as there.
+        """
+        lanes = shards(x.shape[1])
+        seeds = [None] * len(lanes) if rng is None else rng.integers(2**63, size=len(lanes))
+        tasks = [
+            _Task(
+                number,
+                x[:, part],
+                targets[:, part],
+                tuple(tuple(array[part] for array in layer) for layer in state),
+                gradients is not None,
+                None if seed is None else int(seed),
+            )
+            for number, (part, seed) in enumerate(zip(lanes, seeds, strict=True))
+        ]
+        self._prepare(parameters, len(tasks))
+        if self._shared is not None:
+            np.copyto(self._shared.flat, parameters.flat)
+        places = [gradients, *self._terms] if gradients else [None] * len(tasks)
+        try:
+            with self._blas.limit(limits=1):
+                results = self._share_out(tasks, parameters, places)
+        except BaseException:
+            self.close()  # their answers belong to a question that was given up
+            raise
+        if gradients is not None:
+            for term in self._terms[: len(tasks) - 1]:
+                gradients.flat += term.flat
+        totals, states = zip(*results, strict=True)
+        final = tuple(
+            tuple(np.concatenate(parts) for parts in zip(*layers, strict=True))
+            for layers in zip(*states, strict=True)
+        )
+        return sum(totals), final
+
+    def _share_out(
+        self, tasks: Sequence[_Task], parameters: Parameters, places: Sequence[Parameters | None]
+    ) -> list[_Result]:
+        """Each task's result; the k-th of n processes takes every n-th task from the k-th on."""
+        results: dict[int, _Result] = {}
+        count = len(self._others) + 1
+        try:
+            for number, (_, connection) in enumerate(self._others, start=1):
+                if tasks[number::count]:
+                    connection.send(tasks[number::count])
+            for task in tasks[::count]:
+                results[task.number] = self._own.compute(task, parameters, places[task.number])
+            for number, (_, connection) in enumerate(self._others, start=1):
+                if tasks[number::count]:
+                    results |= connection.recv()
+        except (EOFError, OSError):
+            self.lost, self.threads = True, 1
+            self._leave()
+        for task in tasks:
+            if task.number not in results:
+                results[task.number] = self._own.compute(task, parameters, places[task.number])
+        return [results[task.number] for task in tasks]
+
+    def _prepare(self, parameters: Parameters, count: int) -> None:
+        """Memory for ``count`` shards; the other processes, if they are wanted."""
+        if len(self._terms) >= count - 1:
+            return
+        self.close()
+        if min(self.threads, count) == 1:
+            self._terms = [parameters.zeros_like() for _ in range(count - 1)]
+            return
+        memory = multiprocessing.RawArray("b", count * parameters.flat.nbytes)
+        self._shared, *self._terms = _views(memory, parameters.shapes, parameters.dtype, count)
+        arguments = (self.model, memory, parameters.shapes, parameters.dtype, count)
+        with _interrupts_ignored():
+            self._others = [_start(arguments) for _ in range(min(self.threads, count) - 1)]
+        # Before multiprocessing's own farewell, which would wait for them forever.
+        atexit.register(self.close)
+
+
+def _views(memory: Any, shapes: Shapes, dtype: npt.DTypeLike, count: int) -> Iterator[Parameters]:
+    """The same memory, seen from any process: parameters, then gradients."""
+    flat = np.frombuffer(memory, dtype=dtype).reshape(count, -1)
+    return (Parameters(shapes, dtype, part) for part in flat)
+
+
+def _start(arguments: tuple[Any, ...]) -> _Other:
+    # "spawn" gives a process that shares nothing by accident, and is the one way on every system.
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_serve, args=(theirs, *arguments), daemon=True)
+    process.start()
+    theirs.close()
+    return process, ours
+
+
+def _serve(
+    connection: "Connection[Any, Any]",
+    model: SequenceModel,
+    memory: Any,
+    shapes: Shapes,
+    dtype: npt.DTypeLike,
+    count: int,
+) -> None:
+    """Another process: compute what is sent, until nobody is there to send."""
+    # Whoever stops the training needs this process until the step is done, and closes it then.
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
+    np.seterr(all="ignore")
+    parameters, *terms = _views(memory, shapes, dtype, count)
+    worker = _Worker(model)
+    # What goes wrong in here goes wrong again in the process that asks, which can say so.
+    expected = suppress(EOFError, OSError, ValueError, MemoryError)
+    with expected, ThreadpoolController().limit(limits=1):
+        while True:
+            tasks: list[_Task] = connection.recv()
+            results = {}
+            for task in tasks:
+                place = terms[task.number - 1] if task.with_gradients else None
+                results[task.number] = worker.compute(task, parameters, place)
+            connection.send(results)
+
+
+@contextmanager
+def _interrupts_ignored() -> Iterator[None]:
+    """A Ctrl-C must not reach a process before it has chosen to ignore it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    previous = signal.getsignal(signal.SIGINT)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_DFL if previous is None else previous)

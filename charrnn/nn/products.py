@@ -1,0 +1,110 @@
+"""The product of one step with the matrices of all gates, cut to what the library does best.
+
+A recurrent product is small (some tens of lanes) and is made again at every step with the same
+matrix. A general routine first packs both operands, which here costs up to a third of the time.
+OpenBLAS has a second routine that does not pack (its "small matrix optimization"), for products of
+less than a million multiplications. So the matrix is cut, once per update, into panels that stay
+below that; the measurements are in docs/log.md. Where the library has no such routine, each gate
+is one panel.
+"""
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+from threadpoolctl import threadpool_info
+
+from charrnn.nn.types import Array
+from charrnn.nn.workspace import Workspace
+
+__all__ = ["StepProduct", "Tile", "by_gate", "choose_tile"]
+
+SMALL_PRODUCT = 1_000_000
+"""Multiplications up to which OpenBLAS takes the routine that does not pack."""
+
+SMALL_PRODUCT_CORES = ("SkylakeX", "Cooperlake", "Sapphirerapids")
+"""The processors, as OpenBLAS names them, for which it has that routine."""
+
+
+class Tile(NamedTuple):
+    """How many rows and columns a panel has."""
+
+    rows: int
+    columns: int
+
+
+@lru_cache
+def _has_small_products() -> bool:
+    return any(
+        library["internal_api"] == "openblas" and library["architecture"] in SMALL_PRODUCT_CORES
+        for library in threadpool_info()
+    )
+
+
+def _largest_divisor(number: int, limit: int) -> int:
+    return max(k for k in range(1, min(number, limit) + 1) if number % k == 0)
+
+
+def choose_tile(size_in: int, size_out: int, batch_size: int) -> Tile:
+    """The panels for ``(B, size_in)`` by ``(size_in, size_out)``; measured, see docs/log.md."""
+    whole = Tile(size_in, size_out)
+    if batch_size < 4 or not _has_small_products():
+        return whole
+    rows = _largest_divisor(size_in, 256)
+    columns = _largest_divisor(size_out, 64 if rows <= 128 else 32)
+    if min(rows, columns) < 16 or batch_size * rows * columns > SMALL_PRODUCT:
+        return whole
+    return Tile(rows, columns)
+
+
+def by_gate(W: Array, size: int) -> Array:
+    """The blocks of a joined matrix (D, G·H) as a view (G, D, H)."""
+    return W.reshape(len(W), -1, size).transpose(1, 0, 2)
+
+
+class StepProduct:
+    """x·W for each of G matrices, with panels and scratch memory of its own.
+
+    Args:
+        W: ``(G, D, H)``, any strides. Copied: later changes of it are not seen.
+        batch_size: B.
+        workspace, name: own the memory.
+        halved: the first so many matrices are multiplied by ½ (see :func:`charrnn.nn.ops.to_unit`).
+    """
+
+    def __init__(
+        self, W: Array, batch_size: int, workspace: Workspace, name: str, *, halved: int = 0
+    ) -> None:
+        gates, size_in, size_out = W.shape
+        rows, columns = choose_tile(size_in, size_out, batch_size)
+        deep, wide = size_in // rows, size_out // columns
+        buffers = workspace.child(name)
+        # (deep, G, wide, rows, columns): each panel contiguous
+        self._panels = buffers.array("panels", (deep, gates, wide, rows, columns), W.dtype)
+        source = W.reshape(gates, deep, rows, wide, columns).transpose(1, 0, 3, 2, 4)
+        np.multiply(source[:, :halved], 0.5, out=self._panels[:, :halved])
+        np.copyto(self._panels[:, halved:], source[:, halved:])
+        # What the panels' products add up to, and where each panel writes.
+        self._terms = buffers.array("terms", (deep, gates, batch_size, size_out), W.dtype)
+        self._each = self._terms.reshape(deep, gates, batch_size, wide, columns).swapaxes(2, 3)
+        self._sum = buffers.array("sum", (gates, batch_size, size_out), W.dtype)
+        self._deep, self._rows = deep, rows
+
+    def of_each(self, x: Array) -> Array:
+        """x·W[g] for every g: ``(B, D)`` to ``(G, B, H)``, valid until the next call."""
+        if self._deep == 1:
+            np.matmul(x, self._panels, out=self._each)
+            only: Array = self._terms[0]
+            return only
+        parts = x.reshape(len(x), self._deep, 1, 1, self._rows).transpose(1, 2, 3, 0, 4)
+        np.matmul(parts, self._panels, out=self._each)
+        np.add.reduce(self._terms, axis=0, out=self._sum)
+        return self._sum
+
+    def sum(self, x: Array, out: Array) -> None:
+        """out = Σ_g x[g]·W[g]: ``(G, B, D)`` to ``(B, H)``."""
+        gates, batch_size, _ = x.shape
+        parts = x.reshape(gates, batch_size, self._deep, 1, self._rows).transpose(2, 0, 3, 1, 4)
+        np.matmul(parts, self._panels, out=self._each)
+        terms = self._terms.reshape(-1, *out.shape)
+        np.add.reduce(terms, axis=0, out=out)
