@@ -88,27 +88,27 @@ def flops(cell: str, layers: int, hidden: int) -> float:
     return recurrent + inputs + 3 * 2 * hidden * VOCAB
 
 
-def prepare_ours(cell: str, size: str) -> Callable[[], object]:
+def prepare_ours(cell: str, size: str, threads: int = 1) -> Callable[[], object]:
     """charrnn's step."""
     import numpy as np
 
     from charrnn.nn.cells import parse_cell
+    from charrnn.nn.engine import Engine
     from charrnn.nn.models import SequenceModel
-    from charrnn.nn.workspace import Workspace
     from charrnn.training.optim import clip_by_global_norm, make_optimizer
 
     layers, hidden, steps, lanes = SIZES[size]
     model = SequenceModel(VOCAB, VOCAB, parse_cell(cell, hidden), layers)
     rng = np.random.default_rng(0)
     parameters = model.init(rng)
-    gradients, workspace = parameters.zeros_like(), Workspace()
+    gradients, engine = parameters.zeros_like(), Engine(model, threads)
     optimizer = make_optimizer("adam", parameters)
     text = rng.integers(VOCAB, size=(steps + 1, lanes))
     state = [model.zero_state(lanes)]
 
     def step() -> None:
-        _, state[0] = model.cross_entropy(
-            parameters, text[:-1], text[1:], state[0], workspace, gradients=gradients
+        _, state[0] = engine.cross_entropy(
+            parameters, text[:-1], text[1:], state[0], gradients=gradients
         )
         gradients.flat *= 1 / (steps * lanes)
         clip_by_global_norm(gradients, 1.0)
@@ -163,7 +163,7 @@ def worker(form: str, cell: str, size: str, threads: int) -> None:
     if form == "peak":
         serve(prepare_peak())
     elif form == "ours":
-        serve(prepare_ours(cell, size))
+        serve(prepare_ours(cell, size, threads))
     else:
         serve(prepare_torch(cell, size, form, threads))
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,9 @@ import numpy.typing as npt
 
 from charrnn.errors import DivergedError
 from charrnn.nn.models import SequenceModel
+from charrnn.nn.ops import check_symbols
 from charrnn.nn.parameters import Parameters
+from charrnn.nn.stepper import Stepper
 from charrnn.nn.types import Array
 from charrnn.nn.workspace import Workspace
 
@@ -17,6 +20,9 @@ __all__ = ["Choice", "sample"]
 
 Ids = npt.NDArray[Any]
 PRIME_CHUNK = 256
+
+COLDEST = 1e-200
+"""A temperature below this is taken for it, so that dividing by it cannot overflow."""
 
 
 @dataclass(frozen=True)
@@ -57,9 +63,8 @@ class Choice:
         if self.temperature == 0:
             return np.asarray(logits.argmax(axis=-1))
         y = logits.astype(np.float64)
-        y -= y.max(axis=-1, keepdims=True)  # first, so that a tiny temperature cannot overflow
-        with np.errstate(over="ignore"):
-            y /= self.temperature
+        y -= np.maximum.reduce(y, axis=-1, keepdims=True)
+        y /= max(self.temperature, COLDEST)
         np.exp(y, out=y)
         if 0 < self.top_k < y.shape[-1]:
             y[y < np.partition(y, -self.top_k, axis=-1)[:, -self.top_k, None]] = 0
@@ -71,7 +76,7 @@ class Choice:
             np.put_along_axis(y, order, ordered, axis=-1)
         heights = y.cumsum(axis=-1)
         marks = rng.random((len(y), 1)) * heights[:, -1:]
-        return np.asarray((heights <= marks).sum(axis=-1))
+        return np.asarray(np.add.reduce(heights <= marks, axis=-1, dtype=np.intp))
 
 
 def sample(
@@ -97,18 +102,21 @@ def sample(
     Raises:
         DivergedError: the model's outputs are not finite.
     """
-    workspace, reading = Workspace(), Workspace()
+    reading = Workspace()
     state = model.zero_state(prime.shape[1], parameters.dtype)
     for start in range(0, len(prime) - 1, PRIME_CHUNK):
         part = prime[start : min(start + PRIME_CHUNK, len(prime) - 1)]
         _, state, _ = model.forward(parameters, part.astype(np.intp), state, reading)
-    x = prime[-1:].astype(np.intp)
+    symbols = prime[-1].astype(np.intp)
+    check_symbols(symbols, model.input_size)
+    stepper = Stepper(model, parameters, state, len(symbols))
     for _ in range(length):
         with np.errstate(all="ignore"):  # what overflows is found just below
-            y, state, _ = model.forward(parameters, x, state, workspace)
-        if not np.isfinite(y).all():
+            y = stepper.step(symbols)
+            total = np.add.reduce(y, axis=None)
+        if not isfinite(total):
             raise DivergedError(
                 "the model's outputs are not finite numbers: its weights are spoilt"
             )
-        x[0] = choice.draw(y[0], rng)
-        yield x[0].copy()
+        symbols = choice.draw(y, rng)
+        yield symbols.copy()

@@ -1,4 +1,7 @@
-"""What a recurrent layer reads: a = x·W_x + b for all gates, steps and sequences at once."""
+"""What a recurrent layer reads: a = x·W_x + b for all gates, steps and sequences at once.
+
+The first ``halved`` gates get half of that: see :func:`charrnn.nn.ops.to_unit`.
+"""
 
 import numpy as np
 
@@ -7,57 +10,65 @@ from charrnn.nn.products import by_gate
 from charrnn.nn.types import Array
 from charrnn.nn.workspace import Workspace
 
-__all__ = ["project", "project_backward"]
+__all__ = ["gate_biases", "gate_rows", "project", "project_backward"]
+
+
+def gate_biases(b: Array, size: int, halved: int) -> Array:
+    """A copy of ``b`` (G·H,), gate by gate: (G, 1, H)."""
+    biases = b.reshape(-1, 1, size).copy()
+    biases[:halved] *= 0.5
+    return biases
+
+
+def gate_rows(W: Array, size: int, halved: int, out: Array | None = None) -> Array:
+    """A copy of ``W`` (D, G·H), gate by gate: (G, D, H)."""
+    source = by_gate(W, size)
+    out = np.empty(source.shape, dtype=W.dtype) if out is None else out
+    np.multiply(source[:halved], 0.5, out=out[:halved])
+    np.copyto(out[halved:], source[halved:])
+    return out
 
 
 def project(
     W: Array, b: Array | None, x: Array, out: Array, workspace: Workspace, *, halved: int = 0
 ) -> None:
-    """out[k] = x·W_k + b_k for each gate k, and half of that for the first ``halved`` gates.
+    """out[k] = x·W_k + b_k for each gate k, and half of that for the first ``halved``.
 
     Args:
         W: ``(D, G·H)``, the gates' blocks side by side.
         b: ``(G·H,)`` or nothing.
         x: ``(T, B, D)``, or integers ``(T, B)`` in ``[0, D)``: x·W is then a row of W.
         out: ``(G, T, B, H)``, contiguous.
-        halved: see :func:`charrnn.nn.ops.to_unit`.
 
     Raises:
         ValueError: an integer outside ``[0, D)``.
     """
     gates, size = len(out), out.shape[-1]
-    biases = None if b is None else b.reshape(gates, 1, size)
+    flat = out.reshape(gates, -1, size)
+    biases = None if b is None else gate_biases(b, size, halved)
     symbols = x.dtype.kind in "iu"
     if symbols:
         check_symbols(x, len(W))
-    if symbols and len(W) >= x.size:
-        # More rows than are read: what is read is gathered first, and scaled afterwards.
-        table = W.reshape(-1, size)
-        for gate, a in enumerate(out):
+        ids = x.reshape(-1)
+    if symbols and len(W) > x.size:
+        # More rows than are read: those are gathered first. A row of W seen as (D·G, H) is a gate.
+        for gate, a in enumerate(flat):
             # mode="clip" lets NumPy write straight into the result; "raise" would go by a copy.
-            np.take(table, x * gates + gate, axis=0, out=a, mode="clip")
-        flat = out.reshape(gates, -1, size)
-        if biases is not None:
-            flat += biases
+            np.take(W.reshape(-1, size), ids * gates + gate, axis=0, out=a, mode="clip")
         flat[:halved] *= 0.5
-        return
-    own = workspace.array("W_x", (gates, len(W), size), W.dtype)
-    np.copyto(own, by_gate(W, size))
-    if symbols:
-        # A bias added to the few rows of a small table is not added to the many of the output.
-        if biases is not None:
-            own += biases
-        own[:halved] *= 0.5
-        for rows_of_gate, a in zip(own, out, strict=True):
-            np.take(rows_of_gate, x, axis=0, out=a, mode="clip")
-        return
-    own[:halved] *= 0.5
-    flat = out.reshape(gates, -1, size)
-    np.matmul(rows(x), own, out=flat)
+    else:
+        shape = (gates, len(W), size)
+        own = gate_rows(W, size, halved, workspace.array("W_x", shape, W.dtype))
+        if symbols:
+            if biases is not None:  # to the few rows of the table, not to the many of the output
+                own += biases
+                biases = None
+            for table, a in zip(own, flat, strict=True):
+                np.take(table, ids, axis=0, out=a, mode="clip")
+        else:
+            np.matmul(rows(x), own, out=flat)
     if biases is not None:
-        halves = biases.copy()
-        halves[:halved] *= 0.5
-        flat += halves
+        flat += biases
 
 
 def project_backward(

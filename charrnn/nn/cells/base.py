@@ -41,6 +41,10 @@ class Saved:
         """Copies of the state after ``t`` steps."""
         return (self.h[t].copy(),)
 
+    def carry(self) -> None:
+        """Make the state after the first step the initial one."""
+        self.h[0] = self.h[1]
+
     def dstate(self) -> LayerState:
         """The running gradient by the state: views, updated in place."""
         return (self.dh,)

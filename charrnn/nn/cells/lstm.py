@@ -25,6 +25,9 @@ class SavedLSTM(Saved):
     def state(self, t: int) -> LayerState:
         return self.h[t].copy(), self.c[t].copy()
 
+    def carry(self) -> None:
+        self.h[0], self.c[0] = self.h[1], self.c[1]
+
     def dstate(self) -> LayerState:
         return self.dh, self.dc
 

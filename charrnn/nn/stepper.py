@@ -1,0 +1,109 @@
+"""A model that reads one symbol at a time: weights made ready once, nothing allocated per step."""
+
+from typing import Any
+
+import numpy as np
+
+from charrnn.nn.cells import Cell, Saved
+from charrnn.nn.inputs import gate_biases, gate_rows
+from charrnn.nn.models import SequenceModel
+from charrnn.nn.parameters import Parameters
+from charrnn.nn.products import StepProduct, by_gate
+from charrnn.nn.types import Array, LayerState, State, Weights
+from charrnn.nn.workspace import Workspace
+
+__all__ = ["Stepper"]
+
+
+class _Layer:
+    """A recurrent layer between two steps: its pre-activations ``a`` (G, n, H) are to be filled."""
+
+    def __init__(self, cell: Cell[Any], w: Weights, state: LayerState) -> None:
+        workspace, (shape, dtype) = Workspace(), (state[0].shape, state[0].dtype)
+        a = workspace.array("a", (cell.num_gates, 1, *shape), dtype)
+        self.cell, self.w = cell, w
+        self.s: Saved = cell.begin(a, state, workspace)
+        cell.prepare(w, self.s, workspace)
+        self.a, self.h = a[:, 0], self.s.h[1]
+
+    def step(self) -> None:
+        """From ``a`` to the next state, whose ``h`` can then be read."""
+        self.cell.forward(self.w, self.s, range(1))
+        self.s.carry()
+
+
+class _Upper(_Layer):
+    """A layer that reads the one below."""
+
+    def __init__(self, cell: Cell[Any], w: Weights, state: LayerState) -> None:
+        super().__init__(cell, w, state)
+        size, halved = cell.hidden_size, cell.num_sigmoids
+        W = by_gate(w["W_x"], size)
+        self.product = StepProduct(W, len(state[0]), Workspace(), "W_x", halved=halved)
+        self.biases = gate_biases(w["b"], size, halved) if cell.bias else None
+
+    def read(self, x: Array) -> None:
+        """Fill ``a``."""
+        p = self.product.of_each(x)
+        if self.biases is None:
+            np.copyto(self.a, p)
+        else:
+            np.add(p, self.biases, out=self.a)
+
+
+class Stepper:
+    """Reads a symbol of each of n texts and says what to expect next, with the training's cells.
+
+    Args:
+        model: of symbols.
+        parameters: as they are now; later changes of them are not seen.
+        state: where the n texts stand; not kept.
+        batch_size: n.
+    """
+
+    def __init__(
+        self, model: SequenceModel, parameters: Parameters, state: State, batch_size: int
+    ) -> None:
+        self._W, self._b = parameters["head.W"], parameters["head.b"]
+        cell, size, halved = model.cell, model.cell.hidden_size, model.cell.num_sigmoids
+        layers = [
+            (_Upper if number else _Layer)(cell, parameters.scope(f"body.{number}"), part)
+            for number, part in enumerate(state)
+        ]
+        self._first = layers[0] if layers else None
+        self._others = [layer for layer in layers if isinstance(layer, _Upper)]
+        # What a symbol adds to the first layer's gates, or to the outputs where there is no layer.
+        table = self._first.w["W_x"] if self._first else self._W
+        if model.embedding_size:
+            table = parameters["embedding.W"] @ table
+        if self._first:
+            table = gate_rows(table, size, halved)
+            if cell.bias:
+                table += gate_biases(self._first.w["b"], size, halved)
+        else:
+            table = table + self._b
+        self._table = table
+        self._y = np.empty((batch_size, len(self._b)), dtype=parameters.dtype)
+
+    def step(self, symbols: Array) -> Array:
+        """Read one symbol of each text.
+
+        Args:
+            symbols: ``(n,)`` integers in range; not checked.
+
+        Returns:
+            The outputs ``(n, V)``, valid until the next step.
+        """
+        if self._first is None:
+            np.take(self._table, symbols, axis=0, out=self._y, mode="clip")
+            return self._y
+        np.take(self._table, symbols, axis=1, out=self._first.a, mode="clip")
+        self._first.step()
+        h = self._first.h
+        for layer in self._others:
+            layer.read(h)
+            layer.step()
+            h = layer.h
+        np.matmul(h, self._W, out=self._y)
+        self._y += self._b
+        return self._y
