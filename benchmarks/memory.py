@@ -156,7 +156,11 @@ def report_start_up(starts: int) -> None:
 def worker(form: str, cell: str, size: str, threads: int) -> None:
     """One run, in its own process; it stays until it has been looked at."""
     step: Callable[[], object]
-    step = prepare_ours(cell, size) if form == "ours" else prepare_torch(cell, size, form, threads)
+    step = (
+        prepare_ours(cell, size, threads)
+        if form == "ours"
+        else prepare_torch(cell, size, form, threads)
+    )
     for _ in range(STEPS):
         step()
     print("done", flush=True)

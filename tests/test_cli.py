@@ -121,6 +121,8 @@ MISTAKES: list[tuple[list[str | bytes], int, str, str]] = [
     (["sample", "run", "--top-p", "0"], 2, "top-p must be in (0, 1]", ""),
     (["sample", "run", "--top-p", "nan"], 2, "top-p must be in (0, 1]", ""),
     (["sample", "run", "--greedy", "--temp", "1"], 2, "exclude each other", ""),
+    (["sample", "run", "-n", "9", "-l", "1" + "0" * 11], 2, "more than 268435456 together", ""),
+    (["train", "corpus.txt", "--threads", "-1"], 2, "--threads -1", ""),
     (["gradcheck", "--cell", "lstn"], 2, "unknown cell 'lstn'", ""),
     (["gradcheck", "run", "--cell", "rnn"], 2, "has its own cell", ""),
     (["gradcheck", "nowhere"], 2, "'nowhere' does not exist", ""),
@@ -154,6 +156,7 @@ def test_mistakes_take_two_lines_and_change_nothing(
         ["sample", "run", "--temp", "nan"],
         ["sample", "run", "--top-k", "-1"],
         ["sample", "run", "--length", "-1"],
+        ["sample", "run", "-n", "0"],
         ["sample", "run", "--length", "1" + "0" * 20],
         ["sample", "run", "--seed", "-1"],
         ["gradcheck", "--layers", "0"],
@@ -249,6 +252,20 @@ def test_a_length_of_nothing(place: Path) -> None:
     assert (done.returncode, done.stdout) == (0, b"")
     done = charrnn("sample", "run", "--length", "0", "-p", "ab", cwd=place)
     assert (done.returncode, done.stdout) == (0, b"ab\n")
+
+
+def test_several_texts_side_by_side(place: Path) -> None:
+    """Each begins with the prime and has the length asked for; they are different texts."""
+    flags = ("-l", "40", "-p", "é,", "--seed", "1")
+    done = charrnn("sample", "run", "-n", "3", *flags, cwd=place)
+    assert (done.returncode, done.stderr) == (0, b"run/best.npz (as given)\n")
+    texts = done.stdout.decode().split("\n---\n")
+    assert [len(text) for text in texts] == [42, 42, 43]  # the last with its line end
+    assert all(text.startswith("é,") for text in texts)
+    assert len(set(texts)) == 3
+    greedy = charrnn("sample", "run", "-n", "2", "--greedy", *flags, cwd=place).stdout.decode()
+    one = charrnn("sample", "run", "--greedy", *flags, cwd=place).stdout.decode()
+    assert greedy == one + "---\n" + one
 
 
 def test_greedy_is_a_temperature_of_nothing(place: Path) -> None:

@@ -1,15 +1,22 @@
 """``charrnn sample``."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from charrnn.cli.report import reported, say
 from charrnn.errors import InputError
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from charrnn.sampling import Ids
+
 __all__ = ["sample"]
 
 PRIME, CHOICE = "Beginning", "Choosing"
+SEPARATOR = b"---\n"
+MOST_TOGETHER = 1 << 28
 
 
 @reported
@@ -26,6 +33,16 @@ def sample(
     length: Annotated[
         int, typer.Option("--length", "-l", min=0, max=1 << 40, help="Characters to write.")
     ] = 500,
+    number: Annotated[
+        int,
+        typer.Option(
+            "--number",
+            "-n",
+            min=1,
+            max=1 << 16,
+            help="Texts to write, side by side; a line of --- comes between them.",
+        ),
+    ] = 1,
     prime: Annotated[
         str,
         typer.Option(
@@ -69,7 +86,8 @@ def sample(
 ) -> None:
     """Write text with a trained model.
 
-    The text goes to standard output as it is made, everything else to standard error.
+    The text goes to standard output, one alone as it is made; everything else goes to standard
+    error.
 
     [dim]charrnn sample --temp 0.8
     charrnn sample checkpoints/shakespeare-1 --prime 'ROMEO:' --top-p 0.9 > play.txt[/dim]
@@ -77,6 +95,7 @@ def sample(
     import numpy as np
 
     from charrnn.cli.output import TextWriter
+    from charrnn.nn.products import one_blas_thread
     from charrnn.runs import find_checkpoint, load_model
     from charrnn.sampling import Choice
     from charrnn.sampling import sample as write
@@ -89,6 +108,12 @@ def sample(
     except ValueError as error:
         raise InputError(str(error).replace("_", "-")) from None
 
+    if number > 1 and length * number > MOST_TOGETHER:
+        raise InputError(
+            f"{number} texts of {length} characters are more than {MOST_TOGETHER} together",
+            "ask for shorter ones, or for one after the other",
+        )
+    one_blas_thread()
     path, found = find_checkpoint(checkpoint)
     model = load_model(path)
     vocabulary = model.vocabulary
@@ -99,18 +124,38 @@ def sample(
     else:
         say(f"{path} ({found})")
 
-    writer = TextWriter()
-    writer.write(prime.encode())
     start = ids if len(ids) else np.array([vocabulary.start])
     symbols = write(
         model.model,
         model.parameters,
-        start[:, None],
+        np.tile(start[:, None], number),
         length,
         np.random.default_rng(seed),
         choice,
     )
-    for symbol in symbols:
-        writer.write(vocabulary.decode(symbol))
-    if length or prime:
+    writer = TextWriter()
+    if number == 1:
+        writer.write(prime.encode())
+        for symbol in symbols:
+            writer.write(vocabulary.decode(symbol))
+        if length or prime:
+            writer.end()
+        return
+    texts = np.empty((length, number), dtype=np.int32)
+    for row, symbol in zip(texts, _with_bar(symbols, length), strict=True):
+        row[:] = symbol
+    for count, text in enumerate(texts.T):
+        if count:
+            writer.write(SEPARATOR)
+        writer.write(prime.encode() + vocabulary.decode(text))
         writer.end()
+
+
+def _with_bar(symbols: "Iterator[Ids]", length: int) -> "Iterator[Ids]":
+    """Several texts show nothing before they are done: at a terminal, say how far they are."""
+    import sys
+
+    from tqdm import tqdm
+
+    shown = sys.stderr is not None and sys.stderr.isatty()
+    yield from tqdm(symbols, total=length, disable=not shown, leave=False, unit="character")

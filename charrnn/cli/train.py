@@ -174,6 +174,9 @@ def train(
         for name in ctx.params
         if (source := ctx.get_parameter_source(name)) and source.name == "COMMANDLINE"
     ]
+    from charrnn.nn.products import one_blas_thread
+
+    one_blas_thread()
     paths = tuple(corpus or ())
     if resume is not None:
         _refuse_settings(given)

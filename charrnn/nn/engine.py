@@ -78,20 +78,19 @@ _Other = tuple[BaseProcess, "Connection[Any, Any]"]
 
 
 class _Worker:
-    """What computes shards, in whichever process."""
+    """What computes shards one after the other, in whichever process."""
 
     def __init__(self, model: SequenceModel) -> None:
         self.model = model
-        self._workspaces: dict[tuple[int, bool], Workspace] = {}
+        self._workspace = Workspace()
 
     def compute(self, task: _Task, parameters: Parameters, gradients: Parameters | None) -> _Result:
-        workspace = self._workspaces.setdefault((task.number, gradients is not None), Workspace())
         return self.model.cross_entropy(
             parameters,
             task.x,
             task.targets,
             task.state,
-            workspace,
+            self._workspace,
             gradients=gradients,
             rng=None if task.seed is None else np.random.default_rng(task.seed),
         )

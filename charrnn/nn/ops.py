@@ -66,9 +66,11 @@ def scatter_rows(ids: Array, d: Array, out: Array) -> None:
 
     Args:
         ids: integers in ``[0, V)``, ``(N,)``.
-        d: ``(..., N, D)``, the gradient by the gathered rows.
-        out: ``(..., V, D)``, overwritten.
+        d: ``(N, D)``, the gradient by the gathered rows; or several, ``(G, N, D)``.
+        out: ``(V, D)`` or ``(G, V, D)``, overwritten.
     """
+    if d.ndim == 2:
+        d, out = d[None], out[None]
     vocab_size = out.shape[-2]
     if vocab_size <= ONE_HOT_LIMIT:
         one_hot = np.zeros((vocab_size, ids.size), dtype=d.dtype)
@@ -81,4 +83,5 @@ def scatter_rows(ids: Array, d: Array, out: Array) -> None:
     order = np.argsort(ids, kind="stable")
     ordered = ids[order]
     starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
-    out[..., ordered[starts], :] = np.add.reduceat(d.take(order, axis=-2), starts, axis=-2)
+    for one_d, one_out in zip(d, out, strict=True):
+        one_out[ordered[starts]] = np.add.reduceat(one_d[order], starts, axis=0)

@@ -12,12 +12,12 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-from threadpoolctl import threadpool_info
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from charrnn.nn.types import Array
 from charrnn.nn.workspace import Workspace
 
-__all__ = ["StepProduct", "Tile", "by_gate", "choose_tile"]
+__all__ = ["StepProduct", "Tile", "by_gate", "choose_tile", "one_blas_thread"]
 
 SMALL_PRODUCT = 1_000_000
 """Multiplications up to which OpenBLAS takes the routine that does not pack."""
@@ -31,6 +31,15 @@ class Tile(NamedTuple):
 
     rows: int
     columns: int
+
+
+def one_blas_thread() -> None:
+    """From now on this process makes every product on one thread.
+
+    The products of a text model are too small to be shared out one by one; and how a library does
+    that may change the last bits of them.
+    """
+    threadpool_limits(limits=1)
 
 
 @lru_cache

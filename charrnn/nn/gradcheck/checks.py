@@ -89,7 +89,7 @@ def check_outputs(
     rng: np.random.Generator,
     parameters: Parameters | None = None,
     seq_len: int = 5,
-    batch_size: int = 3,
+    batch_size: int = 4,
     methods: Sequence[str] = METHODS,
     bounds: dict[str, float] = BOUNDS,
 ) -> ModelCheck:
@@ -163,7 +163,7 @@ def check_loss(
     rng: np.random.Generator,
     parameters: Parameters | None = None,
     seq_len: int = 5,
-    batch_size: int = 3,
+    batch_size: int = 4,
     methods: Sequence[str] = METHODS,
     bounds: dict[str, float] = BOUNDS,
 ) -> ModelCheck:

@@ -1,0 +1,224 @@
+"""Lanes shared out: the sums are the batch's, and who computes what makes no difference."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from charrnn.nn import products
+from charrnn.nn.cells import CELLS, Cell, all_variants, parse_cell
+from charrnn.nn.engine import LEAST_LANES, MOST_SHARDS, Engine, shards
+from charrnn.nn.gradcheck import check_outputs
+from charrnn.nn.models import SequenceModel
+from charrnn.nn.parameters import Parameters
+from charrnn.nn.products import StepProduct, Tile, by_gate, choose_tile
+from charrnn.nn.stepper import Stepper
+from charrnn.nn.types import Array, State
+from charrnn.nn.workspace import Workspace
+
+VOCAB = 7
+every_variant = pytest.mark.parametrize(
+    "cell",
+    [cell for kind in CELLS.values() for cell in all_variants(kind, 4)],
+    ids=lambda cell: cell.label,
+)
+
+
+@pytest.fixture
+def small_panels(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Matrices of four rows and columns in four panels, whatever this machine's library is."""
+    monkeypatch.setattr(products, "choose_tile", lambda *sizes: Tile(2, 2))
+
+
+def batch(
+    model: SequenceModel, batch_size: int, seq_len: int = 5
+) -> tuple[Parameters, Array, State]:
+    rng = np.random.default_rng(3)
+    parameters = model.init(rng, np.float64)
+    text = rng.integers(VOCAB, size=(seq_len + 1, batch_size))
+    state = tuple(
+        tuple(rng.standard_normal(part.shape) for part in layer)
+        for layer in model.zero_state(batch_size)
+    )
+    return parameters, text, state
+
+
+def assert_close(actual: Array, expected: Array) -> None:
+    np.testing.assert_allclose(actual, expected, rtol=1e-11, atol=1e-12)
+
+
+# How lanes are cut
+
+
+@given(st.integers(1, 5000))
+def test_shards_are_all_lanes_in_order(batch_size: int) -> None:
+    parts = shards(batch_size)
+    assert [lane for part in parts for lane in range(batch_size)[part]] == list(range(batch_size))
+    sizes = [part.stop - part.start for part in parts]
+    assert max(sizes) - min(sizes) <= 1
+    assert len(parts) in (1, 2, 4, MOST_SHARDS)
+    assert len(parts) == 1 or min(sizes) >= LEAST_LANES
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "count"),
+    [(1, 1), (23, 1), (24, 2), (32, 2), (64, 2), (65, 4), (128, 4), (129, 8), (5000, 8)],
+)
+def test_how_many_shards(batch_size: int, count: int) -> None:
+    assert len(shards(batch_size)) == count
+
+
+# What is computed
+
+
+@pytest.mark.parametrize("layers", [0, 1, 2])
+@pytest.mark.parametrize("batch_size", [3, 24, 70, 200])
+def test_shards_add_up_to_the_batch(batch_size: int, layers: int) -> None:
+    """Loss, gradients and states: of 1, 2, 4 and 8 shards; also when asked again for fewer."""
+    model = SequenceModel(VOCAB, VOCAB, parse_cell("lstm", 4), layers)
+    with Engine(model) as engine:
+        for size in (batch_size, batch_size, 3):
+            parameters, text, state = batch(model, size)
+            expected, actual = parameters.zeros_like(), parameters.zeros_like()
+            actual.flat[:] = 7.0  # overwritten, not added to
+            total, final = model.cross_entropy(
+                parameters, text[:-1], text[1:], state, Workspace(), gradients=expected
+            )
+            nats, end = engine.cross_entropy(
+                parameters, text[:-1], text[1:], state, gradients=actual
+            )
+            assert nats == pytest.approx(total, rel=1e-13)
+            assert_close(actual.flat, expected.flat)
+            assert len(end) == layers
+            for ours, theirs in zip(end, final, strict=True):
+                for one, other in zip(ours, theirs, strict=True):
+                    assert_close(one, other)
+            alone, _ = engine.cross_entropy(parameters, text[:-1], text[1:], state)
+            assert alone == pytest.approx(total, rel=1e-13)
+            assert engine.threads == 1
+            assert not engine.lost
+
+
+def test_each_shard_drops_units_of_its_own() -> None:
+    """Two shards of the same lanes lose different units; the same seed loses the same again."""
+    model = SequenceModel(VOCAB, VOCAB, parse_cell("rnn", 16), 1, dropout=0.5)
+    parameters, text, state = batch(model, 12)
+    text, state = np.tile(text, 2), tuple(tuple(np.tile(p, (2, 1)) for p in s) for s in state)
+    with Engine(model) as engine:
+
+        def loss(seed: int) -> float:
+            rng = np.random.default_rng(seed)
+            return engine.cross_entropy(parameters, text[:-1], text[1:], state, rng=rng)[0]
+
+        half = model.cross_entropy(
+            parameters,
+            text[:-1, :12],
+            text[1:, :12],
+            tuple(tuple(p[:12] for p in s) for s in state),
+            Workspace(),
+            rng=np.random.default_rng(int(np.random.default_rng(5).integers(2**63, size=2)[0])),
+        )[0]
+        assert loss(5) == loss(5) != loss(6)
+        assert loss(5) != pytest.approx(2 * half, rel=1e-9)
+
+
+def test_a_bad_symbol_in_any_shard_is_refused() -> None:
+    model = SequenceModel(VOCAB, VOCAB, parse_cell("gru", 4))
+    parameters, text, state = batch(model, 24)
+    text[2, -1] = VOCAB
+    with Engine(model) as engine, pytest.raises(ValueError, match=r"must be in 0\.\.6"):
+        engine.cross_entropy(parameters, text[:-1], text[1:], state)
+
+
+# The panels
+
+
+@pytest.mark.parametrize("tile", [Tile(6, 8), Tile(3, 8), Tile(6, 2), Tile(2, 4), Tile(1, 1)])
+@pytest.mark.parametrize("halved", [0, 1, 3])
+def test_panels_are_the_matrix(monkeypatch: pytest.MonkeyPatch, tile: Tile, halved: int) -> None:
+    """However it is cut, at every number of lanes; and it is a copy."""
+    monkeypatch.setattr(products, "choose_tile", lambda *sizes: tile)
+    rng = np.random.default_rng(0)
+    joined = rng.standard_normal((6, 3 * 8))
+    W = by_gate(joined, 8)
+    np.testing.assert_array_equal(W[1], joined[:, 8:16])
+    scale = np.where(np.arange(3) < halved, 0.5, 1.0)[:, None, None]
+    for batch_size in (1, 2, 5):
+        product = StepProduct(W, batch_size, Workspace(), "W", halved=halved)
+        before, joined[...] = joined.copy(), np.nan
+        joined[...], x = before, rng.standard_normal((batch_size, 6))
+        assert_close(product.of_each(x), scale * (x @ W))
+        d, out = rng.standard_normal((3, batch_size, 6)), np.empty((batch_size, 8))
+        product.sum(d, out)
+        assert_close(out, (scale * (d @ W)).sum(axis=0))
+        joined[...] = np.nan
+        assert_close(product.of_each(x), scale * (x @ by_gate(before, 8)))
+        joined[...] = before
+
+
+def test_how_matrices_are_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Below a million multiplications, if the library has a routine for it; never into slivers."""
+    monkeypatch.setattr(products, "_has_small_products", lambda: True)
+    assert choose_tile(128, 128, 25) == (128, 64)
+    assert choose_tile(256, 256, 32) == (256, 32)
+    assert choose_tile(512, 512, 32) == (256, 32)
+    assert choose_tile(300, 300, 32) == (150, 30)
+    assert choose_tile(256, 256, 3) == (256, 256)
+    assert choose_tile(256, 256, 128) == (256, 256)  # a panel would be too much for it
+    assert choose_tile(257, 257, 32) == (257, 257)  # a prime: rows of one
+    assert choose_tile(4, 4, 32) == (4, 4)
+    monkeypatch.setattr(products, "_has_small_products", lambda: False)
+    assert choose_tile(256, 256, 32) == (256, 256)
+
+
+@pytest.mark.usefixtures("small_panels")
+@every_variant
+def test_the_gradient_check_passes_on_panels(cell: Cell[Any]) -> None:
+    """The very code that trains: several panels deep and wide."""
+    model = SequenceModel(4, 3, cell, 2)
+    check = check_outputs(model, cell.label, rng=np.random.default_rng(0), methods=("complex",))
+    assert check.passed
+    assert len(check.tensors) >= len(model.shapes())
+
+
+@pytest.mark.usefixtures("small_panels")
+@every_variant
+def test_panels_change_nothing(cell: Cell[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    model = SequenceModel(VOCAB, VOCAB, cell, 2)
+    parameters, text, state = batch(model, 5)
+    results = []
+    for tile in (Tile(2, 2), Tile(4, 2), Tile(4, 4)):
+        monkeypatch.setattr(products, "choose_tile", lambda *sizes, tile=tile: tile)
+        gradients = parameters.zeros_like()
+        nats, _ = model.cross_entropy(
+            parameters, text[:-1], text[1:], state, Workspace(), gradients=gradients
+        )
+        results.append(np.append(gradients.flat, nats))
+    assert_close(results[0], results[2])
+    assert_close(results[1], results[2])
+
+
+# One step at a time
+
+
+@pytest.mark.parametrize("embedding_size", [0, 3])
+@pytest.mark.parametrize("num_layers", [0, 1, 3])
+@pytest.mark.parametrize("batch_size", [1, 5])
+@every_variant
+def test_a_stepper_is_the_model(
+    cell: Cell[Any], batch_size: int, num_layers: int, embedding_size: int
+) -> None:
+    """Outputs after every symbol, from a state that is not zero, which it leaves alone."""
+    model = SequenceModel(VOCAB, VOCAB, cell, num_layers, embedding_size)
+    parameters, text, state = batch(model, batch_size)
+    parameters.flat[:] += 0.1  # no bias is zero
+    before = [part.copy() for layer in state for part in layer]
+    expected, _, _ = model.forward(parameters, text, state)
+    stepper = Stepper(model, parameters, state, batch_size)
+    for symbols, y in zip(text, expected, strict=True):
+        assert_close(stepper.step(symbols), y)
+    after = [part for layer in state for part in layer]
+    for one, other in zip(before, after, strict=True):
+        np.testing.assert_array_equal(one, other)

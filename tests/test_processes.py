@@ -1,0 +1,204 @@
+"""Several processes: the same bits, whatever becomes of them."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support import ROOT, TEXT, charrnn, environment
+
+from charrnn.checkpoint import read_checkpoint
+from charrnn.nn.cells import parse_cell
+from charrnn.nn.engine import Engine
+from charrnn.nn.models import SequenceModel
+from charrnn.nn.parameters import Parameters
+from charrnn.nn.types import Array, State
+
+MODEL = SequenceModel(7, 7, parse_cell("lstm", 32), 2, dropout=0.25)
+LANES = 70  # four shards, not all of one size
+Outcome = tuple[float, Array, State]
+
+
+@pytest.fixture
+def engine() -> Iterator[Engine]:
+    with Engine(MODEL, threads=2) as engine:
+        yield engine
+
+
+def parameters() -> Parameters:
+    return MODEL.init(np.random.default_rng(0))
+
+
+def compute(engine: Engine, weights: Parameters, steps: int = 2) -> Outcome:
+    text = np.random.default_rng(1).integers(7, size=(9, LANES))
+    rng, state, gradients = np.random.default_rng(2), MODEL.zero_state(LANES), weights.zeros_like()
+    total = 0.0
+    for _ in range(steps):
+        nats, state = engine.cross_entropy(
+            weights, text[:-1], text[1:], state, gradients=gradients, rng=rng
+        )
+        total += nats
+    return total, gradients.flat, state
+
+
+def assert_same_bits(one: Outcome, other: Outcome) -> None:
+    assert one[0] == other[0]
+    np.testing.assert_array_equal(one[1], other[1])
+    for ours, theirs in zip(one[2], other[2], strict=True):
+        for a, b in zip(ours, theirs, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def alone() -> Outcome:
+    with Engine(MODEL) as engine:
+        return compute(engine, parameters())
+
+
+def pids(engine: Engine) -> list[int]:
+    return [process.pid or 0 for process, _ in engine._others]
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process runs: one that has ended and waits to be noticed does not."""
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return status.rpartition(")")[2].split()[0] != "Z"
+
+
+def ends(pid: int) -> bool:
+    deadline = time.monotonic() + 20
+    while is_alive(pid) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return not is_alive(pid)
+
+
+@pytest.mark.parametrize("threads", [2, 3, 9])
+def test_the_number_of_processes_changes_no_bit(threads: int) -> None:
+    """Loss, gradients, states and dropout masks; more processes than shards are not started."""
+    with Engine(MODEL, threads) as engine:
+        assert_same_bits(compute(engine, parameters()), alone())
+        assert len(pids(engine)) == min(threads, 4) - 1
+        assert not engine.lost
+
+
+def test_parameters_are_read_anew_each_time(engine: Engine) -> None:
+    weights = parameters()
+    compute(engine, weights)
+    weights.flat *= 1.5
+    with Engine(MODEL) as other:
+        assert_same_bits(compute(engine, weights), compute(other, weights))
+
+
+def test_more_shards_than_before(engine: Engine) -> None:
+    """A validation has more lanes than the training: the processes are started again."""
+    text, weights = np.random.default_rng(1).integers(7, size=(4, 300)), parameters()
+
+    def loss(of: Engine, lanes: int) -> float:
+        x, state = text[:, :lanes], MODEL.zero_state(lanes)
+        return of.cross_entropy(weights, x[:-1], x[1:], state)[0]
+
+    with Engine(MODEL) as other:
+        for lanes in (24, 300, 24):
+            assert loss(engine, lanes) == loss(other, lanes)
+    assert len(pids(engine)) == 1
+
+
+def test_a_process_that_dies_is_made_good(engine: Engine) -> None:
+    """Killed between two steps: this process does its part, to the same bits, and says so."""
+    weights = parameters()
+    compute(engine, weights)
+    (pid,) = pids(engine)
+    os.kill(pid, signal.SIGKILL)
+    assert_same_bits(compute(engine, weights), alone())
+    assert engine.lost
+    assert engine.threads == 1
+    assert ends(pid)
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_what_stops_a_training_does_not_stop_its_processes(engine: Engine, name: str) -> None:
+    """A terminal sends Ctrl-C to all of them, and the step must be finished and saved."""
+    weights = parameters()
+    compute(engine, weights)
+    (pid,) = pids(engine)
+    os.kill(pid, getattr(signal, name))
+    assert_same_bits(compute(engine, weights), alone())
+    assert not engine.lost
+
+
+def test_after_an_error_the_next_answer_is_its_own(engine: Engine) -> None:
+    """Whatever another process still had to say belongs to the step that failed."""
+    weights = parameters()
+    compute(engine, weights)
+    text, state = np.zeros((3, LANES), dtype=int), MODEL.zero_state(LANES)
+    for lane in (0, LANES - 1, LANES // 3):
+        wrong = text.copy()
+        wrong[0, lane] = 99
+        with pytest.raises(ValueError, match=r"must be in 0\.\.6"):
+            engine.cross_entropy(weights, wrong[:-1], wrong[1:], state)
+        assert_same_bits(compute(engine, weights), alone())
+
+
+def test_closing_ends_them(engine: Engine) -> None:
+    compute(engine, parameters())
+    (pid,) = pids(engine)
+    engine.close()
+    assert ends(pid)
+    assert_same_bits(compute(engine, parameters()), alone())
+
+
+ABANDONED = """
+import sys, time
+from test_processes import MODEL, Engine, compute, parameters, pids
+if __name__ == "__main__":
+    engine = Engine(MODEL, 2)
+    compute(engine, parameters())
+    print(*pids(engine), flush=True)
+    if sys.argv[1:] == ["wait"]:
+        time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("killed", [True, False])
+def test_nothing_outlives_the_one_that_started_it(tmp_path: Path, killed: bool) -> None:
+    """Neither when it is killed outright nor when it ends without closing anything."""
+    script = tmp_path / "abandoned.py"
+    script.write_text(ABANDONED)
+    paths = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
+    with subprocess.Popen(
+        [sys.executable, str(script), *(["wait"] if killed else [])],
+        stdout=subprocess.PIPE,
+        env=environment() | {"PYTHONPATH": paths},
+    ) as process:
+        assert process.stdout is not None
+        pid = int(process.stdout.readline())
+        if killed:
+            process.kill()
+        assert process.wait(30) == (-signal.SIGKILL if killed else 0)
+    assert ends(pid)
+
+
+def test_training_is_the_same_with_any_number(tmp_path: Path) -> None:
+    """From the command line: the same weights, going on with another number as well."""
+    (tmp_path / "corpus.txt").write_text(TEXT * 4, encoding="utf-8")
+    small = ("--hidden", "16", "--seq-len", "8", "--batch-size", "24", "--dropout", "0.2")
+    weights = {}
+    for threads in ("1", "2"):
+        done = charrnn(
+            "train", "corpus.txt", *small, "--epochs", "4", "--threads", threads, "--out", threads,
+            cwd=tmp_path,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        assert f"threads: {threads}\n" in done.stderr.decode()
+        header, weights[threads] = read_checkpoint(tmp_path / threads / "last.npz")
+        assert header["config"]["threads"] == int(threads)
+    assert weights["1"].keys() == weights["2"].keys()
+    for name, array in weights["1"].items():
+        np.testing.assert_array_equal(array, weights["2"][name])
