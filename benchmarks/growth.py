@@ -3,28 +3,26 @@
     python benchmarks/growth.py                              # some minutes
     python benchmarks/growth.py --axes T B --laps 1 --points 2 --base 64 16 8 65
 
-LSTM, one layer. The exponent of a cost is its slope over the size, both as logarithms: 1 is in
-proportion, 0 is flat. To be expected: in T and B near 1; in H between 1 (element-wise work) and 2
-(products); in V at most 1 in time, and near 0 in memory apart from the weights.
+LSTM, one layer, one process. The exponent of a cost is its slope over the size, both as logarithms:
+1 is in proportion, 0 is flat. To be expected: in T and B near 1; in H between 1 (element-wise work)
+and 2 (products); in V at most 1 in time, and near 0 in memory apart from the weights.
 
-Memory is that of arrays, as NumPy tells tracemalloc, and of shared memory, at its highest during
-the second step; arrays that a worker process keeps for itself are not seen. "Without weights"
-leaves out whatever is as large as the weights by nature: they, their gradients, Adam's two moments.
+Memory is that of arrays, as NumPy tells tracemalloc, at its highest during the second step.
+"Without weights" leaves out whatever is as large as the weights by nature: they, the gradients of
+each shard of the lanes, Adam's two moments.
 """
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tracemalloc
 from collections.abc import Callable, Sequence
 from math import log, prod
-from pathlib import Path
 from statistics import linear_regression, median
 
-import training_step
 from duel import race, serve
+from training_step import prepare_ours
 
 AXES = {
     "H": (64, 128, 256, 512, 1024),
@@ -39,7 +37,7 @@ EXPECTED = {
     "V": "time at most 1, memory without weights near 0",
 }
 BASE = (256, 64, 32, 65)
-COPIES = 4  # weights, gradients, and Adam's m and v
+COPIES = 3  # weights, and Adam's m and v
 MIB = 1 << 20
 
 
@@ -48,16 +46,13 @@ def main() -> None:
     parser.add_argument("--axes", nargs="+", choices=AXES, default=list(AXES))
     parser.add_argument("--base", nargs=4, type=int, default=BASE, metavar=tuple(AXES))
     parser.add_argument("--points", type=int, default=9, help="of each axis, from the smallest")
-    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--laps", type=int, default=3)
     options = parser.parse_args()
     if options.points < 2:
         parser.error("--points must be 2 or more: a slope needs two")
-    os.environ["OPENBLAS_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"] = str(options.threads)
-
     base = dict(zip(AXES, options.base, strict=True))
     point = ", ".join(f"{axis} = {size}" for axis, size in base.items())
-    print(f"LSTM, 1 layer, {options.threads} threads, around {point}")
+    print(f"LSTM, 1 layer, 1 process, around {point}")
     for axis in options.axes:
         sizes = AXES[axis][: options.points]
         report(axis, sizes, [base | {axis: size} for size in sizes], options.laps)
@@ -90,9 +85,7 @@ def slopes(sizes: Sequence[int], costs: Sequence[float]) -> tuple[float, float, 
 
 def prepare(hidden: int, steps: int, lanes: int, vocab: int) -> Callable[[], object]:
     """The step of the other benchmark, at a point that is not in its table."""
-    training_step.SIZES["point"] = (1, hidden, steps, lanes)
-    training_step.VOCAB = vocab
-    return training_step.prepare_ours("lstm", "point")
+    return prepare_ours("lstm", (1, hidden, steps, lanes), vocab=vocab)
 
 
 def measure(numbers: Sequence[str]) -> tuple[int, int]:
@@ -108,10 +101,12 @@ def count_arrays(hidden: int, steps: int, lanes: int, vocab: int) -> tuple[int, 
     import numpy as np
 
     from charrnn.nn.cells import parse_cell
+    from charrnn.nn.engine import shards
     from charrnn.nn.models import SequenceModel
 
     model = SequenceModel(vocab, vocab, parse_cell("lstm", hidden), 1)
-    weights = COPIES * 4 * sum(map(prod, model.shapes().values()))
+    copies = COPIES + len(shards(lanes))
+    weights = copies * 4 * sum(map(prod, model.shapes().values()))
     tracemalloc.start()
     step = prepare(hidden, steps, lanes, vocab)
     step()
@@ -120,14 +115,7 @@ def count_arrays(hidden: int, steps: int, lanes: int, vocab: int) -> tuple[int, 
     now, peak = tracemalloc.get_traced_memory()
     arrays = tracemalloc.DomainFilter(inclusive=True, domain=np.lib.tracemalloc_domain)
     kept = sum(trace.size for trace in tracemalloc.take_snapshot().filter_traces([arrays]).traces)
-    return kept + (peak - now) + shared(), weights
-
-
-def shared() -> int:
-    """Bytes of memory that could be shared with other processes, where the system tells."""
-    status = Path("/proc/self/status")
-    lines = status.read_text().splitlines() if status.exists() else []
-    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("RssShmem:"))
+    return kept + (peak - now), weights
 
 
 def worker(task: str, point: list[int]) -> None:

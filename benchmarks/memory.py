@@ -157,7 +157,7 @@ def worker(form: str, cell: str, size: str, threads: int) -> None:
     """One run, in its own process; it stays until it has been looked at."""
     step: Callable[[], object]
     step = (
-        prepare_ours(cell, size, threads)
+        prepare_ours(cell, SIZES[size], threads)
         if form == "ours"
         else prepare_torch(cell, size, form, threads)
     )

@@ -88,8 +88,10 @@ def flops(cell: str, layers: int, hidden: int) -> float:
     return recurrent + inputs + 3 * 2 * hidden * VOCAB
 
 
-def prepare_ours(cell: str, size: str, threads: int = 1) -> Callable[[], object]:
-    """charrnn's step."""
+def prepare_ours(
+    cell: str, shape: tuple[int, int, int, int], threads: int = 1, vocab: int = VOCAB
+) -> Callable[[], object]:
+    """charrnn's step. The shape is that of :data:`SIZES`."""
     import numpy as np
 
     from charrnn.nn.cells import parse_cell
@@ -97,13 +99,13 @@ def prepare_ours(cell: str, size: str, threads: int = 1) -> Callable[[], object]
     from charrnn.nn.models import SequenceModel
     from charrnn.training.optim import clip_by_global_norm, make_optimizer
 
-    layers, hidden, steps, lanes = SIZES[size]
-    model = SequenceModel(VOCAB, VOCAB, parse_cell(cell, hidden), layers)
+    layers, hidden, steps, lanes = shape
+    model = SequenceModel(vocab, vocab, parse_cell(cell, hidden), layers)
     rng = np.random.default_rng(0)
     parameters = model.init(rng)
     gradients, engine = parameters.zeros_like(), Engine(model, threads)
     optimizer = make_optimizer("adam", parameters)
-    text = rng.integers(VOCAB, size=(steps + 1, lanes))
+    text = rng.integers(vocab, size=(steps + 1, lanes))
     state = [model.zero_state(lanes)]
 
     def step() -> None:
@@ -163,7 +165,7 @@ def worker(form: str, cell: str, size: str, threads: int) -> None:
     if form == "peak":
         serve(prepare_peak())
     elif form == "ours":
-        serve(prepare_ours(cell, size, threads))
+        serve(prepare_ours(cell, SIZES[size], threads))
     else:
         serve(prepare_torch(cell, size, form, threads))
 
