@@ -51,7 +51,8 @@ ALSO = {
     "dstate",
     "scatter_rows",
     "softmax_cross_entropy",
-    "cross_entropy",
+    "SequenceModel.cross_entropy",
+    "add_gradients",
     "_dfeatures",
 }
 """Functions that belong to a backward pass without having ``backward`` in their name."""
@@ -68,6 +69,30 @@ NARROWING = "tells the type checker what cannot happen"
 EITHER_WAY = "both ways give the same sums; the choice is one of speed"
 
 ALLOWED: dict[tuple[str, str, str], str] = {
+    (
+        "Cell.transpose",
+        "for name, (W, _) in self.matrices(w).items():",
+        "for name, (W, _) in reversed(list(self.matrices(w).items())):",
+    ): INDEPENDENT,
+    (
+        "Cell.transpose",
+        "s.transposed[name] = StepProduct(W.swapaxes(1, 2), len(s.u), workspace, name)",
+        "s.transposed[name] = StepProduct(W.swapaxes(2, 1), len(s.u), workspace, name)",
+    ): "an exchange of two axes is one in either order",
+    ("GRU.backward", "slope = s.slope[:2]", "slope = s.slope[1:]"): SCRATCH,
+    ("GRU.backward", "slope = s.slope[:2]", "slope = s.slope[1:2 + 1]"): SCRATCH,
+    (
+        "GRU.weight_gradients",
+        "h_prev, da, m = (rows(s.h[:-1]), s.a.reshape(3, -1, size), rows(s.m))",
+        "h_prev, da, m = (rows(s.h[:-1]), s.a.reshape(3, -2, size), rows(s.m))",
+    ): REST,
+    ("LSTM.backward", "d, slope = (s.d, s.slope)", "d, slope = (s.slope, s.d)"): SCRATCH,
+    ("LSTM.backward", "d, slope = (s.d, s.slope)", "slope, d = (s.d, s.slope)"): SCRATCH,
+    (
+        "LSTM.weight_gradients",
+        "h_prev, da = (rows(s.h[:-1]), s.a.reshape(4, -1, size))",
+        "h_prev, da = (rows(s.h[:-1]), s.a.reshape(4, -2, size))",
+    ): REST,
     (
         "Recurrent.backward",
         "for running, final in zip(s.dstate(), dstate or (0,) * len(s.dstate()), strict=True):",
@@ -227,7 +252,7 @@ def backward_passes(tree: ast.Module) -> Iterator[tuple[str, ast.FunctionDef]]:
         name = f"{outer.name}." if isinstance(outer, ast.ClassDef) else ""
         for inner in outer.body if isinstance(outer, ast.ClassDef) else [outer]:
             if isinstance(inner, ast.FunctionDef) and (
-                "backward" in inner.name or inner.name in ALSO
+                "backward" in inner.name or not ALSO.isdisjoint({inner.name, name + inner.name})
             ):
                 yield name + inner.name, inner
 

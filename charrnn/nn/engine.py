@@ -77,6 +77,12 @@ _Result = tuple[float, State]
 _Other = tuple[BaseProcess, "Connection[Any, Any]"]
 
 
+def add_gradients(gradients: Parameters, terms: Sequence[Parameters]) -> None:
+    """Add the shards' gradients to the first one's: always in this order."""
+    for term in terms:
+        gradients.flat += term.flat
+
+
 class _Worker:
     """What computes shards one after the other, in whichever process."""
 
@@ -109,13 +115,24 @@ class Engine:
 
     def __init__(self, model: SequenceModel, threads: int = 1) -> None:
         self.model = model
-        self.threads = threads
+        self._threads = threads
         self.lost = False  # whether a process has died
         self._own = _Worker(model)
         self._others: list[_Other] = []
         self._shared: Parameters | None = None  # what the others see of the parameters
         self._terms: list[Parameters] = []  # the gradients of each shard but the first
         self._blas = ThreadpoolController()
+
+    @property
+    def threads(self) -> int:
+        """How many processes compute; may be changed between two calls."""
+        return self._threads
+
+    @threads.setter
+    def threads(self, threads: int) -> None:
+        if threads != self._threads:
+            self.close()
+            self._threads = threads
 
     def __enter__(self) -> Self:
         return self
@@ -175,8 +192,7 @@ class Engine:
             self.close()  # their answers belong to a question that was given up
             raise
         if gradients is not None:
-            for term in self._terms[: len(tasks) - 1]:
-                gradients.flat += term.flat
+            add_gradients(gradients, self._terms[: len(tasks) - 1])
         totals, states = zip(*results, strict=True)
         final = tuple(
             tuple(np.concatenate(parts) for parts in zip(*layers, strict=True))
@@ -200,7 +216,7 @@ class Engine:
                 if tasks[number::count]:
                     results |= connection.recv()
         except (EOFError, OSError):
-            self.lost, self.threads = True, 1
+            self.lost, self._threads = True, 1
             self._leave()
         for task in tasks:
             if task.number not in results:

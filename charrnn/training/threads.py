@@ -44,7 +44,6 @@ def time_threads(task: LanguageModelTask, parameters: Parameters, steps: int) ->
 
 
 def _time(task: LanguageModelTask, parameters: Parameters, threads: int) -> Timing:
-    task.engine.close()
     task.engine.threads = threads
     gradients = parameters.zeros_like()
     x, targets = task.lanes.chunk(0)

@@ -148,9 +148,8 @@ class Cell(ABC, Generic[S]):
     def transpose(self, w: Weights, s: S, workspace: Workspace) -> None:
         """Get ``s.transposed`` ready for :meth:`backward`."""
         for name, (W, _) in self.matrices(w).items():
-            s.transposed[name] = StepProduct(
-                W.swapaxes(1, 2), len(s.u), workspace, name + " transposed"
-            )
+            # In the same memory: the forward pass is over.
+            s.transposed[name] = StepProduct(W.swapaxes(1, 2), len(s.u), workspace, name)
 
     def _buffers(self, a: Array, workspace: Workspace) -> dict[str, Any]:
         """The fields that every cell's :class:`Saved` has."""
