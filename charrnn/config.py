@@ -56,7 +56,6 @@ class Config:
     seed: int = _within(0, 0, 2**128)
     eval_every: int = _within(0, 0, 1 << 40)
     sample_every: int = _within(0, 0, 1 << 40)
-    threads: int = _within(0, 0, 1024)  # changes no result; 0: not decided yet
 
     def __post_init__(self) -> None:
         for setting in fields(self):

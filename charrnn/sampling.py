@@ -16,13 +16,27 @@ from charrnn.nn.stepper import Stepper
 from charrnn.nn.types import Array
 from charrnn.nn.workspace import Workspace
 
-__all__ = ["Choice", "sample"]
+__all__ = ["Choice", "Scratch", "sample"]
 
 Ids = npt.NDArray[Any]
 PRIME_CHUNK = 256
 
 COLDEST = 1e-200
 """A temperature below this is taken for it, so that dividing by it cannot overflow."""
+
+
+class Scratch:
+    """Memory for drawing again and again from outputs of one shape.
+
+    Args:
+        shape: of the outputs, ``(n, V)``.
+    """
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self.y, self.heights = np.empty(shape), np.empty(shape)
+        self.marks = np.empty((shape[0], 1))
+        self.passed = np.empty(shape, dtype=np.bool_)
+        self.symbols = np.empty(shape[0], dtype=np.intp)
 
 
 @dataclass(frozen=True)
@@ -51,19 +65,23 @@ class Choice:
         if not 0 < self.top_p <= 1:
             raise ValueError(f"top_p must be in (0, 1], got {self.top_p}")
 
-    def draw(self, logits: Array, rng: np.random.Generator) -> Ids:
+    def draw(self, logits: Array, rng: np.random.Generator, scratch: Scratch | None = None) -> Ids:
         """One symbol for each row.
 
         Args:
             logits: ``(n, V)``.
+            rng: draws.
+            scratch: memory to reuse; with it, only top-k and top-p allocate anything.
 
         Returns:
-            ``(n,)``.
+            ``(n,)``, valid until the next draw with this scratch memory.
         """
+        s = scratch or Scratch(logits.shape)
         if self.temperature == 0:
-            return np.asarray(logits.argmax(axis=-1))
-        y = logits.astype(np.float64)
-        y -= np.maximum.reduce(y, axis=-1, keepdims=True)
+            return np.asarray(np.argmax(logits, axis=-1, out=s.symbols))
+        y, marks = s.y, s.marks
+        np.copyto(y, logits)
+        y -= np.maximum.reduce(y, axis=-1, keepdims=True, out=marks)
         y /= max(self.temperature, COLDEST)
         np.exp(y, out=y)
         if 0 < self.top_k < y.shape[-1]:
@@ -74,9 +92,11 @@ class Choice:
             before = ordered.cumsum(axis=-1) - ordered
             ordered[before >= self.top_p * ordered.sum(axis=-1, keepdims=True)] = 0
             np.put_along_axis(y, order, ordered, axis=-1)
-        heights = y.cumsum(axis=-1)
-        marks = rng.random((len(y), 1)) * heights[:, -1:]
-        return np.asarray(np.add.reduce(heights <= marks, axis=-1, dtype=np.intp))
+        np.add.accumulate(y, axis=-1, out=s.heights)
+        rng.random(out=marks)
+        marks *= s.heights[:, -1:]
+        np.less_equal(s.heights, marks, out=s.passed)
+        return np.asarray(np.add.reduce(s.passed, axis=-1, dtype=np.intp, out=s.symbols))
 
 
 def sample(
@@ -110,6 +130,7 @@ def sample(
     symbols = prime[-1].astype(np.intp)
     check_symbols(symbols, model.input_size)
     stepper = Stepper(model, parameters, state, len(symbols))
+    scratch = Scratch((len(symbols), model.output_size))
     for _ in range(length):
         with np.errstate(all="ignore"):  # what overflows is found just below
             y = stepper.step(symbols)
@@ -118,5 +139,5 @@ def sample(
             raise DivergedError(
                 "the model's outputs are not finite numbers: its weights are spoilt"
             )
-        symbols = choice.draw(y, rng)
+        symbols = choice.draw(y, rng, scratch)
         yield symbols.copy()

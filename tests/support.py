@@ -54,9 +54,8 @@ def corpus_of(folder: Path, text: str = TEXT) -> Corpus:
 def begin(folder: Path, corpus: Corpus, **settings: Any) -> Run:
     """A tiny run: 17 steps an epoch, 51 in all, validated every 10, with a sample each time."""
     small: dict[str, Any] = {"hidden": 8, "seq_len": 8, "batch_size": 4, "epochs": 3.0}
-    small["threads"] = 1
     config = Config(**small | {"eval_every": 10} | settings)
-    return Run.begin(config, corpus, ("corpus.txt",), RunFolder(folder, resume=False))
+    return Run.begin(config, corpus, ("corpus.txt",), RunFolder(folder, resume=False), threads=1)
 
 
 def resume(folder: Path, corpus: Corpus) -> Run:

@@ -198,7 +198,9 @@ def test_training_is_the_same_with_any_number(tmp_path: Path) -> None:
         assert done.returncode == 0, done.stderr
         assert f"threads: {threads}\n" in done.stderr.decode()
         header, weights[threads] = read_checkpoint(tmp_path / threads / "last.npz")
-        assert header["config"]["threads"] == int(threads)
+        assert header["training"]["threads"] == int(threads)
+    best = [(tmp_path / threads / "best.npz").read_bytes() for threads in weights]
+    assert best[0] == best[1]
     assert weights["1"].keys() == weights["2"].keys()
     for name, array in weights["1"].items():
         np.testing.assert_array_equal(array, weights["2"][name])

@@ -10,7 +10,7 @@ from charrnn.nn.cells import parse_cell
 from charrnn.nn.models import SequenceModel
 from charrnn.nn.parameters import Parameters
 from charrnn.nn.types import Array
-from charrnn.sampling import Choice, sample
+from charrnn.sampling import Choice, Scratch, sample
 
 DRAWS = 40_000
 P = np.array([0.05, 0.4, 0.0, 0.25, 0.2, 0.1])
@@ -84,13 +84,24 @@ def test_each_row_is_drawn_by_its_own_logits() -> None:
         assert choice.draw(logits, np.random.default_rng(0)).tolist() == [3, 0, 2]
 
 
+def test_scratch_memory_changes_no_draw() -> None:
+    """Used again and again, by choices of every kind."""
+    logits = np.random.default_rng(0).normal(0, 2, (50, 9, 30)).astype(np.float32)
+    for choice in (Choice(0.0), Choice(0.7), Choice(top_k=4), Choice(1.3, top_p=0.8)):
+        scratch, one, other = Scratch((9, 30)), *map(np.random.default_rng, (1, 1))
+        for y in logits:
+            drawn = choice.draw(y, one, scratch)
+            assert drawn is scratch.symbols
+            assert (drawn == choice.draw(y, other)).all()
+
+
 @pytest.mark.parametrize("mark", [0.0, 1 - 2.0**-53])
 def test_the_ends_of_the_unit_interval_are_symbols_too(mark: float) -> None:
     """A generator may return its smallest and largest number; neither is an impossible symbol."""
 
     class Fixed:
-        def random(self, shape: tuple[int, ...]) -> Array:
-            return np.full(shape, mark)
+        def random(self, out: Array) -> None:
+            out[...] = mark
 
     rng = cast(np.random.Generator, Fixed())
     logits = np.random.default_rng(0).normal(0, 3, (5000, 7))

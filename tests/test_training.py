@@ -188,6 +188,7 @@ def test_the_command_lines_defaults_are_the_settings_defaults() -> None:
         assert options[name].default == value, name
         assert type(options[name].default) is type(value), name
     assert set(options) - set(config.to_json()) == {
+        "threads",
         "ctx",
         "corpus",
         "out",

@@ -107,6 +107,8 @@ def train(
     threads: Annotated[
         int,
         typer.Option(
+            min=0,
+            max=1024,
             help="Processes that share the lanes out; 0: measured. The results are the same.",
             rich_help_panel=TRAINING,
         ),
@@ -167,7 +169,7 @@ def train(
     settings = {
         name: value
         for name, value in ctx.params.items()
-        if name not in ("corpus", "out", "resume", "init_from", "quiet")
+        if name not in ("corpus", "threads", "out", "resume", "init_from", "quiet")
     }
     given = [
         name
@@ -182,7 +184,7 @@ def train(
         _refuse_settings(given)
         run = _resume(resume, paths, threads if "threads" in given else None)
     else:
-        run = _begin(settings, given, paths, out, init_from)
+        run = _begin(settings, given, paths, out, init_from, threads)
     try:
         _train(run, quiet)
     finally:
@@ -240,6 +242,7 @@ def _begin(
     paths: tuple[str, ...],
     out: str | None,
     init_from: str | None,
+    threads: int,
 ) -> "Run":
     from pathlib import Path
 
@@ -262,7 +265,7 @@ def _begin(
         raise InputError("the name of the run's folder is empty")
     folder = RunFolder(Path(out) if out is not None else new_folder(text.name), resume=False)
     try:
-        return Run.begin(config, text, paths, folder, initial)
+        return Run.begin(config, text, paths, folder, initial, threads)
     except BaseException:
         folder.close()
         _remove_if_empty(folder)
@@ -378,7 +381,7 @@ def _introduce(run: "Run") -> None:
         f"model: {label}, {run.trainer.parameters.flat.size:,} parameters; "
         f"{run.trainer.total} steps of {config.batch_size} × {min(lanes.length, config.seq_len)}"
     )
-    processes = f"threads: {run.config.threads}"
+    processes = f"threads: {run.threads}"
     if run.timings:
         times = ", ".join(f"{1e3 * t.seconds:.3g} ms with {t.threads}" for t in run.timings)
         processes += f" (measured: {times} a step)"

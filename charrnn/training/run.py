@@ -1,7 +1,7 @@
 """One run from beginning to end: the loop's steps, and what is done between them."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import ceil, isfinite, prod
 from time import monotonic
 from typing import Any
@@ -97,6 +97,9 @@ class Run:
     """A training and its folder.
 
     Build one by :meth:`begin` or :meth:`resume`, consume :meth:`events`, and :meth:`close` it.
+
+    ``threads`` is how many processes compute; 0 has it measured. It makes no difference to what
+    they compute.
     """
 
     def __init__(
@@ -107,7 +110,9 @@ class Run:
         vocabulary: Vocabulary,
         parameters: Parameters,
         folder: RunFolder,
+        threads: int,
     ) -> None:
+        self.config = config
         self.corpus = corpus
         self.paths = paths
         self.vocabulary = vocabulary
@@ -120,15 +125,15 @@ class Run:
             val_fraction=config.val_fraction,
             batch_size=config.batch_size,
             seq_len=config.seq_len,
-            threads=config.threads or 1,
+            threads=threads or 1,
         )
         self.timings: list[Timing] = []  # where the number of processes was left to be measured
-        if not config.threads:
+        if not threads:
             steps = round(config.epochs * self.task.steps_per_epoch)
             self.timings = time_threads(self.task, parameters, steps)
-            config = replace(config, threads=fastest(self.timings))
-            self.task.engine.threads = config.threads
-        self.config = config
+            threads = fastest(self.timings)
+            self.task.engine.threads = threads
+        self.threads = threads
         # Apart, so that how often a sample is shown does not change what is learnt.
         dropout, self._preview = (
             np.random.default_rng(seed) for seed in np.random.SeedSequence(config.seed).spawn(3)[1:]
@@ -147,6 +152,7 @@ class Run:
         paths: tuple[str, ...],
         folder: RunFolder,
         initial: Model | None = None,
+        threads: int = 0,
     ) -> "Run":
         """A new run, from fresh weights or from another model's (whose vocabulary it then keeps).
 
@@ -161,7 +167,7 @@ class Run:
         else:
             vocabulary, parameters = initial.vocabulary, initial.parameters
         folder.cut_log(0)  # of a run that ended before its first save
-        return cls(config, corpus, paths, vocabulary, parameters, folder)
+        return cls(config, corpus, paths, vocabulary, parameters, folder, threads)
 
     @classmethod
     def resume(
@@ -175,7 +181,7 @@ class Run:
         """The run that ``saved`` (its ``last.npz``) left off, as if it had never stopped.
 
         Args:
-            threads: another number of processes; it makes no difference to the result.
+            threads: another number of processes than before.
 
         Raises:
             InputError: the corpus is not the one the run began with.
@@ -189,8 +195,11 @@ class Run:
                     f"(sha256 {corpus.sha256[:12]}…, then {state['corpus']['sha256'][:12]}…)",
                     f"to train on another text: charrnn train CORPUS --init-from {folder.path}",
                 )
-            config = saved.config if threads is None else replace(saved.config, threads=threads)
-            run = cls(config, corpus, paths, saved.vocabulary, saved.parameters, folder)
+            if threads is None:
+                threads = _whole(state.get("threads", 0))
+            run = cls(
+                saved.config, corpus, paths, saved.vocabulary, saved.parameters, folder, threads
+            )
             run.task.restore(dict(saved.arrays))
             optimizer = run.trainer.optimizer
             for name, memory in optimizer.memory.items():
@@ -360,6 +369,7 @@ class Run:
         }
         training = {
             "step": self.trainer.number,
+            "threads": self.threads,
             "interval": self._interval,
             "generators": generators,
             "corpus": {
