@@ -19,7 +19,8 @@ from charrnn.nn.workspace import Workspace
 __all__ = ["Choice", "Scratch", "sample"]
 
 Ids = npt.NDArray[Any]
-PRIME_CHUNK = 256
+PRIME_CHUNK, PRIME_NUMBERS = 256, 1 << 22
+"""How many steps of a prime are read at a time, and how many numbers that may take."""
 
 COLDEST = 1e-200
 """A temperature below this is taken for it, so that dividing by it cannot overflow."""
@@ -122,13 +123,21 @@ def sample(
     Raises:
         DivergedError: the model's outputs are not finite.
     """
-    reading = Workspace()
-    state = model.zero_state(prime.shape[1], parameters.dtype)
-    for start in range(0, len(prime) - 1, PRIME_CHUNK):
-        part = prime[start : min(start + PRIME_CHUNK, len(prime) - 1)]
-        _, state, _ = model.forward(parameters, part.astype(np.intp), state, reading)
     symbols = prime[-1].astype(np.intp)
     check_symbols(symbols, model.input_size)
+    alike = bool((prime == prime[:, :1]).all())
+    if alike:  # read once what all begin with
+        prime = prime[:, :1]
+    reading = Workspace()
+    state = model.zero_state(prime.shape[1], parameters.dtype)
+    width = prime.shape[1] * max(model.output_size, 4 * model.cell.hidden_size)
+    chunk = max(1, min(PRIME_CHUNK, PRIME_NUMBERS // width))
+    for start in range(0, len(prime) - 1, chunk):
+        part = prime[start : min(start + chunk, len(prime) - 1)]
+        _, state, _ = model.forward(parameters, part.astype(np.intp), state, reading)
+    del reading
+    if alike:
+        state = tuple(tuple(h.repeat(len(symbols), axis=0) for h in layer) for layer in state)
     stepper = Stepper(model, parameters, state, len(symbols))
     scratch = Scratch((len(symbols), model.output_size))
     for _ in range(length):

@@ -1,5 +1,6 @@
 """Lanes shared out: the sums are the batch's, and who computes what makes no difference."""
 
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -101,6 +102,28 @@ def test_shards_add_up_to_the_batch(batch_size: int, layers: int) -> None:
             assert not engine.lost
 
 
+def test_gradients_are_added_in_one_order() -> None:
+    """Floating-point sums depend on it: first shard to last, to the bit."""
+    model = SequenceModel(VOCAB, VOCAB, parse_cell("lstm", 8), 2)
+    parameters, text, state = batch(model, 70)
+    parameters = parameters.astype(np.float32)
+    state = tuple(tuple(p.astype(np.float32) for p in layer) for layer in state)
+    terms = []
+    for lanes in shards(70):
+        gradients = parameters.zeros_like()
+        part = tuple(tuple(p[lanes] for p in layer) for layer in state)
+        x, targets = text[:-1, lanes], text[1:, lanes]
+        model.cross_entropy(parameters, x, targets, part, Workspace(), gradients=gradients)
+        terms.append(gradients.flat)
+    assert len(terms) == 4
+    expected = ((terms[0] + terms[1]) + terms[2]) + terms[3]
+    assert (expected != ((terms[3] + terms[2]) + terms[1]) + terms[0]).any()
+    total = parameters.zeros_like()
+    with Engine(model) as engine:
+        engine.cross_entropy(parameters, text[:-1], text[1:], state, gradients=total)
+    np.testing.assert_array_equal(total.flat, expected)
+
+
 def test_each_shard_drops_units_of_its_own() -> None:
     """Two shards of the same lanes lose different units; the same seed loses the same again."""
     model = SequenceModel(VOCAB, VOCAB, parse_cell("rnn", 16), 1, dropout=0.5)
@@ -164,8 +187,9 @@ def test_how_matrices_are_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     assert choose_tile(128, 128, 25) == (128, 64)
     assert choose_tile(256, 256, 32) == (256, 32)
     assert choose_tile(512, 512, 32) == (256, 32)
-    assert choose_tile(300, 300, 32) == (150, 30)
-    assert choose_tile(256, 256, 3) == (256, 256)
+    assert choose_tile(544, 544, 32) == (136, 32)
+    assert choose_tile(300, 300, 32) == (300, 300)  # columns that are no multiple of 32
+    assert choose_tile(256, 256, 5) == (256, 256)  # too few lanes
     assert choose_tile(256, 256, 128) == (256, 256)  # a panel would be too much for it
     assert choose_tile(257, 257, 32) == (257, 257)  # a prime: rows of one
     assert choose_tile(4, 4, 32) == (4, 4)
@@ -198,6 +222,34 @@ def test_panels_change_nothing(cell: Cell[Any], monkeypatch: pytest.MonkeyPatch)
         results.append(np.append(gradients.flat, nats))
     assert_close(results[0], results[2])
     assert_close(results[1], results[2])
+
+
+# Symbols
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.uint16, np.int32])
+@pytest.mark.parametrize("vocab_size", [7, 250])
+def test_symbols_may_be_narrow_integers(dtype: type, vocab_size: int) -> None:
+    """Whether the table is larger than what is read of it or not: no product overflows."""
+    model = SequenceModel(vocab_size, 3, parse_cell("lstm", 4))
+    parameters = model.init(np.random.default_rng(0), np.float64)
+    text = np.random.default_rng(1).integers(vocab_size, size=(6, 5))
+    text[0, 0] = vocab_size - 1
+    expected = model.forward(parameters, text, model.zero_state(5, np.float64))[0]
+    y = model.forward(parameters, text.astype(dtype), model.zero_state(5, np.float64))[0]
+    np.testing.assert_array_equal(y, expected)
+
+
+def test_a_large_vocabulary_is_not_copied() -> None:
+    """A pass reads a few rows of fifty thousand: it does not make a second table of all."""
+    model = SequenceModel(50_000, 3, parse_cell("lstm", 16))
+    parameters = model.init(np.random.default_rng(0))
+    text = np.random.default_rng(1).integers(50_000, size=(5, 8))
+    tracemalloc.start()
+    model.forward(parameters, text, model.zero_state(8))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < parameters["body.0.W_x"].nbytes / 20
 
 
 # One step at a time

@@ -7,10 +7,12 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pytest
 from support import ROOT, TEXT, charrnn, environment
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from charrnn.checkpoint import read_checkpoint
 from charrnn.nn.cells import parse_cell
@@ -143,7 +145,70 @@ def test_after_an_error_the_next_answer_is_its_own(engine: Engine) -> None:
         wrong[0, lane] = 99
         with pytest.raises(ValueError, match=r"must be in 0\.\.6"):
             engine.cross_entropy(weights, wrong[:-1], wrong[1:], state)
+        assert (engine.lost, engine.threads) == (False, 2)
         assert_same_bits(compute(engine, weights), alone())
+
+
+def test_a_process_that_cannot_be_started_is_done_without(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Too many processes or open files, nowhere to put shared memory."""
+
+    def fail(arguments: object) -> None:
+        raise OSError("Resource temporarily unavailable")
+
+    monkeypatch.setattr("charrnn.nn.engine._start", fail)
+    assert_same_bits(compute(engine, parameters()), alone())
+    assert (engine.lost, engine.threads, pids(engine)) == (True, 1, [])
+    monkeypatch.undo()
+    engine.threads = 2
+    assert_same_bits(compute(engine, parameters()), alone())
+    assert not engine.lost
+    assert len(pids(engine)) == 1
+
+
+def test_the_number_may_change_between_two_calls(engine: Engine) -> None:
+    compute(engine, parameters())
+    (pid,) = pids(engine)
+    engine.threads = 1
+    assert ends(pid)
+    assert_same_bits(compute(engine, parameters()), alone())
+    assert pids(engine) == []
+    engine.threads = 3
+    assert_same_bits(compute(engine, parameters()), alone())
+    assert len(pids(engine)) == 2
+
+
+def test_parameters_of_another_dtype(engine: Engine) -> None:
+    """What is shared was laid out for the first; numbers must not be squeezed into it."""
+    compute(engine, parameters())
+    double = parameters().astype(np.float64)
+    with Engine(MODEL) as other:
+        expected = compute(other, double)
+    assert_same_bits(compute(engine, double), expected)
+    assert expected[1].dtype == np.float64
+
+
+class Threads:
+    """In the place of a model: its loss is how many threads a product may use."""
+
+    def cross_entropy(
+        self, parameters: object, x: Array, targets: Array, state: State, *_: object, **__: object
+    ) -> tuple[float, State]:
+        np.ones((2, 2)) @ np.ones((2, 2))
+        return max((library["num_threads"] for library in threadpool_info()), default=1), state
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_every_product_is_made_on_one_thread(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In this process and in the other; afterwards it is as it was."""
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+    x = np.zeros((1, LANES), dtype=int)
+    with threadpool_limits(2), Engine(cast(Any, Threads()), threads) as engine:
+        before = [library["num_threads"] for library in threadpool_info()]
+        assert engine.cross_entropy(parameters(), x, x, ())[0] == 4  # one for each shard
+        assert [library["num_threads"] for library in threadpool_info()] == before
+        assert not engine.lost
 
 
 def test_closing_ends_them(engine: Engine) -> None:

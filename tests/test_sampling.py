@@ -84,6 +84,33 @@ def test_each_row_is_drawn_by_its_own_logits() -> None:
         assert choice.draw(logits, np.random.default_rng(0)).tolist() == [3, 0, 2]
 
 
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_what_all_texts_begin_with_is_read_once(cell: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Five equal primes are read as one, and the texts are as if each had been read."""
+    model = SequenceModel(6, 6, parse_cell(cell, 8), 2)
+    parameters = model.init(np.random.default_rng(0), np.float64)
+    prime = np.random.default_rng(1).integers(6, size=(300, 1))
+    other = np.concatenate([prime[1:], prime[:1]])
+    widths = []
+    forward = SequenceModel.forward
+
+    def recorded(self: SequenceModel, p: Parameters, x: Array, *rest: Any) -> Any:
+        widths.append(x.shape[1])
+        return forward(self, p, x, *rest)
+
+    monkeypatch.setattr(SequenceModel, "forward", recorded)
+
+    def write(primes: Array) -> Array:
+        rng = np.random.default_rng(2)
+        return np.array(list(sample(model, parameters, primes, 30, rng, Choice(0.0))))
+
+    equal = write(np.tile(prime, 5))
+    assert set(widths) == {1}
+    mixed = write(np.concatenate([np.tile(prime, 5), other], axis=1))
+    assert set(widths) == {1, 6}
+    assert (equal == mixed[:, :5]).all()
+
+
 def test_scratch_memory_changes_no_draw() -> None:
     """Used again and again, by choices of every kind."""
     logits = np.random.default_rng(0).normal(0, 2, (50, 9, 30)).astype(np.float32)

@@ -9,7 +9,7 @@ from typing import Any
 from charrnn.cli.output import TextWriter
 from charrnn.cli.report import say
 from charrnn.training.loop import Step
-from charrnn.training.run import Alone, Event, Preview, SaveFailed, Validated
+from charrnn.training.run import Alone, Event, Measured, Preview, SaveFailed, Validated
 
 __all__ = ["Progress"]
 
@@ -56,8 +56,10 @@ class Progress:
             self._step(event)
         elif isinstance(event, Validated):
             self._line(self._describe(event))
+        elif isinstance(event, Measured):
+            self._line(self._describe_threads(event))
         elif isinstance(event, Alone):
-            self._line("warning: another process has died; training goes on in one, more slowly")
+            self._line("warning: there is no other process any more; training goes on in one")
         elif isinstance(event, SaveFailed):
             self._line(f"warning: {event.error}; training goes on")
         elif isinstance(event, Preview) and not self.quiet:
@@ -90,6 +92,11 @@ class Progress:
                 left = (self.total - step.number) * seconds / (len(self._recent) - 1)
                 text += f", {int(left // 60)}:{int(left % 60):02d} left"
         return text
+
+    def _describe_threads(self, event: Measured) -> str:
+        times = [f"{1e3 * t.seconds:.3g} ms with {t.threads}" for t in event.timings]
+        text = f"threads: {event.threads}"
+        return text + (f" (measured: {', '.join(times)} a step)" if times else "")
 
     def _describe(self, event: Validated) -> str:
         text = f"step {event.step}/{self.total}, epoch {event.epoch:.2f}: "

@@ -82,7 +82,12 @@ def reported(command: Callable[P, None]) -> Callable[P, None]:
                 _leave_quietly()
             _fail(error, error.strerror or str(error), "", 1)
         except MemoryError as error:
-            _fail(error, "out of memory", "try a smaller --batch-size, --seq-len or --hidden", 1)
+            _fail(
+                error,
+                "out of memory",
+                "ask for less: a smaller --batch-size, --seq-len, --hidden or --number",
+                1,
+            )
         except (typer.Exit, typer.Abort, KeyboardInterrupt, SystemExit):
             raise
         except Exception as error:

@@ -381,11 +381,8 @@ def _introduce(run: "Run") -> None:
         f"model: {label}, {run.trainer.parameters.flat.size:,} parameters; "
         f"{run.trainer.total} steps of {config.batch_size} × {min(lanes.length, config.seq_len)}"
     )
-    processes = f"threads: {run.threads}"
-    if run.timings:
-        times = ", ".join(f"{1e3 * t.seconds:.3g} ms with {t.threads}" for t in run.timings)
-        processes += f" (measured: {times} a step)"
-    say(processes)
+    if run.threads:
+        say(f"threads: {run.threads}")
     say(f"run: {run.folder.path}")
 
 

@@ -1,4 +1,4 @@
 """The notes in code: recurrent networks with forward and backward passes written by hand.
 
-NumPy alone; nothing here knows of text, files, commands or progress.
+NumPy (and threadpoolctl); nothing here knows of text, files, commands or progress.
 """

@@ -13,7 +13,6 @@ import atexit
 import multiprocessing
 import os
 import signal
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -38,6 +37,11 @@ LEAST_LANES = 12
 
 MOST_LANES = 32
 """More lanes than this in a shard gain nothing, so there is more to share out."""
+
+STOPPING = [
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+]
+"""What a terminal or a system sends to all processes of a command."""
 
 MOST_SHARDS = 8
 """Each has a gradient of its own in memory."""
@@ -105,8 +109,9 @@ class _Worker:
 class Engine:
     """Computes losses and gradients of a model, in this process and ``threads - 1`` others.
 
-    The others are started when first needed. Should one of them die, this process does its work,
-    then and from then on.
+    The others are started when first needed. Should one of them die, or not start at all, this
+    process does its work, then and from then on. A script that uses others must have the guard
+    ``if __name__ == "__main__":``, as for everything that :mod:`multiprocessing` spawns.
 
     Args:
         model: what to compute.
@@ -116,11 +121,13 @@ class Engine:
     def __init__(self, model: SequenceModel, threads: int = 1) -> None:
         self.model = model
         self._threads = threads
-        self.lost = False  # whether a process has died
+        self.lost = False  # whether a process has died, or could not be started
         self._own = _Worker(model)
         self._others: list[_Other] = []
         self._shared: Parameters | None = None  # what the others see of the parameters
         self._terms: list[Parameters] = []  # the gradients of each shard but the first
+        self._layout: tuple[Shapes, np.dtype[Any]] | None = None  # of what is in that memory
+        self._pid = 0  # the process that started the others
         self._blas = ThreadpoolController()
 
     @property
@@ -143,11 +150,13 @@ class Engine:
     def close(self) -> None:
         """Let the other processes go, and the memory shared with them."""
         self._leave()
-        self._shared, self._terms = None, []
+        self._shared, self._terms, self._layout, self.lost = None, [], None, False
 
     def _leave(self) -> None:
         atexit.unregister(self.close)
         others, self._others = self._others, []
+        if self._pid != os.getpid():
+            return  # a fork: they are not its own
         for _, connection in others:
             connection.close()  # which they take as the end
         for process, _ in others:
@@ -182,7 +191,7 @@ class Engine:
             for number, (part, seed) in enumerate(zip(lanes, seeds, strict=True))
         ]
         self._prepare(parameters, len(tasks))
-        if self._shared is not None:
+        if self._shared is not None and len(tasks) > 1:
             np.copyto(self._shared.flat, parameters.flat)
         places = [gradients, *self._terms] if gradients else [None] * len(tasks)
         try:
@@ -225,19 +234,29 @@ class Engine:
 
     def _prepare(self, parameters: Parameters, count: int) -> None:
         """Memory for ``count`` shards; the other processes, if they are wanted."""
-        if len(self._terms) >= count - 1:
+        layout = parameters.shapes, parameters.dtype
+        if self._layout == layout and len(self._terms) >= count - 1:
             return
         self.close()
-        if min(self.threads, count) == 1:
-            self._terms = [parameters.zeros_like() for _ in range(count - 1)]
-            return
-        memory = multiprocessing.RawArray("b", count * parameters.flat.nbytes)
-        self._shared, *self._terms = _views(memory, parameters.shapes, parameters.dtype, count)
-        arguments = (self.model, memory, parameters.shapes, parameters.dtype, count)
-        with _interrupts_ignored():
-            self._others = [_start(arguments) for _ in range(min(self.threads, count) - 1)]
+        self._layout = layout
+        if min(self.threads, count) > 1:
+            try:
+                self._start(count, parameters.flat.nbytes, *layout)
+                return
+            except OSError:  # too many processes or files, no place for shared memory
+                self._leave()
+                self._shared, self.lost, self._threads = None, True, 1
+        self._terms = [parameters.zeros_like() for _ in range(count - 1)]
+
+    def _start(self, count: int, size: int, shapes: Shapes, dtype: np.dtype[Any]) -> None:
+        memory = multiprocessing.RawArray("b", count * size)
+        self._shared, *self._terms = _views(memory, shapes, dtype, count)
+        self._pid = os.getpid()
         # Before multiprocessing's own farewell, which would wait for them forever.
         atexit.register(self.close)
+        with _signals_held_back():
+            for _ in range(min(self.threads, count) - 1):
+                self._others.append(_start((self.model, memory, shapes, dtype, count)))
 
 
 def _views(memory: Any, shapes: Shapes, dtype: npt.DTypeLike, count: int) -> Iterator[Parameters]:
@@ -266,33 +285,31 @@ def _serve(
 ) -> None:
     """Another process: compute what is sent, until nobody is there to send."""
     # Whoever stops the training needs this process until the step is done, and closes it then.
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), signal.SIG_IGN)
+    for number in STOPPING:
+        signal.signal(number, signal.SIG_IGN)
     np.seterr(all="ignore")
     parameters, *terms = _views(memory, shapes, dtype, count)
     worker = _Worker(model)
-    # What goes wrong in here goes wrong again in the process that asks, which can say so.
-    expected = suppress(EOFError, OSError, ValueError, MemoryError)
-    with expected, ThreadpoolController().limit(limits=1):
+    with suppress(EOFError, OSError), ThreadpoolController().limit(limits=1):
         while True:
             tasks: list[_Task] = connection.recv()
             results = {}
-            for task in tasks:
-                place = terms[task.number - 1] if task.with_gradients else None
-                results[task.number] = worker.compute(task, parameters, place)
+            # What goes wrong here goes wrong again in the process that asks, which can say so.
+            with suppress(ValueError, MemoryError):
+                for task in tasks:
+                    place = terms[task.number - 1] if task.with_gradients else None
+                    results[task.number] = worker.compute(task, parameters, place)
             connection.send(results)
 
 
 @contextmanager
-def _interrupts_ignored() -> Iterator[None]:
-    """A Ctrl-C must not reach a process before it has chosen to ignore it."""
-    if threading.current_thread() is not threading.main_thread():
+def _signals_held_back() -> Iterator[None]:
+    """What would stop a process waits here, and in one started meanwhile until it ignores it."""
+    if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    previous = signal.getsignal(signal.SIGINT)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    previous = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, signal.SIG_DFL if previous is None else previous)
+        signal.pthread_sigmask(signal.SIG_SETMASK, previous)

@@ -41,15 +41,17 @@ def project(
         out: ``(G, T, B, H)``, contiguous.
 
     Raises:
-        ValueError: an integer outside ``[0, D)``.
+        ValueError: an integer outside ``[0, D)``, or an ``out`` that is not contiguous.
     """
+    if not out.flags.c_contiguous:
+        raise ValueError("the gates must be contiguous")
     gates, size = len(out), out.shape[-1]
     flat = out.reshape(gates, -1, size)
     biases = None if b is None else gate_biases(b, size, halved)
     symbols = x.dtype.kind in "iu"
     if symbols:
         check_symbols(x, len(W))
-        ids = x.reshape(-1)
+        ids = x.reshape(-1).astype(np.intp, copy=False)  # ids·G may not fit a narrower integer
     if symbols and len(W) > x.size:
         # More rows than are read: those are gathered first. A row of W seen as (D·G, H) is a gate.
         for gate, a in enumerate(flat):

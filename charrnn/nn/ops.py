@@ -23,7 +23,7 @@ def to_unit(t: Array) -> None:
     """In place: ½ + ½·t, which makes σ(a) = 1 / (1 + e^-a) of t = tanh(a / 2).
 
     No overflow, and one function for all gates: the cells get a / 2 where a sigmoid follows, the ½
-    having been multiplied into the weights once per update.
+    having been multiplied into the copies of the weights that a pass works with.
     """
     t *= 0.5
     t += 0.5

@@ -3,9 +3,9 @@
 A recurrent product is small (some tens of lanes) and is made again at every step with the same
 matrix. A general routine first packs both operands, which here costs up to a third of the time.
 OpenBLAS has a second routine that does not pack (its "small matrix optimization"), for products of
-less than a million multiplications. So the matrix is cut, once per update, into panels that stay
-below that; the measurements are in docs/log.md. Where the library has no such routine, each gate
-is one panel.
+less than a million multiplications. So the matrix is cut, before each pass over time, into panels
+that stay below that; the measurements are in docs/log.md. Where the library has no such routine,
+each gate is one panel.
 """
 
 from functools import lru_cache
@@ -50,20 +50,17 @@ def _has_small_products() -> bool:
     )
 
 
-def _largest_divisor(number: int, limit: int) -> int:
-    return max(k for k in range(1, min(number, limit) + 1) if number % k == 0)
-
-
 def choose_tile(size_in: int, size_out: int, batch_size: int) -> Tile:
     """The panels for ``(B, size_in)`` by ``(size_in, size_out)``; measured, see docs/log.md."""
     whole = Tile(size_in, size_out)
-    if batch_size < 4 or not _has_small_products():
+    if batch_size < 6 or not _has_small_products():
         return whole
-    rows = _largest_divisor(size_in, 256)
-    columns = _largest_divisor(size_out, 64 if rows <= 128 else 32)
-    if min(rows, columns) < 16 or batch_size * rows * columns > SMALL_PRODUCT:
-        return whole
-    return Tile(rows, columns)
+    rows = max(k for k in range(1, min(size_in, 256) + 1) if size_in % k == 0)
+    for columns in (64, 32) if rows <= 128 else (32,):
+        if size_out % columns == 0 and rows >= 16:
+            small = batch_size * rows * columns <= SMALL_PRODUCT
+            return Tile(rows, columns) if small else whole
+    return whole  # panels of other widths are slower than no panels
 
 
 def by_gate(W: Array, size: int) -> Array:

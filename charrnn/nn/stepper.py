@@ -6,6 +6,7 @@ import numpy as np
 
 from charrnn.nn.cells import Cell, Saved
 from charrnn.nn.inputs import gate_biases, gate_rows
+from charrnn.nn.linear import affine
 from charrnn.nn.models import SequenceModel
 from charrnn.nn.parameters import Parameters
 from charrnn.nn.products import StepProduct, by_gate
@@ -33,7 +34,7 @@ class _Layer:
 
 
 class _Upper(_Layer):
-    """A layer that reads the one below."""
+    """A layer that reads vectors: the layer below, or embedded symbols."""
 
     def __init__(self, cell: Cell[Any], w: Weights, state: LayerState) -> None:
         super().__init__(cell, w, state)
@@ -65,24 +66,21 @@ class Stepper:
         self, model: SequenceModel, parameters: Parameters, state: State, batch_size: int
     ) -> None:
         self._W, self._b = parameters["head.W"], parameters["head.b"]
-        cell, size, halved = model.cell, model.cell.hidden_size, model.cell.num_sigmoids
+        self._embedding = parameters["embedding.W"] if model.embedding_size else None
         layers = [
-            (_Upper if number else _Layer)(cell, parameters.scope(f"body.{number}"), part)
+            (_Upper if number or model.embedding_size else _Layer)(
+                model.cell, parameters.scope(f"body.{number}"), part
+            )
             for number, part in enumerate(state)
         ]
-        self._first = layers[0] if layers else None
-        self._others = [layer for layer in layers if isinstance(layer, _Upper)]
-        # What a symbol adds to the first layer's gates, or to the outputs where there is no layer.
-        table = self._first.w["W_x"] if self._first else self._W
-        if model.embedding_size:
-            table = parameters["embedding.W"] @ table
-        if self._first:
-            table = gate_rows(table, size, halved)
+        self._layers = [layer for layer in layers if isinstance(layer, _Upper)]
+        # A first layer that reads symbols, and what each of them adds to its gates.
+        self._first = layers[0] if layers and self._embedding is None else None
+        if self._first is not None:
+            cell, w = model.cell, self._first.w
+            self._table = gate_rows(w["W_x"], cell.hidden_size, cell.num_sigmoids)
             if cell.bias:
-                table += gate_biases(self._first.w["b"], size, halved)
-        else:
-            table = table + self._b
-        self._table = table
+                self._table += gate_biases(w["b"], cell.hidden_size, cell.num_sigmoids)
         self._y = np.empty((batch_size, len(self._b)), dtype=parameters.dtype)
 
     def step(self, symbols: Array) -> Array:
@@ -94,16 +92,16 @@ class Stepper:
         Returns:
             The outputs ``(n, V)``, valid until the next step.
         """
-        if self._first is None:
-            np.take(self._table, symbols, axis=0, out=self._y, mode="clip")
-            return self._y
-        np.take(self._table, symbols, axis=1, out=self._first.a, mode="clip")
-        self._first.step()
-        h = self._first.h
-        for layer in self._others:
-            layer.read(h)
+        x = symbols
+        if self._embedding is not None:
+            x = self._embedding[symbols]
+        elif self._first is not None:
+            np.take(self._table, symbols, axis=1, out=self._first.a, mode="clip")
+            self._first.step()
+            x = self._first.h
+        for layer in self._layers:
+            layer.read(x)
             layer.step()
-            h = layer.h
-        np.matmul(h, self._W, out=self._y)
-        self._y += self._b
+            x = layer.h
+        affine(self._W, self._b, x, out=self._y)
         return self._y

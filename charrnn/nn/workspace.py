@@ -1,7 +1,7 @@
 """Buffers that outlive one call, owned by whoever runs the network.
 
 A training step needs the same arrays every time. The caller makes one :class:`Workspace`,
-passes it to every forward pass, and nothing large is allocated after the first. What a forward
+passes it to every forward pass, and next to nothing is allocated after the first. What a forward
 pass saved is then valid until the next forward pass with the same workspace, or until its own
 backward pass, which works in place; a :class:`Ticket` turns any later use into an error.
 """

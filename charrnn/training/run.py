@@ -28,6 +28,7 @@ __all__ = [
     "Alone",
     "Event",
     "Finished",
+    "Measured",
     "Preview",
     "Run",
     "SaveFailed",
@@ -84,13 +85,21 @@ class Finished:
 
 
 @dataclass(frozen=True)
+class Measured:
+    """How many processes will compute, and the times it was chosen by, if it needed any."""
+
+    threads: int
+    timings: tuple[Timing, ...]
+
+
+@dataclass(frozen=True)
 class Alone:
-    """Another process has died; the training goes on in this one."""
+    """Another process has died or could not be started; the training goes on in this one."""
 
     step: int
 
 
-Event = Step | Alone | Validated | Preview | SaveFailed | Stopped | Finished
+Event = Measured | Step | Alone | Validated | Preview | SaveFailed | Stopped | Finished
 
 
 class Run:
@@ -98,8 +107,8 @@ class Run:
 
     Build one by :meth:`begin` or :meth:`resume`, consume :meth:`events`, and :meth:`close` it.
 
-    ``threads`` is how many processes compute; 0 has it measured. It makes no difference to what
-    they compute.
+    ``threads`` is how many processes compute; 0 has it measured before the first step. It makes
+    no difference to what they compute.
     """
 
     def __init__(
@@ -119,21 +128,15 @@ class Run:
         self.folder = folder
         self.model = config.model(len(vocabulary))
         ids = vocabulary.encode(corpus.codes, "the corpus")
+        self.threads = min(threads, len(shards(config.batch_size)))
         self.task = LanguageModelTask(
             self.model,
             ids,
             val_fraction=config.val_fraction,
             batch_size=config.batch_size,
             seq_len=config.seq_len,
-            threads=threads or 1,
+            threads=self.threads or 1,
         )
-        self.timings: list[Timing] = []  # where the number of processes was left to be measured
-        if not threads:
-            steps = round(config.epochs * self.task.steps_per_epoch)
-            self.timings = time_threads(self.task, parameters, steps)
-            threads = fastest(self.timings)
-            self.task.engine.threads = threads
-        self.threads = threads
         # Apart, so that how often a sample is shown does not change what is learnt.
         dropout, self._preview = (
             np.random.default_rng(seed) for seed in np.random.SeedSequence(config.seed).spawn(3)[1:]
@@ -259,6 +262,11 @@ class Run:
             DivergedError: nothing is saved then; the last good files stay.
             CheckpointError: the final state could not be saved.
         """
+        if not self.threads:
+            steps = self.trainer.total - self.trainer.number
+            timings = time_threads(self.task, self.trainer.parameters, steps)
+            self.threads = self.task.engine.threads = fastest(timings)
+            yield Measured(self.threads, tuple(timings))
         begun = monotonic()
         failed: CheckpointError | None = None
         lost = False

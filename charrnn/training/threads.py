@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from time import perf_counter
 
+import numpy as np
+
 from charrnn.nn.engine import available_cores, shards
 from charrnn.nn.parameters import Parameters
 from charrnn.tasks.lm import LanguageModelTask
@@ -24,8 +26,8 @@ class Timing:
 
 
 def fastest(timings: list[Timing]) -> int:
-    """The number of processes with the shortest step; the fewest of equals."""
-    return min(timings, key=lambda timing: (timing.seconds, timing.threads)).threads
+    """The number of processes with the shortest step; one if nothing was timed."""
+    return min(timings, key=lambda timing: timing.seconds, default=Timing(1, 0.0)).threads
 
 
 def time_threads(task: LanguageModelTask, parameters: Parameters, steps: int) -> list[Timing]:
@@ -34,23 +36,35 @@ def time_threads(task: LanguageModelTask, parameters: Parameters, steps: int) ->
     Nothing is updated, and the number makes no difference to what is computed.
 
     Args:
-        steps: how many the training has; a short one is timed with one process only.
+        steps: how many the training has.
+
+    Returns:
+        Nothing where there is nothing to choose, or a training too short for it to matter.
     """
-    timings = [_time(task, parameters, 1)]
     most = min(available_cores(), len(shards(task.batch_size)))
-    while 2 * timings[-1].threads <= most and steps * timings[0].seconds >= WORTHWHILE:
-        timings.append(_time(task, parameters, 2 * timings[-1].threads))
+    task.engine.threads = 1
+    if most == 1 or steps * _step(task, parameters) < WORTHWHILE:
+        return []
+    timings: list[Timing] = []
+    threads = 1
+    while threads <= most:
+        task.engine.threads = threads
+        _step(task, parameters)  # starts the processes and lays out the memory
+        seconds = min(_step(task, parameters) for _ in range(REPEATS))
+        if task.engine.lost:
+            break
+        timings.append(Timing(threads, seconds))
+        threads *= 2
+    task.engine.close()
     return timings
 
 
-def _time(task: LanguageModelTask, parameters: Parameters, threads: int) -> Timing:
-    task.engine.threads = threads
-    gradients = parameters.zeros_like()
+def _step(task: LanguageModelTask, parameters: Parameters) -> float:
+    """Seconds of one."""
     x, targets = task.lanes.chunk(0)
     state = task.model.zero_state(task.batch_size, parameters.dtype)
-    seconds = []
-    for _ in range(REPEATS + 1):  # the first starts the processes and lays out the memory
-        begun = perf_counter()
+    gradients = parameters.zeros_like()
+    begun = perf_counter()
+    with np.errstate(all="ignore"):  # the training will say so if it matters
         task.engine.cross_entropy(parameters, x, targets, state, gradients=gradients)
-        seconds.append(perf_counter() - begun)
-    return Timing(threads, min(seconds[1:]))
+    return perf_counter() - begun

@@ -1,0 +1,158 @@
+"""How many processes: measured before the first step, told, kept, and changed at will."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from support import TEXT, begin, corpus_of, run_until
+
+from charrnn.config import Config
+from charrnn.evaluation import evaluate
+from charrnn.nn.engine import Engine
+from charrnn.runs import RunFolder
+from charrnn.training import threads
+from charrnn.training.run import Alone, Measured, Run
+from charrnn.training.threads import Timing, fastest, time_threads
+
+WIDE: dict[str, Any] = {"batch_size": 65, "seq_len": 4, "epochs": 1.0}  # four shards
+LONG = TEXT * 3
+
+
+Start = Callable[..., Run]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Runs that are closed in the end."""
+    runs: list[Run] = []
+
+    def new(name: str = "run", **settings: Any) -> Run:
+        runs.append(begin(tmp_path / name, corpus_of(tmp_path, LONG), **settings))
+        return runs[-1]
+
+    yield new
+    for run in runs:
+        run.close()
+
+
+@pytest.fixture
+def eight_cores(monkeypatch: pytest.MonkeyPatch) -> dict[int, float]:
+    """Steps take what stands here for each number of processes; none is computed."""
+    seconds = {1: 8.0, 2: 4.0, 4: 5.0}
+    monkeypatch.setattr(threads, "available_cores", lambda: 8)
+    monkeypatch.setattr(threads, "_step", lambda task, _: seconds[task.engine.threads])
+    return seconds
+
+
+def test_the_fastest_is_chosen(start: Start, eight_cores: dict[int, float]) -> None:
+    run = start(**WIDE)
+    timings = time_threads(run.task, run.trainer.parameters, 1000)
+    assert timings == [Timing(n, s) for n, s in eight_cores.items()]  # no more than shards
+    assert fastest(timings) == 2
+    assert fastest([Timing(1, 3.0), Timing(2, 3.0)]) == 1
+    assert fastest([]) == 1
+
+
+@pytest.mark.usefixtures("eight_cores")
+def test_nothing_is_measured_without_a_choice(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A training of a step, a single shard, a single core."""
+    run = start(**WIDE)
+    parameters = run.trainer.parameters
+    assert time_threads(run.task, parameters, 1) == []
+    narrow = start("narrow")
+    assert time_threads(narrow.task, narrow.trainer.parameters, 1000) == []
+    monkeypatch.setattr(threads, "available_cores", lambda: 1)
+    assert time_threads(run.task, parameters, 1000) == []
+
+
+def test_a_process_that_dies_while_it_is_timed_is_not_timed(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = start(**WIDE)
+
+    def step(task: object, parameters: object) -> float:
+        run.task.engine.lost = run.task.engine.threads > 1
+        return 9.0
+
+    monkeypatch.setattr(threads, "available_cores", lambda: 8)
+    monkeypatch.setattr(threads, "_step", step)
+    assert time_threads(run.task, run.trainer.parameters, 1000) == [Timing(1, 9.0)]
+    assert not run.task.engine.lost
+
+
+def test_timing_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither weights nor state nor random draws; and the run says what it found, first of all."""
+    monkeypatch.setattr(threads, "available_cores", lambda: 2)
+    monkeypatch.setattr(threads, "WORTHWHILE", 0.0)
+    corpus, config = corpus_of(tmp_path, LONG), Config(**{"hidden": 8, "dropout": 0.3, **WIDE})
+    weights = []
+    for number in (1, 0):
+        folder = RunFolder(tmp_path / str(number), resume=False)
+        run = Run.begin(config, corpus, ("corpus.txt",), folder, threads=number)
+        assert run.threads == number
+        seen = run_until(run)
+        run.close()
+        weights.append(run.trainer.parameters.flat)
+        measured = [event for event in seen if isinstance(event, Measured)]
+        assert len(measured) == (number == 0)
+        if measured:
+            assert seen[0] is measured[0]
+            assert [timing.threads for timing in measured[0].timings] == [1, 2]
+            assert run.threads == measured[0].threads in (1, 2)
+    np.testing.assert_array_equal(weights[0], weights[1])
+
+
+def test_a_run_keeps_its_number_and_may_be_given_another(tmp_path: Path) -> None:
+    corpus, config = corpus_of(tmp_path, LONG), Config(**{"hidden": 8, **WIDE})
+    folder = tmp_path / "run"
+    run = Run.begin(config, corpus, ("x",), RunFolder(folder, resume=False), threads=2)
+    run_until(run, 2)
+    run.close()
+    for given, expected in ((None, 2), (1, 1), (1000, 4), (0, 0)):
+        held = RunFolder(folder, resume=True)
+        again = Run.resume(held.load_last()[0], corpus, ("x",), held, given)
+        assert again.threads == expected
+        assert again.task.engine.threads == max(expected, 1)
+        again.close()
+
+
+def test_being_alone_is_said_once(start: Start) -> None:
+    run = start()
+    seen = []
+    for event in run.events():
+        seen.append(event)
+        if run.trainer.number == 5:
+            run.task.engine.lost = True
+    alone = [event for event in seen if isinstance(event, Alone)]
+    assert alone == [Alone(6)] or alone == [Alone(5)]
+
+
+def test_closing_a_run_closes_its_engine(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = start()
+    closed = []
+    with monkeypatch.context() as patch:
+        patch.setattr(run.task.engine, "close", lambda: closed.append(True))
+        run.close()
+    assert closed
+
+
+def test_a_validation_is_shared_out_too(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the engine that it is given, which is the training's."""
+    run = start()
+    calls = []
+    compute = Engine.cross_entropy
+
+    def counted(self: Engine, *arguments: object, **named: object) -> object:
+        calls.append(self)
+        return compute(self, *arguments, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Engine, "cross_entropy", counted)
+    run.task.validate(run.trainer.parameters)
+    assert calls
+    assert set(calls) == {run.task.engine}
+    evaluate(run.model, run.trainer.parameters, run.task.ids, 100)
+    assert set(calls) != {run.task.engine}
