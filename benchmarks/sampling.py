@@ -2,11 +2,14 @@
 
     pip install torch==2.13.0
     python benchmarks/sampling.py                            # some two minutes
+    python benchmarks/sampling.py --against cells
     python benchmarks/sampling.py --sizes 2x128 2x512 --cells lstm --laps 3
 
 n texts are written side by side. charrnn runs on one thread. PyTorch is measured in four forms,
 input as one-hot vectors (rows of the identity) and as an embedding of width H, on one thread and
-on all, and the best one counts. Both draw at temperature 1; drawing is part of the time.
+on all, and the best one counts: of its layers (nn.LSTM, ...), as most programs have them, or with
+--against cells of its single-step cells (nn.LSTMCell, ...), one for each layer, which are quicker
+at this. Both draw at temperature 1; drawing is part of the time.
 """
 
 import argparse
@@ -21,7 +24,10 @@ from duel import race, serve
 from training_step import CELLS, SIZES, VOCAB, geometric_mean
 
 CHOICES = ("1x128", "2x128", "2x256", "2x512")
-FORMS = ("one-hot", "embedding")
+FORMS = {
+    "layers": ("one-hot", "embedding"),
+    "cells": ("one-hot cells", "embedding cells"),
+}
 BEST_OF = ("lstm", "gru")
 TARGETS = {1: 3.0, 64: 1.5}
 """By streams, how many times PyTorch's speed, in the geometric mean over LSTM and GRU."""
@@ -33,6 +39,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--sizes", nargs="+", choices=CHOICES, default=["2x128"])
     parser.add_argument("--cells", nargs="+", choices=CELLS, default=list(BEST_OF))
+    parser.add_argument("--against", choices=FORMS, default="layers")
     parser.add_argument("--streams", nargs="+", type=int, default=[1, 8, 64], metavar="N")
     parser.add_argument("--length", type=int, default=200, help="characters of each stream")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="PyTorch's most")
@@ -68,7 +75,7 @@ def compare(
     def contestant(form: str, streams: int, threads: int) -> list[str]:
         return ["worker", form, cell, size, str(streams), str(options.length), str(threads)]
 
-    rivals = list(product(FORMS, sorted({1, options.threads})))
+    rivals = list(product(FORMS[options.against], sorted({1, options.threads})))
     runs = [contestant("ours", streams, 1)]
     runs += [contestant(form, streams, threads) for form, threads in rivals]
     runs += [contestant("ours", 1, 1)] if streams > 1 else []
@@ -124,18 +131,41 @@ def prepare_torch(
     torch.set_num_threads(threads)
     torch.manual_seed(0)
     layers, hidden, _, _ = SIZES[size]
-    table: Any = torch.eye(VOCAB) if form == "one-hot" else torch.randn(VOCAB, hidden)
-    kind: Any = {"rnn": torch.nn.RNN, "gru": torch.nn.GRU, "lstm": torch.nn.LSTM}[cell]
-    body = kind(table.shape[1], hidden, layers).eval()
+    one_hot = form.startswith("one-hot")
+    table: Any = torch.eye(VOCAB) if one_hot else torch.randn(VOCAB, hidden)
     head = torch.nn.Linear(hidden, VOCAB).eval()
-    prime = torch.randint(VOCAB, (1, streams))
+    prime = torch.randint(VOCAB, (streams,))
+    if form.endswith("cells"):
+        cells: Any = {
+            "rnn": torch.nn.RNNCell,
+            "gru": torch.nn.GRUCell,
+            "lstm": torch.nn.LSTMCell,
+        }
+        bodies = [
+            cells[cell](hidden if number else table.shape[1], hidden).eval()
+            for number in range(layers)
+        ]
+
+        def read(x: Any, states: Any) -> tuple[Any, Any]:
+            states = states or [None] * layers
+            for number, body in enumerate(bodies):
+                states[number] = body(x, states[number])
+                x = states[number][0] if cell == "lstm" else states[number]
+            return x, states
+    else:
+        kinds: Any = {"rnn": torch.nn.RNN, "gru": torch.nn.GRU, "lstm": torch.nn.LSTM}
+        stack = kinds[cell](table.shape[1], hidden, layers).eval()
+
+        def read(x: Any, states: Any) -> tuple[Any, Any]:
+            h, states = stack(x[None], states)
+            return h[0], states
 
     def lap() -> None:
-        x, state = prime, None
+        x, states = prime, None
         with torch.no_grad():
             for _ in range(length):
-                h, state = body(torch.nn.functional.embedding(x, table), state)
-                x = torch.multinomial(torch.softmax(head(h[0]), dim=-1), 1).reshape(1, streams)
+                h, states = read(torch.nn.functional.embedding(x, table), states)
+                x = torch.multinomial(torch.softmax(head(h), dim=-1), 1)[:, 0]
 
     return lap
 
