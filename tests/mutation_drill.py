@@ -176,6 +176,16 @@ ALLOWED: dict[tuple[str, str, str], str] = {
     ): EITHER_WAY,
     ("scatter_rows", "if vocab_size <= ONE_HOT_LIMIT:", DROPPED): EITHER_WAY,
     ("scatter_rows", "return", DROPPED): EITHER_WAY,
+    (
+        "scatter_rows",
+        "for one_d, one_out in zip(d, out, strict=True):",
+        "for one_d, one_out in reversed(list(zip(d, out, strict=True))):",
+    ): INDEPENDENT,
+    (
+        "scatter_rows",
+        "for one_d, one_out in zip(d, out, strict=True):",
+        "for one_d, one_out in zip(d, out, strict=False):",
+    ): "both come from one layer, with as many gates",
 }
 """(function, statement, altered statement), as ``--list`` prints them: why no check can tell."""
 
