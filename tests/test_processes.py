@@ -157,7 +157,7 @@ def test_a_process_that_cannot_be_started_is_done_without(
     def fail(arguments: object) -> None:
         raise OSError("Resource temporarily unavailable")
 
-    monkeypatch.setattr("charrnn.nn.engine._start", fail)
+    monkeypatch.setattr("charrnn.nn.engine._spawn", fail)
     assert_same_bits(compute(engine, parameters()), alone())
     assert (engine.lost, engine.threads, pids(engine)) == (True, 1, [])
     monkeypatch.undo()

@@ -36,7 +36,7 @@ LEAST_LANES = 12
 """A shard has at least so many lanes: with fewer, the steps' fixed costs outweigh the sharing."""
 
 MOST_LANES = 32
-"""More lanes than this in a shard gain nothing, so there is more to share out."""
+"""With more lanes than this a shard is split while it can be: for who has more processors."""
 
 STOPPING = [
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
@@ -241,14 +241,15 @@ class Engine:
         self._layout = layout
         if min(self.threads, count) > 1:
             try:
-                self._start(count, parameters.flat.nbytes, *layout)
+                self._start_others(count, parameters.flat.nbytes, *layout)
                 return
             except OSError:  # too many processes or files, no place for shared memory
                 self._leave()
                 self._shared, self.lost, self._threads = None, True, 1
         self._terms = [parameters.zeros_like() for _ in range(count - 1)]
 
-    def _start(self, count: int, size: int, shapes: Shapes, dtype: np.dtype[Any]) -> None:
+    def _start_others(self, count: int, size: int, shapes: Shapes, dtype: np.dtype[Any]) -> None:
+        """Raises OSError where processes or shared memory cannot be had."""
         memory = multiprocessing.RawArray("b", count * size)
         self._shared, *self._terms = _views(memory, shapes, dtype, count)
         self._pid = os.getpid()
@@ -256,7 +257,7 @@ class Engine:
         atexit.register(self.close)
         with _signals_held_back():
             for _ in range(min(self.threads, count) - 1):
-                self._others.append(_start((self.model, memory, shapes, dtype, count)))
+                self._others.append(_spawn((self.model, memory, shapes, dtype, count)))
 
 
 def _views(memory: Any, shapes: Shapes, dtype: npt.DTypeLike, count: int) -> Iterator[Parameters]:
@@ -265,7 +266,7 @@ def _views(memory: Any, shapes: Shapes, dtype: npt.DTypeLike, count: int) -> Ite
     return (Parameters(shapes, dtype, part) for part in flat)
 
 
-def _start(arguments: tuple[Any, ...]) -> _Other:
+def _spawn(arguments: tuple[Any, ...]) -> _Other:
     # "spawn" gives a process that shares nothing by accident, and is the one way on every system.
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()

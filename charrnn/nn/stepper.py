@@ -58,7 +58,7 @@ class Stepper:
     Args:
         model: of symbols.
         parameters: as they are now; later changes of them are not seen.
-        state: where the n texts stand; not kept.
+        state: where the n texts stand, ``(n, H)`` each; not kept.
         batch_size: n.
     """
 
