@@ -5,13 +5,13 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from charrnn.errors import InputError
-from charrnn.nn.cells import UnknownCellError, parse_cell
+from charrnn.nn.cells import Cell, UnknownCellError, parse_cell
 from charrnn.nn.models import SequenceModel
 from charrnn.text.vocab import LEVELS
 from charrnn.training.optim import OPTIMIZERS
 from charrnn.training.schedules import SCHEDULES
 
-__all__ = ["Config"]
+__all__ = ["TASK_DEFAULTS", "TASK_WORDS", "Config"]
 
 
 def _within(default: Any, low: float, high: float) -> Any:
@@ -23,6 +23,52 @@ def _one_of(default: str, words: tuple[str, ...]) -> Any:
     return field(default=default, metadata={"words": words})
 
 
+TASK_DEFAULTS: dict[str, dict[str, Any]] = {
+    "lm": {},
+    "classify": {
+        "hidden": 128,
+        "embedding": 32,
+        "dropout": 0.5,
+        "directions": "both",
+        "epochs": 20.0,
+        "lr": 3e-3,
+        "noise": 0.05,
+    },
+    "tag": {
+        "hidden": 128,
+        "embedding": 32,
+        "dropout": 0.3,
+        "directions": "both",
+        "epochs": 8.0,
+        "lr": 3e-3,
+        "noise": 0.02,
+    },
+    "translate": {
+        "hidden": 256,
+        "embedding": 64,
+        "dropout": 0.3,
+        "directions": "both",
+        "epochs": 20.0,
+        "lr": 3e-3,
+        "batch_size": 64,
+        "noise": 0.01,
+    },
+    "generate": {"hidden": 256, "dropout": 0.2, "epochs": 20.0, "lr": 3e-3},
+    "forecast": {"hidden": 32, "epochs": 30.0, "seq_len": 32, "batch_size": 16},
+}
+"""What each task sets otherwise than a language model (docs/log.md has how it was found)."""
+
+TASK_WORDS: dict[str, tuple[str, ...]] = {
+    "lm": (),
+    "classify": ("directions", "readout", "loss", "noise"),
+    "tag": ("directions", "noise", "column"),
+    "translate": ("directions", "attention", "noise"),
+    "generate": (),
+    "forecast": (),
+}
+"""The settings that only some tasks have; they are given with the task's name."""
+
+
 @dataclass(frozen=True)
 class Config:
     """Everything that decides what a run computes, besides its corpus.
@@ -31,17 +77,23 @@ class Config:
         InputError: a value is out of its range.
     """
 
+    task: str = _one_of("lm", tuple(TASK_DEFAULTS))
     # the text
     level: str = _one_of("char", LEVELS)
     encoding: str = "utf-8"
     keep_newlines: bool = False
     val_fraction: float = _within(0.1, 0, 0.9)
+    column: int = _within(0, 0, 1 << 10)
     # the model
     cell: str = "lstm"
     layers: int = _within(1, 0, 64)
     hidden: int = _within(256, 1, 1 << 15)
     embedding: int = _within(0, 0, 1 << 15)
     dropout: float = _within(0.0, 0, 0.95)
+    directions: str = _one_of("forward", ("forward", "backward", "both"))
+    readout: str = _one_of("max", ("last", "mean", "max"))
+    attention: str = _one_of("luong", ("luong", "none"))
+    loss: str = _one_of("softmax", ("softmax", "sigmoid"))
     # the training
     seq_len: int = _within(64, 1, 1 << 20)
     batch_size: int = _within(32, 1, 1 << 20)
@@ -53,31 +105,74 @@ class Config:
     lr_final: float = _within(0.01, 0, 1)
     clip: float = _within(1.0, 0, 1e12)
     weight_decay: float = _within(0.0, 0, 1)
+    noise: float = _within(0.0, 0, 0.9)
     seed: int = _within(0, 0, 2**128)
     eval_every: int = _within(0, 0, 1 << 40)
     sample_every: int = _within(0, 0, 1 << 40)
 
     def __post_init__(self) -> None:
         for setting in fields(self):
-            value, option = getattr(self, setting.name), setting.name.replace("_", "-")
+            value, option = getattr(self, setting.name), setting.name.replace("_", "-") + " "
+            if any(setting.name in words for words in TASK_WORDS.values()):
+                option = f"task {self.task},{setting.name}="
             rule = setting.metadata
             if "words" in rule and value not in rule["words"]:
-                raise InputError(f"--{option} {value}: choose from {', '.join(rule['words'])}")
+                raise InputError(f"--{option}{value}: choose from {', '.join(rule['words'])}")
             if "low" in rule and not rule["low"] <= value <= rule["high"]:
                 raise InputError(
-                    f"--{option} {value}: must be between {rule['low']:g} and {rule['high']:g}"
+                    f"--{option}{value}: must be between {rule['low']:g} and {rule['high']:g}"
                 )
         try:
             parse_cell(self.cell, self.hidden)
         except UnknownCellError as error:
             raise InputError(f"--cell {self.cell}: {error}") from None
 
+    @classmethod
+    def of(cls, task: str = "lm", **settings: Any) -> "Config":
+        """The settings of a task: its defaults, but for those given.
+
+        Raises:
+            InputError: as the class.
+        """
+        return cls(**{**TASK_DEFAULTS.get(task, {}), "task": task, **settings})
+
+    @classmethod
+    def parse_task(cls, text: str) -> dict[str, Any]:
+        """``tag,directions=forward`` as settings: a task, then variants of it, comma-separated.
+
+        Raises:
+            InputError: with the names or words that would do.
+        """
+        task, *variants = (part.strip() for part in text.split(","))
+        if task not in TASK_WORDS:
+            raise InputError(f"--task {task}: choose from {', '.join(TASK_WORDS)}")
+        settings: dict[str, Any] = {"task": task}
+        defaults = cls().to_json()
+        for variant in variants:
+            name, _, word = variant.partition("=")
+            if name not in TASK_WORDS[task]:
+                options = ", ".join(TASK_WORDS[task]) or "none"
+                raise InputError(
+                    f"--task {text}: {task} has no variant {name!r}", f"its variants: {options}"
+                )
+            if name in settings:
+                raise InputError(f"--task {text}: {name} is given twice")
+            try:
+                settings[name] = type(defaults[name])(word)
+            except ValueError:
+                raise InputError(f"--task {text}: {name}={word} is not a number") from None
+        return settings
+
+    def recurrence(self) -> Cell[Any]:
+        """The cell."""
+        return parse_cell(self.cell, self.hidden)
+
     def model(self, vocab_size: int) -> SequenceModel:
         """The language model of these settings."""
         return SequenceModel(
             input_size=vocab_size,
             output_size=vocab_size,
-            cell=parse_cell(self.cell, self.hidden),
+            cell=self.recurrence(),
             num_layers=self.layers,
             embedding_size=self.embedding,
             dropout=self.dropout,

@@ -36,6 +36,21 @@ class Score:
         return self.nats / log(2)
 
     @property
+    def error(self) -> float:
+        """What the best model has least of."""
+        return self.nats
+
+    @property
+    def text(self) -> str:
+        """For people."""
+        return f"{self.nats:.4f} nats/char ({self.bits:.4f} bits)"
+
+    @property
+    def numbers(self) -> dict[str, float]:
+        """For the log."""
+        return {"nats": self.nats, "bits": self.bits}
+
+    @property
     def method(self) -> str:
         """How it was measured, in words."""
         if self.lanes == 1:

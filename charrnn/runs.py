@@ -15,9 +15,10 @@ import numpy as np
 from charrnn.checkpoint import read_checkpoint, remove_leftovers, write_checkpoint
 from charrnn.config import Config
 from charrnn.errors import CheckpointError, InputError, RunError
-from charrnn.nn.models import SequenceModel
 from charrnn.nn.parameters import Parameters
 from charrnn.nn.types import Array
+from charrnn.tasks.kinds import TASKS
+from charrnn.tasks.lm import TextSpec
 from charrnn.text.vocab import Vocabulary
 
 try:
@@ -37,15 +38,26 @@ SHIPPED = (
 
 @dataclass(frozen=True)
 class Model:
-    """A trained language model, as a checkpoint holds it."""
+    """A trained network, as a checkpoint holds it."""
 
     path: Path
     config: Config
-    vocabulary: Vocabulary
-    model: SequenceModel
+    spec: Any  # what the task needs besides: characters, labels, ...
+    model: Any  # the network of the task
     parameters: Parameters
     header: Mapping[str, Any]
     arrays: Mapping[str, Array]  # everything else that the file holds
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The characters of a language model.
+
+        Raises:
+            InputError: it is another kind of model.
+        """
+        if not isinstance(self.spec, TextSpec):
+            raise InputError(f"{self.path} is no language model; its task is {self.config.task}")
+        return self.spec.vocabulary
 
 
 def load_model(path: Path) -> Model:
@@ -57,12 +69,9 @@ def load_model(path: Path) -> Model:
     header, arrays = read_checkpoint(path)
     try:
         config = Config.from_json(header["config"])
-        symbols = header["vocabulary"]
-        codes = range(256) if symbols["level"] == "byte" else map(ord, symbols["symbols"])
-        vocabulary = Vocabulary(symbols["level"], tuple(codes))
-        if vocabulary.level != config.level:
-            raise ValueError("the vocabulary is of another level")
-        model = config.model(len(vocabulary))
+        kind = TASKS[config.task]
+        spec = kind.spec(header[kind.key])
+        model = spec.model(config)
         shapes = model.shapes()
         for name, shape in shapes.items():
             if arrays[name].shape != shape or arrays[name].dtype.str != "<f4":
@@ -74,7 +83,7 @@ def load_model(path: Path) -> Model:
             raise ValueError("a weight is not a finite number")
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError, InputError) as error:
         raise CheckpointError(f"{path} does not hold a model: {_reason(error)}") from error
-    return Model(path, config, vocabulary, model, parameters, header, arrays)
+    return Model(path, config, spec, model, parameters, header, arrays)
 
 
 def _reason(error: Exception) -> str:

@@ -1,6 +1,6 @@
 """Writing text: one symbol after the other, each drawn from what the model expects next."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any
@@ -13,7 +13,7 @@ from charrnn.nn.models import SequenceModel
 from charrnn.nn.ops import check_symbols
 from charrnn.nn.parameters import Parameters
 from charrnn.nn.stepper import Stepper
-from charrnn.nn.types import Array
+from charrnn.nn.types import Array, State
 from charrnn.nn.workspace import Workspace
 
 __all__ = ["Choice", "Scratch", "sample"]
@@ -107,6 +107,9 @@ def sample(
     length: int,
     rng: np.random.Generator,
     choice: Choice = Choice(),
+    *,
+    state: State | None = None,
+    never: Sequence[int] = (),
 ) -> Iterator[Ids]:
     """Continue ``prime``, forgetting nothing: the state is carried from symbol to symbol.
 
@@ -116,6 +119,8 @@ def sample(
         length: how many symbols to write.
         rng: draws them.
         choice: how.
+        state: what has been read before the prime, ``(n, H)`` each; nothing if not given.
+        never: symbols that are not to be chosen.
 
     Yields:
         ``(n,)`` symbols, ``length`` times.
@@ -125,11 +130,12 @@ def sample(
     """
     symbols = prime[-1].astype(np.intp)
     check_symbols(symbols, model.input_size)
-    alike = bool((prime == prime[:, :1]).all())
+    alike = state is None and bool((prime == prime[:, :1]).all())
     if alike:  # read once what all begin with
         prime = prime[:, :1]
     reading = Workspace()
-    state = model.zero_state(prime.shape[1], parameters.dtype)
+    if state is None:
+        state = model.zero_state(prime.shape[1], parameters.dtype)
     width = prime.shape[1] * max(model.output_size, 4 * model.cell.hidden_size)
     chunk = max(1, min(PRIME_CHUNK, PRIME_NUMBERS // width))
     for start in range(0, len(prime) - 1, chunk):
@@ -148,5 +154,7 @@ def sample(
             raise DivergedError(
                 "the model's outputs are not finite numbers: its weights are spoilt"
             )
+        if never:
+            y[:, list(never)] = -np.inf
         symbols = choice.draw(y, rng, scratch)
         yield symbols.copy()

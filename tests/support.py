@@ -12,9 +12,13 @@ import numpy as np
 
 from charrnn.config import Config
 from charrnn.runs import RunFolder
+from charrnn.tasks.base import Paths
+from charrnn.tasks.lm import LanguageModelTask, TextData, TextSpec
 from charrnn.text.corpora import Corpus, read_corpus
+from charrnn.text.vocab import Vocabulary
+from charrnn.training.events import Event, Stopped
 from charrnn.training.loop import Step
-from charrnn.training.run import Event, Run, Stopped
+from charrnn.training.run import Run
 
 __all__ = [
     "ROOT",
@@ -30,6 +34,9 @@ __all__ = [
     "names",
     "resume",
     "run_until",
+    "text_data",
+    "text_task",
+    "vocabulary_of",
 ]
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -51,16 +58,31 @@ def corpus_of(folder: Path, text: str = TEXT) -> Corpus:
     return read_corpus([str(path)])
 
 
+def text_data(corpus: Corpus, name: str = "corpus.txt") -> TextData:
+    return TextData(corpus, Paths((name,)))
+
+
+def text_task(run: Run) -> LanguageModelTask:
+    """Of a run that trains a language model."""
+    assert isinstance(run.task, LanguageModelTask)
+    return run.task
+
+
+def vocabulary_of(run: Run) -> Vocabulary:
+    assert isinstance(run.spec, TextSpec)
+    return run.spec.vocabulary
+
+
 def begin(folder: Path, corpus: Corpus, **settings: Any) -> Run:
     """A tiny run: 17 steps an epoch, 51 in all, validated every 10, with a sample each time."""
     small: dict[str, Any] = {"hidden": 8, "seq_len": 8, "batch_size": 4, "epochs": 3.0}
     config = Config(**small | {"eval_every": 10} | settings)
-    return Run.begin(config, corpus, ("corpus.txt",), RunFolder(folder, resume=False), threads=1)
+    return Run.begin(config, text_data(corpus), RunFolder(folder, resume=False), threads=1)
 
 
 def resume(folder: Path, corpus: Corpus) -> Run:
     held = RunFolder(folder, resume=True)
-    return Run.resume(held.load_last()[0], corpus, ("corpus.txt",), held)
+    return Run.resume(held.load_last()[0], text_data(corpus), held)
 
 
 def run_until(run: Run, step: int | None = None, *, killed: bool = False) -> list[Event]:

@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from charrnn.nn import models
+from charrnn.nn import head
 from charrnn.nn.cells import GRU, LSTM, RNN, Cell
 from charrnn.nn.layers import Dropout, Recurrent, Stack
-from charrnn.nn.losses import softmax_cross_entropy
+from charrnn.nn.losses import LOSSES, softmax_cross_entropy
 from charrnn.nn.models import SequenceModel
 from charrnn.nn.parameters import Parameters
 from charrnn.nn.types import Array, LayerState
@@ -79,18 +79,18 @@ def test_the_head_alone_on_symbols_has_no_gradient_but_its_own() -> None:
     assert g["head.b"].tolist() == [NUM_STEPS * BATCH_SIZE] * 3
 
 
-def test_a_piece_of_the_head_is_at_least_one_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And no more, where one step alone is more logits than were asked for."""
+def test_a_piece_of_the_head_is_at_least_one_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And no more, where one row alone is more logits than were asked for."""
     sizes = []
 
-    def recording(logits: Array, targets: Array) -> Any:
+    def recording(logits: Array, targets: Array, weights: Array | None) -> Any:
         sizes.append(len(logits))
-        return softmax_cross_entropy(logits, targets)
+        return softmax_cross_entropy(logits, targets, weights)
 
-    monkeypatch.setattr(models, "HEAD_ELEMENTS", 1)
-    monkeypatch.setattr(models, "softmax_cross_entropy", recording)
+    monkeypatch.setattr(head, "HEAD_ELEMENTS", 1)
+    monkeypatch.setitem(LOSSES, "softmax", recording)
     model = SequenceModel(5, 5, RNN(SIZE))
     x = np.zeros((NUM_STEPS, BATCH_SIZE), dtype=np.intp)
     state = model.zero_state(BATCH_SIZE, np.float64)
     model.cross_entropy(Parameters(model.shapes(), np.float64), x, x, state, Workspace())
-    assert sizes == [BATCH_SIZE] * NUM_STEPS
+    assert sizes == [1] * (BATCH_SIZE * NUM_STEPS)

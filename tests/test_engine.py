@@ -133,7 +133,7 @@ def test_each_shard_drops_units_of_its_own() -> None:
 
         def loss(seed: int) -> float:
             rng = np.random.default_rng(seed)
-            return engine.cross_entropy(parameters, text[:-1], text[1:], state, rng=rng)[0]
+            return float(engine.cross_entropy(parameters, text[:-1], text[1:], state, rng=rng)[0])
 
         half = model.cross_entropy(
             parameters,

@@ -41,12 +41,16 @@ def test_every_line_is_altered_in_the_ways_that_matter() -> None:
     for mutant in mutants_of_rnn():
         altered.setdefault(mutant.source, set()).add(mutant.altered)
     assert all(drill.DROPPED in ways for ways in altered.values())
-    assert altered["s.dh += dy[t]"] == {
+    assert altered["dh += dy[t, :n]"] == {
         drill.DROPPED,
-        "s.dh -= dy[t]",
-        "s.dh[...] = dy[t]",
-        "s.dh += dy[t + 1]",
-        "s.dh += dy[t - 1]",
+        "dh -= dy[t, :n]",
+        "dh[...] = dy[t, :n]",
+        "dh += dy[t + 1, :n]",
+        "dh += dy[t - 1, :n]",
+        "dh += dy[t, n:]",
+        "dh += dy[t, 1:]",
+        "dh += dy[t, 1:n + 1]",
+        "dh += dy[:n, t]",
     }
     slope = altered["np.subtract(1, slope, out=slope)"]
     assert {"np.add(1, slope, out=slope)", "np.positive(1, out=slope)"} <= slope

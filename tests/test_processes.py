@@ -17,7 +17,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from charrnn.checkpoint import read_checkpoint
 from charrnn.nn.cells import parse_cell
 from charrnn.nn.engine import Engine
-from charrnn.nn.models import SequenceModel
+from charrnn.nn.models import Loss, SequenceModel, Sequences
 from charrnn.nn.parameters import Parameters
 from charrnn.nn.types import Array, State
 
@@ -104,7 +104,7 @@ def test_more_shards_than_before(engine: Engine) -> None:
 
     def loss(of: Engine, lanes: int) -> float:
         x, state = text[:, :lanes], MODEL.zero_state(lanes)
-        return of.cross_entropy(weights, x[:-1], x[1:], state)[0]
+        return float(of.cross_entropy(weights, x[:-1], x[1:], state)[0])
 
     with Engine(MODEL) as other:
         for lanes in (24, 300, 24):
@@ -192,11 +192,12 @@ def test_parameters_of_another_dtype(engine: Engine) -> None:
 class Threads:
     """In the place of a model: its loss is how many threads a product may use."""
 
-    def cross_entropy(
-        self, parameters: object, x: Array, targets: Array, state: State, *_: object, **__: object
-    ) -> tuple[float, State]:
+    part = MODEL.part
+
+    def sum_loss(self, parameters: object, batch: Sequences, *_: object, **__: object) -> Loss:
         np.ones((2, 2)) @ np.ones((2, 2))
-        return max((library["num_threads"] for library in threadpool_info()), default=1), state
+        threads = max((library["num_threads"] for library in threadpool_info()), default=1)
+        return Loss(threads, batch.state, ())
 
 
 @pytest.mark.parametrize("threads", [1, 2])

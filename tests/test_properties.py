@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from charrnn.nn import models
+from charrnn.nn import head
 from charrnn.nn.cells import CELLS, GRU, LSTM, RNN, Cell, UnknownCellError, all_variants, parse_cell
 from charrnn.nn.init import glorot, orthogonal
-from charrnn.nn.layers import Dropout, Recurrent, Stack
-from charrnn.nn.losses import softmax, softmax_cross_entropy
+from charrnn.nn.layers import Dropout, Layer, Recurrent, Stack
+from charrnn.nn.losses import LOSSES, softmax, softmax_cross_entropy
 from charrnn.nn.models import SequenceModel
 from charrnn.nn.ops import gather_rows, relu, scatter_rows, sigmoid
 from charrnn.nn.parameters import Parameters
@@ -28,7 +28,7 @@ VARIANTS = [cell for kind in CELLS.values() for cell in all_variants(kind, 4)]
 every_cell = pytest.mark.parametrize("cell", VARIANTS, ids=lambda cell: cell.label)
 
 
-def random_weights(layer: Recurrent, seed: int = 0) -> dict[str, Array]:
+def random_weights(layer: Layer, seed: int = 0) -> dict[str, Array]:
     rng = np.random.default_rng(seed)
     return {name: 0.6 * rng.standard_normal(shape) for name, shape in layer.shapes().items()}
 
@@ -697,7 +697,7 @@ def test_the_head_in_pieces_is_the_head(
     loss = softmax_cross_entropy(dy, targets.ravel())
     model.backward(p, expected, dy.reshape(7, 3, 5), None, saved)
 
-    monkeypatch.setattr(models, "HEAD_ELEMENTS", elements)
+    monkeypatch.setattr(head, "HEAD_ELEMENTS", elements)
     gradients = p.zeros_like()
     gradients.flat[:] = 7.0
     actual, last = model.cross_entropy(p, x, targets, state, Workspace(), gradients=gradients)
@@ -714,12 +714,12 @@ def test_pieces_of_the_head_are_as_small_as_asked(monkeypatch: pytest.MonkeyPatc
     """Else the test above would prove nothing, and memory would not be saved."""
     sizes = []
 
-    def recording(logits: Array, targets: Array) -> Any:
+    def recording(logits: Array, targets: Array, weights: Array | None) -> Any:
         sizes.append(len(logits))
-        return softmax_cross_entropy(logits, targets)
+        return softmax_cross_entropy(logits, targets, weights)
 
-    monkeypatch.setattr(models, "HEAD_ELEMENTS", 30)
-    monkeypatch.setattr(models, "softmax_cross_entropy", recording)
+    monkeypatch.setattr(head, "HEAD_ELEMENTS", 30)
+    monkeypatch.setitem(LOSSES, "softmax", recording)
     model = SequenceModel(5, 5, RNN(4))
     x = np.zeros((7, 3), dtype=np.int64)
     model.cross_entropy(

@@ -6,14 +6,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support import TEXT, begin, corpus_of, run_until
+from support import TEXT, begin, corpus_of, run_until, text_data, text_task
 
 from charrnn.config import Config
 from charrnn.evaluation import evaluate
 from charrnn.nn.engine import Engine
 from charrnn.runs import RunFolder
 from charrnn.training import threads
-from charrnn.training.run import Alone, Measured, Run
+from charrnn.training.events import Alone, Measured
+from charrnn.training.run import Run
 from charrnn.training.threads import Timing, fastest, time_threads
 
 WIDE: dict[str, Any] = {"batch_size": 65, "seq_len": 4, "epochs": 1.0}  # four shards
@@ -48,7 +49,7 @@ def eight_cores(monkeypatch: pytest.MonkeyPatch) -> dict[int, float]:
 
 def test_the_fastest_is_chosen(start: Start, eight_cores: dict[int, float]) -> None:
     run = start(**WIDE)
-    timings = time_threads(run.task, run.trainer.parameters, 1000)
+    timings = time_threads(text_task(run), run.trainer.parameters, 1000)
     assert timings == [Timing(n, s) for n, s in eight_cores.items()]  # no more than shards
     assert fastest(timings) == 2
     assert fastest([Timing(1, 3.0), Timing(2, 3.0)]) == 1
@@ -62,11 +63,11 @@ def test_nothing_is_measured_without_a_choice(
     """A training of a step, a single shard, a single core."""
     run = start(**WIDE)
     parameters = run.trainer.parameters
-    assert time_threads(run.task, parameters, 1) == []
+    assert time_threads(text_task(run), parameters, 1) == []
     narrow = start("narrow")
     assert time_threads(narrow.task, narrow.trainer.parameters, 1000) == []
     monkeypatch.setattr(threads, "available_cores", lambda: 1)
-    assert time_threads(run.task, parameters, 1000) == []
+    assert time_threads(text_task(run), parameters, 1000) == []
 
 
 def test_a_process_that_dies_while_it_is_timed_is_not_timed(
@@ -75,13 +76,13 @@ def test_a_process_that_dies_while_it_is_timed_is_not_timed(
     run = start(**WIDE)
 
     def step(task: object, parameters: object) -> float:
-        run.task.engine.lost = run.task.engine.threads > 1
+        text_task(run).engine.lost = text_task(run).engine.threads > 1
         return 9.0
 
     monkeypatch.setattr(threads, "available_cores", lambda: 8)
     monkeypatch.setattr(threads, "_step", step)
-    assert time_threads(run.task, run.trainer.parameters, 1000) == [Timing(1, 9.0)]
-    assert not run.task.engine.lost
+    assert time_threads(text_task(run), run.trainer.parameters, 1000) == [Timing(1, 9.0)]
+    assert not text_task(run).engine.lost
 
 
 def test_timing_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,7 +93,7 @@ def test_timing_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     weights = []
     for number in (1, 0):
         folder = RunFolder(tmp_path / str(number), resume=False)
-        run = Run.begin(config, corpus, ("corpus.txt",), folder, threads=number)
+        run = Run.begin(config, text_data(corpus), folder, threads=number)
         assert run.threads == number
         seen = run_until(run)
         run.close()
@@ -109,12 +110,12 @@ def test_timing_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 def test_a_run_keeps_its_number_and_may_be_given_another(tmp_path: Path) -> None:
     corpus, config = corpus_of(tmp_path, LONG), Config(**{"hidden": 8, **WIDE})
     folder = tmp_path / "run"
-    run = Run.begin(config, corpus, ("x",), RunFolder(folder, resume=False), threads=2)
+    run = Run.begin(config, text_data(corpus), RunFolder(folder, resume=False), threads=2)
     run_until(run, 2)
     run.close()
     for given, expected in ((None, 2), (1, 1), (1000, 4), (0, 0)):
         held = RunFolder(folder, resume=True)
-        again = Run.resume(held.load_last()[0], corpus, ("x",), held, given)
+        again = Run.resume(held.load_last()[0], text_data(corpus), held, given)
         assert again.threads == expected
         assert again.task.engine.threads == max(expected, 1)
         again.close()
@@ -126,7 +127,7 @@ def test_being_alone_is_said_once(start: Start) -> None:
     for event in run.events():
         seen.append(event)
         if run.trainer.number == 5:
-            run.task.engine.lost = True
+            text_task(run).engine.lost = True
     alone = [event for event in seen if isinstance(event, Alone)]
     assert alone == [Alone(6)] or alone == [Alone(5)]
 
@@ -135,7 +136,7 @@ def test_closing_a_run_closes_its_engine(start: Start, monkeypatch: pytest.Monke
     run = start()
     closed = []
     with monkeypatch.context() as patch:
-        patch.setattr(run.task.engine, "close", lambda: closed.append(True))
+        patch.setattr(text_task(run).engine, "close", lambda: closed.append(True))
         run.close()
     assert closed
 
@@ -151,8 +152,8 @@ def test_a_validation_is_shared_out_too(start: Start, monkeypatch: pytest.Monkey
         return compute(self, *arguments, **named)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Engine, "cross_entropy", counted)
-    run.task.validate(run.trainer.parameters)
+    text_task(run).validate(run.trainer.parameters)
     assert calls
-    assert set(calls) == {run.task.engine}
-    evaluate(run.model, run.trainer.parameters, run.task.ids, 100)
-    assert set(calls) != {run.task.engine}
+    assert set(calls) == {text_task(run).engine}
+    evaluate(run.model, run.trainer.parameters, text_task(run).ids, 100)
+    assert set(calls) != {text_task(run).engine}

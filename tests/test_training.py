@@ -12,12 +12,24 @@ from typing import Any, get_args, get_origin, get_type_hints
 import numpy as np
 import pytest
 import typer
-from support import TEXT, begin, corpus_of, fingerprint, metrics, names, resume, run_until
+from support import (
+    TEXT,
+    begin,
+    corpus_of,
+    fingerprint,
+    metrics,
+    names,
+    resume,
+    run_until,
+    text_data,
+    text_task,
+    vocabulary_of,
+)
 
 from charrnn import checkpoint, runs
 from charrnn.cli import app
 from charrnn.cli.train import train
-from charrnn.config import Config
+from charrnn.config import TASK_WORDS, Config
 from charrnn.errors import CheckpointError, DivergedError, InputError, RunError
 from charrnn.evaluation import Score, evaluate
 from charrnn.nn.cells import parse_cell
@@ -30,9 +42,10 @@ from charrnn.tasks.lm import RUNAWAY, LanguageModelTask
 from charrnn.text.corpora import Corpus
 from charrnn.text.vocab import UnknownCharacterError
 from charrnn.training import optim
+from charrnn.training.events import Finished, Preview, SaveFailed, Stopped, Validated
 from charrnn.training.loop import Step
 from charrnn.training.optim import OPTIMIZERS, clip_by_global_norm, make_optimizer
-from charrnn.training.run import Finished, Preview, Run, SaveFailed, Stopped, Validated
+from charrnn.training.run import Run
 from charrnn.training.schedules import SCHEDULES, learning_rate
 
 
@@ -184,10 +197,15 @@ def test_the_command_lines_defaults_are_the_settings_defaults() -> None:
     """They stand twice; a reader of --help must not be told another number."""
     options = inspect.signature(train).parameters
     config = Config()
+    variants = {name for words in TASK_WORDS.values() for name in words}
+    assert not variants & set(options)  # given with the task's name
     for name, value in config.to_json().items():
-        assert options[name].default == value, name
-        assert type(options[name].default) is type(value), name
+        if name not in variants:
+            assert options[name].default == value, name
+            assert type(options[name].default) is type(value), name
     assert set(options) - set(config.to_json()) == {
+        "val",
+        "test",
         "threads",
         "ctx",
         "corpus",
@@ -202,6 +220,8 @@ def test_the_command_lines_words_are_the_settings_words() -> None:
     hints = get_type_hints(train)
     for setting in Config.__dataclass_fields__.values():
         words = setting.metadata.get("words")
+        if setting.name == "task" or setting.name not in hints:
+            continue  # words with variants; or itself a variant
         literal = hints[setting.name] if get_origin(hints[setting.name]) is not None else None
         assert (get_args(literal) if literal else None) == words, setting.name
 
@@ -372,7 +392,7 @@ def test_nothing_to_score_is_refused(start: int) -> None:
 
 def test_the_tail_validates_and_is_not_trained_on(corpus: Corpus) -> None:
     run = begin(Path("run"), corpus, val_fraction=0.25)
-    task = run.task
+    task = text_task(run)
     assert (task.split, task.lanes.left_over) == (450, 1)
     score = task.validate(run.trainer.parameters)
     assert score is not None
@@ -400,7 +420,7 @@ def test_too_short_a_text_to_hold_out_from_is_refused(size: int, fraction: float
 def test_the_state_is_carried_and_a_new_pass_begins_anew(corpus: Corpus) -> None:
     """Two chunks in a row are one of their joint length; the first of a pass starts from zero."""
     run = begin(Path("run"), corpus)
-    task, theta = run.task, run.trainer.parameters
+    task, theta = text_task(run), run.trainer.parameters
     g = theta.zeros_like()
     first, n = task.gradients(theta, g, 0, None)
     second, m = task.gradients(theta, g, 1, None)
@@ -419,13 +439,13 @@ def test_the_state_is_carried_and_a_new_pass_begins_anew(corpus: Corpus) -> None
 
 def test_every_pass_reads_every_chunk_in_order(corpus: Corpus) -> None:
     run = begin(Path("run"), corpus)
-    gradients, read = run.task.gradients, []
+    gradients, read = text_task(run).gradients, []
 
-    def noted(theta: Any, g: Any, index: int, rng: Any) -> tuple[float, int]:
-        read.append(index)
-        return gradients(theta, g, index, rng)
+    def noted(theta: Any, g: Any, number: int, rng: Any) -> tuple[float, int]:
+        read.append(number % text_task(run).steps_per_epoch)
+        return gradients(theta, g, number, rng)
 
-    run.task.gradients = noted  # type: ignore[method-assign, assignment]
+    text_task(run).gradients = noted  # type: ignore[method-assign, assignment]
     run_until(run)
     assert read == [*range(17)] * 3
 
@@ -435,7 +455,7 @@ def test_a_lane_whose_state_ran_away_begins_anew(
 ) -> None:
     """Only that lane, in all its layers; a state that is not a number counts as run away."""
     run = begin(Path("run"), corpus, layers=2, cell="lstm,output=identity")
-    task, theta = run.task, run.trainer.parameters
+    task, theta = text_task(run), run.trainer.parameters
     task.gradients(theta, theta.zeros_like(), 0, None)
     before = [[part.copy() for part in layer] for layer in task.state]
     task.state[1][0][2, 3] = -RUNAWAY * 1.01
@@ -577,18 +597,18 @@ def test_a_run_learns_and_keeps_the_best(corpus: Corpus) -> None:
     """best.npz is of the step that says so, and scores what it says."""
     run = begin(Path("run"), corpus, lr=0.05, epochs=12.0)
     events = run_until(run)
-    scores = {e.step: e.score.nats for e in events if isinstance(e, Validated) and e.score}
+    scores = {e.step: e.score.error for e in events if isinstance(e, Validated) and e.score}
     assert list(scores) == [*range(10, 204, 10), 204]
     best = min(scores, key=lambda step: scores[step])
     assert best != 204  # it learns by heart: the last is not the best
     assert [e.step for e in events if isinstance(e, Validated) and e.best][-1] == best
     saved = load_model(Path("run/best.npz"))
     assert saved.header["history"][-1]["step"] == best
-    again = evaluate(saved.model, saved.parameters, run.task.ids, run.task.split)
+    again = evaluate(saved.model, saved.parameters, text_task(run).ids, text_task(run).split)
     assert again.nats == pytest.approx(scores[best], rel=1e-6)
     assert scores[best] < scores[10]
     losses = [e.nats for e in events if isinstance(e, Step)]
-    assert losses[-1] < 0.9 * math.log(len(run.vocabulary)) < losses[0]
+    assert losses[-1] < 0.9 * math.log(len(vocabulary_of(run))) < losses[0]
     assert "training" not in saved.header  # best.npz can be given away
     assert [e["val"] for e in run.history] == list(scores.values())
 
@@ -603,16 +623,16 @@ def test_a_new_run_can_begin_with_anothers_weights(corpus: Corpus, tmp_path: Pat
     symbols, weights = initial.vocabulary, initial.parameters.flat.copy()
     fewer = corpus_of(tmp_path, "hg\n" * 200)
     folder = RunFolder(Path("second"), resume=False)
-    run = Run.begin(initial.config, fewer, ("x",), folder, initial)
+    run = Run.begin(initial.config, text_data(fewer), folder, initial)
     assert (run.trainer.parameters.flat == weights).all()
-    assert run.vocabulary == symbols
-    assert run.vocabulary.decode(run.task.ids) == b"hg\n" * 200
+    assert vocabulary_of(run) == symbols
+    assert vocabulary_of(run).decode(text_task(run).ids) == b"hg\n" * 200
     run_until(run, 5)
     assert load_model(Path("second/last.npz")).vocabulary == symbols
     more = corpus_of(tmp_path, TEXT + "Z")
     third = RunFolder(Path("third"), resume=False)
     with pytest.raises(UnknownCharacterError, match=r"'Z' \(U\+005A\)"):
-        Run.begin(initial.config, more, ("x",), third, initial)
+        Run.begin(initial.config, text_data(more), third, initial)
     third.close()
 
 
@@ -621,7 +641,7 @@ def test_a_new_run_can_begin_with_anothers_weights(corpus: Corpus, tmp_path: Pat
 
 def spoil(run: Run, at: int, what: Callable[[Run], None]) -> None:
     """Let something happen to the gradients of one step."""
-    gradients = run.task.gradients
+    gradients = text_task(run).gradients
 
     def spoiled(*arguments: Any) -> tuple[float, int]:
         result = gradients(*arguments)
@@ -630,7 +650,7 @@ def spoil(run: Run, at: int, what: Callable[[Run], None]) -> None:
             arguments[1].flat[0] = np.nan
         return result
 
-    run.task.gradients = spoiled  # type: ignore[method-assign, assignment]
+    text_task(run).gradients = spoiled  # type: ignore[method-assign, assignment]
 
 
 def test_a_gradient_that_is_no_number_changes_nothing(corpus: Corpus) -> None:
@@ -693,7 +713,7 @@ def test_previous_stands_in_for_a_damaged_last(corpus: Corpus) -> None:
         assert why is not None
         assert "last.npz" in why
         assert "going on from" in why
-        run_until(Run.resume(saved, corpus, ("corpus.txt",), held))
+        run_until(Run.resume(saved, text_data(corpus), held))
         assert fingerprint(folder)["best.npz"] == expected["best.npz"]
         assert metrics(folder) == log
         same(str(folder), "whole")
@@ -714,7 +734,7 @@ def test_another_text_is_refused(corpus: Corpus, tmp_path: Path) -> None:
     other = corpus_of(tmp_path, TEXT[:-1] + "\n\n")
     folder = RunFolder(Path("run"), resume=True)
     with pytest.raises(InputError, match=corpus.sha256[:12]) as caught:
-        Run.resume(folder.load_last()[0], other, ("corpus.txt",), folder)
+        Run.resume(folder.load_last()[0], text_data(other), folder)
     folder.close()
     assert other.sha256[:12] in str(caught.value)
     assert "--init-from" in caught.value.hint
@@ -749,7 +769,7 @@ def test_a_training_state_that_is_not_whole_is_refused(
     folder = RunFolder(Path("run"), resume=True)
     try:
         with pytest.raises(CheckpointError):
-            Run.resume(folder.load_last()[0], corpus, (), folder)
+            Run.resume(folder.load_last()[0], text_data(corpus), folder)
     finally:
         folder.close()
 
@@ -760,7 +780,7 @@ def test_best_npz_alone_cannot_be_resumed(corpus: Corpus) -> None:
     Path("run/best.npz").rename("other/last.npz")
     folder = RunFolder(Path("other"), resume=True)
     with pytest.raises(CheckpointError, match="training state is not whole") as caught:
-        Run.resume(folder.load_last()[0], corpus, (), folder)
+        Run.resume(folder.load_last()[0], text_data(corpus), folder)
     folder.close()
     assert "--init-from" in caught.value.hint
 
@@ -881,7 +901,7 @@ def test_best_npz_is_what_the_run_says_is_best(
     """Even where the disk was full when the best came by."""
     run = begin(Path("run"), corpus)
     nats = iter([3.0, 2.0, 2.5, 2.7, 2.6, 2.8])
-    monkeypatch.setattr(run.task, "validate", lambda theta: Score(next(nats), 60, 1, 0))
+    monkeypatch.setattr(text_task(run), "validate", lambda theta: Score(next(nats), 60, 1, 0))
     full_disk(monkeypatch, lambda path: run.trainer.number == 20 and path.name == "best.npz")
     run_until(run)
     assert run.best is not None

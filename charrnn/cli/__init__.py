@@ -9,6 +9,7 @@ import typer
 
 from charrnn import __version__
 from charrnn.cli.gradcheck import gradcheck
+from charrnn.cli.predict import predict
 from charrnn.cli.report import open_closed_streams, output_errors
 from charrnn.cli.sample import sample
 from charrnn.cli.train import train
@@ -25,6 +26,7 @@ app = typer.Typer(
 )
 app.command()(train)
 app.command()(sample)
+app.command()(predict)
 app.command()(gradcheck)
 
 

@@ -1,6 +1,7 @@
 """``charrnn gradcheck``."""
 
 import json
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -117,6 +118,7 @@ def _check_checkpoint(
     import numpy as np
 
     from charrnn.nn.gradcheck import TRAINED_BOUNDS, check_loss, check_outputs
+    from charrnn.nn.models import SequenceModel
     from charrnn.nn.parameters import Parameters
     from charrnn.runs import find_checkpoint, load_model
 
@@ -129,9 +131,11 @@ def _check_checkpoint(
         "methods": methods,
         "bounds": TRAINED_BOUNDS,
     }
-    label = trained.model.cell.label if trained.model.num_layers else "softmax regression"
     model = trained.model
+    label = model.cell.label if trained.config.layers else f"{trained.config.loss} regression"
     yield check_loss(model, f"{label}, loss", rng=np.random.default_rng(seed), **settings)
+    if not isinstance(model, SequenceModel):
+        return
     # Vectors in place of symbols, so that the gradient by the input is checked as well.
     width = model.embedding_size or model.input_size
     above = replace(model, input_size=width, embedding_size=0, input="vectors")
@@ -223,11 +227,11 @@ def _print_by_parameter(console: Any, checks: "list[ModelCheck]", methods: tuple
 
 
 def _parameter(tensor: str) -> str:
-    """``body.1.W_h`` and ``body.0.W_h`` are one parameter; so are ``h0.0``, ``h0.1``."""
-    first, _, rest = tensor.partition(".")
-    if first == "body":
-        return rest.partition(".")[2]
-    return first if first in ("h0", "c0") else tensor
+    """``body.1.W_h``, ``body.0.back.W_h``, ``encoder.body.0.W_h`` are one; so are ``h0.0``, ..."""
+    name = re.sub(r"^(encoder|decoder)\.", "", tensor)
+    name = re.sub(r"^body\.\d+\.(ahead\.|back\.)?", "", name)
+    name = re.sub(r"^condition\.\d+\.", "condition.", name)
+    return re.sub(r"^([hc])(_back)?0\.\d+$", r"\g<1>0", name)
 
 
 def _print_detail(console: Any, checks: "list[ModelCheck]") -> None:

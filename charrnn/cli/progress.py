@@ -8,8 +8,8 @@ from typing import Any
 
 from charrnn.cli.output import TextWriter
 from charrnn.cli.report import say
+from charrnn.training.events import Alone, Event, Measured, Preview, SaveFailed, Validated
 from charrnn.training.loop import Step
-from charrnn.training.run import Alone, Event, Measured, Preview, SaveFailed, Validated
 
 __all__ = ["Progress"]
 
@@ -25,13 +25,15 @@ class Progress:
         done: steps made already.
         total: steps in all.
         quiet: show validations only.
+        unit: of the loss.
     """
 
-    def __init__(self, done: int, total: int, *, quiet: bool) -> None:
+    def __init__(self, done: int, total: int, *, quiet: bool, unit: str = "nats/char") -> None:
         from tqdm import tqdm
 
         self.total = total
         self.quiet = quiet
+        self.unit = unit
         self._recent: deque[tuple[float, int, float]] = deque(maxlen=SMOOTH_OVER)
         self._last_line = monotonic()
         self._bar: Any = None
@@ -87,7 +89,8 @@ class Progress:
         seconds = self._recent[-1][0] - self._recent[0][0]
         if seconds > 0:
             characters = sum(count for _, count, _ in list(self._recent)[1:])
-            text += f", {characters / seconds / 1000:.1f}k chars/s"
+            _, _, what = self.unit.rpartition("/")
+            text += f", {characters / seconds / 1000:.1f}k {what}s/s"
             if self._bar is None:
                 left = (self.total - step.number) * seconds / (len(self._recent) - 1)
                 text += f", {int(left // 60)}:{int(left % 60):02d} left"
@@ -100,9 +103,9 @@ class Progress:
 
     def _describe(self, event: Validated) -> str:
         text = f"step {event.step}/{self.total}, epoch {event.epoch:.2f}: "
-        text += f"train {event.train_nats:.4f} nats/char"
+        text += f"train {event.train_nats:.4f} {self.unit}"
         if event.score is not None:
-            text += f", validation {event.score.nats:.4f} nats/char ({event.score.bits:.4f} bits)"
+            text += f", validation {event.score.text}"
         return text + (", best so far" if event.best and event.score is not None else "")
 
     def _line(self, text: str) -> None:

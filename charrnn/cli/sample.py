@@ -10,7 +10,8 @@ from charrnn.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from charrnn.sampling import Ids
+    from charrnn.runs import Model
+    from charrnn.sampling import Choice, Ids
 
 __all__ = ["sample"]
 
@@ -49,6 +50,15 @@ def sample(
             "--prime", "-p", help="Text to begin with; else a new line.", rich_help_panel=PRIME
         ),
     ] = "",
+    label: Annotated[
+        str | None,
+        typer.Option(
+            help="What kind of text to write, with a model of labelled texts; each text then ends "
+            "by itself.",
+            show_default=False,
+            rich_help_panel=PRIME,
+        ),
+    ] = None,
     temp: Annotated[
         float,
         typer.Option(
@@ -90,7 +100,8 @@ def sample(
     error.
 
     [dim]charrnn sample --temp 0.8
-    charrnn sample checkpoints/shakespeare-1 --prime 'ROMEO:' --top-p 0.9 > play.txt[/dim]
+    charrnn sample checkpoints/shakespeare-1 --prime 'ROMEO:' --top-p 0.9 > play.txt
+    charrnn sample checkpoints/tunes-1 --label 'D Major' -n 4[/dim]
     """
     import numpy as np
 
@@ -116,6 +127,13 @@ def sample(
     one_blas_thread()
     path, found = find_checkpoint(checkpoint)
     model = load_model(path)
+    if model.config.task == "generate":
+        given = ctx.get_parameter_source("length")
+        most = length if given is not None and given.name == "COMMANDLINE" else None
+        _sample_label(model, label, number, prime, choice, seed, most)
+        return
+    if label is not None:
+        raise InputError(f"{path} knows no labels", "leave out --label")
     vocabulary = model.vocabulary
     ids = vocabulary.encode_text(prime, "the prime")
     if seed is None:
@@ -148,6 +166,50 @@ def sample(
         if count:
             writer.write(SEPARATOR)
         writer.write(prime.encode() + vocabulary.decode(text))
+        writer.end()
+
+
+def _sample_label(
+    model: "Model",
+    label: str | None,
+    number: int,
+    prime: str,
+    choice: "Choice",
+    seed: int | None,
+    most: int | None,
+) -> None:
+    """Texts of one kind, each to its own end (or cut off after ``most`` characters)."""
+    import numpy as np
+
+    from charrnn.cli.output import TextWriter
+    from charrnn.tasks.generate import write
+
+    labels = model.spec.labels
+    if label not in labels:
+        shown = ", ".join(map(repr, labels[:20])) + (", ..." if len(labels) > 20 else "")
+        what = "there is no --label" if label is None else f"--label {label!r} is none it knows"
+        raise InputError(f"{model.path} writes texts of a kind, and {what}", f"choose from {shown}")
+    if model.spec.alphabet.unknown(prime):
+        raise InputError("the prime has characters that the model never saw")
+    if seed is None:
+        seed = int(np.random.SeedSequence().generate_state(1)[0])
+    say(f"{model.path}, label {label}, seed {seed}")
+    texts = write(
+        model.model,
+        model.parameters,
+        model.spec,
+        np.full(number, labels.index(label)),
+        np.random.default_rng(seed),
+        choice,
+        prime=prime,
+        most=most,
+    )
+    writer = TextWriter()
+    many_lines = any("\n" in text for text in texts)
+    for count, text in enumerate(texts):
+        if count and many_lines:
+            writer.write(SEPARATOR)
+        writer.write(text.encode("utf-8", "replace"))
         writer.end()
 
 

@@ -12,13 +12,26 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from charrnn.runs import RunFolder
+    from charrnn.tasks.base import Paths
     from charrnn.training.run import Run
 
 __all__ = ["train"]
 
-TEXT, MODEL, TRAINING, OUTPUT = "Text", "Model", "Training", "Run"
-MODEL_SETTINGS = ("cell", "layers", "hidden", "embedding")
-FREE_WITH_RESUME = ("corpus", "resume", "quiet", "threads")
+TEXT, MODEL, TRAINING, OUTPUT = "Data", "Model", "Training", "Run"
+MODEL_SETTINGS = (
+    "task",
+    "cell",
+    "layers",
+    "hidden",
+    "embedding",
+    "directions",
+    "readout",
+    "attention",
+    "loss",
+)
+FREE_WITH_RESUME = ("corpus", "val", "test", "resume", "quiet", "threads")
+LANES = ("lm", "forecast")  # read in chunks of --seq-len
+NOT_SETTINGS = ("corpus", "val", "test", "threads", "out", "resume", "init_from", "quiet")
 
 
 @reported
@@ -28,10 +41,34 @@ def train(
         list[str] | None,
         typer.Argument(
             help="Text files, read in order; - is standard input. Without any, the help topics "
-            "that come with Python.",
+            "that come with Python. Other tasks: TSV, CoNLL or CSV files.",
             show_default=False,
         ),
     ] = None,
+    task: Annotated[
+        str,
+        typer.Option(
+            help="lm: a text; classify: text TAB label; tag: CoNLL or CoNLL-U; translate: source "
+            "TAB target; generate: label TAB text; forecast: CSV. With variants if wanted: "
+            "classify,readout=last classify,loss=sigmoid tag,column=4 tag,directions=forward "
+            "translate,attention=none classify,noise=0.1",
+            rich_help_panel=TEXT,
+        ),
+    ] = "lm",
+    val: Annotated[
+        str,
+        typer.Option(
+            help="File to validate with; else split off.", show_default=False, rich_help_panel=TEXT
+        ),
+    ] = "",
+    test: Annotated[
+        str,
+        typer.Option(
+            help="File to test the best model with, once; else split off, unless --val is given.",
+            show_default=False,
+            rich_help_panel=TEXT,
+        ),
+    ] = "",
     level: Annotated[
         Literal["char", "byte"],
         typer.Option(help="Unicode characters, or bytes of any file.", rich_help_panel=TEXT),
@@ -50,7 +87,10 @@ def train(
     ] = False,
     val_fraction: Annotated[
         float,
-        typer.Option(help="Part held out at the end for validation.", rich_help_panel=TEXT),
+        typer.Option(
+            help="Part held out for validation, and as much again for testing where a task tests.",
+            rich_help_panel=TEXT,
+        ),
     ] = 0.1,
     cell: Annotated[
         str,
@@ -157,34 +197,36 @@ def train(
         typer.Option("--quiet", "-q", help="Validations only.", rich_help_panel=OUTPUT),
     ] = False,
 ) -> None:
-    """Train a language model on a text.
+    """Train a language model on a text, or a network for another task.
 
-    Progress goes to standard error, samples of what it writes so far to standard output. Ctrl-C
-    saves, and says how to go on.
+    Progress goes to standard error, samples of what it does so far to standard output. Ctrl-C
+    saves, and says how to go on. The defaults shown are those of a language model; other tasks
+    have their own for some settings, and say what they use.
 
     [dim]charrnn train corpus.txt
     charrnn train book1.txt book2.txt --cell gru --layers 2 --dropout 0.2
+    charrnn train questions.tsv --task classify --test others.tsv
     charrnn train --resume checkpoints/corpus-1[/dim]
     """
-    settings = {
-        name: value
-        for name, value in ctx.params.items()
-        if name not in ("corpus", "threads", "out", "resume", "init_from", "quiet")
-    }
     given = [
         name
         for name in ctx.params
         if (source := ctx.get_parameter_source(name)) and source.name == "COMMANDLINE"
     ]
+    from charrnn.config import Config
     from charrnn.nn.products import one_blas_thread
+    from charrnn.tasks.base import Paths
 
     one_blas_thread()
-    paths = tuple(corpus or ())
+    paths = Paths(tuple(corpus or ()), val, test)
     if resume is not None:
         _refuse_settings(given)
         run = _resume(resume, paths, threads if "threads" in given else None)
     else:
-        run = _begin(settings, given, paths, out, init_from, threads)
+        settings = {name: ctx.params[name] for name in given if name not in NOT_SETTINGS}
+        if "task" in given:
+            settings |= Config.parse_task(task)
+        run = _begin(settings, paths, out, init_from, threads)
     try:
         _train(run, quiet)
     finally:
@@ -200,7 +242,7 @@ def _refuse_settings(given: list[str]) -> None:
         )
 
 
-def _resume(argument: str, corpus: tuple[str, ...], threads: int | None) -> "Run":
+def _resume(argument: str, given: "Paths", threads: int | None) -> "Run":
     from pathlib import Path
 
     from charrnn.runs import RunFolder
@@ -211,35 +253,42 @@ def _resume(argument: str, corpus: tuple[str, ...], threads: int | None) -> "Run
         saved, fallback = folder.load_last()
         if fallback:
             say(f"warning: {fallback}")
-        paths = corpus
-        if not paths:
-            try:
-                paths = tuple(map(str, saved.header["training"]["corpus"]["paths"]))
-            except (KeyError, TypeError):
-                raise InputError(
-                    f"{saved.path} does not say what it was trained on",
-                    f"name it: charrnn train CORPUS --resume {argument}",
-                ) from None
-        if paths == ("-",) and not corpus:
+        paths = given if given.train else _noted_paths(saved, argument)
+        if paths.train == ("-",) and not given.train:
             raise InputError(
                 "this run was trained on standard input",
                 f"give it again: charrnn train - --resume {_quoted(folder.path)} < TEXT",
             )
         try:
-            text = _read(paths, saved.config)
+            data = _read(paths, saved.config)
         except InputError as error:
             hint = f"name the text: charrnn train TEXT --resume {_quoted(folder.path)}"
-            raise InputError(str(error), error.hint if corpus else hint) from error
-        return Run.resume(saved, text, paths, folder, threads)
+            raise InputError(str(error), error.hint if given.train else hint) from error
+        return Run.resume(saved, data, folder, threads)
     except BaseException:
         folder.close()
         raise
 
 
+def _noted_paths(saved: Any, argument: str) -> "Paths":
+    """Where a run's data were."""
+    from charrnn.tasks.base import Paths
+
+    try:
+        noted = saved.header["training"]["corpus"]
+        return Paths(
+            tuple(map(str, noted["paths"])), str(noted.get("val", "")), str(noted.get("test", ""))
+        )
+    except (KeyError, TypeError, AttributeError):
+        raise InputError(
+            f"{saved.path} does not say what it was trained on",
+            f"name it: charrnn train CORPUS --resume {argument}",
+        ) from None
+
+
 def _begin(
     settings: dict[str, Any],
-    given: list[str],
-    paths: tuple[str, ...],
+    paths: "Paths",
     out: str | None,
     init_from: str | None,
     threads: int,
@@ -255,36 +304,41 @@ def _begin(
         initial = load_model(find_checkpoint(init_from)[0])
         fixed = {name: getattr(initial.config, name) for name in (*MODEL_SETTINGS, "level")}
         for name, value in fixed.items():
-            if name in given and settings[name] != value:
+            if name in settings and settings[name] != value:
                 raise InputError(f"the checkpoint has {name}={value}, you asked {settings[name]}")
         settings = settings | fixed
-    config = Config(**settings)
-    text = _read(paths, config)
-    _check_memory(config, len(initial.vocabulary) if initial else _distinct(text))
+    config = Config.of(**settings)
+    if config.task != "lm" and not paths.train:
+        raise InputError(f"--task {config.task} needs a file to train on")
+    data = _read(paths, config)
+    _check_memory(config, data, initial)
     if out == "":
         raise InputError("the name of the run's folder is empty")
-    folder = RunFolder(Path(out) if out is not None else new_folder(text.name), resume=False)
+    name = _name(paths.train[0]) if paths.train else "pydoc-topics"
+    folder = RunFolder(Path(out) if out is not None else new_folder(name), resume=False)
     try:
-        return Run.begin(config, text, paths, folder, initial, threads)
+        return Run.begin(config, data, folder, initial, threads)
     except BaseException:
         folder.close()
         _remove_if_empty(folder)
         raise
 
 
-def _distinct(text: Any) -> int:
-    from charrnn.text.vocab import Vocabulary
+def _name(path: str) -> str:
+    """A short word for what is trained on."""
+    from pathlib import Path
 
-    return len(Vocabulary.of(text.level, text.codes))
+    return "stdin" if path == "-" else Path(path).stem or "corpus"
 
 
-def _check_memory(config: Any, vocab_size: int) -> None:
+def _check_memory(config: Any, data: Any, initial: Any) -> None:
     """Say at once, and not after minutes of drawing weights, that a model cannot fit."""
     import os
 
     from charrnn.training.run import memory_needed
 
-    needed = memory_needed(config, vocab_size)
+    model = (initial.spec if initial else data.spec()).model(config)
+    needed = memory_needed(config, model, data.longest(config))
     try:
         there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, OSError, ValueError):
@@ -307,24 +361,19 @@ def _remove_if_empty(folder: "RunFolder") -> None:
         return
 
 
-def _read(paths: tuple[str, ...], config: Any) -> Any:
-    from charrnn.text.corpora import read_corpus
+def _read(paths: "Paths", config: Any) -> Any:
+    from charrnn.tasks.kinds import TASKS
 
-    corpus = read_corpus(
-        paths,
-        level=config.level,
-        encoding=config.encoding,
-        keep_newlines=config.keep_newlines,
-    )
-    for note in corpus.notes:
+    data = TASKS[config.task].read(paths, config)
+    for note in data.notes:
         say(f"note: {note}")
-    return corpus
+    return data
 
 
 def _train(run: "Run", quiet: bool) -> None:
     from charrnn.cli.progress import Progress
     from charrnn.cli.signals import StopOnSignal
-    from charrnn.training.run import Stopped
+    from charrnn.training.events import Stopped
 
     _introduce(run)
     trainer = run.trainer
@@ -333,8 +382,9 @@ def _train(run: "Run", quiet: bool) -> None:
             f"this run is complete ({trainer.total} steps); "
             f"to train on from its weights: --init-from {_quoted(run.folder.path)}"
         )
+        _report(run)
         return
-    progress = Progress(trainer.number, trainer.total, quiet=quiet)
+    progress = Progress(trainer.number, trainer.total, quiet=quiet, unit=run.task.unit)
     with StopOnSignal() as stop:
         try:
             for event in run.events(lambda: stop.received is not None):
@@ -342,7 +392,7 @@ def _train(run: "Run", quiet: bool) -> None:
                 if isinstance(event, Stopped):
                     progress.close()
                     say(f"saved at step {event.step} of {trainer.total}. To go on:")
-                    again = "- " if "-" in run.paths else ""
+                    again = "- " if "-" in run.data.paths.train else ""
                     more = " < TEXT" if again else ""
                     say(f"  charrnn train {again}--resume {_quoted(run.folder.path)}{more}")
                     raise typer.Exit(stop.exit_code)
@@ -352,48 +402,67 @@ def _train(run: "Run", quiet: bool) -> None:
 
 
 def _introduce(run: "Run") -> None:
-    config, task = run.config, run.task
-    what = "characters" if config.level == "char" else "bytes"
-    source = ", ".join(run.paths) or "the help topics that come with Python"
-    say(
-        f"corpus: {source}: {len(task.ids):,} {what}, {len(run.vocabulary)} distinct, "
-        f"sha256 {run.corpus.sha256[:16]}"
-    )
-    held_out = len(task.ids) - task.split
-    text = f"split: the first {task.split:,} train"
-    if held_out:
-        text += f", the last {held_out:,} validate"
-        if task.unseen:
-            text += f" ({task.unseen} of them are characters that the training part lacks)"
-    say(text)
-    if len(run.vocabulary) == 1:
-        say("note: the text has one distinct character; there is nothing to learn")
-    lanes = task.lanes
-    if lanes.length < config.seq_len:
-        say(
-            f"note: {config.batch_size} lanes are {lanes.length} {what} long each, less than "
-            f"--seq-len {config.seq_len}; fewer lanes (--batch-size) would see more context"
-        )
+    config, data = run.config, run.data
+    source = ", ".join(data.paths.train) or "the help topics that come with Python"
+    first, split, *more = data.describe(run.spec, config)
+    say(f"corpus: {source}: {first}, sha256 {data.sha256[:16]}")
+    say(f"split: {split}")
+    for line in more:
+        say(line)
     label = f"{config.layers} × {config.hidden} {run.model.cell.label}"
     if not config.layers:
-        label = "softmax regression"
+        label = f"{config.loss} regression"
+    elif config.directions == "both":
+        label += ", both directions"
+    if config.task == "translate" and config.attention != "none":
+        label += f", attention {config.attention}"
+    trainer = run.trainer
+    steps = min(data.longest(config), config.seq_len) if config.task in LANES else None
+    batch = f"{run.task.batch_size}" + (f" × {steps}" if steps else "")
     say(
-        f"model: {label}, {run.trainer.parameters.flat.size:,} parameters; "
-        f"{run.trainer.total} steps of {config.batch_size} × {min(lanes.length, config.seq_len)}"
+        f"model: {label}, {trainer.parameters.flat.size:,} parameters; "
+        f"{trainer.total} steps of {batch}"
     )
+    if config.task != "lm":
+        from charrnn.config import TASK_DEFAULTS
+
+        own = TASK_DEFAULTS[config.task]
+        say("settings: " + ", ".join(f"{name} {getattr(config, name)}" for name in own))
     if run.threads:
         say(f"threads: {run.threads}")
     say(f"run: {run.folder.path}")
 
 
 def _conclude(run: "Run") -> None:
-    if run.best is not None:
+    if run.best is not None and run.best_score is not None:
         say(
-            f"best: {run.best['val']:.4f} nats/char on the held-out text, at step "
-            f"{run.best['step']} ({run.measure})"
+            f"best: {run.best_score.text} on what was held out, at step "
+            f"{run.best['step']} ({run.best_score.method})"
         )
-    folder = run.folder.path
-    say(f"saved in {folder}. To hear from it:\n  charrnn sample {_quoted(folder)}")
+    _report(run)
+    folder = _quoted(run.folder.path)
+    use = {
+        "lm": f"To hear from it:\n  charrnn sample {folder}",
+        "generate": f"To hear from it:\n  charrnn sample {folder} --label LABEL",
+        "forecast": f"To go on from a series:\n  charrnn predict {folder} SERIES.csv --steps 10",
+    }
+    say(
+        f"saved in {run.folder.path}. "
+        + use.get(run.config.task, f"To use it:\n  charrnn predict {folder} TEXT")
+    )
+
+
+def _report(run: "Run") -> None:
+    """The best model on the test part, beside what simple methods reach there."""
+    report = run.report()
+    if report is None:
+        return
+    say(f"test: {report.score.text} ({report.score.method})")
+    measure = next(iter(report.score.measures))
+    for name, value in report.baselines.items():
+        say(f"  beside it: {name}: {measure} {value:.4f}")
+    for line in report.lines:
+        say(f"  {line}")
 
 
 def _quoted(path: "Path") -> str:

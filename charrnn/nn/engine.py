@@ -19,18 +19,18 @@ from dataclasses import dataclass
 from itertools import pairwise
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
 from threadpoolctl import ThreadpoolController
 
-from charrnn.nn.models import SequenceModel
+from charrnn.nn.models import Loss, Sequences
 from charrnn.nn.parameters import Parameters, Shapes
 from charrnn.nn.types import Array, State
 from charrnn.nn.workspace import Workspace
 
-__all__ = ["Engine", "available_cores", "shards"]
+__all__ = ["Engine", "Network", "available_cores", "shards"]
 
 LEAST_LANES = 12
 """A shard has at least so many lanes: with fewer, the steps' fixed costs outweigh the sharing."""
@@ -65,19 +65,34 @@ def available_cores() -> int:
     return os.cpu_count() or 1
 
 
+class Network(Protocol):
+    """What an engine can compute: a loss that is a sum over sequences, and its gradients.
+
+    A batch is whatever the network makes of it; ``batch.size`` is how many sequences it has.
+    """
+
+    def sum_loss(
+        self,
+        parameters: Parameters,
+        batch: Any,
+        workspace: Workspace,
+        *,
+        gradients: Parameters | None = None,
+        rng: np.random.Generator | None = None,
+    ) -> Loss: ...
+    def part(self, batch: Any, lanes: slice) -> Any: ...
+
+
 @dataclass(frozen=True)
 class _Task:
     """What is to be computed of one shard."""
 
     number: int
-    x: Array
-    targets: Array
-    state: State
+    batch: Any
     with_gradients: bool
     seed: int | None  # of its dropout masks
 
 
-_Result = tuple[float, State]
 _Other = tuple[BaseProcess, "Connection[Any, Any]"]
 
 
@@ -90,16 +105,14 @@ def add_gradients(gradients: Parameters, terms: Sequence[Parameters]) -> None:
 class _Worker:
     """What computes shards one after the other, in whichever process."""
 
-    def __init__(self, model: SequenceModel) -> None:
+    def __init__(self, model: Network) -> None:
         self.model = model
         self._workspace = Workspace()
 
-    def compute(self, task: _Task, parameters: Parameters, gradients: Parameters | None) -> _Result:
-        return self.model.cross_entropy(
+    def compute(self, task: _Task, parameters: Parameters, gradients: Parameters | None) -> Loss:
+        return self.model.sum_loss(
             parameters,
-            task.x,
-            task.targets,
-            task.state,
+            task.batch,
             self._workspace,
             gradients=gradients,
             rng=None if task.seed is None else np.random.default_rng(task.seed),
@@ -118,7 +131,7 @@ class Engine:
         threads: how many processes.
     """
 
-    def __init__(self, model: SequenceModel, threads: int = 1) -> None:
+    def __init__(self, model: Network, threads: int = 1) -> None:
         self.model = model
         self._threads = threads
         self.lost = False  # whether a process has died, or could not be started
@@ -171,20 +184,38 @@ class Engine:
         *,
         gradients: Parameters | None = None,
         rng: np.random.Generator | None = None,
-    ) -> _Result:
+    ) -> tuple[Any, State]:
         """As :meth:`SequenceModel.cross_entropy`, whose arguments these are.
 
         Raises:
             ValueError: as there.
         """
-        lanes = shards(x.shape[1])
+        batch = Sequences(x, targets, state)
+        losses = self.losses(parameters, batch, gradients=gradients, rng=rng)
+        final = tuple(
+            tuple(np.concatenate(parts) for parts in zip(*layers, strict=True))
+            for layers in zip(*(loss.final for loss in losses), strict=True)
+        )
+        return sum(loss.total for loss in losses), final
+
+    def losses(
+        self,
+        parameters: Parameters,
+        batch: Any,
+        *,
+        gradients: Parameters | None = None,
+        rng: np.random.Generator | None = None,
+    ) -> list[Loss]:
+        """The loss of each shard of a batch, and the gradients of their sum.
+
+        Arguments and errors as of the network's own ``sum_loss``.
+        """
+        lanes = shards(batch.size)
         seeds = [None] * len(lanes) if rng is None else rng.integers(2**63, size=len(lanes))
         tasks = [
             _Task(
                 number,
-                x[:, part],
-                targets[:, part],
-                tuple(tuple(array[part] for array in layer) for layer in state),
+                self.model.part(batch, part),
                 gradients is not None,
                 None if seed is None else int(seed),
             )
@@ -202,18 +233,13 @@ class Engine:
             raise
         if gradients is not None:
             add_gradients(gradients, self._terms[: len(tasks) - 1])
-        totals, states = zip(*results, strict=True)
-        final = tuple(
-            tuple(np.concatenate(parts) for parts in zip(*layers, strict=True))
-            for layers in zip(*states, strict=True)
-        )
-        return sum(totals), final
+        return results
 
     def _share_out(
         self, tasks: Sequence[_Task], parameters: Parameters, places: Sequence[Parameters | None]
-    ) -> list[_Result]:
+    ) -> list[Loss]:
         """Each task's result; the k-th of n processes takes every n-th task from the k-th on."""
-        results: dict[int, _Result] = {}
+        results: dict[int, Loss] = {}
         count = len(self._others) + 1
         try:
             for number, (_, connection) in enumerate(self._others, start=1):
@@ -278,7 +304,7 @@ def _spawn(arguments: tuple[Any, ...]) -> _Other:
 
 def _serve(
     connection: "Connection[Any, Any]",
-    model: SequenceModel,
+    model: Network,
     memory: Any,
     shapes: Shapes,
     dtype: npt.DTypeLike,

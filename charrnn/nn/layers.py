@@ -1,4 +1,4 @@
-"""A cell over time, the stack of them, and dropout between.
+"""A cell over time, in one direction or both, the stack of them, and dropout between.
 
 ``forward(x, state) -> y, state, saved`` and ``backward(dy, dstate, saved) -> dx, dstate``.
 Truncated backpropagation through time is not passing ``dstate`` on; an encoder's last state handed
@@ -7,7 +7,7 @@ to a decoder is passing it on. Weights come in as named views ``w``, gradients g
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -17,7 +17,55 @@ from charrnn.nn.inputs import project, project_backward
 from charrnn.nn.types import Array, LayerState, State, Weights
 from charrnn.nn.workspace import Ticket, Workspace
 
-__all__ = ["Dropout", "Recurrent", "Stack"]
+__all__ = ["Bidirectional", "Dropout", "Layer", "Recurrent", "Stack", "running", "turned"]
+
+
+def running(lengths: Array, num_steps: int) -> tuple[int, ...]:
+    """How many sequences run at each of ``num_steps`` steps.
+
+    Args:
+        lengths: ``(B,)`` integers, longest first.
+
+    Raises:
+        ValueError: they are not in order, or not in 1..num_steps.
+    """
+    if np.any(np.diff(lengths) > 0):
+        raise ValueError("sequences of different lengths must stand longest first")
+    if not (len(lengths) and lengths[-1] >= 1 and lengths[0] <= num_steps):
+        raise ValueError(f"lengths must be in 1..{num_steps}, got {lengths.tolist()}")
+    return tuple((lengths > np.arange(num_steps)[:, None]).sum(axis=1).tolist())
+
+
+def turned(x: Array, lengths: Array | None) -> Array:
+    """``x`` (T, B, ...) with each sequence turned round within its own length; its own inverse."""
+    if lengths is None:
+        return x[::-1]
+    t = np.arange(len(x))[:, None]
+    steps = np.where(t < lengths, lengths - 1 - t, t)
+    return np.asarray(x[steps, np.arange(len(lengths))])
+
+
+class Layer(Protocol):
+    """What a stack is made of: :class:`Recurrent` or :class:`Bidirectional`."""
+
+    @property
+    def output_size(self) -> int: ...
+    @property
+    def state_names(self) -> tuple[str, ...]: ...
+    def shapes(self) -> dict[str, tuple[int, ...]]: ...
+    def init(self, rng: np.random.Generator) -> dict[str, Array]: ...
+    def zero_state(self, batch_size: int, dtype: np.dtype[Any]) -> LayerState: ...
+    def forward(
+        self,
+        w: Weights,
+        x: Array,
+        state: LayerState,
+        workspace: Workspace,
+        lengths: Array | None = None,
+    ) -> tuple[Array, LayerState, Any]: ...
+    def backward(
+        self, w: Weights, g: Weights, dy: Array, dstate: LayerState | None, saved: Any
+    ) -> tuple[Array | None, LayerState]: ...
 
 
 @dataclass(frozen=True)
@@ -44,6 +92,20 @@ class Recurrent:
     input_size: int
     input: str = "vectors"
 
+    @property
+    def output_size(self) -> int:
+        """H."""
+        return self.cell.hidden_size
+
+    @property
+    def state_names(self) -> tuple[str, ...]:
+        """The parts of the state: those of the cell."""
+        return self.cell.state_names
+
+    def zero_state(self, batch_size: int, dtype: np.dtype[Any]) -> LayerState:
+        """The state before anything has been read."""
+        return self.cell.zero_state(batch_size, dtype)
+
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """The tensors by name: ``W_x``, the cell's own, ``b``."""
         width = self.cell.num_gates * self.cell.hidden_size
@@ -67,7 +129,12 @@ class Recurrent:
         return values
 
     def forward(
-        self, w: Weights, x: Array, state: LayerState, workspace: Workspace
+        self,
+        w: Weights,
+        x: Array,
+        state: LayerState,
+        workspace: Workspace,
+        lengths: Array | None = None,
     ) -> tuple[Array, LayerState, RecurrentSaved]:
         """Run over all steps.
 
@@ -77,13 +144,17 @@ class Recurrent:
                 as it is until :meth:`backward` is done.
             state: the initial state, ``(B, H)`` each; not kept.
             workspace: owns the buffers; see :mod:`charrnn.nn.workspace`.
+            lengths: ``(B,)``, longest first; all T if not given. What ``x`` holds beyond the end of
+                a sequence must be finite (a symbol in range), and makes no difference.
 
         Returns:
             The outputs ``(T, B, H)`` (a view, valid until the next forward pass with this
-            workspace), copies of the final state, and what :meth:`backward` needs.
+            workspace), copies of each sequence's final state, and what :meth:`backward` needs.
+            Beyond the end of a sequence the output is that of its last step.
 
         Raises:
-            ValueError: nothing to read, a symbol out of range, or a state that does not fit.
+            ValueError: nothing to read, a symbol out of range, lengths out of order, or a state
+                that does not fit.
         """
         num_steps, batch_size = x.shape[:2]
         if not (num_steps and batch_size):
@@ -99,7 +170,8 @@ class Recurrent:
         shape = (cell.num_gates, num_steps, batch_size, cell.hidden_size)
         a = workspace.array("a", shape, w["W_x"].dtype)
         project(w["W_x"], w.get("b"), x, a, workspace, halved=cell.num_sigmoids)
-        s = cell.begin(a, state, workspace)
+        run = None if lengths is None else running(lengths, num_steps)
+        s = cell.begin(a, state, workspace, run)
         cell.prepare(w, s, workspace)
         cell.forward(w, s, range(num_steps))
         return s.h[1:], s.state(num_steps), RecurrentSaved(x, s, workspace, ticket)
@@ -117,7 +189,8 @@ class Recurrent:
         Args:
             w: the weights that :meth:`forward` used.
             g: views that the gradients are written into.
-            dy: ``(T, B, H)``, the gradient by the outputs.
+            dy: ``(T, B, H)``, the gradient by the outputs; beyond the end of a sequence it is not
+                looked at.
             dstate: the gradient by the final state; nothing means zero.
             saved: from :meth:`forward`.
 
@@ -149,6 +222,119 @@ class Recurrent:
             dx = workspace.array("dx", saved.x.shape, s.a.dtype)
         project_backward(w["W_x"], g["W_x"], g.get("b"), saved.x, s.a, dx, workspace)
         return dx, tuple(d.copy() for d in s.dstate())
+
+
+@dataclass(frozen=True)
+class BidirectionalSaved:
+    """What :meth:`Bidirectional.forward` leaves for :meth:`Bidirectional.backward`."""
+
+    ahead: RecurrentSaved
+    back: RecurrentSaved
+    lengths: Array | None
+    workspace: Workspace
+
+
+@dataclass(frozen=True)
+class Bidirectional:
+    """Two layers over the same input, one of them from the end to the beginning.
+
+        y_t = [→h_t, ←h_t],  →h_t = cell(x_t, →h_{t-1}),  ←h_t = cell(x_t, ←h_{t+1})
+
+    Schuster and Paliwal (1997), "Bidirectional recurrent neural networks"; note 001, section 3.
+    Each has weights of its own, ``ahead.*`` and ``back.*``; the state is the one's parts, then
+    the other's. A sequence that is shorter than others is read from its own end.
+
+    Args:
+        layer: what each direction is.
+    """
+
+    layer: Recurrent
+
+    @property
+    def output_size(self) -> int:
+        """2H."""
+        return 2 * self.layer.output_size
+
+    @property
+    def state_names(self) -> tuple[str, ...]:
+        """The parts of the state: ``h``, ``c`` ahead, then ``h_back``, ``c_back``."""
+        names = self.layer.state_names
+        return names + tuple(f"{name}_back" for name in names)
+
+    def zero_state(self, batch_size: int, dtype: np.dtype[Any]) -> LayerState:
+        """The states that the two directions begin with."""
+        return 2 * self.layer.zero_state(batch_size, dtype)
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The tensors of both directions."""
+        shapes = self.layer.shapes().items()
+        return {f"{way}.{name}": shape for way in ("ahead", "back") for name, shape in shapes}
+
+    def init(self, rng: np.random.Generator) -> dict[str, Array]:
+        """Initial values of :meth:`shapes`, float64."""
+        return {
+            f"{way}.{name}": value
+            for way in ("ahead", "back")
+            for name, value in self.layer.init(rng).items()
+        }
+
+    def forward(
+        self,
+        w: Weights,
+        x: Array,
+        state: LayerState,
+        workspace: Workspace,
+        lengths: Array | None = None,
+    ) -> tuple[Array, LayerState, BidirectionalSaved]:
+        """As :meth:`Recurrent.forward`; the outputs are ``(T, B, 2H)``.
+
+        The final state of the direction back is what it knows at the first step.
+        """
+        parts = len(self.layer.state_names)
+        size = self.layer.output_size
+        ahead, final, ahead_saved = self.layer.forward(
+            _scope(w, "ahead"), x, state[:parts], workspace.child("ahead"), lengths
+        )
+        back, first, back_saved = self.layer.forward(
+            _scope(w, "back"), turned(x, lengths), state[parts:], workspace.child("back"), lengths
+        )
+        y = workspace.array("both", (*ahead.shape[:2], 2 * size), ahead.dtype)
+        y[..., :size] = ahead
+        y[..., size:] = turned(back, lengths)
+        return y, final + first, BidirectionalSaved(ahead_saved, back_saved, lengths, workspace)
+
+    def backward(
+        self,
+        w: Weights,
+        g: Weights,
+        dy: Array,
+        dstate: LayerState | None,
+        saved: BidirectionalSaved,
+    ) -> tuple[Array | None, LayerState]:
+        """As :meth:`Recurrent.backward`."""
+        parts, size = len(self.layer.state_names), self.layer.output_size
+        if dy.shape[-1] != 2 * size:
+            raise ValueError(f"dy must be {2 * size} wide, as the outputs, got {dy.shape}")
+        dahead, dback = (None, None) if dstate is None else (dstate[:parts], dstate[parts:])
+        dx, dinitial = self.layer.backward(
+            _scope(w, "ahead"), _scope(g, "ahead"), dy[..., :size], dahead, saved.ahead
+        )
+        dx_back, dlast = self.layer.backward(
+            _scope(w, "back"),
+            _scope(g, "back"),
+            turned(dy[..., size:], saved.lengths),
+            dback,
+            saved.back,
+        )
+        if dx is not None and dx_back is not None:
+            dx += turned(dx_back, saved.lengths)
+        return dx, dinitial + dlast
+
+
+def _scope(w: Weights, way: str) -> Weights:
+    """The weights of one direction."""
+    head = way + "."
+    return {name[len(head) :]: w[name] for name in w if name.startswith(head)}
 
 
 @dataclass(frozen=True)
@@ -190,7 +376,7 @@ class Dropout:
 class StackSaved:
     """What :meth:`Stack.forward` leaves for :meth:`Stack.backward`, first layer first."""
 
-    layers: tuple[RecurrentSaved, ...]
+    layers: tuple[Any, ...]
     masks: tuple[Array | None, ...]
 
 
@@ -203,7 +389,7 @@ class Stack:
     Note 003, "Deep RNN"; the mask of the last layer is the one before the head.
     """
 
-    layers: tuple[Recurrent, ...]
+    layers: tuple[Layer, ...]
     dropout: Dropout
 
     def forward(
@@ -213,6 +399,7 @@ class Stack:
         state: State,
         workspace: Workspace,
         rng: np.random.Generator | None,
+        lengths: Array | None = None,
     ) -> tuple[Array, State, StackSaved]:
         """As :meth:`Recurrent.forward`; ``rng`` draws the dropout masks, nothing turns them off."""
         if len(state) != len(self.layers):
@@ -220,7 +407,7 @@ class Stack:
         states, saves, masks = [], [], []
         for number, layer in enumerate(self.layers):
             buffers = workspace.child(str(number))
-            x, final, saved = layer.forward(w[number], x, state[number], buffers)
+            x, final, saved = layer.forward(w[number], x, state[number], buffers, lengths)
             x, mask = self.dropout.forward(x, rng, buffers)
             states.append(final)
             saves.append(saved)

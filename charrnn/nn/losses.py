@@ -1,15 +1,25 @@
 """Losses as sums over positions; the caller divides by how many there are in all.
 
 A position of weight 0 is padding. Sums over shards of a batch add up exactly to the batch's.
+Each takes the head's outputs ``y`` and leaves the gradient by them in their place.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from charrnn.nn.ops import check_symbols, sigmoid
 from charrnn.nn.types import Array
 
-__all__ = ["softmax", "softmax_cross_entropy"]
+__all__ = [
+    "LOSSES",
+    "check_targets",
+    "sigmoid_cross_entropy",
+    "softmax",
+    "softmax_cross_entropy",
+    "squared_error",
+]
 
 
 def softmax(logits: Array) -> None:
@@ -45,3 +55,68 @@ def softmax_cross_entropy(logits: Array, targets: Array, weights: Array | None =
         nats = nats * weights
         logits *= weights[:, None]
     return nats.sum(dtype=np.result_type(nats.dtype, np.float64))
+
+
+def sigmoid_cross_entropy(logits: Array, targets: Array, weights: Array | None = None) -> Any:
+    """E = Σ_n w_n·Σ_k [-t·ln p - (1-t)·ln(1-p)], p = σ(y); y becomes dE/dy = w·(p - t).
+
+    Note 003's loss: binary cross-entropy, each output a yes or no of its own.
+
+    Args:
+        logits: ``(N, K)``, overwritten by the gradient.
+        targets: ``(N, K)`` in [0, 1].
+        weights: ``(N,)``; ones if not given.
+
+    Returns:
+        The sum in nats, as :func:`softmax_cross_entropy`.
+    """
+    # -t·ln p - (1-t)·ln(1-p) = ln(1 + e^y) - t·y, and the larger of 0 and y is taken out.
+    shift = np.maximum(logits.real, 0)
+    nats = shift + np.log(np.exp(-shift) + np.exp(logits - shift)) - targets * logits
+    sigmoid(logits, out=logits)
+    logits -= targets
+    if weights is not None:
+        nats = nats * weights[:, None]
+        logits *= weights[:, None]
+    return nats.sum(dtype=np.result_type(nats.dtype, np.float64))
+
+
+def squared_error(y: Array, targets: Array, weights: Array | None = None) -> Any:
+    """E = Σ_n w_n·½‖y_n - t_n‖²; y becomes dE/dy = w·(y - t).
+
+    Note 000's linear regression, and the loss of note 002's scalar output.
+
+    Args:
+        y: ``(N, K)``, overwritten by the gradient.
+        targets: ``(N, K)``.
+        weights: ``(N,)``; ones if not given.
+
+    Returns:
+        The sum, at least float64.
+    """
+    y -= targets
+    squares = 0.5 * y * y
+    if weights is not None:
+        squares = squares * weights[:, None]
+        y *= weights[:, None]
+    return squares.sum(dtype=np.result_type(squares.dtype, np.float64))
+
+
+LOSSES: dict[str, Callable[[Array, Array, Array | None], Any]] = {
+    "softmax": softmax_cross_entropy,
+    "sigmoid": sigmoid_cross_entropy,
+    "squared": squared_error,
+}
+
+
+def check_targets(loss: str, targets: Array, rows: tuple[int, ...], output_size: int) -> None:
+    """Raise ValueError unless the targets are what ``loss`` compares ``rows`` of outputs with.
+
+    Args:
+        rows: the shape of what is compared: ``(T, B)`` steps, or ``(N,)``.
+    """
+    expected = rows if loss == "softmax" else (*rows, output_size)
+    if targets.shape != expected:
+        raise ValueError(f"targets must be {expected}, got {targets.shape}")
+    if loss == "softmax":
+        check_symbols(targets, output_size)

@@ -1,34 +1,65 @@
 """The network of the notes: symbols or vectors in, a stack of recurrent layers, a linear head."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from charrnn.nn.body import Body, BodySaved
 from charrnn.nn.cells import Cell
-from charrnn.nn.init import glorot, unit_rows
-from charrnn.nn.layers import Dropout, Recurrent, Stack, StackSaved
-from charrnn.nn.linear import affine, affine_backward
-from charrnn.nn.losses import softmax_cross_entropy
-from charrnn.nn.ops import check_symbols, rows, scatter_rows
+from charrnn.nn.head import Head
+from charrnn.nn.losses import check_targets, softmax
+from charrnn.nn.ops import sigmoid
 from charrnn.nn.parameters import Parameters
-from charrnn.nn.types import Array, State, Weights
+from charrnn.nn.readouts import READOUTS, read_out, read_out_backward
+from charrnn.nn.types import Array, State
 from charrnn.nn.workspace import Ticket, Workspace
 
-__all__ = ["SequenceModel"]
+__all__ = ["Loss", "ModelSaved", "SequenceModel", "Sequences"]
 
-HEAD_ELEMENTS = 1 << 20
-"""The head works on this many logits at a time, so that a large vocabulary costs no memory."""
+
+class Loss(NamedTuple):
+    """What a pass over a batch gives, besides the gradients of the weights."""
+
+    total: Any  # the sum over all positions
+    final: State  # the state at each sequence's end
+    dinitial: State  # the gradient by the state at the beginning; empty where none was asked for
+
+
+@dataclass(frozen=True)
+class Sequences:
+    """A batch of B sequences, side by side.
+
+    Args:
+        x: symbols ``(T, B)`` or vectors ``(T, B, D)``.
+        targets: what the outputs are compared with: a number of ``(T, B)``, ``(B,)`` or ``(N,)``
+            by read-out, or a row of K numbers in the place of each.
+        state: the initial state.
+        lengths: ``(B,)``, longest first; all T if not given.
+        spans: ``(N, 3)`` lane, first and last step: what the head reads.
+        weights: of each target; steps beyond an end count nothing anyhow.
+    """
+
+    x: Array
+    targets: Array
+    state: State
+    lengths: Array | None = None
+    spans: Array | None = None
+    weights: Array | None = None
+
+    @property
+    def size(self) -> int:
+        """B."""
+        return int(self.x.shape[1])
 
 
 @dataclass(frozen=True)
 class ModelSaved:
     """What a forward pass leaves for the backward pass."""
 
-    x: Array  # (T, B) symbols, or (T, B, D)
     features: Array  # (T, B, F), what the head reads; the symbols themselves where nothing is below
-    stack: StackSaved
+    body: BodySaved
     workspace: Workspace
     ticket: Ticket
 
@@ -49,6 +80,12 @@ class SequenceModel:
         dropout: the probability of dropping an output of a layer while training.
         input: ``"symbols"`` or ``"vectors"``: what the first matrix will read decides how it is
             drawn.
+        directions: ``"forward"``, or ``"both"`` for bidirectional layers.
+        readout: what the head reads, see :func:`charrnn.nn.readouts.read_out`.
+        loss: what it is trained by, see :mod:`charrnn.nn.losses`.
+
+    Raises:
+        ValueError: a size or a word is out of range.
     """
 
     input_size: int
@@ -58,60 +95,57 @@ class SequenceModel:
     embedding_size: int = 0
     dropout: float = 0.0
     input: str = "symbols"
+    directions: str = "forward"
+    readout: str = "steps"
+    loss: str = "softmax"
 
     def __post_init__(self) -> None:
-        if (
-            min(self.input_size, self.output_size) < 1
-            or min(self.num_layers, self.embedding_size) < 0
-        ):
+        if self.output_size < 1:
             raise ValueError(f"not a network: {self}")
-        if self.input not in ("symbols", "vectors"):
-            raise ValueError(f"input must be 'symbols' or 'vectors', got {self.input!r}")
+        if self.readout not in READOUTS:
+            raise ValueError(f"readout must be one of {', '.join(READOUTS)}, got {self.readout!r}")
+        if self.readout != "steps" and not self.reads_vectors:
+            raise ValueError("symbols themselves can only be read out at every step")
+        _ = self.body, self.head  # which refuse what they cannot be
 
     @property
-    def stack(self) -> Stack:
-        """The recurrent layers."""
-        size, reads = self.input_size, self.input
-        if self.embedding_size:
-            size, reads = self.embedding_size, "vectors"
-        layers = []
-        for _ in range(self.num_layers):
-            layers.append(Recurrent(self.cell, size, reads))
-            size, reads = self.cell.hidden_size, "vectors"
-        return Stack(tuple(layers), Dropout(self.dropout))
+    def body(self) -> Body:
+        """What is below the head."""
+        return Body(
+            self.input_size,
+            self.cell,
+            self.num_layers,
+            self.embedding_size,
+            self.dropout,
+            self.input,
+            self.directions,
+        )
+
+    @property
+    def head(self) -> Head:
+        """What turns features into outputs."""
+        return Head(self.body.output_size, self.output_size, self.loss)
+
+    @property
+    def reads_vectors(self) -> bool:
+        """Whether the head reads vectors, and not the symbols themselves."""
+        return bool(self.num_layers or self.embedding_size) or self.input == "vectors"
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Every tensor by name: ``embedding.W``, ``body.0.W_x``, ..., ``head.W``, ``head.b``."""
-        shapes: dict[str, tuple[int, ...]] = {}
-        if self.embedding_size:
-            shapes["embedding.W"] = (self.input_size, self.embedding_size)
-        for number, layer in enumerate(self.stack.layers):
-            shapes |= {f"body.{number}.{name}": shape for name, shape in layer.shapes().items()}
-        size = self.embedding_size or self.input_size
-        if self.num_layers:
-            size = self.cell.hidden_size
-        shapes["head.W"] = (size, self.output_size)
-        shapes["head.b"] = (self.output_size,)
-        return shapes
+        head = {f"head.{name}": shape for name, shape in self.head.shapes().items()}
+        return self.body.shapes() | head
 
     def init(self, rng: np.random.Generator, dtype: npt.DTypeLike = np.float32) -> Parameters:
         """Fresh weights, as :mod:`charrnn.nn.init` draws them; forget gates open."""
         parameters = Parameters(self.shapes(), dtype)
-        if self.embedding_size:
-            shape = (self.input_size, self.embedding_size)
-            parameters["embedding.W"][...] = unit_rows(rng, shape)
-        for number, layer in enumerate(self.stack.layers):
-            for name, value in layer.init(rng).items():
-                parameters[f"body.{number}.{name}"][...] = value
-        head = parameters["head.W"]
-        head[...] = glorot(rng, (head.shape[0], head.shape[1]))
+        parameters.fill(self.body.init(rng))
+        parameters.fill(self.head.init(rng), "head")
         return parameters
 
     def zero_state(self, batch_size: int, dtype: npt.DTypeLike = np.float32) -> State:
         """The state before anything has been read, for ``batch_size`` sequences."""
-        return tuple(
-            self.cell.zero_state(batch_size, np.dtype(dtype)) for _ in range(self.num_layers)
-        )
+        return self.body.zero_state(batch_size, dtype)
 
     def forward(
         self,
@@ -120,8 +154,9 @@ class SequenceModel:
         state: State,
         workspace: Workspace | None = None,
         rng: np.random.Generator | None = None,
+        lengths: Array | None = None,
     ) -> tuple[Array, State, ModelSaved]:
-        """Outputs for every step.
+        """Outputs for every step, whatever the read-out.
 
         Args:
             parameters: of :meth:`shapes`; their dtype is that of all that is computed.
@@ -129,6 +164,7 @@ class SequenceModel:
             state: from :meth:`zero_state` or an earlier call.
             workspace: buffers to reuse; fresh ones if not given.
             rng: draws the dropout masks; without it nothing is dropped.
+            lengths: ``(B,)``, longest first; all T if not given.
 
         Returns:
             Outputs ``(T, B, output_size)`` (a view, valid until the next call with this workspace),
@@ -137,10 +173,8 @@ class SequenceModel:
         Raises:
             ValueError: nothing to read, a symbol out of range, or a state that does not fit.
         """
-        final, saved = self._features(parameters, x, state, workspace or Workspace(), rng)
-        shape = (*x.shape[:2], self.output_size)
-        y = saved.workspace.array("y", shape, parameters.dtype)
-        affine(parameters["head.W"], parameters["head.b"], saved.features, out=y)
+        final, saved = self._features(parameters, x, state, workspace or Workspace(), rng, lengths)
+        y = self.head.forward(parameters.scope("head"), saved.features, saved.workspace)
         return y, final, saved
 
     def backward(
@@ -154,7 +188,8 @@ class SequenceModel:
         """Undo :meth:`forward`, once: overwrite ``gradients``.
 
         Args:
-            dy: ``(T, B, output_size)``, the gradient by the outputs.
+            dy: ``(T, B, output_size)``, the gradient by the outputs. Where sequences are of
+                different lengths it must be zero beyond their ends.
             dstate: the gradient by the final state; nothing means zero.
 
         Returns:
@@ -165,15 +200,27 @@ class SequenceModel:
         """
         saved.ticket.redeem()
         dfeatures = self._dfeatures(parameters, saved)
-        affine_backward(
-            parameters["head.W"],
-            gradients["head.W"],
-            gradients["head.b"],
-            saved.features,
-            dy,
-            dfeatures,
+        self.head.backward(
+            parameters.scope("head"), gradients.scope("head"), saved.features, dy, dfeatures
         )
         return self._features_backward(parameters, gradients, dfeatures, dstate, saved)
+
+    def outputs(self, parameters: Parameters, batch: Sequences, workspace: Workspace) -> Array:
+        """The outputs ``(N, K)`` of what the head reads of a batch, nothing dropped; a view."""
+        _, saved = self._features(parameters, batch.x, batch.state, workspace, None, batch.lengths)
+        x, _ = self._read(saved.features, batch)
+        return self.head.forward(parameters.scope("head"), x, workspace)
+
+    def probabilities(
+        self, parameters: Parameters, batch: Sequences, workspace: Workspace
+    ) -> Array:
+        """The outputs as probabilities ``(N, K)``, by the loss they are trained with; a view."""
+        y = self.outputs(parameters, batch, workspace)
+        if self.loss == "sigmoid":
+            sigmoid(y, out=y)
+        elif self.loss == "softmax":
+            softmax(y)
+        return y
 
     def cross_entropy(
         self,
@@ -188,9 +235,9 @@ class SequenceModel:
     ) -> tuple[Any, State]:
         """-Σ ln softmax(y_t)[target_t] over all steps and sequences, and its gradients.
 
-        The head and the loss go through time in pieces (:data:`HEAD_ELEMENTS`), so that the logits
-        of a large vocabulary never stand in memory all at once. The gradient by the final state is
-        taken as zero: backpropagation through time, truncated at the edge of the chunk.
+        What a language model needs of :meth:`sum_loss`: the gradient by the final state is taken as
+        zero and that by the initial state dropped: backpropagation through time, truncated at the
+        edges of the chunk.
 
         Args:
             targets: ``(T, B)`` integers below ``output_size``.
@@ -202,36 +249,90 @@ class SequenceModel:
         Raises:
             ValueError: as :meth:`forward`; or a target out of range.
         """
-        num_steps, batch_size = x.shape[:2]
-        if targets.shape != (num_steps, batch_size):
-            raise ValueError(f"targets must be {num_steps, batch_size}, got {targets.shape}")
-        check_symbols(targets, self.output_size)
-        final, saved = self._features(parameters, x, state, workspace, rng)
-        W, b = parameters["head.W"], parameters["head.b"]
+        batch = Sequences(x, targets, state)
+        loss = self.sum_loss(parameters, batch, workspace, gradients=gradients, rng=rng)
+        return loss.total, loss.final
+
+    def sum_loss(
+        self,
+        parameters: Parameters,
+        batch: Sequences,
+        workspace: Workspace,
+        *,
+        gradients: Parameters | None = None,
+        rng: np.random.Generator | None = None,
+    ) -> Loss:
+        """The loss of a batch, summed over all that the head reads, and its gradients.
+
+        Args:
+            parameters: of :meth:`shapes`.
+            batch: input, targets, initial state.
+            workspace: owns the buffers.
+            gradients: overwritten by the gradients of the sum; without it none are computed.
+            rng: draws the dropout masks; without it nothing is dropped.
+
+        Raises:
+            ValueError: as :meth:`forward`; or targets that do not fit.
+        """
+        x, state, lengths = batch.x, batch.state, batch.lengths
+        final, saved = self._features(parameters, x, state, workspace, rng, lengths)
+        rows, reading = self._read(saved.features, batch)
+        heads = x.shape[:2] if self.readout == "steps" else rows.shape[:1]
+        check_targets(self.loss, batch.targets, heads, self.output_size)
+        targets = batch.targets.reshape(len(rows), *batch.targets.shape[len(heads) :])
+        weights = self._weights(batch, heads)
         dfeatures = self._dfeatures(parameters, saved) if gradients is not None else None
-        piece = max(1, min(num_steps, HEAD_ELEMENTS // (batch_size * self.output_size)))
-        logits = workspace.array("y", (piece, batch_size, self.output_size), parameters.dtype)
-        total: Any = 0.0
-        for start in range(0, num_steps, piece):
-            part = slice(start, min(start + piece, num_steps))
-            y = logits[: part.stop - start]
-            affine(W, b, saved.features[part], out=y)
-            total = total + softmax_cross_entropy(rows(y), targets[part].reshape(-1))
-            if gradients is None:
-                continue
-            dx = None if dfeatures is None else dfeatures[part]
-            if start == 0:
-                dW, db = gradients["head.W"], gradients["head.b"]
-                affine_backward(W, dW, db, saved.features[part], y, dx)
-            else:
-                dW = workspace.array("dW", W.shape, parameters.dtype)
-                db = workspace.array("db", b.shape, parameters.dtype)
-                affine_backward(W, dW, db, saved.features[part], y, dx)
-                gradients["head.W"][...] += dW
-                gradients["head.b"][...] += db
+        drows = dfeatures
+        if dfeatures is not None:
+            flat = dfeatures.reshape(-1, dfeatures.shape[-1])
+            drows = flat if self.readout == "steps" else np.empty_like(rows)
+        w = parameters.scope("head")
+        g = None if gradients is None else gradients.scope("head")
+        total = self.head.sum_loss(w, g, rows, targets, weights, drows, workspace)
+        dinitial: State = ()
         if gradients is not None:
-            self._features_backward(parameters, gradients, dfeatures, None, saved)
-        return total, final
+            if dfeatures is not None and drows is not None:
+                read_out_backward(reading, drows, dfeatures)
+            _, dinitial = self._features_backward(parameters, gradients, dfeatures, None, saved)
+        return Loss(total, final, dinitial)
+
+    def part(self, batch: Sequences, lanes: slice) -> Sequences:
+        """Some of a batch's sequences as a batch of their own."""
+        state = tuple(tuple(array[lanes] for array in layer) for layer in batch.state)
+        targets, spans, weights = batch.targets, batch.spans, batch.weights
+        chosen: Any = (slice(None), lanes) if self.readout == "steps" else lanes
+        if spans is not None:
+            number = np.full(batch.size, -1)
+            number[lanes] = np.arange(len(number[lanes]))
+            chosen = number[spans[:, 0]] >= 0
+            spans = np.stack([number[spans[:, 0]], spans[:, 1], spans[:, 2]], axis=1)[chosen]
+        lengths = None if batch.lengths is None else batch.lengths[lanes]
+        x, targets = batch.x[:, lanes], targets[chosen]
+        weights = None if weights is None else weights[chosen]
+        if lengths is not None:  # the longest may be in another part
+            x = x[: lengths[0]]
+            if self.readout == "steps":
+                targets = targets[: lengths[0]]
+                weights = None if weights is None else weights[: lengths[0]]
+        return Sequences(x, targets, state, lengths, spans, weights)
+
+    def _read(self, features: Array, batch: Sequences) -> tuple[Array, Any]:
+        return read_out(
+            self.readout, features, batch.lengths, batch.spans, both=self.directions == "both"
+        )
+
+    def _weights(self, batch: Sequences, heads: tuple[int, ...]) -> Array | None:
+        """Of each row that the head reads: none beyond the end of a sequence."""
+        weights = batch.weights
+        if self.readout == "steps" and batch.lengths is not None:
+            inside = np.arange(heads[0])[:, None] < batch.lengths
+            dtype = np.float32 if weights is None else weights.dtype
+            weights = inside.astype(dtype) if weights is None else weights * inside
+        if weights is None:
+            return None
+        if weights.shape != heads:
+            raise ValueError(f"weights must be {heads}, got {weights.shape}")
+        return weights.reshape(-1)
 
     def _features(
         self,
@@ -240,18 +341,11 @@ class SequenceModel:
         state: State,
         workspace: Workspace,
         rng: np.random.Generator | None,
+        lengths: Array | None,
     ) -> tuple[State, ModelSaved]:
-        if not x.size:
-            raise ValueError(f"expected at least one step of one sequence, got shape {x.shape}")
         ticket = workspace.ticket()
-        features = x
-        if self.embedding_size:
-            shape = (*x.shape, self.embedding_size)
-            features = workspace.array("embedded", shape, parameters.dtype)
-            affine(parameters["embedding.W"], None, x, out=features)
-        body = self._body(parameters)
-        features, final, saved = self.stack.forward(body, features, state, workspace, rng)
-        return final, ModelSaved(x, features, saved, workspace, ticket)
+        features, final, saved = self.body.forward(parameters, x, state, workspace, rng, lengths)
+        return final, ModelSaved(features, saved, workspace, ticket)
 
     def _features_backward(
         self,
@@ -263,18 +357,10 @@ class SequenceModel:
     ) -> tuple[Array | None, State]:
         if dfeatures is None:  # the head alone, on symbols
             return None, ()
-        body, body_gradients = self._body(parameters), self._body(gradients)
-        dx, dinitial = self.stack.backward(body, body_gradients, dfeatures, dstate, saved.stack)
-        if self.embedding_size and dx is not None:
-            scatter_rows(saved.x.reshape(-1), rows(dx), gradients["embedding.W"])
-            dx = None
-        return dx, dinitial
+        return self.body.backward(parameters, gradients, dfeatures, dstate, saved.body)
 
     def _dfeatures(self, parameters: Parameters, saved: ModelSaved) -> Array | None:
         """A buffer for the gradient by the features, unless they are symbols."""
         if saved.features.dtype.kind in "iu":
             return None
         return saved.workspace.array("dfeatures", saved.features.shape, parameters.dtype)
-
-    def _body(self, parameters: Parameters) -> tuple[Weights, ...]:
-        return tuple(parameters.scope(f"body.{number}") for number in range(self.num_layers))

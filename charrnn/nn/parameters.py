@@ -67,6 +67,11 @@ class Parameters(Mapping[str, Array]):
         head = prefix + "."
         return {name[len(head) :]: self[name] for name in self if name.startswith(head)}
 
+    def fill(self, values: Mapping[str, Array], prefix: str = "") -> None:
+        """Copy ``values`` into the tensors of their names, after ``prefix.`` if one is given."""
+        for name, value in values.items():
+            self[f"{prefix}.{name}" if prefix else name][...] = value
+
     def zeros_like(self) -> "Parameters":
         """The same layout, all zero: a place for gradients."""
         return Parameters(self.shapes, self.dtype)

@@ -73,7 +73,7 @@ class StepProduct:
 
     Args:
         W: ``(G, D, H)``, any strides. Copied: later changes of it are not seen.
-        batch_size: B.
+        batch_size: B; a product may be of fewer rows.
         workspace, name: own the memory.
         halved: the first so many matrices are multiplied by ½ (see :func:`charrnn.nn.ops.to_unit`).
     """
@@ -97,20 +97,21 @@ class StepProduct:
         self._deep, self._rows = deep, rows
 
     def of_each(self, x: Array) -> Array:
-        """x·W[g] for every g: ``(B, D)`` to ``(G, B, H)``, valid until the next call."""
+        """x·W[g] for every g: ``(n, D)`` to ``(G, n, H)``, n ≤ B; valid until the next call."""
+        n = len(x)
+        each, terms = self._each[:, :, :, :n], self._terms[:, :, :n]
         if self._deep == 1:
-            np.matmul(x, self._panels, out=self._each)
-            only: Array = self._terms[0]
+            np.matmul(x, self._panels, out=each)
+            only: Array = terms[0]
             return only
-        parts = x.reshape(len(x), self._deep, 1, 1, self._rows).transpose(1, 2, 3, 0, 4)
-        np.matmul(parts, self._panels, out=self._each)
-        np.add.reduce(self._terms, axis=0, out=self._sum)
-        return self._sum
+        parts = x.reshape(n, self._deep, 1, 1, self._rows).transpose(1, 2, 3, 0, 4)
+        np.matmul(parts, self._panels, out=each)
+        return np.asarray(np.add.reduce(terms, axis=0, out=self._sum[:, :n]))
 
     def sum(self, x: Array, out: Array) -> None:
-        """out = Σ_g x[g]·W[g]: ``(G, B, D)`` to ``(B, H)``."""
-        gates, batch_size, _ = x.shape
-        parts = x.reshape(gates, batch_size, self._deep, 1, self._rows).transpose(2, 0, 3, 1, 4)
-        np.matmul(parts, self._panels, out=self._each)
-        terms = self._terms.reshape(-1, *out.shape)
+        """out = Σ_g x[g]·W[g]: ``(G, n, D)`` to ``(n, H)``, n ≤ B."""
+        gates, n, _ = x.shape
+        parts = x.reshape(gates, n, self._deep, 1, self._rows).transpose(2, 0, 3, 1, 4)
+        np.matmul(parts, self._panels, out=self._each[:, :, :, :n])
+        terms = self._terms[:, :, :n].reshape(self._deep * gates, *out.shape)
         np.add.reduce(terms, axis=0, out=out)

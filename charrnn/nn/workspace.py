@@ -6,6 +6,7 @@ pass saved is then valid until the next forward pass with the same workspace, or
 backward pass, which works in place; a :class:`Ticket` turns any later use into an error.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -40,6 +41,13 @@ class Workspace:
         if buffer is None or buffer.dtype != dtype or buffer.size < size:
             buffer = self._buffers[name] = np.empty(size, dtype=dtype)
         return buffer[:size].reshape(shape)
+
+    def find(self, name: str) -> Iterator[Array]:
+        """The arrays of this name, here and in all children: for who looks into a pass."""
+        if name in self._buffers:
+            yield self._buffers[name]
+        for child in self._children.values():
+            yield from child.find(name)
 
     def ticket(self) -> "Ticket":
         """Begin a forward pass: earlier tickets become stale."""

@@ -1,4 +1,4 @@
-"""Cutting a text into contiguous lanes that are read side by side."""
+"""Cutting a text, or a series, into contiguous lanes that are read side by side."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ class Lanes:
     a stump. Up to ``batch_size - 1`` characters at the end have no place: :attr:`left_over`.
 
     Args:
-        ids: ``(N,)`` symbols.
+        ids: ``(N,)`` symbols, or vectors ``(N, D)``.
         batch_size: B.
         seq_len: the largest T.
 
@@ -38,8 +38,10 @@ class Lanes:
             )
         used = batch_size * self.length
         self.left_over = len(ids) - 1 - used
-        self._inputs = ids[:used].reshape(batch_size, self.length)
-        self._targets = ids[1 : used + 1].reshape(batch_size, self.length)
+        shape = (batch_size, self.length, *ids.shape[1:])
+        self._inputs = ids[:used].reshape(shape)
+        self._targets = ids[1 : used + 1].reshape(shape)
+        self._dtype = np.dtype(np.intp) if ids.dtype.kind in "iu" else ids.dtype
         num_chunks = -(-self.length // seq_len)
         self._edges = [self.length * k // num_chunks for k in range(num_chunks + 1)]
 
@@ -48,9 +50,9 @@ class Lanes:
         return len(self._edges) - 1
 
     def chunk(self, index: int) -> tuple[Ids, Ids]:
-        """Inputs and targets of one chunk, ``(T, B)`` each."""
+        """Inputs and targets of one chunk, ``(T, B)`` or ``(T, B, D)`` each."""
         part = slice(self._edges[index], self._edges[index + 1])
         return (
-            np.ascontiguousarray(self._inputs[:, part].T, dtype=np.intp),
-            np.ascontiguousarray(self._targets[:, part].T, dtype=np.intp),
+            np.ascontiguousarray(self._inputs[:, part].swapaxes(0, 1), dtype=self._dtype),
+            np.ascontiguousarray(self._targets[:, part].swapaxes(0, 1), dtype=self._dtype),
         )

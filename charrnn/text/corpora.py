@@ -5,7 +5,7 @@ import hashlib
 import io
 import stat
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from charrnn.errors import InputError
 
-__all__ = ["Corpus", "read_corpus"]
+__all__ = ["Corpus", "decode_text", "read_bytes", "read_corpus"]
 
 CHUNK = 1 << 23
 LARGEST = 1 << 32
@@ -26,6 +26,7 @@ BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+OR_BYTES = ", or read bytes (--level byte)"
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ def read_corpus(
     else:
         name = "stdin" if paths[0] == "-" else Path(paths[0]).stem or "corpus"
         sources = [
-            ("standard input" if path == "-" else path, _read(path, stdin)) for path in paths
+            ("standard input" if path == "-" else path, read_bytes(path, stdin)) for path in paths
         ]
     digest = hashlib.sha256()
     pieces: list[npt.NDArray[Any]] = []
@@ -97,7 +98,13 @@ def _python_help() -> bytes:
     return "\n\n".join(topics.topics[name] for name in sorted(topics.topics)).encode()
 
 
-def _read(path: str, stdin: BinaryIO | None) -> bytes:
+def read_bytes(path: str, stdin: BinaryIO | None = None) -> bytes:
+    """All bytes of a file or pipe, or of standard input for ``-`` (``stdin``, if given).
+
+    Raises:
+        InputError: it is missing, a directory, a device, a terminal or too large, or cannot be
+            read.
+    """
     if path == "":
         raise InputError("the name of a corpus is empty", "give a file, or - for standard input")
     if path == "-":
@@ -131,41 +138,39 @@ def _limited(file: BinaryIO, what: str) -> bytes:
     return bytes(data)
 
 
+def decode_text(path: str, data: bytes, encoding: str = "utf-8") -> tuple[str, tuple[str, ...]]:
+    """The text of a file's bytes, and what was noticed.
+
+    A byte order mark decides and goes, as in :func:`read_corpus`. ``\\r\\n`` becomes ``\\n``;
+    every other character stays, a lone ``\\r`` too.
+
+    Raises:
+        InputError: the bytes are not of this encoding, with the place; or nobody knows it.
+    """
+    encoding, notes = _marked(data, encoding)
+    decoder = _decoder(encoding)
+    text = "".join(text for text, _ in _pieces(path, data, encoding, decoder))
+    if "\r\n" in text:
+        text = text.replace("\r\n", "\n")
+        notes.append("line ends '\\r\\n' became '\\n'")
+    returns, nulls = text.count("\r"), text.count("\0")
+    if returns:
+        notes.append(f"{returns} carriage returns are characters: only '\\n' ends a line")
+    if nulls:
+        notes.append(f"{nulls} NUL characters: is it text?")
+    return text, tuple(notes)
+
+
 def _decode(
     path: str, data: bytes, encoding: str, keep_newlines: bool
 ) -> tuple[list[npt.NDArray[Any]], list[str]]:
     """Code points, in pieces whose dtype is as small as it can be, and what was noticed."""
-    notes = []
-    if encoding.lower().replace("_", "-") in ("utf-8", "utf8"):
-        for mark, marked in BOMS:
-            if data.startswith(mark):
-                encoding = marked
-                notes.append(f"byte order mark of {marked.removesuffix('-sig').upper()} removed")
-                break
-    try:
-        codec = codecs.lookup(encoding)
-        if not codec._is_text_encoding:
-            raise LookupError
-        decoder = codec.incrementaldecoder(errors="strict")
-    except (LookupError, TypeError, ValueError):
-        raise InputError(
-            f"unknown encoding {encoding!r}", "for example utf-8, latin-1, cp1252"
-        ) from None
-    newlines = io.IncrementalNewlineDecoder(decoder, translate=not keep_newlines)
-    pieces = []
-    for start in range(0, len(data), CHUNK):
-        chunk = data[start : start + CHUNK]
-        try:
-            text = newlines.decode(chunk, final=start + CHUNK >= len(data))
-        except UnicodeError as error:
-            raise _undecodable(path, data, encoding, start, len(chunk), error) from error
-        codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
-        if np.any((codes >= 0xD800) & (codes <= 0xDFFF)):
-            raise InputError(
-                f"{path!r} read as {encoding} has halves of characters (lone surrogates)",
-                "name another encoding (--encoding), or read bytes (--level byte)",
-            )
-        pieces.append(codes.astype(np.min_scalar_type(int(codes.max(initial=0)))))
+    encoding, notes = _marked(data, encoding)
+    newlines = io.IncrementalNewlineDecoder(_decoder(encoding), translate=not keep_newlines)
+    pieces = [
+        codes.astype(np.min_scalar_type(int(codes.max(initial=0))))
+        for _, codes in _pieces(path, data, encoding, newlines, OR_BYTES)
+    ]
     seen = newlines.newlines
     if not keep_newlines and seen not in (None, "\n"):
         kinds = [
@@ -178,10 +183,61 @@ def _decode(
     return pieces, notes
 
 
+def _marked(data: bytes, encoding: str) -> tuple[str, list[str]]:
+    """The encoding that a byte order mark tells, if the one asked for is UTF-8; and a note."""
+    if encoding.lower().replace("_", "-") in ("utf-8", "utf8"):
+        for mark, marked in BOMS:
+            if data.startswith(mark):
+                name = marked.removesuffix("-sig").upper()
+                return marked, [f"byte order mark of {name} removed"]
+    return encoding, []
+
+
+def _decoder(encoding: str) -> codecs.IncrementalDecoder:
+    try:
+        codec = codecs.lookup(encoding)
+        if not codec._is_text_encoding:
+            raise LookupError
+        return codec.incrementaldecoder(errors="strict")
+    except (LookupError, TypeError, ValueError):
+        raise InputError(
+            f"unknown encoding {encoding!r}", "for example utf-8, latin-1, cp1252"
+        ) from None
+
+
+def _pieces(
+    path: str,
+    data: bytes,
+    encoding: str,
+    decoder: codecs.IncrementalDecoder | io.IncrementalNewlineDecoder,
+    or_else: str = "",
+) -> Iterator[tuple[str, npt.NDArray[Any]]]:
+    """The text in pieces, each also as code points; ``or_else`` ends the hints of its errors."""
+    for start in range(0, len(data), CHUNK):
+        chunk = data[start : start + CHUNK]
+        try:
+            text = decoder.decode(chunk, final=start + CHUNK >= len(data))
+        except UnicodeError as error:
+            raise _undecodable(path, data, encoding, start, len(chunk), error, or_else) from error
+        codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
+        if np.any((codes >= 0xD800) & (codes <= 0xDFFF)):
+            raise InputError(
+                f"{path!r} read as {encoding} has halves of characters (lone surrogates)",
+                f"name another encoding (--encoding){or_else}",
+            )
+        yield text, codes
+
+
 def _undecodable(
-    path: str, data: bytes, encoding: str, start: int, length: int, error: UnicodeError
+    path: str,
+    data: bytes,
+    encoding: str,
+    start: int,
+    length: int,
+    error: UnicodeError,
+    or_else: str,
 ) -> InputError:
-    hint = "name its encoding (--encoding latin-1), or read bytes (--level byte)"
+    hint = f"name its encoding (--encoding latin-1){or_else}"
     if not isinstance(error, UnicodeDecodeError):
         return InputError(f"{path!r} is not {encoding}: {error}", hint)
     # The decoder saw what an earlier chunk had left over in front of this one.

@@ -9,7 +9,7 @@ import numpy as np
 from charrnn.config import Config
 from charrnn.errors import DivergedError
 from charrnn.nn.parameters import Parameters
-from charrnn.tasks.lm import LanguageModelTask
+from charrnn.tasks.base import Task
 from charrnn.training.optim import clip_by_global_norm, make_optimizer
 from charrnn.training.schedules import learning_rate
 
@@ -22,8 +22,8 @@ class Step:
 
     number: int  # from 1
     epoch: float  # passes over the training text, this step included
-    nats: float  # mean loss per character, before the update
-    count: int  # characters
+    nats: float  # mean loss per target, before the update
+    count: int  # targets: characters, texts, tokens, ...
     lr: float
     grad_norm: float  # before clipping
 
@@ -40,7 +40,7 @@ class Trainer:
 
     def __init__(
         self,
-        task: LanguageModelTask,
+        task: Task,
         parameters: Parameters,
         config: Config,
         rng: np.random.Generator,
@@ -79,7 +79,7 @@ class Trainer:
                 nats, count = self.task.gradients(
                     self.parameters,
                     self._gradients,
-                    self.number % self.task.steps_per_epoch,
+                    self.number,
                     self.rng if config.dropout else None,
                 )
                 self._gradients.flat *= 1 / count

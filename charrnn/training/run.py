@@ -1,7 +1,6 @@
 """One run from beginning to end: the loop's steps, and what is done between them."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from math import ceil, isfinite, prod
 from time import monotonic
 from typing import Any
@@ -11,95 +10,30 @@ import numpy as np
 from charrnn import __version__
 from charrnn.config import Config
 from charrnn.errors import CheckpointError, DivergedError, InputError
-from charrnn.evaluation import Score
 from charrnn.nn.engine import shards
 from charrnn.nn.parameters import Parameters
 from charrnn.nn.types import Array
-from charrnn.runs import Model, RunFolder
-from charrnn.sampling import Choice, sample
-from charrnn.tasks.lm import LanguageModelTask
-from charrnn.text.corpora import Corpus
-from charrnn.text.vocab import Vocabulary
+from charrnn.runs import Model, RunFolder, load_model
+from charrnn.tasks.base import Data, Report, Scored, Spec
+from charrnn.tasks.kinds import TASKS
+from charrnn.training.events import (
+    Alone,
+    Event,
+    Finished,
+    Measured,
+    Preview,
+    SaveFailed,
+    Stopped,
+    Validated,
+)
 from charrnn.training.loop import Step, Trainer
 from charrnn.training.optim import OPTIMIZERS
-from charrnn.training.threads import Timing, fastest, time_threads
+from charrnn.training.threads import fastest, time_threads
 
-__all__ = [
-    "Alone",
-    "Event",
-    "Finished",
-    "Measured",
-    "Preview",
-    "Run",
-    "SaveFailed",
-    "Stopped",
-    "Validated",
-    "memory_needed",
-]
+__all__ = ["Run", "memory_needed"]
 
 MOST_STEPS_BETWEEN = 500
 LOG_EVERY = 10
-PREVIEW_LENGTH = 300
-PREVIEW_CHOICE = Choice(temperature=0.8)
-
-
-@dataclass(frozen=True)
-class Validated:
-    """The state was saved, and the held-out text scored if there is any."""
-
-    step: int
-    epoch: float
-    train_nats: float  # mean since the last time
-    score: Score | None
-    best: bool  # whether it is the best so far, and was saved as such
-
-
-@dataclass(frozen=True)
-class Preview:
-    """A sample of what the model writes now: UTF-8, or bytes."""
-
-    step: int
-    text: bytes
-
-
-@dataclass(frozen=True)
-class SaveFailed:
-    """A checkpoint could not be written; training goes on."""
-
-    step: int
-    error: CheckpointError
-
-
-@dataclass(frozen=True)
-class Stopped:
-    """Asked to stop, the run did, and saved where it was."""
-
-    step: int
-
-
-@dataclass(frozen=True)
-class Finished:
-    """All steps are done."""
-
-    step: int
-
-
-@dataclass(frozen=True)
-class Measured:
-    """How many processes will compute, and the times it was chosen by, if it needed any."""
-
-    threads: int
-    timings: tuple[Timing, ...]
-
-
-@dataclass(frozen=True)
-class Alone:
-    """Another process has died or could not be started; the training goes on in this one."""
-
-    step: int
-
-
-Event = Measured | Step | Alone | Validated | Preview | SaveFailed | Stopped | Finished
 
 
 class Run:
@@ -114,29 +48,19 @@ class Run:
     def __init__(
         self,
         config: Config,
-        corpus: Corpus,
-        paths: tuple[str, ...],
-        vocabulary: Vocabulary,
+        data: Data,
+        spec: Spec,
         parameters: Parameters,
         folder: RunFolder,
         threads: int,
     ) -> None:
         self.config = config
-        self.corpus = corpus
-        self.paths = paths
-        self.vocabulary = vocabulary
+        self.data = data
+        self.spec = spec
         self.folder = folder
-        self.model = config.model(len(vocabulary))
-        ids = vocabulary.encode(corpus.codes, "the corpus")
+        self.model = spec.model(config)
         self.threads = min(threads, len(shards(config.batch_size)))
-        self.task = LanguageModelTask(
-            self.model,
-            ids,
-            val_fraction=config.val_fraction,
-            batch_size=config.batch_size,
-            seq_len=config.seq_len,
-            threads=self.threads or 1,
-        )
+        self.task = data.task(spec, config, self.model, self.threads or 1)
         # Apart, so that how often a sample is shown does not change what is learnt.
         dropout, self._preview = (
             np.random.default_rng(seed) for seed in np.random.SeedSequence(config.seed).spawn(3)[1:]
@@ -144,40 +68,39 @@ class Run:
         self.trainer = Trainer(self.task, parameters, config, dropout)
         self._unwritten_best: tuple[dict[str, Any], dict[str, Array]] | None = None
         self.history: list[dict[str, Any]] = []
-        self.measure = ""  # how the last validation was made, in words
-        self._interval = [0.0, 0]  # summed loss and characters since the last validation
+        self.best_score: Scored | None = None  # of this process's validations
+        self._interval = [0.0, 0]  # summed loss and targets since the last validation
 
     @classmethod
     def begin(
         cls,
         config: Config,
-        corpus: Corpus,
-        paths: tuple[str, ...],
+        data: Data,
         folder: RunFolder,
         initial: Model | None = None,
         threads: int = 0,
     ) -> "Run":
-        """A new run, from fresh weights or from another model's (whose vocabulary it then keeps).
+        """A new run, from fresh weights or from another model's (whose characters it then keeps).
 
         Raises:
-            InputError: the corpus is too short, or has characters that ``initial`` lacks.
+            InputError: there is too little data, or it has characters or labels that ``initial``
+                lacks.
         """
         if initial is None:
-            vocabulary = Vocabulary.of(config.level, corpus.codes)
+            spec = data.spec()
             seed = np.random.SeedSequence(config.seed).spawn(3)[0]
-            model = config.model(len(vocabulary))
-            parameters = model.init(np.random.default_rng(seed), np.float32)
+            parameters = spec.model(config).init(np.random.default_rng(seed), np.float32)
         else:
-            vocabulary, parameters = initial.vocabulary, initial.parameters
+            spec, parameters = initial.spec, initial.parameters
+            data.check_labels(spec)
         folder.cut_log(0)  # of a run that ended before its first save
-        return cls(config, corpus, paths, vocabulary, parameters, folder, threads)
+        return cls(config, data, spec, parameters, folder, threads)
 
     @classmethod
     def resume(
         cls,
         saved: Model,
-        corpus: Corpus,
-        paths: tuple[str, ...],
+        data: Data,
         folder: RunFolder,
         threads: int | None = None,
     ) -> "Run":
@@ -187,22 +110,20 @@ class Run:
             threads: another number of processes than before.
 
         Raises:
-            InputError: the corpus is not the one the run began with.
+            InputError: the data are not those the run began with.
             CheckpointError: the file lacks what only ``last.npz`` has.
         """
         try:
             state: Mapping[str, Any] = saved.header["training"]
-            if corpus.sha256 != state["corpus"]["sha256"]:
+            if data.sha256 != state["corpus"]["sha256"]:
                 raise InputError(
                     "the corpus is not the one this run began with "
-                    f"(sha256 {corpus.sha256[:12]}…, then {state['corpus']['sha256'][:12]}…)",
+                    f"(sha256 {data.sha256[:12]}…, then {state['corpus']['sha256'][:12]}…)",
                     f"to train on another text: charrnn train CORPUS --init-from {folder.path}",
                 )
             if threads is None:
                 threads = _whole(state.get("threads", 0))
-            run = cls(
-                saved.config, corpus, paths, saved.vocabulary, saved.parameters, folder, threads
-            )
+            run = cls(saved.config, data, saved.spec, saved.parameters, folder, threads)
             run.task.restore(dict(saved.arrays))
             optimizer = run.trainer.optimizer
             for name, memory in optimizer.memory.items():
@@ -239,14 +160,13 @@ class Run:
     def validate_every(self) -> int:
         """Steps between validations: an epoch, at most 500 steps.
 
-        But no fewer than keep validations to about a tenth of the time: a character is scored some
+        But no fewer than keep validations to about a tenth of the time: an example is scored some
         three times as fast as it is trained on.
         """
         if self.config.eval_every:
             return self.config.eval_every
-        held_out = len(self.task.ids) - self.task.split
-        characters = self.config.batch_size * self.task.lanes.length / self.task.steps_per_epoch
-        least = min(self.task.steps_per_epoch, ceil(held_out / (0.3 * characters)))
+        a_step = self.data.size / self.task.steps_per_epoch
+        least = min(self.task.steps_per_epoch, ceil(self.task.held_out / (0.3 * a_step)))
         return max(least, min(self.task.steps_per_epoch, MOST_STEPS_BETWEEN))
 
     @property
@@ -286,10 +206,11 @@ class Run:
             if step.number % self.validate_every == 0 or done:
                 validated = self._validate(step)
                 if validated.score is not None:
-                    numbers = {"nats": validated.score.nats, "bits": validated.score.bits}
+                    numbers = validated.score.numbers
                     self._log(step.number, "validation", begun, **numbers, best=validated.best)
             if step.number % (self.config.sample_every or self.validate_every) == 0 or done:
-                preview = Preview(step.number, self._write_preview())
+                text = self.task.preview(self.trainer.parameters, self._preview)
+                preview = Preview(step.number, text)
             if validated is not None or step.number % MOST_STEPS_BETWEEN == 0:
                 try:
                     self._save(best=validated is not None and validated.best)
@@ -309,48 +230,51 @@ class Run:
             raise failed
         yield Finished(self.trainer.number)
 
+    def report(self) -> Report | None:
+        """The best model on the test part; nothing if the task has none.
+
+        Raises:
+            CheckpointError: the best model cannot be read.
+        """
+        parameters = self.trainer.parameters
+        if self.folder.best.exists():
+            parameters = load_model(self.folder.best).parameters
+        report = self.task.test(parameters)
+        if report is not None:
+            numbers = report.score.numbers | {"baselines": dict(report.baselines)}
+            self._log(self.trainer.number, "test", monotonic(), **numbers)
+        return report
+
     def _validate(self, step: Step) -> Validated:
         with np.errstate(all="ignore"):  # what overflows is found just below
             score = self.task.validate(self.trainer.parameters)
-        self.measure = score.method if score is not None else ""
-        if score is not None and not isfinite(score.nats):
+        if score is not None and not isfinite(score.error):
             raise DivergedError(
-                f"training diverged at step {step.number}: the validation loss is {score.nats:g}",
+                f"training diverged at step {step.number}: the validation loss is {score.error:g}",
                 f"the last good weights are kept; try --lr {self.config.lr / 3:.2g}",
             )
         train_nats = self._interval[0] / max(1, self._interval[1])
         self._interval = [0.0, 0]
         best = self.best
-        improved = score is None or best is None or score.nats < best["val"]
+        improved = score is None or best is None or score.error < best["val"]
+        if improved:
+            self.best_score = score
         self.history.append(
             {
                 "step": step.number,
                 "epoch": step.epoch,
                 "train": train_nats,
-                "val": None if score is None else score.nats,
+                "val": None if score is None else score.error,
             }
         )
         return Validated(step.number, step.epoch, train_nats, score, improved)
 
-    def _write_preview(self) -> bytes:
-        start = np.full((1, 1), self.vocabulary.start)
-        symbols = sample(
-            self.model,
-            self.trainer.parameters,
-            start,
-            PREVIEW_LENGTH,
-            self._preview,
-            PREVIEW_CHOICE,
-        )
-        return self.vocabulary.decode(np.concatenate(list(symbols)))
-
     def _save(self, *, best: bool) -> None:
         """Write ``last.npz``, and before it ``best.npz`` if these are the best weights so far."""
-        symbols = "" if self.config.level == "byte" else "".join(map(chr, self.vocabulary.codes))
         header = {
             "charrnn": __version__,
             "config": self.config.to_json(),
-            "vocabulary": {"level": self.vocabulary.level, "symbols": symbols},
+            TASKS[self.config.task].key: self.spec.to_header(),
             "history": list(self.history),
         }
         weights = dict(self.trainer.parameters)
@@ -381,9 +305,11 @@ class Run:
             "interval": self._interval,
             "generators": generators,
             "corpus": {
-                "paths": list(self.paths),
-                "sha256": self.corpus.sha256,
-                "length": len(self.corpus.codes),
+                "paths": list(self.data.paths.train),
+                "val": self.data.paths.val,
+                "test": self.data.paths.test,
+                "sha256": self.data.sha256,
+                "length": self.data.size,
             },
         }
         memory = self.trainer.optimizer.memory
@@ -397,14 +323,14 @@ class Run:
         self.folder.log({"step": step, "schema": 1, "event": event, **values, "seconds": seconds})
 
 
-def memory_needed(config: Config, vocab_size: int) -> int:
-    """Bytes that a training takes, roughly: weights, gradients, moments, and one chunk."""
-    model = config.model(vocab_size)
+def memory_needed(config: Config, model: Any, num_steps: int) -> int:
+    """Bytes that a training takes, roughly: weights, gradients, moments, and one batch."""
     weights = sum(prod(shape) for shape in model.shapes().values())
     slots = len(OPTIMIZERS[config.optimizer].slots)
-    unit = config.hidden * config.seq_len * config.batch_size
-    chunk = config.layers * unit * (model.cell.num_gates + 5)
-    return 4 * (weights * (2 + slots + len(shards(config.batch_size))) + chunk)
+    unit = config.hidden * num_steps * config.batch_size
+    batch = config.layers * unit * (model.cell.num_gates + 5) * (1 + (config.directions == "both"))
+    total: int = 4 * (weights * (2 + slots + len(shards(config.batch_size))) + batch)
+    return total
 
 
 def _whole(value: Any) -> int:

@@ -7,7 +7,7 @@ import numpy as np
 
 from charrnn.nn.engine import available_cores, shards
 from charrnn.nn.parameters import Parameters
-from charrnn.tasks.lm import LanguageModelTask
+from charrnn.tasks.base import Task
 
 __all__ = ["Timing", "fastest", "time_threads"]
 
@@ -30,7 +30,7 @@ def fastest(timings: list[Timing]) -> int:
     return min(timings, key=lambda timing: timing.seconds, default=Timing(1, 0.0)).threads
 
 
-def time_threads(task: LanguageModelTask, parameters: Parameters, steps: int) -> list[Timing]:
+def time_threads(task: Task, parameters: Parameters, steps: int) -> list[Timing]:
     """Time a step of ``task`` with 1, 2, 4, ... processes, as many as there are cores and shards.
 
     Nothing is updated, and the number makes no difference to what is computed.
@@ -59,12 +59,10 @@ def time_threads(task: LanguageModelTask, parameters: Parameters, steps: int) ->
     return timings
 
 
-def _step(task: LanguageModelTask, parameters: Parameters) -> float:
+def _step(task: Task, parameters: Parameters) -> float:
     """Seconds of one."""
-    x, targets = task.lanes.chunk(0)
-    state = task.model.zero_state(task.batch_size, parameters.dtype)
-    gradients = parameters.zeros_like()
+    batch, gradients = task.example(), parameters.zeros_like()
     begun = perf_counter()
     with np.errstate(all="ignore"):  # the training will say so if it matters
-        task.engine.cross_entropy(parameters, x, targets, state, gradients=gradients)
+        task.engine.losses(parameters, batch, gradients=gradients)
     return perf_counter() - begun

@@ -4,11 +4,15 @@ A cell is a frozen description without arrays. The layer around it (:mod:`charrn
 multiplies the whole input by ``W_x`` first and hands the cell ``a = x·W_x + b`` for all steps, gate
 by gate: ``a[k, t]`` is (B, H) and contiguous. The cell adds what must wait for the step before.
 Where a sigmoid follows, both parts come as halves (:func:`charrnn.nn.ops.to_unit`).
+
+Sequences of different lengths stand longest first, so that those that still run at a step are the
+leading rows: a cell works on ``[:n]`` and knows no masks.
 """
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, fields
-from typing import Any, ClassVar, Generic, TypeVar
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
+from typing import Any, ClassVar, Generic, Self, TypeVar
 
 import numpy as np
 
@@ -34,16 +38,44 @@ class Saved:
     slope: Array  # (G, B, H)  scratch of one step: the derivative of each gate's function
     u: Array  # (B, H)  scratch of one step
     dh: Array  # (B, H)  the gradient by h that later steps have sent back
+    running: tuple[int, ...]  # T numbers: how many sequences, the first ones, run at each step
     products: dict[str, StepProduct]  # with the recurrent matrices
     transposed: dict[str, StepProduct]  # with their transposes
 
+    @property
+    def states(self) -> tuple[Array, ...]:
+        """What is carried, (T+1, B, H) each."""
+        return (self.h,)
+
     def state(self, t: int) -> LayerState:
         """Copies of the state after ``t`` steps."""
-        return (self.h[t].copy(),)
+        return tuple(state[t].copy() for state in self.states)
 
     def carry(self) -> None:
         """Make the state after the first step the initial one."""
-        self.h[0] = self.h[1]
+        for state in self.states:
+            state[0] = state[1]
+
+    def ahead(self, steps: range) -> Iterator[tuple[int, int]]:
+        """Each of ``steps`` (ascending) and how many sequences run; the others' states stay."""
+        for t in steps:
+            n = self.running[t]
+            if n < len(self.u):
+                for state in self.states:
+                    state[t + 1, n:] = state[t, n:]
+            yield t, n
+
+    def back(self, steps: range) -> Iterator[tuple[int, int]]:
+        """Each of ``steps`` (descending) and how many sequences run; the others' da is zero."""
+        for t in steps:
+            n = self.running[t]
+            if n < len(self.u):
+                self.clear(t, n)
+            yield t, n
+
+    def clear(self, t: int, n: int) -> None:
+        """What step ``t`` adds to the weights' gradients for sequences that have ended: nothing."""
+        self.a[:, t, n:] = 0
 
     def dstate(self) -> LayerState:
         """The running gradient by the state: views, updated in place."""
@@ -93,6 +125,10 @@ class Cell(ABC, Generic[S]):
                 parts.append(f"{option.name}={str(value).lower()}")
         return ",".join(parts)
 
+    def resized(self, hidden_size: int) -> Self:
+        """The same cell with another H."""
+        return replace(self, hidden_size=hidden_size)
+
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """The tensors that multiply the state, by name."""
         return {"W_h": (self.hidden_size, self.num_gates * self.hidden_size)}
@@ -115,8 +151,19 @@ class Cell(ABC, Generic[S]):
         return tuple(np.zeros(shape, dtype=dtype) for _ in self.state_names)
 
     @abstractmethod
-    def begin(self, a: Array, state: LayerState, workspace: Workspace) -> S:
-        """Lay out the buffers for ``a`` (G, T, B, H) and put the initial ``state`` in place."""
+    def begin(
+        self,
+        a: Array,
+        state: LayerState,
+        workspace: Workspace,
+        running: tuple[int, ...] | None = None,
+    ) -> S:
+        """Lay out the buffers for ``a`` (G, T, B, H) and put the initial ``state`` in place.
+
+        Args:
+            running: how many sequences run at each of the T steps, never more than before; all of
+                them at every step if not given.
+        """
 
     @abstractmethod
     def matrices(self, w: Weights) -> dict[str, tuple[Array, int]]:
@@ -133,7 +180,8 @@ class Cell(ABC, Generic[S]):
         """Undo ``steps`` (descending); ``s.a`` becomes ``da`` and ``s.dstate()`` moves back.
 
         Args:
-            dy: (T, B, H), the gradient by the outputs ``h[1:]``.
+            dy: (T, B, H), the gradient by the outputs ``h[1:]``; of sequences that have ended it is
+                not looked at.
         """
 
     @abstractmethod
@@ -151,7 +199,9 @@ class Cell(ABC, Generic[S]):
             # In the same memory: the forward pass is over.
             s.transposed[name] = StepProduct(W.swapaxes(1, 2), len(s.u), workspace, name)
 
-    def _buffers(self, a: Array, workspace: Workspace) -> dict[str, Any]:
+    def _buffers(
+        self, a: Array, workspace: Workspace, running: tuple[int, ...] | None
+    ) -> dict[str, Any]:
         """The fields that every cell's :class:`Saved` has."""
         gates, num_steps, *row = a.shape
         return {
@@ -161,6 +211,7 @@ class Cell(ABC, Generic[S]):
             "slope": workspace.array("slope", (gates, *row), a.dtype),
             "u": workspace.array("u", (row[0], row[1]), a.dtype),
             "dh": workspace.array("dh", (row[0], row[1]), a.dtype),
+            "running": running or (row[0],) * num_steps,
             "products": {},
             "transposed": {},
         }

@@ -20,6 +20,10 @@ class SavedGRU(Saved):
 
     m: Array  # (T, B, H)  h_prev·W_hn + b_hn (reset after) or r⊙h_prev (before); then dm
 
+    def clear(self, t: int, n: int) -> None:
+        super().clear(t, n)
+        self.m[t, n:] = 0
+
 
 @dataclass(frozen=True)
 class GRU(Cell[SavedGRU]):
@@ -57,8 +61,17 @@ class GRU(Cell[SavedGRU]):
             shapes["b_hn"] = (self.hidden_size,)
         return shapes
 
-    def begin(self, a: Array, state: LayerState, workspace: Workspace) -> SavedGRU:
-        s = SavedGRU(**self._buffers(a, workspace), m=workspace.array("m", a.shape[1:], a.dtype))
+    def begin(
+        self,
+        a: Array,
+        state: LayerState,
+        workspace: Workspace,
+        running: tuple[int, ...] | None = None,
+    ) -> SavedGRU:
+        s = SavedGRU(
+            **self._buffers(a, workspace, running),
+            m=workspace.array("m", a.shape[1:], a.dtype),
+        )
         (s.h[0],) = state
         return s
 
@@ -69,9 +82,9 @@ class GRU(Cell[SavedGRU]):
         return {"rz": (W[:2], 2), "n": (W[2:], 0)}
 
     def forward(self, w: Weights, s: SavedGRU, steps: range) -> None:
-        for t in steps:
-            h_prev, h, m = s.h[t], s.h[t + 1], s.m[t]
-            rz, (r, z, n) = s.a[:2, t], s.a[:, t]
+        for t, k in s.ahead(steps):
+            h_prev, h, m = s.h[t, :k], s.h[t + 1, :k], s.m[t, :k]
+            rz, (r, z, n), u = s.a[:2, t, :k], s.a[:, t, :k], s.u[:k]
 
             if self.reset == "after":
                 p = s.products["rzn"].of_each(h_prev)
@@ -81,8 +94,8 @@ class GRU(Cell[SavedGRU]):
                 np.copyto(m, p[2])
                 if self.bias:
                     m += w["b_hn"]
-                np.multiply(r, m, out=s.u)
-                n += s.u
+                np.multiply(r, m, out=u)
+                n += u
             else:
                 rz += s.products["rz"].of_each(h_prev)
                 np.tanh(rz, out=rz)
@@ -98,20 +111,20 @@ class GRU(Cell[SavedGRU]):
             h += new
 
     def backward(self, w: Weights, s: SavedGRU, dy: Array, steps: range) -> None:
-        slope = s.slope[:2]
-        dr, dz, dm = s.d
-        for t in steps:
-            h_prev, m = s.h[t], s.m[t]
-            rz, (r, z, n) = s.a[:2, t], s.a[:, t]
-            s.dh += dy[t]
+        for t, k in s.back(steps):
+            h_prev, m = s.h[t, :k], s.m[t, :k]
+            rz, (r, z, n) = s.a[:2, t, :k], s.a[:, t, :k]
+            d, slope, u, dh = s.d[:, :k], s.slope[:2, :k], s.u[:k], s.dh[:k]
+            dr, dz, dm = d
+            dh += dy[t, :k]
 
             # h = z⊙old + (1-z)⊙new
             old, new = (h_prev, n) if self.update == "keep" else (n, h_prev)
             np.subtract(old, new, out=dz)
-            dz *= s.dh
-            d_old = np.multiply(s.dh, z, out=s.u)
-            s.dh -= d_old
-            dn, dh_prev = (s.dh, s.u) if self.update == "keep" else (s.u, s.dh)
+            dz *= dh
+            d_old = np.multiply(dh, z, out=u)
+            dh -= d_old
+            dn, dh_prev = (dh, u) if self.update == "keep" else (u, dh)
             # n = tanh(a), tanh' = 1 - tanh²
             np.multiply(n, n, out=n)
             np.subtract(1, n, out=n)
@@ -123,21 +136,21 @@ class GRU(Cell[SavedGRU]):
                 np.copyto(m, dm)
             else:
                 # a = ... + m·W_hn, m = r⊙h_prev
-                s.transposed["n"].sum(s.a[2:, t], out=dm)
+                s.transposed["n"].sum(s.a[2:, t, :k], out=dm)
                 np.multiply(dm, h_prev, out=dr)
                 dm *= r
                 dh_prev += dm
             # r, z = σ(a), σ' = σ - σ²
             np.multiply(rz, rz, out=slope)
             np.subtract(rz, slope, out=slope)
-            da_rz = np.multiply(s.d[:2], slope, out=rz)
+            da_rz = np.multiply(d[:2], slope, out=rz)
             # a = ... + h_prev·W_h
             if self.reset == "after":
-                np.copyto(s.d[:2], da_rz)
-                s.transposed["rzn"].sum(s.d, out=dn)
+                np.copyto(d[:2], da_rz)
+                s.transposed["rzn"].sum(d, out=dn)
             else:
                 s.transposed["rz"].sum(da_rz, out=dn)
-            np.add(dh_prev, dn, out=s.dh)
+            np.add(dh_prev, dn, out=dh)
 
     def weight_gradients(self, s: SavedGRU, g: Weights) -> None:
         size = self.hidden_size

@@ -22,11 +22,9 @@ class SavedLSTM(Saved):
     squashed: Array  # (T, B, H)  what the output gate lets through: tanh(c), or c itself
     dc: Array  # (B, H)  the gradient by c that later steps have sent back
 
-    def state(self, t: int) -> LayerState:
-        return self.h[t].copy(), self.c[t].copy()
-
-    def carry(self) -> None:
-        self.h[0], self.c[0] = self.h[1], self.c[1]
+    @property
+    def states(self) -> tuple[Array, ...]:
+        return self.h, self.c
 
     def dstate(self) -> LayerState:
         return self.dh, self.dc
@@ -74,11 +72,17 @@ class LSTM(Cell[SavedLSTM]):
         b[self.hidden_size : 2 * self.hidden_size] = 1.0
         return b
 
-    def begin(self, a: Array, state: LayerState, workspace: Workspace) -> SavedLSTM:
+    def begin(
+        self,
+        a: Array,
+        state: LayerState,
+        workspace: Workspace,
+        running: tuple[int, ...] | None = None,
+    ) -> SavedLSTM:
         _, num_steps, *row = a.shape
         c = workspace.array("c", (num_steps + 1, *row), a.dtype)
         s = SavedLSTM(
-            **self._buffers(a, workspace),
+            **self._buffers(a, workspace, running),
             c=c,
             squashed=workspace.array("tanh_c", (num_steps, *row), a.dtype)
             if self.output == "tanh"
@@ -95,10 +99,10 @@ class LSTM(Cell[SavedLSTM]):
         return {"W_c": (by_gate(w["W_c"], size), 3), "W_h": (by_gate(w["W_h"], size), 0)}
 
     def forward(self, w: Weights, s: SavedLSTM, steps: range) -> None:
-        for t in steps:
-            h_prev, c_prev = s.h[t], s.c[t]
-            h, c, squashed = s.h[t + 1], s.c[t + 1], s.squashed[t]
-            gates = s.a[:, t]
+        for t, n in s.ahead(steps):
+            h_prev, c_prev = s.h[t, :n], s.c[t, :n]
+            h, c, squashed = s.h[t + 1, :n], s.c[t + 1, :n], s.squashed[t, :n]
+            gates, u = s.a[:, t, :n], s.u[:n]
             i, f, o, g = gates
 
             if self.gates == "hidden":
@@ -110,34 +114,34 @@ class LSTM(Cell[SavedLSTM]):
             to_unit(gates[:3])
 
             np.multiply(f, c_prev, out=c)
-            np.multiply(i, g, out=s.u)
-            c += s.u
+            np.multiply(i, g, out=u)
+            c += u
             if self.output == "tanh":
                 np.tanh(c, out=squashed)
             np.multiply(o, squashed, out=h)
 
     def backward(self, w: Weights, s: SavedLSTM, dy: Array, steps: range) -> None:
-        d, slope = s.d, s.slope
-        di, df, do, dg = d
-        for t in steps:
-            c_prev, squashed = s.c[t], s.squashed[t]
-            gates = s.a[:, t]
+        for t, n in s.back(steps):
+            c_prev, squashed = s.c[t, :n], s.squashed[t, :n]
+            gates, u, dh, dc = s.a[:, t, :n], s.u[:n], s.dh[:n], s.dc[:n]
+            d, slope = s.d[:, :n], s.slope[:, :n]
             i, f, o, g = gates
-            s.dh += dy[t]
+            di, df, do, dg = d
+            dh += dy[t, :n]
 
             # h = o⊙tanh(c), or o⊙c
-            np.multiply(s.dh, squashed, out=do)
-            np.multiply(s.dh, o, out=s.u)
-            s.dc += s.u
+            np.multiply(dh, squashed, out=do)
+            np.multiply(dh, o, out=u)
+            dc += u
             if self.output == "tanh":
-                s.u *= squashed
-                s.u *= squashed
-                s.dc -= s.u
+                u *= squashed
+                u *= squashed
+                dc -= u
             # c = f⊙c_prev + i⊙g
-            np.multiply(s.dc, g, out=di)
-            np.multiply(s.dc, c_prev, out=df)
-            np.multiply(s.dc, i, out=dg)
-            s.dc *= f
+            np.multiply(dc, g, out=di)
+            np.multiply(dc, c_prev, out=df)
+            np.multiply(dc, i, out=dg)
+            dc *= f
             # i, f, o = σ(a), σ' = σ - σ²; g = tanh(a), tanh' = 1 - tanh²
             np.multiply(gates, gates, out=slope)
             np.subtract(gates[:3], slope[:3], out=slope[:3])
@@ -145,11 +149,11 @@ class LSTM(Cell[SavedLSTM]):
             da = np.multiply(d, slope, out=gates)
             # a = ... + h_prev·W_h, or c_prev·W_c for the gates and h_prev·W_h for g
             if self.gates == "hidden":
-                s.transposed["W_h"].sum(da, out=s.dh)
+                s.transposed["W_h"].sum(da, out=dh)
             else:
-                s.transposed["W_h"].sum(da[3:], out=s.dh)
-                s.transposed["W_c"].sum(da[:3], out=s.u)
-                s.dc += s.u
+                s.transposed["W_h"].sum(da[3:], out=dh)
+                s.transposed["W_c"].sum(da[:3], out=u)
+                dc += u
 
     def weight_gradients(self, s: SavedLSTM, g: Weights) -> None:
         size = self.hidden_size

@@ -30,8 +30,14 @@ class RNN(Cell[Saved]):
     num_gates: ClassVar[int] = 1
     choices: ClassVar[dict[str, tuple[str, ...]]] = {"activation": ("tanh", "relu")}
 
-    def begin(self, a: Array, state: LayerState, workspace: Workspace) -> Saved:
-        s = Saved(**self._buffers(a, workspace))
+    def begin(
+        self,
+        a: Array,
+        state: LayerState,
+        workspace: Workspace,
+        running: tuple[int, ...] | None = None,
+    ) -> Saved:
+        s = Saved(**self._buffers(a, workspace, running))
         (s.h[0],) = state
         return s
 
@@ -40,27 +46,26 @@ class RNN(Cell[Saved]):
 
     def forward(self, w: Weights, s: Saved, steps: range) -> None:
         activate = np.tanh if self.activation == "tanh" else relu
-        for t in steps:
-            (a,) = s.a[:, t]
-            (p,) = s.products["W_h"].of_each(s.h[t])
+        for t, n in s.ahead(steps):
+            (a,) = s.a[:, t, :n]
+            (p,) = s.products["W_h"].of_each(s.h[t, :n])
             a += p
-            activate(a, out=s.h[t + 1])
+            activate(a, out=s.h[t + 1, :n])
 
     def backward(self, w: Weights, s: Saved, dy: Array, steps: range) -> None:
-        (slope,) = s.slope
-        for t in steps:
-            h, gates = s.h[t + 1], s.a[:, t]
-            (da,) = gates
-            s.dh += dy[t]
+        for t, n in s.back(steps):
+            h, gates, dh = s.h[t + 1, :n], s.a[:, t, :n], s.dh[:n]
+            (da,), (slope,) = gates, s.slope[:, :n]
+            dh += dy[t, :n]
             # h = φ(a)
             if self.activation == "tanh":
                 np.multiply(h, h, out=slope)
                 np.subtract(1, slope, out=slope)
             else:
                 np.greater(h, 0, out=slope)
-            np.multiply(s.dh, slope, out=da)
+            np.multiply(dh, slope, out=da)
             # a = ... + h_prev·W_h
-            s.transposed["W_h"].sum(gates, out=s.dh)
+            s.transposed["W_h"].sum(gates, out=dh)
 
     def weight_gradients(self, s: Saved, g: Weights) -> None:
         (da,) = s.a

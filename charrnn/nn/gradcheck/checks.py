@@ -8,8 +8,16 @@ from typing import Any
 import numpy as np
 
 from charrnn.nn.cells import CELLS, Cell, all_variants, parse_cell
+from charrnn.nn.conditional import Conditional
+from charrnn.nn.gradcheck.networks import (
+    AnyNetwork,
+    draw_batch,
+    draw_lengths,
+    draw_state,
+    networks,
+)
 from charrnn.nn.gradcheck.numeric import BOUNDS, METHODS, Problem, TensorCheck, compare
-from charrnn.nn.models import ModelSaved, SequenceModel
+from charrnn.nn.models import SequenceModel
 from charrnn.nn.parameters import Parameters
 from charrnn.nn.types import Array, State
 from charrnn.nn.workspace import Workspace
@@ -18,6 +26,7 @@ __all__ = ["ModelCheck", "check_all", "check_loss", "check_outputs"]
 
 KINK_MARGIN = 1e-4
 MAX_DRAWS = 2000
+SMALLER = "check fewer steps (--seq-len) or hidden units"
 
 
 @dataclass(frozen=True)
@@ -51,7 +60,7 @@ def _named_state(model: SequenceModel, state: State) -> dict[str, Array]:
     return {
         f"{name}0.{layer}": array
         for layer, arrays in enumerate(state)
-        for name, array in zip(model.cell.state_names, arrays, strict=True)
+        for name, array in zip(model.body.state_names, arrays, strict=True)
     }
 
 
@@ -64,21 +73,24 @@ def _slices(parameters: Parameters, others: dict[str, Array]) -> dict[str, slice
     return slices
 
 
-def _kink_distance(model: SequenceModel, saved: ModelSaved) -> float:
+def _kink_distance(network: AnyNetwork, workspace: Workspace) -> float:
     """The pre-activation nearest to 0 where a ReLU is applied; infinite where none is."""
-    if getattr(model.cell, "activation", None) != "relu":
+    if getattr(network.cell, "activation", None) != "relu":
         return np.inf
-    return min((float(np.abs(layer.cell.a).min()) for layer in saved.stack.layers), default=np.inf)
+    return min((float(np.abs(a).min()) for a in workspace.find("a")), default=np.inf)
 
 
-def _away_from_kinks(draw: Callable[[], tuple[Any, ModelSaved, SequenceModel]]) -> tuple[Any, int]:
+def _away_from_kinks(
+    network: AnyNetwork, draw: Callable[[Workspace], Any], hint: str
+) -> tuple[Any, int]:
+    """What ``draw`` gives, drawn again until its forward pass keeps clear of kinks."""
     for draws in range(1, MAX_DRAWS + 1):
-        drawn, saved, model = draw()
-        if _kink_distance(model, saved) > KINK_MARGIN:
+        workspace = Workspace()
+        drawn = draw(workspace)
+        if _kink_distance(network, workspace) > KINK_MARGIN:
             return drawn, draws
     raise ValueError(
-        f"in {MAX_DRAWS} draws some ReLU always stood within {KINK_MARGIN} of its kink: "
-        "check fewer steps (--seq-len) or hidden units"
+        f"in {MAX_DRAWS} draws some ReLU always stood within {KINK_MARGIN} of its kink: " + hint
     )
 
 
@@ -90,6 +102,7 @@ def check_outputs(
     parameters: Parameters | None = None,
     seq_len: int = 5,
     batch_size: int = 4,
+    ragged: bool = False,
     methods: Sequence[str] = METHODS,
     bounds: dict[str, float] = BOUNDS,
 ) -> ModelCheck:
@@ -102,6 +115,7 @@ def check_outputs(
         rng: draws weights, input, initial state and the functional.
         parameters: weights to check at; drawn at initialisation, biases perturbed, if not given.
         seq_len, batch_size: T and B.
+        ragged: whether the sequences are of different lengths.
         methods: of :data:`METHODS`.
         bounds: the largest error allowed, by method.
 
@@ -109,16 +123,18 @@ def check_outputs(
         ValueError: no draw keeps clear of ReLU's kink.
     """
     model = replace(model, embedding_size=0, dropout=0.0, input="vectors")
+    lengths = draw_lengths(seq_len, batch_size, rng) if ragged else None
 
-    def draw() -> tuple[Any, ModelSaved, SequenceModel]:
+    def draw(workspace: Workspace) -> Any:
         at = _draw_parameters(model, rng) if parameters is None else parameters.astype(np.float64)
         x = rng.standard_normal((seq_len, batch_size, model.input_size))
-        state = _draw_state(model, batch_size, rng)
-        y, final, saved = model.forward(at, x, state)
-        return (at, x, state, y, final, saved), saved, model
+        state = draw_state(model, batch_size, rng)
+        return (at, x, state, *model.forward(at, x, state, workspace, lengths=lengths))
 
-    (at, x, state, y, final, saved), draws = _away_from_kinks(draw)
+    (at, x, state, y, final, saved), draws = _away_from_kinks(model, draw, SMALLER)
     weigh_y = rng.standard_normal(y.shape)
+    if lengths is not None:
+        weigh_y[np.arange(seq_len)[:, None] >= lengths] = 0  # nobody looks beyond an end
     weigh_final = tuple(tuple(rng.standard_normal(part.shape) for part in s) for s in final)
     gradients = at.zeros_like()
     dx, dstate = model.backward(at, gradients, weigh_y, weigh_final, saved)
@@ -137,7 +153,7 @@ def check_outputs(
         workspace = Workspace()
 
         def value() -> Any:
-            y, final, _ = model.forward(theta, views["x"], start, workspace)
+            y, final, _ = model.forward(theta, views["x"], start, workspace, lengths=lengths)
             total = (y * weigh_y).sum()
             for layer, weights in zip(final, weigh_final, strict=True):
                 for part, weight in zip(layer, weights, strict=True):
@@ -157,7 +173,7 @@ def check_outputs(
 
 
 def check_loss(
-    model: SequenceModel,
+    network: AnyNetwork,
     label: str,
     *,
     rng: np.random.Generator,
@@ -167,61 +183,50 @@ def check_loss(
     methods: Sequence[str] = METHODS,
     bounds: dict[str, float] = BOUNDS,
 ) -> ModelCheck:
-    """Check a model of symbols through the mean cross-entropy it trains on, dropout included.
+    """Check a network through the mean loss that it trains on, dropout included.
 
     Arguments, result and errors as in :func:`check_outputs`.
     """
     mask_seed = int(rng.integers(2**32))  # every evaluation must drop the same units
-    count = seq_len * batch_size
 
-    def loss(
-        theta: Parameters, text: Array, state: State, gradients: Parameters | None, ws: Workspace
-    ) -> Any:
-        masks = np.random.default_rng(mask_seed) if model.dropout else None
-        total, _ = model.cross_entropy(
-            theta, text[:-1], text[1:], state, ws, gradients=gradients, rng=masks
-        )
-        return total / count
+    def draw(workspace: Workspace) -> Any:
+        at = _draw_parameters(network, rng) if parameters is None else parameters.astype(np.float64)
+        make, count = draw_batch(network, seq_len, batch_size, rng)
+        masks = np.random.default_rng(mask_seed)
+        network.sum_loss(at, make(np.float64), workspace, rng=masks)
+        return at, make, count
 
-    def draw() -> tuple[Any, ModelSaved, SequenceModel]:
-        at = _draw_parameters(model, rng) if parameters is None else parameters.astype(np.float64)
-        text = rng.integers(
-            min(model.input_size, model.output_size), size=(seq_len + 1, batch_size)
-        )
-        state = _draw_state(model, batch_size, rng)
-        masks = np.random.default_rng(mask_seed) if model.dropout else None
-        _, _, saved = model.forward(at, text[:-1], state, rng=masks)
-        return (at, text, state), saved, model
+    (at, make, count), draws = _away_from_kinks(network, draw, SMALLER)
 
-    (at, text, state), draws = _away_from_kinks(draw)
+    def loss(theta: Parameters, batch: Any, gradients: Parameters | None, ws: Workspace) -> Any:
+        masks = np.random.default_rng(mask_seed)
+        return network.sum_loss(theta, batch, ws, gradients=gradients, rng=masks).total / count
+
     gradients = at.zeros_like()
-    loss(at, text, state, gradients, Workspace())
+    loss(at, make(np.float64), gradients, Workspace())
     gradients.flat /= count
 
     def bind(point: Array) -> Callable[[], Any]:
         theta = Parameters(at.shapes, point.dtype, point)
-        start = tuple(tuple(part.astype(point.dtype) for part in layer) for layer in state)
-        workspace = Workspace()
-        return lambda: loss(theta, text, start, None, workspace)
+        batch, workspace = make(point.dtype), Workspace()
+        return lambda: loss(theta, batch, None, workspace)
 
     problem = Problem(_slices(at, {}), at.flat, gradients.flat, bind)
     tensors = tuple(compare(problem, methods, bounds, rng))
-    return ModelCheck(label, model.num_layers, draws, tensors)
+    layers = network.generator if isinstance(network, Conditional) else network
+    return ModelCheck(label, layers.num_layers, draws, tensors)
 
 
-def _draw_state(model: SequenceModel, batch_size: int, rng: np.random.Generator) -> State:
-    return tuple(
-        tuple(0.5 * rng.standard_normal(part.shape) for part in layer)
-        for layer in model.zero_state(batch_size)
-    )
-
-
-def _draw_parameters(model: SequenceModel, rng: np.random.Generator) -> Parameters:
+def _draw_parameters(model: AnyNetwork, rng: np.random.Generator) -> Parameters:
     """Initial weights, with the biases moved off their zeros so that nothing is special."""
     parameters = model.init(rng, np.float64)
     parameters.flat[parameters.num_matrix :] += 0.1 * rng.standard_normal(
         parameters.flat.size - parameters.num_matrix
     )
+    if "attention.W_a" in parameters:
+        # At first all inputs get nearly the same share, and the gradient by what decides on it
+        # drowns in the rounding of a difference.
+        parameters.flat[: parameters.num_matrix] *= 2
     return parameters
 
 
@@ -234,7 +239,7 @@ def check_all(
     seed: int = 0,
     methods: Sequence[str] = METHODS,
 ) -> Iterator[ModelCheck]:
-    """Every cell variant at every depth, then the network around them.
+    """Every cell variant at every depth, both directions, then heads, read-outs and networks.
 
     Args:
         cell: a name (all its variants) or a name with variants (only that); else every cell.
@@ -256,15 +261,17 @@ def check_all(
 
     inner = parse_cell(cell or "lstm", hidden_size)
     depth = max(num_layers)
-    networks = {
-        "softmax regression": SequenceModel(6, 6, inner, 0),
-        "one-hot": SequenceModel(6, 6, inner, depth),
-        "embedding": SequenceModel(6, 6, inner, depth, embedding_size=3),
-        "dropout": SequenceModel(6, 6, inner, depth, dropout=0.4),
-    }
-    for name, model in networks.items():
-        label = name if name == "softmax regression" else f"{name}, {inner.label}"
-        yield check_loss(model, label, rng=np.random.default_rng(seed), **settings)
+    for variant in [parse_cell(name, hidden_size) for name in ([cell] if cell else CELLS)]:
+        for ways in ("forward", "both"):
+            if seq_len == 1 and ways == "forward":
+                continue  # one step has one length
+            model = SequenceModel(3, 2, variant, depth, directions=ways)
+            name = "both directions" if ways == "both" else "different lengths"
+            rng = np.random.default_rng([seed, 3])
+            yield check_outputs(model, f"{name}, {variant.label}", rng=rng, ragged=True, **settings)
+    for name, network in networks(inner, depth).items():
+        label = name if name.endswith("regression") else f"{name}, {inner.label}"
+        yield check_loss(network, label, rng=np.random.default_rng(seed), **settings)
 
 
 def _variants(cell: str | None, hidden_size: int) -> list[Cell[Any]]:

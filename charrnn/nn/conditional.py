@@ -1,0 +1,124 @@
+"""One to many: a label decides where a generating network begins."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from charrnn.nn.models import Loss, SequenceModel, Sequences
+from charrnn.nn.ops import check_symbols, scatter_rows
+from charrnn.nn.parameters import Parameters
+from charrnn.nn.types import Array, State
+from charrnn.nn.workspace import Workspace
+
+__all__ = ["Conditional", "Labelled"]
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """A batch of B sequences and what they are: see :class:`charrnn.nn.models.Sequences`."""
+
+    labels: Array  # (B,)
+    x: Array  # (T, B)
+    targets: Array  # (T, B)
+    lengths: Array  # (B,) longest first
+
+    @property
+    def size(self) -> int:
+        """B."""
+        return len(self.labels)
+
+
+@dataclass(frozen=True)
+class Conditional:
+    """h_0 = H_k (and c_0 = C_k) for label k: each label has a first state of its own, learnt.
+
+    Note 003's one-to-many, as the captions of Vinyals et al. (2015), "Show and tell", with a table
+    in place of an image's features.
+
+    Args:
+        generator: what writes.
+        num_labels: K.
+
+    Raises:
+        ValueError: there is no label, or no state to set.
+    """
+
+    generator: SequenceModel
+    num_labels: int
+
+    def __post_init__(self) -> None:
+        if self.num_labels < 1 or self.generator.num_layers < 1:
+            raise ValueError("a conditional generator needs a label and a layer")
+
+    @property
+    def cell(self) -> Any:
+        """The generator's."""
+        return self.generator.cell
+
+    def _tables(self) -> list[tuple[str, int, int]]:
+        """The name of each table, and the layer and part of the state that it sets."""
+        names = self.generator.body.state_names
+        return [
+            (f"condition.{layer}.{name}", layer, part)
+            for layer in range(self.generator.num_layers)
+            for part, name in enumerate(names)
+        ]
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The generator's tensors, and ``condition.0.h`` (K, H), ..."""
+        size = self.cell.hidden_size
+        tables = {name: (self.num_labels, size) for name, _, _ in self._tables()}
+        return self.generator.shapes() | tables
+
+    def init(self, rng: np.random.Generator, dtype: npt.DTypeLike = np.float32) -> Parameters:
+        """Fresh weights; first states of the size that a running network's have."""
+        parameters = Parameters(self.shapes(), dtype)
+        parameters.fill(self.generator.init(rng, dtype))
+        for name, _, _ in self._tables():
+            parameters[name][...] = 0.5 * rng.standard_normal(parameters[name].shape)
+        return parameters
+
+    def initial_state(self, parameters: Parameters, labels: Array) -> State:
+        """The first state for labels ``(B,)``, ``(B, H)`` each.
+
+        Raises:
+            ValueError: a label is out of range.
+        """
+        check_symbols(labels, self.num_labels)
+        layers: list[list[Array]] = [[] for _ in range(self.generator.num_layers)]
+        for name, layer, _ in self._tables():
+            layers[layer].append(parameters[name][labels])
+        return tuple(map(tuple, layers))
+
+    def sum_loss(
+        self,
+        parameters: Parameters,
+        batch: Labelled,
+        workspace: Workspace,
+        *,
+        gradients: Parameters | None = None,
+        rng: np.random.Generator | None = None,
+    ) -> Loss:
+        """As :meth:`charrnn.nn.models.SequenceModel.sum_loss`; the state's gradient goes on into
+        the tables.
+        """
+        state = self.initial_state(parameters, batch.labels)
+        sequences = Sequences(batch.x, batch.targets, state, batch.lengths)
+        loss = self.generator.sum_loss(
+            parameters, sequences, workspace, gradients=gradients, rng=rng
+        )
+        if gradients is not None:
+            for name, layer, part in self._tables():
+                scatter_rows(batch.labels, loss.dinitial[layer][part], gradients[name])
+        return loss
+
+    def part(self, batch: Labelled, lanes: slice) -> Labelled:
+        """Some of a batch's sequences as a batch of their own."""
+        return Labelled(
+            batch.labels[lanes],
+            batch.x[:, lanes],
+            batch.targets[:, lanes],
+            batch.lengths[lanes],
+        )

@@ -1,0 +1,142 @@
+"""The networks whose training loss is checked, and random batches for them."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from charrnn.nn.cells import Cell
+from charrnn.nn.conditional import Conditional, Labelled
+from charrnn.nn.models import SequenceModel, Sequences
+from charrnn.nn.translator import Translations, Translator
+from charrnn.nn.types import Array, State
+
+__all__ = ["AnyNetwork", "draw_batch", "draw_lengths", "draw_state", "networks"]
+
+AnyNetwork = SequenceModel | Translator | Conditional
+Make = Callable[[npt.DTypeLike], Any]
+
+SYMBOLS = 6
+
+
+def draw_lengths(num_steps: int, batch_size: int, rng: np.random.Generator) -> Array:
+    """Lengths ``(B,)``, longest first: the first is ``num_steps``, the last is shorter if it can.
+
+    Two sequences at least, so that some run on when others have ended.
+    """
+    lengths = np.sort(rng.integers(1, num_steps + 1, size=batch_size))[::-1].copy()
+    lengths[0] = num_steps
+    if batch_size > 1:
+        lengths[-1] = max(1, min(int(lengths[-1]), num_steps - 1))
+    return lengths
+
+
+def draw_state(model: SequenceModel, batch_size: int, rng: np.random.Generator) -> State:
+    """A random state, so that nothing is special about it."""
+    return tuple(
+        tuple(0.5 * rng.standard_normal(part.shape) for part in layer)
+        for layer in model.zero_state(batch_size)
+    )
+
+
+def draw_batch(
+    network: AnyNetwork, num_steps: int, batch_size: int, rng: np.random.Generator
+) -> tuple[Make, int]:
+    """A random batch in whichever dtype, and how many targets it has.
+
+    But for language models and other read-outs of every step of symbols, the sequences are of
+    different lengths.
+    """
+    if isinstance(network, Translator):
+        return _translations(network, num_steps, batch_size, rng)
+    lengths = draw_lengths(num_steps, batch_size, rng)
+    if isinstance(network, Conditional):
+        size = network.generator.input_size
+        x, targets = rng.integers(size, size=(2, num_steps, batch_size))
+        labels = rng.integers(network.num_labels, size=batch_size)
+        return lambda dtype: Labelled(labels, x, targets, lengths), int(lengths.sum())
+    return _sequences(network, num_steps, lengths, rng)
+
+
+def _translations(
+    network: Translator, num_steps: int, batch_size: int, rng: np.random.Generator
+) -> tuple[Make, int]:
+    lengths = draw_lengths(num_steps, batch_size, rng)
+    shape = (num_steps + 1, batch_size)  # T_x ≠ T_y
+    source = rng.integers(network.source_size, size=(num_steps, batch_size))
+    previous, targets = rng.integers(network.target_size, size=(2, *shape))
+    inside = np.arange(num_steps + 1)[:, None] < rng.permutation(lengths)
+    weights = inside.astype(np.float64)
+    return lambda dtype: Translations(source, lengths, previous, targets, weights), int(
+        inside.sum()
+    )
+
+
+def _sequences(
+    model: SequenceModel, num_steps: int, lengths: Array, rng: np.random.Generator
+) -> tuple[Make, int]:
+    batch_size = len(lengths)
+    x: Array
+    if model.input == "symbols":
+        x = rng.integers(model.input_size, size=(num_steps, batch_size))
+    else:
+        x = rng.standard_normal((num_steps, batch_size, model.input_size))
+    state = draw_state(model, batch_size, rng)
+    spans: Array | None = None
+    rows: tuple[int, ...] = (batch_size,)
+    ragged: Array | None = lengths
+    if model.readout == "steps":
+        rows = (num_steps, batch_size)
+        if model.directions == "forward" and model.input == "symbols":
+            ragged = None
+    elif model.readout == "spans":
+        # Tokens of two steps, of one where there is no second.
+        starts = [(lane, t) for lane, n in enumerate(lengths) for t in range(0, n, 2)]
+        spans = np.array([(lane, t, min(t + 1, lengths[lane] - 1)) for lane, t in starts])
+        rows = (len(spans),)
+    if model.loss == "softmax":
+        targets: Array = rng.integers(model.output_size, size=rows)
+    else:
+        targets = rng.random((*rows, model.output_size))
+    count = int(np.prod(rows)) if ragged is None or len(rows) == 1 else int(lengths.sum())
+
+    def make(dtype: npt.DTypeLike) -> Sequences:
+        start = tuple(tuple(part.astype(dtype) for part in layer) for layer in state)
+        return Sequences(x, targets, start, ragged, spans)
+
+    return make, count
+
+
+def networks(cell: Cell[Any], depth: int) -> dict[str, AnyNetwork]:
+    """Every head, read-out and network, by the name of its row; around one cell."""
+    K, V = 3, SYMBOLS
+
+    def read(readout: str) -> SequenceModel:
+        return SequenceModel(V, K, cell, 1, embedding_size=3, directions="both", readout=readout)
+
+    def regression(loss: str) -> SequenceModel:
+        return SequenceModel(3, K, cell, 0, input="vectors", loss=loss)
+
+    def translator(directions: str, attention: str, layers: int = 1) -> Translator:
+        even = cell.resized(cell.hidden_size + cell.hidden_size % 2)
+        return Translator(V, V - 1, even, layers, 2, 0.0, directions, attention)
+
+    return {
+        "linear regression": regression("squared"),
+        "logistic regression": regression("sigmoid"),
+        "softmax regression": SequenceModel(V, V, cell, 0),
+        "one-hot": SequenceModel(V, V, cell, depth),
+        "embedding": SequenceModel(V, V, cell, depth, embedding_size=3),
+        "dropout": SequenceModel(V, V, cell, depth, dropout=0.4),
+        "sigmoid head": SequenceModel(3, K, cell, depth, input="vectors", loss="sigmoid"),
+        "squared error head": SequenceModel(3, K, cell, depth, input="vectors", loss="squared"),
+        "read-out last": read("last"),
+        "read-out mean": read("mean"),
+        "read-out max": read("max"),
+        "read-out spans": read("spans"),
+        "one to many": Conditional(SequenceModel(V, V, cell, depth), K),
+        "encoder-decoder": translator("forward", "none"),
+        "encoder-decoder, both directions": translator("both", "none", depth),
+        "encoder-decoder, attention": translator("both", "luong"),
+    }

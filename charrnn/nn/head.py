@@ -1,0 +1,105 @@
+"""The head: a linear map of what the network below has made of its input, and a loss on it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from charrnn.nn.init import glorot
+from charrnn.nn.linear import affine, affine_backward
+from charrnn.nn.losses import LOSSES
+from charrnn.nn.types import Array, Weights
+from charrnn.nn.workspace import Workspace
+
+__all__ = ["Head"]
+
+HEAD_ELEMENTS = 1 << 20
+"""The head works on this many outputs at a time, so that a large vocabulary costs no memory."""
+
+
+@dataclass(frozen=True)
+class Head:
+    """y = x·W + b, and one of the losses of :mod:`charrnn.nn.losses`.
+
+    With nothing below, this is note 000's regression: linear (``loss="squared"``), logistic
+    (``"sigmoid"``) or softmax (``"softmax"``).
+
+    Args:
+        input_size: the width of what it reads, or the number of symbols.
+        output_size: K.
+        loss: ``"softmax"``, ``"sigmoid"`` or ``"squared"``.
+
+    Raises:
+        ValueError: there is no such loss.
+    """
+
+    input_size: int
+    output_size: int
+    loss: str = "softmax"
+
+    def __post_init__(self) -> None:
+        if self.loss not in LOSSES:
+            raise ValueError(f"loss must be one of {', '.join(LOSSES)}, got {self.loss!r}")
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The tensors by name: ``W``, ``b``."""
+        return {"W": (self.input_size, self.output_size), "b": (self.output_size,)}
+
+    def init(self, rng: np.random.Generator) -> dict[str, Array]:
+        """Initial values of :meth:`shapes`, float64."""
+        W = glorot(rng, (self.input_size, self.output_size))
+        return {"W": W, "b": np.zeros(self.output_size)}
+
+    def forward(self, w: Weights, x: Array, workspace: Workspace) -> Array:
+        """The outputs: ``(..., F)``, or symbols ``(...)``, to ``(..., K)``; a view."""
+        rows = x.shape if x.dtype.kind in "iu" else x.shape[:-1]
+        y = workspace.array("y", (*rows, self.output_size), w["W"].dtype)
+        affine(w["W"], w["b"], x, out=y)
+        return y
+
+    def backward(self, w: Weights, g: Weights, x: Array, dy: Array, dx: Array | None) -> None:
+        """Undo :meth:`forward`: overwrite the gradients ``g``, and ``dx`` if it is given."""
+        affine_backward(w["W"], g["W"], g["b"], x, dy, dx)
+
+    def sum_loss(
+        self,
+        w: Weights,
+        g: Weights | None,
+        x: Array,
+        targets: Array,
+        weights: Array | None,
+        dx: Array | None,
+        workspace: Workspace,
+    ) -> Any:
+        """The loss of all rows and, if ``g`` is given, its gradients.
+
+        Works on some rows at a time (:data:`HEAD_ELEMENTS`), so that the outputs for a large
+        vocabulary never stand in memory all at once.
+
+        Args:
+            x: ``(N, F)``, or symbols ``(N,)``.
+            targets: what the loss wants of N rows.
+            weights: ``(N,)``; ones if not given.
+            dx: ``(N, F)``, overwritten by the gradient by ``x``; nothing where that is symbols.
+        """
+        piece = max(1, min(len(x), HEAD_ELEMENTS // self.output_size))
+        outputs = workspace.array("y", (piece, self.output_size), w["W"].dtype)
+        total: Any = 0.0
+        for start in range(0, len(x), piece):
+            part = slice(start, min(start + piece, len(x)))
+            y = outputs[: part.stop - start]
+            affine(w["W"], w["b"], x[part], out=y)
+            own = None if weights is None else weights[part]
+            total = total + LOSSES[self.loss](y, targets[part], own)
+            if g is None:
+                continue
+            dx_part = None if dx is None else dx[part]
+            if start == 0:
+                affine_backward(w["W"], g["W"], g["b"], x[part], y, dx_part)
+                continue
+            dW = workspace.array("dW", w["W"].shape, w["W"].dtype)
+            db = workspace.array("db", w["b"].shape, w["b"].dtype)
+            affine_backward(w["W"], dW, db, x[part], y, dx_part)
+            g["W"][...] += dW
+            g["b"][...] += db
+        return total

@@ -1,0 +1,77 @@
+"""Series of numbers: the value before, and the values before weighted by least squares."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["last_value", "linear_autoregression"]
+
+Series = npt.NDArray[Any]
+ORDERS = range(1, 9)
+
+
+def last_value(series: npt.ArrayLike) -> float:
+    """The mean squared error of taking each value for the next.
+
+    Args:
+        series: ``(N, D)``, or ``(N,)`` for D = 1, N at least 2. The first is only predicted from:
+            to score a part of a longer series, give the value before it as well.
+
+    Raises:
+        ValueError: there is nothing to predict, or a value is not finite.
+    """
+    values = _series(series)
+    if len(values) < 2:
+        raise ValueError(f"nothing to predict in a series of {len(values)}")
+    return float(np.mean(np.diff(values, axis=0) ** 2))
+
+
+def linear_autoregression(
+    train: npt.ArrayLike, test: npt.ArrayLike, orders: Iterable[int] = ORDERS
+) -> float:
+    """The mean squared error of predicting each test value linearly from the p values before it.
+
+    x[t] = b + Σ x[t - k]·W_k, k = 1..p, by least squares (a vector autoregression; Lütkepohl, 2005,
+    "New introduction to multiple time series analysis", §3.2). The order p is the one of the least
+    error on the last tenth of ``train`` when the rest is learned, of several the smallest; then all
+    of ``train`` is. The true values before are always given, those at the end of ``train`` too.
+
+    Args:
+        train, test: ``(N, D)`` and ``(M, D)``, or ``(N,)`` and ``(M,)`` for D = 1; ``test`` goes on
+            where ``train`` ends.
+        orders: to choose from; those that leave fewer equations than unknowns are passed over.
+
+    Raises:
+        ValueError: ``test`` is empty or of another width, a value is not finite, an order is less
+            than 1, or ``train`` is too short for all of them.
+    """
+    past, future = _series(train), _series(test)
+    if not len(future) or past.shape[1] != future.shape[1]:
+        raise ValueError(f"cannot predict {future.shape} from {past.shape}")
+    orders = sorted(set(orders))
+    if not orders or orders[0] < 1:
+        raise ValueError(f"orders must be 1 or more, got {orders}")
+    split = len(past) - max(1, len(past) // 10)
+    errors = [(_error(past, split, p), p) for p in orders if split - p >= p * past.shape[1] + 1]
+    if not errors:
+        raise ValueError(f"a series of {len(past)} is too short for the orders {orders}")
+    return _error(np.concatenate([past, future]), len(past), min(errors)[1])
+
+
+def _series(values: npt.ArrayLike) -> Series:
+    series = np.asarray(values, dtype=np.float64)
+    series = series[:, None] if series.ndim == 1 else series
+    if series.ndim != 2 or not series.shape[1] or not np.isfinite(series).all():
+        raise ValueError("a series is finite numbers of shape (N, D)")
+    return series
+
+
+def _error(series: Series, split: int, order: int) -> float:
+    """The mean squared error on ``series[split:]`` of what is learned from ``series[:split]``."""
+    lags = [series[order - k : len(series) - k] for k in range(1, order + 1)]
+    x = np.concatenate([*lags, np.ones((len(series) - order, 1))], axis=1)
+    y, cut = series[order:], split - order
+    weights = np.linalg.lstsq(x[:cut], y[:cut], rcond=None)[0]
+    return float(np.mean((y[cut:] - x[cut:] @ weights) ** 2))

@@ -1,0 +1,141 @@
+"""Tags of words: those that stood most often with the word, and with its neighbours."""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from typing import ClassVar, Self
+
+from charrnn.tasks.baselines.held_out import tenth
+from charrnn.tasks.measures import accuracy
+
+__all__ = ["TagBaseline"]
+
+Keys = Iterator[Hashable]
+
+
+def _word(words: Sequence[str], at: int) -> Keys:
+    """What to look a word's tag up by: the surest first."""
+    yield "word", words[at]
+
+
+def _neighbours(words: Sequence[str], at: int) -> Keys:
+    """The same, with the words before and after it, and its last letters if it is unknown."""
+    before = words[at - 1] if at else None
+    word = words[at]
+    after = words[at + 1] if at + 1 < len(words) else None
+    yield "both", before, word, after
+    yield "after", word, after
+    yield "before", before, word
+    yield "word", word
+    for length in (4, 3, 2, 1):
+        if length < len(word):
+            yield "suffix", word[-length:]
+
+
+class TagBaseline:
+    """The tag that stood most often with what is known of a word, in two ways.
+
+    :attr:`WORD` looks the word up; :attr:`NEIGHBOURS` looks up the word between its two neighbours,
+    else with the next, else with the one before, else by itself, else its last four letters or
+    fewer. What was never seen gets the tag that is most frequent overall. Of equally frequent tags
+    the first by the alphabet is taken.
+    """
+
+    WORD = "most frequent tag per word"
+    NEIGHBOURS = "with neighbours' words"
+    WAYS = (WORD, NEIGHBOURS)
+    KEYS: ClassVar[dict[str, Callable[[Sequence[str], int], Keys]]] = {
+        WORD: _word,
+        NEIGHBOURS: _neighbours,
+    }
+
+    def __init__(self) -> None:
+        self.chosen = self.NEIGHBOURS
+        """The way that is right most often on held-out training sentences."""
+        self._tables: dict[str, dict[Hashable, str]] = {}
+
+    def fit(self, sentences: Sequence[tuple[Sequence[str], Sequence[str]]]) -> Self:
+        """Learn from sentences, and choose the better way.
+
+        The better way is right more often on every tenth sentence when the others are learned; then
+        all are. If both are as good, or there are not ten sentences, it is :attr:`NEIGHBOURS`.
+
+        Args:
+            sentences: the words and the tags of each.
+
+        Raises:
+            ValueError: there are no words, or a sentence has not as many tags as words.
+        """
+        for words, tags in sentences:
+            if len(words) != len(tags):
+                raise ValueError(f"a sentence has {len(words)} words, but {len(tags)} tags")
+        if not any(words for words, _ in sentences):
+            raise ValueError("there are no words to learn from")
+        self.chosen = self.NEIGHBOURS
+        rest, held = tenth(sentences)
+        if any(words for words, _ in held) and any(words for words, _ in rest):
+            self._count(rest)
+            right = self.accuracies(held)
+            self.chosen = max(reversed(self.WAYS), key=right.__getitem__)
+        self._count(sentences)
+        return self
+
+    def predict(
+        self, sentences: Sequence[Sequence[str]], way: str | None = None
+    ) -> list[list[str]]:
+        """The tags of sentences.
+
+        Args:
+            sentences: the words of each.
+            way: one of :attr:`WAYS`; the chosen one if not given.
+
+        Raises:
+            ValueError: nothing has been learned yet, or the way is unknown.
+        """
+        if not self._tables:
+            raise ValueError("fit comes before predict")
+        if way is not None and way not in self.WAYS:
+            raise ValueError(f"no way {way!r}; there are {', '.join(self.WAYS)}")
+        way = way or self.chosen
+        table, keys = self._tables[way], self.KEYS[way]
+        overall = table[None]
+        return [
+            [
+                next((table[key] for key in keys(words, at) if key in table), overall)
+                for at in range(len(words))
+            ]
+            for words in sentences
+        ]
+
+    def accuracies(
+        self, sentences: Sequence[tuple[Sequence[str], Sequence[str]]]
+    ) -> dict[str, float]:
+        """The part of the words that each way gives the right tag, all sentences together.
+
+        Args:
+            sentences: the words and the tags of each.
+
+        Raises:
+            ValueError: nothing has been learned yet, there are no words, or a sentence has not as
+                many tags as words.
+        """
+        gold = [tag for _, tags in sentences for tag in tags]
+        texts = [words for words, _ in sentences]
+        return {
+            way: accuracy(gold, [tag for tags in self.predict(texts, way) for tag in tags])
+            for way in self.WAYS
+        }
+
+    def _count(self, sentences: Sequence[tuple[Sequence[str], Sequence[str]]]) -> None:
+        """Find the most frequent tag of every key; that of all words has the key ``None``."""
+        overall = Counter(tag for _, tags in sentences for tag in tags)
+        for way, keys in self.KEYS.items():
+            counts: defaultdict[Hashable, Counter[str]] = defaultdict(Counter)
+            counts[None] = overall
+            for words, tags in sentences:
+                for at, tag in enumerate(tags):
+                    for key in keys(words, at):
+                        counts[key][tag] += 1
+            self._tables[way] = {
+                key: min(tags.items(), key=lambda item: (-item[1], item[0]))[0]
+                for key, tags in counts.items()
+            }

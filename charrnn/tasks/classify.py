@@ -1,0 +1,292 @@
+"""Many to one: a text in, one of K labels out."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from charrnn.config import Config
+from charrnn.errors import InputError
+from charrnn.nn.models import SequenceModel, Sequences
+from charrnn.nn.parameters import Parameters
+from charrnn.nn.types import Array
+from charrnn.nn.workspace import Workspace
+from charrnn.tasks.base import Paths, Report, SupervisedTask, TaskScore, padded
+from charrnn.tasks.baselines import NaiveBayes
+from charrnn.tasks.measures import accuracy, confusion, macro_f1
+from charrnn.tasks.rows import Rows, read_rows
+from charrnn.text.alphabet import END, START, UNKNOWN, Alphabet
+from charrnn.text.records import Pair, read_pairs
+
+__all__ = [
+    "ClassifyData",
+    "ClassifySpec",
+    "ClassifyTask",
+    "check_labels",
+    "classify",
+    "framed",
+    "labels_of",
+    "same_labels",
+    "targets_of",
+    "with_unknowns",
+]
+
+TOGETHER = 64
+SHOWN = 5
+WIDEST_TABLE = 20
+
+
+def framed(alphabet: Alphabet, text: str) -> Array:
+    """A text's numbers between a start and an end: never empty, and both ends can be seen."""
+    return np.concatenate([[START], alphabet.encode(text), [END]])
+
+
+def with_unknowns(ids: Array, part: float, rng: np.random.Generator | None) -> Array:
+    """``ids`` with some characters replaced by "unknown", so that the network learns what it is."""
+    if rng is None or not part:
+        return ids
+    lost = (rng.random(ids.shape) < part) & (ids > END)
+    return np.where(lost, UNKNOWN, ids)
+
+
+@dataclass(frozen=True)
+class ClassifySpec:
+    """The characters and labels that a classifier knows."""
+
+    alphabet: Alphabet
+    labels: tuple[str, ...]
+
+    def to_header(self) -> dict[str, Any]:
+        """For a checkpoint."""
+        return {"alphabet": self.alphabet.to_json(), "labels": list(self.labels)}
+
+    @classmethod
+    def from_header(cls, header: Mapping[str, Any]) -> "ClassifySpec":
+        """The inverse of :meth:`to_header`.
+
+        Raises:
+            KeyError, ValueError: it is not what that wrote.
+        """
+        return cls(Alphabet.from_json(header["alphabet"]), labels_of(header["labels"]))
+
+    def model(self, config: Config) -> SequenceModel:
+        """The network of these settings."""
+        return SequenceModel(
+            len(self.alphabet),
+            len(self.labels),
+            config.recurrence(),
+            config.layers,
+            config.embedding or (0 if config.layers else len(self.alphabet)),
+            config.dropout,
+            directions=config.directions,
+            readout=config.readout,
+            loss=config.loss,
+        )
+
+
+def labels_of(value: object) -> tuple[str, ...]:
+    """Labels from a header.
+
+    Raises:
+        ValueError: they are not distinct words.
+    """
+    if not isinstance(value, list) or not all(isinstance(label, str) for label in value):
+        raise ValueError("labels must be a list of texts")
+    if not value or len(set(value)) < len(value):
+        raise ValueError("labels must be distinct, and one at least")
+    return tuple(value)
+
+
+def check_labels(rows: Sequence[Pair], known: Sequence[str], path: str, side: str) -> None:
+    """Raise InputError, with the row, if a part has a label that the training part lacks."""
+    for row in rows:
+        label = getattr(row, side)
+        if label not in known:
+            raise InputError(
+                f"{path or 'the data'}, row {row.row}: no row to train on has the label {label!r}",
+                f"the labels are {', '.join(map(repr, known[:20]))}",
+            )
+
+
+def same_labels(found: Sequence[str], known: Sequence[str]) -> None:
+    """Raise InputError unless the data's labels are the model's, in number and name."""
+    if tuple(found) != tuple(known):
+        odd = ", ".join(map(repr, sorted(set(found) ^ set(known))[:10]))
+        raise InputError(
+            f"the checkpoint knows other labels than the data have: {odd}",
+            "train a new model without --init-from",
+        )
+
+
+class ClassifyData:
+    """Lines of ``text<TAB>label``.
+
+    Raises:
+        InputError: a file cannot be read, or a part has a label that the training part lacks.
+    """
+
+    def __init__(self, paths: Paths, config: Config) -> None:
+        read = partial(read_pairs, left="text", right="label", encoding=config.encoding)
+        self.rows: Rows[Pair] = read_rows(
+            paths, read, config, key=lambda row: row.left, stratum=lambda row: row.right
+        )
+        self.paths, self.sha256, self.notes = paths, self.rows.sha256, self.rows.notes
+        self.size = self.rows.size
+        self._config = config
+        labels = sorted({row.right for row in self.rows.train})
+        if len(labels) < 2:
+            raise InputError(f"all rows have the label {labels[0]!r}", "there is nothing to tell")
+        check_labels(self.rows.val, labels, paths.val, "right")
+        check_labels(self.rows.test, labels, paths.test, "right")
+        self._labels = tuple(labels)
+
+    def spec(self) -> ClassifySpec:
+        """Characters and labels of the training part."""
+        texts = (row.left for row in self.rows.train)
+        return ClassifySpec(Alphabet.of(self._config.level, texts), self._labels)
+
+    def task(
+        self, spec: ClassifySpec, config: Config, model: SequenceModel, threads: int
+    ) -> "ClassifyTask":
+        """The training."""
+        return ClassifyTask(self.rows, spec, config, model, threads)
+
+    def longest(self, config: Config) -> int:
+        """Steps of the longest example."""
+        return max(len(row.left) + 2 for row in self.rows.train)
+
+    def check_labels(self, spec: ClassifySpec) -> None:
+        """Raise InputError unless these are the labels that ``spec`` has."""
+        same_labels(self._labels, spec.labels)
+
+    def describe(self, spec: ClassifySpec, config: Config) -> list[str]:
+        """Lines for people."""
+        return [
+            f"{self.size:,} texts of {len(spec.labels)} labels, {len(spec.alphabet.vocabulary)} "
+            "distinct characters",
+            self.rows.split,
+        ]
+
+
+class ClassifyTask(SupervisedTask):
+    """Trains on texts and labels."""
+
+    unit = "nats/text"
+
+    def __init__(
+        self,
+        rows: Rows[Pair],
+        spec: ClassifySpec,
+        config: Config,
+        model: SequenceModel,
+        threads: int = 1,
+    ) -> None:
+        self._rows, self._spec = rows, spec
+        self._texts = [framed(spec.alphabet, row.left) for row in rows.train]
+        number = {label: k for k, label in enumerate(spec.labels)}
+        self._labels = np.array([number[row.right] for row in rows.train])
+        self._number = number
+        super().__init__(model, list(map(len, self._texts)), config, threads)
+
+    def batch(
+        self, rows: npt.NDArray[np.intp], rng: np.random.Generator | None
+    ) -> tuple[Sequences, int]:
+        x, lengths = padded([self._texts[row] for row in rows])
+        x = with_unknowns(x, self.config.noise, rng)
+        targets = targets_of(self._labels[rows], self.model)
+        state = self.model.zero_state(len(rows))
+        return Sequences(x, targets, state, lengths), len(rows)
+
+    @property
+    def held_out(self) -> int:
+        """How many rows a validation scores."""
+        return len(self._rows.val)
+
+    def validate(self, parameters: Parameters) -> TaskScore | None:
+        return self._score(parameters, self._rows.val)[0]
+
+    def test(self, parameters: Parameters) -> Report | None:
+        rows = self._rows.test
+        if not rows:
+            return None
+        score, predicted = self._score(parameters, rows)
+        simple = NaiveBayes().fit(
+            [row.left for row in self._rows.train], [row.right for row in self._rows.train]
+        )
+        gold = [row.right for row in rows]
+        baseline = accuracy(gold, simple.predict([row.left for row in rows]))
+        lines = table(gold, predicted, self._spec.labels)
+        return Report(score, {"character n-gram naive Bayes": baseline}, lines)
+
+    def preview(self, parameters: Parameters, rng: np.random.Generator) -> bytes:
+        rows = self._rows.val
+        chosen = [rows[k] for k in rng.permutation(len(rows))[:SHOWN]]
+        outputs = classify(self.model, parameters, self._spec, [row.left for row in chosen])
+        lines = []
+        for row, p in zip(chosen, outputs, strict=True):
+            label = self._spec.labels[int(p.argmax())]
+            verdict = "" if label == row.right else f" (it is {row.right})"
+            lines.append(f"{label} {p.max():.2f}{verdict}: {row.left}\n")
+        return "".join(lines).encode()
+
+    def _score(self, parameters: Parameters, rows: Sequence[Pair]) -> tuple[TaskScore, list[str]]:
+        labels = self._spec.labels
+        p = classify(self.model, parameters, self._spec, [row.left for row in rows])
+        gold = [row.right for row in rows]
+        predicted = [labels[k] for k in p.argmax(axis=1)]
+        index = np.array([self._number[label] for label in gold])
+        with np.errstate(divide="ignore"):
+            loss = float(-np.log(np.maximum(p[np.arange(len(p)), index], 1e-30)).mean())
+        right = accuracy(gold, predicted)
+        measures = {"accuracy": right, "macro-F1": macro_f1(gold, predicted, labels)}
+        # Where many models are equally often right, the surer one is the better one.
+        error = 1 - right + min(loss, 100.0) / (1000 * len(rows))
+        method = f"{len(rows)} texts, none of them trained on"
+        return TaskScore(loss, self.unit, error, measures, method), predicted
+
+
+def targets_of(labels: Array, model: SequenceModel) -> Array:
+    """What the model's loss wants: the label's number, or a yes among noes."""
+    if model.loss == "softmax":
+        return labels
+    return np.eye(model.output_size)[labels]
+
+
+def classify(
+    model: SequenceModel, parameters: Parameters, spec: ClassifySpec, texts: Sequence[str]
+) -> Array:
+    """The probability of each label for each text, ``(N, K)``.
+
+    With the sigmoid loss each label's is its own, and they need not add up to one.
+    """
+    encoded = [framed(spec.alphabet, text) for text in texts]
+    order = sorted(range(len(texts)), key=lambda k: -len(encoded[k]))
+    probabilities = np.empty((len(texts), len(spec.labels)))
+    workspace = Workspace()
+    for start in range(0, len(order), TOGETHER):
+        rows = order[start : start + TOGETHER]
+        x, lengths = padded([encoded[row] for row in rows])
+        state = model.zero_state(len(rows), parameters.dtype)
+        batch = Sequences(x, np.zeros(len(rows), dtype=np.intp), state, lengths)
+        with np.errstate(all="ignore"):  # a spoilt model is found by its numbers
+            probabilities[rows] = model.probabilities(parameters, batch, workspace)
+    return probabilities
+
+
+def table(gold: Sequence[str], predicted: Sequence[str], labels: Sequence[str]) -> tuple[str, ...]:
+    """The confusion table, a line each label: how often it was taken for which."""
+    counts = confusion(gold, predicted, labels)
+    if len(labels) > WIDEST_TABLE:
+        pairs = [(counts[i, j], i, j) for i in range(len(labels)) for j in range(len(labels))]
+        worst = sorted((p for p in pairs if p[1] != p[2] and p[0]), reverse=True)[:WIDEST_TABLE]
+        return tuple(f"{labels[i]} taken for {labels[j]}: {n}" for n, i, j in worst)
+    width = max(map(len, labels))
+    column = max(4, len(str(counts.max())) + 1)
+    short = [label[: column - 1] for label in labels]
+    lines = [" " * width + "".join(f"{name:>{column}}" for name in short)]
+    for label, row in zip(labels, counts, strict=True):
+        lines.append(f"{label:<{width}}" + "".join(f"{count:>{column}}" for count in row))
+    return tuple(lines)

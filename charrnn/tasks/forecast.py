@@ -1,0 +1,318 @@
+"""A numeric series: each row predicted from all before it, by a linear head and squared error."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from charrnn.config import Config
+from charrnn.errors import InputError
+from charrnn.nn.engine import Engine
+from charrnn.nn.models import SequenceModel, Sequences
+from charrnn.nn.parameters import Parameters
+from charrnn.nn.types import Array, State
+from charrnn.nn.workspace import Workspace
+from charrnn.tasks.base import Paths, Report, TaskScore
+from charrnn.tasks.baselines import last_value, linear_autoregression
+from charrnn.text.batches import Lanes
+from charrnn.text.records import Series, read_series
+
+__all__ = ["ForecastData", "ForecastSpec", "ForecastTask", "forecast", "one_step"]
+
+CHUNK = 256
+
+
+@dataclass(frozen=True)
+class ForecastSpec:
+    """The columns of a series, and the mean and deviation that each is measured by."""
+
+    columns: tuple[str, ...]
+    mean: tuple[float, ...]
+    deviation: tuple[float, ...]
+
+    def to_header(self) -> dict[str, Any]:
+        """For a checkpoint."""
+        return {
+            "columns": list(self.columns),
+            "mean": list(self.mean),
+            "deviation": list(self.deviation),
+        }
+
+    @classmethod
+    def from_header(cls, header: Mapping[str, Any]) -> "ForecastSpec":
+        """The inverse of :meth:`to_header`.
+
+        Raises:
+            KeyError, ValueError: it is not what that wrote.
+        """
+        columns, mean, deviation = (header[name] for name in ("columns", "mean", "deviation"))
+        numbers = np.array([mean, deviation], dtype=np.float64)
+        if not isinstance(columns, list) or numbers.shape != (2, len(columns)) or not columns:
+            raise ValueError("columns, means and deviations must be as many")
+        if not all(isinstance(name, str) for name in columns):
+            raise ValueError("names of columns must be texts")
+        if not np.isfinite(numbers).all() or np.any(numbers[1] <= 0):
+            raise ValueError("means and deviations must be finite, and deviations positive")
+        return cls(tuple(columns), tuple(map(float, mean)), tuple(map(float, deviation)))
+
+    def model(self, config: Config) -> SequenceModel:
+        """The network of these settings."""
+        size = len(self.columns)
+        return SequenceModel(
+            size,
+            size,
+            config.recurrence(),
+            config.layers,
+            0,
+            config.dropout,
+            input="vectors",
+            loss="squared",
+        )
+
+    def standardised(self, values: Array) -> Array:
+        """(values - mean) / deviation, float32 ``(N, D)``."""
+        scaled = (values - np.array(self.mean)) / np.array(self.deviation)
+        return np.asarray(scaled, dtype=np.float32)
+
+    def restored(self, values: Array) -> npt.NDArray[np.float64]:
+        """The inverse of :meth:`standardised`, float64."""
+        scaled = values.astype(np.float64) * np.array(self.deviation)
+        return np.asarray(scaled + np.array(self.mean), dtype=np.float64)
+
+
+class ForecastData:
+    """A CSV file, one row a step; the last rows are held out, as of a text.
+
+    Raises:
+        InputError: a file cannot be read, or files have different columns, or there is too little.
+    """
+
+    def __init__(self, paths: Paths, config: Config) -> None:
+        if len(paths.train) != 1:
+            raise InputError("a forecast is trained on one series", "give one CSV file")
+        source = read_series(paths.train[0], encoding=config.encoding)
+        series: Series = source.records
+        self.paths, self.sha256 = paths, source.sha256
+        notes = list(source.notes)
+        self._columns = series.columns
+        self.values = series.values
+        count = len(self.values)
+        held = round(count * config.val_fraction)
+        test = 0 if paths.val or paths.test else held
+        val = 0 if paths.val else held
+        self.edges = [count - val - test, count - test]
+        for path in (paths.val, paths.test):
+            if path:
+                other = read_series(path, encoding=config.encoding)
+                notes += other.notes
+                self.sha256 += other.sha256
+                if other.records.columns != series.columns:
+                    raise InputError(f"{path} has other columns than {paths.train[0]}")
+                self.values = np.concatenate([self.values, other.records.values])
+                if path == paths.val:
+                    self.edges[1] = len(self.values)
+        self.notes = tuple(notes)
+        if self.edges[0] < 2 or self.edges[1] <= self.edges[0]:
+            raise InputError(
+                f"{count} rows are too few to train and to validate with",
+                "give a longer series, another --val-fraction, or --val FILE",
+            )
+        self.size = len(self.values)
+        if config.directions != "forward":
+            raise InputError(
+                f"--directions {config.directions}: a forecast cannot have read what is to come",
+                "read forward",
+            )
+
+    def spec(self) -> ForecastSpec:
+        """The columns' means and deviations over the training part."""
+        train = self.values[: self.edges[0]]
+        deviation = np.where(train.std(axis=0) > 0, train.std(axis=0), 1.0)
+        return ForecastSpec(
+            self._columns, tuple(train.mean(axis=0).tolist()), tuple(deviation.tolist())
+        )
+
+    def task(
+        self, spec: ForecastSpec, config: Config, model: SequenceModel, threads: int
+    ) -> "ForecastTask":
+        """The training."""
+        return ForecastTask(self.values, self.edges, spec, config, model, threads)
+
+    def longest(self, config: Config) -> int:
+        """Steps of a batch."""
+        return config.seq_len
+
+    def check_labels(self, spec: ForecastSpec) -> None:
+        """Raise InputError unless the columns are those that ``spec`` has."""
+        if spec.columns != self._columns:
+            raise InputError("the checkpoint was trained on other columns")
+
+    def describe(self, spec: ForecastSpec, config: Config) -> list[str]:
+        """Lines for people."""
+        train, val = self.edges
+        text = f"the first {train:,} rows train, the next {val - train:,} validate"
+        if self.size > val:
+            text += f", the last {self.size - val:,} test"
+        names = ", ".join(spec.columns[:8]) + (", ..." if len(spec.columns) > 8 else "")
+        return [f"{self.size:,} rows of {len(spec.columns)} columns ({names})", text]
+
+
+class ForecastTask:
+    """Trains on lanes of the series, the state carried from chunk to chunk."""
+
+    unit = "½ squared deviations/row"
+
+    def __init__(
+        self,
+        values: npt.NDArray[np.float64],
+        edges: list[int],
+        spec: ForecastSpec,
+        config: Config,
+        model: SequenceModel,
+        threads: int = 1,
+    ) -> None:
+        self.model, self.config = model, config
+        self._values, self._edges, self._spec = values, edges, spec
+        self._x = spec.standardised(values)
+        self.batch_size = max(1, min(config.batch_size, (edges[0] - 1) // 2))
+        self.lanes = Lanes(self._x[: edges[0]], self.batch_size, config.seq_len)
+        self.engine = Engine(model, threads)
+        self.state = model.zero_state(self.batch_size)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Updates in one pass over the training rows."""
+        return len(self.lanes)
+
+    @property
+    def held_out(self) -> int:
+        """How many rows a validation scores."""
+        return self._edges[1] - self._edges[0]
+
+    def example(self) -> Sequences:
+        """A batch to time."""
+        x, targets = self.lanes.chunk(0)
+        return Sequences(x, targets, self.model.zero_state(self.batch_size))
+
+    def gradients(
+        self,
+        parameters: Parameters,
+        gradients: Parameters,
+        number: int,
+        rng: np.random.Generator | None,
+    ) -> tuple[float, int]:
+        """Write the gradients of one chunk's summed loss, and carry the state on."""
+        index = number % self.steps_per_epoch
+        if index == 0:
+            self.state = self.model.zero_state(self.batch_size, parameters.dtype)
+        x, targets = self.lanes.chunk(index)
+        batch = Sequences(x, targets, self.state)
+        losses = self.engine.losses(parameters, batch, gradients=gradients, rng=rng)
+        self.state = tuple(
+            tuple(np.concatenate(parts) for parts in zip(*layers, strict=True))
+            for layers in zip(*(loss.final for loss in losses), strict=True)
+        )
+        return float(sum(loss.total for loss in losses)), x.shape[0] * x.shape[1]
+
+    def validate(self, parameters: Parameters) -> TaskScore | None:
+        """One step ahead on the validation rows, the state carried from the training rows on."""
+        return self._score(parameters, self._edges[0], self._edges[1])
+
+    def test(self, parameters: Parameters) -> Report | None:
+        """The same on the test rows, beside the last value and a linear autoregression."""
+        start = self._edges[1]
+        if start >= len(self._values):
+            return None
+        score = self._score(parameters, start, len(self._values))
+        baselines = {"last value": last_value(self._values[start - 1 :])}
+        train = self._values[:start]
+        try:
+            linear = linear_autoregression(train, self._values[start:])
+            baselines["linear autoregression"] = linear
+        except ValueError:  # too few rows for it
+            pass
+        return Report(score, baselines)
+
+    def _score(self, parameters: Parameters, start: int, end: int) -> TaskScore:
+        predicted = one_step(self.model, parameters, self._spec, self._values[:end])[start - 1 :]
+        errors = predicted - self._values[start:end]
+        squared = float((errors**2).mean())
+        scaled = errors / np.array(self._spec.deviation)
+        loss = float(0.5 * (scaled**2).sum(axis=1).mean())
+        measures = {"mean squared error": squared}
+        method = f"{end - start} rows, each one step ahead, state carried from the first row on"
+        return TaskScore(loss, self.unit, loss, measures, method)
+
+    def preview(self, parameters: Parameters, rng: np.random.Generator) -> bytes:
+        """Some steps from the end of the training rows on, beside what came."""
+        del rng
+        start = self._edges[0]
+        ahead = forecast(self.model, parameters, self._spec, self._values[:start], 5)
+        lines = ["forecast from the end of the training rows, and what came"]
+        for p, v in zip(ahead, self._values[start:], strict=False):
+            lines.append(f"{_row(p)}   {_row(v)}")
+        return "".join(line + "\n" for line in lines).encode()
+
+    def arrays(self) -> dict[str, Array]:
+        """What must be saved to go on from here: the state of every lane."""
+        names = self.model.body.state_names
+        return {
+            f"state.{layer}.{name}": part
+            for layer, parts in enumerate(self.state)
+            for name, part in zip(names, parts, strict=True)
+        }
+
+    def restore(self, arrays: dict[str, Array]) -> None:
+        """The inverse of :meth:`arrays`.
+
+        Raises:
+            KeyError, ValueError: an array is missing or of the wrong shape.
+        """
+        fresh = self.model.zero_state(self.batch_size)
+        for layer, parts in enumerate(fresh):
+            for name, part in zip(self.model.body.state_names, parts, strict=True):
+                part[...] = arrays[f"state.{layer}.{name}"].reshape(part.shape)
+        self.state = fresh
+
+
+def _row(values: Iterable[float]) -> str:
+    return ", ".join(f"{value:.4g}" for value in values)
+
+
+def _read(
+    model: SequenceModel, parameters: Parameters, x: Array, state: State
+) -> tuple[Array, State]:
+    """The outputs after each row of ``x`` (N, D), and the state after the last."""
+    outputs, workspace = [], Workspace()
+    for start in range(0, len(x), CHUNK):
+        with np.errstate(all="ignore"):  # a spoilt model is found by its numbers
+            y, state, _ = model.forward(
+                parameters, x[start : start + CHUNK, None], state, workspace
+            )
+        outputs.append(y[:, 0].copy())
+    return np.concatenate(outputs), state
+
+
+def one_step(
+    model: SequenceModel, parameters: Parameters, spec: ForecastSpec, values: Array
+) -> Array:
+    """What is expected after each of ``values`` but the last: ``(N, D)`` to ``(N-1, D)``."""
+    x = spec.standardised(values)
+    y, _ = _read(model, parameters, x[:-1], model.zero_state(1))
+    return spec.restored(y)
+
+
+def forecast(
+    model: SequenceModel, parameters: Parameters, spec: ForecastSpec, values: Array, steps: int
+) -> Array:
+    """The ``steps`` rows after ``values`` (N, D), each predicted from the predictions before it."""
+    if steps < 1:
+        return np.zeros((0, len(spec.columns)))
+    y, state = _read(model, parameters, spec.standardised(values), model.zero_state(1))
+    rows = [y[-1]]
+    for _ in range(steps - 1):
+        y, state = _read(model, parameters, rows[-1][None], state)
+        rows.append(y[-1])
+    return spec.restored(np.array(rows))

@@ -1,0 +1,240 @@
+"""How good predictions are: classes, tags, spans and strings compared with the gold ones."""
+
+from collections.abc import Hashable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = [
+    "accuracy",
+    "character_error_rate",
+    "confusion",
+    "edit_distance",
+    "exact_match",
+    "is_bio",
+    "macro_f1",
+    "span_f1",
+    "spans",
+]
+
+Counts = npt.NDArray[np.int64]
+Labels = Sequence[Any] | npt.NDArray[Any]
+"""One label for each example: a sequence, or an array of shape ``(N,)``."""
+
+
+def _listed(gold: Labels, predicted: Labels) -> tuple[list[Any], list[Any]]:
+    """Both as lists of Python's own values, of one length and not empty."""
+    golds, found = (x.tolist() if isinstance(x, np.ndarray) else [*x] for x in (gold, predicted))
+    if len(golds) != len(found):
+        raise ValueError(f"{len(golds)} gold labels, but {len(found)} predicted")
+    if not golds:
+        raise ValueError("there is nothing to compare")
+    return golds, found
+
+
+def accuracy(gold: Labels, predicted: Labels) -> float:
+    """The part of the examples whose prediction is the gold label.
+
+    Args:
+        gold, predicted: ``(N,)`` labels.
+
+    Raises:
+        ValueError: there are none, or not as many of one as of the other.
+    """
+    golds, found = _listed(gold, predicted)
+    return sum(bool(a == b) for a, b in zip(golds, found, strict=True)) / len(golds)
+
+
+def confusion(gold: Labels, predicted: Labels, labels: Sequence[Hashable]) -> Counts:
+    """How often each label was predicted where each was right.
+
+    Args:
+        gold, predicted: ``(N,)`` labels.
+        labels: the K that there are, each once, in the order of the rows and columns.
+
+    Returns:
+        ``(K, K)``: a row for each gold label, a column for each predicted one.
+
+    Raises:
+        ValueError: nothing to compare, differing lengths, or a label that is not in ``labels`` or
+            is in it twice.
+    """
+    golds, found = _listed(gold, predicted)
+    place = {label: k for k, label in enumerate(labels)}
+    if len(place) < len(labels):
+        raise ValueError("a label is listed twice")
+    counts = np.zeros((len(place), len(place)), dtype=np.int64)
+    try:
+        rows, columns = [place[label] for label in golds], [place[label] for label in found]
+    except KeyError as error:
+        raise ValueError(f"{error.args[0]!r} is not among the labels") from None
+    np.add.at(counts, (rows, columns), 1)
+    return counts
+
+
+def macro_f1(gold: Labels, predicted: Labels, labels: Sequence[Hashable]) -> float:
+    """The mean of the labels' F1, every label counting the same however rare it is.
+
+    F1 = 2·TP / (2·TP + FP + FN). The mean is over the labels that occur in gold or among the
+    predictions: a label that does neither has no F1 and is left out; one that is predicted but
+    never right, or right but never predicted, counts as 0. (So scikit-learn's ``f1_score`` with
+    ``average="macro"`` does when it is given no labels.)
+
+    Args:
+        gold, predicted: ``(N,)`` labels.
+        labels: those that there are, each once.
+
+    Raises:
+        ValueError: as :func:`confusion`.
+    """
+    counts = confusion(gold, predicted, labels)
+    both = counts.sum(axis=0) + counts.sum(axis=1)  # TP + FP + TP + FN
+    return float(np.mean(2 * np.diag(counts)[both > 0] / both[both > 0]))
+
+
+def is_bio(tags: Sequence[str]) -> bool:
+    """Whether these tags mark spans: all are O, B-kind or I-kind, and at least one is a B-."""
+    marked = all(tag == "O" or (tag[:2] in ("B-", "I-") and len(tag) > 2) for tag in tags)
+    return marked and any(tag.startswith("B-") for tag in tags)
+
+
+def spans(tags: Sequence[str]) -> set[tuple[int, int, str]]:
+    """The spans that the tags of one sentence mark.
+
+    A B- begins a span; so does an I- that has no span of its kind just before it to go on, as
+    conlleval has it (Tjong Kim Sang & Buchholz, 2000). A tag without a kind, ``B`` or ``I``, has
+    the kind ``""``.
+
+    Args:
+        tags: ``(T,)`` of one sentence.
+
+    Returns:
+        ``(start, end, kind)`` of each, the end not included.
+
+    Raises:
+        ValueError: a tag is neither O nor B nor I.
+    """
+    found: set[tuple[int, int, str]] = set()
+    start, open_kind = 0, None  # of the span that is open, if one is
+    for position, tag in enumerate([*tags, "O"]):
+        mark, _, kind = tag.partition("-")
+        if mark not in ("B", "I") and tag != "O":
+            raise ValueError(f"{tag!r} is neither O nor B-kind nor I-kind")
+        if open_kind is not None and (mark != "I" or kind != open_kind):
+            found.add((start, position, open_kind))
+            open_kind = None
+        if mark != "O" and open_kind is None:
+            start, open_kind = position, kind
+    return found
+
+
+def span_f1(
+    gold_sentences: Sequence[Sequence[str]], predicted_sentences: Sequence[Sequence[str]]
+) -> float:
+    """F1 of whole spans, counted over all sentences together, as conlleval counts it.
+
+    A predicted span is right if its start, end and kind are; 2·right / (gold + predicted). Where
+    neither has any span it is 0, as conlleval gives it.
+
+    Args:
+        gold_sentences, predicted_sentences: the tags of each sentence.
+
+    Raises:
+        ValueError: the sentences are not as many or not as long as each other, or a tag is not BIO.
+    """
+    right = total = 0
+    for gold, predicted in zip(gold_sentences, predicted_sentences, strict=True):
+        if len(gold) != len(predicted):
+            raise ValueError(f"{len(gold)} gold tags, but {len(predicted)} predicted")
+        a, b = spans(gold), spans(predicted)
+        right += len(a & b)
+        total += len(a) + len(b)
+    return 2 * right / total if total else 0.0
+
+
+def edit_distance(a: Sequence[Hashable], b: Sequence[Hashable]) -> int:
+    """The fewest insertions, deletions and substitutions that make ``b`` of ``a`` (Levenshtein).
+
+    A column of the table of distances is kept as the signs of its differences, one bit a row, so
+    that a symbol of ``b`` costs a dozen operations on whole numbers of ``len(a)`` bits (Myers,
+    1999, "A fast bit-vector algorithm for approximate string matching based on dynamic
+    programming"; in the form of Hyyrö, 2003, "A bit-vector algorithm for computing Levenshtein and
+    Damerau edit distances").
+
+    Args:
+        a, b: strings, or sequences of anything hashable.
+    """
+    if not a or not b:
+        return len(a) + len(b)
+    places: dict[Hashable, int] = {}
+    for row, symbol in enumerate(a):
+        places[symbol] = places.get(symbol, 0) | 1 << row
+    ones, last = (1 << len(a)) - 1, 1 << len(a) - 1
+    up, down, distance = ones, 0, len(a)  # rows where the column goes up by one, and down
+    for symbol in b:
+        match = places.get(symbol, 0)
+        zero = (((match & up) + up) ^ up) | match | down  # the diagonal's difference is 0
+        right_up = down | ~(zero | up) & ones
+        right_down = zero & up
+        if right_up & last:
+            distance += 1
+        elif right_down & last:
+            distance -= 1
+        right_up = right_up << 1 | 1  # the row above the first: 0, 1, 2, …
+        right_down <<= 1
+        up = (right_down | ~(zero | right_up)) & ones
+        down = right_up & zero & ones
+    return distance
+
+
+def character_error_rate(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> float:
+    """How many edits per character it takes to make each hypothesis its closest reference.
+
+    The sum of the distances divided by the sum of the references' lengths. The reference is the
+    one of the fewest edits, and of several such the longest. It can be above 1.
+
+    Args:
+        hypotheses: ``(N,)`` strings.
+        references: the acceptable strings for each, at least one.
+
+    Raises:
+        ValueError: no references for a hypothesis, differing numbers of them, or no character in
+            the references to divide by.
+    """
+    edits = length = 0
+    for hypothesis, acceptable in _answers(hypotheses, references):
+        distance, shorter = min((edit_distance(hypothesis, r), -len(r)) for r in set(acceptable))
+        edits += distance
+        length -= shorter
+    if not length:
+        raise ValueError("the references have no characters")
+    return edits / length
+
+
+def exact_match(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> float:
+    """The part of the hypotheses that are one of their references.
+
+    Args:
+        hypotheses: ``(N,)`` strings.
+        references: the acceptable strings for each, at least one.
+
+    Raises:
+        ValueError: nothing to compare, no references for a hypothesis, or differing numbers.
+    """
+    answers = _answers(hypotheses, references)
+    if not answers:
+        raise ValueError("there is nothing to compare")
+    return sum(hypothesis in acceptable for hypothesis, acceptable in answers) / len(answers)
+
+
+def _answers(
+    hypotheses: Sequence[str], references: Sequence[Sequence[str]]
+) -> list[tuple[str, Sequence[str]]]:
+    """Each hypothesis with its references."""
+    if len(hypotheses) != len(references):
+        raise ValueError(f"{len(hypotheses)} hypotheses, but {len(references)} sets of references")
+    for acceptable in references:
+        if isinstance(acceptable, str) or not acceptable:
+            raise ValueError("the references of a hypothesis are a sequence of at least one string")
+    return list(zip(hypotheses, references, strict=True))

@@ -1,0 +1,262 @@
+"""Many to many, one tag a token: the sentence's characters in, read out where each token ends."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from charrnn.config import Config
+from charrnn.errors import InputError
+from charrnn.nn.models import SequenceModel, Sequences
+from charrnn.nn.parameters import Parameters
+from charrnn.nn.types import Array
+from charrnn.nn.workspace import Workspace
+from charrnn.tasks.base import Paths, Report, SupervisedTask, TaskScore, padded
+from charrnn.tasks.baselines import TagBaseline
+from charrnn.tasks.classify import labels_of, same_labels, with_unknowns
+from charrnn.tasks.measures import accuracy, is_bio, span_f1
+from charrnn.tasks.rows import Rows, read_rows
+from charrnn.text.alphabet import END, START, Alphabet
+from charrnn.text.records import Sentence, read_sentences
+
+__all__ = ["TagData", "TagSpec", "TagTask", "tag"]
+
+TOGETHER = 64
+SHOWN = 3
+
+
+@dataclass(frozen=True)
+class TagSpec:
+    """The characters and tags that a tagger knows."""
+
+    alphabet: Alphabet
+    tags: tuple[str, ...]
+
+    def to_header(self) -> dict[str, Any]:
+        """For a checkpoint."""
+        return {"alphabet": self.alphabet.to_json(), "tags": list(self.tags)}
+
+    @classmethod
+    def from_header(cls, header: Mapping[str, Any]) -> "TagSpec":
+        """The inverse of :meth:`to_header`.
+
+        Raises:
+            KeyError, ValueError: it is not what that wrote.
+        """
+        return cls(Alphabet.from_json(header["alphabet"]), labels_of(header["tags"]))
+
+    def model(self, config: Config) -> SequenceModel:
+        """The network of these settings."""
+        return SequenceModel(
+            len(self.alphabet),
+            len(self.tags),
+            config.recurrence(),
+            config.layers,
+            config.embedding or (0 if config.layers else len(self.alphabet)),
+            config.dropout,
+            directions=config.directions,
+            readout="spans",
+        )
+
+    def encode(self, tokens: Sequence[str]) -> tuple[Array, Array]:
+        """A sentence's numbers (T,), and the first and last step of each token (N, 2).
+
+        Tokens stand with spaces between them, between a start and an end.
+        """
+        pieces, ends, at = [np.array([START])], [], 1
+        space = self.alphabet.encode(" ")
+        for number, token in enumerate(tokens):
+            if number:
+                pieces.append(space)
+                at += 1
+            ids = self.alphabet.encode(token)
+            pieces.append(ids)
+            ends.append((at, at + len(ids) - 1))
+            at += len(ids)
+        pieces.append(np.array([END]))
+        return np.concatenate(pieces).astype(np.intp), np.array(ends).reshape(-1, 2)
+
+
+class TagData:
+    """Sentences of tagged tokens: CoNLL or CoNLL-U.
+
+    Raises:
+        InputError: a file cannot be read, or a part has a tag that the training part lacks.
+    """
+
+    def __init__(self, paths: Paths, config: Config) -> None:
+        read = partial(read_sentences, column=config.column or None, encoding=config.encoding)
+        self.rows: Rows[Sentence] = read_rows(paths, read, config, key=lambda row: row.tokens)
+        self.paths, self.sha256, self.notes = paths, self.rows.sha256, self.rows.notes
+        self.size = self.rows.size
+        self._config = config
+        self._tags = tuple(sorted({tag for row in self.rows.train for tag in row.tags}))
+        if len(self._tags) < 2:
+            raise InputError(
+                f"all tokens have the tag {self._tags[0]!r}", "choose another --column"
+            )
+        self.notes += tuple(self._unknown(paths.val, self.rows.val))
+        self.notes += tuple(self._unknown(paths.test, self.rows.test))
+
+    def _unknown(self, path: str, part: Iterable[Sentence]) -> Iterator[str]:
+        """What a held-out part has that nobody could have learnt: it counts as missed."""
+        odd = [(row.row, name) for row in part for name in row.tags if name not in self._tags]
+        if odd:
+            row, name = odd[0]
+            yield (
+                f"{path or 'the data'}: {len(odd)} tokens have a tag that no token to train on "
+                f"has, and count as missed (the first: {name!r}, in the sentence of row {row})"
+            )
+
+    def spec(self) -> TagSpec:
+        """Characters and tags of the training part."""
+        texts = [token for row in self.rows.train for token in row.tokens]
+        return TagSpec(Alphabet.of(self._config.level, [" ", *texts]), self._tags)
+
+    def task(self, spec: TagSpec, config: Config, model: SequenceModel, threads: int) -> "TagTask":
+        """The training."""
+        return TagTask(self.rows, spec, config, model, threads)
+
+    def longest(self, config: Config) -> int:
+        """Steps of the longest example."""
+        return max(sum(len(token) + 1 for token in row.tokens) + 2 for row in self.rows.train)
+
+    def check_labels(self, spec: TagSpec) -> None:
+        """Raise InputError unless these are the tags that ``spec`` has."""
+        same_labels(self._tags, spec.tags)
+
+    def describe(self, spec: TagSpec, config: Config) -> list[str]:
+        """Lines for people."""
+        tokens = sum(len(row.tokens) for row in (*self.rows.train, *self.rows.val, *self.rows.test))
+        return [
+            f"{self.size:,} sentences, {tokens:,} tokens of {len(spec.tags)} tags, "
+            f"{len(spec.alphabet.vocabulary)} distinct characters",
+            self.rows.split.replace(" rows", " sentences"),
+        ]
+
+
+class TagTask(SupervisedTask):
+    """Trains on sentences and their tags."""
+
+    unit = "nats/token"
+
+    def __init__(
+        self,
+        rows: Rows[Sentence],
+        spec: TagSpec,
+        config: Config,
+        model: SequenceModel,
+        threads: int = 1,
+    ) -> None:
+        self._rows, self._spec = rows, spec
+        self._sentences = [spec.encode(row.tokens) for row in rows.train]
+        number = {name: k for k, name in enumerate(spec.tags)}
+        self._tags = [np.array([number[name] for name in row.tags]) for row in rows.train]
+        self._number = number
+        self._bio = is_bio([name for row in rows.train for name in row.tags])
+        super().__init__(model, [len(ids) for ids, _ in self._sentences], config, threads)
+
+    def batch(
+        self, rows: npt.NDArray[np.intp], rng: np.random.Generator | None
+    ) -> tuple[Sequences, int]:
+        x, lengths = padded([self._sentences[row][0] for row in rows])
+        x = with_unknowns(x, self.config.noise, rng)
+        spans = _spans([self._sentences[row][1] for row in rows])
+        targets = np.concatenate([self._tags[row] for row in rows])
+        state = self.model.zero_state(len(rows))
+        return Sequences(x, targets, state, lengths, spans), len(targets)
+
+    @property
+    def held_out(self) -> int:
+        """How many rows a validation scores."""
+        return len(self._rows.val)
+
+    def validate(self, parameters: Parameters) -> TaskScore | None:
+        return self._score(parameters, self._rows.val)
+
+    def test(self, parameters: Parameters) -> Report | None:
+        rows = self._rows.test
+        if not rows:
+            return None
+        simple = TagBaseline().fit([(row.tokens, row.tags) for row in self._rows.train])
+        baselines = {
+            way: self._measures(rows, simple.predict([row.tokens for row in rows], way))[0]
+            for way in TagBaseline.WAYS
+        }
+        return Report(self._score(parameters, rows), baselines)
+
+    def preview(self, parameters: Parameters, rng: np.random.Generator) -> bytes:
+        rows = self._rows.val
+        chosen = [rows[k] for k in rng.permutation(len(rows))[:SHOWN]]
+        found = tag(self.model, parameters, self._spec, [row.tokens for row in chosen])
+        lines = []
+        for row, p in zip(chosen, found, strict=True):
+            names = [self._spec.tags[k] for k in p.argmax(axis=1)]
+            words = zip(row.tokens, names, row.tags, strict=True)
+            lines.append(
+                " ".join(f"{w}/{n}" + ("" if n == g else f"(it is {g})") for w, n, g in words)
+            )
+        return "".join(line + "\n" for line in lines).encode()
+
+    def _measures(
+        self, rows: Sequence[Sentence], predicted: Sequence[Sequence[str]]
+    ) -> tuple[float, float]:
+        """What counts most, and the token accuracy."""
+        gold = [row.tags for row in rows]
+        right = accuracy(
+            [name for names in gold for name in names],
+            [name for names in predicted for name in names],
+        )
+        return (span_f1(gold, predicted) if self._bio else right), right
+
+    def _score(self, parameters: Parameters, rows: Sequence[Sentence]) -> TaskScore:
+        found = tag(self.model, parameters, self._spec, [row.tokens for row in rows])
+        predicted = [[self._spec.tags[k] for k in p.argmax(axis=1)] for p in found]
+        probabilities = [
+            p[self._number[name]] if name in self._number else 0.0
+            for row, part in zip(rows, found, strict=True)
+            for name, p in zip(row.tags, part, strict=True)
+        ]
+        loss = float(-np.log(np.maximum(probabilities, 1e-30)).mean())
+        main, right = self._measures(rows, predicted)
+        measures = {"span F1": main} if self._bio else {}
+        measures["token accuracy"] = right
+        count = sum(len(row.tokens) for row in rows)
+        method = f"{len(rows)} sentences, {count} tokens, none of them trained on"
+        error = 1 - main + min(loss, 100.0) / (1000 * count)
+        return TaskScore(loss, self.unit, error, measures, method)
+
+
+def _spans(ends: Sequence[Array]) -> Array:
+    """``(N, 3)``: lane, first and last step of every token."""
+    lanes = np.concatenate([np.full(len(e), lane) for lane, e in enumerate(ends)])
+    return np.column_stack([lanes, np.concatenate(ends)]).astype(np.intp)
+
+
+def tag(
+    model: SequenceModel,
+    parameters: Parameters,
+    spec: TagSpec,
+    sentences: Sequence[Sequence[str]],
+) -> list[Array]:
+    """The probability of each tag for each token, ``(tokens, K)`` a sentence."""
+    encoded = [spec.encode(tokens) for tokens in sentences]
+    order = sorted(range(len(sentences)), key=lambda k: -len(encoded[k][0]))
+    order = [k for k in order if len(sentences[k])]
+    found = [np.zeros((0, len(spec.tags)))] * len(sentences)
+    workspace = Workspace()
+    for start in range(0, len(order), TOGETHER):
+        rows = order[start : start + TOGETHER]
+        x, lengths = padded([encoded[row][0] for row in rows])
+        spans = _spans([encoded[row][1] for row in rows])
+        state = model.zero_state(len(rows), parameters.dtype)
+        batch = Sequences(x, np.zeros(len(spans), dtype=np.intp), state, lengths, spans)
+        with np.errstate(all="ignore"):  # a spoilt model is found by its numbers
+            p = model.probabilities(parameters, batch, workspace)
+        cuts = np.cumsum([len(sentences[row]) for row in rows])[:-1]
+        for row, part in zip(rows, np.split(p.astype(np.float64), cuts), strict=True):
+            found[row] = part
+    return found

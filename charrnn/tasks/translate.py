@@ -1,0 +1,368 @@
+"""Many to many, T_x ≠ T_y: one text in, another one out, by an encoder and a decoder."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from charrnn.config import Config
+from charrnn.errors import InputError
+from charrnn.nn.parameters import Parameters
+from charrnn.nn.translator import Translations, Translator
+from charrnn.nn.types import Array, State
+from charrnn.nn.workspace import Workspace
+from charrnn.tasks.base import Paths, Report, SupervisedTask, TaskScore, padded
+from charrnn.tasks.baselines import NearestNeighbour
+from charrnn.tasks.classify import with_unknowns
+from charrnn.tasks.measures import character_error_rate, exact_match
+from charrnn.tasks.rows import Rows, read_rows
+from charrnn.text.alphabet import END, START, UNKNOWN, Alphabet
+from charrnn.text.records import Pair, read_pairs
+
+__all__ = ["TranslateData", "TranslateSpec", "TranslateTask", "Translation", "translate"]
+
+TOGETHER = 64
+SHOWN = 4
+MOST_VALIDATED = 500
+"""Sources that a validation translates; writing them out is slow beside scoring them."""
+
+SLACK = 2.0
+"""A translation is cut off at so many times the longest target per source character seen."""
+
+
+@dataclass(frozen=True)
+class TranslateSpec:
+    """The characters of both sides, and how long a target may get."""
+
+    source: Alphabet
+    target: Alphabet
+    longest: int  # characters of the longest target trained on
+    ratio: float  # the most characters of a target for one of its source
+
+    def to_header(self) -> dict[str, Any]:
+        """For a checkpoint."""
+        return {
+            "source": self.source.to_json(),
+            "target": self.target.to_json(),
+            "longest": self.longest,
+            "ratio": self.ratio,
+        }
+
+    @classmethod
+    def from_header(cls, header: Mapping[str, Any]) -> "TranslateSpec":
+        """The inverse of :meth:`to_header`.
+
+        Raises:
+            KeyError, ValueError: it is not what that wrote.
+        """
+        longest, ratio = int(header["longest"]), float(header["ratio"])
+        if not (0 < longest < 1 << 31 and 0 < ratio < 1e9):
+            raise ValueError("lengths of targets out of range")
+        source, target = Alphabet.from_json(header["source"]), Alphabet.from_json(header["target"])
+        return cls(source, target, longest, ratio)
+
+    def model(self, config: Config) -> Translator:
+        """The network of these settings."""
+        return Translator(
+            len(self.source),
+            len(self.target),
+            config.recurrence(),
+            config.layers,
+            config.embedding,
+            config.dropout,
+            "both" if config.directions == "both" else "forward",
+            config.attention,
+        )
+
+    def most(self, source_length: int) -> int:
+        """Where a translation of so many characters is cut off."""
+        return int(min(SLACK * self.longest, 10 + SLACK * self.ratio * source_length)) + 1
+
+
+class TranslateData:
+    """Lines of ``source<TAB>target``; a source may come with several targets.
+
+    Raises:
+        InputError: a file cannot be read.
+    """
+
+    def __init__(self, paths: Paths, config: Config) -> None:
+        read = partial(read_pairs, left="source", right="target", encoding=config.encoding)
+        self.rows: Rows[Pair] = read_rows(paths, read, config, key=lambda row: row.left)
+        self.paths, self.sha256, self.notes = paths, self.rows.sha256, self.rows.notes
+        self.size = self.rows.size
+        self._config = config
+        if config.directions == "both" and config.hidden % 2:
+            raise InputError(
+                f"--hidden {config.hidden}: with both directions each has half of it",
+                "give an even number",
+            )
+        if not config.layers:
+            raise InputError("--layers 0: a translation needs an encoder and a decoder")
+
+    def spec(self) -> TranslateSpec:
+        """Characters of the training part's sources and targets."""
+        rows, level = self.rows.train, self._config.level
+        source = Alphabet.of(level, (row.left for row in rows))
+        target = Alphabet.of(level, (row.right for row in rows))
+        lengths = [(len(source.encode(r.left)), len(target.encode(r.right))) for r in rows]
+        longest = max(t for _, t in lengths)
+        return TranslateSpec(source, target, longest, max(t / s for s, t in lengths))
+
+    def task(
+        self, spec: TranslateSpec, config: Config, model: Translator, threads: int
+    ) -> "TranslateTask":
+        """The training."""
+        return TranslateTask(self.rows, spec, config, model, threads)
+
+    def longest(self, config: Config) -> int:
+        """Steps of the longest example."""
+        return max(max(len(row.left), len(row.right)) + 1 for row in self.rows.train)
+
+    def check_labels(self, spec: TranslateSpec) -> None:
+        """There are none."""
+
+    def describe(self, spec: TranslateSpec, config: Config) -> list[str]:
+        """Lines for people."""
+        return [
+            f"{self.size:,} pairs, {len(spec.source.vocabulary)} and "
+            f"{len(spec.target.vocabulary)} distinct characters",
+            self.rows.split.replace(" rows", " pairs"),
+        ]
+
+
+class TranslateTask(SupervisedTask):
+    """Trains on pairs, the decoder reading the true target (teacher forcing)."""
+
+    unit = "nats/char"
+
+    def __init__(
+        self,
+        rows: Rows[Pair],
+        spec: TranslateSpec,
+        config: Config,
+        model: Translator,
+        threads: int = 1,
+    ) -> None:
+        self._rows, self._spec = rows, spec
+        self._pairs = [self._encode(row, config) for row in rows.train]
+        # By source first; those of one length by target.
+        lengths = [len(source) * (spec.longest + 2) + len(target) for source, target in self._pairs]
+        self._backward = config.directions == "backward"
+        super().__init__(model, lengths, config, threads)
+
+    def _encode(self, row: Pair, config: Config) -> tuple[Array, Array]:
+        target = np.concatenate([self._spec.target.encode(row.right), [END]]).astype(np.intp)
+        return encoded_source(
+            self._spec, row.left, backward=config.directions == "backward"
+        ), target
+
+    def batch(
+        self, rows: npt.NDArray[np.intp], rng: np.random.Generator | None
+    ) -> tuple[Translations, int]:
+        return self._batch([self._pairs[row] for row in rows], rng)
+
+    def _batch(
+        self, pairs: Sequence[tuple[Array, Array]], rng: np.random.Generator | None
+    ) -> tuple[Translations, int]:
+        source, lengths = padded([s for s, _ in pairs])
+        targets, target_lengths = padded([t for _, t in pairs])
+        previous = np.vstack([np.full((1, len(pairs)), START), targets[:-1]])
+        weights = (np.arange(len(targets))[:, None] < target_lengths).astype(np.float32)
+        noise = self.config.noise
+        batch = Translations(
+            with_unknowns(source, noise, rng),
+            lengths,
+            with_unknowns(previous, noise, rng),
+            targets,
+            weights,
+        )
+        return batch, int(target_lengths.sum())
+
+    @property
+    def held_out(self) -> int:
+        """How many rows a validation scores."""
+        return len(self._rows.val)
+
+    def validate(self, parameters: Parameters) -> TaskScore | None:
+        return self._score(parameters, self._rows.val, MOST_VALIDATED)
+
+    def test(self, parameters: Parameters) -> Report | None:
+        rows = self._rows.test
+        if not rows:
+            return None
+        train = self._rows.train
+        simple = NearestNeighbour().fit([r.left for r in train], [r.right for r in train])
+        sources, references = _by_source(rows)
+        baseline = character_error_rate(simple.predict(sources), references)
+        score = self._score(parameters, rows, len(rows))
+        beam = [
+            t.text
+            for t in translate(self.model, parameters, self._spec, sources, self.config, beam=BEAM)
+        ]
+        lines = (
+            f"with a beam of {BEAM}: character error rate "
+            f"{character_error_rate(beam, references):.4f}, "
+            f"exact match {exact_match(beam, references):.4f}",
+        )
+        return Report(score, {"nearest neighbour": baseline}, lines)
+
+    def preview(self, parameters: Parameters, rng: np.random.Generator) -> bytes:
+        rows = self._rows.val
+        chosen = [rows[k] for k in rng.permutation(len(rows))[:SHOWN]]
+        found = translate(
+            self.model, parameters, self._spec, [row.left for row in chosen], self.config
+        )
+        lines = [
+            f"{row.left} → {t.text}" + ("" if t.text == row.right else f" (for {row.right})")
+            for row, t in zip(chosen, found, strict=True)
+        ]
+        return "".join(line + "\n" for line in lines).encode()
+
+    def _score(self, parameters: Parameters, rows: Sequence[Pair], most: int) -> TaskScore:
+        loss = self._loss(parameters, rows)
+        sources, references = _by_source(rows)
+        sources, references = sources[:most], references[:most]
+        found = translate(self.model, parameters, self._spec, sources, self.config)
+        texts = [t.text for t in found]
+        rate = character_error_rate(texts, references)
+        exact = exact_match(texts, references)
+        measures = {"character error rate": rate, "exact match": exact}
+        method = (
+            f"{len(sources)} sources, greedy, against the closest of their targets; "
+            f"loss on {len(rows)} pairs"
+        )
+        return TaskScore(loss, self.unit, rate + min(loss, 100.0) / 1e5, measures, method)
+
+    def _loss(self, parameters: Parameters, rows: Sequence[Pair]) -> float:
+        pairs = sorted((self._encode(row, self.config) for row in rows), key=lambda p: -len(p[0]))
+        total, count = 0.0, 0
+        for start in range(0, len(pairs), TOGETHER):
+            batch, targets = self._batch(pairs[start : start + TOGETHER], None)
+            losses = self.engine.losses(parameters, batch)
+            total += float(sum(loss.total for loss in losses))
+            count += targets
+        return total / count
+
+
+BEAM = 4
+
+
+def _by_source(rows: Sequence[Pair]) -> tuple[list[str], list[list[str]]]:
+    """Each distinct source and all of its targets."""
+    targets: dict[str, list[str]] = defaultdict(list)
+    for row in rows:
+        targets[row.left].append(row.right)
+    return list(targets), list(targets.values())
+
+
+def encoded_source(spec: TranslateSpec, text: str, *, backward: bool) -> Array:
+    """A source's numbers and an end; turned round if wanted (Sutskever et al., 2014)."""
+    ids = spec.source.encode(text)
+    return np.concatenate([ids[::-1] if backward else ids, [END]]).astype(np.intp)
+
+
+@dataclass(frozen=True)
+class Translation:
+    """A text, and the logarithm of the probability that the model gives it (with its end)."""
+
+    text: str
+    log_probability: float
+
+
+def translate(
+    model: Translator,
+    parameters: Parameters,
+    spec: TranslateSpec,
+    texts: Sequence[str],
+    config: Config,
+    *,
+    beam: int = 1,
+) -> list[Translation]:
+    """The translation of each text.
+
+    Args:
+        beam: how many beginnings are kept at each step; 1 is greedy. The best one is the one with
+            the highest probability a character (Wu et al., 2016, with α = 1).
+    """
+    backward = config.directions == "backward"
+    encoded = [encoded_source(spec, text, backward=backward) for text in texts]
+    order = sorted(range(len(texts)), key=lambda k: -len(encoded[k]))
+    found: dict[int, Translation] = {}
+    together = max(1, TOGETHER // beam)
+    for start in range(0, len(order), together):
+        rows = order[start : start + together]
+        source, lengths = padded([encoded[row] for row in rows])
+        with np.errstate(all="ignore"):
+            outputs = _search(model, parameters, spec, source, lengths, beam)
+        found |= dict(zip(rows, outputs, strict=True))
+    return [found[k] for k in range(len(texts))]
+
+
+def _search(
+    model: Translator,
+    parameters: Parameters,
+    spec: TranslateSpec,
+    source: Array,
+    lengths: Array,
+    beam: int,
+) -> list[Translation]:
+    """Beam search over a batch of sources ``(S, B)``, longest first: B texts."""
+    batch_size, vocab_size = source.shape[1], len(spec.target)
+    workspace = Workspace()
+    memory, state, _ = model.encode(parameters, source, lengths, workspace)
+    lanes = np.repeat(np.arange(batch_size), beam)
+    memory, lengths = memory[:, lanes], lengths[lanes]
+    state = _chosen(state, lanes)
+    # Each source has `beam` beginnings; at first all but one are impossible.
+    scores = np.full((batch_size, beam), -np.inf)
+    scores[:, 0] = 0
+    written = np.full((batch_size * beam, 0), END)
+    symbols = np.full(batch_size * beam, START)
+    done = np.zeros((batch_size, beam), dtype=bool)
+    most = max(spec.most(int(length) - 1) for length in lengths)
+    stepping = Workspace()
+    for _ in range(most):
+        y, state = model.decode(parameters, symbols[None], state, memory, lengths, stepping)
+        logp = log_softmax(y[0].astype(np.float64))
+        logp[:, [UNKNOWN, START]] = -np.inf
+        logp = logp.reshape(batch_size, beam, vocab_size)
+        logp[done] = -np.inf  # what has ended goes on by ends, at no cost
+        logp[done, END] = 0
+        total = (scores[..., None] + logp).reshape(batch_size, -1)
+        best = np.argpartition(-total, beam - 1, axis=1)[:, :beam]
+        best = np.take_along_axis(
+            best,
+            np.argsort(-np.take_along_axis(total, best, axis=1), axis=1, kind="stable"),
+            axis=1,
+        )
+        scores = np.take_along_axis(total, best, axis=1)
+        parents = best // vocab_size + beam * np.arange(batch_size)[:, None]
+        symbols = (best % vocab_size).reshape(-1)
+        state = _chosen(state, parents.reshape(-1))
+        written = np.column_stack([written[parents.reshape(-1)], symbols])
+        done = symbols.reshape(batch_size, beam) == END
+        if done.all():
+            break
+    counts = (written != END).sum(axis=1).reshape(batch_size, beam) + 1
+    best_of = (scores / counts).argmax(axis=1)
+    rows = best_of + beam * np.arange(batch_size)
+    return [
+        Translation(spec.target.decode(written[row]), float(scores[lane, best_of[lane]]))
+        for lane, row in enumerate(rows)
+    ]
+
+
+def _chosen(state: State, lanes: Array) -> State:
+    return tuple(tuple(part[lanes] for part in layer) for layer in state)
+
+
+def log_softmax(y: Array) -> Array:
+    """ln p of the rows of y, in place."""
+    y -= y.max(axis=-1, keepdims=True)
+    y -= np.log(np.exp(y).sum(axis=-1, keepdims=True))
+    return y

@@ -1,0 +1,78 @@
+"""What happens while a run trains."""
+
+from dataclasses import dataclass
+
+from charrnn.errors import CheckpointError
+from charrnn.tasks.base import Scored
+from charrnn.training.loop import Step
+from charrnn.training.threads import Timing
+
+__all__ = [
+    "Alone",
+    "Event",
+    "Finished",
+    "Measured",
+    "Preview",
+    "SaveFailed",
+    "Stopped",
+    "Validated",
+]
+
+
+@dataclass(frozen=True)
+class Validated:
+    """The state was saved, and the held-out text scored if there is any."""
+
+    step: int
+    epoch: float
+    train_nats: float  # mean since the last time
+    score: Scored | None
+    best: bool  # whether it is the best so far, and was saved as such
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What the model does now, to look at: UTF-8, or bytes."""
+
+    step: int
+    text: bytes
+
+
+@dataclass(frozen=True)
+class SaveFailed:
+    """A checkpoint could not be written; training goes on."""
+
+    step: int
+    error: CheckpointError
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """Asked to stop, the run did, and saved where it was."""
+
+    step: int
+
+
+@dataclass(frozen=True)
+class Finished:
+    """All steps are done."""
+
+    step: int
+
+
+@dataclass(frozen=True)
+class Measured:
+    """How many processes will compute, and the times it was chosen by, if it needed any."""
+
+    threads: int
+    timings: tuple[Timing, ...]
+
+
+@dataclass(frozen=True)
+class Alone:
+    """Another process has died or could not be started; the training goes on in this one."""
+
+    step: int
+
+
+Event = Measured | Step | Alone | Validated | Preview | SaveFailed | Stopped | Finished
