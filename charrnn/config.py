@@ -1,7 +1,8 @@
 """The settings of a run: checked once, frozen, and saved with it."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
+from math import ceil
 from typing import Any
 
 from charrnn.errors import InputError
@@ -26,13 +27,14 @@ def _one_of(default: str, words: tuple[str, ...]) -> Any:
 TASK_DEFAULTS: dict[str, dict[str, Any]] = {
     "lm": {},
     "classify": {
-        "hidden": 128,
+        "hidden": 256,
         "embedding": 32,
         "dropout": 0.5,
         "directions": "both",
-        "epochs": 20.0,
-        "lr": 3e-3,
-        "noise": 0.05,
+        "epochs": 15.0,
+        "lr": 4e-3,
+        "batch_size": 64,
+        "noise": 0.1,
     },
     "tag": {
         "hidden": 128,
@@ -57,6 +59,9 @@ TASK_DEFAULTS: dict[str, dict[str, Any]] = {
     "forecast": {"hidden": 32, "epochs": 30.0, "seq_len": 32, "batch_size": 16},
 }
 """What each task sets otherwise than a language model (docs/log.md has how it was found)."""
+
+LEAST_UPDATES = {"classify": 1000, "tag": 1000, "translate": 2000, "generate": 2000, "forecast": 0}
+"""With few examples a task's epochs are too few to learn from: then it makes so many updates."""
 
 TASK_WORDS: dict[str, tuple[str, ...]] = {
     "lm": (),
@@ -162,6 +167,12 @@ class Config:
             except ValueError:
                 raise InputError(f"--task {text}: {name}={word} is not a number") from None
         return settings
+
+    def long_enough(self, examples: int) -> "Config":
+        """These settings, with more epochs where so few examples need them."""
+        updates = -(-examples // self.batch_size)
+        least = LEAST_UPDATES.get(self.task, 0) / max(1, updates)
+        return replace(self, epochs=float(ceil(least))) if self.epochs < least else self
 
     def recurrence(self) -> Cell[Any]:
         """The cell."""

@@ -27,18 +27,23 @@ POSITIVE = str.split(
 NEGATIVE = str.split(
     "bad awful poor dull terrible nasty dreadful boring horrible dismal shabby disappointing"
 )
+# Each phrase and whether it turns what follows. Most do not: were both kinds as common, the label
+# would be a parity of three coins, of which no part says anything, and nothing learns that from
+# single examples.
 OPENINGS = {"": 0, "i think": 0, "they say": 0, "i do not think": 1, "nobody thinks": 1}
+OPENED = ("", "", "", "", "i think", "they say", "i do not think", "nobody thinks")
 VERBS = {"was": 0, "was not": 1, "was never": 1, "is": 0, "is not": 1}
+SAID = ("was", "was", "was", "is", "is", "is", "was not", "was never", "is not")
 DEGREES = ("", "", "very", "really", "so")
 FRAMES = {"{} but {}": 1, "although {} , {}": 1, "{} , although {}": 0}  # which clause decides
-SINGLES_IN_TEN = 2
+SINGLES_IN_TEN = 5
 
 Clause = tuple[str, bool]  # its words, and whether it is positive
 
 
 def sample_clause(rng: random.Random) -> Clause:
     """One clause."""
-    opening, verb = pick(rng, tuple(OPENINGS)), pick(rng, tuple(VERBS))
+    opening, verb = pick(rng, OPENED), pick(rng, SAID)
     positive = below(rng, 2) == 1
     adjective = pick(rng, POSITIVE if positive else NEGATIVE)
     words = [opening, "the", pick(rng, SUBJECTS), verb, pick(rng, DEGREES), adjective]

@@ -10,7 +10,25 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["cross_entropy", "linear_head", "run_layer", "run_stack", "softmax"]
+__all__ = [
+    "binary_cross_entropy",
+    "captions",
+    "cross_entropy",
+    "linear_head",
+    "luong_attention",
+    "read_last",
+    "read_max",
+    "read_mean",
+    "read_spans",
+    "run_both",
+    "run_both_stack",
+    "run_layer",
+    "run_stack",
+    "sigmoid",
+    "softmax",
+    "squared_error",
+    "translate",
+]
 
 Numbers = npt.NDArray[Any]
 Tensors = Mapping[str, Numbers]
@@ -122,6 +140,49 @@ def run_stack(
     return xs, final
 
 
+def run_both(
+    name: str,
+    options: Mapping[str, str],
+    ahead: Tensors,
+    back: Tensors,
+    xs: Numbers,
+    first: States,
+    last: States,
+) -> tuple[Numbers, States, States]:
+    """Schuster and Paliwal (1997); note 001, section 3: y_t = [→h_t, ←h_t].
+
+    →h reads x_1, x_2, ... from the state ``first``, ←h reads ..., x_2, x_1 from ``last``.
+
+    Returns:
+        The outputs (T, 2H), →'s state after the last step and ←'s after the first.
+    """
+    state, to_right = first, []
+    for t in range(len(xs)):
+        state = STEPS[name](ahead, xs[t], state, **options)
+        to_right.append(state[0])
+    other, to_left = last, {}
+    for t in range(len(xs) - 1, -1, -1):
+        other = STEPS[name](back, xs[t], other, **options)
+        to_left[t] = other[0]
+    ys = [np.concatenate([to_right[t], to_left[t]]) for t in range(len(xs))]
+    return np.array(ys), state, other
+
+
+def run_both_stack(
+    name: str,
+    options: Mapping[str, str],
+    layers: Sequence[tuple[Tensors, Tensors]],
+    xs: Numbers,
+    states: Sequence[tuple[States, States]],
+) -> tuple[Numbers, list[tuple[States, States]]]:
+    """Both directions of a layer read both directions of the one below."""
+    final = []
+    for (ahead, back), (first, last) in zip(layers, states, strict=True):
+        xs, end, beginning = run_both(name, options, ahead, back, xs, first, last)
+        final.append((end, beginning))
+    return xs, final
+
+
 def linear_head(W: Numbers, b: Numbers, hs: Numbers) -> Numbers:
     """y_t = h_t·W + b, (T, K)."""
     return np.array([h @ W + b for h in hs])
@@ -135,3 +196,149 @@ def softmax(y: Numbers) -> Numbers:
 def cross_entropy(ys: Numbers, targets: Sequence[int]) -> float:
     """-Σ_t ln softmax(y_t)[target_t]."""
     return float(-sum(np.log(softmax(y)[k]) for y, k in zip(ys, targets, strict=True)))
+
+
+def binary_cross_entropy(ys: Numbers, targets: Numbers) -> float:
+    """Note 003: Σ -t·ln p - (1-t)·ln(1-p) with p = σ(y), each output by itself."""
+    total = 0.0
+    for y, t in zip(np.ravel(ys), np.ravel(targets), strict=True):
+        p = float(sigmoid(y))
+        total -= t * np.log(p) + (1 - t) * np.log(1 - p)
+    return float(total)
+
+
+def squared_error(ys: Numbers, targets: Numbers) -> float:
+    """Note 000: Σ ½·(y - t)²."""
+    return sum(
+        0.5 * float(y - t) ** 2 for y, t in zip(np.ravel(ys), np.ravel(targets), strict=True)
+    )
+
+
+# What the head reads of one sequence's outputs (T, F)
+
+
+def read_spans(ys: Numbers, spans: Sequence[tuple[int, int]], *, both: bool) -> Numbers:
+    """One row for each token from step ``first`` to ``last``: →h at its end, ←h at its start."""
+    size = ys.shape[1] // 2
+    return np.array(
+        [
+            np.concatenate([ys[last][:size], ys[first][size:]]) if both else ys[last]
+            for first, last in spans
+        ]
+    )
+
+
+def read_last(ys: Numbers, *, both: bool) -> Numbers:
+    """What each direction knows when it has read everything."""
+    return np.asarray(read_spans(ys, [(0, len(ys) - 1)], both=both)[0])
+
+
+def read_mean(ys: Numbers) -> Numbers:
+    """(y_1 + ... + y_T) / T."""
+    return np.asarray(sum(ys) / len(ys))
+
+
+def read_max(ys: Numbers) -> Numbers:
+    """The largest value that each feature takes."""
+    return np.array([max(column) for column in ys.T])
+
+
+# Encoder and decoder, one pair of sequences
+
+
+def luong_attention(w: Tensors, hs: Numbers, memory: Numbers) -> tuple[Numbers, Numbers]:
+    """Luong et al. (2015), global, score "general".
+
+    Args:
+        w: W_a (H, F), W_k (F, H), W_h (H, H), b.
+        hs: the decoder's states (T, H).
+        memory: the encoder's outputs (S, F).
+
+    Returns:
+        tanh([k; h]·[W_k; W_h] + b) of each step (T, H), and the shares (T, S).
+    """
+    outputs, shares = [], []
+    for h in hs:
+        share = softmax(np.array([h @ w["W_a"] @ m for m in memory]))
+        context = sum(part * m for part, m in zip(share, memory, strict=True))
+        joined = np.concatenate([np.asarray(context), h])
+        outputs.append(np.tanh(joined @ np.vstack([w["W_k"], w["W_h"]]) + w["b"]))
+        shares.append(share)
+    return np.array(outputs), np.array(shares)
+
+
+def scope(p: Tensors, prefix: str) -> Tensors:
+    """The tensors below a name."""
+    head = prefix + "."
+    return {name.removeprefix(head): p[name] for name in p if name.startswith(head)}
+
+
+def embed(p: Tensors, symbols: Sequence[int], size: int) -> Numbers:
+    """Each symbol's vector: a row of the table, or a one-hot row where there is none."""
+    table = p.get("embedding.W", np.eye(size))
+    return np.array([table[symbol] for symbol in symbols])
+
+
+def translate(
+    name: str,
+    options: Mapping[str, str],
+    p: Tensors,
+    sizes: tuple[int, int, int],
+    source: Sequence[int],
+    previous: Sequence[int],
+    *,
+    num_layers: int,
+    both: bool,
+) -> Numbers:
+    """Sutskever et al. (2014), Cho et al. (2014): the decoder begins where the encoder ended.
+
+    With two directions, layer by layer, its first state is the two last ones side by side.
+
+    Args:
+        p: the tensors of encoder, decoder, head and, if there is any, attention.
+        sizes: symbols of the source, symbols of the target, the decoder's width.
+
+    Returns:
+        Scores (T, V) after each of the symbols ``previous``.
+    """
+    num_sources, num_targets, size = sizes
+    encoder, decoder = scope(p, "encoder"), scope(p, "decoder")
+    parts = 2 if name == "lstm" else 1
+    xs = embed(encoder, source, num_sources)
+    first: list[States] = []
+    if both:
+        zeros = (np.zeros(size // 2),) * parts
+        pairs = [
+            (scope(encoder, f"body.{k}.ahead"), scope(encoder, f"body.{k}.back"))
+            for k in range(num_layers)
+        ]
+        memory, ends = run_both_stack(name, options, pairs, xs, [(zeros, zeros)] * num_layers)
+        for end, beginning in ends:
+            first.append(tuple(np.concatenate([end[k], beginning[k]]) for k in range(parts)))
+    else:
+        layers = [scope(encoder, f"body.{k}") for k in range(num_layers)]
+        zeros = (np.zeros(size),) * parts
+        memory, first = run_stack(name, options, layers, xs, [zeros] * num_layers)
+    layers = [scope(decoder, f"body.{k}") for k in range(num_layers)]
+    hs, _ = run_stack(name, options, layers, embed(decoder, previous, num_targets), first)
+    if attention := scope(p, "attention"):
+        hs, _ = luong_attention(attention, hs, memory)
+    return linear_head(p["head.W"], p["head.b"], hs)
+
+
+def captions(
+    name: str,
+    options: Mapping[str, str],
+    p: Tensors,
+    num_symbols: int,
+    label: int,
+    symbols: Sequence[int],
+    *,
+    num_layers: int,
+) -> Numbers:
+    """Note 003, one to many: the label's rows of the tables are the first states; scores (T, V)."""
+    parts = ("h", "c") if name == "lstm" else ("h",)
+    first = [tuple(p[f"condition.{k}.{part}"][label] for part in parts) for k in range(num_layers)]
+    layers = [scope(p, f"body.{k}") for k in range(num_layers)]
+    hs, _ = run_stack(name, options, layers, embed(p, symbols, num_symbols), first)
+    return linear_head(p["head.W"], p["head.b"], hs)

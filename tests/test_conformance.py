@@ -14,7 +14,7 @@ import reference
 from charrnn.nn import ops
 from charrnn.nn.cells import CELLS, Cell, Saved, all_variants
 from charrnn.nn.inputs import project, project_backward
-from charrnn.nn.layers import Dropout, Recurrent, Stack
+from charrnn.nn.layers import Bidirectional, Dropout, Layer, Recurrent, Stack
 from charrnn.nn.models import SequenceModel
 from charrnn.nn.parameters import Parameters
 from charrnn.nn.types import Array, LayerState, State
@@ -30,6 +30,8 @@ TIGHT = 1e-12
 
 every_cell = pytest.mark.parametrize("cell", VARIANTS, ids=lambda cell: cell.label)
 every_depth = pytest.mark.parametrize("num_layers", [1, 2])
+every_way = pytest.mark.parametrize("both", [False, True], ids=["forward", "both"])
+RAGGED = (5, 3, 3, 1)
 
 
 @dataclass(frozen=True)
@@ -42,12 +44,7 @@ class Case:
     state: State
     dy: Array
     dstate: State
-
-    @property
-    def cell(self) -> AnyCell:
-        layer = self.stack.layers[0]
-        assert isinstance(layer, Recurrent)
-        return layer.cell
+    lengths: Array | None = None
 
     def weights(self, parameters: Parameters) -> tuple[dict[str, Array], ...]:
         return tuple(parameters.scope(str(k)) for k in range(len(self.stack.layers)))
@@ -63,6 +60,7 @@ class Case:
             cast(self.state),
             self.dy.astype(dtype),
             cast(self.dstate),
+            self.lengths,
         )
 
     def part(self, steps: slice = slice(None), rows: slice = slice(None)) -> "Case":
@@ -77,16 +75,40 @@ class Case:
             dy=self.dy[steps, rows],
             state=cut(self.state),
             dstate=cut(self.dstate),
+            lengths=None if self.lengths is None else self.lengths[rows],
         )
+
+    def alone(self, lane: int) -> "Case":
+        """One sequence by itself, without what is beyond its end, and without lengths."""
+        assert self.lengths is not None
+        case = self.part(slice(0, int(self.lengths[lane])), slice(lane, lane + 1))
+        return replace(case, lengths=None)
+
+    @property
+    def inside(self) -> Array:
+        """(T, B): which steps are not beyond the end of their sequence."""
+        assert self.lengths is not None
+        return np.asarray(np.arange(len(self.x))[:, None] < self.lengths)
 
 
 def make_case(
-    cell: AnyCell, num_layers: int = 1, num_steps: int = NUM_STEPS, input_size: int = INPUT_SIZE
+    cell: AnyCell,
+    num_layers: int = 1,
+    num_steps: int = NUM_STEPS,
+    input_size: int = INPUT_SIZE,
+    *,
+    both: bool = False,
+    lengths: tuple[int, ...] | None = None,
 ) -> Case:
     """Every weight, bias, input, state and incoming gradient is random: nothing hides in a zero."""
     rng = np.random.default_rng(1)
-    widths = [input_size] + [cell.hidden_size] * (num_layers - 1)
-    stack = Stack(tuple(Recurrent(cell, width) for width in widths), Dropout(0.0))
+    batch_size, width = len(lengths or (0,) * BATCH_SIZE), input_size
+    layers: list[Layer] = []
+    for _ in range(num_layers):
+        layer = Recurrent(cell, width)
+        layers.append(Bidirectional(layer) if both else layer)
+        width = layers[-1].output_size
+    stack = Stack(tuple(layers), Dropout(0.0))
     parameters = Parameters(
         {f"{k}.{n}": s for k, layer in enumerate(stack.layers) for n, s in layer.shapes().items()},
         np.float64,
@@ -94,27 +116,29 @@ def make_case(
     parameters.flat[:] = 0.6 * rng.standard_normal(parameters.flat.size)
 
     def random_state() -> State:
-        row = (BATCH_SIZE, cell.hidden_size)
+        row = (batch_size, cell.hidden_size)
         return tuple(
-            tuple(rng.standard_normal(row) for _ in cell.state_names) for _ in stack.layers
+            tuple(rng.standard_normal(row) for _ in layer.state_names) for layer in stack.layers
         )
 
     return Case(
         stack=stack,
         parameters=parameters,
-        x=rng.standard_normal((num_steps, BATCH_SIZE, input_size)),
+        x=rng.standard_normal((num_steps, batch_size, input_size)),
         state=random_state(),
-        dy=rng.standard_normal((num_steps, BATCH_SIZE, cell.hidden_size)),
+        dy=rng.standard_normal((num_steps, batch_size, width)),
         dstate=random_state(),
+        lengths=None if lengths is None else np.array(lengths),
     )
 
 
-def symbols_case(cell: AnyCell, vocab_size: int) -> Case:
+def symbols_case(cell: AnyCell, vocab_size: int, **shape: Any) -> Case:
     """Integers as input: some come twice, most or all are there."""
     rng = np.random.default_rng(2)
-    ids = rng.integers(vocab_size, size=(NUM_STEPS, BATCH_SIZE))
+    case = make_case(cell, input_size=vocab_size, **shape)
+    ids = rng.integers(vocab_size, size=case.x.shape[:2])
     ids[1] = ids[0]
-    return replace(make_case(cell, input_size=vocab_size), x=ids)
+    return replace(case, x=ids)
 
 
 def by_name(prefix: str, state: State) -> Results:
@@ -123,7 +147,7 @@ def by_name(prefix: str, state: State) -> Results:
 
 def run_forward(case: Case, workspace: Workspace) -> tuple[Results, State, Any]:
     w = case.weights(case.parameters)
-    y, final, saved = case.stack.forward(w, case.x, case.state, workspace, None)
+    y, final, saved = case.stack.forward(w, case.x, case.state, workspace, None, case.lengths)
     return {"y": y.copy()} | by_name("final", final), final, saved
 
 
@@ -161,6 +185,18 @@ def assert_same(actual: Results, expected: Results, tolerance: float) -> None:
     assert 2 * alive >= len(expected) > 0, "zeros prove nothing"
 
 
+class PoisonedWorkspace(Workspace):
+    """What was left in its buffers is not a number."""
+
+    def child(self, name: str) -> Workspace:
+        return self._children.setdefault(name, PoisonedWorkspace())
+
+    def array(self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+        array = super().array(name, shape, dtype)
+        array.fill(np.nan)
+        return array
+
+
 def complex_step(function: Callable[[Array], Any], at: Array) -> Array:
     """The gradient as Im f(x + iε)/ε, one coordinate at a time: nothing cancels (Squire 1998)."""
     epsilon = 1e-30
@@ -184,19 +220,27 @@ def unpack(flat: Array, like: Results) -> Results:
 
 @every_cell
 @every_depth
-def test_equals_the_reference(cell: AnyCell, num_layers: int) -> None:
+@every_way
+def test_equals_the_reference(cell: AnyCell, num_layers: int, both: bool) -> None:
     """The gradient of a wrong network can be right: the values are held to the papers first."""
-    case = make_case(cell, num_layers)
+    case = make_case(cell, num_layers, both=both)
     outputs, final, _ = run_forward(case, Workspace())
     options = {option: getattr(cell, option) for option in cell.choices}
+    parts = len(cell.state_names)
     for row in range(BATCH_SIZE):
-        expected, last = reference.run_stack(
-            cell.name,
-            options,
-            case.weights(case.parameters),
-            case.x[:, row],
-            [tuple(part[row] for part in layer) for layer in case.state],
-        )
+        w, x = case.weights(case.parameters), case.x[:, row]
+        state = [tuple(part[row] for part in layer) for layer in case.state]
+        if both:
+            expected, ends = reference.run_both_stack(
+                cell.name,
+                options,
+                [(reference.scope(layer, "ahead"), reference.scope(layer, "back")) for layer in w],
+                x,
+                [(layer[:parts], layer[parts:]) for layer in state],
+            )
+            last = [end + beginning for end, beginning in ends]
+        else:
+            expected, last = reference.run_stack(cell.name, options, w, x, state)
         assert_same({"y": outputs["y"][:, row]}, {"y": expected}, TIGHT)
         alone = tuple(tuple(part[row] for part in layer) for layer in final)
         assert_same(by_name("", alone), by_name("", tuple(last)), TIGHT)
@@ -230,6 +274,111 @@ def test_gradients_equal_the_complex_step(cell: AnyCell, num_layers: int) -> Non
     assert all(a.any() for a in expected.values())
     actual = {name: a for name, a in run(case).items() if name.startswith("d")}
     assert_same(actual, expected, TIGHT)
+
+
+@every_cell
+@pytest.mark.parametrize("lengths", [None, RAGGED], ids=["equal", "ragged"])
+def test_both_directions_equal_the_complex_step(
+    cell: AnyCell, lengths: tuple[int, ...] | None
+) -> None:
+    """One random direction in each tensor: a wrong element is as good as never orthogonal to it."""
+    case = make_case(cell, num_layers=2, both=True, lengths=lengths)
+    inputs = dict(case.parameters.items()) | {"x": case.x} | by_name("state", case.state)
+    rng, epsilon = np.random.default_rng(5), 1e-30
+    weigh_y = case.dy * (1 if lengths is None else case.inside[..., None])
+    actual = run(case)
+    for name, array in inputs.items():
+        direction = rng.standard_normal(array.shape)
+        moved = case.astype(np.complex128)
+        views = dict(moved.parameters.items()) | {"x": moved.x} | by_name("state", moved.state)
+        views[name] += 1j * epsilon * direction
+        outputs, final, _ = run_forward(moved, Workspace())
+        total = np.sum(weigh_y * outputs["y"])
+        for d, part in zip(
+            by_name("", case.dstate).values(), by_name("", final).values(), strict=True
+        ):
+            total += np.sum(d * part)
+        analytic = actual[f"d{name}"] * direction
+        scale = np.abs(analytic).sum()
+        assert abs(analytic.sum() - np.imag(total) / epsilon) <= TIGHT * scale, name
+        assert scale > 0, name
+
+
+@every_cell
+@every_depth
+@every_way
+@pytest.mark.parametrize("num_steps", [5, 7], ids=["longest", "padded"])
+def test_ragged_is_each_sequence_alone(
+    cell: AnyCell, num_layers: int, both: bool, num_steps: int
+) -> None:
+    """Outputs, last states and every gradient; a batch that is padded beyond the longest too."""
+    case = make_case(cell, num_layers, num_steps, both=both, lengths=RAGGED)
+    together = run(case)
+    rows = [run(case.alone(lane)) for lane in range(len(RAGGED))]
+    for name, whole in together.items():
+        if name in ("y", "dx"):
+            for lane, length in enumerate(RAGGED):
+                inside, beyond = whole[:length, lane], whole[length:, lane]
+                assert_same({name: inside}, {name: rows[lane][name][:, 0]}, TIGHT)
+                if name == "dx":
+                    assert not beyond.any(), "a gradient by what was not read"
+                elif not both:
+                    assert (beyond == inside[-1]).all(), "the output goes on as it ended"
+        elif name.startswith(("final.", "dstate.")):
+            assert_same({name: whole}, {name: np.vstack([row[name] for row in rows])}, TIGHT)
+        else:
+            assert_same({name: whole}, {name: np.sum([row[name] for row in rows], axis=0)}, TIGHT)
+
+
+@every_cell
+@every_way
+@pytest.mark.parametrize("symbols", [False, True], ids=["vectors", "symbols"])
+def test_padding_never_matters(cell: AnyCell, both: bool, symbols: bool) -> None:
+    """Huge inputs, other symbols, gradients that are not numbers: beyond an end nobody looks.
+
+    Nor at what buffers hold before they are written.
+    """
+    shape: dict[str, Any] = {"num_layers": 2, "num_steps": 6, "both": both, "lengths": RAGGED}
+    case = symbols_case(cell, 7, **shape) if symbols else make_case(cell, **shape)
+    x, dy = case.x.copy(), case.dy.copy()
+    x[~case.inside] = (x[~case.inside] + 3) % 7 if symbols else 1e100
+    dy[~case.inside] = np.nan
+    plain, padded = run(case), run(replace(case, x=x, dy=dy), PoisonedWorkspace())
+    for results in (plain, padded):
+        results["y"][~case.inside] = 0
+    assert_same(padded, plain, EXACT)
+    fixed = replace(case, lengths=None)
+    assert_same(run(fixed, PoisonedWorkspace()), run(fixed), EXACT)
+
+
+@every_cell
+@every_way
+def test_equal_lengths_are_no_lengths(cell: AnyCell, both: bool) -> None:
+    """To the last bit."""
+    case = make_case(cell, num_layers=2, both=both)
+    lengths = np.full(BATCH_SIZE, NUM_STEPS)
+    assert_same(run(replace(case, lengths=lengths)), run(case), EXACT)
+
+
+@pytest.mark.parametrize(
+    ("lengths", "message"),
+    [
+        ([3, 5], "longest first"),
+        ([5, 0], r"lengths must be in 1\.\.5, got \[5, 0\]"),
+        ([5, -1], r"lengths must be in 1\.\.5, got \[5, -1\]"),
+        ([6, 5], r"lengths must be in 1\.\.5, got \[6, 5\]"),
+        ([], "lengths"),
+        ([5], "lengths"),
+        ([5, 5, 5], "lengths"),
+    ],
+)
+@every_way
+def test_wrong_lengths_are_refused(lengths: list[int], message: str, both: bool) -> None:
+    """Too few would leave sequences unread, and too many would go unnoticed."""
+    case = make_case(VARIANTS[0], num_layers=2, both=both)
+    wrong = replace(case, lengths=np.array(lengths, dtype=np.intp))
+    with pytest.raises(ValueError, match=message):
+        run_forward(wrong, Workspace())
 
 
 @every_cell
@@ -321,6 +470,16 @@ def test_the_state_after_any_step_can_be_read(cell: AnyCell) -> None:
 
 @every_cell
 @pytest.mark.parametrize("dtype", [np.float32, np.complex128])
+def test_the_dtype_of_both_directions_is_kept(cell: AnyCell, dtype: type[np.generic]) -> None:
+    """Turning sequences of different lengths round included."""
+    case = make_case(cell, num_layers=2, both=True, lengths=RAGGED)
+    results = run(case.astype(dtype))
+    assert {a.dtype for a in results.values()} == {np.dtype(dtype)}
+    assert_same(results, run(case), 1e-4 if dtype is np.float32 else TIGHT)
+
+
+@every_cell
+@pytest.mark.parametrize("dtype", [np.float32, np.complex128])
 def test_the_dtype_is_kept(cell: AnyCell, dtype: type[np.generic]) -> None:
     """float32 that silently becomes float64 is half as fast, and the complex step needs complex."""
     case = make_case(cell, num_layers=2)
@@ -345,11 +504,13 @@ def test_the_dtype_of_symbols_is_that_of_the_weights(
 
 
 @every_cell
-def test_inputs_are_left_alone(cell: AnyCell) -> None:
+@every_way
+def test_inputs_are_left_alone(cell: AnyCell, both: bool) -> None:
     """In-place work is for buffers; what the caller handed in is the caller's."""
-    case = make_case(cell)
+    case = make_case(cell, both=both, lengths=RAGGED)
+    assert case.lengths is not None
     gradients = case.parameters.zeros_like()
-    given = {"flat": case.parameters.flat, "x": case.x, "dy": case.dy}
+    given = {"flat": case.parameters.flat, "x": case.x, "dy": case.dy, "lengths": case.lengths}
     given |= by_name("state", case.state) | by_name("dstate", case.dstate)
     before = {name: a.copy() for name, a in given.items()}
     for array in given.values():
@@ -358,15 +519,16 @@ def test_inputs_are_left_alone(cell: AnyCell) -> None:
     frozen = {name: view.view() for name, view in w.items()}
     for view in frozen.values():
         view.flags.writeable = False
-    _, _, saved = layer.forward(frozen, case.x, case.state[0], Workspace())
+    _, _, saved = layer.forward(frozen, case.x, case.state[0], Workspace(), case.lengths)
     layer.backward(frozen, g, case.dy, case.dstate[0], saved)
     assert_same(given, before, EXACT)
 
 
 @every_cell
-def test_what_comes_out_belongs_to_the_caller(cell: AnyCell) -> None:
+@every_way
+def test_what_comes_out_belongs_to_the_caller(cell: AnyCell, both: bool) -> None:
     """States outlive the buffers: they are carried while the workspace is used again."""
-    case = make_case(cell)
+    case = make_case(cell, both=both)
     workspace = Workspace()
     outputs, final, saved = run_forward(case, workspace)
     back, initial = run_backward(case, saved, case.dstate)
@@ -393,10 +555,21 @@ def test_reused_buffers_equal_fresh_ones(cell: AnyCell) -> None:
 
 
 @every_cell
+@every_way
+def test_ragged_batches_share_buffers(cell: AnyCell, both: bool) -> None:
+    """Whatever sequences of other lengths left behind must not be read."""
+    workspace = Workspace()
+    for lengths in (RAGGED, (5, 5, 5, 5), (2, 1, 1, 1), None, (5, 4), (1, 1), RAGGED):
+        case = make_case(cell, num_layers=2, both=both, lengths=lengths)
+        assert_same(run(case, workspace), run(case), EXACT)
+
+
+@every_cell
 @every_depth
-def test_a_stale_backward_raises(cell: AnyCell, num_layers: int) -> None:
+@every_way
+def test_a_stale_backward_raises(cell: AnyCell, num_layers: int, both: bool) -> None:
     """Backward works in place on what forward left: a second one would return nonsense."""
-    case = make_case(cell, num_layers)
+    case = make_case(cell, num_layers, both=both)
     workspace = Workspace()
     _, _, first = run_forward(case, workspace)
     _, _, elsewhere = run_forward(case, Workspace())

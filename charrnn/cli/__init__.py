@@ -9,6 +9,7 @@ import typer
 
 from charrnn import __version__
 from charrnn.cli.gradcheck import gradcheck
+from charrnn.cli.inspect import inspect
 from charrnn.cli.predict import predict
 from charrnn.cli.report import open_closed_streams, output_errors
 from charrnn.cli.sample import sample
@@ -28,6 +29,7 @@ app.command()(train)
 app.command()(sample)
 app.command()(predict)
 app.command()(gradcheck)
+app.command()(inspect)
 
 
 def _version(value: bool) -> None:

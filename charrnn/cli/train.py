@@ -311,6 +311,8 @@ def _begin(
     if config.task != "lm" and not paths.train:
         raise InputError(f"--task {config.task} needs a file to train on")
     data = _read(paths, config)
+    if "epochs" not in settings:
+        config = config.long_enough(data.trained_on)
     _check_memory(config, data, initial)
     if out == "":
         raise InputError("the name of the run's folder is empty")

@@ -138,6 +138,7 @@ class Data(Protocol):
     sha256: str
     notes: tuple[str, ...]
     size: int
+    trained_on: int
 
     def spec(self) -> Spec: ...
     def task(self, spec: Any, config: Config, model: Any, threads: int) -> Task: ...

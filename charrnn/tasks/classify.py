@@ -134,7 +134,7 @@ class ClassifyData:
             paths, read, config, key=lambda row: row.left, stratum=lambda row: row.right
         )
         self.paths, self.sha256, self.notes = paths, self.rows.sha256, self.rows.notes
-        self.size = self.rows.size
+        self.size, self.trained_on = self.rows.size, len(self.rows.train)
         self._config = config
         labels = sorted({row.right for row in self.rows.train})
         if len(labels) < 2:

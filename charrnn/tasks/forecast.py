@@ -119,7 +119,7 @@ class ForecastData:
                 f"{count} rows are too few to train and to validate with",
                 "give a longer series, another --val-fraction, or --val FILE",
             )
-        self.size = len(self.values)
+        self.size, self.trained_on = len(self.values), self.edges[0]
         if config.directions != "forward":
             raise InputError(
                 f"--directions {config.directions}: a forecast cannot have read what is to come",

@@ -93,7 +93,7 @@ class GenerateData:
             stratum=lambda row: row.left,
         )
         self.paths, self.sha256, self.notes = paths, self.rows.sha256, self.rows.notes
-        self.size = self.rows.size
+        self.size, self.trained_on = self.rows.size, len(self.rows.train)
         self._config = config
         if not config.layers:
             raise InputError("--layers 0: there must be a state for the label to set")

@@ -63,7 +63,7 @@ class TextData:
     def __init__(self, corpus: Corpus, paths: Paths) -> None:
         self.corpus, self.paths = corpus, paths
         self.sha256, self.notes = corpus.sha256, corpus.notes
-        self.size = len(corpus.codes)
+        self.size = self.trained_on = len(corpus.codes)
 
     @classmethod
     def read(cls, paths: Paths, config: Config) -> "TextData":

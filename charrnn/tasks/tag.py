@@ -91,7 +91,7 @@ class TagData:
         read = partial(read_sentences, column=config.column or None, encoding=config.encoding)
         self.rows: Rows[Sentence] = read_rows(paths, read, config, key=lambda row: row.tokens)
         self.paths, self.sha256, self.notes = paths, self.rows.sha256, self.rows.notes
-        self.size = self.rows.size
+        self.size, self.trained_on = self.rows.size, len(self.rows.train)
         self._config = config
         self._tags = tuple(sorted({tag for row in self.rows.train for tag in row.tags}))
         if len(self._tags) < 2:

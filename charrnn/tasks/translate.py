@@ -94,7 +94,7 @@ class TranslateData:
         read = partial(read_pairs, left="source", right="target", encoding=config.encoding)
         self.rows: Rows[Pair] = read_rows(paths, read, config, key=lambda row: row.left)
         self.paths, self.sha256, self.notes = paths, self.rows.sha256, self.rows.notes
-        self.size = self.rows.size
+        self.size, self.trained_on = self.rows.size, len(self.rows.train)
         self._config = config
         if config.directions == "both" and config.hidden % 2:
             raise InputError(

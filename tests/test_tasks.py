@@ -1,0 +1,577 @@
+"""The tasks: what is read, what may be known of it, how it is trained, measured and used."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from support import charrnn, fingerprint
+
+from charrnn.config import Config
+from charrnn.errors import CheckpointError, InputError
+from charrnn.nn.types import Array
+from charrnn.runs import RunFolder, load_model
+from charrnn.sampling import Choice
+from charrnn.tasks.base import Data, Paths, Shuffled
+from charrnn.tasks.classify import ClassifyData, classify
+from charrnn.tasks.forecast import ForecastData, forecast, one_step
+from charrnn.tasks.generate import GenerateData, write
+from charrnn.tasks.kinds import TASKS
+from charrnn.tasks.lm import TextData
+from charrnn.tasks.tag import TagData, tag
+from charrnn.tasks.translate import TranslateData, translate
+from charrnn.text.alphabet import END, START, UNKNOWN
+from charrnn.training.events import Stopped, Validated
+from charrnn.training.loop import Step
+from charrnn.training.run import Run
+
+SMALL: dict[str, Any] = {"hidden": 8, "batch_size": 8, "epochs": 2.0}
+
+
+def words(count: int, size: int = 4, seed: int = 0) -> list[str]:
+    """Distinct words."""
+    draw = np.random.default_rng(seed)
+    found: dict[str, None] = {}
+    while len(found) < count:
+        found["".join(draw.choice(list("abcdefgh"), draw.integers(2, size + 3)))] = None
+    return list(found)
+
+
+def classify_rows(count: int = 80, seed: int = 0) -> list[str]:
+    return [f"{w}\t{'even' if len(w) % 2 == 0 else 'odd'}\n" for w in words(count, seed=seed)]
+
+
+def tag_rows(count: int = 60) -> list[str]:
+    ws = words(3 * count)
+    sentences = [ws[3 * k : 3 * k + 1 + k % 3] for k in range(count)]
+    return ["".join(f"{w}\t{w[0]}\n" for w in s) + "\n" for s in sentences]
+
+
+def translate_rows(count: int = 60) -> list[str]:
+    return [f"{w}\t{w[::-1]}\n" for w in words(count)]
+
+
+def generate_rows(count: int = 60) -> list[str]:
+    return [f"{w[0]}\t{w}\n" for k, w in enumerate(sorted(words(count))) if w[0] in "abc"] * 1
+
+
+def series_rows(count: int = 300) -> list[str]:
+    t = np.arange(count)
+    return ["x,y\n", *(f"{np.sin(0.3 * k):.4f},{np.cos(0.2 * k) + 5:.4f}\n" for k in t)]
+
+
+MAKE: dict[str, Callable[[], list[str]]] = {
+    "classify": classify_rows,
+    "tag": tag_rows,
+    "translate": translate_rows,
+    "generate": generate_rows,
+    "forecast": series_rows,
+}
+Models = Callable[..., Any]
+every_task = pytest.mark.parametrize("task", MAKE)
+
+
+def written(folder: Path, rows: list[str], name: str = "data.txt") -> str:
+    path = folder / name
+    path.write_text("".join(rows), encoding="utf-8", newline="")
+    return str(path)
+
+
+def read(folder: Path, task: str, **settings: Any) -> tuple[Data, Config]:
+    config = Config.of(task, **SMALL | settings)
+    return TASKS[task].read(Paths((written(folder, MAKE[task]()),)), config), config
+
+
+def run_all(folder: Path, data: Data, config: Config, **more: Any) -> Run:
+    run = Run.begin(config, data, RunFolder(folder, resume=False), threads=1, **more)
+    try:
+        list(run.events())
+    finally:
+        run.close()
+    return run
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run notes itself in the current folder's checkpoints/latest."""
+    monkeypatch.chdir(tmp_path)
+
+
+# The parts
+
+
+def test_no_input_is_in_two_parts(tmp_path: Path) -> None:
+    """Rows with the same text, whatever their label, stay together; each part has each label."""
+    rows = classify_rows(100) + [row.replace("\todd", "\tstrange") for row in classify_rows(30)]
+    data = ClassifyData(Paths((written(tmp_path, rows),)), Config.of("classify"))
+    rows_of = (data.rows.train, data.rows.val, data.rows.test)
+    parts = [{row.left for row in part} for part in rows_of]
+    assert all(parts)
+    assert not parts[0] & parts[1]
+    assert not parts[0] & parts[2]
+    assert not parts[1] & parts[2]
+    assert sum(map(len, rows_of)) == len(rows)
+
+
+def test_the_alphabet_is_of_the_training_part_alone(tmp_path: Path) -> None:
+    """Each text has a character of its own: those of the training part are known, no others."""
+    rows = [f"{chr(0x4E00 + k)}\t{'ab'[k % 2]}\n" for k in range(50)]
+    data = ClassifyData(Paths((written(tmp_path, rows),)), Config.of("classify"))
+    spec = data.spec()
+    assert all(spec.alphabet.unknown(row.left) == 0 for row in data.rows.train)
+    held_out = (*data.rows.val, *data.rows.test)
+    assert len(held_out) == 10
+    assert all(spec.alphabet.unknown(row.left) == 1 for row in held_out)
+
+
+def test_a_series_is_measured_by_its_training_part(tmp_path: Path) -> None:
+    values = np.r_[np.tile([1.0, 3.0], 40), np.full(20, 1000.0)]
+    path = written(tmp_path, [f"{v}\n" for v in values], "s.csv")
+    data = ForecastData(Paths((path,)), Config.of("forecast"))
+    assert data.edges == [80, 90]
+    assert data.spec().mean == (2.0,)
+    assert data.spec().deviation == (1.0,)
+
+
+def test_named_files_are_the_parts(tmp_path: Path) -> None:
+    paths = [written(tmp_path, classify_rows(30, seed), f"{seed}.tsv") for seed in (1, 2, 3)]
+    data = ClassifyData(Paths((paths[0],), paths[1], paths[2]), Config.of("classify"))
+    assert [len(p) for p in (data.rows.train, data.rows.val, data.rows.test)] == [30, 30, 30]
+    only_val = ClassifyData(Paths((paths[0],), paths[1]), Config.of("classify"))
+    assert len(only_val.rows.train) == 30
+    assert only_val.rows.test == ()
+    only_test = ClassifyData(Paths((paths[0],), "", paths[2]), Config.of("classify"))
+    assert len(only_test.rows.val) == 3
+    assert len(only_test.rows.test) == 30
+
+
+def test_held_out_inputs_that_are_trained_on_are_told(tmp_path: Path) -> None:
+    path = written(tmp_path, classify_rows(30), "a.tsv")
+    data = ClassifyData(Paths((path,), path), Config.of("classify"))
+    assert "30 of 30 rows to validate with have an input that is trained on" in data.notes[0]
+
+
+def test_the_order_follows_from_the_seed_alone() -> None:
+    """Each example once an epoch, like lengths together; another epoch, another order."""
+    lengths = np.random.default_rng(1).integers(1, 90, size=500)
+    order = Shuffled(lengths.tolist(), 16, 7)
+    epochs = [[order.batch(e * len(order) + k) for k in range(len(order))] for e in range(2)]
+    for batches in epochs:
+        assert sorted(np.concatenate(batches)) == list(range(500))
+        for batch in batches:
+            assert (np.diff(lengths[batch]) <= 0).all()
+    assert any((a[:5] != b[:5]).any() for a, b in zip(*epochs, strict=True))
+    again = Shuffled(lengths.tolist(), 16, 7)
+    np.testing.assert_array_equal(again.batch(len(order) + 3), epochs[1][3])
+    spread = [np.ptp(lengths[batch]) for batch in epochs[0]]
+    assert np.mean(spread) < np.ptp(lengths) / 4
+
+
+# Training
+
+
+@every_task
+def test_a_run_goes_on_exactly(tmp_path: Path, task: str) -> None:
+    """Stopped at any step and resumed, it ends in the same bytes."""
+    data, config = read(tmp_path, task, dropout=0.3)
+    run_all(tmp_path / "whole", data, config)
+    folder = tmp_path / "stopped"
+    run = Run.begin(config, data, RunFolder(folder, resume=False), threads=1)
+    total = run.trainer.total
+    for event in run.events(lambda: run.trainer.number == total // 2):
+        assert not isinstance(event, Step) or event.number <= total // 2
+    assert isinstance(event, Stopped)
+    run.close()
+    held = RunFolder(folder, resume=True)
+    again = Run.resume(held.load_last()[0], read(tmp_path, task)[0], held, 1)
+    list(again.events())
+    again.close()
+    assert fingerprint(folder) == fingerprint(tmp_path / "whole")
+
+
+@every_task
+def test_the_number_of_processes_changes_nothing(tmp_path: Path, task: str) -> None:
+    data, config = read(tmp_path, task, batch_size=32, epochs=1.0)
+    prints = []
+    for threads in (1, 2):
+        folder = tmp_path / str(threads)
+        run = Run.begin(config, data, RunFolder(folder, resume=False), threads=threads)
+        list(run.events())
+        run.close()
+        model = load_model(folder / "best.npz")
+        prints.append(model.parameters.flat.copy())
+    np.testing.assert_array_equal(prints[0], prints[1])
+
+
+@every_task
+def test_the_best_is_kept_and_reported(tmp_path: Path, task: str) -> None:
+    """The report is of the best model's weights, on the test part, beside a simple method."""
+    data, config = read(tmp_path, task, lr=0.05, epochs=6.0)
+    run = Run.begin(config, data, RunFolder(tmp_path / "run", resume=False), threads=1)
+    events = list(run.events())
+    errors = [e.score.error for e in events if isinstance(e, Validated) and e.score]
+    best = [e.step for e in events if isinstance(e, Validated) and e.best][-1]
+    assert run.best is not None
+    assert run.best["val"] == min(errors)
+    assert run.best["step"] == best
+    report = run.report()
+    assert report is not None
+    kept = load_model(tmp_path / "run" / "best.npz")
+    again = run.task.test(kept.parameters)
+    assert again is not None
+    assert again.score == report.score
+    assert all(np.isfinite(value) for value in report.baselines.values())
+    assert bool(report.baselines) == (task != "generate")
+    run.close()
+
+
+@every_task
+def test_a_checkpoint_knows_its_task(tmp_path: Path, task: str) -> None:
+    data, config = read(tmp_path, task, epochs=0.1)
+    run = run_all(tmp_path / "run", data, config)
+    model = load_model(tmp_path / "run" / "best.npz")
+    assert model.config == config
+    assert model.spec == run.spec
+    with pytest.raises(InputError, match=f"no language model; its task is {task}"):
+        _ = model.vocabulary
+
+
+def test_training_starts_from_another_model_of_the_same_labels(tmp_path: Path) -> None:
+    data, config = read(tmp_path, "classify")
+    run_all(tmp_path / "first", data, config)
+    initial = load_model(tmp_path / "first" / "best.npz")
+    other = ClassifyData(
+        Paths((written(tmp_path, [*classify_rows(40, 5), "x\teven\n"], "b.tsv"),)), config
+    )
+    run = Run.begin(config, other, RunFolder(tmp_path / "second", resume=False), initial)
+    assert run.spec == initial.spec
+    run.close()
+    odd = [row.replace("odd", "other") for row in classify_rows()]
+    strange = ClassifyData(Paths((written(tmp_path, odd, "c.tsv"),)), config)
+    folder = RunFolder(tmp_path / "third", resume=False)
+    with pytest.raises(InputError, match="other labels"):
+        Run.begin(config, strange, folder, initial)
+    folder.close()
+
+
+# Networks that learn
+
+
+def test_a_classifier_learns_what_counting_cannot(tmp_path: Path) -> None:
+    """Whether the first letter comes again at the end, of words that it never saw."""
+    rows = [f"{w}\t{'same' if w[0] == w[-1] else 'other'}\n" for w in words(1500)]
+    settings = {"hidden": 32, "epochs": 25.0, "lr": 0.01, "noise": 0.0, "dropout": 0.1}
+    config = Config.of("classify", **SMALL | settings | {"batch_size": 32, "readout": "last"})
+    data = ClassifyData(Paths((written(tmp_path, rows),)), config)
+    run = run_all(tmp_path / "run", data, config)
+    report = run.report()
+    run.close()
+    assert report is not None
+    assert report.score.measures["accuracy"] > 0.97
+    assert report.baselines["character n-gram naive Bayes"] < 0.93
+    assert report.lines[0].split() == ["oth", "sam"]
+
+
+def test_a_tagger_reads_both_ways(tmp_path: Path) -> None:
+    """A tag that the *next* word decides cannot be known in one direction."""
+    draw = np.random.default_rng(0)
+    rows = []
+    for _ in range(300):
+        ws = draw.choice(["ab", "cd", "ef", "gh"], 4)
+        tags = [w[0] for w in ws[1:]] + ["end"]
+        rows.append("".join(f"{w}\t{t}\n" for w, t in zip(ws, tags, strict=True)) + "\n")
+    path = written(tmp_path, rows)
+    accuracies = {}
+    for directions in ("both", "forward"):
+        settings = {"epochs": 12.0, "lr": 0.02, "directions": directions, "noise": 0.0}
+        config = Config.of("tag", **SMALL | settings)
+        data = TagData(Paths((path,)), config)
+        run = run_all(tmp_path / directions, data, config)
+        report = run.report()
+        assert report is not None
+        accuracies[directions] = report.score.measures["token accuracy"]
+        run.close()
+    assert accuracies["both"] > 0.99
+    assert accuracies["forward"] < 0.75
+
+
+@pytest.mark.parametrize("task", ["translate", "translate,attention=none,directions=backward"])
+def test_a_translator_learns_to_copy(tmp_path: Path, task: str) -> None:
+    rows = [f"{w}\t{w.upper()}\n" for w in words(400, 2)]
+    settings = {"hidden": 32, "epochs": 25.0, "lr": 0.01, "batch_size": 16, "dropout": 0.0}
+    config = Config.of(**settings | Config.parse_task(task))
+    data = TranslateData(Paths((written(tmp_path, rows),)), config)
+    run = run_all(tmp_path / "run", data, config)
+    report = run.report()
+    run.close()
+    assert report is not None
+    assert report.score.measures["character error rate"] < 0.15
+    assert report.baselines["nearest neighbour"] > 0.3
+
+
+def test_a_forecast_comes_near_the_noise(tmp_path: Path) -> None:
+    draw = np.random.default_rng(0)
+    x = [0.0]
+    for _ in range(1500):
+        x.append(0.9 * x[-1] + draw.standard_normal())
+    config = Config.of("forecast", hidden=8, epochs=40.0, lr=0.01)
+    data = ForecastData(Paths((written(tmp_path, [f"{v:.5f}\n" for v in x]),)), config)
+    run = run_all(tmp_path / "run", data, config)
+    report = run.report()
+    run.close()
+    assert report is not None
+    error = report.score.measures["mean squared error"]
+    assert error < 1.15 * report.baselines["linear autoregression"]
+
+
+# Using them
+
+
+@pytest.fixture
+def models(tmp_path: Path) -> Models:
+    def trained(task: str, **settings: Any) -> Any:
+        data, config = read(tmp_path, task, **settings)
+        run_all(tmp_path / f"run-{task}", data, config)
+        return load_model(tmp_path / f"run-{task}" / "best.npz")
+
+    return trained
+
+
+def test_a_text_is_classified_as_in_a_batch(models: Models) -> None:
+    m = models("classify")
+    texts = ["", "a", "abcdefgh" * 4, "żółw", *words(70, seed=3)]
+    together = classify(m.model, m.parameters, m.spec, texts)
+    alone = np.concatenate([classify(m.model, m.parameters, m.spec, [t]) for t in texts])
+    np.testing.assert_allclose(together, alone, atol=1e-5)
+    np.testing.assert_allclose(together.sum(axis=1), 1, atol=1e-5)
+
+
+def test_a_sentence_is_tagged_as_in_a_batch(models: Models) -> None:
+    m = models("tag")
+    sentences = [["ab", "c"], [], ["żółw"], words(9)]
+    together = tag(m.model, m.parameters, m.spec, sentences)
+    assert [len(p) for p in together] == [2, 0, 1, 9]
+    for sentence, p in zip(sentences, together, strict=True):
+        alone = tag(m.model, m.parameters, m.spec, [sentence])[0]
+        np.testing.assert_allclose(p, alone, atol=1e-5)
+
+
+def test_a_tagger_reads_each_token_where_it_stands(tmp_path: Path) -> None:
+    config = Config.of("tag")
+    spec = TagData(Paths((written(tmp_path, tag_rows()),)), config).spec()
+    ids, ends = spec.encode(["ab", "c", "def"])
+    assert (ids[0], ids[-1]) == (START, END)
+    texts = [spec.alphabet.decode(ids[first : last + 1]) for first, last in ends]
+    assert texts == ["ab", "c", "def"]
+    assert spec.alphabet.decode(ids[1:-1]) == "ab c def"
+
+
+def test_a_wider_beam_is_no_less_likely(models: Models) -> None:
+    """And greedy is a beam of one: always the likeliest next character."""
+    m = models("translate", epochs=4.0, lr=0.02)
+    texts = words(20, seed=9)
+    greedy = translate(m.model, m.parameters, m.spec, texts, m.config)
+    wide = translate(m.model, m.parameters, m.spec, texts, m.config, beam=8)
+    per_char = [
+        np.mean([t.log_probability / (len(t.text) + 1) for t in found]) for found in (greedy, wide)
+    ]
+    assert per_char[1] >= per_char[0]
+    alone = [translate(m.model, m.parameters, m.spec, [t], m.config, beam=8)[0] for t in texts]
+    assert [t.text for t in alone] == [t.text for t in wide]
+
+
+def test_texts_of_a_label_end_by_themselves(models: Models) -> None:
+    m = models("generate", epochs=40.0, lr=0.02, dropout=0.0)
+    for number, label in enumerate(m.spec.labels):
+        texts = write(
+            m.model,
+            m.parameters,
+            m.spec,
+            np.full(50, number),
+            np.random.default_rng(0),
+            Choice(temperature=0.5),
+        )
+        assert np.mean([text[:1] == label for text in texts]) > 0.8
+        assert max(map(len, texts)) < m.spec.most
+        assert not any(chr(0xFFFD) in text for text in texts)
+    primed = write(
+        m.model,
+        m.parameters,
+        m.spec,
+        np.zeros(3, int),
+        np.random.default_rng(0),
+        Choice(),
+        prime="ab",
+    )
+    assert all(text.startswith("ab") for text in primed)
+
+
+def test_a_forecast_goes_on_from_itself(models: Models) -> None:
+    """The first row is what one step says; the second, what it says after that."""
+    m = models("forecast")
+    values = np.column_stack([np.sin(0.3 * np.arange(50)), np.cos(0.2 * np.arange(50)) + 5])
+    ahead = forecast(m.model, m.parameters, m.spec, values, 3)
+    assert ahead.shape == (3, 2)
+    extended = np.vstack([values, ahead])
+    np.testing.assert_allclose(
+        one_step(m.model, m.parameters, m.spec, extended)[-3:], ahead, atol=1e-4
+    )
+
+
+def test_noise_makes_characters_unknown_and_nothing_else(tmp_path: Path) -> None:
+    data, config = read(tmp_path, "classify", noise=0.5)
+    assert isinstance(data, ClassifyData)
+    spec = data.spec()
+    task = data.task(spec, config, spec.model(config), 1)
+    rows = np.argsort([-len(row.left) for row in data.rows.train], kind="stable")[:8]
+    clean, _ = task.batch(rows, None)
+    noisy, _ = task.batch(rows, np.random.default_rng(0))
+    lost = noisy.x != clean.x
+    assert (noisy.x[lost] == UNKNOWN).all()
+    assert (clean.x[lost] > END).all()
+    assert 0.3 < lost.sum() / (clean.x > END).sum() < 0.7
+
+
+# The command
+
+
+def out(done: Any) -> Array:
+    assert done.returncode == 0, done.stderr
+    return done.stdout.decode().splitlines()  # type: ignore[no-any-return]
+
+
+def test_train_and_predict(tmp_path: Path) -> None:
+    """From the command line: arguments, a file and standard input; three forms."""
+    path = written(tmp_path, classify_rows())
+    flags = ("--hidden", "8", "--epochs", "1", "--out", "run", "-q")
+    done = charrnn("train", path, "--task", "classify,readout=last", *flags, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert b"beside it: character n-gram naive Bayes: accuracy" in done.stderr
+    assert b"charrnn predict run TEXT" in done.stderr
+    labels = out(charrnn("predict", "run", "abc", "abcd", cwd=tmp_path))
+    assert set(labels) <= {"even", "odd"}
+    Path("texts.txt").write_text("abc\nabcd\n", encoding="utf-8")
+    assert out(charrnn("predict", "run", "--file", "texts.txt", cwd=tmp_path)) == labels
+    assert out(charrnn("predict", "run", cwd=tmp_path, stdin=b"abc\nabcd\n")) == labels
+    rows = out(charrnn("predict", "run", "abc", "--format", "tsv", cwd=tmp_path))
+    text, label, chance = rows[0].split("\t")
+    assert (text, label) == ("abc", labels[0])
+    (line,) = out(charrnn("predict", "run", "abc", "--format", "jsonl", cwd=tmp_path))
+    record = json.loads(line)
+    assert record["label"] == label
+    assert sum(record["probabilities"].values()) == pytest.approx(1, abs=1e-4)
+    assert record["probabilities"][label] == pytest.approx(float(chance), abs=1e-4)
+    wrong = charrnn("sample", "run", cwd=tmp_path)
+    assert wrong.returncode == 2
+    assert b"no language model; its task is classify" in wrong.stderr
+
+
+def test_a_generator_wants_a_label(tmp_path: Path) -> None:
+    path = written(tmp_path, generate_rows())
+    flags = ("--hidden", "8", "--epochs", "1", "--out", "run", "-q")
+    assert charrnn("train", path, "--task", "generate", *flags, cwd=tmp_path).returncode == 0
+    for arguments in ((), ("--label", "zebra")):
+        done = charrnn("sample", "run", *arguments, cwd=tmp_path)
+        assert done.returncode == 2
+        assert b"choose from 'a', 'b', 'c'" in done.stderr
+    texts = out(charrnn("sample", "run", "--label", "a", "-n", "3", "--seed", "1", cwd=tmp_path))
+    assert len(texts) == 3
+    assert charrnn("predict", "run", "x", cwd=tmp_path).returncode == 2
+
+
+def test_a_forecast_from_a_file(tmp_path: Path) -> None:
+    path = written(tmp_path, series_rows(), "s.csv")
+    flags = ("--hidden", "8", "--epochs", "1", "--out", "run", "-q")
+    assert charrnn("train", path, "--task", "forecast", *flags, cwd=tmp_path).returncode == 0
+    lines = out(charrnn("predict", "run", path, "--steps", "4", cwd=tmp_path))
+    assert lines[0] == "x,y"
+    assert len(lines) == 5
+    assert np.isfinite([float(v) for line in lines[1:] for v in line.split(",")]).all()
+
+
+BAD: list[tuple[str, bytes, str]] = [
+    ("classify", b"a\tx\nno tab here\nb\ty\n", "row 2"),
+    ("classify", b"a\tx\n\ty\n", "row 2"),
+    ("classify", b"a\tx\nb\tx\n\xff\ty\n", "line 3"),
+    ("tag", b"a\tX\nb\n\n", "row 2"),
+    ("translate", b"a\tx\nb\t \n", "row 2"),
+    ("generate", b"a\tx\na\tb\tc\n", "row 2"),
+    ("forecast", b"x\n1\nnan\n2\n", "row 3"),
+    ("forecast", b"x\n1\n2,3\n", "row 3"),
+]
+
+
+@pytest.mark.parametrize(("task", "data", "place"), BAD)
+def test_bad_rows_are_one_line_with_their_number(
+    tmp_path: Path, task: str, data: bytes, place: str
+) -> None:
+    Path("bad").write_bytes(data)
+    done = charrnn("train", "bad", "--task", task, cwd=tmp_path)
+    assert done.returncode == 2
+    error = done.stderr.decode().splitlines()
+    assert error[0].startswith("error: ")
+    assert place in error[0]
+    assert len(error) <= 2
+    assert not Path("checkpoints").exists()
+
+
+@pytest.mark.parametrize(
+    ("task", "message"),
+    [
+        ("lm,directions=both", "lm has no variant 'directions'"),
+        ("classify,readout=first", "choose from last, mean, max"),
+        ("classify,readout=max,readout=last", "given twice"),
+        ("tag,noise=much", "noise=much is not a number"),
+        ("summarise", "choose from lm, classify"),
+        ("forecast,directions=both", "no variant"),
+    ],
+)
+def test_variants_that_are_none(task: str, message: str) -> None:
+    with pytest.raises(InputError, match=message) as caught:
+        Config.of(**Config.parse_task(task))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_language_model_in_both_directions_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="predicts what comes next, and must not have read it"):
+        TextData.read(Paths((written(tmp_path, ["abc"]),)), Config(directions="both"))
+
+
+HOSTILE: list[tuple[str, str, Any]] = [
+    ("classify", "labels", "odd"),
+    ("classify", "labels", ["odd", "odd"]),
+    ("classify", "labels", []),
+    ("classify", "alphabet", {"level": "char", "codes": [98, 97]}),
+    ("tag", "tags", None),
+    ("translate", "longest", 0),
+    ("translate", "ratio", "x"),
+    ("translate", "longest", 1 << 40),
+    ("generate", "longest", -1),
+    ("forecast", "mean", [1.0]),
+    ("forecast", "deviation", [0.0, 1.0]),
+    ("forecast", "columns", [1, 2]),
+]
+
+
+@pytest.mark.parametrize(("task", "name", "value"), HOSTILE)
+def test_a_spec_that_was_tampered_with_is_refused(
+    tmp_path: Path, task: str, name: str, value: Any
+) -> None:
+    from charrnn.checkpoint import read_checkpoint, write_checkpoint
+
+    data, config = read(tmp_path, task, epochs=0.1)
+    run_all(tmp_path / "run", data, config)
+    path = tmp_path / "run" / "best.npz"
+    header, arrays = read_checkpoint(path)
+    header["spec"][name] = value
+    write_checkpoint(path, header, arrays)
+    with pytest.raises(CheckpointError, match="does not hold a model"):
+        load_model(path)
+
+
+def test_a_generator_reads_line_ends(tmp_path: Path) -> None:
+    rows = [f"k\tone {w}\\ntwo\n" for w in words(20)]
+    data = GenerateData(Paths((written(tmp_path, rows),)), Config.of("generate"))
+    assert data.rows.train[0].right.split("\n")[1] == "two"
