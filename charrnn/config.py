@@ -39,9 +39,9 @@ TASK_DEFAULTS: dict[str, dict[str, Any]] = {
     "tag": {
         "hidden": 128,
         "embedding": 32,
-        "dropout": 0.3,
+        "dropout": 0.5,
         "directions": "both",
-        "epochs": 8.0,
+        "epochs": 15.0,
         "lr": 3e-3,
         "noise": 0.02,
     },
@@ -127,6 +127,11 @@ class Config:
                 raise InputError(
                     f"--{option}{value}: must be between {rule['low']:g} and {rule['high']:g}"
                 )
+        if self.directions == "backward" and self.task != "translate":
+            raise InputError(
+                f"--task {self.task},directions=backward: only translate turns its input round",
+                "forward, or both",
+            )
         try:
             parse_cell(self.cell, self.hidden)
         except UnknownCellError as error:

@@ -85,6 +85,8 @@ class Head:
         piece = max(1, min(len(x), HEAD_ELEMENTS // self.output_size))
         outputs = workspace.array("y", (piece, self.output_size), w["W"].dtype)
         total: Any = 0.0
+        if g is not None and not len(x):
+            g["W"][...], g["b"][...] = 0, 0
         for start in range(0, len(x), piece):
             part = slice(start, min(start + piece, len(x)))
             y = outputs[: part.stop - start]

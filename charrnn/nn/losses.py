@@ -70,9 +70,10 @@ def sigmoid_cross_entropy(logits: Array, targets: Array, weights: Array | None =
     Returns:
         The sum in nats, as :func:`softmax_cross_entropy`.
     """
-    # -t·ln p - (1-t)·ln(1-p) = ln(1 + e^y) - t·y, and the larger of 0 and y is taken out.
-    shift = np.maximum(logits.real, 0)
-    nats = shift + np.log(np.exp(-shift) + np.exp(logits - shift)) - targets * logits
+    # -t·ln p - (1-t)·ln(1-p) = ln(1 + e^y) - t·y, and ln(1 + e^y) = y + ln(1 + e^-y).
+    positive = logits.real > 0
+    nats = np.log1p(np.exp(np.where(positive, -logits, logits)))
+    nats += np.where(positive, logits, 0) - targets * logits
     sigmoid(logits, out=logits)
     logits -= targets
     if weights is not None:

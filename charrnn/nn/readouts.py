@@ -59,7 +59,7 @@ def read_out(
         lane, first, last = spans.T
         if np.any(first < 0) or np.any(last < first) or np.any(last >= lengths[lane]):
             raise ValueError("a span lies outside of its sequence")
-        for ends in (first, last):
+        for ends in (first, last) if both else (last,):
             if len(np.unique(ends * batch_size + lane)) < len(spans):
                 raise ValueError("two spans begin or end at the same step")
         x = features[last, lane]

@@ -238,8 +238,10 @@ class ClassifyTask(SupervisedTask):
         gold = [row.right for row in rows]
         predicted = [labels[k] for k in p.argmax(axis=1)]
         index = np.array([self._number[label] for label in gold])
-        with np.errstate(divide="ignore"):
-            loss = float(-np.log(np.maximum(p[np.arange(len(p)), index], 1e-30)).mean())
+        yes = np.eye(len(labels), dtype=bool)[index]
+        # The sigmoid's is of a yes, and of a no for every other label.
+        chance = np.where(yes, p, 1 - p if self.model.loss == "sigmoid" else 1.0)
+        loss = float(-np.log(np.maximum(chance, 1e-30)).sum(axis=1).mean())
         right = accuracy(gold, predicted)
         measures = {"accuracy": right, "macro-F1": macro_f1(gold, predicted, labels)}
         # Where many models are equally often right, the surer one is the better one.
