@@ -67,6 +67,9 @@ ALSO = {
 }
 """Functions that belong to a backward pass without having ``backward`` in their name."""
 
+STATELESS = {"attention", "head", "linear", "losses", "ops", "readouts"}
+"""Modules that know nothing of a cell's state: the simplest cell shows what is wrong there."""
+
 DROPPED = "(dropped)"
 SECONDS = 60.0
 
@@ -76,6 +79,9 @@ SCRATCH = "only scratch memory is chosen differently"
 TWO_AXES = "the logits have two axes: 1 is the last"
 REST = "to NumPy any negative size means: whatever is left"
 NARROWING = "tells the type checker what cannot happen"
+BOTH_OR_NEITHER = "both directions read the same: symbols, or vectors"
+ANY_SHIFT = "what is taken out of a logarithm is added again; it must only be near the largest"
+NOTHING = "an assignment to no rows"
 EITHER_WAY = "both ways give the same sums; the choice is one of speed"
 
 ALLOWED: dict[tuple[str, str, str], str] = {
@@ -150,30 +156,51 @@ ALLOWED: dict[tuple[str, str, str], str] = {
         "nats = np.log(total[:, 0]) - target_logits",
         "nats = np.log(total[:, -1]) - target_logits",
     ): "the sums are one column: its first is its last",
-    (
-        "SequenceModel.cross_entropy",
-        "dfeatures = self._dfeatures(parameters, saved) if gradients is not None else None",
-        "dfeatures = self._dfeatures(parameters, saved)",
-    ): "a buffer that nothing reads where no gradients are asked for",
-    (
-        "SequenceModel.cross_entropy",
-        "total = total + softmax_cross_entropy(rows(y), targets[part].reshape(-1))",
-        "total = total + softmax_cross_entropy(rows(y), targets[part].reshape(-2))",
-    ): REST,
     ("SequenceModel._features_backward", "if dfeatures is None:", DROPPED): NARROWING
     + "; a stack without layers returns the same",
     ("SequenceModel._features_backward", "return (None, ())", DROPPED): NARROWING
     + "; a stack without layers returns the same",
     (
-        "SequenceModel._features_backward",
+        "Body.backward",
         "if self.embedding_size and dx is not None:",
         "if self.embedding_size:",
     ): NARROWING,
     (
-        "SequenceModel._features_backward",
-        "scatter_rows(saved.x.reshape(-1), rows(dx), gradients['embedding.W'])",
-        "scatter_rows(saved.x.reshape(-2), rows(dx), gradients['embedding.W'])",
+        "Body.backward",
+        "scatter_rows(saved.x.reshape(-1), rows(dx), g['embedding.W'])",
+        "scatter_rows(saved.x.reshape(-2), rows(dx), g['embedding.W'])",
     ): REST,
+    (
+        "Conditional.sum_loss",
+        "for name, layer, part in self._tables():",
+        "for name, layer, part in reversed(list(self._tables())):",
+    ): INDEPENDENT,
+    ("Saved.back", "if n < len(self.u):", "if n <= len(self.u):"): NOTHING,
+    (
+        "Bidirectional.backward",
+        "if dx is not None and dx_back is not None:",
+        "if dx is not None or dx_back is not None:",
+    ): BOTH_OR_NEITHER,
+    (
+        "Bidirectional.backward",
+        "if dx is not None and dx_back is not None:",
+        "if dx is not None:",
+    ): BOTH_OR_NEITHER,
+    (
+        "Bidirectional.backward",
+        "if dx is not None and dx_back is not None:",
+        "if dx_back is not None:",
+    ): BOTH_OR_NEITHER,
+    (
+        "sigmoid_cross_entropy",
+        "shift = np.maximum(logits.real, 0)",
+        "shift = np.maximum(logits.real, 1)",
+    ): ANY_SHIFT,
+    (
+        "sigmoid_cross_entropy",
+        "shift = np.maximum(logits.real, 0)",
+        "shift = np.maximum(logits.real, -1)",
+    ): ANY_SHIFT,
     (
         "scatter_rows",
         "if vocab_size <= ONE_HOT_LIMIT:",
@@ -313,7 +340,7 @@ COMPARISONS: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.NotEq: ast.Eq,
 }
 FUNCTIONS = {"add": "subtract", "subtract": "add", "greater": "greater_equal", "zeros": "ones"}
-COMMUTATIVE = {"np.add", "np.multiply", "np.result_type", "max", "min"}
+COMMUTATIVE = {"np.add", "np.maximum", "np.multiply", "np.result_type", "max", "min"}
 NEGATED = {"np.multiply", "np.matmul", "np.sum"}
 
 
@@ -527,7 +554,9 @@ def check(mutant: Mutant | None) -> Verdict:
         # The variants of the cell that was altered; what all cells share, one of them shows.
         kind: str | None = None
         if mutant is not None:
-            kind = mutant.path.stem if mutant.path.stem in CELLS else "lstm,bias=true"
+            module = mutant.path.stem
+            other = "rnn,bias=true" if module in STATELESS else "lstm,bias=true"
+            kind = module if module in CELLS else other
         with np.errstate(all="ignore"):
             for model in check_all(cell=kind, methods=("complex",)):
                 if not model.passed:

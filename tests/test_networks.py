@@ -472,14 +472,25 @@ def test_the_state_of_both_directions_is_at_their_ends(cell: AnyCell) -> None:
     assert layer.state_names == cell.state_names + back
 
 
-@pytest.mark.parametrize(("wide", "parts"), [(4, 4), (9, 4), (8, 3), (8, 2), (8, 5)])
-def test_gradients_that_do_not_fit_both_directions_are_refused(wide: int, parts: int) -> None:
+@pytest.mark.parametrize(
+    ("wide", "parts", "message"),
+    [
+        (4, 4, "dy must be 8 wide"),
+        (9, 4, "dy must be 8 wide"),
+        (8, 3, "dstate must be"),
+        (8, 2, "dstate must be"),
+        (8, 5, "dstate must be"),
+    ],
+)
+def test_gradients_that_do_not_fit_both_directions_are_refused(
+    wide: int, parts: int, message: str
+) -> None:
     """By outputs that are 2H wide, and by h and c of each direction."""
     layer, w = layer_of(LSTM(4))
     state = random_state(layer, 2)
     _, _, saved = layer.forward(w, np.ones((3, 2, 3)), state, Workspace())
     dstate = (state + state)[:parts]
-    with pytest.raises(ValueError, match="must be"):
+    with pytest.raises(ValueError, match=message):
         layer.backward(w, w, np.ones((3, 2, wide)), dstate, saved)
 
 

@@ -1,5 +1,6 @@
 """A numeric series: each row predicted from all before it, by a linear head and squared error."""
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -94,7 +95,8 @@ class ForecastData:
             raise InputError("a forecast is trained on one series", "give one CSV file")
         source = read_series(paths.train[0], encoding=config.encoding)
         series: Series = source.records
-        self.paths, self.sha256 = paths, source.sha256
+        self.paths = paths
+        digest = hashlib.sha256(bytes.fromhex(source.sha256))
         notes = list(source.notes)
         self._columns = series.columns
         self.values = series.values
@@ -107,13 +109,13 @@ class ForecastData:
             if path:
                 other = read_series(path, encoding=config.encoding)
                 notes += other.notes
-                self.sha256 += other.sha256
+                digest.update(bytes.fromhex(other.sha256))
                 if other.records.columns != series.columns:
                     raise InputError(f"{path} has other columns than {paths.train[0]}")
                 self.values = np.concatenate([self.values, other.records.values])
                 if path == paths.val:
                     self.edges[1] = len(self.values)
-        self.notes = tuple(notes)
+        self.sha256, self.notes = digest.hexdigest(), tuple(notes)
         if self.edges[0] < 2 or self.edges[1] <= self.edges[0]:
             raise InputError(
                 f"{count} rows are too few to train and to validate with",
