@@ -20,6 +20,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -227,13 +228,15 @@ def tunes(folder: Path, seeds: int) -> None:
     file.write_text("".join(rows), encoding="utf-8")
     run, _ = train(folder, "tunes", str(file), "--task", "generate")
 
-    def problems(label: str, text: str) -> list[str]:
-        found = abc_notation.check_tune(text)
+    def problems(label: str, text: str, *, completed: bool) -> list[str]:
+        found = abc_notation.check_tune(text, completed=completed)
         return found if abc_notation.key_of(text) == label else [*found, "another key"]
 
     common = [key for key, _ in Counter(row.split("\t")[0] for row in rows).most_common(6)]
-    for temperature in (0.8, 0.5, 0.3):
-        count_tunes(run, problems, 50, common, temperature)
+    for completed in (False, True):
+        print("  a bar cut short by a pickup must be completed" if completed else "  bars filled")
+        for temperature in (0.8, 0.5, 0.3):
+            count_tunes(run, partial(problems, completed=completed), 50, common, temperature)
 
 
 def count_tunes(

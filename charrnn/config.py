@@ -1,5 +1,6 @@
 """The settings of a run: checked once, frozen, and saved with it."""
 
+import codecs
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from math import ceil
@@ -46,30 +47,36 @@ TASK_DEFAULTS: dict[str, dict[str, Any]] = {
         "noise": 0.02,
     },
     "translate": {
-        "hidden": 256,
+        "hidden": 384,
         "embedding": 64,
-        "dropout": 0.3,
+        "dropout": 0.4,
         "directions": "both",
-        "epochs": 20.0,
+        "epochs": 16.0,
         "lr": 3e-3,
         "batch_size": 64,
         "noise": 0.01,
     },
-    "generate": {"hidden": 256, "dropout": 0.2, "epochs": 20.0, "lr": 3e-3},
+    "generate": {"hidden": 384, "dropout": 0.5, "epochs": 16.0, "lr": 4e-3, "batch_size": 16},
     "forecast": {"hidden": 32, "epochs": 30.0, "seq_len": 32, "batch_size": 16},
 }
 """What each task sets otherwise than a language model (docs/log.md has how it was found)."""
 
-LEAST_UPDATES = {"classify": 1000, "tag": 1000, "translate": 2000, "generate": 2000, "forecast": 0}
+CANNOT_LOOK_AHEAD = {
+    "lm": "a language model",
+    "generate": "a generator",
+    "forecast": "a forecast",
+}
+
+LEAST_UPDATES = {"classify": 1000, "tag": 1000, "translate": 2000, "generate": 600, "forecast": 0}
 """With few examples a task's epochs are too few to learn from: then it makes so many updates."""
 
 TASK_WORDS: dict[str, tuple[str, ...]] = {
-    "lm": (),
+    "lm": ("directions",),
     "classify": ("directions", "readout", "loss", "noise"),
     "tag": ("directions", "noise", "column"),
     "translate": ("directions", "attention", "noise"),
-    "generate": (),
-    "forecast": (),
+    "generate": ("directions",),
+    "forecast": ("directions",),
 }
 """The settings that only some tasks have; they are given with the task's name."""
 
@@ -127,6 +134,19 @@ class Config:
                 raise InputError(
                     f"--{option}{value}: must be between {rule['low']:g} and {rule['high']:g}"
                 )
+        if self.directions != "forward" and self.task in CANNOT_LOOK_AHEAD:
+            raise InputError(
+                f"--task {self.task},directions={self.directions}: "
+                + CANNOT_LOOK_AHEAD[self.task]
+                + " predicts what comes next, and must not have read it",
+                "read forward; classify, tag and translate can read in both directions",
+            )
+        try:
+            codecs.lookup(self.encoding)
+        except (LookupError, TypeError, ValueError):
+            raise InputError(
+                f"unknown encoding {self.encoding!r}", "for example utf-8, latin-1, cp1252"
+            ) from None
         if self.directions == "backward" and self.task != "translate":
             raise InputError(
                 f"--task {self.task},directions=backward: only translate turns its input round",

@@ -56,7 +56,10 @@ class Model:
             InputError: it is another kind of model.
         """
         if not isinstance(self.spec, TextSpec):
-            raise InputError(f"{self.path} is no language model; its task is {self.config.task}")
+            raise InputError(
+                f"{self.path} is no language model; its task is {self.config.task}",
+                f"charrnn predict {self.path} TEXT",
+            )
         return self.spec.vocabulary
 
 

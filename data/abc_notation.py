@@ -93,8 +93,13 @@ class _Bar:
         return sum(self.durations, Fraction(0))
 
 
-def check_tune(text: str) -> list[str]:
-    """What is wrong with one tune; nothing if it is valid."""
+def check_tune(text: str, *, completed: bool = True) -> list[str]:
+    """What is wrong with one tune; nothing if it is valid.
+
+    Args:
+        completed: whether a pickup, and a bar cut short at another edge, must fill one bar
+            together; else any bar at an edge may be shorter.
+    """
     if not text.strip():
         return ["no tune"]
     header, body = _split(text)
@@ -108,7 +113,7 @@ def check_tune(text: str) -> list[str]:
     if not bars:
         return [*problems, "no notes"]
     problems += [problem for bar in bars for problem in bar.problems]
-    return problems + _length_problems(bars)
+    return problems + _length_problems(bars, completed)
 
 
 def key_of(text: str) -> str | None:
@@ -271,12 +276,14 @@ class _Reader:
             self.tuplet = (0, Fraction(1))
 
 
-def _length_problems(bars: list[_Bar]) -> list[str]:
+def _length_problems(bars: list[_Bar], completed: bool) -> list[str]:
     """The bars that are too long, too short where they may not be, or never made up for."""
     return [
         f"bar {bar.number} holds {bar.length} of {bar.full}"
         for at, bar in enumerate(bars)
-        if bar.full is not None and bar.length != bar.full and not _may_be_short(bars, at)
+        if bar.full is not None and bar.length != bar.full
+        if not _may_be_short(bars, at)
+        if completed or not (bar.at_edge and 0 < bar.length < bar.full)
     ]
 
 

@@ -19,7 +19,6 @@ from charrnn.tasks.classify import ClassifyData, classify
 from charrnn.tasks.forecast import ForecastData, forecast, one_step
 from charrnn.tasks.generate import GenerateData, write
 from charrnn.tasks.kinds import TASKS
-from charrnn.tasks.lm import TextData
 from charrnn.tasks.tag import TagData, tag
 from charrnn.tasks.translate import TranslateData, translate
 from charrnn.text.alphabet import END, START, UNKNOWN
@@ -271,7 +270,7 @@ def test_a_classifier_learns_what_counting_cannot(tmp_path: Path) -> None:
     assert report is not None
     assert report.score.measures["accuracy"] > 0.97
     assert report.baselines["character n-gram naive Bayes"] < 0.93
-    assert report.lines[0].split() == ["oth", "sam"]
+    assert report.lines[0].split()[:2] == ["other", "same"]
 
 
 def test_a_tagger_reads_both_ways(tmp_path: Path) -> None:
@@ -323,7 +322,7 @@ def test_a_forecast_comes_near_the_noise(tmp_path: Path) -> None:
     run.close()
     assert report is not None
     error = report.score.measures["mean squared error"]
-    assert error < 1.15 * report.baselines["linear autoregression"]
+    assert error < 1.15 * report.baselines["linear autoregression on all rows before"]
 
 
 # Using them
@@ -520,12 +519,15 @@ def test_bad_rows_are_one_line_with_their_number(
 @pytest.mark.parametrize(
     ("task", "message"),
     [
-        ("lm,directions=both", "lm has no variant 'directions'"),
+        ("lm,directions=both", "predicts what comes next, and must not have read it"),
+        ("lm,noise=0.1", "lm has no variant 'noise'"),
+        ("generate,directions=both", "predicts what comes next"),
+        ("tag,directions=backward", "only translate turns its input round"),
         ("classify,readout=first", "choose from last, mean, max"),
         ("classify,readout=max,readout=last", "given twice"),
         ("tag,noise=much", "noise=much is not a number"),
         ("summarise", "choose from lm, classify"),
-        ("forecast,directions=both", "no variant"),
+        ("forecast,directions=both", "a forecast predicts what comes next"),
     ],
 )
 def test_variants_that_are_none(task: str, message: str) -> None:
@@ -535,8 +537,13 @@ def test_variants_that_are_none(task: str, message: str) -> None:
 
 
 def test_a_language_model_in_both_directions_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="predicts what comes next, and must not have read it"):
-        TextData.read(Paths((written(tmp_path, ["abc"]),)), Config(directions="both"))
+    """With the reason, and wherever the settings come from."""
+    path = written(tmp_path, ["abc\n" * 50])
+    done = charrnn("train", path, "--task", "lm,directions=both", cwd=tmp_path)
+    assert done.returncode == 2
+    assert b"a language model predicts what comes next, and must not have read it" in done.stderr
+    with pytest.raises(InputError, match="predicts what comes next"):
+        Config(directions="both")
 
 
 HOSTILE: list[tuple[str, str, Any]] = [

@@ -183,6 +183,7 @@ def _sample_label(
 
     from charrnn.cli.output import TextWriter
     from charrnn.tasks.generate import write
+    from charrnn.text.vocab import name_characters
 
     labels = model.spec.labels
     if label not in labels:
@@ -190,7 +191,9 @@ def _sample_label(
         what = "there is no --label" if label is None else f"--label {label!r} is none it knows"
         raise InputError(f"{model.path} writes texts of a kind, and {what}", f"choose from {shown}")
     if model.spec.alphabet.unknown(prime):
-        raise InputError("the prime has characters that the model never saw")
+        known = model.spec.alphabet
+        odd = sorted({ord(c) for c in prime if known.unknown(c)})
+        raise InputError(f"the prime has characters the model never saw: {name_characters(odd)}")
     if seed is None:
         seed = int(np.random.SeedSequence().generate_state(1)[0])
     say(f"{model.path}, label {label}, seed {seed}")

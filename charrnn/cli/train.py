@@ -218,6 +218,9 @@ def train(
     from charrnn.tasks.base import Paths
 
     one_blas_thread()
+    for name, path in (("val", val), ("test", test)):
+        if name in given and not path:
+            raise InputError(f"--{name}: the name of the file is empty")
     paths = Paths(tuple(corpus or ()), val, test)
     if resume is not None:
         _refuse_settings(given)
@@ -246,6 +249,7 @@ def _resume(argument: str, given: "Paths", threads: int | None) -> "Run":
     from pathlib import Path
 
     from charrnn.runs import RunFolder
+    from charrnn.tasks.base import Paths
     from charrnn.training.run import Run
 
     folder = RunFolder(Path(argument), resume=True)
@@ -253,8 +257,9 @@ def _resume(argument: str, given: "Paths", threads: int | None) -> "Run":
         saved, fallback = folder.load_last()
         if fallback:
             say(f"warning: {fallback}")
-        paths = given if given.train else _noted_paths(saved, argument)
-        if paths.train == ("-",) and not given.train:
+        noted = _noted_paths(saved, argument, needed=not given.train)
+        paths = Paths(given.train or noted.train, given.val or noted.val, given.test or noted.test)
+        if "-" in (*paths.train, paths.val, paths.test) and not given.train:
             raise InputError(
                 "this run was trained on standard input",
                 f"give it again: charrnn train - --resume {_quoted(folder.path)} < TEXT",
@@ -270,8 +275,8 @@ def _resume(argument: str, given: "Paths", threads: int | None) -> "Run":
         raise
 
 
-def _noted_paths(saved: Any, argument: str) -> "Paths":
-    """Where a run's data were."""
+def _noted_paths(saved: Any, argument: str, *, needed: bool) -> "Paths":
+    """Where a run's data were; nothing if it does not say, unless that is needed."""
     from charrnn.tasks.base import Paths
 
     try:
@@ -280,6 +285,8 @@ def _noted_paths(saved: Any, argument: str) -> "Paths":
             tuple(map(str, noted["paths"])), str(noted.get("val", "")), str(noted.get("test", ""))
         )
     except (KeyError, TypeError, AttributeError):
+        if not needed:
+            return Paths(())
         raise InputError(
             f"{saved.path} does not say what it was trained on",
             f"name it: charrnn train CORPUS --resume {argument}",
@@ -308,6 +315,16 @@ def _begin(
                 raise InputError(f"the checkpoint has {name}={value}, you asked {settings[name]}")
         settings = settings | fixed
     config = Config.of(**settings)
+    useless = {"seq_len", "keep_newlines"} if config.task not in LANES else set()
+    if config.task == "forecast":
+        useless = {"keep_newlines", "level", "embedding"}
+    for name in useless & set(settings):
+        raise InputError(f"--{name.replace('_', '-')} means nothing to --task {config.task}")
+    if initial is not None and config.task != "lm":
+        say(
+            "note: that model may have been trained on rows that test it now; give the files that "
+            "it has not met (--val, --test)"
+        )
     if config.task != "lm" and not paths.train:
         raise InputError(f"--task {config.task} needs a file to train on")
     data = _read(paths, config)
@@ -340,7 +357,8 @@ def _check_memory(config: Any, data: Any, initial: Any) -> None:
     from charrnn.training.run import memory_needed
 
     model = (initial.spec if initial else data.spec()).model(config)
-    needed = memory_needed(config, model, data.longest(config))
+    lanes = config.batch_size if config.task in LANES else min(config.batch_size, data.trained_on)
+    needed = memory_needed(config, model, lanes, data.longest(config))
     try:
         there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, OSError, ValueError):
@@ -349,7 +367,10 @@ def _check_memory(config: Any, data: Any, initial: Any) -> None:
         raise InputError(
             f"this model needs about {needed / 2**30:.1f} GiB to train, the machine has "
             f"{there / 2**30:.1f}",
-            "try smaller --hidden, --layers, --batch-size or --seq-len",
+            "try smaller --hidden, --layers, --batch-size or --seq-len"
+            if config.task in LANES
+            else f"its longest example has {data.longest(config):,} characters; leave such out, or "
+            "try smaller --hidden, --layers or --batch-size",
         )
     if needed > there // 8:
         say(f"note: training takes about {needed / 2**30:.1f} GiB of memory; drawing the weights")
@@ -413,11 +434,7 @@ def _introduce(run: "Run") -> None:
         say(line)
     label = f"{config.layers} × {config.hidden} {run.model.cell.label}"
     if not config.layers:
-        label = f"{config.loss} regression"
-    elif config.directions == "both":
-        label += ", both directions"
-    if config.task == "translate" and config.attention != "none":
-        label += f", attention {config.attention}"
+        label = "linear regression" if config.task == "forecast" else f"{config.loss} regression"
     trainer = run.trainer
     steps = min(data.longest(config), config.seq_len) if config.task in LANES else None
     batch = f"{run.task.batch_size}" + (f" × {steps}" if steps else "")
@@ -426,9 +443,9 @@ def _introduce(run: "Run") -> None:
         f"{trainer.total} steps of {batch}"
     )
     if config.task != "lm":
-        from charrnn.config import TASK_DEFAULTS
+        from charrnn.config import TASK_DEFAULTS, TASK_WORDS
 
-        own = TASK_DEFAULTS[config.task]
+        own = dict.fromkeys((*TASK_DEFAULTS[config.task], *TASK_WORDS[config.task]))
         say("settings: " + ", ".join(f"{name} {getattr(config, name)}" for name in own))
     if run.threads:
         say(f"threads: {run.threads}")
@@ -441,7 +458,8 @@ def _conclude(run: "Run") -> None:
             f"best: {run.best_score.text} on what was held out, at step "
             f"{run.best['step']} ({run.best_score.method})"
         )
-    _report(run)
+    elif run.best is not None:  # found before the run was resumed
+        say(f"best: at step {run.best['step']}, with an error of {run.best['val']:.4f}")
     folder = _quoted(run.folder.path)
     use = {
         "lm": f"To hear from it:\n  charrnn sample {folder}",
@@ -452,6 +470,7 @@ def _conclude(run: "Run") -> None:
         f"saved in {run.folder.path}. "
         + use.get(run.config.task, f"To use it:\n  charrnn predict {folder} TEXT")
     )
+    _report(run)
 
 
 def _report(run: "Run") -> None:

@@ -14,6 +14,9 @@ from charrnn.nn.parameters import Parameters
 from charrnn.nn.types import Array
 
 __all__ = [
+    "NOISE",
+    "ORDER",
+    "SPLIT",
     "Data",
     "Paths",
     "Report",
@@ -26,6 +29,9 @@ __all__ = [
     "TaskScore",
     "padded",
 ]
+
+SPLIT, ORDER, NOISE = 1, 2, 3
+"""With the seed, where the draws of each kind begin."""
 
 POOL = 32
 """Batches are made of examples of about one length, out of so many batches' worth at a time."""
@@ -87,13 +93,17 @@ class TaskScore:
     @property
     def text(self) -> str:
         """For people."""
-        shown = [f"{name} {value:.4f}" for name, value in self.measures.items()]
-        return ", ".join([f"{self.loss:.4f} {self.unit}", *shown])
+        shown = [f"{name} {_number(value)}" for name, value in self.measures.items()]
+        return ", ".join([f"{_number(self.loss)} {self.unit}", *shown])
 
     @property
     def numbers(self) -> dict[str, float]:
         """For the log."""
         return {"loss": self.loss, **self.measures}
+
+
+def _number(value: float) -> str:
+    return f"{value:.4f}" if abs(value) < 1e5 else f"{value:.4g}"
 
 
 @dataclass(frozen=True)
@@ -178,7 +188,7 @@ class Shuffled:
         return self._batches[index]
 
     def _shuffle(self, epoch: int) -> list[npt.NDArray[np.intp]]:
-        rng = np.random.default_rng([self._seed, epoch])
+        rng = np.random.default_rng([self._seed, ORDER, epoch])
         order = rng.permutation(len(self._lengths))
         batches: list[npt.NDArray[np.intp]] = []
         for start in range(0, len(order), POOL * self._batch_size):
@@ -269,7 +279,7 @@ class SupervisedTask(ABC):
         Returns:
             The summed loss, and how many targets it is over.
         """
-        noise = np.random.default_rng([self.config.seed, 1, number])
+        noise = np.random.default_rng([self.config.seed, NOISE, number])
         batch, count = self.batch(self._order.batch(number), noise)
         losses = self.engine.losses(parameters, batch, gradients=gradients, rng=rng)
         return float(sum(loss.total for loss in losses)), count

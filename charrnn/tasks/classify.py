@@ -26,22 +26,32 @@ __all__ = [
     "ClassifySpec",
     "ClassifyTask",
     "check_labels",
+    "check_level",
     "classify",
     "framed",
     "labels_of",
     "same_labels",
     "targets_of",
+    "units",
     "with_unknowns",
 ]
 
 TOGETHER = 64
-SHOWN = 5
-WIDEST_TABLE = 20
+SHOWN, SHOWN_LENGTH = 5, 100
+MOST_COUNTS = 1 << 24
+"""Characters times labels up to which n-grams are counted: beyond, they would take gigabytes."""
+
+WIDEST_TABLE, LONGEST_HEAD = 20, 10
 
 
 def framed(alphabet: Alphabet, text: str) -> Array:
     """A text's numbers between a start and an end: never empty, and both ends can be seen."""
     return np.concatenate([[START], alphabet.encode(text), [END]])
+
+
+def units(text: str, config: Config) -> int:
+    """Steps that a text takes."""
+    return len(text.encode()) if config.level == "byte" else len(text)
 
 
 def with_unknowns(ids: Array, part: float, rng: np.random.Generator | None) -> Array:
@@ -74,6 +84,7 @@ class ClassifySpec:
 
     def model(self, config: Config) -> SequenceModel:
         """The network of these settings."""
+        check_level(self.alphabet, config)
         return SequenceModel(
             len(self.alphabet),
             len(self.labels),
@@ -85,6 +96,12 @@ class ClassifySpec:
             readout=config.readout,
             loss=config.loss,
         )
+
+
+def check_level(alphabet: Alphabet, config: Config) -> None:
+    """Raise ValueError if the alphabet is not of the characters (or bytes) that settings say."""
+    if alphabet.level != config.level:
+        raise ValueError("the alphabet is of another level")
 
 
 def labels_of(value: object) -> tuple[str, ...]:
@@ -105,8 +122,14 @@ def check_labels(rows: Sequence[Pair], known: Sequence[str], path: str, side: st
     for row in rows:
         label = getattr(row, side)
         if label not in known:
+            if not path:
+                raise InputError(
+                    f"the label {label!r} (row {row.row}) has too few rows to be in all parts: "
+                    "none is left to train on",
+                    "give it more rows or leave it out; are the columns in the right order?",
+                )
             raise InputError(
-                f"{path or 'the data'}, row {row.row}: no row to train on has the label {label!r}",
+                f"{path}, row {row.row}: no row to train on has the label {label!r}",
                 f"the labels are {', '.join(map(repr, known[:20]))}",
             )
 
@@ -156,7 +179,7 @@ class ClassifyData:
 
     def longest(self, config: Config) -> int:
         """Steps of the longest example."""
-        return max(len(row.left) + 2 for row in self.rows.train)
+        return max(units(row.left, config) + 2 for row in self.rows.train)
 
     def check_labels(self, spec: ClassifySpec) -> None:
         """Raise InputError unless these are the labels that ``spec`` has."""
@@ -167,7 +190,7 @@ class ClassifyData:
         return [
             f"{self.size:,} texts of {len(spec.labels)} labels, {len(spec.alphabet.vocabulary)} "
             "distinct characters",
-            self.rows.split,
+            self.rows.split("rows"),
         ]
 
 
@@ -213,12 +236,13 @@ class ClassifyTask(SupervisedTask):
         if not rows:
             return None
         score, predicted = self._score(parameters, rows)
-        simple = NaiveBayes().fit(
-            [row.left for row in self._rows.train], [row.right for row in self._rows.train]
-        )
         gold = [row.right for row in rows]
-        baseline = accuracy(gold, simple.predict([row.left for row in rows]))
         lines = table(gold, predicted, self._spec.labels)
+        train = self._rows.train
+        if sum(len(row.left) for row in train) * len(self._spec.labels) > MOST_COUNTS:
+            return Report(score, {}, lines)
+        simple = NaiveBayes().fit([row.left for row in train], [row.right for row in train])
+        baseline = accuracy(gold, simple.predict([row.left for row in rows]))
         return Report(score, {"character n-gram naive Bayes": baseline}, lines)
 
     def preview(self, parameters: Parameters, rng: np.random.Generator) -> bytes:
@@ -229,7 +253,7 @@ class ClassifyTask(SupervisedTask):
         for row, p in zip(chosen, outputs, strict=True):
             label = self._spec.labels[int(p.argmax())]
             verdict = "" if label == row.right else f" (it is {row.right})"
-            lines.append(f"{label} {p.max():.2f}{verdict}: {row.left}\n")
+            lines.append(f"{label} {p.max():.2f}{verdict}: {row.left[:SHOWN_LENGTH]}\n")
         return "".join(lines).encode()
 
     def _score(self, parameters: Parameters, rows: Sequence[Pair]) -> tuple[TaskScore, list[str]]:
@@ -246,7 +270,7 @@ class ClassifyTask(SupervisedTask):
         measures = {"accuracy": right, "macro-F1": macro_f1(gold, predicted, labels)}
         # Where many models are equally often right, the surer one is the better one.
         error = 1 - right + min(loss, 100.0) / (1000 * len(rows))
-        method = f"{len(rows)} texts, none of them trained on"
+        method = self._rows.method(rows, "texts")
         return TaskScore(loss, self.unit, error, measures, method), predicted
 
 
@@ -282,13 +306,13 @@ def table(gold: Sequence[str], predicted: Sequence[str], labels: Sequence[str]) 
     """The confusion table, a line each label: how often it was taken for which."""
     counts = confusion(gold, predicted, labels)
     if len(labels) > WIDEST_TABLE:
-        pairs = [(counts[i, j], i, j) for i in range(len(labels)) for j in range(len(labels))]
-        worst = sorted((p for p in pairs if p[1] != p[2] and p[0]), reverse=True)[:WIDEST_TABLE]
+        pairs = [(int(counts[i, j]), i, j) for i, j in np.argwhere(counts) if i != j]
+        worst = sorted(pairs, reverse=True)[:WIDEST_TABLE]
         return tuple(f"{labels[i]} taken for {labels[j]}: {n}" for n, i, j in worst)
-    width = max(map(len, labels))
-    column = max(4, len(str(counts.max())) + 1)
-    short = [label[: column - 1] for label in labels]
-    lines = [" " * width + "".join(f"{name:>{column}}" for name in short)]
-    for label, row in zip(labels, counts, strict=True):
+    short = [label if len(label) <= LONGEST_HEAD else label[:LONGEST_HEAD] for label in labels]
+    width = max(map(len, short))
+    column = max(width, len(str(counts.max()))) + 2
+    lines = [" " * width + "".join(f"{name:>{column}}" for name in short) + "   (taken for)"]
+    for label, row in zip(short, counts, strict=True):
         lines.append(f"{label:<{width}}" + "".join(f"{count:>{column}}" for count in row))
     return tuple(lines)

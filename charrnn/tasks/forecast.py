@@ -23,6 +23,8 @@ from charrnn.text.records import Series, read_series
 __all__ = ["ForecastData", "ForecastSpec", "ForecastTask", "forecast", "one_step"]
 
 CHUNK = 256
+TINY = 1e-150
+LARGEST = 1e12
 
 
 @dataclass(frozen=True)
@@ -49,14 +51,18 @@ class ForecastSpec:
             KeyError, ValueError: it is not what that wrote.
         """
         columns, mean, deviation = (header[name] for name in ("columns", "mean", "deviation"))
-        numbers = np.array([mean, deviation], dtype=np.float64)
-        if not isinstance(columns, list) or numbers.shape != (2, len(columns)) or not columns:
+        if not all(isinstance(value, list) for value in (columns, mean, deviation)) or not columns:
+            raise ValueError("columns, means and deviations must be lists")
+        if not len(columns) == len(mean) == len(deviation):
             raise ValueError("columns, means and deviations must be as many")
+        if not all(type(number) is float for number in (*mean, *deviation)):
+            raise ValueError("means and deviations must be numbers")
+        numbers = np.array([mean, deviation], dtype=np.float64)
         if not all(isinstance(name, str) for name in columns):
             raise ValueError("names of columns must be texts")
-        if not np.isfinite(numbers).all() or np.any(numbers[1] <= 0):
+        if not np.isfinite(numbers).all() or np.any(numbers[1] < TINY):
             raise ValueError("means and deviations must be finite, and deviations positive")
-        return cls(tuple(columns), tuple(map(float, mean)), tuple(map(float, deviation)))
+        return cls(tuple(columns), tuple(mean), tuple(deviation))
 
     def model(self, config: Config) -> SequenceModel:
         """The network of these settings."""
@@ -96,7 +102,7 @@ class ForecastData:
         source = read_series(paths.train[0], encoding=config.encoding)
         series: Series = source.records
         self.paths = paths
-        digest = hashlib.sha256(bytes.fromhex(source.sha256))
+        digest = hashlib.sha256(b"train" + bytes.fromhex(source.sha256))
         notes = list(source.notes)
         self._columns = series.columns
         self.values = series.values
@@ -109,6 +115,7 @@ class ForecastData:
             if path:
                 other = read_series(path, encoding=config.encoding)
                 notes += other.notes
+                digest.update(b"val" if path == paths.val else b"test")
                 digest.update(bytes.fromhex(other.sha256))
                 if other.records.columns != series.columns:
                     raise InputError(f"{path} has other columns than {paths.train[0]}")
@@ -116,22 +123,38 @@ class ForecastData:
                 if path == paths.val:
                     self.edges[1] = len(self.values)
         self.sha256, self.notes = digest.hexdigest(), tuple(notes)
+        if not paths.val and not config.val_fraction:
+            raise InputError(
+                "there is nothing to validate with", "name a file (--val), or give --val-fraction"
+            )
         if self.edges[0] < 2 or self.edges[1] <= self.edges[0]:
             raise InputError(
                 f"{count} rows are too few to train and to validate with",
                 "give a longer series, another --val-fraction, or --val FILE",
             )
         self.size, self.trained_on = len(self.values), self.edges[0]
-        if config.directions != "forward":
+        self._check_scale()
+
+    def _check_scale(self) -> None:
+        """Raise InputError if a value, as the network would read it, is out of all proportion."""
+        with np.errstate(all="ignore"):
+            scaled = np.abs(self.spec().standardised(self.values))
+        bad = np.argwhere(~(scaled < LARGEST))
+        if len(bad):
+            row, column = (int(k) for k in bad[0])
             raise InputError(
-                f"--directions {config.directions}: a forecast cannot have read what is to come",
-                "read forward",
+                f"value {row + 1} of column {self._columns[column]} is "
+                f"{self.values[row, column]:g}: too large, or too far from the others",
+                "leave it out, or give the logarithm",
             )
 
     def spec(self) -> ForecastSpec:
         """The columns' means and deviations over the training part."""
         train = self.values[: self.edges[0]]
-        deviation = np.where(train.std(axis=0) > 0, train.std(axis=0), 1.0)
+        deviation = train.std(axis=0)
+        # What is constant has a deviation of rounding errors.
+        constant = deviation <= 1e-12 * np.abs(train).max(axis=0)
+        deviation = np.where(constant | (deviation < TINY), 1.0, deviation)
         return ForecastSpec(
             self._columns, tuple(train.mean(axis=0).tolist()), tuple(deviation.tolist())
         )
@@ -232,7 +255,7 @@ class ForecastTask:
         train = self._values[:start]
         try:
             linear = linear_autoregression(train, self._values[start:])
-            baselines["linear autoregression"] = linear
+            baselines["linear autoregression on all rows before"] = linear
         except ValueError:  # too few rows for it
             pass
         return Report(score, baselines)

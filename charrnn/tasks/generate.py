@@ -16,7 +16,7 @@ from charrnn.nn.parameters import Parameters
 from charrnn.nn.types import Array
 from charrnn.sampling import Choice, sample
 from charrnn.tasks.base import Paths, Report, SupervisedTask, TaskScore, padded
-from charrnn.tasks.classify import check_labels, labels_of, same_labels
+from charrnn.tasks.classify import check_labels, check_level, labels_of, same_labels, units
 from charrnn.tasks.rows import Rows, read_rows
 from charrnn.text.alphabet import END, START, UNKNOWN, Alphabet
 from charrnn.text.records import Pair, Source, read_pairs
@@ -25,6 +25,7 @@ __all__ = ["GenerateData", "GenerateSpec", "GenerateTask", "write"]
 
 TOGETHER = 64
 SHOWN = 4
+MOST_LENGTH = 1 << 20
 SLACK = 2
 """A text is cut off at so many times the length of the longest one trained on."""
 
@@ -54,13 +55,14 @@ class GenerateSpec:
         Raises:
             KeyError, ValueError: it is not what that wrote.
         """
-        longest = int(header["longest"])
-        if not 0 < longest < 1 << 31:
+        longest = header["longest"]
+        if type(longest) is not int or not 0 < longest <= MOST_LENGTH:
             raise ValueError("the longest text is out of range")
         return cls(labels_of(header["labels"]), Alphabet.from_json(header["alphabet"]), longest)
 
     def model(self, config: Config) -> Conditional:
         """The network of these settings."""
+        check_level(self.alphabet, config)
         generator = SequenceModel(
             len(self.alphabet),
             len(self.alphabet),
@@ -89,7 +91,7 @@ class GenerateData:
             paths,
             partial(_read, encoding=config.encoding),
             config,
-            key=lambda row: (row.left, row.right),
+            key=lambda row: row.right,
             stratum=lambda row: row.left,
         )
         self.paths, self.sha256, self.notes = paths, self.rows.sha256, self.rows.notes
@@ -115,7 +117,7 @@ class GenerateData:
 
     def longest(self, config: Config) -> int:
         """Steps of the longest example."""
-        return max(len(row.right) + 1 for row in self.rows.train)
+        return max(units(row.right, config) + 1 for row in self.rows.train)
 
     def check_labels(self, spec: GenerateSpec) -> None:
         """Raise InputError unless these are the labels that ``spec`` has."""
@@ -126,7 +128,7 @@ class GenerateData:
         return [
             f"{self.size:,} texts of {len(spec.labels)} labels, {len(spec.alphabet.vocabulary)} "
             "distinct characters",
-            self.rows.split.replace("by input", "by text"),
+            self.rows.split("texts").replace("split off by input", "split off by text"),
         ]
 
 
@@ -200,7 +202,7 @@ class GenerateTask(SupervisedTask):
             total += float(sum(loss.total for loss in losses))
             count += targets
         loss = total / count
-        method = f"{len(rows)} texts, each to its end, none of them trained on"
+        method = self._rows.method(rows, "texts, each to its end")
         measures = {"bits per character": loss / np.log(2)}
         return TaskScore(loss, self.unit, loss, measures, method)
 

@@ -72,12 +72,6 @@ class TextData:
         Raises:
             InputError: a file cannot be read or decoded, or the settings are not for this task.
         """
-        if config.directions != "forward":
-            raise InputError(
-                f"--directions {config.directions}: a language model predicts what comes next, "
-                "and must not have read it",
-                "read forward; the other tasks can read in both directions",
-            )
         if paths.val or paths.test:
             raise InputError(
                 "a language model holds out the end of its text",

@@ -1,7 +1,7 @@
 """Rows of files in three parts: what trains, what chooses the model, and what tests it."""
 
 import hashlib
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from charrnn.config import Config
 from charrnn.errors import InputError
-from charrnn.tasks.base import Paths
+from charrnn.tasks.base import SPLIT, Paths
 from charrnn.tasks.splits import overlap, split
 from charrnn.text.records import Source
 
@@ -32,21 +32,29 @@ class Rows(Generic[R]):
     test: tuple[R, ...]
     sha256: str
     notes: tuple[str, ...]
+    known_val: int  # rows to validate with whose input is trained on
+    known_test: int  # rows to test with whose input is trained on, or chose the model
 
     @property
     def size(self) -> int:
         """Rows in all."""
         return len(self.train) + len(self.val) + len(self.test)
 
-    @property
-    def split(self) -> str:
+    def split(self, noun: str) -> str:
         """Where the parts come from, in words."""
         val = f"from {self.paths.val}" if self.paths.val else "split off by input"
-        text = f"{len(self.train):,} rows train, {len(self.val):,} validate ({val})"
+        text = f"{len(self.train):,} {noun} train, {len(self.val):,} validate ({val})"
         if self.test:
             test = f"from {self.paths.test}" if self.paths.test else "split off by input"
             text += f", {len(self.test):,} test ({test})"
         return text
+
+    def method(self, part: Sequence[R], noun: str) -> str:
+        """How a part is measured, in words."""
+        known = self.known_test if part is self.test else self.known_val
+        if not known:
+            return f"{len(part)} {noun}, none of them trained on"
+        return f"{len(part)} {noun}, {known} of which the model has met in training"
 
 
 def read_rows(
@@ -75,15 +83,15 @@ def read_rows(
     digest = hashlib.sha256()
     notes: list[str] = []
 
-    def rows(path: str) -> tuple[R, ...]:
+    def rows(path: str, role: str) -> tuple[R, ...]:
         source = read(path)
-        digest.update(bytes.fromhex(source.sha256))
+        digest.update(role.encode() + bytes.fromhex(source.sha256))
         notes.extend(source.notes)
         return source.records
 
-    train = tuple(row for path in paths.train for row in rows(path))
-    val = rows(paths.val) if paths.val else ()
-    test = rows(paths.test) if paths.test else ()
+    train = tuple(row for path in paths.train for row in rows(path, "train"))
+    val = rows(paths.val, "val") if paths.val else ()
+    test = rows(paths.test, "test") if paths.test else ()
     fraction = config.val_fraction
     if not val and not fraction:
         raise InputError(
@@ -97,17 +105,23 @@ def read_rows(
             None if stratum is None else [stratum(row) for row in train],
             val=for_val,
             test=for_test,
-            rng=np.random.default_rng([config.seed, 2]),
+            rng=np.random.default_rng([config.seed, SPLIT]),
         )
         train, own_val, own_test = (
             tuple(train[k] for k in part) for part in (parts.train, parts.val, parts.test)
         )
         val, test = val or own_val, test or own_test
-    for name, path, part in (("validate", paths.val, val), ("test", paths.test, test)):
-        common = overlap(map(key, train), map(key, part)) if path else []
-        if common:
+    known = {"validate": 0, "test": 0}
+    for name, path, part, seen, how in (
+        ("validate", paths.val, val, train, "is trained on"),
+        ("test", paths.test, test, (*train, *val), "is trained on, or chooses the model,"),
+    ):
+        known[name] = len(overlap(map(key, seen), map(key, part)))
+        if known[name]:
             notes.append(
-                f"{path}: {len(common)} of {len(part)} rows to {name} with have an input that is "
-                "trained on as well"
+                f"{path or 'the data'}: {known[name]} of {len(part)} rows to {name} with have an "
+                f"input that {how} as well"
             )
-    return Rows(paths, train, val, test, digest.hexdigest(), tuple(notes))
+    return Rows(
+        paths, train, val, test, digest.hexdigest(), tuple(notes), known["validate"], known["test"]
+    )

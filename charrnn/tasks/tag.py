@@ -16,7 +16,7 @@ from charrnn.nn.types import Array
 from charrnn.nn.workspace import Workspace
 from charrnn.tasks.base import Paths, Report, SupervisedTask, TaskScore, padded
 from charrnn.tasks.baselines import TagBaseline
-from charrnn.tasks.classify import labels_of, same_labels, with_unknowns
+from charrnn.tasks.classify import check_level, labels_of, same_labels, units, with_unknowns
 from charrnn.tasks.measures import accuracy, is_bio, span_f1
 from charrnn.tasks.rows import Rows, read_rows
 from charrnn.text.alphabet import END, START, Alphabet
@@ -50,6 +50,7 @@ class TagSpec:
 
     def model(self, config: Config) -> SequenceModel:
         """The network of these settings."""
+        check_level(self.alphabet, config)
         return SequenceModel(
             len(self.alphabet),
             len(self.tags),
@@ -96,7 +97,7 @@ class TagData:
         self._tags = tuple(sorted({tag for row in self.rows.train for tag in row.tags}))
         if len(self._tags) < 2:
             raise InputError(
-                f"all tokens have the tag {self._tags[0]!r}", "choose another --column"
+                f"all tokens have the tag {self._tags[0]!r}", "choose another: tag,column=N"
             )
         self.notes += tuple(self._unknown(paths.val, self.rows.val))
         self.notes += tuple(self._unknown(paths.test, self.rows.test))
@@ -122,7 +123,9 @@ class TagData:
 
     def longest(self, config: Config) -> int:
         """Steps of the longest example."""
-        return max(sum(len(token) + 1 for token in row.tokens) + 2 for row in self.rows.train)
+        return max(
+            sum(units(token, config) + 1 for token in row.tokens) + 2 for row in self.rows.train
+        )
 
     def check_labels(self, spec: TagSpec) -> None:
         """Raise InputError unless these are the tags that ``spec`` has."""
@@ -134,7 +137,7 @@ class TagData:
         return [
             f"{self.size:,} sentences, {tokens:,} tokens of {len(spec.tags)} tags, "
             f"{len(spec.alphabet.vocabulary)} distinct characters",
-            self.rows.split.replace(" rows", " sentences"),
+            self.rows.split("sentences"),
         ]
 
 
@@ -156,7 +159,8 @@ class TagTask(SupervisedTask):
         number = {name: k for k, name in enumerate(spec.tags)}
         self._tags = [np.array([number[name] for name in row.tags]) for row in rows.train]
         self._number = number
-        self._bio = is_bio([name for row in rows.train for name in row.tags])
+        every = (*rows.train, *rows.val, *rows.test)
+        self._bio = is_bio([name for row in every for name in row.tags])
         super().__init__(model, [len(ids) for ids, _ in self._sentences], config, threads)
 
     def batch(
@@ -225,7 +229,7 @@ class TagTask(SupervisedTask):
         measures = {"span F1": main} if self._bio else {}
         measures["token accuracy"] = right
         count = sum(len(row.tokens) for row in rows)
-        method = f"{len(rows)} sentences, {count} tokens, none of them trained on"
+        method = self._rows.method(rows, f"sentences ({count} tokens)")
         error = 1 - main + min(loss, 100.0) / (1000 * count)
         return TaskScore(loss, self.unit, error, measures, method)
 

@@ -17,7 +17,7 @@ from charrnn.nn.types import Array, State
 from charrnn.nn.workspace import Workspace
 from charrnn.tasks.base import Paths, Report, SupervisedTask, TaskScore, padded
 from charrnn.tasks.baselines import NearestNeighbour
-from charrnn.tasks.classify import with_unknowns
+from charrnn.tasks.classify import check_level, units, with_unknowns
 from charrnn.tasks.measures import character_error_rate, exact_match
 from charrnn.tasks.rows import Rows, read_rows
 from charrnn.text.alphabet import END, START, UNKNOWN, Alphabet
@@ -26,10 +26,11 @@ from charrnn.text.records import Pair, read_pairs
 __all__ = ["TranslateData", "TranslateSpec", "TranslateTask", "Translation", "translate"]
 
 TOGETHER = 64
-SHOWN = 4
+SHOWN, SHOWN_LENGTH = 4, 100
 MOST_VALIDATED = 500
 """Sources that a validation translates; writing them out is slow beside scoring them."""
 
+MOST_LENGTH = 1 << 20
 SLACK = 2.0
 """A translation is cut off at so many times the longest target per source character seen."""
 
@@ -59,14 +60,18 @@ class TranslateSpec:
         Raises:
             KeyError, ValueError: it is not what that wrote.
         """
-        longest, ratio = int(header["longest"]), float(header["ratio"])
-        if not (0 < longest < 1 << 31 and 0 < ratio < 1e9):
-            raise ValueError("lengths of targets out of range")
+        longest, ratio = header["longest"], header["ratio"]
+        if type(longest) is not int or not 0 < longest <= MOST_LENGTH:
+            raise ValueError("the longest target is out of range")
+        if type(ratio) is not float or not 0 < ratio <= longest:
+            raise ValueError("the ratio of lengths is out of range")
         source, target = Alphabet.from_json(header["source"]), Alphabet.from_json(header["target"])
         return cls(source, target, longest, ratio)
 
     def model(self, config: Config) -> Translator:
         """The network of these settings."""
+        check_level(self.source, config)
+        check_level(self.target, config)
         return Translator(
             len(self.source),
             len(self.target),
@@ -121,7 +126,8 @@ class TranslateData:
 
     def longest(self, config: Config) -> int:
         """Steps of the longest example."""
-        return max(max(len(row.left), len(row.right)) + 1 for row in self.rows.train)
+        rows = self.rows.train
+        return max(max(units(r.left, config), units(r.right, config)) + 1 for r in rows)
 
     def check_labels(self, spec: TranslateSpec) -> None:
         """There are none."""
@@ -131,7 +137,7 @@ class TranslateData:
         return [
             f"{self.size:,} pairs, {len(spec.source.vocabulary)} and "
             f"{len(spec.target.vocabulary)} distinct characters",
-            self.rows.split.replace(" rows", " pairs"),
+            self.rows.split("pairs"),
         ]
 
 
@@ -218,7 +224,8 @@ class TranslateTask(SupervisedTask):
             self.model, parameters, self._spec, [row.left for row in chosen], self.config
         )
         lines = [
-            f"{row.left} → {t.text}" + ("" if t.text == row.right else f" (for {row.right})")
+            f"{row.left[:SHOWN_LENGTH]} → {t.text[:SHOWN_LENGTH]}"
+            + ("" if t.text == row.right else f" (for {row.right[:SHOWN_LENGTH]})")
             for row, t in zip(chosen, found, strict=True)
         ]
         return "".join(line + "\n" for line in lines).encode()
@@ -233,8 +240,8 @@ class TranslateTask(SupervisedTask):
         exact = exact_match(texts, references)
         measures = {"character error rate": rate, "exact match": exact}
         method = (
-            f"{len(sources)} sources, greedy, against the closest of their targets; "
-            f"loss on {len(rows)} pairs"
+            f"{len(sources)} sources, greedy, against the closest of their targets; loss on "
+            + self._rows.method(rows, "pairs")
         )
         return TaskScore(loss, self.unit, rate + min(loss, 100.0) / 1e5, measures, method)
 
@@ -323,15 +330,15 @@ def _search(
     scores[:, 0] = 0
     written = np.full((batch_size * beam, 0), END)
     symbols = np.full(batch_size * beam, START)
-    done = np.zeros((batch_size, beam), dtype=bool)
-    most = max(spec.most(int(length) - 1) for length in lengths)
+    ended = done = np.zeros((batch_size, beam), dtype=bool)
+    most = np.array([spec.most(int(length) - 1) for length in lengths[::beam]])
     stepping = Workspace()
-    for _ in range(most):
+    for step in range(int(most.max())):
         y, state = model.decode(parameters, symbols[None], state, memory, lengths, stepping)
         logp = log_softmax(y[0].astype(np.float64))
         logp[:, [UNKNOWN, START]] = -np.inf
         logp = logp.reshape(batch_size, beam, vocab_size)
-        logp[done] = -np.inf  # what has ended goes on by ends, at no cost
+        logp[done] = -np.inf  # what is done goes on by ends, at no cost
         logp[done, END] = 0
         total = (scores[..., None] + logp).reshape(batch_size, -1)
         best = np.argpartition(-total, beam - 1, axis=1)[:, :beam]
@@ -341,15 +348,23 @@ def _search(
             axis=1,
         )
         scores = np.take_along_axis(total, best, axis=1)
-        parents = best // vocab_size + beam * np.arange(batch_size)[:, None]
+        parents_of = best // vocab_size
+        parents = parents_of + beam * np.arange(batch_size)[:, None]
         symbols = (best % vocab_size).reshape(-1)
         state = _chosen(state, parents.reshape(-1))
         written = np.column_stack([written[parents.reshape(-1)], symbols])
-        done = symbols.reshape(batch_size, beam) == END
+        ended = np.where(
+            np.take_along_axis(done, parents_of, axis=1),
+            np.take_along_axis(ended, parents_of, axis=1),
+            symbols.reshape(batch_size, beam) == END,
+        )
+        # By itself, or cut off: a source's own limit, whatever else is in the batch.
+        done = ended | (step + 1 >= most)[:, None]
         if done.all():
             break
     counts = (written != END).sum(axis=1).reshape(batch_size, beam) + 1
-    best_of = (scores / counts).argmax(axis=1)
+    whole = ended | ~ended.any(axis=1, keepdims=True)  # what has not ended only if nothing has
+    best_of = np.where(whole, scores / counts, -np.inf).argmax(axis=1)
     rows = best_of + beam * np.arange(batch_size)
     return [
         Translation(spec.target.decode(written[row]), float(scores[lane, best_of[lane]]))

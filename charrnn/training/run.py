@@ -323,13 +323,18 @@ class Run:
         self.folder.log({"step": step, "schema": 1, "event": event, **values, "seconds": seconds})
 
 
-def memory_needed(config: Config, model: Any, num_steps: int) -> int:
-    """Bytes that a training takes, roughly: weights, gradients, moments, and one batch."""
+def memory_needed(config: Config, model: Any, batch_size: int, num_steps: int) -> int:
+    """Bytes that a training takes, roughly: weights, gradients, moments, and one batch.
+
+    Args:
+        batch_size: sequences in a batch.
+        num_steps: of the longest.
+    """
     weights = sum(prod(shape) for shape in model.shapes().values())
     slots = len(OPTIMIZERS[config.optimizer].slots)
-    unit = config.hidden * num_steps * config.batch_size
+    unit = config.hidden * num_steps * batch_size
     batch = config.layers * unit * (model.cell.num_gates + 5) * (1 + (config.directions == "both"))
-    total: int = 4 * (weights * (2 + slots + len(shards(config.batch_size))) + batch)
+    total: int = 4 * (weights * (2 + slots + len(shards(batch_size))) + batch)
     return total
 
 
