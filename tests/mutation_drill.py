@@ -74,13 +74,12 @@ DROPPED = "(dropped)"
 SECONDS = 60.0
 
 COMPARED = "the lengths were compared just before"
-INDEPENDENT = "the turns of the loop do not depend on each other"
+INDEPENDENT = "the turns of the loop, or the assignments, do not depend on each other"
 SCRATCH = "only scratch memory is chosen differently"
 TWO_AXES = "the logits have two axes: 1 is the last"
 REST = "to NumPy any negative size means: whatever is left"
 NARROWING = "tells the type checker what cannot happen"
 BOTH_OR_NEITHER = "both directions read the same: symbols, or vectors"
-ANY_SHIFT = "what is taken out of a logarithm is added again; it must only be near the largest"
 NOTHING = "an assignment to no rows"
 EITHER_WAY = "both ways give the same sums; the choice is one of speed"
 
@@ -193,14 +192,24 @@ ALLOWED: dict[tuple[str, str, str], str] = {
     ): BOTH_OR_NEITHER,
     (
         "sigmoid_cross_entropy",
-        "shift = np.maximum(logits.real, 0)",
-        "shift = np.maximum(logits.real, 1)",
-    ): ANY_SHIFT,
+        "positive = logits.real > 0",
+        "positive = logits.real >= 0",
+    ): "at zero itself both formulas are ln 2",
     (
-        "sigmoid_cross_entropy",
-        "shift = np.maximum(logits.real, 0)",
-        "shift = np.maximum(logits.real, -1)",
-    ): ANY_SHIFT,
+        "Head.sum_loss",
+        "if g is not None and (not len(x)):",
+        "if g is not None:",
+    ): "where there are rows, the zeros are overwritten",
+    (
+        "Head.sum_loss",
+        "g['W'][...], g['b'][...] = (0, 0)",
+        "g['b'][...], g['W'][...] = (0, 0)",
+    ): INDEPENDENT,
+    (
+        "SequenceModel.sum_loss",
+        "dfeatures = self._dfeatures(parameters, saved) if gradients is not None else None",
+        "dfeatures = self._dfeatures(parameters, saved)",
+    ): "a buffer that nothing reads where no gradients are asked for",
     (
         "scatter_rows",
         "if vocab_size <= ONE_HOT_LIMIT:",

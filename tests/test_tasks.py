@@ -1,13 +1,14 @@
 """The tasks: what is read, what may be known of it, how it is trained, measured and used."""
 
 import json
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from support import charrnn, fingerprint
+from support import charrnn, command, environment, fingerprint
 
 from charrnn.config import Config
 from charrnn.errors import CheckpointError, InputError
@@ -373,10 +374,9 @@ def test_a_wider_beam_is_no_less_likely(models: Models) -> None:
     texts = words(20, seed=9)
     greedy = translate(m.model, m.parameters, m.spec, texts, m.config)
     wide = translate(m.model, m.parameters, m.spec, texts, m.config, beam=8)
-    per_char = [
-        np.mean([t.log_probability / (len(t.text) + 1) for t in found]) for found in (greedy, wide)
-    ]
-    assert per_char[1] >= per_char[0]
+    for one, other in zip(greedy, wide, strict=True):
+        assert other.per_character >= one.per_character - 1e-6
+    assert [t.text for t in greedy] != [t.text for t in wide]
     alone = [translate(m.model, m.parameters, m.spec, [t], m.config, beam=8)[0] for t in texts]
     assert [t.text for t in alone] == [t.text for t in wide]
 
@@ -488,6 +488,109 @@ def test_a_forecast_from_a_file(tmp_path: Path) -> None:
     assert lines[0] == "x,y"
     assert len(lines) == 5
     assert np.isfinite([float(v) for line in lines[1:] for v in line.split(",")]).all()
+
+
+def test_files_keep_their_roles(tmp_path: Path) -> None:
+    """A run cannot be resumed with its file to validate with among those to train on."""
+    a, b = (written(tmp_path, classify_rows(40, seed), f"{seed}.tsv") for seed in (1, 2))
+    config = Config.of("classify", **SMALL)
+    digests = {
+        ClassifyData(paths, config).sha256
+        for paths in (Paths((a,), b), Paths((a,), "", b), Paths((a, b)), Paths((b,), a))
+    }
+    assert len(digests) == 4
+    flags = ("--hidden", "8", "--epochs", "1", "--batch-size", "8", "--out", "run", "-q")
+    done = charrnn("train", a, "--task", "classify", "--val", b, *flags, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    again = charrnn("train", a, "--resume", "run", cwd=tmp_path)  # with the file noted
+    assert again.returncode == 0, again.stderr
+    for wrong in ((a, b, "--resume", "run"), (a, "--val", a, "--resume", "run")):
+        done = charrnn("train", *wrong, cwd=tmp_path)
+        assert done.returncode == 2
+        assert b"is not the one this run began with" in done.stderr
+
+
+def test_a_test_that_chose_the_model_is_told(tmp_path: Path) -> None:
+    a, b = (written(tmp_path, classify_rows(40, seed), f"{seed}.tsv") for seed in (1, 2))
+    rows = ClassifyData(Paths((a,), b, b), Config.of("classify")).rows
+    assert any("40 of 40 rows to test with" in note for note in rows.notes)
+    assert rows.method(rows.test, "texts") == "40 texts, 40 of which the model has met in training"
+    clean = ClassifyData(Paths((a,)), Config.of("classify")).rows
+    assert clean.method(clean.test, "texts") == "4 texts, none of them trained on"
+
+
+def test_one_text_is_in_one_part_whatever_its_labels(tmp_path: Path) -> None:
+    rows = [f"{label}\t{w}\n" for w in words(40) for label in "AB"]
+    data = GenerateData(Paths((written(tmp_path, rows),)), Config.of("generate"))
+    parts = [{r.right for r in p} for p in (data.rows.train, data.rows.val, data.rows.test)]
+    assert not parts[0] & (parts[1] | parts[2])
+    assert all(parts)
+
+
+def test_a_tag_that_is_no_span_in_a_held_out_part(tmp_path: Path) -> None:
+    """Measured by tokens then: nothing ends in a traceback after an hour of training."""
+    rows = [f"{w}\tB-X\n{w}x\tO\n\n" for w in words(30)]
+    train = written(tmp_path, rows, "t.conll")
+    val = written(tmp_path, ["ab\tNOUN\ncd\tO\n\n"], "v.conll")
+    config = Config.of("tag", **SMALL)
+    data = TagData(Paths((train,), val), config)
+    assert "1 tokens have a tag that no token to train on has" in data.notes[0]
+    run = run_all(tmp_path / "run", data, config)
+    assert run.best is not None
+
+
+def test_columns_that_do_not_change(tmp_path: Path) -> None:
+    """The deviation of a constant is rounding errors: nothing to divide by."""
+    path = written(tmp_path, [f"{k % 5},0.1\n" for k in range(100)], "c.csv")
+    spec = ForecastData(Paths((path,)), Config.of("forecast")).spec()
+    assert spec.deviation[1] == 1.0
+    huge = written(tmp_path, [*(f"{k % 5}\n" for k in range(99)), "1e200\n"], "h.csv")
+    with pytest.raises(InputError, match="value 100 of column 1 is 1e\\+200: too large"):
+        ForecastData(Paths((huge,)), Config.of("forecast"))
+
+
+def test_a_translation_does_not_depend_on_its_neighbours(models: Models) -> None:
+    """Each text is cut off at its own limit."""
+    m = models("translate", epochs=0.2)
+    texts = ["a", "abcdefgh" * 5]
+    for beam in (1, 3):
+        together = translate(m.model, m.parameters, m.spec, texts, m.config, beam=beam)
+        alone = [
+            translate(m.model, m.parameters, m.spec, [t], m.config, beam=beam)[0] for t in texts
+        ]
+        assert [t.text for t in together] == [t.text for t in alone]
+        assert len(together[0].text) <= m.spec.most(1)
+
+
+def test_standard_input_is_answered_line_by_line(tmp_path: Path) -> None:
+    """A program at the other end that waits for each answer gets it."""
+    path = written(tmp_path, classify_rows())
+    flags = ("--hidden", "8", "--epochs", "1", "--out", "run", "-q")
+    assert charrnn("train", path, "--task", "classify", *flags, cwd=tmp_path).returncode == 0
+    with subprocess.Popen(
+        command("predict", "run"),
+        cwd=tmp_path,
+        env=environment(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        for text in (b"abc\n", b"abcd\n", b"abcde\n"):
+            process.stdin.write(text)
+            process.stdin.flush()
+            assert process.stdout.readline() in (b"odd\n", b"even\n")
+        process.stdin.close()
+    for arguments, stdin, message in [
+        ((), b"", b"there are no texts"),
+        ((), b"a\n\xff\n", b"standard input, line 2, is not utf-8"),
+        ((), b"a\nb\todd\n", b"text 2 has a tab"),
+        (("  ",), b"", b"text 1 is empty"),
+        (("a", "--beam", "3"), b"", b"--beam is for translate"),
+    ]:
+        done = charrnn("predict", "run", *arguments, cwd=tmp_path, stdin=stdin)
+        assert done.returncode == 2
+        assert message in done.stderr
 
 
 BAD: list[tuple[str, bytes, str]] = [

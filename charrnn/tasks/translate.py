@@ -280,6 +280,11 @@ class Translation:
     text: str
     log_probability: float
 
+    @property
+    def per_character(self) -> float:
+        """The mean logarithm, by which texts of different lengths are compared."""
+        return self.log_probability / (len(self.text) + 1)
+
 
 def translate(
     model: Translator,
@@ -294,7 +299,8 @@ def translate(
 
     Args:
         beam: how many beginnings are kept at each step; 1 is greedy. The best one is the one with
-            the highest probability a character (Wu et al., 2016, with α = 1).
+            the highest probability a character (Wu et al., 2016, with α = 1), among those of the
+            beam and the greedy one, which the beam may have lost on the way.
     """
     backward = config.directions == "backward"
     encoded = [encoded_source(spec, text, backward=backward) for text in texts]
@@ -305,7 +311,13 @@ def translate(
         rows = order[start : start + together]
         source, lengths = padded([encoded[row] for row in rows])
         with np.errstate(all="ignore"):
-            outputs = _search(model, parameters, spec, source, lengths, beam)
+            outputs = _search(model, parameters, spec, source, lengths, 1)
+            if beam > 1:
+                wide = _search(model, parameters, spec, source, lengths, beam)
+                outputs = [
+                    max(pair, key=lambda t: t.per_character)
+                    for pair in zip(outputs, wide, strict=True)
+                ]
         found |= dict(zip(rows, outputs, strict=True))
     return [found[k] for k in range(len(texts))]
 
