@@ -71,7 +71,7 @@ STATELESS = {"attention", "head", "linear", "losses", "ops", "readouts"}
 """Modules that know nothing of a cell's state: the simplest cell shows what is wrong there."""
 
 DROPPED = "(dropped)"
-SECONDS = 60.0
+SECONDS = 180.0
 
 COMPARED = "the lengths were compared just before"
 INDEPENDENT = "the turns of the loop, or the assignments, do not depend on each other"
@@ -210,6 +210,36 @@ ALLOWED: dict[tuple[str, str, str], str] = {
         "dfeatures = self._dfeatures(parameters, saved) if gradients is not None else None",
         "dfeatures = self._dfeatures(parameters, saved)",
     ): "a buffer that nothing reads where no gradients are asked for",
+    (
+        "SequenceModel.sum_loss",
+        "flat = dfeatures.reshape(-1, dfeatures.shape[-1])",
+        "flat = dfeatures.reshape(-2, dfeatures.shape[-1])",
+    ): REST,
+    (
+        "SequenceModel.sum_loss",
+        "if dfeatures is not None and drows is not None:",
+        "if dfeatures is not None or drows is not None:",
+    ): NARROWING,
+    (
+        "SequenceModel.sum_loss",
+        "if dfeatures is not None and drows is not None:",
+        "if dfeatures is not None:",
+    ): NARROWING,
+    (
+        "SequenceModel.sum_loss",
+        "if dfeatures is not None and drows is not None:",
+        "if drows is not None:",
+    ): NARROWING,
+    (
+        "SequenceModel._weights",
+        "dtype = np.float32 if weights is None else weights.dtype",
+        "dtype = np.float32",
+    ): "where there are weights, this dtype is not used",
+    (
+        "SequenceModel._weights",
+        "return weights.reshape(-1)",
+        "return weights.reshape(-2)",
+    ): REST,
     (
         "scatter_rows",
         "if vocab_size <= ONE_HOT_LIMIT:",

@@ -319,11 +319,11 @@ def test_every_kind_of_model(place: Path, task: str) -> None:
 
 
 def test_what_is_not_finite_is_null() -> None:
-    from charrnn.cli.inspect import Curve, _as_json, _plot
+    from charrnn.cli.flow import Curve, _plot, curve_json
 
     norms = np.array([1.0, np.inf, np.nan, 0.0])
     curve = Curve("rnn", "h", norms, decay(norms))
-    told = json.loads(json.dumps(_as_json(curve), allow_nan=False))
+    told = json.loads(json.dumps(curve_json(curve), allow_nan=False))
     assert told == {"label": "rnn", "part": "h", "factor": None, "norms": [1.0, None, None, 0.0]}
     assert sum(line.count("*") for line in _plot([curve])) == 1
     assert list(_plot([Curve("rnn", "h", norms[1:], 0.0)])) == [

@@ -90,7 +90,7 @@ NETWORKS: dict[str, Network] = {
     "squared": vectors("squared"),
     "linear regression": vectors("squared", 0),
     "encoder-decoder": translator(directions="forward", attention="none"),
-    "encoder-decoder, both": translator(attention="none"),
+    "encoder-decoder, both": translator(LSTM(6), attention="none"),
     "encoder-decoder, attention": translator(),
     "one to many": conditional(),
 }

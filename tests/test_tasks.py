@@ -376,7 +376,6 @@ def test_a_wider_beam_is_no_less_likely(models: Models) -> None:
     wide = translate(m.model, m.parameters, m.spec, texts, m.config, beam=8)
     for one, other in zip(greedy, wide, strict=True):
         assert other.per_character >= one.per_character - 1e-6
-    assert [t.text for t in greedy] != [t.text for t in wide]
     alone = [translate(m.model, m.parameters, m.spec, [t], m.config, beam=8)[0] for t in texts]
     assert [t.text for t in alone] == [t.text for t in wide]
 

@@ -1,28 +1,22 @@
 """``charrnn inspect``."""
 
 import json
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from charrnn.cli.report import printable, reported
+from charrnn.cli.flow import curve_json, echo, of_new_cells, of_trained, print_curves
+from charrnn.cli.report import reported
 from charrnn.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
-    from charrnn.nn.body import Body
-    from charrnn.nn.flow import LastLoss
-    from charrnn.nn.types import Array, State, Weights
     from charrnn.runs import Model
 
 __all__ = ["inspect"]
 
 FLOW = "With --gradient-flow"
-AGES = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
-LANES = 16
-ROWS, COLUMNS, DECADES = 16, 60, 20
-MARKS = "*o+x#@%&=$"
 ERRORS = {
     "lm": "nats/char",
     "generate": "nats/char",
@@ -32,15 +26,6 @@ ERRORS = {
     "forecast": "loss",
 }
 """What the best model has least of, by task."""
-
-
-class Curve(NamedTuple):
-    """How the gradient fades: ``norms`` by T - t."""
-
-    label: str
-    part: str
-    norms: "Array"
-    factor: float
 
 
 @reported
@@ -130,231 +115,13 @@ def inspect(
     with np.errstate(all="ignore"):  # what explodes may overflow, and is shown
         if checkpoint is None:
             title = f"new cells of {hidden} hidden units, standard normal inputs, seed {seed}"
-            curves = list(_of_new(cell or ["rnn", "gru", "lstm"], hidden, seq_len, seed))
+            curves = list(of_new_cells(cell or ["rnn", "gru", "lstm"], hidden, seq_len, seed))
         else:
-            title, curves = _of_trained(checkpoint, prime, seq_len, rng)
+            title, curves = of_trained(checkpoint, prime, seq_len, rng)
     if as_json:
-        typer.echo(json.dumps([_as_json(curve) for curve in curves], indent=1))
+        typer.echo(json.dumps([curve_json(curve) for curve in curves], indent=1))
     else:
-        _print(title, curves)
-
-
-def _of_new(names: list[str], hidden: int, num_steps: int, seed: int) -> "Iterator[Curve]":
-    """One layer of each cell, as it is drawn; E_T is a random linear functional of h_T."""
-    import numpy as np
-
-    from charrnn.nn.body import Body
-    from charrnn.nn.cells import UnknownCellError, parse_cell
-    from charrnn.nn.flow import random_functional
-    from charrnn.nn.parameters import Parameters
-
-    try:
-        cells = [parse_cell(name, hidden) for name in names]
-    except UnknownCellError as error:
-        raise InputError(f"--cell: {error}") from None
-    for one in cells:
-        rng = np.random.default_rng(seed)
-        body = Body(hidden, one, input="vectors")
-        w = Parameters(body.shapes(), np.float64)
-        w.fill(body.init(rng))
-        # The same for all cells.
-        rng = np.random.default_rng([seed, 1])
-        x = rng.standard_normal((num_steps, LANES, hidden))
-        yield from _curves(one.label, body, w, x, random_functional(rng))
-
-
-def _of_trained(
-    argument: str, prime: str | None, num_steps: int, rng: Any
-) -> tuple[str, list[Curve]]:
-    """Each layer of a trained model; E_T is the loss of the symbol after the last one read.
-
-    Where a network does not predict the next symbol, it is a random linear functional of the last
-    features.
-    """
-    import numpy as np
-
-    from charrnn.nn.conditional import Conditional
-    from charrnn.nn.flow import cross_entropy_of, random_functional
-    from charrnn.nn.translator import Translator
-    from charrnn.runs import find_checkpoint, load_model
-
-    model = load_model(find_checkpoint(argument)[0])
-    if not model.config.layers:
-        raise InputError(
-            f"{model.path} has no recurrent layer", "no gradient goes through time in it"
-        )
-    ids = _prime(model, prime)
-    weights, network = model.parameters.astype(np.float64), model.model
-    lanes = LANES if ids is None else 1
-    state: State | None = None
-    if isinstance(network, Conditional):
-        labels = rng.integers(network.num_labels, size=LANES)
-        state, network = network.initial_state(weights, labels), network.generator
-    bodies: list[tuple[str, Body, Weights]]
-    if isinstance(network, Translator):
-        bodies = [
-            ("encoder ", network.encoder, weights.scope("encoder")),
-            ("decoder ", network.decoder, weights.scope("decoder")),
-        ]
-    else:
-        bodies = [("", network.body, weights)]
-    curves: list[Curve] = []
-    for name, body, w in bodies:
-        if ids is not None:
-            text = ids[:, None]
-        elif body.input == "vectors":
-            text = rng.standard_normal((num_steps + 1, lanes, body.input_size))
-        else:
-            text = rng.integers(body.input_size, size=(num_steps + 1, lanes))
-        x, loss = text[:-1], random_functional(rng)
-        predicts = model.config.task in ("lm", "generate")
-        if predicts:
-            loss = cross_entropy_of(network.head, weights.scope("head"), text[-1])
-        curves += _curves(f"{name}{body.cell.label}", body, w, x, loss, state)
-    read = "the prime" if ids is not None else f"{lanes} random sequences"
-    what = (
-        "the loss of the last character" if predicts else "a random functional of the last output"
-    )
-    return f"{model.path}: {read} of {len(x)} steps; E_T is {what}", curves
-
-
-def _prime(model: "Model", prime: str | None) -> "Array | None":
-    """The symbols of the text to read, and the one to predict."""
-    if prime is None:
-        return None
-    if model.config.task != "lm":
-        raise InputError(f"--prime is for language models; {model.path} is none", "leave it out")
-    ids = model.vocabulary.encode_text(prime, "the prime")
-    if len(ids) < 2:
-        raise InputError("--prime: one character to read and one to predict is the least")
-    if len(ids) > 4097:
-        raise InputError(f"--prime: {len(ids)} characters are too many", "give 4097 at most")
-    return ids
-
-
-def _curves(
-    label: str,
-    body: "Body",
-    w: "Weights",
-    x: "Array",
-    loss: "LastLoss",
-    state: "State | None" = None,
-) -> "Iterator[Curve]":
-    from charrnn.nn.flow import decay, gradient_flow, lane_norms
-
-    flows = gradient_flow(body, w, x, loss, state)
-    for number, flow in enumerate(flows):
-        layer = f", layer {number}" if len(flows) > 1 else ""
-        for part, gradient in flow.items():
-            norms = lane_norms(gradient)
-            yield Curve(label + layer, part, norms, decay(norms))
-
-
-def _as_json(curve: Curve) -> dict[str, Any]:
-    from math import isfinite
-
-    def number(value: float) -> float | None:
-        return float(value) if isfinite(value) else None
-
-    return {
-        "label": curve.label,
-        "part": curve.part,
-        "factor": number(curve.factor),
-        "norms": [number(value) for value in curve.norms],
-    }
-
-
-def _print(title: str, curves: list[Curve]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    _echo(title + "\n")
-    num_steps = len(curves[0].norms) - 1
-    for line in _plot(curves):
-        typer.echo(line)
-    ages = [age for age in AGES if age <= num_steps]
-    table = Table(
-        title="\nNorm at T - t steps back", box=None, pad_edge=False, padding=(0, 1, 0, 0)
-    )
-    table.add_column("")
-    table.add_column("gradient by", overflow="fold")
-    for age in ages:
-        table.add_column(str(age), justify="right", no_wrap=True)
-    table.add_column("factor", justify="right", no_wrap=True)
-    for number, curve in enumerate(curves):
-        table.add_row(
-            _mark(number),
-            f"{curve.part} of {curve.label}",
-            *(_short(curve.norms[age]) for age in ages),
-            f"{curve.factor:.3f}",
-        )
-    console = Console()
-    if not console.is_terminal:
-        console.width = max(console.width, 200)  # a file has room
-    console.print(table)
-    typer.echo(
-        "factor: what one step back multiplies the norm by, fitted to all of them. Below 1 the "
-        "gradient vanishes, above 1 it explodes."
-    )
-    if any(curve.part == "c" for curve in curves):
-        typer.echo(
-            "By c: by the cell as a step hands it on, h being held; at T - t = 0 it is zero."
-        )
-
-
-def _echo(text: str) -> None:
-    """A line whose characters the output may not have, or must not obey."""
-    import sys
-
-    encoding = sys.stdout.encoding or "ascii"
-    typer.echo(printable(text).encode(encoding, "backslashreplace").decode(encoding))
-
-
-def _mark(number: int) -> str:
-    return MARKS[number % len(MARKS)]
-
-
-def _short(value: float) -> str:
-    """At most six characters: 0.93, 3e-12."""
-    text = f"{value:.2g}"
-    if "e" not in text:
-        return text
-    mantissa, _, exponent = text.partition("e")
-    return f"{mantissa}e{int(exponent)}"
-
-
-def _plot(curves: list[Curve]) -> "Iterator[str]":
-    """The logarithms against T - t, in plain characters; where curves meet the first is seen."""
-    import numpy as np
-
-    num_steps = len(curves[0].norms) - 1
-    logs = [
-        np.log10(curve.norms, where=curve.norms > 0, out=np.full(num_steps + 1, -np.inf))
-        for curve in curves
-    ]
-    finite = np.concatenate([log[np.isfinite(log)] for log in logs])
-    if not finite.size:
-        yield "(nothing to plot: no gradient is a finite number)"
-        return
-    top = int(np.ceil(finite.max()))
-    bottom = max(int(np.floor(finite.min())), top - DECADES)
-    bottom = min(bottom, top - 1)
-    grid = [[" "] * (COLUMNS + 1) for _ in range(ROWS + 1)]
-    ages = {round(age * COLUMNS / num_steps): age for age in range(num_steps + 1)}
-    for number, log in reversed(list(enumerate(logs))):
-        for column, age in ages.items():
-            if bottom <= log[age] <= top:
-                row = round((top - float(log[age])) * ROWS / (top - bottom))
-                grid[row][column] = _mark(number)
-    yield "log10 |dE_T/dh_t|"
-    for row, line in enumerate(grid):
-        tick = f"{top - row * (top - bottom) / ROWS:6.1f}" if row % 4 == 0 else " " * 6
-        yield f"{tick} |{''.join(line)}".rstrip()
-    yield " " * 7 + "+" + "-" * (COLUMNS + 1)
-    middle, end = str(round(num_steps / 2)), str(num_steps)
-    half = COLUMNS // 2
-    axis = "0".ljust(half) + middle.ljust(COLUMNS + 1 - half - len(end)) + end
-    yield " " * 8 + axis + "  T - t"
+        print_curves(title, curves)
 
 
 def _summarise(argument: str, as_json: bool) -> None:
@@ -384,7 +151,7 @@ def _summarise(argument: str, as_json: bool) -> None:
     lines["settings"] = " ".join(f"{name}={value}" for name, value in facts["changed"].items())
     width = max(map(len, lines)) + 2
     for name, value in lines.items():
-        _echo(f"{name:<{width}}{value or 'the defaults of the task'}")
+        echo(f"{name:<{width}}{value or 'the defaults of the task'}")
 
 
 def _facts(model: "Model") -> dict[str, Any]:

@@ -13,14 +13,14 @@ from charrnn.config import Config
 from charrnn.errors import InputError
 from charrnn.nn.parameters import Parameters
 from charrnn.nn.translator import Translations, Translator
-from charrnn.nn.types import Array, State
-from charrnn.nn.workspace import Workspace
+from charrnn.nn.types import Array
 from charrnn.tasks.base import Paths, Report, SupervisedTask, TaskScore, padded
 from charrnn.tasks.baselines import NearestNeighbour
+from charrnn.tasks.beam import beam_search
 from charrnn.tasks.classify import check_level, units, with_unknowns
 from charrnn.tasks.measures import character_error_rate, exact_match
 from charrnn.tasks.rows import Rows, read_rows
-from charrnn.text.alphabet import END, START, UNKNOWN, Alphabet
+from charrnn.text.alphabet import END, START, Alphabet
 from charrnn.text.records import Pair, read_pairs
 
 __all__ = ["TranslateData", "TranslateSpec", "TranslateTask", "Translation", "translate"]
@@ -310,86 +310,16 @@ def translate(
     for start in range(0, len(order), together):
         rows = order[start : start + together]
         source, lengths = padded([encoded[row] for row in rows])
-        with np.errstate(all="ignore"):
-            outputs = _search(model, parameters, spec, source, lengths, 1)
+        most = np.array([spec.most(int(length) - 1) for length in lengths])
+        with np.errstate(all="ignore"):  # a spoilt model is found by its numbers
+            outputs = [
+                Translation(spec.target.decode(ids), nats)
+                for ids, nats in beam_search(model, parameters, source, lengths, most, 1)
+            ]
             if beam > 1:
-                wide = _search(model, parameters, spec, source, lengths, beam)
-                outputs = [
-                    max(pair, key=lambda t: t.per_character)
-                    for pair in zip(outputs, wide, strict=True)
-                ]
+                wide = beam_search(model, parameters, source, lengths, most, beam)
+                for lane, (ids, nats) in enumerate(wide):
+                    other = Translation(spec.target.decode(ids), nats)
+                    outputs[lane] = max(outputs[lane], other, key=lambda t: t.per_character)
         found |= dict(zip(rows, outputs, strict=True))
     return [found[k] for k in range(len(texts))]
-
-
-def _search(
-    model: Translator,
-    parameters: Parameters,
-    spec: TranslateSpec,
-    source: Array,
-    lengths: Array,
-    beam: int,
-) -> list[Translation]:
-    """Beam search over a batch of sources ``(S, B)``, longest first: B texts."""
-    batch_size, vocab_size = source.shape[1], len(spec.target)
-    workspace = Workspace()
-    memory, state, _ = model.encode(parameters, source, lengths, workspace)
-    lanes = np.repeat(np.arange(batch_size), beam)
-    memory, lengths = memory[:, lanes], lengths[lanes]
-    state = _chosen(state, lanes)
-    # Each source has `beam` beginnings; at first all but one are impossible.
-    scores = np.full((batch_size, beam), -np.inf)
-    scores[:, 0] = 0
-    written = np.full((batch_size * beam, 0), END)
-    symbols = np.full(batch_size * beam, START)
-    ended = done = np.zeros((batch_size, beam), dtype=bool)
-    most = np.array([spec.most(int(length) - 1) for length in lengths[::beam]])
-    stepping = Workspace()
-    for step in range(int(most.max())):
-        y, state = model.decode(parameters, symbols[None], state, memory, lengths, stepping)
-        logp = log_softmax(y[0].astype(np.float64))
-        logp[:, [UNKNOWN, START]] = -np.inf
-        logp = logp.reshape(batch_size, beam, vocab_size)
-        logp[done] = -np.inf  # what is done goes on by ends, at no cost
-        logp[done, END] = 0
-        total = (scores[..., None] + logp).reshape(batch_size, -1)
-        best = np.argpartition(-total, beam - 1, axis=1)[:, :beam]
-        best = np.take_along_axis(
-            best,
-            np.argsort(-np.take_along_axis(total, best, axis=1), axis=1, kind="stable"),
-            axis=1,
-        )
-        scores = np.take_along_axis(total, best, axis=1)
-        parents_of = best // vocab_size
-        parents = parents_of + beam * np.arange(batch_size)[:, None]
-        symbols = (best % vocab_size).reshape(-1)
-        state = _chosen(state, parents.reshape(-1))
-        written = np.column_stack([written[parents.reshape(-1)], symbols])
-        ended = np.where(
-            np.take_along_axis(done, parents_of, axis=1),
-            np.take_along_axis(ended, parents_of, axis=1),
-            symbols.reshape(batch_size, beam) == END,
-        )
-        # By itself, or cut off: a source's own limit, whatever else is in the batch.
-        done = ended | (step + 1 >= most)[:, None]
-        if done.all():
-            break
-    counts = (written != END).sum(axis=1).reshape(batch_size, beam) + 1
-    whole = ended | ~ended.any(axis=1, keepdims=True)  # what has not ended only if nothing has
-    best_of = np.where(whole, scores / counts, -np.inf).argmax(axis=1)
-    rows = best_of + beam * np.arange(batch_size)
-    return [
-        Translation(spec.target.decode(written[row]), float(scores[lane, best_of[lane]]))
-        for lane, row in enumerate(rows)
-    ]
-
-
-def _chosen(state: State, lanes: Array) -> State:
-    return tuple(tuple(part[lanes] for part in layer) for layer in state)
-
-
-def log_softmax(y: Array) -> Array:
-    """ln p of the rows of y, in place."""
-    y -= y.max(axis=-1, keepdims=True)
-    y -= np.log(np.exp(y).sum(axis=-1, keepdims=True))
-    return y

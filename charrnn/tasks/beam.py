@@ -1,0 +1,94 @@
+"""Beam search: a target written one symbol at a time, the likeliest beginnings kept."""
+
+import numpy as np
+
+from charrnn.nn.parameters import Parameters
+from charrnn.nn.translator import Translator
+from charrnn.nn.types import Array, State
+from charrnn.nn.workspace import Workspace
+from charrnn.text.alphabet import END, START, UNKNOWN
+
+__all__ = ["beam_search"]
+
+
+def beam_search(
+    model: Translator,
+    parameters: Parameters,
+    source: Array,
+    lengths: Array,
+    most: Array,
+    beam: int,
+) -> list[tuple[Array, float]]:
+    """The likeliest targets that a beam finds.
+
+    At each step every beginning is continued by every symbol, and the ``beam`` likeliest of each
+    source are kept. With ``beam=1`` this is greedy: always the likeliest symbol.
+
+    Args:
+        source: ``(S, B)`` symbols, longest first.
+        lengths: ``(B,)``, of the sources.
+        most: ``(B,)``, symbols after which a target is cut off.
+        beam: how many beginnings are kept.
+
+    Returns:
+        For each source the symbols, and the logarithm of their probability; of the beginnings
+        kept, the one with the most of it a symbol, and one that has not ended only if none has.
+    """
+    batch_size, vocab_size = source.shape[1], model.target_size
+    workspace = Workspace()
+    memory, state, _ = model.encode(parameters, source, lengths, workspace)
+    lanes = np.repeat(np.arange(batch_size), beam)
+    memory, lengths = memory[:, lanes], lengths[lanes]
+    state = _chosen(state, lanes)
+    # Each source has `beam` beginnings; at first all but one are impossible.
+    scores = np.full((batch_size, beam), -np.inf)
+    scores[:, 0] = 0
+    written = np.full((batch_size * beam, 0), END)
+    symbols = np.full(batch_size * beam, START)
+    ended = done = np.zeros((batch_size, beam), dtype=bool)
+    stepping = Workspace()
+    for step in range(int(most.max())):
+        y, state = model.decode(parameters, symbols[None], state, memory, lengths, stepping)
+        logp = _log_softmax(y[0].astype(np.float64))
+        logp[:, [UNKNOWN, START]] = -np.inf
+        logp = logp.reshape(batch_size, beam, vocab_size)
+        logp[done] = -np.inf  # what is done goes on by ends, at no cost
+        logp[done, END] = 0
+        total = (scores[..., None] + logp).reshape(batch_size, -1)
+        best = np.argpartition(-total, beam - 1, axis=1)[:, :beam]
+        best = np.take_along_axis(
+            best,
+            np.argsort(-np.take_along_axis(total, best, axis=1), axis=1, kind="stable"),
+            axis=1,
+        )
+        scores = np.take_along_axis(total, best, axis=1)
+        parents_of = best // vocab_size
+        parents = parents_of + beam * np.arange(batch_size)[:, None]
+        symbols = (best % vocab_size).reshape(-1)
+        state = _chosen(state, parents.reshape(-1))
+        written = np.column_stack([written[parents.reshape(-1)], symbols])
+        ended = np.where(
+            np.take_along_axis(done, parents_of, axis=1),
+            np.take_along_axis(ended, parents_of, axis=1),
+            symbols.reshape(batch_size, beam) == END,
+        )
+        # By itself, or cut off: a source's own limit, whatever else is in the batch.
+        done = ended | (step + 1 >= most)[:, None]
+        if done.all():
+            break
+    counts = (written != END).sum(axis=1).reshape(batch_size, beam) + 1
+    whole = ended | ~ended.any(axis=1, keepdims=True)  # what has not ended only if nothing has
+    best_of = np.where(whole, scores / counts, -np.inf).argmax(axis=1)
+    rows = best_of + beam * np.arange(batch_size)
+    return [(written[row], float(scores[lane, best_of[lane]])) for lane, row in enumerate(rows)]
+
+
+def _chosen(state: State, lanes: Array) -> State:
+    return tuple(tuple(part[lanes] for part in layer) for layer in state)
+
+
+def _log_softmax(y: Array) -> Array:
+    """ln p of the rows of y, in place."""
+    y -= y.max(axis=-1, keepdims=True)
+    y -= np.log(np.exp(y).sum(axis=-1, keepdims=True))
+    return y
