@@ -76,10 +76,12 @@ SECONDS = 180.0
 COMPARED = "the lengths were compared just before"
 INDEPENDENT = "the turns of the loop, or the assignments, do not depend on each other"
 SCRATCH = "only scratch memory is chosen differently"
+TWO_ORDERS = "an exchange of two axes is one in either order"
 TWO_AXES = "the logits have two axes: 1 is the last"
 REST = "to NumPy any negative size means: whatever is left"
 NARROWING = "tells the type checker what cannot happen"
 BOTH_OR_NEITHER = "both directions read the same: symbols, or vectors"
+BOTH_FORMULAS = "near zero one formula is as good as the other; far from it one overflows"
 NOTHING = "an assignment to no rows"
 EITHER_WAY = "both ways give the same sums; the choice is one of speed"
 
@@ -93,16 +95,54 @@ ALLOWED: dict[tuple[str, str, str], str] = {
         "Cell.transpose",
         "s.transposed[name] = StepProduct(W.swapaxes(1, 2), len(s.u), workspace, name)",
         "s.transposed[name] = StepProduct(W.swapaxes(2, 1), len(s.u), workspace, name)",
-    ): "an exchange of two axes is one in either order",
-    ("GRU.backward", "slope = s.slope[:2]", "slope = s.slope[1:]"): SCRATCH,
-    ("GRU.backward", "slope = s.slope[:2]", "slope = s.slope[1:2 + 1]"): SCRATCH,
+    ): TWO_ORDERS,
+    (
+        "Attention.backward",
+        "dmemory = np.matmul(s.share.swapaxes(1, 2), by_lane)",
+        "dmemory = np.matmul(s.share.swapaxes(2, 1), by_lane)",
+    ): TWO_ORDERS,
+    (
+        "Attention.backward",
+        "dmemory += np.matmul(dscore.swapaxes(1, 2), s.query.transpose(1, 0, 2))",
+        "dmemory += np.matmul(dscore.swapaxes(2, 1), s.query.transpose(1, 0, 2))",
+    ): TWO_ORDERS,
+    (
+        "Attention.backward",
+        "dquery = np.ascontiguousarray("
+        "np.matmul(dscore, s.memory.transpose(1, 0, 2)).swapaxes(0, 1))",
+        "dquery = np.ascontiguousarray("
+        "np.matmul(dscore, s.memory.transpose(1, 0, 2)).swapaxes(1, 0))",
+    ): TWO_ORDERS,
+    (
+        "Attention.backward",
+        "dscore = np.multiply(dshare, s.share, out=dshare)",
+        "dscore = np.multiply(dshare, s.share)",
+    ): SCRATCH,
+    (
+        "GRU.backward",
+        "d, slope, u, dh = (s.d[:, :k], s.slope[:2, :k], s.u[:k], s.dh[:k])",
+        "d, slope, u, dh = (s.d[:, :k], s.slope[1:, :k], s.u[:k], s.dh[:k])",
+    ): SCRATCH,
+    (
+        "GRU.backward",
+        "d, slope, u, dh = (s.d[:, :k], s.slope[:2, :k], s.u[:k], s.dh[:k])",
+        "d, slope, u, dh = (s.d[:, :k], s.slope[1:2 + 1, :k], s.u[:k], s.dh[:k])",
+    ): SCRATCH,
     (
         "GRU.weight_gradients",
         "h_prev, da, m = (rows(s.h[:-1]), s.a.reshape(3, -1, size), rows(s.m))",
         "h_prev, da, m = (rows(s.h[:-1]), s.a.reshape(3, -2, size), rows(s.m))",
     ): REST,
-    ("LSTM.backward", "d, slope = (s.d, s.slope)", "d, slope = (s.slope, s.d)"): SCRATCH,
-    ("LSTM.backward", "d, slope = (s.d, s.slope)", "slope, d = (s.d, s.slope)"): SCRATCH,
+    (
+        "LSTM.backward",
+        "d, slope = (s.d[:, :n], s.slope[:, :n])",
+        "d, slope = (s.slope[:, :n], s.d[:, :n])",
+    ): SCRATCH,
+    (
+        "LSTM.backward",
+        "d, slope = (s.d[:, :n], s.slope[:, :n])",
+        "slope, d = (s.d[:, :n], s.slope[:, :n])",
+    ): SCRATCH,
     (
         "LSTM.weight_gradients",
         "h_prev, da = (rows(s.h[:-1]), s.a.reshape(4, -1, size))",
@@ -194,7 +234,22 @@ ALLOWED: dict[tuple[str, str, str], str] = {
         "sigmoid_cross_entropy",
         "positive = logits.real > 0",
         "positive = logits.real >= 0",
-    ): "at zero itself both formulas are ln 2",
+    ): BOTH_FORMULAS,
+    (
+        "sigmoid_cross_entropy",
+        "positive = logits.real > 0",
+        "positive = logits.real > 1",
+    ): BOTH_FORMULAS,
+    (
+        "sigmoid_cross_entropy",
+        "positive = logits.real > 0",
+        "positive = logits.real > -1",
+    ): BOTH_FORMULAS,
+    (
+        "SequenceModel.part",
+        "number = np.full(batch.size, -1)",
+        "number = np.full(batch.size, -2)",
+    ): "any number below zero says: in another part",
     (
         "Head.sum_loss",
         "if g is not None and (not len(x)):",
