@@ -8,7 +8,15 @@ import numpy.typing as npt
 
 from charrnn.nn.cells import Cell
 from charrnn.nn.init import unit_rows
-from charrnn.nn.layers import Bidirectional, Dropout, Layer, Recurrent, Stack, StackSaved
+from charrnn.nn.layers import (
+    Bidirectional,
+    Dropout,
+    Layer,
+    Recurrent,
+    Stack,
+    StackSaved,
+    check_lengths,
+)
 from charrnn.nn.linear import affine
 from charrnn.nn.ops import rows, scatter_rows
 from charrnn.nn.types import Array, State, Weights
@@ -136,6 +144,7 @@ class Body:
         """
         if not x.size:
             raise ValueError(f"expected at least one step of one sequence, got shape {x.shape}")
+        check_lengths(lengths, *x.shape[:2])  # no layer may be there to look at them
         features = x
         if self.embedding_size:
             W = w["embedding.W"]

@@ -17,22 +17,32 @@ from charrnn.nn.inputs import project, project_backward
 from charrnn.nn.types import Array, LayerState, State, Weights
 from charrnn.nn.workspace import Ticket, Workspace
 
-__all__ = ["Bidirectional", "Dropout", "Layer", "Recurrent", "Stack", "running", "turned"]
+__all__ = [
+    "Bidirectional",
+    "Dropout",
+    "Layer",
+    "Recurrent",
+    "Stack",
+    "check_lengths",
+    "running",
+    "turned",
+]
+
+
+def check_lengths(lengths: Array | None, num_steps: int, batch_size: int) -> None:
+    """Raise ValueError unless lengths ``(B,)`` stand longest first and are in 1..num_steps."""
+    if lengths is None:
+        return
+    if lengths.shape != (batch_size,):
+        raise ValueError(f"expected {batch_size} lengths, got shape {lengths.shape}")
+    if np.any(np.diff(lengths) > 0):
+        raise ValueError("sequences of different lengths must stand longest first")
+    if lengths[-1] < 1 or lengths[0] > num_steps:
+        raise ValueError(f"lengths must be in 1..{num_steps}, got {lengths.tolist()}")
 
 
 def running(lengths: Array, num_steps: int) -> tuple[int, ...]:
-    """How many sequences run at each of ``num_steps`` steps.
-
-    Args:
-        lengths: ``(B,)`` integers, longest first.
-
-    Raises:
-        ValueError: they are not in order, or not in 1..num_steps.
-    """
-    if np.any(np.diff(lengths) > 0):
-        raise ValueError("sequences of different lengths must stand longest first")
-    if not (len(lengths) and lengths[-1] >= 1 and lengths[0] <= num_steps):
-        raise ValueError(f"lengths must be in 1..{num_steps}, got {lengths.tolist()}")
+    """How many sequences of lengths ``(B,)`` run at each of ``num_steps`` steps."""
     return tuple((lengths > np.arange(num_steps)[:, None]).sum(axis=1).tolist())
 
 
@@ -165,6 +175,7 @@ class Recurrent:
                 f"{self.cell.name} carries {', '.join(self.cell.state_names)} of shape "
                 f"{expected[0]}, got {[part.shape for part in state]}"
             )
+        check_lengths(lengths, num_steps, batch_size)
         ticket = workspace.ticket()
         cell = self.cell
         shape = (cell.num_gates, num_steps, batch_size, cell.hidden_size)
@@ -290,6 +301,7 @@ class Bidirectional:
 
         The final state of the direction back is what it knows at the first step.
         """
+        check_lengths(lengths, *x.shape[:2])
         parts = len(self.layer.state_names)
         size = self.layer.output_size
         ahead, final, ahead_saved = self.layer.forward(

@@ -324,15 +324,12 @@ class SequenceModel:
     def _weights(self, batch: Sequences, heads: tuple[int, ...]) -> Array | None:
         """Of each row that the head reads: none beyond the end of a sequence."""
         weights = batch.weights
+        if weights is not None and weights.shape != heads:
+            raise ValueError(f"weights must be {heads}, got {weights.shape}")
         if self.readout == "steps" and batch.lengths is not None:
             inside = np.arange(heads[0])[:, None] < batch.lengths
-            dtype = np.float32 if weights is None else weights.dtype
-            weights = inside.astype(dtype) if weights is None else weights * inside
-        if weights is None:
-            return None
-        if weights.shape != heads:
-            raise ValueError(f"weights must be {heads}, got {weights.shape}")
-        return weights.reshape(-1)
+            weights = inside.astype(np.float32) if weights is None else weights * inside
+        return None if weights is None else weights.reshape(-1)
 
     def _features(
         self,

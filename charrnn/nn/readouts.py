@@ -57,7 +57,9 @@ def read_out(
         if spans is None:
             raise ValueError("this read-out needs spans")
         lane, first, last = spans.T
-        if np.any(first < 0) or np.any(last < first) or np.any(last >= lengths[lane]):
+        if np.any(lane < 0) or np.any(lane >= batch_size) or np.any(first < 0):
+            raise ValueError("a span lies outside of the batch")
+        if np.any(last < first) or np.any(last >= lengths[lane]):
             raise ValueError("a span lies outside of its sequence")
         for ends in (first, last) if both else (last,):
             if len(np.unique(ends * batch_size + lane)) < len(spans):
