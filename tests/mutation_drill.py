@@ -287,13 +287,8 @@ ALLOWED: dict[tuple[str, str, str], str] = {
     ): NARROWING,
     (
         "SequenceModel._weights",
-        "dtype = np.float32 if weights is None else weights.dtype",
-        "dtype = np.float32",
-    ): "where there are weights, this dtype is not used",
-    (
-        "SequenceModel._weights",
-        "return weights.reshape(-1)",
-        "return weights.reshape(-2)",
+        "return None if weights is None else weights.reshape(-1)",
+        "return None if weights is None else weights.reshape(-2)",
     ): REST,
     (
         "scatter_rows",

@@ -94,24 +94,29 @@ class StepProduct:
         self._terms = buffers.array("terms", (deep, gates, batch_size, size_out), W.dtype)
         self._each = self._terms.reshape(deep, gates, batch_size, wide, columns).swapaxes(2, 3)
         self._sum = buffers.array("sum", (gates, batch_size, size_out), W.dtype)
-        self._deep, self._rows = deep, rows
+        self._deep, self._rows, self._batch_size = deep, rows, batch_size
+        self._flat = self._terms.reshape(deep * gates, batch_size, size_out)
 
     def of_each(self, x: Array) -> Array:
         """x·W[g] for every g: ``(n, D)`` to ``(G, n, H)``, n ≤ B; valid until the next call."""
         n = len(x)
-        each, terms = self._each[:, :, :, :n], self._terms[:, :, :n]
+        each, terms, total = self._each, self._terms, self._sum
+        if n < self._batch_size:
+            each, terms, total = each[:, :, :, :n], terms[:, :, :n], total[:, :n]
         if self._deep == 1:
             np.matmul(x, self._panels, out=each)
             only: Array = terms[0]
             return only
         parts = x.reshape(n, self._deep, 1, 1, self._rows).transpose(1, 2, 3, 0, 4)
         np.matmul(parts, self._panels, out=each)
-        return np.asarray(np.add.reduce(terms, axis=0, out=self._sum[:, :n]))
+        return np.asarray(np.add.reduce(terms, axis=0, out=total))
 
     def sum(self, x: Array, out: Array) -> None:
         """out = Σ_g x[g]·W[g]: ``(G, n, D)`` to ``(n, H)``, n ≤ B."""
         gates, n, _ = x.shape
         parts = x.reshape(gates, n, self._deep, 1, self._rows).transpose(2, 0, 3, 1, 4)
-        np.matmul(parts, self._panels, out=self._each[:, :, :, :n])
-        terms = self._terms[:, :, :n].reshape(self._deep * gates, *out.shape)
+        each, terms = self._each, self._flat
+        if n < self._batch_size:
+            each, terms = each[:, :, :, :n], terms[:, :n]
+        np.matmul(parts, self._panels, out=each)
         np.add.reduce(terms, axis=0, out=out)
