@@ -41,7 +41,7 @@ SHOWN, SHOWN_LENGTH = 5, 100
 MOST_COUNTS = 1 << 24
 """Characters times labels up to which n-grams are counted: beyond, they would take gigabytes."""
 
-WIDEST_TABLE, LONGEST_HEAD = 20, 10
+WIDEST_TABLE, LONGEST_HEAD, MOST_LISTED = 80, 10, 15
 
 
 def framed(alphabet: Alphabet, text: str) -> Array:
@@ -303,15 +303,18 @@ def classify(
 
 
 def table(gold: Sequence[str], predicted: Sequence[str], labels: Sequence[str]) -> tuple[str, ...]:
-    """The confusion table, a line each label: how often it was taken for which."""
+    """The confusion table, a line each label: how often it was taken for which.
+
+    Where that is too wide, the commonest mistakes.
+    """
     counts = confusion(gold, predicted, labels)
-    if len(labels) > WIDEST_TABLE:
-        pairs = [(int(counts[i, j]), i, j) for i, j in np.argwhere(counts) if i != j]
-        worst = sorted(pairs, reverse=True)[:WIDEST_TABLE]
-        return tuple(f"{labels[i]} taken for {labels[j]}: {n}" for n, i, j in worst)
-    short = [label if len(label) <= LONGEST_HEAD else label[:LONGEST_HEAD] for label in labels]
+    short = [label[:LONGEST_HEAD] for label in labels]
     width = max(map(len, short))
     column = max(width, len(str(counts.max()))) + 2
+    if width + column * len(labels) > WIDEST_TABLE:
+        pairs = [(int(counts[i, j]), i, j) for i, j in np.argwhere(counts) if i != j]
+        worst = sorted(pairs, reverse=True)[:MOST_LISTED]
+        return tuple(f"{labels[i]} taken for {labels[j]}: {n}" for n, i, j in worst)
     lines = [" " * width + "".join(f"{name:>{column}}" for name in short) + "   (taken for)"]
     for label, row in zip(short, counts, strict=True):
         lines.append(f"{label:<{width}}" + "".join(f"{count:>{column}}" for count in row))
