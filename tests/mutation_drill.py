@@ -286,6 +286,48 @@ ALLOWED: dict[tuple[str, str, str], str] = {
         "if drows is not None:",
     ): NARROWING,
     (
+        "Translator.sum_loss",
+        "total = self.head.sum_loss(parameters.scope('head'), "
+        "None if gradients is None else gradients.scope('head'), flat, "
+        "batch.targets.reshape(-1), batch.weights.reshape(-1), "
+        "None if d is None else d.reshape(flat.shape), workspace)",
+        "total = self.head.sum_loss(parameters.scope('head'), "
+        "None if gradients is None else gradients.scope('head'), flat, "
+        "batch.targets.reshape(-2), batch.weights.reshape(-1), "
+        "None if d is None else d.reshape(flat.shape), workspace)",
+    ): REST,
+    (
+        "Translator.sum_loss",
+        "total = self.head.sum_loss(parameters.scope('head'), "
+        "None if gradients is None else gradients.scope('head'), flat, "
+        "batch.targets.reshape(-1), batch.weights.reshape(-1), "
+        "None if d is None else d.reshape(flat.shape), workspace)",
+        "total = self.head.sum_loss(parameters.scope('head'), "
+        "None if gradients is None else gradients.scope('head'), flat, "
+        "batch.targets.reshape(-1), batch.weights.reshape(-2), "
+        "None if d is None else d.reshape(flat.shape), workspace)",
+    ): REST,
+    (
+        "Translator.sum_loss",
+        "flat = attended.reshape(-1, attended.shape[-1])",
+        "flat = attended.reshape(-2, attended.shape[-1])",
+    ): REST,
+    (
+        "Translator.sum_loss",
+        "if gradients is None or d is None:",
+        "if gradients is None and d is None:",
+    ): NARROWING,
+    (
+        "Translator.sum_loss",
+        "if gradients is None or d is None:",
+        "if gradients is None:",
+    ): NARROWING,
+    (
+        "Translator.sum_loss",
+        "if gradients is None or d is None:",
+        "if d is None:",
+    ): NARROWING,
+    (
         "SequenceModel._weights",
         "return None if weights is None else weights.reshape(-1)",
         "return None if weights is None else weights.reshape(-2)",

