@@ -91,7 +91,7 @@ def test_no_alteration_of_the_rnn_survives() -> None:
 
 @needs_fork
 @pytest.mark.slow
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(7200)
 def test_no_alteration_of_any_backward_pass_survives() -> None:
     """But for those in the script's list, each with its reason. Minutes."""
     result = run_drill()
