@@ -135,6 +135,17 @@ def test_a_series_is_measured_by_its_training_part(tmp_path: Path) -> None:
     assert data.spec().deviation == (1.0,)
 
 
+def test_files_of_a_series_follow_each_other(tmp_path: Path) -> None:
+    """Each in its own role, even if two of them are one file."""
+    one = written(tmp_path, [f"{k % 7}\n" for k in range(50)], "one.csv")
+    other = written(tmp_path, [f"{k % 5}\n" for k in range(20)], "other.csv")
+    config = Config.of("forecast")
+    assert ForecastData(Paths((one,), other, other), config).edges == [50, 70]
+    assert ForecastData(Paths((one,), other), config).edges == [50, 70]
+    assert ForecastData(Paths((one,), "", other), config).edges == [45, 50]
+    assert len(ForecastData(Paths((one,), other, other), config).values) == 90
+
+
 def test_named_files_are_the_parts(tmp_path: Path) -> None:
     paths = [written(tmp_path, classify_rows(30, seed), f"{seed}.tsv") for seed in (1, 2, 3)]
     data = ClassifyData(Paths((paths[0],), paths[1], paths[2]), Config.of("classify"))

@@ -111,16 +111,15 @@ class ForecastData:
         test = 0 if paths.val or paths.test else held
         val = 0 if paths.val else held
         self.edges = [count - val - test, count - test]
-        for path in (paths.val, paths.test):
+        for role, path in (("val", paths.val), ("test", paths.test)):
             if path:
                 other = read_series(path, encoding=config.encoding)
                 notes += other.notes
-                digest.update(b"val" if path == paths.val else b"test")
-                digest.update(bytes.fromhex(other.sha256))
+                digest.update(role.encode() + bytes.fromhex(other.sha256))
                 if other.records.columns != series.columns:
                     raise InputError(f"{path} has other columns than {paths.train[0]}")
                 self.values = np.concatenate([self.values, other.records.values])
-                if path == paths.val:
+                if role == "val":
                     self.edges[1] = len(self.values)
         self.sha256, self.notes = digest.hexdigest(), tuple(notes)
         if not paths.val and not config.val_fraction:
