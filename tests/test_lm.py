@@ -6,7 +6,8 @@ import pytest
 from charrnn.errors import InputError
 from charrnn.nn.cells import LSTM
 from charrnn.nn.models import SequenceModel
-from charrnn.tasks.lm import RUNAWAY, LanguageModelTask
+from charrnn.tasks.carried import RUNAWAY
+from charrnn.tasks.lm import LanguageModelTask
 
 
 def build(cell: LSTM, length: int = 200, val_fraction: float = 0.1) -> LanguageModelTask:

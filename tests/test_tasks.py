@@ -15,11 +15,12 @@ from charrnn.errors import CheckpointError, InputError
 from charrnn.nn.types import Array
 from charrnn.runs import RunFolder, load_model
 from charrnn.sampling import Choice
-from charrnn.tasks.base import Data, Paths, Shuffled
+from charrnn.tasks.base import Data, Paths
 from charrnn.tasks.classify import ClassifyData, classify
 from charrnn.tasks.forecast import ForecastData, forecast, one_step
 from charrnn.tasks.generate import GenerateData, write
 from charrnn.tasks.kinds import TASKS
+from charrnn.tasks.supervised import Shuffled
 from charrnn.tasks.tag import TagData, tag
 from charrnn.tasks.translate import TranslateData, translate
 from charrnn.text.alphabet import END, START, UNKNOWN

@@ -37,8 +37,9 @@ from charrnn.nn.models import SequenceModel
 from charrnn.nn.parameters import Parameters
 from charrnn.nn.types import Array
 from charrnn.runs import RunFolder, load_model
-from charrnn.tasks import lm
-from charrnn.tasks.lm import RUNAWAY, LanguageModelTask
+from charrnn.tasks import carried
+from charrnn.tasks.carried import RUNAWAY
+from charrnn.tasks.lm import LanguageModelTask
 from charrnn.text.corpora import Corpus
 from charrnn.text.vocab import UnknownCharacterError
 from charrnn.training import optim
@@ -467,7 +468,7 @@ def test_a_lane_whose_state_ran_away_begins_anew(
             assert not part[[0, 2]].any()
             assert (part[3] == was[3]).all()
             assert part[1].any()
-    monkeypatch.setattr(lm, "RUNAWAY", 1e-9)
+    monkeypatch.setattr(carried, "RUNAWAY", 1e-9)
     task.gradients(theta, theta.zeros_like(), 1, None)
     assert not any(part.any() for layer in task.state for part in layer)
     run.folder.close()

@@ -191,6 +191,20 @@ class Engine:
             ValueError: as there.
         """
         batch = Sequences(x, targets, state)
+        return self.chunk(parameters, batch, gradients=gradients, rng=rng)
+
+    def chunk(
+        self,
+        parameters: Parameters,
+        batch: Sequences,
+        *,
+        gradients: Parameters | None = None,
+        rng: np.random.Generator | None = None,
+    ) -> tuple[Any, State]:
+        """The loss of a chunk of all lanes, and the state that it leaves them in.
+
+        Arguments and errors as of :meth:`SequenceModel.sum_loss`.
+        """
         losses = self.losses(parameters, batch, gradients=gradients, rng=rng)
         final = tuple(
             tuple(np.concatenate(parts) for parts in zip(*layers, strict=True))

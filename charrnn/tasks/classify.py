@@ -14,27 +14,24 @@ from charrnn.nn.models import SequenceModel, Sequences
 from charrnn.nn.parameters import Parameters
 from charrnn.nn.types import Array
 from charrnn.nn.workspace import Workspace
-from charrnn.tasks.base import Paths, Report, SupervisedTask, TaskScore, padded
+from charrnn.tasks.base import Paths, Report, TaskScore
 from charrnn.tasks.baselines import NaiveBayes
+from charrnn.tasks.examples import (
+    check_labels,
+    check_level,
+    labels_of,
+    padded,
+    same_labels,
+    units,
+    with_unknowns,
+)
 from charrnn.tasks.measures import accuracy, confusion, macro_f1
 from charrnn.tasks.rows import Rows, read_rows
-from charrnn.text.alphabet import END, START, UNKNOWN, Alphabet
+from charrnn.tasks.supervised import SupervisedTask
+from charrnn.text.alphabet import END, START, Alphabet
 from charrnn.text.records import Pair, read_pairs
 
-__all__ = [
-    "ClassifyData",
-    "ClassifySpec",
-    "ClassifyTask",
-    "check_labels",
-    "check_level",
-    "classify",
-    "framed",
-    "labels_of",
-    "same_labels",
-    "targets_of",
-    "units",
-    "with_unknowns",
-]
+__all__ = ["ClassifyData", "ClassifySpec", "ClassifyTask", "classify"]
 
 TOGETHER = 64
 SHOWN, SHOWN_LENGTH = 5, 100
@@ -47,19 +44,6 @@ WIDEST_TABLE, LONGEST_HEAD, MOST_LISTED = 80, 10, 15
 def framed(alphabet: Alphabet, text: str) -> Array:
     """A text's numbers between a start and an end: never empty, and both ends can be seen."""
     return np.concatenate([[START], alphabet.encode(text), [END]])
-
-
-def units(text: str, config: Config) -> int:
-    """Steps that a text takes."""
-    return len(text.encode()) if config.level == "byte" else len(text)
-
-
-def with_unknowns(ids: Array, part: float, rng: np.random.Generator | None) -> Array:
-    """``ids`` with some characters replaced by "unknown", so that the network learns what it is."""
-    if rng is None or not part:
-        return ids
-    lost = (rng.random(ids.shape) < part) & (ids > END)
-    return np.where(lost, UNKNOWN, ids)
 
 
 @dataclass(frozen=True)
@@ -95,52 +79,6 @@ class ClassifySpec:
             directions=config.directions,
             readout=config.readout,
             loss=config.loss,
-        )
-
-
-def check_level(alphabet: Alphabet, config: Config) -> None:
-    """Raise ValueError if the alphabet is not of the characters (or bytes) that settings say."""
-    if alphabet.level != config.level:
-        raise ValueError("the alphabet is of another level")
-
-
-def labels_of(value: object) -> tuple[str, ...]:
-    """Labels from a header.
-
-    Raises:
-        ValueError: they are not distinct words.
-    """
-    if not isinstance(value, list) or not all(isinstance(label, str) for label in value):
-        raise ValueError("labels must be a list of texts")
-    if not value or len(set(value)) < len(value):
-        raise ValueError("labels must be distinct, and one at least")
-    return tuple(value)
-
-
-def check_labels(rows: Sequence[Pair], known: Sequence[str], path: str, side: str) -> None:
-    """Raise InputError, with the row, if a part has a label that the training part lacks."""
-    for row in rows:
-        label = getattr(row, side)
-        if label not in known:
-            if not path:
-                raise InputError(
-                    f"the label {label!r} (row {row.row}) has too few rows to be in all parts: "
-                    "none is left to train on",
-                    "give it more rows or leave it out; are the columns in the right order?",
-                )
-            raise InputError(
-                f"{path}, row {row.row}: no row to train on has the label {label!r}",
-                f"the labels are {', '.join(map(repr, known[:20]))}",
-            )
-
-
-def same_labels(found: Sequence[str], known: Sequence[str]) -> None:
-    """Raise InputError unless the data's labels are the model's, in number and name."""
-    if tuple(found) != tuple(known):
-        odd = ", ".join(map(repr, sorted(set(found) ^ set(known))[:10]))
-        raise InputError(
-            f"the checkpoint knows other labels than the data have: {odd}",
-            "train a new model without --init-from",
         )
 
 
@@ -194,7 +132,7 @@ class ClassifyData:
         ]
 
 
-class ClassifyTask(SupervisedTask):
+class ClassifyTask(SupervisedTask[Pair]):
     """Trains on texts and labels."""
 
     unit = "nats/text"
@@ -207,12 +145,12 @@ class ClassifyTask(SupervisedTask):
         model: SequenceModel,
         threads: int = 1,
     ) -> None:
-        self._rows, self._spec = rows, spec
+        self._spec = spec
         self._texts = [framed(spec.alphabet, row.left) for row in rows.train]
         number = {label: k for k, label in enumerate(spec.labels)}
         self._labels = np.array([number[row.right] for row in rows.train])
         self._number = number
-        super().__init__(model, list(map(len, self._texts)), config, threads)
+        super().__init__(rows, model, list(map(len, self._texts)), config, threads)
 
     def batch(
         self, rows: npt.NDArray[np.intp], rng: np.random.Generator | None
@@ -222,11 +160,6 @@ class ClassifyTask(SupervisedTask):
         targets = targets_of(self._labels[rows], self.model)
         state = self.model.zero_state(len(rows))
         return Sequences(x, targets, state, lengths), len(rows)
-
-    @property
-    def held_out(self) -> int:
-        """How many rows a validation scores."""
-        return len(self._rows.val)
 
     def validate(self, parameters: Parameters) -> TaskScore | None:
         return self._score(parameters, self._rows.val)[0]
@@ -240,7 +173,7 @@ class ClassifyTask(SupervisedTask):
         lines = table(gold, predicted, self._spec.labels)
         train = self._rows.train
         if sum(len(row.left) for row in train) * len(self._spec.labels) > MOST_COUNTS:
-            return Report(score, {}, lines)
+            return Report(score, {}, (*lines, "naive Bayes is left out: too many labels for it"))
         simple = NaiveBayes().fit([row.left for row in train], [row.right for row in train])
         baseline = accuracy(gold, simple.predict([row.left for row in rows]))
         return Report(score, {"character n-gram naive Bayes": baseline}, lines)

@@ -10,14 +10,13 @@ import numpy.typing as npt
 
 from charrnn.config import Config
 from charrnn.errors import InputError
-from charrnn.nn.engine import Engine
-from charrnn.nn.models import SequenceModel, Sequences
+from charrnn.nn.models import SequenceModel
 from charrnn.nn.parameters import Parameters
 from charrnn.nn.types import Array, State
 from charrnn.nn.workspace import Workspace
 from charrnn.tasks.base import Paths, Report, TaskScore
 from charrnn.tasks.baselines import last_value, linear_autoregression
-from charrnn.text.batches import Lanes
+from charrnn.tasks.carried import LanesTask
 from charrnn.text.records import Series, read_series
 
 __all__ = ["ForecastData", "ForecastSpec", "ForecastTask", "forecast", "one_step"]
@@ -183,7 +182,7 @@ class ForecastData:
         return [f"{self.size:,} rows of {len(spec.columns)} columns ({names})", text]
 
 
-class ForecastTask:
+class ForecastTask(LanesTask):
     """Trains on lanes of the series, the state carried from chunk to chunk."""
 
     unit = "½ squared deviations/row"
@@ -197,48 +196,15 @@ class ForecastTask:
         model: SequenceModel,
         threads: int = 1,
     ) -> None:
-        self.model, self.config = model, config
         self._values, self._edges, self._spec = values, edges, spec
-        self._x = spec.standardised(values)
-        self.batch_size = max(1, min(config.batch_size, (edges[0] - 1) // 2))
-        self.lanes = Lanes(self._x[: edges[0]], self.batch_size, config.seq_len)
-        self.engine = Engine(model, threads)
-        self.state = model.zero_state(self.batch_size)
-
-    @property
-    def steps_per_epoch(self) -> int:
-        """Updates in one pass over the training rows."""
-        return len(self.lanes)
+        x = spec.standardised(values[: edges[0]])
+        lanes = max(1, min(config.batch_size, (edges[0] - 1) // 2))
+        super().__init__(model, x, lanes, config.seq_len, threads)
 
     @property
     def held_out(self) -> int:
         """How many rows a validation scores."""
         return self._edges[1] - self._edges[0]
-
-    def example(self) -> Sequences:
-        """A batch to time."""
-        x, targets = self.lanes.chunk(0)
-        return Sequences(x, targets, self.model.zero_state(self.batch_size))
-
-    def gradients(
-        self,
-        parameters: Parameters,
-        gradients: Parameters,
-        number: int,
-        rng: np.random.Generator | None,
-    ) -> tuple[float, int]:
-        """Write the gradients of one chunk's summed loss, and carry the state on."""
-        index = number % self.steps_per_epoch
-        if index == 0:
-            self.state = self.model.zero_state(self.batch_size, parameters.dtype)
-        x, targets = self.lanes.chunk(index)
-        batch = Sequences(x, targets, self.state)
-        losses = self.engine.losses(parameters, batch, gradients=gradients, rng=rng)
-        self.state = tuple(
-            tuple(np.concatenate(parts) for parts in zip(*layers, strict=True))
-            for layers in zip(*(loss.final for loss in losses), strict=True)
-        )
-        return float(sum(loss.total for loss in losses)), x.shape[0] * x.shape[1]
 
     def validate(self, parameters: Parameters) -> TaskScore | None:
         """One step ahead on the validation rows, the state carried from the training rows on."""
@@ -278,27 +244,6 @@ class ForecastTask:
         for p, v in zip(ahead, self._values[start:], strict=False):
             lines.append(f"{_row(p)}   {_row(v)}")
         return "".join(line + "\n" for line in lines).encode()
-
-    def arrays(self) -> dict[str, Array]:
-        """What must be saved to go on from here: the state of every lane."""
-        names = self.model.body.state_names
-        return {
-            f"state.{layer}.{name}": part
-            for layer, parts in enumerate(self.state)
-            for name, part in zip(names, parts, strict=True)
-        }
-
-    def restore(self, arrays: dict[str, Array]) -> None:
-        """The inverse of :meth:`arrays`.
-
-        Raises:
-            KeyError, ValueError: an array is missing or of the wrong shape.
-        """
-        fresh = self.model.zero_state(self.batch_size)
-        for layer, parts in enumerate(fresh):
-            for name, part in zip(self.model.body.state_names, parts, strict=True):
-                part[...] = arrays[f"state.{layer}.{name}"].reshape(part.shape)
-        self.state = fresh
 
 
 def _row(values: Iterable[float]) -> str:

@@ -15,9 +15,10 @@ from charrnn.nn.models import SequenceModel
 from charrnn.nn.parameters import Parameters
 from charrnn.nn.types import Array
 from charrnn.sampling import Choice, sample
-from charrnn.tasks.base import Paths, Report, SupervisedTask, TaskScore, padded
-from charrnn.tasks.classify import check_labels, check_level, labels_of, same_labels, units
+from charrnn.tasks.base import Paths, Report, TaskScore
+from charrnn.tasks.examples import check_labels, check_level, labels_of, padded, same_labels, units
 from charrnn.tasks.rows import Rows, read_rows
+from charrnn.tasks.supervised import SupervisedTask
 from charrnn.text.alphabet import END, START, UNKNOWN, Alphabet
 from charrnn.text.records import Pair, Source, read_pairs
 
@@ -140,7 +141,7 @@ def _read(path: str, *, encoding: str) -> Source[tuple[Pair, ...]]:
     return Source(source.path, records, source.sha256, source.notes)
 
 
-class GenerateTask(SupervisedTask):
+class GenerateTask(SupervisedTask[Pair]):
     """Trains to write the texts of each label."""
 
     unit = "nats/char"
@@ -153,11 +154,11 @@ class GenerateTask(SupervisedTask):
         model: Conditional,
         threads: int = 1,
     ) -> None:
-        self._rows, self._spec = rows, spec
+        self._spec = spec
         self._number = {label: k for k, label in enumerate(spec.labels)}
         self._texts = [self._encode(row) for row in rows.train]
         self._labels = np.array([self._number[row.left] for row in rows.train])
-        super().__init__(model, list(map(len, self._texts)), config, threads)
+        super().__init__(rows, model, list(map(len, self._texts)), config, threads)
 
     def _encode(self, row: Pair) -> Array:
         """A text between its start and its end."""
@@ -172,10 +173,9 @@ class GenerateTask(SupervisedTask):
         x, lengths = padded(texts)
         return Labelled(labels, x[:-1], x[1:], lengths - 1), int((lengths - 1).sum())
 
-    @property
-    def held_out(self) -> int:
-        """How many rows a validation scores."""
-        return len(self._rows.val)
+    def _of_rows(self, rows: Sequence[Pair]) -> tuple[Labelled, int]:
+        labels = np.array([self._number[row.left] for row in rows])
+        return self._batch([self._encode(row) for row in rows], labels)
 
     def validate(self, parameters: Parameters) -> TaskScore | None:
         return self._score(parameters, self._rows.val)
@@ -192,16 +192,9 @@ class GenerateTask(SupervisedTask):
         return "".join(lines).encode()
 
     def _score(self, parameters: Parameters, rows: Sequence[Pair]) -> TaskScore:
-        rows = sorted(rows, key=lambda row: -len(self._encode(row)))
-        total, count = 0.0, 0
-        for start in range(0, len(rows), TOGETHER):
-            part = rows[start : start + TOGETHER]
-            labels = np.array([self._number[row.left] for row in part])
-            batch, targets = self._batch([self._encode(row) for row in part], labels)
-            losses = self.engine.losses(parameters, batch)
-            total += float(sum(loss.total for loss in losses))
-            count += targets
-        loss = total / count
+        ordered = sorted(rows, key=lambda row: -len(self._encode(row)))
+        parts = (ordered[k : k + TOGETHER] for k in range(0, len(ordered), TOGETHER))
+        loss = self.mean_loss(parameters, map(self._of_rows, parts))
         method = self._rows.method(rows, "texts, each to its end")
         measures = {"bits per character": loss / np.log(2)}
         return TaskScore(loss, self.unit, loss, measures, method)

@@ -10,13 +10,11 @@ import numpy.typing as npt
 from charrnn.config import Config
 from charrnn.errors import InputError
 from charrnn.evaluation import Score, evaluate
-from charrnn.nn.engine import Engine
-from charrnn.nn.models import SequenceModel, Sequences
+from charrnn.nn.models import SequenceModel
 from charrnn.nn.parameters import Parameters
-from charrnn.nn.types import Array
 from charrnn.sampling import Choice, sample
 from charrnn.tasks.base import Paths, Report
-from charrnn.text.batches import Lanes
+from charrnn.tasks.carried import LanesTask
 from charrnn.text.corpora import Corpus, read_corpus
 from charrnn.text.vocab import Vocabulary
 
@@ -24,9 +22,6 @@ __all__ = ["LanguageModelTask", "TextData", "TextSpec"]
 
 PREVIEW_LENGTH = 300
 PREVIEW_CHOICE = Choice(temperature=0.8)
-
-RUNAWAY = 20.0
-"""|h| beyond which a lane is given up; 50 was too late on real text (docs/log.md)."""
 
 
 @dataclass(frozen=True)
@@ -143,7 +138,7 @@ class TextData:
         return int(np.count_nonzero(~np.isin(tail, np.unique(train))))
 
 
-class LanguageModelTask:
+class LanguageModelTask(LanesTask):
     """A text cut in two: the beginning trains, the contiguous tail validates.
 
     Args:
@@ -177,29 +172,15 @@ class LanguageModelTask:
                 f"a text of {len(ids)} characters leaves nothing to hold out for validation",
                 "give a longer text, or --val-fraction 0",
             )
-        self.model = model
         self.ids = ids
         self.split = len(ids) - held_out
-        self.lanes = Lanes(ids[: self.split], batch_size, seq_len)
-        self.state = model.zero_state(batch_size)
-        self.batch_size = batch_size
-        self.engine = Engine(model, threads)
         self._vocabulary = vocabulary
-
-    @property
-    def steps_per_epoch(self) -> int:
-        """Updates in one pass over the training text."""
-        return len(self.lanes)
+        super().__init__(model, ids[: self.split], batch_size, seq_len, threads)
 
     @property
     def held_out(self) -> int:
         """How many characters a validation scores."""
         return len(self.ids) - self.split
-
-    def example(self) -> Sequences:
-        """A batch to time."""
-        x, targets = self.lanes.chunk(0)
-        return Sequences(x, targets, self.model.zero_state(self.batch_size))
 
     def test(self, parameters: Parameters) -> Report | None:
         """Nothing: what is held out has chosen the model."""
@@ -212,69 +193,8 @@ class LanguageModelTask:
         symbols = sample(self.model, parameters, start, PREVIEW_LENGTH, rng, PREVIEW_CHOICE)
         return self._vocabulary.decode(np.concatenate(list(symbols)))
 
-    def gradients(
-        self,
-        parameters: Parameters,
-        gradients: Parameters,
-        number: int,
-        rng: np.random.Generator | None,
-    ) -> tuple[float, int]:
-        """Write the gradients of one chunk's summed loss, and carry the state on.
-
-        Args:
-            number: how many updates there were before; each pass begins from the zero state.
-            rng: draws dropout masks.
-
-        Returns:
-            The summed loss in nats, and how many characters it is over.
-        """
-        index = number % self.steps_per_epoch
-        if index == 0:
-            self.state = self.model.zero_state(self.batch_size, parameters.dtype)
-        x, targets = self.lanes.chunk(index)
-        nats, self.state = self.engine.cross_entropy(
-            parameters, x, targets, self.state, gradients=gradients, rng=rng
-        )
-        self._restart_runaways()
-        return float(nats), x.size
-
-    def _restart_runaways(self) -> None:
-        """Let lanes whose state has run away begin anew from zero.
-
-        Where a tanh closes the cell, |h| ≤ 1 and this never happens. An LSTM that puts out o⊙c, and
-        a ReLU network, have no such bound: while they learn, a state can grow, and being carried it
-        would spoil every chunk to come.
-        """
-        for h, *_ in self.state:
-            runaways = ~(np.abs(h).max(axis=1) <= RUNAWAY)
-            if runaways.any():
-                for layer in self.state:
-                    for part in layer:
-                        part[runaways] = 0
-
     def validate(self, parameters: Parameters) -> Score | None:
         """The held-out tail, every character of it; nothing if none was held out."""
         if self.split == len(self.ids):
             return None
         return evaluate(self.model, parameters, self.ids, self.split, engine=self.engine)
-
-    def arrays(self) -> dict[str, Array]:
-        """What must be saved to go on from here: the state of every lane."""
-        return {
-            f"state.{layer}.{name}": part
-            for layer, parts in enumerate(self.state)
-            for name, part in zip(self.model.body.state_names, parts, strict=True)
-        }
-
-    def restore(self, arrays: dict[str, Array]) -> None:
-        """The inverse of :meth:`arrays`.
-
-        Raises:
-            KeyError, ValueError: an array is missing or of the wrong shape.
-        """
-        fresh = self.model.zero_state(self.batch_size)
-        names = self.model.body.state_names
-        for layer, parts in enumerate(fresh):
-            for name, part in zip(names, parts, strict=True):
-                part[...] = arrays[f"state.{layer}.{name}"].reshape(part.shape)
-        self.state = fresh

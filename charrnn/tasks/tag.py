@@ -14,11 +14,12 @@ from charrnn.nn.models import SequenceModel, Sequences
 from charrnn.nn.parameters import Parameters
 from charrnn.nn.types import Array
 from charrnn.nn.workspace import Workspace
-from charrnn.tasks.base import Paths, Report, SupervisedTask, TaskScore, padded
+from charrnn.tasks.base import Paths, Report, TaskScore
 from charrnn.tasks.baselines import TagBaseline
-from charrnn.tasks.classify import check_level, labels_of, same_labels, units, with_unknowns
+from charrnn.tasks.examples import check_level, labels_of, padded, same_labels, units, with_unknowns
 from charrnn.tasks.measures import accuracy, is_bio, span_f1
 from charrnn.tasks.rows import Rows, read_rows
+from charrnn.tasks.supervised import SupervisedTask
 from charrnn.text.alphabet import END, START, Alphabet
 from charrnn.text.records import Sentence, read_sentences
 
@@ -141,7 +142,7 @@ class TagData:
         ]
 
 
-class TagTask(SupervisedTask):
+class TagTask(SupervisedTask[Sentence]):
     """Trains on sentences and their tags."""
 
     unit = "nats/token"
@@ -154,14 +155,14 @@ class TagTask(SupervisedTask):
         model: SequenceModel,
         threads: int = 1,
     ) -> None:
-        self._rows, self._spec = rows, spec
+        self._spec = spec
         self._sentences = [spec.encode(row.tokens) for row in rows.train]
         number = {name: k for k, name in enumerate(spec.tags)}
         self._tags = [np.array([number[name] for name in row.tags]) for row in rows.train]
         self._number = number
         every = (*rows.train, *rows.val, *rows.test)
         self._bio = is_bio([name for row in every for name in row.tags])
-        super().__init__(model, [len(ids) for ids, _ in self._sentences], config, threads)
+        super().__init__(rows, model, [len(ids) for ids, _ in self._sentences], config, threads)
 
     def batch(
         self, rows: npt.NDArray[np.intp], rng: np.random.Generator | None
@@ -172,11 +173,6 @@ class TagTask(SupervisedTask):
         targets = np.concatenate([self._tags[row] for row in rows])
         state = self.model.zero_state(len(rows))
         return Sequences(x, targets, state, lengths, spans), len(targets)
-
-    @property
-    def held_out(self) -> int:
-        """How many rows a validation scores."""
-        return len(self._rows.val)
 
     def validate(self, parameters: Parameters) -> TaskScore | None:
         return self._score(parameters, self._rows.val)

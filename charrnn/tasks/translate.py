@@ -14,12 +14,13 @@ from charrnn.errors import InputError
 from charrnn.nn.parameters import Parameters
 from charrnn.nn.translator import Translations, Translator
 from charrnn.nn.types import Array
-from charrnn.tasks.base import Paths, Report, SupervisedTask, TaskScore, padded
+from charrnn.tasks.base import Paths, Report, TaskScore
 from charrnn.tasks.baselines import NearestNeighbour
 from charrnn.tasks.beam import beam_search
-from charrnn.tasks.classify import check_level, units, with_unknowns
+from charrnn.tasks.examples import check_level, padded, units, with_unknowns
 from charrnn.tasks.measures import character_error_rate, exact_match
 from charrnn.tasks.rows import Rows, read_rows
+from charrnn.tasks.supervised import SupervisedTask
 from charrnn.text.alphabet import END, START, Alphabet
 from charrnn.text.records import Pair, read_pairs
 
@@ -27,6 +28,9 @@ __all__ = ["TranslateData", "TranslateSpec", "TranslateTask", "Translation", "tr
 
 TOGETHER = 64
 SHOWN, SHOWN_LENGTH = 4, 100
+BEAM = 4
+"""Beginnings kept where the best model is tested; greedy is beside it."""
+
 MOST_VALIDATED = 500
 """Sources that a validation translates; writing them out is slow beside scoring them."""
 
@@ -141,7 +145,7 @@ class TranslateData:
         ]
 
 
-class TranslateTask(SupervisedTask):
+class TranslateTask(SupervisedTask[Pair]):
     """Trains on pairs, the decoder reading the true target (teacher forcing)."""
 
     unit = "nats/char"
@@ -154,12 +158,11 @@ class TranslateTask(SupervisedTask):
         model: Translator,
         threads: int = 1,
     ) -> None:
-        self._rows, self._spec = rows, spec
+        self._spec = spec
         self._pairs = [self._encode(row, config) for row in rows.train]
         # By source first; those of one length by target.
         lengths = [len(source) * (spec.longest + 2) + len(target) for source, target in self._pairs]
-        self._backward = config.directions == "backward"
-        super().__init__(model, lengths, config, threads)
+        super().__init__(rows, model, lengths, config, threads)
 
     def _encode(self, row: Pair, config: Config) -> tuple[Array, Array]:
         target = np.concatenate([self._spec.target.encode(row.right), [END]]).astype(np.intp)
@@ -188,11 +191,6 @@ class TranslateTask(SupervisedTask):
             weights,
         )
         return batch, int(target_lengths.sum())
-
-    @property
-    def held_out(self) -> int:
-        """How many rows a validation scores."""
-        return len(self._rows.val)
 
     def validate(self, parameters: Parameters) -> TaskScore | None:
         return self._score(parameters, self._rows.val, MOST_VALIDATED)
@@ -247,16 +245,8 @@ class TranslateTask(SupervisedTask):
 
     def _loss(self, parameters: Parameters, rows: Sequence[Pair]) -> float:
         pairs = sorted((self._encode(row, self.config) for row in rows), key=lambda p: -len(p[0]))
-        total, count = 0.0, 0
-        for start in range(0, len(pairs), TOGETHER):
-            batch, targets = self._batch(pairs[start : start + TOGETHER], None)
-            losses = self.engine.losses(parameters, batch)
-            total += float(sum(loss.total for loss in losses))
-            count += targets
-        return total / count
-
-
-BEAM = 4
+        parts = (pairs[start : start + TOGETHER] for start in range(0, len(pairs), TOGETHER))
+        return self.mean_loss(parameters, (self._batch(part, None) for part in parts))
 
 
 def _by_source(rows: Sequence[Pair]) -> tuple[list[str], list[list[str]]]:

@@ -1,0 +1,107 @@
+"""Training on one long sequence in lanes, the state carried from chunk to chunk."""
+
+import numpy as np
+
+from charrnn.nn.engine import Engine
+from charrnn.nn.models import SequenceModel, Sequences
+from charrnn.nn.parameters import Parameters
+from charrnn.nn.types import Array
+from charrnn.text.batches import Lanes
+
+__all__ = ["LanesTask"]
+
+RUNAWAY = 20.0
+"""|h| beyond which a lane is given up; 50 was too late on real text (docs/log.md)."""
+
+
+class LanesTask:
+    """What a text and a numeric series have in common: truncated backpropagation through time.
+
+    Args:
+        model: reads a step and says what it expects of the next.
+        sequence: what is trained on, ``(N,)`` symbols or ``(N, D)``.
+        batch_size, seq_len: B lanes, read in chunks of at most T.
+        threads: how many processes compute.
+
+    Raises:
+        InputError: the sequence is too short for so many lanes.
+    """
+
+    def __init__(
+        self, model: SequenceModel, sequence: Array, batch_size: int, seq_len: int, threads: int = 1
+    ) -> None:
+        self.model = model
+        self.batch_size = batch_size
+        self.lanes = Lanes(sequence, batch_size, seq_len)
+        self.state = model.zero_state(batch_size)
+        self.engine = Engine(model, threads)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Updates in one pass over the sequence."""
+        return len(self.lanes)
+
+    def example(self) -> Sequences:
+        """A batch to time."""
+        x, targets = self.lanes.chunk(0)
+        return Sequences(x, targets, self.model.zero_state(self.batch_size))
+
+    def gradients(
+        self,
+        parameters: Parameters,
+        gradients: Parameters,
+        number: int,
+        rng: np.random.Generator | None,
+    ) -> tuple[float, int]:
+        """Write the gradients of one chunk's summed loss, and carry the state on.
+
+        Args:
+            number: how many updates there were before; each pass begins from the zero state.
+            rng: draws dropout masks.
+
+        Returns:
+            The summed loss, and how many steps of all lanes it is over.
+        """
+        index = number % self.steps_per_epoch
+        if index == 0:
+            self.state = self.model.zero_state(self.batch_size, parameters.dtype)
+        x, targets = self.lanes.chunk(index)
+        batch = Sequences(x, targets, self.state)
+        loss, self.state = self.engine.chunk(parameters, batch, gradients=gradients, rng=rng)
+        self._restart_runaways()
+        return float(loss), x.shape[0] * x.shape[1]
+
+    def _restart_runaways(self) -> None:
+        """Let lanes whose state has run away begin anew from zero.
+
+        Where a tanh closes the cell, |h| ≤ 1 and this never happens. An LSTM that puts out o⊙c, and
+        a ReLU network, have no such bound: while they learn, a state can grow, and being carried it
+        would spoil every chunk to come.
+        """
+        for h, *_ in self.state:
+            runaways = ~(np.abs(h).max(axis=1) <= RUNAWAY)
+            if runaways.any():
+                for layer in self.state:
+                    for part in layer:
+                        part[runaways] = 0
+
+    def arrays(self) -> dict[str, Array]:
+        """What must be saved to go on from here: the state of every lane."""
+        return {
+            f"state.{layer}.{name}": part
+            for layer, parts in enumerate(self.state)
+            for name, part in zip(self.model.body.state_names, parts, strict=True)
+        }
+
+    def restore(self, arrays: dict[str, Array]) -> None:
+        """The inverse of :meth:`arrays`.
+
+        Raises:
+            KeyError, ValueError: an array is missing or of the wrong shape.
+        """
+        fresh = self.model.zero_state(self.batch_size)
+        names = self.model.body.state_names
+        for layer, parts in enumerate(fresh):
+            for name, part in zip(names, parts, strict=True):
+                part[...] = arrays[f"state.{layer}.{name}"].reshape(part.shape)
+        self.state = fresh
