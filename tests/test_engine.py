@@ -255,6 +255,15 @@ def test_a_large_vocabulary_is_not_copied() -> None:
 # One step at a time
 
 
+def test_a_stepper_of_a_tied_model() -> None:
+    model = SequenceModel(VOCAB, VOCAB, parse_cell("gru", 6), 2, 6, tied=True)
+    parameters, text, state = batch(model, 3)
+    expected, _, _ = model.forward(parameters, text, state)
+    stepper = Stepper(model, parameters, state, 3)
+    for symbols, y in zip(text, expected, strict=True):
+        assert_close(stepper.step(symbols), y)
+
+
 @pytest.mark.parametrize("embedding_size", [0, 3])
 @pytest.mark.parametrize("num_layers", [0, 1, 3])
 @pytest.mark.parametrize("batch_size", [1, 5])

@@ -93,6 +93,7 @@ NETWORKS: dict[str, Network] = {
     "encoder-decoder, both": translator(LSTM(6), attention="none"),
     "encoder-decoder, attention": translator(),
     "one to many": conditional(),
+    "tied": SequenceModel(SYMBOLS, SYMBOLS, GRU(4), 2, embedding_size=4, tied=True),
 }
 every_network = pytest.mark.parametrize("network", NETWORKS.values(), ids=NETWORKS)
 
@@ -1186,3 +1187,39 @@ def test_sources_of_a_batch_do_not_meet_in_a_beam() -> None:
         alone = [translate(model, p, spec, [text], CONFIG, beam=3)[0] for text in texts]
         assert [t.text for t in together] == [t.text for t in alone]
         assert_close([t.log_probability for t in together], [t.log_probability for t in alone])
+
+
+# A tied head
+
+
+def test_a_tied_head_is_the_embedding_turned() -> None:
+    """Outputs as of a free head with those weights; the gradients of both add up."""
+    tied = SequenceModel(SYMBOLS, SYMBOLS, GRU(4), 1, embedding_size=4, tied=True)
+    free = replace(tied, tied=False)
+    p, q = random_parameters(tied), random_parameters(free)
+    assert set(q) - set(p) == {"head.W"}
+    for name in p:
+        q[name][...] = p[name]
+    q["head.W"][...] = p["embedding.W"].T
+    batch = batch_of(tied)
+    (mine, g), (theirs, h) = loss_of(tied, p, batch), loss_of(free, q, batch)
+    assert_close(mine.total, theirs.total)
+    assert_close(g["embedding.W"], h["embedding.W"] + h["head.W"].T)
+    assert_close(g["head.b"], h["head.b"])
+    drawn = tied.init(np.random.default_rng(0), np.float64)
+    assert drawn["embedding.W"].std() == pytest.approx(0.1, rel=0.5)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"embedding_size": 3},
+        {"embedding_size": 0},
+        {"output_size": 5},
+        {"directions": "both"},
+    ],
+)
+def test_what_cannot_be_tied_is_refused(settings: dict[str, Any]) -> None:
+    model = SequenceModel(SYMBOLS, SYMBOLS, GRU(4), 1, embedding_size=4)
+    with pytest.raises(ValueError, match="a tied head needs"):
+        replace(model, tied=True, **settings)

@@ -138,10 +138,12 @@ def _check_checkpoint(
         return
     # Vectors in place of symbols, so that the gradient by the input is checked as well.
     width = model.embedding_size or model.input_size
-    above = replace(model, input_size=width, embedding_size=0, input="vectors")
+    above = replace(model, input_size=width, embedding_size=0, input="vectors", tied=False)
+    known = dict(trained.parameters)
+    known |= {f"head.{name}": w for name, w in model.head_weights(trained.parameters).items()}
     weights = Parameters(above.shapes(), np.float64)
     for name, weight in weights.items():
-        weight[...] = trained.parameters[name]
+        weight[...] = known[name]
     settings["parameters"] = weights
     rng = np.random.default_rng(seed)
     yield check_outputs(above, f"{label}, outputs and state", rng=rng, **settings)

@@ -353,7 +353,9 @@ class Dropout:
     """y = x⊙m / (1 - rate), each element of m zero with probability ``rate``, else one.
 
     Srivastava et al. (2014); between layers and not through time, as in Zaremba, Sutskever and
-    Vinyals (2014), "Recurrent neural network regularization".
+    Vinyals (2014), "Recurrent neural network regularization". One mask serves all steps of a
+    sequence, as in Gal and Ghahramani (2016), "A theoretically grounded application of dropout in
+    recurrent neural networks": what is dropped stays dropped, instead of flickering (docs/log.md).
     """
 
     rate: float
@@ -365,13 +367,16 @@ class Dropout:
     def forward(
         self, x: Array, rng: np.random.Generator | None, workspace: Workspace
     ) -> tuple[Array, Array | None]:
-        """Returns ``y`` and the mask; without a generator (evaluation) ``x`` itself and nothing."""
+        """``x`` (T, B, F) to ``y`` and the mask (1, B, F).
+
+        Without a generator (evaluation), ``x`` itself and nothing.
+        """
         if rng is None or self.rate == 0:
             return x, None
         # float32 noise whatever the dtype: the same draw gives the same mask when checking.
-        noise = workspace.array("noise", x.shape, np.dtype(np.float32))
+        noise = workspace.array("noise", (1, *x.shape[1:]), np.dtype(np.float32))
         rng.random(out=noise, dtype=np.float32)
-        mask = workspace.array("mask", x.shape, x.dtype)
+        mask = workspace.array("mask", noise.shape, x.dtype)
         np.greater_equal(noise, self.rate, out=mask)
         mask *= 1 / (1 - self.rate)
         y = workspace.array("y", x.shape, x.dtype)

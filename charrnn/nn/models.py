@@ -13,10 +13,13 @@ from charrnn.nn.losses import check_targets, softmax
 from charrnn.nn.ops import sigmoid
 from charrnn.nn.parameters import Parameters
 from charrnn.nn.readouts import READOUTS, read_out, read_out_backward
-from charrnn.nn.types import Array, State
+from charrnn.nn.types import Array, State, Weights
 from charrnn.nn.workspace import Ticket, Workspace
 
 __all__ = ["Loss", "ModelSaved", "SequenceModel", "Sequences"]
+
+TIED_SCALE = 0.1
+"""Of a tied embedding's rows, as they are drawn (docs/log.md)."""
 
 
 class Loss(NamedTuple):
@@ -83,9 +86,12 @@ class SequenceModel:
         directions: ``"forward"``, or ``"both"`` for bidirectional layers.
         readout: what the head reads, see :func:`charrnn.nn.readouts.read_out`.
         loss: what it is trained by, see :mod:`charrnn.nn.losses`.
+        tied: the head's W is the transpose of the embedding, which is then as wide as a layer:
+            y_t = E·h_t + b. Press and Wolf (2017), "Using the output embedding to improve language
+            models".
 
     Raises:
-        ValueError: a size or a word is out of range.
+        ValueError: a size or a word is out of range, or what is to be tied does not fit.
     """
 
     input_size: int
@@ -98,6 +104,7 @@ class SequenceModel:
     directions: str = "forward"
     readout: str = "steps"
     loss: str = "softmax"
+    tied: bool = False
 
     def __post_init__(self) -> None:
         if self.output_size < 1:
@@ -107,6 +114,12 @@ class SequenceModel:
         if self.readout != "steps" and not self.reads_vectors:
             raise ValueError("symbols themselves can only be read out at every step")
         _ = self.body, self.head  # which refuse what they cannot be
+        tie = (self.input_size, self.body.output_size)
+        if self.tied and tie != (self.output_size, self.embedding_size):
+            raise ValueError(
+                "a tied head needs an embedding as wide as what it reads, and as many outputs as "
+                f"symbols: {self}"
+            )
 
     @property
     def body(self) -> Body:
@@ -134,14 +147,36 @@ class SequenceModel:
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Every tensor by name: ``embedding.W``, ``body.0.W_x``, ..., ``head.W``, ``head.b``."""
         head = {f"head.{name}": shape for name, shape in self.head.shapes().items()}
+        if self.tied:
+            del head["head.W"]
         return self.body.shapes() | head
 
     def init(self, rng: np.random.Generator, dtype: npt.DTypeLike = np.float32) -> Parameters:
         """Fresh weights, as :mod:`charrnn.nn.init` draws them; forget gates open."""
         parameters = Parameters(self.shapes(), dtype)
         parameters.fill(self.body.init(rng))
-        parameters.fill(self.head.init(rng), "head")
+        head = self.head.init(rng)
+        if self.tied:
+            del head["W"]
+            # Rows of order one would make logits of order √H.
+            parameters["embedding.W"][...] *= TIED_SCALE
+        parameters.fill(head, "head")
         return parameters
+
+    def head_weights(self, parameters: Parameters) -> dict[str, Array]:
+        """W (F, K) and b (K,) of the head, wherever they are: views."""
+        w = dict(parameters.scope("head"))
+        if self.tied:
+            w["W"] = parameters["embedding.W"].T
+        return w
+
+    def _head_gradients(self, gradients: Parameters, workspace: Workspace) -> dict[str, Array]:
+        """Where the head's gradients go; that of a tied W to a place of its own."""
+        g = dict(gradients.scope("head"))
+        if self.tied:
+            shape = gradients["embedding.W"].shape[::-1]
+            g["W"] = workspace.array("tied", shape, gradients.dtype)
+        return g
 
     def zero_state(self, batch_size: int, dtype: npt.DTypeLike = np.float32) -> State:
         """The state before anything has been read, for ``batch_size`` sequences."""
@@ -174,7 +209,7 @@ class SequenceModel:
             ValueError: nothing to read, a symbol out of range, or a state that does not fit.
         """
         final, saved = self._features(parameters, x, state, workspace or Workspace(), rng, lengths)
-        y = self.head.forward(parameters.scope("head"), saved.features, saved.workspace)
+        y = self.head.forward(self.head_weights(parameters), saved.features, saved.workspace)
         return y, final, saved
 
     def backward(
@@ -200,16 +235,15 @@ class SequenceModel:
         """
         saved.ticket.redeem()
         dfeatures = self._dfeatures(parameters, saved)
-        self.head.backward(
-            parameters.scope("head"), gradients.scope("head"), saved.features, dy, dfeatures
-        )
-        return self._features_backward(parameters, gradients, dfeatures, dstate, saved)
+        w, g = self.head_weights(parameters), self._head_gradients(gradients, saved.workspace)
+        self.head.backward(w, g, saved.features, dy, dfeatures)
+        return self._features_backward(parameters, gradients, g, dfeatures, dstate, saved)
 
     def outputs(self, parameters: Parameters, batch: Sequences, workspace: Workspace) -> Array:
         """The outputs ``(N, K)`` of what the head reads of a batch, nothing dropped; a view."""
         _, saved = self._features(parameters, batch.x, batch.state, workspace, None, batch.lengths)
         x, _ = self._read(saved.features, batch)
-        return self.head.forward(parameters.scope("head"), x, workspace)
+        return self.head.forward(self.head_weights(parameters), x, workspace)
 
     def probabilities(
         self, parameters: Parameters, batch: Sequences, workspace: Workspace
@@ -286,14 +320,14 @@ class SequenceModel:
         if dfeatures is not None:
             flat = dfeatures.reshape(-1, dfeatures.shape[-1])
             drows = flat if self.readout == "steps" else np.empty_like(rows)
-        w = parameters.scope("head")
-        g = None if gradients is None else gradients.scope("head")
+        w = self.head_weights(parameters)
+        g = None if gradients is None else self._head_gradients(gradients, workspace)
         total = self.head.sum_loss(w, g, rows, targets, weights, drows, workspace)
         dinitial: State = ()
-        if gradients is not None:
+        if gradients is not None and g is not None:
             if dfeatures is not None and drows is not None:
                 read_out_backward(reading, drows, dfeatures)
-            _, dinitial = self._features_backward(parameters, gradients, dfeatures, None, saved)
+            _, dinitial = self._features_backward(parameters, gradients, g, dfeatures, None, saved)
         return Loss(total, final, dinitial)
 
     def part(self, batch: Sequences, lanes: slice) -> Sequences:
@@ -348,13 +382,17 @@ class SequenceModel:
         self,
         parameters: Parameters,
         gradients: Parameters,
+        head: Weights,
         dfeatures: Array | None,
         dstate: State | None,
         saved: ModelSaved,
     ) -> tuple[Array | None, State]:
         if dfeatures is None:  # the head alone, on symbols
             return None, ()
-        return self.body.backward(parameters, gradients, dfeatures, dstate, saved.body)
+        result = self.body.backward(parameters, gradients, dfeatures, dstate, saved.body)
+        if self.tied:
+            gradients["embedding.W"][...] += head["W"].T
+        return result
 
     def _dfeatures(self, parameters: Parameters, saved: ModelSaved) -> Array | None:
         """A buffer for the gradient by the features, unless they are symbols."""

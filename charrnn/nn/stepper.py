@@ -65,7 +65,8 @@ class Stepper:
     def __init__(
         self, model: SequenceModel, parameters: Parameters, state: State, batch_size: int
     ) -> None:
-        self._W, self._b = parameters["head.W"], parameters["head.b"]
+        head = model.head_weights(parameters)
+        self._W, self._b = head["W"], head["b"]
         self._embedding = parameters["embedding.W"] if model.embedding_size else None
         layers = [
             (_Upper if number or model.embedding_size else _Layer)(

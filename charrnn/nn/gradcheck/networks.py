@@ -128,6 +128,7 @@ def networks(cell: Cell[Any], depth: int) -> dict[str, AnyNetwork]:
         "softmax regression": SequenceModel(V, V, cell, 0),
         "one-hot": SequenceModel(V, V, cell, depth),
         "embedding": SequenceModel(V, V, cell, depth, embedding_size=3),
+        "tied": SequenceModel(V, V, cell, depth, embedding_size=cell.hidden_size, tied=True),
         "dropout": SequenceModel(V, V, cell, depth, dropout=0.4),
         "sigmoid head": SequenceModel(3, K, cell, depth, input="vectors", loss="sigmoid"),
         "squared error head": SequenceModel(3, K, cell, depth, input="vectors", loss="squared"),
