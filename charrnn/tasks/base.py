@@ -12,6 +12,7 @@ from charrnn.nn.parameters import Parameters
 from charrnn.nn.types import Array
 
 __all__ = [
+    "FRESH",
     "NOISE",
     "ORDER",
     "SPLIT",
@@ -24,7 +25,7 @@ __all__ = [
     "TaskScore",
 ]
 
-SPLIT, ORDER, NOISE = 1, 2, 3
+SPLIT, ORDER, NOISE, FRESH = 1, 2, 3, 4
 """With the seed, where the draws of each kind begin."""
 
 
@@ -47,6 +48,8 @@ class Spec(Protocol):
 class Scored(Protocol):
     """What a validation gives."""
 
+    @property
+    def loss(self) -> float: ...  # as the training's
     @property
     def error(self) -> float: ...  # what the best model has least of
     @property

@@ -1,7 +1,7 @@
 """One to many: a label in, a text of that kind out."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -73,6 +73,22 @@ class GenerateSpec:
             config.dropout,
         )
         return Conditional(generator, len(self.labels))
+
+    def symbols(self) -> Array:
+        """``(V,)`` the code point of each number, ascending; the signs are below zero."""
+        codes = self.alphabet.vocabulary.codes
+        return np.array([*range(len(codes) - len(self.alphabet), 0), *codes])
+
+    def extended(self, found: "GenerateSpec") -> "GenerateSpec":
+        """With the characters of ``found`` too, and texts as long; the labels stay.
+
+        Raises:
+            ValueError: that is of another level.
+        """
+        vocabulary = self.alphabet.vocabulary.union(found.alphabet.vocabulary)
+        return replace(
+            self, alphabet=Alphabet(vocabulary), longest=max(self.longest, found.longest)
+        )
 
     @property
     def most(self) -> int:

@@ -51,6 +51,18 @@ class TextSpec:
             raise ValueError("the vocabulary is of another level")
         return config.model(len(self.vocabulary))
 
+    def symbols(self) -> npt.NDArray[Any]:
+        """``(V,)`` the code point (or byte) of each number, ascending."""
+        return np.array(self.vocabulary.codes)
+
+    def extended(self, found: "TextSpec") -> "TextSpec":
+        """With the characters of ``found`` too.
+
+        Raises:
+            ValueError: that is of another level.
+        """
+        return TextSpec(self.vocabulary.union(found.vocabulary))
+
 
 class TextData:
     """A text to model."""

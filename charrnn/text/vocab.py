@@ -67,6 +67,16 @@ class Vocabulary:
     def __len__(self) -> int:
         return len(self.codes)
 
+    def union(self, other: "Vocabulary") -> "Vocabulary":
+        """The symbols of both, ascending: one that came before may stand further on.
+
+        Raises:
+            ValueError: they are of different levels.
+        """
+        if other.level != self.level:
+            raise ValueError("the vocabularies are of different levels")
+        return Vocabulary(self.level, tuple(sorted({*self.codes, *other.codes})))
+
     @property
     def start(self) -> int:
         """What stands before a text that has no beginning: a line end, else the first symbol."""
