@@ -373,13 +373,13 @@ def test_what_a_classifier_knows(place: Path) -> None:
 
 
 def test_a_history_is_taken_without_trust(place: Path) -> None:
-    from charrnn.cli.inspect import _facts
+    from charrnn.cli.summary import facts
     from charrnn.runs import load_model
 
     model = load_model(place / "run" / "best.npz")
     for history in (None, "x", [3, {}, {"step": "a"}, {"step": 1, "val": float("nan")}], []):
-        facts = _facts(replace(model, header={"history": history, "training": 5}))
-        assert facts["best"] is None
+        found = facts(replace(model, header={"history": history, "training": 5}))
+        assert found["best"] is None
 
 
 @pytest.mark.parametrize(

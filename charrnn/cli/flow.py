@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import typer
 
+from charrnn.cli.plot import COLUMNS, Series, draw
 from charrnn.cli.report import printable
 from charrnn.errors import InputError
 
@@ -19,7 +20,7 @@ __all__ = ["Curve", "curve_json", "echo", "of_new_cells", "of_trained", "print_c
 
 AGES = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 LANES = 16
-ROWS, COLUMNS, DECADES = 16, 60, 20
+DECADES = 20
 MARKS = "*o+x#@%&=$"
 
 
@@ -102,7 +103,7 @@ def of_trained(
         x, loss = text[:-1], random_functional(rng)
         predicts = model.config.task in ("lm", "generate")
         if predicts:
-            loss = cross_entropy_of(network.head, weights.scope("head"), text[-1])
+            loss = cross_entropy_of(network.head, network.head_weights(weights), text[-1])
         curves += _curves(f"{name}{body.cell.label}", body, w, x, loss, state)
     read = "the prime" if ids is not None else f"{lanes} random sequences"
     what = (
@@ -232,19 +233,15 @@ def _plot(curves: list[Curve]) -> "Iterator[str]":
     top = int(np.ceil(finite.max()))
     bottom = max(int(np.floor(finite.min())), top - DECADES)
     bottom = min(bottom, top - 1)
-    grid = [[" "] * (COLUMNS + 1) for _ in range(ROWS + 1)]
-    ages = {round(age * COLUMNS / num_steps): age for age in range(num_steps + 1)}
-    for number, log in reversed(list(enumerate(logs))):
-        for column, age in ages.items():
-            if bottom <= log[age] <= top:
-                row = round((top - float(log[age])) * ROWS / (top - bottom))
-                grid[row][column] = _mark(number)
-    yield "log10 |dE_T/dh_t|"
-    for row, line in enumerate(grid):
-        tick = f"{top - row * (top - bottom) / ROWS:6.1f}" if row % 4 == 0 else " " * 6
-        yield f"{tick} |{''.join(line)}".rstrip()
-    yield " " * 7 + "+" + "-" * (COLUMNS + 1)
-    middle, end = str(round(num_steps / 2)), str(num_steps)
-    half = COLUMNS // 2
-    axis = "0".ljust(half) + middle.ljust(COLUMNS + 1 - half - len(end)) + end
-    yield " " * 8 + axis + "  T - t"
+    shown = {round(age * COLUMNS / num_steps): age for age in range(num_steps + 1)}.values()
+    series = [
+        Series(_mark(number), [(age, float(log[age])) for age in shown])
+        for number, log in enumerate(logs)
+    ]
+    yield from draw(
+        series,
+        x=(0, num_steps),
+        y=(bottom, top),
+        title="log10 |dE_T/dh_t|",
+        axis="T - t",
+    )

@@ -1,39 +1,59 @@
 """``charrnn inspect``."""
 
-import json
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Literal
 
 import typer
 
-from charrnn.cli.flow import curve_json, echo, of_new_cells, of_trained, print_curves
 from charrnn.cli.report import reported
 from charrnn.errors import InputError
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from charrnn.runs import Model
-
 __all__ = ["inspect"]
 
-FLOW = "With --gradient-flow"
-ERRORS = {
-    "lm": "nats/char",
-    "generate": "nats/char",
-    "classify": "1 - accuracy",
-    "tag": "1 - F1 of spans, or 1 - accuracy",
-    "translate": "character error rate",
-    "forecast": "loss",
+CORPUS, MODEL, FLOW = "Of a corpus", "Of a model", "With --gradient-flow"
+OPTIONS = {
+    "corpus": ("encoding", "level"),
+    "model": ("plot",),
+    "gradient flow": ("cell", "hidden", "seq_len", "prime", "seed"),
 }
-"""What the best model has least of, by task."""
+"""Which options go with what, besides --json."""
+GOES_WITH = {
+    option: {"corpus": "a corpus", "model": "a model", "gradient flow": "--gradient-flow"}[kind]
+    for kind, options in OPTIONS.items()
+    for option in options
+}
 
 
 @reported
 def inspect(
     ctx: typer.Context,
-    checkpoint: Annotated[
+    what: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="A model: an .npz file or a run's folder. Or a corpus: text files, read in order; "
+            "- is standard input.",
+            metavar="MODEL|CORPUS",
+            show_default=False,
+        ),
+    ] = None,
+    level: Annotated[
+        Literal["char", "byte"],
+        typer.Option(help="Unicode characters, or bytes of any file.", rich_help_panel=CORPUS),
+    ] = "char",
+    encoding: Annotated[
+        str,
+        typer.Option(
+            help="Of the files; with utf-8, a byte order mark decides.", rich_help_panel=CORPUS
+        ),
+    ] = "utf-8",
+    plot: Annotated[
         str | None,
-        typer.Argument(help="A trained model: an .npz file or a run's folder.", show_default=False),
+        typer.Option(
+            metavar="FILE",
+            help="Write the learning curve to a .png, .svg or .pdf file. Needs matplotlib: "
+            "python -m pip install 'charrnn\\[plot]'.",
+            show_default=False,
+            rich_help_panel=MODEL,
+        ),
     ] = None,
     gradient_flow: Annotated[
         bool,
@@ -74,29 +94,93 @@ def inspect(
     ] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print every figure as JSON.")] = False,
 ) -> None:
-    """Look into a model: what it is, and how far back its gradients reach.
+    """Look into a corpus before training, or into a model after it.
 
-    [dim]charrnn inspect checkpoints/shakespeare-1
+    Of a corpus: whether it is good to train on; else what is amiss, by which rule,
+    and what to do. Of a model: what it is, its learning curve, and with
+    --gradient-flow how far back its gradients reach.
+
+    [dim]charrnn inspect corpus.txt
+    charrnn inspect checkpoints/shakespeare-1 --plot curve.png
     charrnn inspect --gradient-flow --cell rnn --cell lstm
     charrnn inspect --gradient-flow checkpoints/shakespeare-1 --prime 'To be, or not to be'[/dim]
     """
     given = {
         name
-        for name in ("cell", "hidden", "seq_len", "prime", "seed")
+        for name in GOES_WITH
         if (source := ctx.get_parameter_source(name)) is not None and source.name == "COMMANDLINE"
     }
-    if not gradient_flow:
-        if checkpoint is None:
+    names = what or []
+    if not (names or gradient_flow):
+        raise InputError(
+            "there is nothing to inspect", "name a corpus or a model, or give --gradient-flow"
+        )
+    models = [name for name in names if gradient_flow or _is_model(name)]
+    if len(models) > 1:
+        raise InputError(f"{len(models)} models are too many", "name one of them")
+    if models and len(names) > 1:
+        raise InputError(f"{models[0]!r} is a model, the others are not", "one after the other")
+    kind = "gradient flow" if gradient_flow else "model" if models else "corpus"
+    for option in sorted(given - set(OPTIONS[kind])):
+        raise InputError(
+            f"--{option.replace('_', '-')} goes with {GOES_WITH[option]}",
+            "leave it out, or --gradient-flow" if gradient_flow else f"{names[0]!r} is a {kind}",
+        )
+    if kind == "corpus":
+        from charrnn.cli.verdict import give_verdict
+
+        give_verdict(names, level, encoding, as_json)
+    elif kind == "model":
+        from charrnn.cli.summary import summarise
+
+        summarise(models[0], as_json, plot)
+    else:
+        _show_flow(
+            models[0] if models else None, cell, hidden, seq_len, prime, seed, given, as_json
+        )
+
+
+def _is_model(name: str) -> bool:
+    """A run's folder, or an archive of arrays, by its name or its content; else it is a text.
+
+    Documents can be zip archives too: what counts is the first thing in it.
+
+    Raises:
+        InputError: it is a folder of something else.
+    """
+    from pathlib import Path
+
+    path = Path(name)
+    if name == "-":
+        return False
+    if path.is_dir():
+        if not any(path.glob("*.npz")):
             raise InputError(
-                "there is nothing to inspect", "name a checkpoint, or give --gradient-flow, or both"
+                f"{name!r} is a folder without a checkpoint",
+                "of a folder of texts name the files: FOLDER/*.txt",
             )
-        if given:
-            option = "--" + min(given).replace("_", "-")
-            raise InputError(
-                f"{option} goes with --gradient-flow", "give that too, or leave it out"
-            )
-        _summarise(checkpoint, as_json)
-        return
+        return True
+    if path.suffix == ".npz":
+        return True
+    try:
+        if not path.is_file():  # reading a pipe would take its beginning away
+            return False
+        with path.open("rb") as file:
+            return file.read(4) == b"PK\x03\x04" and b".npy" in file.read(100)
+    except OSError:
+        return False
+
+
+def _show_flow(
+    checkpoint: str | None,
+    cell: list[str] | None,
+    hidden: int,
+    seq_len: int,
+    prime: str | None,
+    seed: int,
+    given: set[str],
+    as_json: bool,
+) -> None:
     if checkpoint is not None and given & {"cell", "hidden"}:
         raise InputError(
             "a checkpoint has its own cell and hidden units", "leave out --cell and --hidden"
@@ -106,8 +190,11 @@ def inspect(
     if prime is not None and "seq_len" in given:
         raise InputError("--prime is as long as it is, whatever --seq-len", "give one of them")
 
+    import json
+
     import numpy as np
 
+    from charrnn.cli.flow import curve_json, of_new_cells, of_trained, print_curves
     from charrnn.nn.products import one_blas_thread
 
     one_blas_thread()
@@ -122,103 +209,3 @@ def inspect(
         typer.echo(json.dumps([curve_json(curve) for curve in curves], indent=1))
     else:
         print_curves(title, curves)
-
-
-def _summarise(argument: str, as_json: bool) -> None:
-    from charrnn.runs import find_checkpoint, load_model
-
-    model = load_model(find_checkpoint(argument)[0])
-    facts = _facts(model)
-    if as_json:
-        typer.echo(json.dumps(facts, indent=1))
-        return
-    config = model.config
-    cells = f"{config.cell}, {config.layers} layer{'s' * (config.layers != 1)} of {config.hidden}"
-    lines = {
-        "file": str(model.path),
-        "task": config.task,
-        "network": f"{cells} hidden units, directions {config.directions}, "
-        f"embedding {config.embedding}, dropout {config.dropout:g}",
-        "parameters": f"{facts['parameters']:,}",
-        **{f"knows {name}": _list(what) for name, what in facts["knows"].items()},
-        "trained": f"{facts['steps']:,} steps, {facts['epochs']:g} epochs"
-        if facts["steps"] is not None
-        else "no history",
-    }
-    best = facts["best"]
-    if best is not None:
-        lines["best"] = f"{best['val']:.4f} {ERRORS[config.task]}, validated at step {best['step']}"
-    lines["settings"] = " ".join(f"{name}={value}" for name, value in facts["changed"].items())
-    width = max(map(len, lines)) + 2
-    for name, value in lines.items():
-        echo(f"{name:<{width}}{value or 'the defaults of the task'}")
-
-
-def _facts(model: "Model") -> dict[str, Any]:
-    """What a checkpoint says of itself. Its history is taken without trust."""
-    from charrnn.config import Config
-
-    settings = model.config.to_json()
-    defaults = Config.of(model.config.task).to_json()
-    history = [entry for entry in _entries(model.header) if _is_number(entry.get("step"))]
-    scored = [entry for entry in history if _is_number(entry.get("val"))]
-    best = min(scored, key=lambda entry: float(entry["val"]), default=None)
-    training = model.header.get("training")
-    last = history[-1] if history else {}
-    steps = training.get("step") if isinstance(training, dict) else None
-    return {
-        "path": str(model.path),
-        "task": model.config.task,
-        "cell": model.config.cell,
-        "layers": model.config.layers,
-        "hidden": model.config.hidden,
-        "parameters": int(model.parameters.flat.size),
-        "knows": _knows(model.spec),
-        "steps": steps if _is_number(steps) else last.get("step"),
-        "epochs": last["epoch"] if _is_number(last.get("epoch")) else 0.0,
-        "best": None if best is None else {"step": best["step"], "val": best["val"]},
-        "settings": settings,
-        "changed": {name: value for name, value in settings.items() if value != defaults[name]},
-    }
-
-
-def _entries(header: "Mapping[str, Any]") -> list[dict[str, Any]]:
-    history = header.get("history")
-    return [e for e in history if isinstance(e, dict)] if isinstance(history, list) else []
-
-
-def _is_number(value: object) -> bool:
-    from math import isfinite
-
-    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
-
-
-def _knows(spec: Any) -> dict[str, Any]:
-    """Labels, tags and columns by name; characters as one text, bytes as their number."""
-    known: dict[str, Any] = {}
-    for name in ("labels", "tags", "columns"):
-        if hasattr(spec, name):
-            known[name] = list(getattr(spec, name))
-    for name, called in (
-        ("vocabulary", "characters"),
-        ("alphabet", "characters"),
-        ("source", "characters of the source"),
-        ("target", "characters of the target"),
-    ):
-        if hasattr(spec, name):
-            vocabulary = getattr(spec, name)
-            vocabulary = getattr(vocabulary, "vocabulary", vocabulary)
-            whole = vocabulary.level == "byte"
-            known[called] = "all 256 bytes" if whole else "".join(map(chr, vocabulary.codes))
-    return known
-
-
-def _list(what: "list[str] | str") -> str:
-    """How many, and the first of them."""
-    if what == "all 256 bytes":
-        return "all 256 bytes"
-    if isinstance(what, str):
-        shown = json.dumps(what[:120], ensure_ascii=False)
-        return f"{len(what)}: {shown}" + (" ..." if len(what) > 120 else "")
-    shown = ", ".join(what[:20])
-    return f"{len(what)}: {shown}" + (", ..." if len(what) > 20 else "")

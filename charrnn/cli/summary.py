@@ -1,0 +1,132 @@
+"""What a model is, in a few lines: for ``charrnn inspect``."""
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from charrnn.cli.curve import ERRORS, draw_curve, is_number, read_curve
+from charrnn.cli.flow import echo
+from charrnn.cli.picture import check_suffix, write_picture
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from charrnn.runs import Model
+
+__all__ = ["facts", "summarise"]
+
+
+def summarise(argument: str, as_json: bool, plot: str | None) -> None:
+    """Print what a run's folder or a checkpoint holds, and its learning curve; also as a picture.
+
+    Raises:
+        CheckpointError: it cannot be read.
+        InputError: there is none, or no picture can be made.
+    """
+    from charrnn.runs import find_checkpoint, load_model
+
+    if plot is not None:
+        check_suffix(plot)
+    model = load_model(find_checkpoint(argument)[0])
+    curve = read_curve(argument, model.header, model.config.task)
+    if plot is not None:
+        write_picture(plot, curve, argument)
+    found = facts(model)
+    if as_json:
+        history = {"train": curve.train, "val": curve.val}
+        typer.echo(json.dumps(found | {"history": history}, indent=1))
+        return
+    _print(model, found)
+    echo("")
+    for line in draw_curve(curve):
+        echo(line)
+    if plot is not None:
+        echo(f"picture: {plot}")
+
+
+def _print(model: "Model", found: dict[str, Any]) -> None:
+    config = model.config
+    cells = f"{config.cell}, {config.layers} layer{'s' * (config.layers != 1)} of {config.hidden}"
+    lines = {
+        "file": str(model.path),
+        "task": config.task,
+        "network": f"{cells} hidden units, directions {config.directions}, "
+        f"embedding {config.embedding}, dropout {config.dropout:g}",
+        "parameters": f"{found['parameters']:,}",
+        **{f"knows {name}": _list(what) for name, what in found["knows"].items()},
+        "trained": f"{found['steps']:,} steps, {found['epochs']:g} epochs"
+        if found["steps"] is not None
+        else "no history",
+    }
+    best = found["best"]
+    if best is not None:
+        lines["best"] = f"{best['val']:.4f} {ERRORS[config.task]}, validated at step {best['step']}"
+    lines["settings"] = " ".join(f"{name}={value}" for name, value in found["changed"].items())
+    width = max(map(len, lines)) + 2
+    for name, value in lines.items():
+        echo(f"{name:<{width}}{value or 'the defaults of the task'}")
+
+
+def facts(model: "Model") -> dict[str, Any]:
+    """What a checkpoint says of itself. Its history is taken without trust."""
+    from charrnn.config import Config
+
+    settings = model.config.to_json()
+    defaults = Config.of(model.config.task).to_json()
+    history = [entry for entry in _entries(model.header) if is_number(entry.get("step"))]
+    scored = [entry for entry in history if is_number(entry.get("val"))]
+    best = min(scored, key=lambda entry: float(entry["val"]), default=None)
+    training = model.header.get("training")
+    last = history[-1] if history else {}
+    steps = training.get("step") if isinstance(training, dict) else None
+    return {
+        "path": str(model.path),
+        "task": model.config.task,
+        "cell": model.config.cell,
+        "layers": model.config.layers,
+        "hidden": model.config.hidden,
+        "parameters": int(model.parameters.flat.size),
+        "knows": _knows(model.spec),
+        "steps": steps if is_number(steps) else last.get("step"),
+        "epochs": last["epoch"] if is_number(last.get("epoch")) else 0.0,
+        "best": None if best is None else {"step": best["step"], "val": best["val"]},
+        "settings": settings,
+        "changed": {name: value for name, value in settings.items() if value != defaults[name]},
+    }
+
+
+def _entries(header: "Mapping[str, Any]") -> list[dict[str, Any]]:
+    history = header.get("history")
+    return [e for e in history if isinstance(e, dict)] if isinstance(history, list) else []
+
+
+def _knows(spec: Any) -> dict[str, Any]:
+    """Labels, tags and columns by name; characters as one text, bytes as their number."""
+    known: dict[str, Any] = {}
+    for name in ("labels", "tags", "columns"):
+        if hasattr(spec, name):
+            known[name] = list(getattr(spec, name))
+    for name, called in (
+        ("vocabulary", "characters"),
+        ("alphabet", "characters"),
+        ("source", "characters of the source"),
+        ("target", "characters of the target"),
+    ):
+        if hasattr(spec, name):
+            vocabulary = getattr(spec, name)
+            vocabulary = getattr(vocabulary, "vocabulary", vocabulary)
+            whole = vocabulary.level == "byte"
+            known[called] = "all 256 bytes" if whole else "".join(map(chr, vocabulary.codes))
+    return known
+
+
+def _list(what: "list[str] | str") -> str:
+    """How many, and the first of them."""
+    if what == "all 256 bytes":
+        return "all 256 bytes"
+    if isinstance(what, str):
+        shown = json.dumps(what[:120], ensure_ascii=False)
+        return f"{len(what)}: {shown}" + (" ..." if len(what) > 120 else "")
+    shown = ", ".join(what[:20])
+    return f"{len(what)}: {shown}" + (", ..." if len(what) > 20 else "")

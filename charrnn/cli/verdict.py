@@ -1,0 +1,100 @@
+"""The verdict on a corpus, in lines: for ``charrnn inspect``."""
+
+import json
+import shutil
+import sys
+import textwrap
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from charrnn.cli.flow import echo
+from charrnn.errors import InputError
+
+if TYPE_CHECKING:
+    from charrnn.text.verdict import Finding, Verdict
+
+__all__ = ["give_verdict"]
+
+NARROWEST = 60
+
+MINUTES = 5.0
+"""Of the training that is planned."""
+
+
+def give_verdict(paths: list[str], level: str, encoding: str, as_json: bool) -> None:
+    """Print what files joined in order are like.
+
+    Raises:
+        InputError: a file cannot be read, or all are empty; or nobody knows the encoding.
+    """
+    from charrnn.text.corpora import read_bytes
+    from charrnn.text.verdict import judge
+
+    sources = [("standard input" if path == "-" else path, read_bytes(path)) for path in paths]
+    verdict = judge(sources, level=level, encoding=encoding)
+    planned, settings = _planned(verdict.size, verdict.distinct, level)
+    if as_json:
+        typer.echo(json.dumps(verdict.to_json() | {"plan": settings}, indent=1))
+        return
+    for line in _lines(verdict):
+        echo(line)
+    for line in planned:
+        echo(line)
+
+
+def _planned(size: int, distinct: int, level: str) -> tuple[list[str], dict[str, Any] | None]:
+    """What ``charrnn train --minutes 5`` would choose, in lines and as JSON.
+
+    Args:
+        size: of the text; 0 if it could not be decoded.
+        distinct: how many of its symbols are distinct.
+    """
+    from charrnn.nn.products import one_blas_thread
+    from charrnn.training.planner import CHOSEN, plan, text_like
+
+    one_blas_thread()
+    try:
+        found = plan(text_like(size, distinct, level), MINUTES, {"level": level})
+    except InputError:  # nothing, or too little to train on: the verdict has said so
+        return [], None
+    settings = found.config.to_json()
+    return (
+        ["", f"charrnn train --minutes {MINUTES:g} would choose", *found.reasons],
+        {name: settings[name] for name in CHOSEN},
+    )
+
+
+def _lines(verdict: "Verdict") -> Iterator[str]:
+    files = verdict.names if len(verdict.names) <= 3 else (*verdict.names[:2], "...")
+    yield f"{', '.join(files)}: {verdict.text}"
+    yield ""
+    width = shutil.get_terminal_size((80, 24)).columns if sys.stdout.isatty() else 0
+    widest = max(len(finding.check) for finding in verdict.findings)
+    for finding in verdict.findings:
+        head = f"{finding.severity}  {finding.check:<{widest}}  "
+        yield from _wrapped(finding.text, head, " " * len(head), width)
+        margin = " " * len(head)
+        for advice in finding.advice:
+            yield from _wrapped(advice, f"{margin}-> ", f"{margin}   ", width)
+        if finding.severity != "fine" and finding.rules:
+            yield from _wrapped(_rules(finding), margin, margin, width)
+
+
+def _rules(finding: "Finding") -> str:
+    return "(by " + ", ".join(f"{name} = {value:,}" for name, value in finding.rules.items()) + ")"
+
+
+def _wrapped(text: str, first: str, others: str, width: int) -> list[str]:
+    """At a terminal in lines of its width; elsewhere in one, for ``grep``."""
+    if not width:
+        return [first + text]
+    return textwrap.wrap(
+        text,
+        max(width, NARROWEST),
+        initial_indent=first,
+        subsequent_indent=others,
+        break_on_hyphens=False,
+        break_long_words=False,
+    )

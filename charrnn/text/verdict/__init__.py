@@ -1,0 +1,111 @@
+"""What a text is like before anything is trained on it, by rules that have names.
+
+Each file holds one kind of check: a function from a text to findings, and above it the constants it
+judges by.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from charrnn.errors import InputError
+from charrnn.text.corpora import decode_text, read_corpus
+from charrnn.text.verdict.encodings import judge_encoding
+from charrnn.text.verdict.findings import SEVERITIES, Finding, Verdict
+from charrnn.text.verdict.lines import (
+    count_line_ends,
+    judge_line_ends,
+    judge_lines,
+    judge_size,
+    with_plain_line_ends,
+)
+from charrnn.text.verdict.odd import judge_odd
+from charrnn.text.verdict.repeats import judge_repeats
+from charrnn.text.verdict.tallies import judge_held_out, judge_rare, tally
+
+__all__ = ["HELD_OUT", "SEVERITIES", "Finding", "Verdict", "judge"]
+
+HELD_OUT = 0.1
+"""Part of the text at its end that training holds out by default."""
+
+Codes = npt.NDArray[Any]
+
+
+def judge(
+    sources: Sequence[tuple[str, bytes]],
+    *,
+    level: str = "char",
+    encoding: str = "utf-8",
+    held_out: float = HELD_OUT,
+) -> Verdict:
+    """Look at files as a training that joins them would.
+
+    Args:
+        sources: names and bytes, in order.
+        level: ``"char"`` or ``"byte"``.
+        encoding: of the files; where that is UTF-8, a byte order mark decides.
+        held_out: part of the text at its end that validates.
+
+    Returns:
+        The findings; where a file cannot be decoded, those about encodings only.
+
+    Raises:
+        InputError: there is not one byte; or nobody knows the encoding.
+    """
+    decode_text("", b"", encoding)  # raises if it is unknown
+    names = tuple(name for name, _ in sources)
+    whole = [(name, data) for name, data in sources if data]
+    if not whole:
+        raise InputError(f"the corpus is empty ({', '.join(names)})")
+    read = [_read(data, level, encoding) for _, data in whole]
+    findings: list[Finding] = []
+    if level == "char":
+        findings += _together(
+            [
+                judge_encoding(name, data, encoding, decoded=codes is not None)
+                for (name, data), codes in zip(whole, read, strict=True)
+            ]
+        )
+    texts = [codes for codes in read if codes is not None]
+    if any(one.severity == "mend" for one in findings) or len(texts) < len(whole):
+        return Verdict(names, level, encoding, 0, 0, tuple(findings))  # what was read is not it
+    findings.append(judge_line_ends([count_line_ends(codes) for codes in texts], level))
+    if level == "char":
+        texts = [with_plain_line_ends(codes) for codes in texts]
+    codes = np.concatenate(texts)
+    del read, texts
+    split = len(codes) - round(len(codes) * held_out)
+    tallies = tally(codes, split)
+    distinct = len(tallies.codes)
+    what = "character" if level == "char" else "byte"
+    findings.append(judge_size(codes, distinct, sum(len(data) for _, data in whole), what))
+    if level == "char":
+        findings += [judge_rare(tallies), *judge_odd(codes, tallies)]
+    findings += [judge_lines(codes), *judge_repeats(codes, split), judge_held_out(tallies)]
+    return Verdict(names, level, encoding, len(codes), distinct, tuple(findings))
+
+
+def _read(data: bytes, level: str, encoding: str) -> Codes | None:
+    """Its characters, with their line ends; None if it is not of this encoding."""
+    if level == "byte":
+        return np.frombuffer(data, dtype=np.uint8)
+    try:
+        corpus = read_corpus(["-"], encoding=encoding, keep_newlines=True, stdin=BytesIO(data))
+    except InputError:
+        return None
+    return corpus.codes
+
+
+def _together(findings: list[Finding]) -> list[Finding]:
+    """Where many files are as they should be, one finding says so of all of them."""
+    flagged = [one for one in findings if one.severity != "fine"]
+    if flagged or len(findings) == 1:
+        return flagged or findings
+    kinds = Counter(one.text.rpartition("' is ")[2] for one in findings)
+    text = f"{len(findings)} files: " + "; ".join(f"{n} {kind}" for kind, n in kinds.items())
+    measured = {"files": [one.measured for one in findings]}
+    return [Finding("encoding", "fine", text, (), measured, findings[0].rules)]

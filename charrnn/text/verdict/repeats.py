@@ -1,0 +1,237 @@
+"""Passages that stood in a text before.
+
+Every window of :data:`PASSAGE` characters gets a hash, joined from the hashes of its halves;
+sorting brings equal ones together. What the hashes claim is then compared character by character,
+so that no collision can mislead.
+"""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from charrnn.text.verdict.findings import Finding
+from charrnn.text.verdict.words import excerpt, line_of, percent
+
+__all__ = [
+    "OVERLAP_MEND",
+    "OVERLAP_NOTE",
+    "PASSAGE",
+    "REPEATED_MEND",
+    "REPEATED_NOTE",
+    "SEARCHED",
+    "Passages",
+    "find_passages",
+    "judge_repeats",
+]
+
+PASSAGE = 100
+"""Characters that a passage must have to count."""
+SEARCHED = 20_000_000
+"""Characters searched at most: some 20 bytes of memory each, and a few seconds in all."""
+REPEATED_NOTE, REPEATED_MEND = 0.05, 0.5
+"""Parts of the text that stood in it before."""
+OVERLAP_NOTE, OVERLAP_MEND = 0.01, 0.25
+"""Parts of the held-out text that the training part has too."""
+
+BLOCK = 1 << 15  # windows hashed at a time, in the second-level cache
+ROWS = 1 << 12  # windows compared at a time
+MIX = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.uint64(31))
+
+Codes = npt.NDArray[Any]
+Indices = npt.NDArray[np.int32]
+
+
+class Passages(NamedTuple):
+    """What stood before: how many characters, and the longest passage."""
+
+    characters: int
+    start: int  # of the longest
+    earlier: int  # where it stood before
+    length: int  # 0: there is none
+
+
+def judge_repeats(codes: Codes, split: int) -> Iterator[Finding]:
+    """How much of a text it says twice, and of the part after ``split`` what the rest has too.
+
+    Of a text of more than :data:`SEARCHED` characters, so many around ``split`` are searched.
+    """
+    begin, end = 0, len(codes)
+    searched = "the text"
+    if end > SEARCHED:
+        begin = split - round(SEARCHED * split / len(codes))
+        end = begin + SEARCHED
+        searched = f"characters {begin + 1:,} to {end:,} (only these were searched)"
+    repeated, overlap = find_passages(codes[begin:end], split - begin)
+    looked_at = {"from": begin, "to": end}
+    rules: dict[str, float] = {"PASSAGE": PASSAGE, "SEARCHED": SEARCHED}
+    yield _finding(
+        "repeats",
+        repeated,
+        end - begin,
+        f"of {searched} stood there before, in passages of {PASSAGE} characters or more",
+        "nothing stands twice",
+        (REPEATED_NOTE, REPEATED_MEND),
+        ("keep one copy of each passage: repeats are learnt by heart",),
+        codes[begin:end],
+        looked_at,
+        rules | {"REPEATED_NOTE": REPEATED_NOTE, "REPEATED_MEND": REPEATED_MEND},
+    )
+    if end > split:
+        yield _finding(
+            "held-out repeats",
+            overlap,
+            end - split,
+            "of the held-out end stands in the training part too",
+            "nothing of the held-out end stands in the training part",
+            (OVERLAP_NOTE, OVERLAP_MEND),
+            (
+                "the validation loss would flatter: what was learnt by heart is asked again",
+                "take the copies out, or end with a text that has none",
+            ),
+            codes[begin:end],
+            looked_at,
+            rules | {"OVERLAP_NOTE": OVERLAP_NOTE, "OVERLAP_MEND": OVERLAP_MEND},
+        )
+
+
+def _finding(
+    check: str,
+    found: Passages,
+    size: int,
+    text: str,
+    nothing: str,
+    limits: tuple[float, float],
+    advice: tuple[str, ...],
+    codes: Codes,
+    looked_at: dict[str, int],
+    rules: dict[str, float],
+) -> Finding:
+    share = found.characters / size
+    severity = ("fine", "note", "mend")[sum(share >= limit for limit in limits)]
+    measured: dict[str, Any] = {"characters": found.characters, "share": share, **looked_at}
+    if not found.characters:
+        more = "" if looked_at["from"] == 0 else f" in the {len(codes):,} characters searched"
+        return Finding(check, severity, nothing + more, (), measured, rules)
+    start, earlier = found.start + looked_at["from"], found.earlier + looked_at["from"]
+    passage = codes[found.start : found.start + found.length]
+    measured["longest"] = {
+        "length": found.length,
+        "start": start,
+        "earlier": earlier,
+        "text": excerpt(passage, 200),
+    }
+    text = f"{percent(share)} {text}"
+    if severity == "fine":
+        return Finding(check, severity, text, (), measured, rules)
+    # Lines are counted from where the search began: from the top where all was searched.
+    where = (
+        f"lines {line_of(codes, found.earlier):,} and {line_of(codes, found.start):,}"
+        if looked_at["from"] == 0
+        else f"characters {earlier + 1:,} and {start + 1:,}"
+    )
+    text += f"; the longest: {found.length:,} characters, {where}: {excerpt(passage)!r}"
+    return Finding(check, severity, text, advice, measured, rules)
+
+
+def find_passages(codes: Codes, split: int, length: int = PASSAGE) -> tuple[Passages, Passages]:
+    """What of a text stood in it before; and what of ``codes[split:]`` stands in ``codes[:split]``.
+
+    Args:
+        codes: ``(N,)`` characters or bytes, fewer than 2³¹.
+        split: where the second part begins.
+        length: that a passage must have.
+    """
+    count = len(codes) - length + 1
+    if count < 2:
+        return Passages(0, 0, 0, 0), Passages(0, 0, 0, 0)
+    keys, bits = _sorted_keys(codes, length)
+    at = (keys & np.uint64((1 << bits) - 1)).astype(np.int32)
+    same = np.empty(count, dtype=bool)  # as the window before it in this order
+    same[0] = False
+    np.less(keys[1:] ^ keys[:-1], np.uint64(1 << bits), out=same[1:])
+    del keys
+    earlier = np.full(count, -1, dtype=np.int32)
+    earlier[at[1:][same[1:]]] = at[:-1][same[1:]]
+    windows = np.flatnonzero(earlier >= 0).astype(np.int32)
+    repeated = _compared(codes, windows, earlier[windows], length)
+    # Equal windows stand in the order of the text: the first of them is in the training part if
+    # any is.
+    first = np.where(same, 0, np.arange(count, dtype=np.int32))
+    np.maximum.accumulate(first, out=first)
+    held_out = at >= split
+    earlier[:] = -1
+    earlier[at[held_out]] = at[first[held_out]]
+    windows = np.flatnonzero((earlier >= 0) & (earlier <= split - length)).astype(np.int32)
+    return repeated, _compared(codes, windows, earlier[windows], length)
+
+
+def _sorted_keys(codes: Codes, length: int) -> tuple[npt.NDArray[np.uint64], int]:
+    """A key for each window, ascending: its hash, and in the lowest bits where it begins."""
+    count = len(codes) - length + 1
+    bits = (count - 1).bit_length()
+    keys = np.empty(count, dtype=np.uint64)
+    for start in range(0, count, BLOCK):
+        hashes = _hashes(codes[start : min(start + BLOCK, count) + length - 1], length)
+        hashes >>= np.uint64(bits)
+        hashes <<= np.uint64(bits)
+        hashes |= np.arange(start, start + len(hashes), dtype=np.uint64)
+        keys[start : start + len(hashes)] = hashes
+    keys.sort()
+    return keys, bits
+
+
+def _hashes(codes: Codes, length: int) -> npt.NDArray[np.uint64]:
+    """Of every window of ``length`` characters."""
+    hashes = codes.astype(np.uint64)
+    hashes = _joined(hashes, hashes)  # one character says little: spread it over all bits
+    width = 1
+    while width < length:
+        shift = min(width, length - width)  # the two parts of a window may overlap
+        hashes = _joined(hashes[:-shift], hashes[shift:])
+        width += shift
+    return hashes
+
+
+def _joined(left: npt.NDArray[np.uint64], right: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    first, second, shift = MIX
+    hashes: npt.NDArray[np.uint64] = left * first
+    hashes += right
+    hashes ^= hashes >> shift
+    hashes *= second
+    return hashes
+
+
+def _compared(codes: Codes, windows: Indices, earlier: Indices, length: int) -> Passages:
+    """Of ``windows`` (ascending), those that are what stands at ``earlier``: put together.
+
+    Where a window and its earlier place both follow those before them, only the last character
+    is new; a window that begins such a run is compared whole.
+    """
+    if not len(windows):
+        return Passages(0, 0, 0, 0)
+    begins = np.ones(len(windows), dtype=bool)
+    begins[1:] = (np.diff(windows) != 1) | (np.diff(earlier) != 1)
+    equal = codes[windows + (length - 1)] == codes[earlier + (length - 1)]
+    every = np.lib.stride_tricks.sliding_window_view(codes, length)
+    whole = np.flatnonzero(begins)
+    for rows in np.split(whole, range(ROWS, len(whole), ROWS)):
+        equal[rows] = (every[windows[rows]] == every[earlier[rows]]).all(axis=1)
+    # In each run, what comes after a difference is not known to be equal.
+    number = np.arange(len(windows), dtype=np.int32)
+    run = np.maximum.accumulate(np.where(begins, number, 0))
+    kept = np.maximum.accumulate(np.where(equal, -1, number)) < run
+    if not kept.any():
+        return Passages(0, 0, 0, 0)
+    windows, earlier, run = windows[kept], earlier[kept], run[kept]
+    ends = np.append(np.flatnonzero(np.diff(run)), len(run) - 1)
+    starts = np.append(0, ends[:-1] + 1)
+    longest = int(np.argmax(ends - starts))
+    first = int(starts[longest])
+    return Passages(
+        characters=int(np.minimum(np.diff(windows), length).sum()) + length,
+        start=int(windows[first]),
+        earlier=int(earlier[first]),
+        length=int(ends[longest]) - first + length,
+    )

@@ -1,0 +1,187 @@
+"""How often each symbol occurs; what is rare; whether the end of a text is like the rest."""
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from charrnn.text.verdict.findings import Finding
+from charrnn.text.verdict.words import character, counted, first_few, percent
+from charrnn.text.vocab import name_characters
+
+__all__ = [
+    "DRIFT",
+    "DRIFT_TIMES",
+    "ODD_END",
+    "RARE",
+    "RARE_KINDS",
+    "UNSEEN",
+    "Tallies",
+    "judge_held_out",
+    "judge_rare",
+    "tally",
+]
+
+RARE = 10
+"""Occurrences: a character with fewer can hardly be learnt."""
+RARE_KINDS = 0.2
+"""Part of the distinct characters that may be rare."""
+UNSEEN = 0.001
+"""Part of the held-out end that may be characters that the training part lacks."""
+DRIFT, DRIFT_TIMES = 0.02, 4.0
+"""Nats per character that the end may cost more, coded by the frequencies of the training part
+instead of its own; and how many times the same of the other parts of the text."""
+ODD_END = 0.3
+"""Nats per character more than chance makes, from which the end is odd whatever the others are."""
+
+PARTS = 9  # of the training part, to compare the held-out end with
+CHUNK = 1 << 22
+Codes = npt.NDArray[Any]
+Counts = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Tallies:
+    """Occurrences of each distinct symbol in each part of a text.
+
+    Attributes:
+        codes: ``(V,)`` distinct symbols, ascending.
+        parts: ``(P, V)`` occurrences; the last part is the held-out end, if there is one.
+        held_out: how many symbols that has.
+    """
+
+    codes: Codes
+    parts: Counts
+    held_out: int
+
+    @property
+    def total(self) -> Counts:
+        """``(V,)`` occurrences in the whole text."""
+        total: Counts = self.parts.sum(axis=0)
+        return total
+
+
+def tally(codes: Codes, split: int) -> Tallies:
+    """Count ``(N,)`` symbols, in parts of ``codes[:split]`` and in the rest."""
+    edges = [round(split * part / PARTS) for part in range(PARTS + 1)]
+    if split < len(codes):
+        edges.append(len(codes))
+    parts = [_count(codes[begin:end]) for begin, end in pairwise(edges)]
+    widest = max(map(len, parts))
+    counts = np.zeros((len(parts), widest), dtype=np.int64)
+    for row, part in zip(counts, parts, strict=True):
+        row[: len(part)] = part
+    distinct = np.flatnonzero(counts.any(axis=0))
+    return Tallies(distinct, counts[:, distinct], len(codes) - split)
+
+
+def _count(codes: Codes) -> Counts:
+    """By code point; a piece at a time, since each is widened to count it."""
+    counts = np.zeros(int(codes.max(initial=0)) + 1, dtype=np.int64)
+    for start in range(0, len(codes), CHUNK):
+        counts += np.bincount(codes[start : start + CHUNK], minlength=len(counts))
+    return counts
+
+
+def judge_rare(tallies: Tallies) -> Finding:
+    """Characters that occur too seldom to be learnt."""
+    total = tallies.total
+    rare = np.flatnonzero(total < RARE)
+    rare = rare[np.argsort(total[rare], kind="stable")]
+    share = float(total[rare].sum() / total.sum())
+    kinds = len(rare) / len(total)
+    shown = [(int(tallies.codes[k]), int(total[k])) for k in rare]
+    text = f"every character occurs {RARE} times at least"
+    if shown:
+        text = (
+            f"{len(shown):,} of {len(total):,} distinct characters occur fewer than {RARE} times "
+            f"({percent(share)} of the text): "
+            + first_few([f"{character(code)} {count}" for code, count in shown])
+        )
+    noted = kinds >= RARE_KINDS
+    return Finding(
+        "rare characters",
+        "note" if noted else "fine",
+        text,
+        (
+            "they widen the model and are not learnt: drop or replace accidents; "
+            "if the script is like that, more text, --embedding 64 or --level byte",
+        )
+        if noted
+        else (),
+        {
+            "kinds": len(shown),
+            "share": share,
+            "share_of_kinds": kinds,
+            "characters": {f"U+{code:04X}": count for code, count in shown},
+        },
+        {"RARE": RARE, "RARE_KINDS": RARE_KINDS},
+    )
+
+
+def judge_held_out(tallies: Tallies) -> Finding:
+    """Whether the end, which validates, is like the rest, which trains."""
+    if not tallies.held_out:
+        return Finding("held-out end", "fine", "nothing is held out")
+    training = tallies.parts[:-1].sum(axis=0)
+    lacking = np.flatnonzero((training == 0) & (tallies.parts[-1] > 0))
+    unseen = int(tallies.parts[-1][lacking].sum())
+    drift = _excess(tallies.parts[-1], training)
+    usual = float(np.median([_excess(part, training - part) for part in tallies.parts[:-1]]))
+    chance = _excess_by_chance(tallies)
+    drifts = drift >= max(DRIFT, DRIFT_TIMES * usual)
+    advice = []
+    if drifts or drift >= chance + ODD_END:
+        advice.append(
+            "it is of another kind, or the text is sorted: the validation loss will say little of "
+            "the rest; mix the texts (shuffle the lines, where each stands for itself)"
+        )
+    if unseen >= UNSEEN * tallies.held_out:
+        advice.append("its new characters can only be guessed: have them in the training part too")
+    text = (
+        f"the last {counted(tallies.held_out, 'symbol')} validate; by the frequencies before them "
+        f"each costs {drift:.3f} nats more than by their own (other parts {usual:.3f}, by chance "
+        f"{chance:.3f})"
+    )
+    if unseen:
+        text += f"; {unseen:,} occur nowhere before: "
+        text += name_characters(tallies.codes[lacking].tolist())
+    return Finding(
+        "held-out end",
+        "note" if advice else "fine",
+        text,
+        tuple(advice),
+        {
+            "held_out": tallies.held_out,
+            "drift_nats": drift,
+            "usual_nats": usual,
+            "chance_nats": chance,
+            "unseen": unseen,
+            "unseen_kinds": len(lacking),
+        },
+        {
+            "DRIFT": DRIFT,
+            "DRIFT_TIMES": DRIFT_TIMES,
+            "ODD_END": ODD_END,
+            "UNSEEN": UNSEEN,
+        },
+    )
+
+
+def _excess(part: Counts, rest: Counts) -> float:
+    """Nats per symbol of a part by the rest's frequencies (½ added to each), less by its own."""
+    if not part.sum() or not rest.sum():
+        return 0.0
+    p = part / part.sum()
+    q = (rest + 0.5) / (rest.sum() + 0.5 * len(rest))
+    present = p > 0
+    return float(np.sum(p[present] * np.log(p[present] / q[present])))
+
+
+def _excess_by_chance(tallies: Tallies) -> float:
+    """The same of as many symbols drawn from the whole text: few of many kinds differ by chance."""
+    total = tallies.total
+    drawn = np.random.default_rng(0).multinomial(tallies.held_out, total / total.sum())
+    return _excess(drawn, total)

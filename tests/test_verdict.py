@@ -1,0 +1,647 @@
+"""What a text is like before training: each check told apart from a text that is well."""
+
+import importlib
+import json
+import pkgutil
+import unicodedata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from support import charrnn, environment
+
+from charrnn.config import Config
+from charrnn.errors import InputError
+from charrnn.text import verdict as package
+from charrnn.text.corpora import read_corpus
+from charrnn.text.verdict import HELD_OUT, Finding, Verdict, judge, repeats
+from charrnn.text.verdict.candidates import candidates, first_error
+from charrnn.text.verdict.lines import count_line_ends, with_plain_line_ends
+from charrnn.text.verdict.repeats import Passages, find_passages
+
+rng = np.random.default_rng(0)
+WORDS = ["".join(rng.choice(list("etaoinshrdlu"), rng.integers(2, 9))) for _ in range(2000)]
+
+
+def prose(words: int, seed: int = 1) -> str:
+    """Words at random, in lines: nothing in it stands twice, and all of it is alike."""
+    drawn = np.random.default_rng(seed).choice(WORDS, words)
+    return "\n".join(" ".join(drawn[k : k + 9]) for k in range(0, words, 9)) + "\n"
+
+
+GOOD = prose(50_000)
+
+
+def verdict_of(text: str | bytes, **options: Any) -> Verdict:
+    return judge([("text", text.encode() if isinstance(text, str) else text)], **options)
+
+
+def of(verdict: Verdict, check: str) -> Finding:
+    (found,) = [one for one in verdict.findings if one.check == check]
+    return found
+
+
+def flagged(verdict: Verdict) -> dict[str, str]:
+    return {one.check: one.severity for one in verdict.findings if one.severity != "fine"}
+
+
+# The whole
+
+
+def test_a_good_text_is_good() -> None:
+    verdict = verdict_of(GOOD)
+    assert verdict.text == "good to train on"
+    assert flagged(verdict) == {}
+    assert verdict.size == len(GOOD)
+    assert verdict.distinct == len(set(GOOD))
+    checks = [one.check for one in verdict.findings]
+    assert checks == [
+        "encoding",
+        "line ends",
+        "size",
+        "rare characters",
+        "odd characters",
+        "lines",
+        "repeats",
+        "held-out repeats",
+        "held-out end",
+    ]
+
+
+def test_what_is_flagged_says_what_to_do_and_by_which_rule() -> None:
+    """Each rule is the value of a constant of that name, and each flag has advice."""
+    constants: dict[str, Any] = {}
+    for module in pkgutil.iter_modules(package.__path__):
+        constants |= vars(importlib.import_module(f"{package.__name__}.{module.name}"))
+    texts: list[str | bytes] = [
+        GOOD,
+        "short\r",
+        GOOD * 2,
+        GOOD + "\ufffd\x00\u200be\u0301" * 20,
+        "Ã©tÃ© " * 5000,
+        b"\xff\xfe\xfd",
+        "d\xe9j\xe0 vu, \xe9t\xe9".encode("latin-1"),
+        "a" * 20_000,
+    ]
+    seen = set()
+    for text in texts:
+        for one in verdict_of(text).findings:
+            for name, value in one.rules.items():
+                assert constants[name] == value, name
+                seen.add(name)
+            assert bool(one.advice) == (one.severity != "fine"), one
+    assert len(seen) > 15
+    json.dumps([verdict_of(text).to_json() for text in texts], allow_nan=False)
+
+
+def test_the_words_of_a_verdict() -> None:
+    def said(*severities: str) -> str:
+        findings = tuple(Finding("x", severity, "") for severity in severities)
+        return Verdict(("x",), "char", "utf-8", 1, 1, findings).text
+
+    assert said("fine", "fine") == "good to train on"
+    assert said("note", "fine") == "usable, with 1 note"
+    assert said("note", "note") == "usable, with 2 notes"
+    assert said("mend", "fine") == "mend this first"
+    assert said("mend", "note", "mend") == "mend these 2 things first; 1 note besides"
+
+
+def test_what_is_held_out_is_what_training_holds_out() -> None:
+    assert Config.of("lm").val_fraction == HELD_OUT
+    found = of(verdict_of(GOOD, held_out=0.25), "held-out end")
+    assert found.measured["held_out"] == round(len(GOOD) * 0.25)
+    assert of(verdict_of(GOOD, held_out=0.0), "held-out end").text == "nothing is held out"
+
+
+def test_files_are_read_as_training_reads_them(tmp_path: Path) -> None:
+    """Marks and line ends go from each; what is counted is what remains."""
+    files = {"a.txt": b"\xef\xbb\xbfone\r", "b.txt": b"\ntwo\r\n", "c.txt": b""}
+    for name, data in files.items():
+        (tmp_path / name).write_bytes(data)
+    corpus = read_corpus([str(tmp_path / name) for name in files])
+    verdict = judge(list(files.items()))
+    assert verdict.size == len(corpus.codes) == len("one\n\ntwo\n")
+    assert of(verdict, "line ends").measured == {"LF": 1, "CR LF": 1, "CR": 1}
+    assert of(verdict, "encoding").severity == "fine"
+    with pytest.raises(InputError, match="empty"):
+        judge([("c.txt", b""), ("d.txt", b"")])
+    with pytest.raises(InputError, match="unknown encoding"):
+        judge([("a.txt", b"a")], encoding="klingon")
+
+
+# Passages that stand twice
+
+
+def naive(text: str, split: int, length: int) -> tuple[int, int]:
+    """How much is covered by windows that stood before; and after ``split``, by those before it."""
+    count = len(text) - length + 1
+    before: set[int] = set()
+    held_out: set[int] = set()
+    for i in range(count):
+        window = text[i : i + length]
+        if window in text[: i + length - 1]:
+            before.update(range(i, i + length))
+        if i >= split and window in text[:split]:
+            held_out.update(range(i, i + length))
+    return len(before), len(held_out)
+
+
+def codes_of(text: str) -> Any:
+    return np.array([ord(c) for c in text], dtype=np.uint32)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_passages_are_those_that_a_plain_search_finds(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(repeats, "BLOCK", 16)  # windows must not mind where blocks end
+    monkeypatch.setattr(repeats, "ROWS", 3)
+    rng = np.random.default_rng(seed)
+    text = "".join(rng.choice(list("abcd")[: 2 + seed % 3], 150))
+    if seed % 2:
+        text = text[:100] + text[20 : 20 + seed] + text[100:]
+    length, split = 1 + seed % 9, 130
+    repeated, held_out = find_passages(codes_of(text), split, length)
+    assert (repeated.characters, held_out.characters) == naive(text, split, length)
+    for found in (repeated, held_out):
+        there = text[found.start : found.start + found.length]
+        assert there == text[found.earlier : found.earlier + found.length]
+        assert found.earlier < found.start or not found.length
+
+
+def test_the_longest_passage_and_where_it_stood() -> None:
+    text = prose(3000)
+    twice = text[:9000] + text[2000:2700] + text[9000:] + text[5000:5200]
+    repeated, held_out = find_passages(codes_of(twice), len(twice) - 300)
+    assert (repeated.start, repeated.earlier) == (9000, 2000)
+    assert 700 <= repeated.length <= 702  # what follows may happen to be the same
+    assert 200 <= held_out.length <= 202
+    assert held_out.start == len(twice) - 200
+
+
+def test_equal_hashes_do_not_mislead(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even if every window has the same one."""
+
+    def same(codes: Any, length: int) -> Any:
+        return np.zeros(len(codes) - length + 1, dtype=np.uint64)
+
+    monkeypatch.setattr(repeats, "_hashes", same)
+    assert find_passages(codes_of(prose(500)), 2000, 20) == (Passages(0, 0, 0, 0),) * 2
+    assert find_passages(codes_of("x" * 300), 200, 100)[0].characters == 299
+
+
+def test_a_text_doubled_must_be_mended() -> None:
+    verdict = verdict_of(GOOD * 2)
+    assert flagged(verdict) == {"repeats": "mend", "held-out repeats": "mend"}
+    measured = of(verdict, "repeats").measured
+    assert measured["share"] == pytest.approx(0.5, abs=1e-3)
+    assert measured["longest"]["start"] == len(GOOD)
+    assert measured["longest"]["earlier"] == 0
+    assert f"lines 1 and {GOOD.count(chr(10)) + 1:,}" in of(verdict, "repeats").text
+    assert of(verdict, "held-out repeats").measured["share"] == 1.0
+
+
+def test_a_tail_seen_before_is_told_apart_from_other_repeats() -> None:
+    inner = GOOD[:200_000] + GOOD[:30_000] + GOOD[200_000:]
+    assert flagged(verdict_of(inner)) == {"repeats": "note"}
+    tail = GOOD + GOOD[:1500]
+    assert flagged(verdict_of(tail)) == {"held-out repeats": "note"}
+
+
+def test_of_a_large_text_a_stated_part_is_searched(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(repeats, "SEARCHED", 100_000)
+    text = GOOD[:5000] * 2 + GOOD
+    split = len(text) - round(len(text) * HELD_OUT)
+    found = of(verdict_of(text), "repeats")
+    assert found.severity == "fine"  # what stands twice lies before it
+    assert found.measured["from"] < split < found.measured["to"]
+    assert found.measured["to"] - found.measured["from"] == 100_000
+    assert "100,000 characters searched" in found.text
+    early, late = split - 60_000, split - 20_000
+    inner = of(verdict_of(text[:late] + text[early : early + 10_000] + text[late:]), "repeats")
+    assert inner.severity == "note"
+    longest = inner.measured["longest"]
+    assert (longest["start"], longest["earlier"]) == (late, early)
+    assert f"characters {early + 1:,} and {late + 1:,}" in inner.text
+    assert "only these were searched" in inner.text
+
+
+# Encodings
+
+CASES = {
+    "French": "Ça alors ! Le garçon a été très gêné, où était-ce déjà ?",
+    "German": "Über den Fluß ging der schöne Mann, müde und größer.",
+    "Czech": "Všichni lidé rodí se svobodní a sobě rovní co do důstojnosti a práv.",
+    "Polish": "Wszyscy ludzie rodzą się wolni i równi pod względem swej godności.",
+    "Turkish": "Bütün insanlar hür, haysiyet ve haklar bakımından eşit doğarlar.",
+    "Russian": "Все счастливые семьи похожи друг на друга, каждая несчастливая по-своему.",
+    "Greek": "Όλοι οι άνθρωποι γεννιούνται ελεύθεροι και ίσοι στην αξιοπρέπεια.",
+    "Hebrew": "כל בני אדם נולדו בני חורין ושווים בערכם ובזכויותיהם.",
+    "Arabic": "يولد جميع الناس أحرارا متساوين في الكرامة والحقوق",
+    "Japanese": "吾輩は猫である。名前はまだ無い。どこで生れたかとんと見当がつかぬ。",
+    "Chinese": "人人生而自由，在尊严和权利上一律平等。他们赋有理性和良心，并应以兄弟关系相待。",
+    "Taiwanese": "人人生而自由，在尊嚴和權利上一律平等。他們賦有理性和良心，並應以兄弟關係相待。",
+    "Korean": "모든 국민은 법 앞에 평등하다. 누구든지 성별에 의하여 차별을 받지 아니한다.",
+}
+ENCODINGS = {
+    "French": ("cp1252", "mac_roman", "cp850"),
+    "German": ("cp1252",),
+    "Czech": ("cp1250", "iso8859-2"),
+    "Polish": ("cp1250", "iso8859-2"),
+    "Turkish": ("cp1254",),
+    "Russian": ("cp1251", "koi8-r", "cp866", "iso8859-5"),
+    "Greek": ("cp1253",),
+    "Hebrew": ("cp1255",),
+    "Arabic": ("cp1256",),
+    "Japanese": ("shift_jis", "euc_jp"),
+    "Chinese": ("gb18030",),
+    "Taiwanese": ("big5",),
+    "Korean": ("euc_kr",),
+}
+EVERY = [(name, e) for name in CASES for e in ("utf-16-le", "utf-16-be", *ENCODINGS[name])]
+
+
+@pytest.mark.parametrize(("language", "encoding"), EVERY)
+def test_the_encoding_is_offered_with_what_it_reads(language: str, encoding: str) -> None:
+    text = f"{CASES[language]}\nplain letters 123\n{CASES[language]}\n"
+    verdict = verdict_of(text.encode(encoding))
+    assert [one.check for one in verdict.findings] == ["encoding"]
+    (found,) = verdict.findings
+    assert found.severity == "mend"
+    assert f"--encoding {encoding} " in found.advice[0]
+    first = found.measured["candidates"][0]
+    assert first["encoding"] == encoding
+    assert first["excerpt"][:30] == text[:30]
+    assert verdict.size == 0
+    assert [one.check for one in verdict_of(text.encode(encoding), encoding=encoding).findings][
+        1
+    ] == "line ends"
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        ("He said “no” – and that’s it…", "cp1252"),
+        ("Un café noir. ", "cp1252"),
+        ("¿Dónde está el niño?", "cp1252"),
+        ("Привет мир", "cp1251"),
+        ("See Толстой in English", "cp1251"),
+        ("Καλημέρα κόσμε", "cp1253"),
+        ("こんにちは世界", "shift_jis"),
+    ],
+)
+def test_a_few_words_are_enough(text: str, encoding: str) -> None:
+    """What else it may be is shown, but no other alphabet where letters of both would mix."""
+    first, *others = candidates(text.encode(encoding))
+    assert (first.encoding, first.excerpt) == (encoding, text.strip())
+    if encoding == "cp1252":
+        assert not {one.encoding for one in others} & {"cp1251", "cp1253", "cp1255", "cp1256"}
+    else:
+        assert "cp1252" not in {one.encoding for one in others}
+
+
+def test_utf16_of_ascii_is_valid_utf8_and_still_found_out() -> None:
+    for encoding in ("utf-16-le", "utf-16-be", "utf-32-le"):
+        verdict = verdict_of(GOOD[:3000].encode(encoding))
+        assert flagged(verdict) == {"encoding": "mend"}
+        assert f"--encoding {encoding} reads" in of(verdict, "encoding").advice[0]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
+def test_a_byte_order_mark_decides(encoding: str) -> None:
+    verdict = verdict_of(f"{GOOD}é".encode(encoding))
+    assert "encoding" not in flagged(verdict)
+    assert verdict.size == len(GOOD) + 1
+    assert "byte order mark" in of(verdict, "encoding").text
+    told = verdict_of(f"{GOOD}é".encode(encoding), encoding="cp1252").findings
+    assert [one.check for one in told] == ["encoding"]
+    assert told[0].advice == ("leave --encoding out: the mark decides",)
+    assert "encoding" not in flagged(verdict_of(f"{GOOD}é".encode(encoding), encoding=encoding))
+
+
+def test_utf8_read_as_something_else_is_found_out() -> None:
+    verdict = verdict_of(f"{GOOD}é", encoding="latin-1")
+    assert flagged(verdict) == {"encoding": "mend"}
+    assert of(verdict, "encoding").advice == ("leave --encoding out",)
+    assert "encoding" not in flagged(verdict_of(GOOD, encoding="latin-1"))
+
+
+def test_utf8_with_a_damaged_place_is_not_taken_for_something_else() -> None:
+    data = ("déjà vu " * 100).encode()
+    (found,) = verdict_of(data[:803] + b"\xe9" + data[803:]).findings
+    assert "this apart, it is UTF-8" in found.text
+    assert "offset 803" in found.text
+    assert len(found.advice) == 1
+    assert "iconv -c" in found.advice[0]
+    cut = verdict_of(data[:2]).findings[0]
+    assert cut.severity == "mend"
+
+
+def test_bytes_at_random_are_not_called_text() -> None:
+    data = np.random.default_rng(0).bytes(20_000)
+    assert candidates(data) == []
+    assert "--level byte" in of(verdict_of(data), "encoding").advice[0]
+    verdict = verdict_of(data, level="byte")
+    assert verdict.size == 20_000
+    assert not {"encoding", "rare characters"} & {one.check for one in verdict.findings}
+
+
+@pytest.mark.parametrize("start", [b"%PDF-1.7", b"PK\x03\x04", b"\x1f\x8b\x08", b"{\\rtf1 x"])
+def test_documents_and_archives_are_called_by_name(start: bytes) -> None:
+    (found,) = verdict_of(start + GOOD.encode()).findings
+    assert found.severity == "mend"
+    assert "make a text of it" in found.advice[0]
+
+
+@pytest.mark.parametrize("chunk", [1, 2, 3, 7, 1 << 20])
+def test_where_a_text_stops_decoding(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    from charrnn.text.verdict import candidates as module
+
+    monkeypatch.setattr(module, "CHUNK", chunk)
+    assert first_error("déjà 漢字".encode(), "utf-8") is None
+    assert first_error("déjà".encode() + b"\xe9 vu", "utf-8") == 6
+    assert first_error("漢字".encode()[:-1], "utf-8") == 3
+
+
+# Lines, size, characters
+
+
+def test_line_ends_are_counted_and_made_alike(tmp_path: Path) -> None:
+    """Exactly as training does."""
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        text = "".join(rng.choice(["\r\n", "\r", "\n", "a", "\r\r\n"], 12))
+        (tmp_path / "x").write_bytes(text.encode())
+        codes = np.frombuffer(text.encode(), dtype=np.uint8)
+        assert (
+            with_plain_line_ends(codes).tolist()
+            == read_corpus([str(tmp_path / "x")]).codes.tolist()
+        )
+        ends = count_line_ends(codes)
+        assert ends.crlf == text.count("\r\n")
+        assert ends.lf + ends.crlf == text.count("\n")
+        assert ends.cr + ends.crlf == text.count("\r")
+
+
+def test_line_ends_matter_to_bytes() -> None:
+    mixed = GOOD[:100_000].replace("\n", "\r\n") + GOOD[100_000:]
+    assert "line ends" not in flagged(verdict_of(mixed))
+    assert flagged(verdict_of(mixed, level="byte"))["line ends"] == "note"
+    whole = GOOD.replace("\n", "\r\n")
+    assert "line ends" not in flagged(verdict_of(whole, level="byte"))
+
+
+def test_long_lines() -> None:
+    assert flagged(verdict_of(GOOD.replace("\n", " "))) == {"lines": "note"}
+    one = GOOD[:100_000] + GOOD[100_000:108_000].replace("\n", " ") + GOOD[108_000:]
+    found = of(verdict_of(one), "lines")
+    assert found.severity == "fine"
+    assert 7900 < found.measured["longest"] < 8200
+
+
+@pytest.mark.parametrize(
+    ("text", "severity"),
+    [
+        (GOOD[:9_999], "mend"),
+        (GOOD[:10_000], "note"),
+        (GOOD[:199_999], "note"),
+        (GOOD[:200_000], "fine"),
+        ("a" * 300_000, "mend"),
+    ],
+)
+def test_size(text: str, severity: str) -> None:
+    assert of(verdict_of(text), "size").severity == severity
+
+
+def test_rare_characters() -> None:
+    found = of(verdict_of(GOOD + "Q" * 9 + "Z" * 10), "rare characters")
+    assert found.severity == "fine"
+    assert found.measured["characters"] == {"U+0051": 9}
+    assert found.measured["share"] == pytest.approx(9 / (len(GOOD) + 19))
+    many = of(verdict_of(GOOD + "QXYJé"), "rare characters")
+    assert many.severity == "note"
+    assert "'é' (U+00E9 LATIN SMALL LETTER E WITH ACUTE) 1" in many.text
+    assert many.measured["share_of_kinds"] == pytest.approx(5 / (len(set(GOOD)) + 5))
+
+
+@pytest.mark.parametrize(
+    ("character", "kind", "severity"),
+    [
+        ("\x00", "NUL", "mend"),
+        ("\ufffd", "replacement character", "mend"),
+        ("\ufeff", "byte order mark within", "note"),
+        ("\u2028", "line or page separator", "note"),
+        ("\xad", "soft hyphen", "note"),
+        ("\xa0", "odd space", "note"),
+        ("\x1b", "control character", "note"),
+        ("\u200b", "invisible format character", "note"),
+        ("\u202e", "invisible format character", "note"),
+        ("\ue000", "private use", "note"),
+        ("\uffff", "unassigned", "note"),
+    ],
+)
+def test_odd_characters(character: str, kind: str, severity: str) -> None:
+    found = of(verdict_of(GOOD + character * 2 + "x"), "odd characters")
+    assert (found.measured["kind"], found.severity) == (kind, severity)
+    assert found.measured["count"] == 2
+    assert f"U+{ord(character):04X}" in found.text
+    assert character not in found.text or character == "\ufffd"
+
+
+def test_what_is_not_odd() -> None:
+    for text in ("\t", "\u3000", "می\u200cخواهم", "é漢字 🙂", "naïve “quoted” – dash…"):
+        assert "odd characters" not in flagged(verdict_of(GOOD + text * 20)), text
+
+
+@pytest.mark.parametrize("meant", ["é", "’", "“", "ж", "漢", "ü", "š", "α"])
+@pytest.mark.parametrize("wrong", ["cp1252", "latin-1"])
+def test_mojibake(meant: str, wrong: str) -> None:
+    try:
+        written = meant.encode().decode(wrong)
+    except UnicodeDecodeError:
+        pytest.skip("not in that encoding")
+    verdict = verdict_of(GOOD[:250_000] + f"a{written}b " * 20 + GOOD[250_000:])
+    found = of(verdict, "mojibake")
+    assert found.severity == "mend"
+    assert found.measured["count"] == 20
+    assert found.measured["examples"] == {written: meant}
+    few = verdict_of(GOOD + f"a{written}b " * 2)
+    assert "mojibake" not in flagged(few)
+    assert "mojibake" not in flagged(verdict_of(GOOD + f"a{meant}b " * 20))
+
+
+def test_mojibake_is_counted_over_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    from charrnn.text.verdict import odd
+
+    for piece in (1, 2, 3, 5, 1000):
+        monkeypatch.setattr(odd, "PIECE", piece)
+        (found,) = odd._mojibake(codes_of("aÃ©bâ€™c" * 4 + "Ã©"))
+        assert found.measured["count"] == 9
+
+
+def test_european_typography_is_no_mojibake() -> None:
+    text = "„Spaß“, sagte er – „À bientôt…“ «ÉTÉ» ¿QUÉ? ÅÄÖ ÇA’ ÎLE — Ñandú “Ñ” "
+    assert "mojibake" not in flagged(verdict_of(GOOD + text * 2))
+
+
+def test_letters_in_parts() -> None:
+    text = "déjà été Ångström " * 50
+    apart = unicodedata.normalize("NFD", text)
+    found = of(verdict_of(GOOD + apart), "composition")
+    assert found.severity == "note"
+    assert found.measured["count"] == len(apart) - len(text)
+    assert "composition" not in flagged(verdict_of(GOOD + text))
+    assert "composition" not in {one.check for one in verdict_of(GOOD + apart[:20]).findings}
+    assert "composition" in flagged(verdict_of(GOOD + unicodedata.normalize("NFD", "한국어" * 20)))
+    vietnamese = unicodedata.normalize("NFC", "ế ọ ữ " * 30)
+    assert "composition" not in flagged(verdict_of(GOOD + vietnamese))
+
+
+# The held-out end
+
+
+def test_an_end_of_another_kind() -> None:
+    other = "".join(np.random.default_rng(0).choice(list("zxqvwkjypgbm \n"), 33_000))
+    assert flagged(verdict_of(GOOD + other)) == {"held-out end": "note"}
+    found = of(verdict_of(GOOD + other), "held-out end")
+    assert found.measured["drift_nats"] > 1
+    assert found.measured["usual_nats"] < 0.05
+    assert found.measured["unseen_kinds"] == len(set(other) - set(GOOD))
+    first = verdict_of(other + GOOD)
+    assert "held-out end" not in flagged(first)  # at the beginning it does no harm
+
+
+def test_a_sorted_text_is_told() -> None:
+    lines = "".join(sorted(f"{chr(97 + k % 26) * 3}{k % 7}\n" for k in range(60_000)))
+    found = of(verdict_of(lines), "held-out end")
+    assert found.severity == "note"
+    assert "sorted" in found.advice[0]
+    assert found.measured["chance_nats"] < 0.001
+
+
+def test_few_of_many_kinds_differ_by_chance() -> None:
+    """A small Chinese text is not odd because its end cannot have all that the rest has."""
+    kinds = list(map(chr, range(0x4E00, 0x4E00 + 2500)))
+    text = "".join(np.random.default_rng(0).choice(kinds, 30_000))
+    found = of(verdict_of(text), "held-out end")
+    assert found.measured["drift_nats"] > 0.3
+    assert found.measured["chance_nats"] == pytest.approx(found.measured["drift_nats"], rel=0.1)
+    assert found.severity == "fine"
+
+
+def test_characters_that_only_the_end_has() -> None:
+    found = of(verdict_of(GOOD + "Q" * 50), "held-out end")
+    assert found.measured["unseen"] == 50
+    assert "'Q' (U+0051)" in found.text
+    assert found.severity == "note"
+    one = of(verdict_of(GOOD + "Q"), "held-out end")
+    assert (one.measured["unseen"], one.severity) == (1, "fine")
+
+
+# The command
+
+
+def inspect(folder: Path, *arguments: str, stdin: bytes | None = None) -> dict[str, Any]:
+    done = charrnn("inspect", "--json", *arguments, cwd=folder, stdin=stdin)
+    assert done.returncode == 0, done.stderr
+    assert not done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def test_the_command_gives_the_verdict(tmp_path: Path) -> None:
+    (tmp_path / "good.txt").write_text(GOOD, encoding="utf-8", newline="")
+    done = charrnn("inspect", "good.txt", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    page = done.stdout.decode().splitlines()
+    assert page[0] == "good.txt: good to train on"
+    assert len([line for line in page if line.startswith("fine  ")]) == 9
+    found = inspect(tmp_path, "good.txt")
+    assert found["verdict"] == "good to train on"
+    assert found["size"] == len(GOOD)
+    assert inspect(tmp_path, "-", stdin=GOOD.encode())["names"] == ["standard input"]
+    two = inspect(tmp_path, "good.txt", "good.txt")
+    assert two["size"] == 2 * len(GOOD)
+    assert two["verdict"] == "mend these 2 things first"
+
+
+def test_what_cannot_be_decoded_still_gets_its_verdict(tmp_path: Path) -> None:
+    (tmp_path / "latin.txt").write_bytes("déjà vu, été\n".encode("latin-1") * 999)
+    done = charrnn("inspect", "latin.txt", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "mend this first" in done.stdout.decode()
+    assert "--encoding cp1252 reads 'déjà vu, été" in done.stdout.decode()
+    assert inspect(tmp_path, "latin.txt", "--encoding", "cp1252")["size"] == 13 * 999
+    assert inspect(tmp_path, "latin.txt", "--level", "byte")["level"] == "byte"
+
+
+def test_a_text_does_not_rule_the_terminal(tmp_path: Path) -> None:
+    (tmp_path / "evil.txt").write_bytes(("\x1b[31mé\u202e\x9b" * 200 + GOOD[:5000]).encode() * 3)
+    done = charrnn("inspect", "evil.txt", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert not set(done.stdout.decode()) & {"\x1b", "\x9b", "\u202e"}
+    ascii_only = environment(PYTHONIOENCODING="ascii", PYTHONUTF8="0")
+    plain = charrnn("inspect", "evil.txt", cwd=tmp_path, env=ascii_only)
+    assert plain.returncode == 0
+    assert plain.stdout.decode("ascii")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["missing.txt"], "does not exist"),
+        (["empty.txt"], "empty"),
+        (["texts"], "without a checkpoint"),
+        (["/dev/null"], "is a device"),
+        (["good.txt", "--plot", "x.png"], "--plot goes with a model"),
+        (["good.txt", "--seed", "1"], "--seed goes with --gradient-flow"),
+        (["good.txt", "--gradient-flow"], "not a checkpoint"),
+        (["good.txt", "--gradient-flow", "--encoding", "latin-1"], "--encoding goes with a corpus"),
+        (["good.txt", "--encoding", "klingon"], "unknown encoding"),
+        (["damaged.npz"], "not a checkpoint"),
+        (["damaged.npz", "--level", "byte"], "--level goes with a corpus"),
+        (["damaged.npz", "good.txt"], "is a model"),
+        (["damaged.npz", "texts/damaged.npz"], "2 models"),
+    ],
+)
+def test_mistakes_take_two_lines(tmp_path: Path, arguments: list[str], message: str) -> None:
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts" / "good.txt").write_text("x", encoding="utf-8")
+    (tmp_path / "empty.txt").touch()
+    (tmp_path / "good.txt").write_text("good\n", encoding="utf-8")
+    (tmp_path / "damaged.npz").write_bytes(b"PK\x03\x04")
+    done = charrnn("inspect", *arguments, cwd=tmp_path)
+    damaged = message == "not a checkpoint"
+    assert done.returncode == (1 if damaged else 2)
+    assert message in done.stderr.decode()
+    assert len(done.stderr.splitlines()) <= 2
+    assert not done.stdout
+
+
+def test_a_document_is_no_model(tmp_path: Path) -> None:
+    """Zip archives both; what is inside tells them apart."""
+    import zipfile
+
+    with zipfile.ZipFile(tmp_path / "text.docx", "w") as archive:
+        archive.writestr("[Content_Types].xml", "x" * 500)
+    (found,) = inspect(tmp_path, "text.docx")["findings"]
+    assert "zip archive" in found["text"]
+    np.savez(tmp_path / "weights.npz", x=np.zeros(3))
+    (tmp_path / "weights.npz").rename(tmp_path / "weights")
+    done = charrnn("inspect", "weights", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "checkpoint" in done.stderr.decode()
+
+
+def test_real_corpora(tmp_path: Path, corpora: Path) -> None:
+    plays = inspect(tmp_path, str(corpora / "tinyshakespeare" / "input.txt"))
+    assert plays["verdict"] == "good to train on"
+    poems = inspect(tmp_path, str(corpora / "tang-poems-zh" / "tang300.txt"))
+    severity = {one["check"]: one["severity"] for one in poems["findings"]}
+    assert severity["encoding"] == "fine"
+    assert {name for name, word in severity.items() if word != "fine"} == {
+        "size",
+        "rare characters",
+        "held-out end",
+    }
