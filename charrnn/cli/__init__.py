@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from charrnn import __version__
+from charrnn.cli.eval import evaluate
 from charrnn.cli.gradcheck import gradcheck
 from charrnn.cli.inspect import inspect
 from charrnn.cli.predict import predict
@@ -27,6 +28,7 @@ app = typer.Typer(
 )
 app.command()(train)
 app.command()(sample)
+app.command("eval")(evaluate)
 app.command()(predict)
 app.command()(gradcheck)
 app.command()(inspect)

@@ -1,0 +1,254 @@
+"""``charrnn eval``."""
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from charrnn.cli.flow import echo
+from charrnn.cli.report import reported, say
+from charrnn.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from charrnn.cli.texts import Scored
+    from charrnn.evaluation.dynamic import Adaptation
+    from charrnn.evaluation.report import Figure, Report
+    from charrnn.runs import Model
+
+__all__ = ["evaluate"]
+
+ADAPT = "With --adapt"
+MANY = 1 << 16
+"""Characters that are worth the start of other processes."""
+
+
+@reported
+def evaluate(
+    ctx: typer.Context,
+    checkpoint: Annotated[
+        str,
+        typer.Argument(
+            help="A language model: an .npz file or a run's folder.", show_default=False
+        ),
+    ],
+    files: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="FILE",
+            help="The text to score, files read in order; - is standard input. Without any, what "
+            "the run held out of its own text.",
+            show_default=False,
+        ),
+    ] = None,
+    train: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="The text that the model was trained on, where the run does not lead to it; may "
+            "be given more than once.",
+            show_default=False,
+        ),
+    ] = None,
+    mix: Annotated[
+        bool,
+        typer.Option(
+            "--mix",
+            help="Mix the network with the 5-gram: weights fitted on the first half of the text, "
+            "everything reported on the second.",
+        ),
+    ] = False,
+    adapt: Annotated[
+        bool,
+        typer.Option(
+            "--adapt",
+            help="Dynamic evaluation: let the model learn from each piece of the text once it is "
+            "scored. In memory only.",
+        ),
+    ] = False,
+    adapt_rate: Annotated[
+        float, typer.Option(min=0, help="How far an update moves a weight.", rich_help_panel=ADAPT)
+    ] = 1e-3,
+    adapt_decay: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            help="How fast weights go back to those that were trained.",
+            rich_help_panel=ADAPT,
+        ),
+    ] = 1e-3,
+    adapt_segment: Annotated[
+        int,
+        typer.Option(
+            min=1, max=4096, help="Characters between two updates.", rich_help_panel=ADAPT
+        ),
+    ] = 16,
+    threads: Annotated[
+        int,
+        typer.Option(
+            min=0, help="Processes that compute; 0: all that there are, if the text is long."
+        ),
+    ] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print every figure as JSON.")] = False,
+) -> None:
+    """Score a language model on a text, beside what simple methods reach.
+
+    [dim]charrnn eval checkpoints/shakespeare-1
+    charrnn eval checkpoints/shakespeare-1 sonnets.txt --adapt --mix
+    charrnn eval shared.npz sonnets.txt --train plays.txt --json[/dim]
+    """
+    for name in ("adapt_rate", "adapt_decay", "adapt_segment"):
+        source = ctx.get_parameter_source(name)
+        if not adapt and source is not None and source.name == "COMMANDLINE":
+            raise InputError(
+                f"--{name.replace('_', '-')} goes with --adapt", "give that too, or leave it out"
+            )
+
+    from charrnn.cli.texts import find_texts
+    from charrnn.evaluation.dynamic import Adaptation
+    from charrnn.nn.products import one_blas_thread
+    from charrnn.runs import find_checkpoint, load_model
+
+    try:
+        adaptation = Adaptation(adapt_rate, adapt_decay, adapt_segment) if adapt else None
+    except ValueError as error:
+        raise InputError(str(error)) from None
+    one_blas_thread()
+    model = load_model(find_checkpoint(checkpoint)[0])
+    _ = model.vocabulary  # which refuses other tasks
+    scored = find_texts(model, files or [], train or [])
+    for note in scored.notes:
+        say(f"note: {note}")
+    if scored.train is None and (adapt or mix):
+        raise InputError(
+            f"--{'adapt' if adapt else 'mix'} needs the training text", "name it (--train TEXT)"
+        )
+    report = _evaluate(model, scored, adaptation, mix, threads)
+    if as_json:
+        typer.echo(json.dumps(_as_json(model, scored, report), indent=1))
+    else:
+        _print(model, scored, report)
+
+
+def _evaluate(
+    model: "Model", scored: "Scored", adaptation: "Adaptation | None", mix: bool, threads: int
+) -> "Report":
+    import sys
+
+    import numpy as np
+    from tqdm import tqdm
+
+    from charrnn.evaluation.report import RESETS, report
+    from charrnn.evaluation.windows import Reader
+    from charrnn.nn.engine import available_cores
+
+    count = len(scored.codes) - scored.start
+    threads = threads or (available_cores() if count >= MANY else 1)
+    reader = Reader(model.model, threads)
+    shown = sys.stderr is not None and sys.stderr.isatty()
+    bar = tqdm(
+        total=count * (1 + len(RESETS) + (adaptation is not None)),
+        disable=not shown,
+        leave=False,
+        unit="char",
+        unit_scale=True,
+    )
+    try:
+        with np.errstate(all="ignore"), bar:  # what is not finite is found by who asked for it
+            return report(
+                reader,
+                model.parameters,
+                model.vocabulary,
+                scored.codes,
+                scored.start,
+                train=scored.train,
+                adaptation=adaptation,
+                mix=mix,
+                advance=bar.update,
+            )
+    finally:
+        reader.close()
+
+
+def _as_json(model: "Model", scored: "Scored", report: "Report") -> dict[str, Any]:
+    def figures(found: "list[Figure]") -> dict[str, dict[str, float]]:
+        return {
+            one.name: {"nats": one.nats, "bits": one.bits, "perplexity": one.perplexity}
+            for one in found
+        }
+
+    mixed = report.mixed
+    return {
+        "checkpoint": str(model.path),
+        "text": scored.what,
+        "unit": _unit(model),
+        "scored": report.count,
+        "unknown": report.unknown,
+        "unknown_nats": report.unknown_nats,
+        "carried": report.method,
+        "network": figures(report.network),
+        "yardsticks": figures(report.yardsticks),
+        "mixture": mixed
+        and {
+            "fitted_on": mixed.fitted_on,
+            "reported_on": report.count - mixed.fitted_on,
+            "figures": figures(mixed.figures),
+            "weights": mixed.weights,
+        },
+        "notes": list(scored.notes),
+    }
+
+
+def _print(model: "Model", scored: "Scored", report: "Report") -> None:
+    from charrnn.text.escapes import UNKNOWN_NATS
+    from charrnn.yardsticks import MOST_TRAINING
+
+    unit = _unit(model)
+    units = {"char": "characters", "byte": "bytes"}[unit]
+    echo(f"{model.path} on {scored.what}")
+    echo(f"{report.count:,} {units} scored; state carried {report.method}")
+    if report.unknown:
+        echo(
+            f"{report.unknown:,} of them the model does not know: at {UNKNOWN_NATS:.1f} nats each "
+            f"they are {report.unknown_nats:.4f} of the mean"
+        )
+    _print_table(report.network, unit)
+    if report.yardsticks:
+        known = "the training text"
+        if scored.train is not None and len(scored.train) > MOST_TRAINING:
+            known = f"the last {MOST_TRAINING:,} {units} of the training text"
+        echo(f"\nYardsticks, which know {known}")
+        _print_table(report.yardsticks, unit)
+    if report.mixed:
+        mixed = report.mixed
+        rest = report.count - mixed.fitted_on
+        echo(f"\nThe last {rest:,} {units}; mixtures are fitted on those before them")
+        _print_table(mixed.figures, unit)
+        echo("\nWeight of the network, by the length of the context that the n-grams have seen")
+        columns = [str(length) for length in range(len(next(iter(mixed.weights.values()))))]
+        rows = [(name, *(f"{w:.2f}" for w in own)) for name, own in mixed.weights.items()]
+        _table(columns, rows)
+
+
+def _print_table(figures: "list[Figure]", unit: str) -> None:
+    rows = [
+        (one.name, f"{one.nats:.4f}", f"{one.bits:.4f}", f"{one.perplexity:.5g}") for one in figures
+    ]
+    _table([f"nats/{unit}", f"bits/{unit}", "perplexity"], rows)
+
+
+def _table(columns: list[str], rows: "Sequence[tuple[str, ...]]") -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("", min_width=22, overflow="fold")
+    for column in columns:
+        table.add_column(column, justify="right", no_wrap=True)
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)
+
+
+def _unit(model: "Model") -> str:
+    return "char" if model.config.level == "char" else "byte"

@@ -1,0 +1,132 @@
+"""Which text ``charrnn eval`` scores, and the one that the model was trained on."""
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from charrnn.errors import CheckpointError, InputError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy.typing as npt
+
+    from charrnn.runs import Model
+    from charrnn.text.corpora import Corpus
+
+__all__ = ["Scored", "find_texts"]
+
+
+class Scored(NamedTuple):
+    """What is to be scored."""
+
+    codes: "npt.NDArray[Any]"
+    """Code points or bytes, with what stands before."""
+    start: int
+    """The first to score, at least 1."""
+    what: str
+    """In words."""
+    train: "npt.NDArray[Any] | None"
+    """What was trained on, if it can be read."""
+    notes: tuple[str, ...]
+
+
+class _Noted(NamedTuple):
+    """What a run noted of its corpus."""
+
+    paths: tuple[str, ...]
+    sha256: str
+
+
+def find_texts(model: "Model", files: list[str], train: list[str]) -> Scored:
+    """The files, or what the model's run held out; and the text that trained it.
+
+    Args:
+        model: a language model.
+        files: to be scored; none for what was held out. So too if they are what trained the model.
+        train: where the training text is, with its held-out end; else where the run says.
+
+    Raises:
+        InputError: a file cannot be read, or there is nothing to score.
+    """
+    noted = _noted(model)
+    corpus, missing = _corpus(model, train, noted)
+    notes = list(corpus.notes) if corpus else []
+    if corpus and train and noted and corpus.sha256 != noted.sha256:
+        notes.append("--train is not the text that this run noted; it is taken at its word")
+    what = " ".join(train or (noted.paths if noted else ())) or "the help topics of Python"
+    if files:
+        text = _read(model, files)
+        known = {found.sha256 for found in (corpus, noted) if found}
+        if text.sha256 not in known:
+            if len(text.codes) < 2:
+                raise InputError("a text of one character has none that could be predicted")
+            if missing:
+                notes.append(missing)
+            trained_on = corpus.codes[: _split(model, corpus)] if corpus else None
+            name = "standard input" if files == ["-"] else " ".join(files)
+            return Scored(text.codes, 1, name, trained_on, (*text.notes, *notes))
+        notes.append("this is the text that was trained on: what was held out of it is scored")
+        corpus, what = text, " ".join(files)
+    if corpus is None:
+        raise InputError(missing, f"or name a text to score: charrnn eval {model.path} FILE")
+    split = _split(model, corpus)
+    if not 0 < split < len(corpus.codes):
+        raise InputError(
+            f"nothing of {what} was held out from training", "name a text that the model never saw"
+        )
+    return Scored(corpus.codes, split, f"the end of {what}", corpus.codes[:split], tuple(notes))
+
+
+def _corpus(
+    model: "Model", train: list[str], noted: "_Noted | None"
+) -> "tuple[Corpus | None, str]":
+    """What the model was trained on; or why it is not there, and what to do."""
+    if train:
+        return _read(model, train), ""
+    hint = "name the training text (--train TEXT)"
+    if noted is None:
+        return None, f"{model.path} does not say what it was trained on: {hint}"
+    if "-" in noted.paths:
+        return None, f"this run was trained on standard input: {hint}"
+    try:
+        corpus = _read(model, list(noted.paths))
+    except InputError as error:
+        return None, f"the text that this run was trained on is not there ({error}): {hint}"
+    if corpus.sha256 != noted.sha256:
+        where = " ".join(noted.paths) or "Python's own help"
+        return None, f"{where} is no longer what this run was trained on: {hint}"
+    return corpus, ""
+
+
+def _noted(model: "Model") -> "_Noted | None":
+    """Where the run says that its text was: its last checkpoint does, the best one beside it not.
+
+    A file beside it may be of another run. Headers are taken without trust.
+    """
+    from charrnn.checkpoint import read_checkpoint
+
+    header: Any = model.header
+    try:
+        if "training" not in header:
+            last: Path = model.path.parent / "last.npz"
+            header, _ = read_checkpoint(last)
+            if any(header[key] != model.header[key] for key in ("config", "vocabulary")):
+                return None
+        noted = header["training"]["corpus"]
+        return _Noted(tuple(map(str, noted["paths"])), str(noted["sha256"]))
+    except (CheckpointError, KeyError, TypeError):
+        return None
+
+
+def _read(model: "Model", paths: list[str]) -> "Corpus":
+    """As the model's own corpus was read."""
+    from charrnn.text.corpora import read_corpus
+
+    config = model.config
+    return read_corpus(
+        paths, level=config.level, encoding=config.encoding, keep_newlines=config.keep_newlines
+    )
+
+
+def _split(model: "Model", corpus: "Corpus") -> int:
+    """Where what was held out begins."""
+    return len(corpus.codes) - round(len(corpus.codes) * model.config.val_fraction)

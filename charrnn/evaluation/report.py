@@ -1,0 +1,182 @@
+"""All figures of a language model on a text, and what simple methods reach beside it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import exp, log
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from charrnn.errors import DivergedError
+from charrnn.evaluation.dynamic import Adaptation, adapted_nats, gradient_rms
+from charrnn.evaluation.mixture import fit_weights, mixture
+from charrnn.evaluation.windows import LANES, WARM_UP, Reader, carried, resets, windowed_nats
+from charrnn.nn.parameters import Parameters
+from charrnn.text.escapes import UNKNOWN_NATS, Escaped, escape
+from charrnn.text.vocab import Vocabulary
+from charrnn.yardsticks import ORDER, capped, yardsticks
+from charrnn.yardsticks.ngrams import KneserNey
+
+__all__ = ["RESETS", "Figure", "Mixed", "Report", "report"]
+
+RESETS = (64, 256)
+CARRIED, ADAPTED, NGRAM = "state carried", "adapted", f"{ORDER}-gram"
+
+Codes = npt.NDArray[Any]
+
+
+class Figure(NamedTuple):
+    """What a method needs for a character on average."""
+
+    name: str
+    nats: float
+
+    @property
+    def bits(self) -> float:
+        """In bits."""
+        return self.nats / log(2)
+
+    @property
+    def perplexity(self) -> float:
+        """Among how many characters, equally likely, it is as hard to choose."""
+        return exp(min(self.nats, 700))
+
+
+class Mixed(NamedTuple):
+    """Mixtures of a network and the n-grams."""
+
+    fitted_on: int
+    """How many characters, the first ones."""
+    figures: list[Figure]
+    """On all others: the network alone, the n-grams alone, the mixture."""
+    weights: dict[str, list[float]]
+    """Of the network, by the length of the context that the n-grams have seen."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was found.
+
+    Attributes:
+        count: characters that were scored.
+        unknown: how many of them the model does not know.
+        unknown_nats: what those add to the mean of every figure but the compressors'.
+        method: how the state was carried, in words.
+        network: figures of the network.
+        yardsticks: of simple methods; empty where the training text is not known.
+        mixed: nothing if not asked for.
+    """
+
+    count: int
+    unknown: int
+    unknown_nats: float
+    method: str
+    network: list[Figure]
+    yardsticks: list[Figure]
+    mixed: Mixed | None
+
+
+def report(
+    reader: Reader,
+    parameters: Parameters,
+    vocabulary: Vocabulary,
+    codes: Codes,
+    start: int,
+    *,
+    train: Codes | None = None,
+    adaptation: Adaptation | None = None,
+    mix: bool = False,
+    advance: Callable[[int], object] = lambda count: None,
+) -> Report:
+    """Score ``codes[start:]``: state carried, state set to zero every 64 and 256 characters.
+
+    Args:
+        reader: of the model.
+        parameters: its weights; not changed.
+        vocabulary: what it knows. Other characters cost what :mod:`charrnn.text.escapes` says.
+        codes: ``(N,)`` code points or bytes.
+        start: the first to score, at least 1.
+        train: what the model was trained on, for yardsticks, adaptation and mixture.
+        adaptation: to score the model as it learns from the text, too.
+        mix: to score mixtures with the n-grams, too.
+        advance: told how many more characters have been scored, of (3 or 4)·(N - start).
+
+    Raises:
+        ValueError: adaptation or mixture is asked for and ``train`` is not given.
+        DivergedError: the outputs are not finite numbers.
+    """
+    if train is None and (adaptation or mix):
+        raise ValueError("adaptation and mixture need the training text")
+    text = escape(vocabulary, codes)
+    count, unknown = len(codes) - start, int(text.unknown[start:].sum())
+    edges = carried(start, len(codes), parameters.flat.size)
+    ways = {CARRIED: (edges, WARM_UP)}
+    ways |= {f"reset every {width}": (resets(start, len(codes), width), 0) for width in RESETS}
+    nats = {
+        name: windowed_nats(reader, parameters, text.ids, windows, warm_up=warm_up, advance=advance)
+        for name, (windows, warm_up) in ways.items()
+    }
+    _check(nats, "the model is spoilt")
+    beside: list[Figure] = []
+    mixed = None
+    if train is not None:
+        known = escape(vocabulary, capped(train)).ids
+        if adaptation is not None:
+            rms = gradient_rms(reader, parameters, known, adaptation.segment)
+            nats[ADAPTED] = adapted_nats(
+                reader,
+                parameters,
+                rms,
+                text.ids,
+                start,
+                adaptation,
+                known=~text.unknown,
+                advance=advance,
+            )
+            _check(nats, "adaptation went astray: take a smaller rate")
+        ngrams = KneserNey(known, len(vocabulary), ORDER)
+        before, scored = codes[:start], codes[start:]
+        found = yardsticks(train, scored, vocabulary, before=before, ngrams=ngrams)
+        beside = [Figure(*yardstick) for yardstick in found]
+        if mix and count > 1:
+            mixed = _mixed(text, start, nats, ngrams)
+    return Report(
+        count,
+        unknown,
+        unknown * UNKNOWN_NATS / count,
+        "in one pass"
+        if len(edges) == 2
+        else f"in {LANES} lanes, each warmed up on the {WARM_UP} characters before it",
+        [Figure(name, float(text.charge(own, start).mean())) for name, own in nats.items()],
+        beside,
+        mixed,
+    )
+
+
+def _check(nats: dict[str, npt.NDArray[Any]], what: str) -> None:
+    for own in nats.values():
+        if not np.isfinite(own).all():
+            raise DivergedError(f"the network's outputs are not finite numbers: {what}")
+
+
+def _mixed(
+    text: Escaped, start: int, nats: dict[str, npt.NDArray[Any]], ngrams: KneserNey
+) -> Mixed:
+    """Fit on the first half, report on the second. Unknown characters cost all the same."""
+    p, matched = ngrams.probabilities(text.ids, start)
+    half = len(p) // 2
+    fitting = np.flatnonzero(~text.unknown[start : start + half])
+    rows = {NGRAM: -np.log(p)}
+    weights: dict[str, list[float]] = {}
+    for name in (CARRIED, ADAPTED):
+        if name in nats:
+            network = np.exp(-nats[name].astype(np.float64))
+            fitted = fit_weights(network[fitting], p[fitting], matched[fitting], ORDER)
+            rows[name] = nats[name]
+            rows[f"{name} + {NGRAM}"] = -np.log(mixture(network, p, matched, fitted))
+            weights[name] = fitted.tolist()
+    figures = [
+        Figure(name, float(text.charge(own, start)[half:].mean())) for name, own in rows.items()
+    ]
+    return Mixed(half, figures, weights)
