@@ -13,7 +13,7 @@ from charrnn.text.vocab import LEVELS
 from charrnn.training.optim import OPTIMIZERS
 from charrnn.training.schedules import SCHEDULES
 
-__all__ = ["TASK_DEFAULTS", "TASK_WORDS", "Config"]
+__all__ = ["CARRIED", "SCHEDULE_WORDS", "TASK_DEFAULTS", "TASK_WORDS", "Config"]
 
 
 def _within(default: Any, low: float, high: float) -> Any:
@@ -61,6 +61,9 @@ TASK_DEFAULTS: dict[str, dict[str, Any]] = {
 }
 """What each task sets otherwise than a language model (docs/log.md has how it was found)."""
 
+CARRIED = ("lm", "forecast")
+"""The tasks that read one long sequence in chunks of ``--seq-len``, the state carried."""
+
 CANNOT_LOOK_AHEAD = {
     "lm": "a language model",
     "generate": "a generator",
@@ -71,7 +74,7 @@ LEAST_UPDATES = {"classify": 1000, "tag": 1000, "translate": 2000, "generate": 6
 """With few examples a task's epochs are too few to learn from: then it makes so many updates."""
 
 TASK_WORDS: dict[str, tuple[str, ...]] = {
-    "lm": ("directions",),
+    "lm": ("directions", "head"),
     "classify": ("directions", "readout", "loss", "noise"),
     "tag": ("directions", "noise", "column"),
     "translate": ("directions", "attention", "noise"),
@@ -79,6 +82,9 @@ TASK_WORDS: dict[str, tuple[str, ...]] = {
     "forecast": ("directions",),
 }
 """The settings that only some tasks have; they are given with the task's name."""
+
+SCHEDULE_WORDS = {"warmup": "warmup", "final": "lr_final"}
+"""Settings by their names in ``--schedule cosine,warmup=0.1,final=0.01``."""
 
 
 @dataclass(frozen=True)
@@ -106,10 +112,13 @@ class Config:
     readout: str = _one_of("max", ("last", "mean", "max"))
     attention: str = _one_of("luong", ("luong", "none"))
     loss: str = _one_of("softmax", ("softmax", "sigmoid"))
+    head: str = _one_of("free", ("free", "tied"))
     # the training
     seq_len: int = _within(64, 1, 1 << 20)
     batch_size: int = _within(32, 1, 1 << 20)
+    minutes: float = _within(0.0, 0, 1e6)
     epochs: float = _within(10.0, 1e-3, 1e9)
+    patience: int = _within(0, 0, 1 << 40)
     optimizer: str = _one_of("adamw", tuple(OPTIMIZERS))
     lr: float = _within(5e-3, 0, 1e6)
     schedule: str = _one_of("cosine", tuple(SCHEDULES))
@@ -127,6 +136,9 @@ class Config:
             value, option = getattr(self, setting.name), setting.name.replace("_", "-") + " "
             if any(setting.name in words for words in TASK_WORDS.values()):
                 option = f"task {self.task},{setting.name}="
+            for word, name in SCHEDULE_WORDS.items():
+                if name == setting.name:
+                    option = f"schedule {self.schedule},{word}="
             rule = setting.metadata
             if "words" in rule and value not in rule["words"]:
                 raise InputError(f"--{option}{value}: choose from {', '.join(rule['words'])}")
@@ -147,6 +159,12 @@ class Config:
             raise InputError(
                 f"unknown encoding {self.encoding!r}", "for example utf-8, latin-1, cp1252"
             ) from None
+        if self.head == "tied" and (not self.layers or self.embedding not in (0, self.hidden)):
+            raise InputError(
+                f"--task {self.task},head=tied: an embedding that is also the head is as wide as "
+                "a layer",
+                "leave out --embedding, and --layers 0",
+            )
         if self.directions == "backward" and self.task != "translate":
             raise InputError(
                 f"--task {self.task},directions=backward: only translate turns its input round",
@@ -173,24 +191,45 @@ class Config:
         Raises:
             InputError: with the names or words that would do.
         """
-        task, *variants = (part.strip() for part in text.split(","))
+        task, variants = text.split(",")[0].strip(), text.split(",")[1:]
         if task not in TASK_WORDS:
             raise InputError(f"--task {task}: choose from {', '.join(TASK_WORDS)}")
-        settings: dict[str, Any] = {"task": task}
+        names = {name: name for name in TASK_WORDS[task]}
+        return {"task": task, **cls._parse_variants("task", text, task, variants, names)}
+
+    @classmethod
+    def parse_schedule(cls, text: str) -> dict[str, Any]:
+        """``cosine,warmup=0.1`` as settings: a schedule, then variants of it, comma-separated.
+
+        Raises:
+            InputError: with the names or words that would do.
+        """
+        schedule, variants = text.split(",")[0].strip(), text.split(",")[1:]
+        if schedule not in SCHEDULES:
+            raise InputError(f"--schedule {schedule}: choose from {', '.join(SCHEDULES)}")
+        settings = cls._parse_variants("schedule", text, schedule, variants, SCHEDULE_WORDS)
+        return {"schedule": schedule, **settings}
+
+    @classmethod
+    def _parse_variants(
+        cls, option: str, text: str, what: str, variants: list[str], names: Mapping[str, str]
+    ) -> dict[str, Any]:
+        """``name=word`` each: the settings of those names, as their defaults' types read them."""
+        settings: dict[str, Any] = {}
         defaults = cls().to_json()
         for variant in variants:
-            name, _, word = variant.partition("=")
-            if name not in TASK_WORDS[task]:
-                options = ", ".join(TASK_WORDS[task]) or "none"
+            name, _, word = (part.strip() for part in variant.partition("="))
+            if name not in names:
                 raise InputError(
-                    f"--task {text}: {task} has no variant {name!r}", f"its variants: {options}"
+                    f"--{option} {text}: {what} has no variant {name!r}",
+                    f"its variants: {', '.join(names) or 'none'}",
                 )
-            if name in settings:
-                raise InputError(f"--task {text}: {name} is given twice")
+            if names[name] in settings:
+                raise InputError(f"--{option} {text}: {name} is given twice")
             try:
-                settings[name] = type(defaults[name])(word)
+                settings[names[name]] = type(defaults[names[name]])(word)
             except ValueError:
-                raise InputError(f"--task {text}: {name}={word} is not a number") from None
+                raise InputError(f"--{option} {text}: {name}={word} is not a number") from None
         return settings
 
     def long_enough(self, examples: int) -> "Config":
@@ -210,8 +249,9 @@ class Config:
             output_size=vocab_size,
             cell=self.recurrence(),
             num_layers=self.layers,
-            embedding_size=self.embedding,
+            embedding_size=self.hidden if self.head == "tied" else self.embedding,
             dropout=self.dropout,
+            tied=self.head == "tied",
         )
 
     def to_json(self) -> dict[str, Any]:

@@ -28,6 +28,7 @@ RANKS = {
     "charrnn.config": 2,
     "charrnn.checkpoint": 2,
     "charrnn.evaluation": 2,
+    "charrnn.yardsticks": 2,
     "charrnn.sampling": 2,
     "charrnn.tasks": 3,
     "charrnn.runs": 3,
@@ -40,6 +41,7 @@ OUTSIDE = {
     "typer": "charrnn.cli",
     "rich": "charrnn.cli",
     "tqdm": "charrnn.cli",
+    "matplotlib": "charrnn.cli.picture",
     "threadpoolctl": "charrnn.nn",
 }
 NN_BELOW_MODELS = ("charrnn.nn.layers", "charrnn.nn.models", "charrnn.nn.gradcheck")

@@ -15,7 +15,7 @@ from charrnn.runs import RunFolder
 from charrnn.training import threads
 from charrnn.training.events import Alone, Measured
 from charrnn.training.run import Run
-from charrnn.training.threads import Timing, fastest, time_threads
+from charrnn.training.threads import Timing, fastest, time_threads, worth_timing
 
 WIDE: dict[str, Any] = {"batch_size": 65, "seq_len": 4, "epochs": 1.0}  # four shards
 LONG = TEXT * 3
@@ -49,7 +49,7 @@ def eight_cores(monkeypatch: pytest.MonkeyPatch) -> dict[int, float]:
 
 def test_the_fastest_is_chosen(start: Start, eight_cores: dict[int, float]) -> None:
     run = start(**WIDE)
-    timings = time_threads(text_task(run), run.trainer.parameters, 1000)
+    timings = time_threads(text_task(run), run.trainer.parameters)
     assert timings == [Timing(n, s) for n, s in eight_cores.items()]  # no more than shards
     assert fastest(timings) == 2
     assert fastest([Timing(1, 3.0), Timing(2, 3.0)]) == 1
@@ -63,11 +63,12 @@ def test_nothing_is_measured_without_a_choice(
     """A training of a step, a single shard, a single core."""
     run = start(**WIDE)
     parameters = run.trainer.parameters
-    assert time_threads(text_task(run), parameters, 1) == []
+    assert not worth_timing(text_task(run), parameters, 1)
+    assert worth_timing(text_task(run), parameters, 1000)
     narrow = start("narrow")
-    assert time_threads(narrow.task, narrow.trainer.parameters, 1000) == []
+    assert not worth_timing(narrow.task, narrow.trainer.parameters, 1000)
     monkeypatch.setattr(threads, "available_cores", lambda: 1)
-    assert time_threads(text_task(run), parameters, 1000) == []
+    assert not worth_timing(text_task(run), parameters, 1000)
 
 
 def test_a_process_that_dies_while_it_is_timed_is_not_timed(
@@ -81,7 +82,7 @@ def test_a_process_that_dies_while_it_is_timed_is_not_timed(
 
     monkeypatch.setattr(threads, "available_cores", lambda: 8)
     monkeypatch.setattr(threads, "_step", step)
-    assert time_threads(text_task(run), run.trainer.parameters, 1000) == [Timing(1, 9.0)]
+    assert time_threads(text_task(run), run.trainer.parameters) == [Timing(1, 9.0)]
     assert not text_task(run).engine.lost
 
 

@@ -8,7 +8,18 @@ from typing import Any
 
 from charrnn.cli.output import TextWriter
 from charrnn.cli.report import say
-from charrnn.training.events import Alone, Event, Measured, Preview, SaveFailed, Validated
+from charrnn.training.events import (
+    Alone,
+    Event,
+    Finished,
+    Measured,
+    Preview,
+    Repaced,
+    RolledBack,
+    SaveFailed,
+    Settled,
+    Validated,
+)
 from charrnn.training.loop import Step
 
 __all__ = ["Progress"]
@@ -62,6 +73,22 @@ class Progress:
             self._line(self._describe_threads(event))
         elif isinstance(event, Alone):
             self._line("warning: there is no other process any more; training goes on in one")
+        elif isinstance(event, Repaced):
+            self._repace(event)
+        elif isinstance(event, Settled):
+            self._line(
+                f"no better since step {event.best}: going on from its weights, "
+                f"the rate falls until step {event.total}"
+            )
+            self._repace(event)
+        elif isinstance(event, RolledBack):
+            self._line(f"{event.why}; going on from step {event.to} at --lr {event.lr:.2g}")
+            self._recent.clear()
+            if self._bar is not None:
+                self._bar.reset()
+                self._bar.update(event.to)
+        elif isinstance(event, Finished) and event.early:
+            self._line(f"no better for a while: stopped at step {event.step} of {self.total}")
         elif isinstance(event, SaveFailed):
             self._line(f"warning: {event.error}; training goes on")
         elif isinstance(event, Preview) and not self.quiet:
@@ -81,6 +108,11 @@ class Progress:
         elif not self.quiet and now - self._last_line >= SECONDS_BETWEEN_LINES:
             self._last_line = now
             say(f"step {step.number}/{self.total}, epoch {step.epoch:.2f}, {self._speed(step)}")
+
+    def _repace(self, event: Repaced | Settled) -> None:
+        self.total = event.total
+        if self._bar is not None:
+            self._bar.total = event.total
 
     def _speed(self, step: Step) -> str:
         """Loss, characters a second and time left, over the last steps."""

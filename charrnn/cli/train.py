@@ -1,16 +1,14 @@
 """``charrnn train``."""
 
-import shlex
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from charrnn.cli.announce import conclude, introduce, quoted, report, show_yardsticks
 from charrnn.cli.report import reported, say
 from charrnn.errors import InputError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from charrnn.runs import RunFolder
     from charrnn.tasks.base import Paths
     from charrnn.training.run import Run
@@ -28,9 +26,9 @@ MODEL_SETTINGS = (
     "readout",
     "attention",
     "loss",
+    "head",
 )
 FREE_WITH_RESUME = ("corpus", "val", "test", "resume", "quiet", "threads")
-LANES = ("lm", "forecast")  # read in chunks of --seq-len
 NOT_SETTINGS = ("corpus", "val", "test", "threads", "out", "resume", "init_from", "quiet")
 
 
@@ -51,7 +49,7 @@ def train(
             help="lm: a text; classify: text TAB label; tag: CoNLL or CoNLL-U; translate: source "
             "TAB target; generate: label TAB text; forecast: CSV. With variants if wanted: "
             "classify,readout=last classify,loss=sigmoid tag,column=4 tag,directions=forward "
-            "translate,attention=none classify,noise=0.1",
+            "translate,attention=none classify,noise=0.1 lm,head=tied",
             rich_help_panel=TEXT,
         ),
     ] = "lm",
@@ -117,26 +115,38 @@ def train(
         int,
         typer.Option(help="Lanes: parts of the text read side by side.", rich_help_panel=TRAINING),
     ] = 32,
+    minutes: Annotated[
+        float,
+        typer.Option(
+            help="Train for so long, and choose what is not given (network, rate, dropout, "
+            "passes, ...) to suit the text and this machine; 0: as --epochs says.",
+            rich_help_panel=TRAINING,
+        ),
+    ] = 0.0,
     epochs: Annotated[
         float, typer.Option(help="Passes over the training text.", rich_help_panel=TRAINING)
     ] = 10.0,
+    patience: Annotated[
+        int,
+        typer.Option(
+            help="Stop after so many validations without progress; 0: never.",
+            rich_help_panel=TRAINING,
+        ),
+    ] = 0,
     optimizer: Annotated[
         Literal["sgd", "momentum", "rmsprop", "adam", "adamw"],
         typer.Option(help="Update rule.", rich_help_panel=TRAINING),
     ] = "adamw",
     lr: Annotated[float, typer.Option(help="Peak learning rate.", rich_help_panel=TRAINING)] = 5e-3,
     schedule: Annotated[
-        Literal["constant", "step", "exponential", "cosine"],
-        typer.Option(help="How the rate falls.", rich_help_panel=TRAINING),
+        str,
+        typer.Option(
+            help="How the rate falls: constant, step, exponential or cosine. With variants if "
+            "wanted: cosine,warmup=0.05 (the part of the run in which it climbs) and final=0.01 "
+            "(the part of the peak left at the end).",
+            rich_help_panel=TRAINING,
+        ),
     ] = "cosine",
-    warmup: Annotated[
-        float,
-        typer.Option(help="Part of the run in which the rate climbs.", rich_help_panel=TRAINING),
-    ] = 0.05,
-    lr_final: Annotated[
-        float,
-        typer.Option(help="Part of the peak rate left at the end.", rich_help_panel=TRAINING),
-    ] = 0.01,
     clip: Annotated[
         float, typer.Option(help="Largest gradient norm; 0: any.", rich_help_panel=TRAINING)
     ] = 1.0,
@@ -187,7 +197,8 @@ def train(
     init_from: Annotated[
         str | None,
         typer.Option(
-            help="Begin a new run with the weights of this checkpoint.",
+            help="Begin a new run with the weights of this checkpoint; new characters are learnt "
+            "too.",
             show_default=False,
             rich_help_panel=OUTPUT,
         ),
@@ -208,6 +219,9 @@ def train(
     charrnn train questions.tsv --task classify --test others.tsv
     charrnn train --resume checkpoints/corpus-1[/dim]
     """
+    from time import monotonic
+
+    begun = monotonic()
     given = [
         name
         for name in ctx.params
@@ -229,7 +243,9 @@ def train(
         settings = {name: ctx.params[name] for name in given if name not in NOT_SETTINGS}
         if "task" in given:
             settings |= Config.parse_task(task)
-        run = _begin(settings, paths, out, init_from, threads)
+        if "schedule" in given:
+            settings |= Config.parse_schedule(schedule)
+        run = _begin(settings, paths, out, init_from, threads, begun)
     try:
         _train(run, quiet)
     finally:
@@ -262,12 +278,12 @@ def _resume(argument: str, given: "Paths", threads: int | None) -> "Run":
         if "-" in (*paths.train, paths.val, paths.test) and not given.train:
             raise InputError(
                 "this run was trained on standard input",
-                f"give it again: charrnn train - --resume {_quoted(folder.path)} < TEXT",
+                f"give it again: charrnn train - --resume {quoted(folder.path)} < TEXT",
             )
         try:
             data = _read(paths, saved.config)
         except InputError as error:
-            hint = f"name the text: charrnn train TEXT --resume {_quoted(folder.path)}"
+            hint = f"name the text: charrnn train TEXT --resume {quoted(folder.path)}"
             raise InputError(str(error), error.hint if given.train else hint) from error
         return Run.resume(saved, data, folder, threads)
     except BaseException:
@@ -299,10 +315,11 @@ def _begin(
     out: str | None,
     init_from: str | None,
     threads: int,
+    begun: float,
 ) -> "Run":
     from pathlib import Path
 
-    from charrnn.config import Config
+    from charrnn.config import CARRIED, Config
     from charrnn.runs import RunFolder, find_checkpoint, load_model, new_folder
     from charrnn.training.run import Run
 
@@ -315,7 +332,7 @@ def _begin(
                 raise InputError(f"the checkpoint has {name}={value}, you asked {settings[name]}")
         settings = settings | fixed
     config = Config.of(**settings)
-    useless = {"seq_len", "keep_newlines"} if config.task not in LANES else set()
+    useless = {"seq_len", "keep_newlines"} if config.task not in CARRIED else set()
     if config.task == "forecast":
         useless = {"keep_newlines", "level", "embedding"}
     for name in useless & set(settings):
@@ -328,7 +345,15 @@ def _begin(
     if config.task != "lm" and not paths.train:
         raise InputError(f"--task {config.task} needs a file to train on")
     data = _read(paths, config)
-    if "epochs" not in settings:
+    deadline = None
+    if config.minutes:
+        from charrnn.training.planner import plan
+
+        planned = plan(data, config.minutes, settings, threads=threads, begun=begun)
+        config, threads, deadline = planned.config, planned.threads, planned.deadline
+        for line in planned.reasons:
+            say(f"plan: {line}")
+    elif "epochs" not in settings:
         config = config.long_enough(data.trained_on)
     _check_memory(config, data, initial)
     if out == "":
@@ -336,7 +361,7 @@ def _begin(
     name = _name(paths.train[0]) if paths.train else "pydoc-topics"
     folder = RunFolder(Path(out) if out is not None else new_folder(name), resume=False)
     try:
-        return Run.begin(config, data, folder, initial, threads)
+        return Run.begin(config, data, folder, initial, threads, deadline)
     except BaseException:
         folder.close()
         _remove_if_empty(folder)
@@ -354,10 +379,13 @@ def _check_memory(config: Any, data: Any, initial: Any) -> None:
     """Say at once, and not after minutes of drawing weights, that a model cannot fit."""
     import os
 
-    from charrnn.training.run import memory_needed
+    from charrnn.config import CARRIED
+    from charrnn.tasks.extension import extended_spec
+    from charrnn.training.memory import memory_needed
 
-    model = (initial.spec if initial else data.spec()).model(config)
-    lanes = config.batch_size if config.task in LANES else min(config.batch_size, data.trained_on)
+    spec = extended_spec(initial.spec, data) if initial else data.spec()
+    model = spec.model(config)
+    lanes = config.batch_size if config.task in CARRIED else min(config.batch_size, data.trained_on)
     needed = memory_needed(config, model, lanes, data.longest(config))
     try:
         there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
@@ -368,7 +396,7 @@ def _check_memory(config: Any, data: Any, initial: Any) -> None:
             f"this model needs about {needed / 2**30:.1f} GiB to train, the machine has "
             f"{there / 2**30:.1f}",
             "try smaller --hidden, --layers, --batch-size or --seq-len"
-            if config.task in LANES
+            if config.task in CARRIED
             else f"its longest example has {data.longest(config):,} characters; leave such out, or "
             "try smaller --hidden, --layers or --batch-size",
         )
@@ -398,15 +426,17 @@ def _train(run: "Run", quiet: bool) -> None:
     from charrnn.cli.signals import StopOnSignal
     from charrnn.training.events import Stopped
 
-    _introduce(run)
+    introduce(run)
     trainer = run.trainer
-    if trainer.number >= trainer.total:
+    if run.complete:
         say(
-            f"this run is complete ({trainer.total} steps); "
-            f"to train on from its weights: --init-from {_quoted(run.folder.path)}"
+            f"this run is complete ({trainer.number} steps); "
+            f"to train on from its weights: --init-from {quoted(run.folder.path)}"
         )
-        _report(run)
+        report(run)
         return
+    if not trainer.number:
+        show_yardsticks(run)
     progress = Progress(trainer.number, trainer.total, quiet=quiet, unit=run.task.unit)
     with StopOnSignal() as stop:
         try:
@@ -417,75 +447,8 @@ def _train(run: "Run", quiet: bool) -> None:
                     say(f"saved at step {event.step} of {trainer.total}. To go on:")
                     again = "- " if "-" in run.data.paths.train else ""
                     more = " < TEXT" if again else ""
-                    say(f"  charrnn train {again}--resume {_quoted(run.folder.path)}{more}")
+                    say(f"  charrnn train {again}--resume {quoted(run.folder.path)}{more}")
                     raise typer.Exit(stop.exit_code)
         finally:
             progress.close()
-    _conclude(run)
-
-
-def _introduce(run: "Run") -> None:
-    config, data = run.config, run.data
-    source = ", ".join(data.paths.train) or "the help topics that come with Python"
-    first, split, *more = data.describe(run.spec, config)
-    say(f"corpus: {source}: {first}, sha256 {data.sha256[:16]}")
-    say(f"split: {split}")
-    for line in more:
-        say(line)
-    label = f"{config.layers} × {config.hidden} {run.model.cell.label}"
-    if not config.layers:
-        label = "linear regression" if config.task == "forecast" else f"{config.loss} regression"
-    trainer = run.trainer
-    steps = min(data.longest(config), config.seq_len) if config.task in LANES else None
-    batch = f"{run.task.batch_size}" + (f" × {steps}" if steps else "")
-    say(
-        f"model: {label}, {trainer.parameters.flat.size:,} parameters; "
-        f"{trainer.total} steps of {batch}"
-    )
-    if config.task != "lm":
-        from charrnn.config import TASK_DEFAULTS, TASK_WORDS
-
-        own = dict.fromkeys((*TASK_DEFAULTS[config.task], *TASK_WORDS[config.task]))
-        say("settings: " + ", ".join(f"{name} {getattr(config, name)}" for name in own))
-    if run.threads:
-        say(f"threads: {run.threads}")
-    say(f"run: {run.folder.path}")
-
-
-def _conclude(run: "Run") -> None:
-    if run.best is not None and run.best_score is not None:
-        say(
-            f"best: {run.best_score.text} on what was held out, at step "
-            f"{run.best['step']} ({run.best_score.method})"
-        )
-    elif run.best is not None:  # found before the run was resumed
-        say(f"best: at step {run.best['step']}, with an error of {run.best['val']:.4f}")
-    folder = _quoted(run.folder.path)
-    use = {
-        "lm": f"To hear from it:\n  charrnn sample {folder}",
-        "generate": f"To hear from it:\n  charrnn sample {folder} --label LABEL",
-        "forecast": f"To go on from a series:\n  charrnn predict {folder} SERIES.csv --steps 10",
-    }
-    say(
-        f"saved in {run.folder.path}. "
-        + use.get(run.config.task, f"To use it:\n  charrnn predict {folder} TEXT")
-    )
-    _report(run)
-
-
-def _report(run: "Run") -> None:
-    """The best model on the test part, beside what simple methods reach there."""
-    report = run.report()
-    if report is None:
-        return
-    say(f"test: {report.score.text} ({report.score.method})")
-    measure = next(iter(report.score.measures))
-    for name, value in report.baselines.items():
-        say(f"  beside it: {name}: {measure} {value:.4f}")
-    for line in report.lines:
-        say(f"  {line}")
-
-
-def _quoted(path: "Path") -> str:
-    """As a shell takes it, so that the command shown can be pasted."""
-    return shlex.quote(str(path))
+    conclude(run)

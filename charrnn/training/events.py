@@ -13,7 +13,10 @@ __all__ = [
     "Finished",
     "Measured",
     "Preview",
+    "Repaced",
+    "RolledBack",
     "SaveFailed",
+    "Settled",
     "Stopped",
     "Validated",
 ]
@@ -55,9 +58,37 @@ class Stopped:
 
 @dataclass(frozen=True)
 class Finished:
-    """All steps are done."""
+    """All steps are done, or the run's patience is at an end."""
 
     step: int
+    early: bool
+
+
+@dataclass(frozen=True)
+class Repaced:
+    """The run will make another number of updates, so as to end on time."""
+
+    step: int
+    total: int
+
+
+@dataclass(frozen=True)
+class Settled:
+    """Out of patience; the run has taken up its best weights, and lets the rate fall."""
+
+    step: int
+    best: int
+    total: int
+
+
+@dataclass(frozen=True)
+class RolledBack:
+    """The training had diverged; it goes on from an earlier state, with a lower rate."""
+
+    step: int
+    to: int
+    lr: float  # the new peak
+    why: str
 
 
 @dataclass(frozen=True)
@@ -75,4 +106,16 @@ class Alone:
     step: int
 
 
-Event = Measured | Step | Alone | Validated | Preview | SaveFailed | Stopped | Finished
+Event = (
+    Measured
+    | Step
+    | Alone
+    | Validated
+    | Preview
+    | Repaced
+    | RolledBack
+    | Settled
+    | SaveFailed
+    | Stopped
+    | Finished
+)

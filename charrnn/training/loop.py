@@ -11,7 +11,9 @@ from charrnn.errors import DivergedError
 from charrnn.nn.parameters import Parameters
 from charrnn.tasks.base import Task
 from charrnn.training.optim import clip_by_global_norm, make_optimizer
+from charrnn.training.pace import Pace
 from charrnn.training.schedules import learning_rate
+from charrnn.training.watch import LossWatch
 
 __all__ = ["Step", "Trainer"]
 
@@ -36,6 +38,11 @@ class Trainer:
         parameters: updated in place.
         config: the schedule, the optimiser and how long.
         rng: draws dropout masks.
+
+    Attributes:
+        pace: how many updates there are; may be changed between two.
+        lowered: the factor of every rate; below one after a divergence.
+        watch: notices one.
     """
 
     def __init__(
@@ -50,7 +57,9 @@ class Trainer:
         self.config = config
         self.rng = rng
         self.optimizer = make_optimizer(config.optimizer, parameters, config.weight_decay)
-        self.total = max(1, round(config.epochs * task.steps_per_epoch))
+        self.pace = Pace.even(max(1, round(config.epochs * task.steps_per_epoch)))
+        self.lowered = 1.0
+        self.watch = LossWatch()
         self._gradients = parameters.zeros_like()
 
     @property
@@ -58,19 +67,24 @@ class Trainer:
         """How many updates have been made."""
         return self.optimizer.number
 
+    @property
+    def total(self) -> int:
+        """How many updates there will be."""
+        return self.pace.total
+
     def steps(self) -> Iterator[Step]:
         """Make the updates that are left, one at a time.
 
         Raises:
-            DivergedError: the loss or its gradient is not finite; the parameters are as they were
-                before the update that failed.
+            DivergedError: the loss or its gradient is not finite, or the loss has climbed far; the
+                parameters are as they were before the update that failed.
         """
         config = self.config
         while self.number < self.total:
-            lr = learning_rate(
+            lr = self.lowered * learning_rate(
                 config.schedule,
-                self.number,
-                self.total,
+                self.pace.place(self.number),
+                self.pace.length,
                 peak=config.lr,
                 warmup=config.warmup,
                 final=config.lr_final,
@@ -84,10 +98,10 @@ class Trainer:
                 )
                 self._gradients.flat *= 1 / count
                 grad_norm = clip_by_global_norm(self._gradients, config.clip)
-            if not (isfinite(nats) and isfinite(grad_norm)):
+            if self.watch.diverged(nats / count) or not isfinite(grad_norm):
                 raise DivergedError(
-                    f"training diverged at step {self.number + 1}: loss {nats / count:g}, "
-                    f"gradient norm {grad_norm:g}, learning rate {lr:g}",
+                    f"training diverged at step {self.number + 1}: loss {nats / count:.4g}, "
+                    f"gradient norm {grad_norm:.4g}, learning rate {lr:.2g}",
                     f"try --lr {config.lr / 3:.2g}, or a smaller --clip",
                 )
             self.optimizer.step(self.parameters, self._gradients, lr)

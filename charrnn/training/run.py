@@ -1,7 +1,7 @@
 """One run from beginning to end: the loop's steps, and what is done between them."""
 
-from collections.abc import Callable, Iterator, Mapping
-from math import ceil, isfinite, prod
+from collections.abc import Callable, Iterator
+from math import ceil
 from time import monotonic
 from typing import Any
 
@@ -15,6 +15,7 @@ from charrnn.nn.parameters import Parameters
 from charrnn.nn.types import Array
 from charrnn.runs import Model, RunFolder, load_model
 from charrnn.tasks.base import Data, Report, Scored, Spec
+from charrnn.tasks.extension import begin_from
 from charrnn.tasks.kinds import TASKS
 from charrnn.training.events import (
     Alone,
@@ -22,18 +23,37 @@ from charrnn.training.events import (
     Finished,
     Measured,
     Preview,
+    Repaced,
+    RolledBack,
     SaveFailed,
+    Settled,
     Stopped,
     Validated,
 )
 from charrnn.training.loop import Step, Trainer
-from charrnn.training.optim import OPTIMIZERS
-from charrnn.training.threads import fastest, time_threads
+from charrnn.training.pace import Deadline
+from charrnn.training.state import Snapshot, capture, restore, whole
+from charrnn.training.threads import fastest, time_threads, worth_timing
 
-__all__ = ["Run", "memory_needed"]
+__all__ = ["Run"]
 
 MOST_STEPS_BETWEEN = 500
 LOG_EVERY = 10
+
+LOWER = 0.5
+"""What a divergence does to the learning rate ..."""
+
+MOST_LOWERED = 12
+"""... so often, before a training is given up."""
+
+VALIDATIONS = 20
+"""At least so many in a run that must end on time: each corrects its pace."""
+
+SETTLING = 0.5
+"""Updates that a run which is out of patience still makes, as a part of those up to its best."""
+
+OFF_PACE = 0.02
+"""The part of the updates left by which a pace may be wrong."""
 
 
 class Run:
@@ -62,14 +82,19 @@ class Run:
         self.threads = min(threads, len(shards(config.batch_size)))
         self.task = data.task(spec, config, self.model, self.threads or 1)
         # Apart, so that how often a sample is shown does not change what is learnt.
-        dropout, self._preview = (
+        dropout, self.preview = (
             np.random.default_rng(seed) for seed in np.random.SeedSequence(config.seed).spawn(3)[1:]
         )
         self.trainer = Trainer(self.task, parameters, config, dropout)
         self._unwritten_best: tuple[dict[str, Any], dict[str, Array]] | None = None
         self.history: list[dict[str, Any]] = []
         self.best_score: Scored | None = None  # of this process's validations
-        self._interval = [0.0, 0]  # summed loss and targets since the last validation
+        self.interval = [0.0, 0]  # summed loss and targets since the last validation
+        self.settling = 0  # the step at which it ran out of patience
+        self.deadline: Deadline | None = None
+        self.notes: tuple[str, ...] = ()  # for people, on how it began
+        self._begun = monotonic()
+        self._good: Snapshot  # what a divergence returns to
 
     @classmethod
     def begin(
@@ -79,22 +104,32 @@ class Run:
         folder: RunFolder,
         initial: Model | None = None,
         threads: int = 0,
+        deadline: Deadline | None = None,
     ) -> "Run":
-        """A new run, from fresh weights or from another model's (whose characters it then keeps).
+        """A new run, from fresh weights or from another model's.
+
+        It then keeps that model's characters, and learns those that are new
+        (:func:`charrnn.tasks.extension.begin_from`).
+
+        Args:
+            deadline: it then makes more updates or fewer than its settings say.
 
         Raises:
-            InputError: there is too little data, or it has characters or labels that ``initial``
-                lacks.
+            InputError: there is too little data, or it has labels that ``initial`` lacks.
         """
+        notes: tuple[str, ...] = ()
         if initial is None:
             spec = data.spec()
             seed = np.random.SeedSequence(config.seed).spawn(3)[0]
             parameters = spec.model(config).init(np.random.default_rng(seed), np.float32)
         else:
-            spec, parameters = initial.spec, initial.parameters
-            data.check_labels(spec)
-        folder.cut_log(0)  # of a run that ended before its first save
-        return cls(config, data, spec, parameters, folder, threads)
+            data.check_labels(initial.spec)
+            spec, parameters, notes = begin_from(initial.spec, initial.parameters, data, config)
+        folder.cut_log(-1)  # of a run that ended before its first save
+        run = cls(config, data, spec, parameters, folder, threads)
+        run.deadline = deadline
+        run.notes = notes
+        return run
 
     @classmethod
     def resume(
@@ -114,7 +149,7 @@ class Run:
             CheckpointError: the file lacks what only ``last.npz`` has.
         """
         try:
-            state: Mapping[str, Any] = saved.header["training"]
+            state = saved.header["training"]
             if data.sha256 != state["corpus"]["sha256"]:
                 raise InputError(
                     "the corpus is not the one this run began with "
@@ -122,27 +157,9 @@ class Run:
                     f"to train on another text: charrnn train CORPUS --init-from {folder.path}",
                 )
             if threads is None:
-                threads = _whole(state.get("threads", 0))
+                threads = whole(state.get("threads", 0))
             run = cls(saved.config, data, saved.spec, saved.parameters, folder, threads)
-            run.task.restore(dict(saved.arrays))
-            optimizer = run.trainer.optimizer
-            for name, memory in optimizer.memory.items():
-                np.copyto(memory, saved.arrays[f"optimizer.{name}"].reshape(memory.shape))
-            optimizer.number = _whole(state["step"])
-            run.trainer.rng.bit_generator.state = state["generators"]["dropout"]
-            run._preview.bit_generator.state = state["generators"]["preview"]
-            run._interval = [float(state["interval"][0]), int(state["interval"][1])]
-            run.history = [
-                {
-                    "step": _whole(entry["step"]),
-                    "epoch": float(entry["epoch"]),
-                    "train": float(entry["train"]),
-                    "val": None if entry["val"] is None else float(entry["val"]),
-                }
-                for entry in saved.header["history"]
-            ]
-            if not all(np.isfinite(array).all() for array in saved.arrays.values()):
-                raise ValueError("a number is not finite")
+            restore(run, Snapshot(state, saved.header["history"], saved.arrays))
         except (KeyError, TypeError, ValueError, IndexError, OverflowError) as error:
             raise CheckpointError(
                 f"{saved.path} cannot be resumed: its training state is not whole",
@@ -167,7 +184,10 @@ class Run:
             return self.config.eval_every
         a_step = self.data.size / self.task.steps_per_epoch
         least = min(self.task.steps_per_epoch, ceil(self.task.held_out / (0.3 * a_step)))
-        return max(least, min(self.task.steps_per_epoch, MOST_STEPS_BETWEEN))
+        most = min(self.task.steps_per_epoch, MOST_STEPS_BETWEEN)
+        if self.config.minutes:
+            most = min(most, ceil(self.trainer.pace.length / VALIDATIONS))
+        return max(least, most)
 
     @property
     def best(self) -> dict[str, Any] | None:
@@ -175,31 +195,60 @@ class Run:
         scored = [entry for entry in self.history if entry["val"] is not None]
         return min(scored, key=lambda entry: float(entry["val"]), default=None)
 
+    @property
+    def complete(self) -> bool:
+        """Whether there is nothing left to do."""
+        return self.trainer.number >= self.trainer.total or (self._stalled and self.settling > 0)
+
+    @property
+    def _stalled(self) -> bool:
+        """Whether as many validations as the run has patience for have brought no progress."""
+        best = self.best
+        if not self.config.patience or best is None:
+            return False
+        since = max(best["step"], self.settling)
+        behind = [entry for entry in self.history if entry["step"] > since]
+        return len(behind) >= self.config.patience
+
     def events(self, should_stop: Callable[[], bool] = lambda: False) -> Iterator[Event]:
         """Train to the end, or until ``should_stop`` says so after a step.
 
         Raises:
-            DivergedError: nothing is saved then; the last good files stay.
+            DivergedError: however low the rate; the last good files stay.
             CheckpointError: the final state could not be saved.
         """
         if not self.threads:
             steps = self.trainer.total - self.trainer.number
-            timings = time_threads(self.task, self.trainer.parameters, steps)
+            parameters = self.trainer.parameters
+            timings = []
+            if worth_timing(self.task, parameters, steps):
+                timings = time_threads(self.task, parameters)
             self.threads = self.task.engine.threads = fastest(timings)
             yield Measured(self.threads, tuple(timings))
-        begun = monotonic()
+        self._begun = monotonic()
+        self._good = capture(self).copy()
+        while True:
+            try:
+                yield from self._attempt(should_stop)
+                return
+            except DivergedError as error:
+                yield self._roll_back(error)
+
+    def _attempt(self, should_stop: Callable[[], bool]) -> Iterator[Event]:
+        """As :meth:`events`, until the training diverges."""
         failed: CheckpointError | None = None
         lost = False
+        begun_at = self.trainer.number
         for step in self.trainer.steps():
             yield step
             if self.task.engine.lost and not lost:
                 lost = True
                 yield Alone(step.number)
-            self._interval[0] += step.nats * step.count
-            self._interval[1] += step.count
+            self.interval[0] += step.nats * step.count
+            self.interval[1] += step.count
             done = step.number == self.trainer.total
             if step.number % LOG_EVERY == 0 or done:
-                self._log(step.number, "train", begun, **_numbers(step))
+                self._log(step.number, "train", **_numbers(step))
             # All that belongs to this step comes before its save: who goes on from there does not
             # do it again.
             validated = preview = None
@@ -207,10 +256,16 @@ class Run:
                 validated = self._validate(step)
                 if validated.score is not None:
                     numbers = validated.score.numbers
-                    self._log(step.number, "validation", begun, **numbers, best=validated.best)
+                    self._log(step.number, "validation", **numbers, best=validated.best)
             if step.number % (self.config.sample_every or self.validate_every) == 0 or done:
-                text = self.task.preview(self.trainer.parameters, self._preview)
+                text = self.task.preview(self.trainer.parameters, self.preview)
                 preview = Preview(step.number, text)
+            stalled = validated is not None and not done and self._stalled
+            stopping = stalled and self.settling > 0
+            if stalled and not stopping:
+                yield self._settle()
+            elif validated is not None and not done and self._repaced(step.number - begun_at):
+                yield Repaced(step.number, self.trainer.total)
             if validated is not None or step.number % MOST_STEPS_BETWEEN == 0:
                 try:
                     self._save(best=validated is not None and validated.best)
@@ -218,17 +273,77 @@ class Run:
                 except CheckpointError as error:
                     failed = error
                     yield SaveFailed(step.number, error)
+                self._good = capture(self).copy()
             if validated is not None:
                 yield validated
             if preview is not None:
                 yield preview
+            if stopping:
+                break
             if should_stop() and not done:
                 self._save(best=False)
                 yield Stopped(step.number)
                 return
         if failed is not None:
             raise failed
-        yield Finished(self.trainer.number)
+        yield Finished(self.trainer.number, early=self.trainer.number < self.trainer.total)
+
+    def _roll_back(self, error: DivergedError) -> RolledBack:
+        """Return to the last good state, with a lower rate.
+
+        Raises:
+            DivergedError: the rate has been lowered too often.
+        """
+        failed_at, lowered = self.trainer.number, self.trainer.lowered * LOWER
+        restore(self, self._good)
+        if lowered < LOWER**MOST_LOWERED:
+            raise error
+        self.trainer.lowered = lowered
+        self.trainer.watch.tolerance *= 2
+        self.folder.cut_log(self.trainer.number)
+        event = RolledBack(failed_at, self.trainer.number, self.config.lr * lowered, str(error))
+        self._log(event.to, "rolled back", failed_at=failed_at, lr=event.lr)
+        return event
+
+    def _settle(self) -> Settled:
+        """Out of patience: go on from the best weights, and walk down what is left of the schedule.
+
+        At a high rate a model that has begun to overfit is not yet as good as it can be: the rate
+        must fall before it stops.
+
+        Raises:
+            CheckpointError: the best weights cannot be read.
+        """
+        best, number = self.best, self.trainer.number
+        assert best is not None
+        if self._unwritten_best is not None:
+            for name, weight in self._unwritten_best[1].items():
+                np.copyto(self.trainer.parameters[name], weight)
+        else:
+            np.copyto(self.trainer.parameters.flat, load_model(self.folder.best).parameters.flat)
+        steps = max(2 * self.validate_every, round(SETTLING * best["step"]))
+        total = min(number + steps, self.trainer.total)
+        self.trainer.pace = self.trainer.pace.ending(number, total)
+        self.settling = number
+        return Settled(number, best["step"], total)
+
+    def _repaced(self, steps: int) -> bool:
+        """Whether the time that ``steps`` updates took has changed how many there will be.
+
+        Only where the run must end on time, and only until it is stopped: a resumed one makes the
+        updates that it had planned.
+        """
+        if self.deadline is None or not steps or self.settling:
+            return False
+        now = monotonic()
+        number, total = self.trainer.number, self.trainer.total
+        most = round(self.deadline.most_epochs * self.task.steps_per_epoch)
+        left = int((self.deadline.at - now) * steps / (now - self._begun))
+        left = min(left, most - number)
+        if abs(left - (total - number)) <= OFF_PACE * (total - number):
+            return False
+        self.trainer.pace = self.trainer.pace.ending(number, number + left)
+        return True
 
     def report(self) -> Report | None:
         """The best model on the test part; nothing if the task has none.
@@ -242,19 +357,19 @@ class Run:
         report = self.task.test(parameters)
         if report is not None:
             numbers = report.score.numbers | {"baselines": dict(report.baselines)}
-            self._log(self.trainer.number, "test", monotonic(), **numbers)
+            self._log(self.trainer.number, "test", **numbers)
         return report
 
     def _validate(self, step: Step) -> Validated:
         with np.errstate(all="ignore"):  # what overflows is found just below
             score = self.task.validate(self.trainer.parameters)
-        if score is not None and not isfinite(score.error):
+        train_nats = self.interval[0] / max(1, self.interval[1])
+        if score is not None and self.trainer.watch.validation_diverged(score.loss, train_nats):
             raise DivergedError(
-                f"training diverged at step {step.number}: the validation loss is {score.error:g}",
+                f"training diverged by step {step.number}: the validation loss is {score.loss:.4g}",
                 f"the last good weights are kept; try --lr {self.config.lr / 3:.2g}",
             )
-        train_nats = self._interval[0] / max(1, self._interval[1])
-        self._interval = [0.0, 0]
+        self.interval = [0.0, 0]
         best = self.best
         improved = score is None or best is None or score.error < best["val"]
         if improved:
@@ -295,15 +410,10 @@ class Run:
                 if best:  # the weights go on changing; a copy of these is tried again
                     kept = {name: weight.copy() for name, weight in weights.items()}
                     self._unwritten_best = header, kept
-        generators = {
-            "dropout": self.trainer.rng.bit_generator.state,
-            "preview": self._preview.bit_generator.state,
-        }
+        state = capture(self)
         training = {
-            "step": self.trainer.number,
+            **state.numbers,
             "threads": self.threads,
-            "interval": self._interval,
-            "generators": generators,
             "corpus": {
                 "paths": list(self.data.paths.train),
                 "val": self.data.paths.val,
@@ -312,36 +422,13 @@ class Run:
                 "length": self.data.size,
             },
         }
-        memory = self.trainer.optimizer.memory
-        arrays = weights | {f"optimizer.{name}": array for name, array in memory.items()}
-        self.folder.save_last({**header, "training": training}, arrays | self.task.arrays())
+        self.folder.save_last({**header, "training": training}, state.arrays)
         if failed is not None:
             raise failed
 
-    def _log(self, step: int, event: str, begun: float, **values: Any) -> None:
-        seconds = round(monotonic() - begun, 3)
+    def _log(self, step: int, event: str, **values: Any) -> None:
+        seconds = round(monotonic() - self._begun, 3)
         self.folder.log({"step": step, "schema": 1, "event": event, **values, "seconds": seconds})
-
-
-def memory_needed(config: Config, model: Any, batch_size: int, num_steps: int) -> int:
-    """Bytes that a training takes, roughly: weights, gradients, moments, and one batch.
-
-    Args:
-        batch_size: sequences in a batch.
-        num_steps: of the longest.
-    """
-    weights = sum(prod(shape) for shape in model.shapes().values())
-    slots = len(OPTIMIZERS[config.optimizer].slots)
-    unit = config.hidden * num_steps * batch_size
-    batch = config.layers * unit * (model.cell.num_gates + 5) * (1 + (config.directions == "both"))
-    total: int = 4 * (weights * (2 + slots + len(shards(batch_size))) + batch)
-    return total
-
-
-def _whole(value: Any) -> int:
-    if type(value) is not int or value < 0:
-        raise ValueError(f"expected a number of steps, got {value!r}")
-    return value
 
 
 def _numbers(step: Step) -> dict[str, float]:

@@ -41,14 +41,14 @@ SCHEDULES: dict[str, Callable[[float, float], float]] = {
 
 
 def learning_rate(
-    schedule: str, number: int, total: int, *, peak: float, warmup: float, final: float
+    schedule: str, number: float, total: int, *, peak: float, warmup: float, final: float
 ) -> float:
     """The rate of one update.
 
     Args:
         schedule: of :data:`SCHEDULES`.
-        number: of the update, from 0.
-        total: how many updates the run has.
+        number: the place of the update on the schedule, from 0.
+        total: how many places the schedule has.
         peak: the highest rate.
         warmup: the fraction of the run over which the rate climbs to the peak in equal steps.
         final: the factor of the peak at the last update.

@@ -9,7 +9,7 @@ from charrnn.nn.engine import available_cores, shards
 from charrnn.nn.parameters import Parameters
 from charrnn.tasks.base import Task
 
-__all__ = ["Timing", "fastest", "time_threads"]
+__all__ = ["Timing", "fastest", "time_threads", "worth_timing"]
 
 WORTHWHILE = 10.0
 """Seconds that a training must take for other processes to be tried at all."""
@@ -30,31 +30,32 @@ def fastest(timings: list[Timing]) -> int:
     return min(timings, key=lambda timing: timing.seconds, default=Timing(1, 0.0)).threads
 
 
-def time_threads(task: Task, parameters: Parameters, steps: int) -> list[Timing]:
+def worth_timing(task: Task, parameters: Parameters, steps: int) -> bool:
+    """Whether there is a choice, and a training of ``steps`` long enough for it to matter."""
+    if min(available_cores(), len(shards(task.batch_size))) == 1:
+        return False
+    task.engine.threads = 1
+    return steps * _step(task, parameters) >= WORTHWHILE
+
+
+def time_threads(task: Task, parameters: Parameters, threads: int = 0) -> list[Timing]:
     """Time a step of ``task`` with 1, 2, 4, ... processes, as many as there are cores and shards.
 
     Nothing is updated, and the number makes no difference to what is computed.
 
     Args:
-        steps: how many the training has.
-
-    Returns:
-        Nothing where there is nothing to choose, or a training too short for it to matter.
+        threads: the only number to time; 0 for all.
     """
     most = min(available_cores(), len(shards(task.batch_size)))
-    task.engine.threads = 1
-    if most == 1 or steps * _step(task, parameters) < WORTHWHILE:
-        return []
+    counts = [threads] if threads else [1 << k for k in range(most.bit_length())]
     timings: list[Timing] = []
-    threads = 1
-    while threads <= most:
-        task.engine.threads = threads
+    for count in counts:
+        task.engine.threads = count
         _step(task, parameters)  # starts the processes and lays out the memory
         seconds = min(_step(task, parameters) for _ in range(REPEATS))
-        if task.engine.lost:
+        if task.engine.lost and timings:
             break
-        timings.append(Timing(threads, seconds))
-        threads *= 2
+        timings.append(Timing(count, seconds))
     task.engine.close()
     return timings
 

@@ -1,0 +1,97 @@
+"""What a training says before its first update and after its last."""
+
+import shlex
+from typing import TYPE_CHECKING
+
+from charrnn.cli.report import say
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from charrnn.training.run import Run
+
+__all__ = ["conclude", "introduce", "quoted", "report", "show_yardsticks"]
+
+
+def introduce(run: "Run") -> None:
+    from charrnn.config import CARRIED
+
+    config, data = run.config, run.data
+    source = ", ".join(data.paths.train) or "the help topics that come with Python"
+    first, split, *more = data.describe(run.spec, config)
+    say(f"corpus: {source}: {first}, sha256 {data.sha256[:16]}")
+    say(f"split: {split}")
+    for line in (*run.notes, *more):
+        say(line)
+    label = f"{config.layers} × {config.hidden} {run.model.cell.label}"
+    if not config.layers:
+        label = "linear regression" if config.task == "forecast" else f"{config.loss} regression"
+    trainer = run.trainer
+    steps = min(data.longest(config), config.seq_len) if config.task in CARRIED else None
+    batch = f"{run.task.batch_size}" + (f" × {steps}" if steps else "")
+    say(
+        f"model: {label}, {trainer.parameters.flat.size:,} parameters; "
+        f"{trainer.total} steps of {batch}"
+    )
+    if config.task != "lm":
+        from charrnn.config import TASK_DEFAULTS, TASK_WORDS
+
+        own = dict.fromkeys((*TASK_DEFAULTS[config.task], *TASK_WORDS[config.task]))
+        say("settings: " + ", ".join(f"{name} {getattr(config, name)}" for name in own))
+    if run.threads:
+        say(f"threads: {run.threads}")
+    say(f"run: {run.folder.path}")
+
+
+def show_yardsticks(run: "Run") -> None:
+    """What simple methods reach on the text held out, for the network to beat."""
+    from charrnn.tasks.lm import LanguageModelTask, TextData
+    from charrnn.yardsticks import yardsticks
+
+    if not isinstance(run.data, TextData) or not isinstance(run.task, LanguageModelTask):
+        return
+    if not run.task.held_out:
+        return
+    codes, split = run.data.corpus.codes, run.task.split
+    found = yardsticks(codes[:split], codes[split:], run.spec.vocabulary)  # type: ignore[attr-defined]
+    shown = ", ".join(f"{name} {nats:.4f}" for name, nats in found)
+    say(f"to beat, in {run.task.unit} on what is held out: {shown}")
+
+
+def conclude(run: "Run") -> None:
+    if run.best is not None and run.best_score is not None:
+        say(
+            f"best: {run.best_score.text} on what was held out, at step "
+            f"{run.best['step']} ({run.best_score.method})"
+        )
+    elif run.best is not None:  # found before the run was resumed
+        say(f"best: at step {run.best['step']}, with an error of {run.best['val']:.4f}")
+    folder = quoted(run.folder.path)
+    use = {
+        "lm": f"To hear from it:\n  charrnn sample {folder}",
+        "generate": f"To hear from it:\n  charrnn sample {folder} --label LABEL",
+        "forecast": f"To go on from a series:\n  charrnn predict {folder} SERIES.csv --steps 10",
+    }
+    say(
+        f"saved in {run.folder.path}. "
+        + use.get(run.config.task, f"To use it:\n  charrnn predict {folder} TEXT")
+    )
+    report(run)
+
+
+def report(run: "Run") -> None:
+    """The best model on the test part, beside what simple methods reach there."""
+    found = run.report()
+    if found is None:
+        return
+    say(f"test: {found.score.text} ({found.score.method})")
+    measure = next(iter(found.score.measures))
+    for name, value in found.baselines.items():
+        say(f"  beside it: {name}: {measure} {value:.4f}")
+    for line in found.lines:
+        say(f"  {line}")
+
+
+def quoted(path: "Path") -> str:
+    """As a shell takes it, so that the command shown can be pasted."""
+    return shlex.quote(str(path))

@@ -1,0 +1,25 @@
+"""How much memory a training takes."""
+
+from math import prod
+from typing import Any
+
+from charrnn.config import Config
+from charrnn.nn.engine import shards
+from charrnn.training.optim import OPTIMIZERS
+
+__all__ = ["memory_needed"]
+
+
+def memory_needed(config: Config, model: Any, batch_size: int, num_steps: int) -> int:
+    """Bytes that a training takes, roughly: weights, gradients, moments, and one batch.
+
+    Args:
+        batch_size: sequences in a batch.
+        num_steps: of the longest.
+    """
+    weights = sum(prod(shape) for shape in model.shapes().values())
+    slots = len(OPTIMIZERS[config.optimizer].slots)
+    unit = config.hidden * num_steps * batch_size
+    batch = config.layers * unit * (model.cell.num_gates + 5) * (1 + (config.directions == "both"))
+    total: int = 4 * (weights * (2 + slots + len(shards(batch_size))) + batch)
+    return total

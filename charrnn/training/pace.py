@@ -1,0 +1,66 @@
+"""How many updates a run makes, and how far along its schedule each of them is."""
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+__all__ = ["Deadline", "Pace"]
+
+
+@dataclass(frozen=True)
+class Deadline:
+    """When a run must end, and how many passes it may make until then at most."""
+
+    at: float  # by time.monotonic
+    most_epochs: float
+
+
+@dataclass(frozen=True)
+class Pace:
+    """A schedule of ``length`` places, walked in ``total`` updates.
+
+    A run that must end on time finds out only while it runs how fast the machine is. Then what is
+    left of the schedule is spread over as many updates as there is time for: the rate goes on from
+    where it is and still ends where it should.
+
+    Args:
+        anchors: (update, place) pairs, both ascending; the place of an update between two is on
+            the line between them. The last is where the run ends.
+
+    Raises:
+        ValueError: the anchors do not ascend from (0, 0).
+    """
+
+    anchors: tuple[tuple[int, float], ...]
+
+    def __post_init__(self) -> None:
+        numbers, places = zip(*self.anchors, strict=True)
+        ascend = all(a < b for row in (numbers, places) for a, b in pairwise(row))
+        if self.anchors[0] != (0, 0.0) or len(self.anchors) < 2 or not ascend:
+            raise ValueError(f"not a pace: {self.anchors}")
+
+    @classmethod
+    def even(cls, total: int) -> "Pace":
+        """Each update is one place."""
+        return cls(((0, 0.0), (total, float(total))))
+
+    @property
+    def total(self) -> int:
+        """How many updates the run makes."""
+        return self.anchors[-1][0]
+
+    @property
+    def length(self) -> int:
+        """How many places its schedule has."""
+        return round(self.anchors[-1][1])
+
+    def place(self, number: int) -> float:
+        """Where on the schedule the update after ``number`` others is."""
+        pairs = pairwise(self.anchors)
+        (n0, p0), (n1, p1) = next(pair for pair in pairs if number <= pair[1][0])
+        return p0 + (number - n0) * (p1 - p0) / (n1 - n0)
+
+    def ending(self, number: int, total: int) -> "Pace":
+        """The same up to update ``number``, and then as fast as to end after ``total``."""
+        behind = tuple(anchor for anchor in self.anchors if anchor[0] < number)
+        here = (number, self.place(number))
+        return Pace((*behind, here, (max(total, number + 1), self.anchors[-1][1])))

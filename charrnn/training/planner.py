@@ -1,0 +1,246 @@
+"""``train --minutes``: which network, how long and how, for a text and the time that there is.
+
+It sees the size of the text, the number of its characters, the time, and how fast this machine
+trains; never what the text says. What it concludes from them stands in two small tables, measured
+by ``benchmarks/plans.py``.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from time import monotonic
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from charrnn.config import Config
+from charrnn.errors import InputError
+from charrnn.tasks.base import Data, Paths
+from charrnn.tasks.lm import TextData
+from charrnn.text.corpora import Corpus
+from charrnn.training.pace import Deadline
+from charrnn.training.threads import time_threads
+
+__all__ = ["CHOSEN", "Plan", "plan", "text_like"]
+
+
+CHOSEN = (
+    "cell",
+    "layers",
+    "hidden",
+    "head",
+    "dropout",
+    "batch_size",
+    "minutes",
+    "epochs",
+    "patience",
+    "lr",
+    "weight_decay",
+    "val_fraction",
+)
+"""The settings of a language model that a plan chooses where they are not given."""
+
+
+class Rung(NamedTuple):
+    """A network, the rate it learns at, and when it pays."""
+
+    layers: int
+    hidden: int
+    lr: float
+    millions: float  # of characters that it must read in training, repeats included
+
+
+CELL = "gru"
+
+LADDER = (
+    Rung(1, 128, 8e-3, 0),
+    Rung(1, 256, 5e-3, 0.8),
+    Rung(2, 256, 5e-3, 2.5),
+    Rung(2, 384, 4e-3, 6),
+    Rung(2, 512, 2.5e-3, 18),
+    Rung(2, 768, 2e-3, 60),
+)
+"""From the smallest up. In too short a time a larger network has not yet learnt what a smaller one
+has; given enough, it learns more."""
+
+DROPOUT = ((2, 0.0), (4, 0.1), (8, 0.2), (14, 0.3), (24, 0.4), (float("inf"), 0.5))
+"""Up to so many passes over the text, so much dropout."""
+
+SHRINKAGE = 1.0
+"""How often the whole run would shrink the weights e-fold: the weight decay times the sum of all
+learning rates. So a long run does not decay more than a short one."""
+
+MOST_PASSES = 60.0
+"""What a text has to teach has been learnt after so many; the run then ends before its time."""
+
+LANES, LANE_LENGTH = 32, 1024
+"""At most so many lanes, and fewer where they would be shorter than this."""
+
+SMALL_VOCABULARY = 512
+"""With more characters than this their embedding is also the head."""
+
+PATIENCE = 8
+"""Validations without progress after which to stop."""
+
+HELD_OUT = 1 << 17
+"""Characters that are enough to validate on; of a large text more are held out where ..."""
+
+VALIDATION = 0.01
+"""... a validation takes no more than this part of the time ..."""
+
+SCORING = 3.0
+"""... at so many times the speed of training."""
+
+IN_USE = 0.9
+"""The part of the time in which updates are made; the rest goes to validations and saves."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What was chosen.
+
+    Attributes:
+        config: all settings; as many passes as there is time for.
+        threads: how many processes are fastest.
+        deadline: for the run to keep to; nothing where its passes were given.
+        reasons: what was chosen and why, line by line, for people.
+    """
+
+    config: Config
+    threads: int
+    deadline: Deadline | None
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Speed:
+    """How fast a network trains here."""
+
+    threads: int
+    epoch: int  # how much an epoch reads: characters of a text, examples of another task
+    rate: float  # of them, a second
+
+
+def plan(
+    data: Data,
+    minutes: float,
+    given: Mapping[str, Any],
+    *,
+    threads: int = 0,
+    begun: float | None = None,
+) -> Plan:
+    """Choose what suits the data, the time and this machine.
+
+    A task that is no language model keeps its own network; where time is short it makes fewer
+    passes.
+
+    Args:
+        data: what will be trained on.
+        minutes: from ``begun`` to the end, validations included.
+        given: settings that stand as they are.
+        threads: how many processes compute; 0 for as many as is fastest.
+        begun: by :func:`time.monotonic`; now, if not given.
+
+    Raises:
+        InputError: a setting is out of range, or the data are too short for it.
+    """
+    end = (monotonic() if begun is None else begun) + 60 * minutes
+    fixed = {"patience": PATIENCE, **given, "minutes": minutes}
+
+    def time_left() -> float:
+        return max(1.0, end - monotonic())
+
+    if Config.of(**fixed).task != "lm":
+        config = Config.of(**fixed).long_enough(data.trained_on)
+        speed = _measure(config, data, threads)
+        passes = speed.rate * time_left() * IN_USE / speed.epoch
+        deadline = None if "epochs" in given else Deadline(end, config.epochs)
+        chosen = {"epochs": min(config.epochs, max(1e-3, passes)), **given}
+        config = replace(config, **chosen)
+        line = f"{speed.rate:,.0f} examples a second here: {config.epochs:.3g} passes over them"
+        return Plan(config, speed.threads, deadline, (line,))
+
+    fixed = {**_for_text(data), **fixed}
+    config = _on_rung(LADDER[0], fixed)
+    speed = _measure(config, data, threads)
+    larger = ""
+    for rung in LADDER[1:]:
+        candidate = _on_rung(rung, fixed)
+        if candidate == config:
+            continue
+        its_speed = _measure(candidate, data, threads)
+        millions = its_speed.rate * time_left() * IN_USE / 1e6
+        if millions < rung.millions:
+            larger = (
+                f"{_name(candidate)} pays once it reads {rung.millions:g} million characters, "
+                f"repeats included; here there is time for {millions:.2g} million"
+            )
+            break
+        config, speed = candidate, its_speed
+    readable = speed.rate * time_left() * IN_USE
+    epochs = float(given.get("epochs", min(MOST_PASSES, max(1e-3, readable / speed.epoch))))
+    held_out = max(HELD_OUT, VALIDATION * SCORING * speed.rate * time_left()) / data.size
+    updates = epochs * speed.epoch / (config.batch_size * config.seq_len)
+    chosen = {
+        "epochs": epochs,
+        "weight_decay": min(1.0, float(f"{SHRINKAGE / (0.5 * config.lr * updates + 1):.2g}")),
+        "dropout": next(rate for passes, rate in DROPOUT if epochs <= passes),
+        "val_fraction": min(config.val_fraction, held_out),
+    }
+    config = replace(config, **{**chosen, **given})
+    lines = [
+        f"{_name(config)} reads {speed.rate / 1000:.1f}k characters a second here: "
+        f"{config.epochs:.3g} passes over the text",
+        *([larger] if larger else []),
+        f"dropout {config.dropout:g} for so many passes, weight decay {config.weight_decay:g}, "
+        f"peak rate {config.lr:g}, {config.batch_size} lanes of {config.seq_len}",
+    ]
+    deadline = None if "epochs" in given else Deadline(end, MOST_PASSES)
+    return Plan(config, speed.threads, deadline, tuple(lines))
+
+
+def text_like(size: int, distinct: int, level: str = "char") -> TextData:
+    """A text of that size with so many symbols, to plan for: a plan sees no more of one.
+
+    Raises:
+        InputError: there is no such text.
+    """
+    if not 0 < distinct <= size:
+        raise InputError(f"there is no text of {size} symbols, {distinct} of them distinct")
+    codes = np.arange(size, dtype=np.uint32) % distinct
+    return TextData(Corpus("text", level, codes, ""), Paths(("text",)))
+
+
+def _for_text(data: Data) -> dict[str, Any]:
+    """What does not depend on the network."""
+    lanes = int(np.clip(data.size // LANE_LENGTH // 4 * 4, 4, LANES))
+    settings: dict[str, Any] = {"batch_size": lanes}
+    if data.spec().model(Config()).input_size > SMALL_VOCABULARY:
+        settings["head"] = "tied"
+    return settings
+
+
+def _on_rung(rung: Rung, fixed: Mapping[str, Any]) -> Config:
+    """The settings of a rung, but for those fixed. The rate is that of the network's own size."""
+    settings = {"cell": CELL, "layers": rung.layers, "hidden": rung.hidden, **fixed}
+    config = Config.of(**settings)
+    sizes = [r for r in LADDER if r.layers <= config.layers and r.hidden <= config.hidden]
+    return Config.of(**{"lr": max(sizes, default=LADDER[0]).lr, **settings})
+
+
+def _name(config: Config) -> str:
+    return f"{config.layers} × {config.hidden} {config.cell}"
+
+
+def _measure(config: Config, data: Data, threads: int) -> Speed:
+    """Time some steps of a training that is then thrown away."""
+    spec = data.spec()
+    model = spec.model(config)
+    task = data.task(spec, config, model, threads or 1)
+    try:
+        timings = time_threads(task, model.init(np.random.default_rng(0)), threads)
+    finally:
+        task.engine.close()
+    best = min(timings, key=lambda timing: timing.seconds)
+    return Speed(
+        best.threads, data.trained_on, data.trained_on / task.steps_per_epoch / best.seconds
+    )

@@ -1,0 +1,346 @@
+"""``--minutes``: what is chosen, that it ends on time, and that a plan is kept."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import numpy as np
+import pytest
+from support import TEXT, charrnn, corpus_of, fingerprint, metrics, resume, run_until, text_data
+
+from charrnn.config import Config
+from charrnn.runs import RunFolder, load_model
+from charrnn.tasks.base import Paths
+from charrnn.tasks.lm import TextData
+from charrnn.text.corpora import Corpus
+from charrnn.training import planner
+from charrnn.training import run as running
+from charrnn.training.events import Finished, Repaced
+from charrnn.training.pace import Deadline, Pace
+from charrnn.training.planner import CHOSEN, LADDER, MOST_PASSES, Plan, Speed, plan
+from charrnn.training.run import Run
+from charrnn.training.watch import SETTLED, LossWatch
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def text_of(size: int, vocab_size: int = 60) -> TextData:
+    """So many characters, so many of them distinct."""
+    codes = np.arange(size, dtype=np.uint16) % vocab_size + 40
+    return TextData(Corpus("text", "char", codes, "0" * 64), Paths(("text.txt",)))
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """A machine that makes so many multiplications a second, whatever it is asked to train."""
+    monkeypatch.setattr(planner, "monotonic", lambda: 1000.0)
+
+    def of(multiplications: float) -> None:
+        def measure(config: Config, data: TextData, threads: int) -> Speed:
+            shapes = data.spec().model(config).shapes().values()
+            weights = sum(int(np.prod(shape)) for shape in shapes)
+            return Speed(threads or 2, data.size, multiplications / weights)
+
+        monkeypatch.setattr(planner, "_measure", measure)
+
+    return of
+
+
+def size_of(config: Config) -> tuple[int, int]:
+    return config.layers, config.hidden
+
+
+def test_more_time_is_a_larger_network(machine: Callable[[float], None]) -> None:
+    machine(2e10)
+    data = text_of(1_000_000)
+    chosen = [size_of(plan(data, minutes, {}).config) for minutes in (0.2, 1, 5, 30, 300)]
+    assert chosen == sorted(chosen)
+    assert len(set(chosen)) >= 4
+    assert set(chosen) <= {(rung.layers, rung.hidden) for rung in LADDER}
+
+
+def test_a_faster_machine_is_more_time(machine: Callable[[float], None]) -> None:
+    data = text_of(1_000_000)
+    machine(1e10)
+    slow = plan(data, 10, {}).config
+    machine(1e11)
+    fast = plan(data, 1, {}).config
+    assert size_of(slow) == size_of(fast)
+    assert slow.epochs == pytest.approx(fast.epochs)
+
+
+def test_the_passes_fill_the_time_and_more_of_them_need_more_dropout(
+    machine: Callable[[float], None],
+) -> None:
+    machine(2e10)
+    data = text_of(1_000_000)
+    configs = [plan(data, minutes, {"layers": 1, "hidden": 256}).config for minutes in (1, 4, 16)]
+    assert configs[1].epochs == pytest.approx(4 * configs[0].epochs)
+    rates = [config.dropout for config in configs]
+    assert rates == sorted(rates)
+    assert rates[0] < rates[-1]
+    # λ times the sum of the rates stays as it is.
+    decays = [config.weight_decay * config.epochs for config in configs]
+    assert decays[2] == pytest.approx(decays[1], rel=0.05)
+    assert decays[0] < decays[1]
+
+
+def test_a_short_text_is_not_read_forever(machine: Callable[[float], None]) -> None:
+    machine(1e12)
+    config = plan(text_of(20_000), 60, {}).config
+    assert config.epochs == MOST_PASSES
+    assert config.batch_size < 32
+    assert config.patience > 0
+
+
+def test_a_large_text_holds_out_what_can_be_scored(machine: Callable[[float], None]) -> None:
+    machine(2e10)
+    assert plan(text_of(1_000_000), 5, {}).config.val_fraction == 0.1
+    large = plan(text_of(20_000_000), 5, {}).config
+    assert 100_000 <= large.val_fraction * 20_000_000 < 1_000_000
+
+
+def test_many_characters_tie_the_head_to_the_embedding(machine: Callable[[float], None]) -> None:
+    machine(2e10)
+    assert plan(text_of(50_000, 3000), 5, {}).config.head == "tied"
+    assert plan(text_of(50_000, 100), 5, {}).config.head == "free"
+
+
+def test_what_is_given_stands(machine: Callable[[float], None]) -> None:
+    machine(2e10)
+    given = {
+        "cell": "lstm",
+        "layers": 3,
+        "hidden": 100,
+        "lr": 0.001,
+        "dropout": 0.25,
+        "epochs": 2.5,
+        "val_fraction": 0.03,
+        "batch_size": 7,
+        "weight_decay": 0.5,
+        "patience": 0,
+        "head": "tied",
+    }
+    config = plan(text_of(1_000_000), 5, given).config
+    assert {name: getattr(config, name) for name in given} == given
+    only = plan(text_of(1_000_000), 5, {"hidden": 100}).config
+    assert only.hidden == 100
+    assert only.cell == "gru"
+
+
+def test_the_choice_depends_on_no_character(machine: Callable[[float], None]) -> None:
+    """Only on how many there are, and how many distinct."""
+    machine(2e10)
+    data = text_of(1_000_000)
+    other = TextData(
+        Corpus("shakespeare", "char", np.random.default_rng(0).permutation(data.corpus.codes), "1"),
+        Paths(("shakespeare.txt",)),
+    )
+    assert plan(data, 5, {}) == plan(other, 5, {})
+
+
+def test_it_says_what_and_why(machine: Callable[[float], None]) -> None:
+    machine(2e10)
+    found: Plan = plan(text_of(1_000_000), 5, {}, threads=3)
+    text = "\n".join(found.reasons)
+    layers, hidden = size_of(found.config)
+    assert f"{layers} × {hidden} gru" in text
+    assert "characters a second here" in text
+    assert "pays once it reads" in text
+    assert f"dropout {found.config.dropout:g}" in text
+    assert found.threads == 3
+
+
+# Pace
+
+
+def test_a_pace_goes_on_from_where_it_is() -> None:
+    even = Pace.even(100)
+    assert [even.place(n) for n in (0, 50, 99)] == [0, 50, 99]
+    slower = even.ending(40, 160)
+    assert (slower.total, slower.length) == (160, 100)
+    assert [slower.place(n) for n in (0, 39, 40, 100, 160)] == [0, 39, 40, 70, 100]
+    again = slower.ending(100, 110)
+    assert [again.place(n) for n in (40, 100, 105, 110)] == [40, 70, 85, 100]
+    assert slower.ending(40, 160) == slower
+    assert even.ending(40, 12).total == 41  # there is always one to come
+
+
+@pytest.mark.parametrize(
+    "anchors",
+    [
+        ((0, 0.0),),
+        ((1, 0.0), (2, 1.0)),
+        ((0, 0.0), (5, 5.0), (5, 6.0)),
+        ((0, 0.0), (5, 5.0), (6, 4.0)),
+    ],
+)
+def test_a_pace_that_does_not_ascend_is_refused(anchors: Any) -> None:
+    with pytest.raises(ValueError, match="not a pace"):
+        Pace(anchors)
+
+
+def timed_run(folder: str, corpus: Corpus, seconds: float, most_epochs: float = 60.0) -> Run:
+    """A run of 170 updates that must end on time."""
+    config = Config(hidden=8, seq_len=8, batch_size=4, epochs=10.0, eval_every=10, minutes=1.0)
+    held, deadline = RunFolder(Path(folder), resume=False), Deadline(seconds, most_epochs)
+    return Run.begin(config, text_data(corpus), held, threads=1, deadline=deadline)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[Run, float], None]:
+    def starts(run: Run, step_seconds: float) -> None:
+        monkeypatch.setattr(running, "monotonic", lambda: step_seconds * run.trainer.number)
+
+    return starts
+
+
+def test_a_slow_machine_makes_fewer_updates_and_ends_on_time(
+    tmp_path: Path, clock: Callable[[Run, float], None]
+) -> None:
+    run = timed_run("run", corpus_of(tmp_path), 100.0)
+    assert run.trainer.total == 170
+    clock(run, 1.0)
+    events = run_until(run)
+    assert any(isinstance(event, Repaced) for event in events)
+    assert isinstance(events[-1], Finished)
+    assert 95 <= events[-1].step <= 100
+    rates = [entry["lr"] for entry in metrics(Path("run")) if entry["event"] == "train"]
+    assert rates[-1] < 0.05 * max(rates)  # it came to the end of the schedule
+
+
+def test_a_fast_machine_makes_more(tmp_path: Path, clock: Callable[[Run, float], None]) -> None:
+    run = timed_run("run", corpus_of(tmp_path), 30.0)
+    clock(run, 0.1)
+    assert 290 <= run_until(run)[-1].step <= 300  # type: ignore[union-attr]
+
+
+def test_but_no_more_passes_than_are_of_use(
+    tmp_path: Path, clock: Callable[[Run, float], None]
+) -> None:
+    run = timed_run("run", corpus_of(tmp_path), 30.0, most_epochs=11.0)
+    clock(run, 0.1)
+    assert run_until(run)[-1].step == 11 * 17  # type: ignore[union-attr]
+
+
+def test_a_resumed_run_makes_the_updates_that_it_had_planned(
+    tmp_path: Path, clock: Callable[[Run, float], None]
+) -> None:
+    corpus = corpus_of(tmp_path)
+    for name, stop in (("whole", None), ("run", 47)):
+        run = timed_run(name, corpus, 100.0)
+        clock(run, 1.0)
+        run_until(run, stop)
+    again = resume(Path("run"), corpus)
+    assert again.deadline is None
+    planned = again.trainer.total
+    run_until(again)
+    assert again.trainer.number == planned
+    once_more = load_model(Path("run/last.npz")).header["training"]["pace"]
+    assert once_more[-1][0] == planned
+    if planned == load_model(Path("whole/last.npz")).header["training"]["pace"][-1][0]:
+        assert fingerprint(Path("run"))["best.npz"] == fingerprint(Path("whole"))["best.npz"]
+
+
+# The command
+
+
+def test_the_command_ends_on_time_and_keeps_its_plan(tmp_path: Path) -> None:
+    (tmp_path / "corpus.txt").write_text(TEXT * 20, encoding="utf-8")
+    begun = monotonic()
+    done = charrnn("train", "corpus.txt", "--minutes", "0.1", "--out", "run", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert monotonic() - begun < 6 + 6  # starting Python included; it was asked for six seconds
+    said = done.stderr.decode()
+    assert re.search(r"^plan: 1 × \d+ gru reads [\d.]+k characters a second here", said, re.M)
+    assert re.search(r"^to beat, .*5-gram [\d.]+, gzip [\d.]+, bz2 [\d.]+, xz [\d.]+$", said, re.M)
+    model = load_model(tmp_path / "run" / "last.npz")
+    assert model.config.minutes == 0.1
+    again = charrnn("train", "--resume", "run", cwd=tmp_path)
+    assert b"this run is complete" in again.stderr
+    assert b"plan:" not in again.stderr
+    refused = charrnn("train", "--resume", "run", "--minutes", "1", cwd=tmp_path)
+    assert refused.returncode == 2
+
+
+def test_inspect_says_what_five_minutes_would_choose(tmp_path: Path) -> None:
+    (tmp_path / "corpus.txt").write_text(TEXT * 20, encoding="utf-8")
+    shown = charrnn("inspect", "corpus.txt", cwd=tmp_path).stdout.decode()
+    assert re.search(r"--minutes 5 would choose\n\d × \d+ gru reads", shown)
+    found = json.loads(charrnn("inspect", "corpus.txt", "--json", cwd=tmp_path).stdout)["plan"]
+    assert found["epochs"] == MOST_PASSES  # a text this short
+    assert set(found) == set(CHOSEN)
+    (tmp_path / "two.txt").write_text("ab", encoding="utf-8")
+    assert json.loads(charrnn("inspect", "two.txt", "--json", cwd=tmp_path).stdout)["plan"] is None
+
+
+def test_another_task_is_given_fewer_passes(tmp_path: Path) -> None:
+    rows = [f"{'yes' * (n % 5)}{n % 7}\t{'even' if n % 2 else 'odd'}" for n in range(400)]
+    (tmp_path / "rows.tsv").write_text("\n".join(rows), encoding="utf-8")
+    line = ["train", "rows.tsv", "--task", "classify", "--minutes", "0.1", "--out", "run"]
+    done = charrnn(*line, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    said = done.stderr.decode()
+    assert re.search(r"^plan: [\d.,]+ examples a second here: [\d.]+ passes", said, re.M)
+    config = load_model(tmp_path / "run" / "best.npz").config
+    assert config.hidden == Config.of("classify").hidden
+    assert config.epochs < Config.of("classify").long_enough(320).epochs
+
+
+# Divergence
+
+
+def watched(losses: list[float]) -> list[bool]:
+    watch = LossWatch()
+    return [watch.diverged(loss) for loss in losses]
+
+
+def test_a_loss_that_falls_and_rattles_has_not_diverged() -> None:
+    rng = np.random.default_rng(0)
+    falling = 1.5 + 2.5 * np.exp(-np.arange(400) / 60) + 0.15 * rng.standard_normal(400)
+    assert not any(watched(list(falling)))
+
+
+def test_what_gives_back_half_of_what_was_learnt_has() -> None:
+    learnt = [4.0] + [1.5] * 100
+    assert not any(watched([*learnt, 9.0]))  # one bad batch
+    assert not any(watched([*learnt, *[2.3] * 100]))
+    found = watched([*learnt, *[3.5] * 100])
+    assert found.index(True) in range(101 + 10, 101 + 30)
+
+
+def test_a_number_that_is_none_has_at_once() -> None:
+    assert watched([4.0, float("nan")]) == [False, True]
+    assert watched([float("inf")]) == [True]
+
+
+def test_a_doubled_loss_has_before_the_mean_has_settled() -> None:
+    found = watched([2.7, 3.5, 3.7, 5.4, 9.7, 16.0, 18.9])
+    assert True in found
+    assert len(found) < SETTLED
+    assert not any(watched([2.7, 3.0, 2.9, 3.1, 2.6]))
+
+
+def test_validations_tell_overfitting_from_divergence() -> None:
+    def judged(validation: float, train: float) -> bool:
+        watch = LossWatch(seen=100, first=4.0, mean=1.5, low=1.5)
+        assert not watch.validation_diverged(1.6, 1.5)
+        return watch.validation_diverged(validation, train)
+
+    assert not judged(2.5, 1.2)  # overfits
+    assert not judged(1.7, 1.6)
+    assert not judged(1.5, 2.5)
+    assert judged(2.2, 2.1)
+    assert judged(float("nan"), 1.5)
+
+
+def test_each_rollback_makes_it_more_tolerant() -> None:
+    """A text that is harder from here on is not a divergence, however often it is read again."""
+    watch = LossWatch(tolerance=8.0)
+    assert not any(watch.diverged(loss) for loss in [4.0] + [1.5] * 100 + [3.5] * 100)
