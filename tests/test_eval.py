@@ -487,6 +487,15 @@ def test_the_training_text_may_be_named(place: Path) -> None:
     )
 
 
+def test_what_was_held_out_trains_nothing(place: Path) -> None:
+    """Not the yardsticks either, whichever text they are held against."""
+    model, corpus = load_model(place / "run" / "best.npz"), str(place / "corpus.txt")
+    for files in ([], [corpus], [str(place / "other.txt")]):
+        scored = find_texts(model, files, [corpus])
+        np.testing.assert_array_equal(scored.train, codes_of(TEXT)[:540])
+        assert scored.start == (1 if "other" in scored.what else 540)
+
+
 def test_a_training_text_that_has_changed_is_not_taken(place: Path, tmp_path: Path) -> None:
     shutil.copytree(place / "run", tmp_path / "run")
     (tmp_path / "corpus.txt").write_text(TEXT + "a", encoding="utf-8")
@@ -567,6 +576,7 @@ def test_a_reader_that_goes_away(place: Path) -> None:
         (["piped"], 2, "trained on standard input"),
         (["all"], 2, "nothing of corpus.txt was held out"),
         (["alone.npz", "other.txt", "--mix"], 2, "--mix needs the training text"),
+        (["classify"], 2, "no language model"),
         (["classify", "other.txt"], 2, "no language model"),
         (["damaged.npz", "other.txt"], 1, "not a checkpoint that can be read"),
     ],

@@ -98,7 +98,10 @@ def test_what_is_flagged_says_what_to_do_and_by_which_rule() -> None:
 def test_the_words_of_a_verdict() -> None:
     def said(*severities: str) -> str:
         findings = tuple(Finding("x", severity, "") for severity in severities)
-        return Verdict(("x",), "char", "utf-8", 1, 1, findings).text
+        verdict = Verdict(("x",), "char", "utf-8", 1, 1, findings)
+        assert verdict.severity == ("mend" if "mend" in severities else severities[0])
+        assert verdict.to_json()["severity"] == verdict.severity
+        return verdict.text
 
     assert said("fine", "fine") == "good to train on"
     assert said("note", "fine") == "usable, with 1 note"

@@ -238,7 +238,7 @@ class Run:
         """As :meth:`events`, until the training diverges."""
         failed: CheckpointError | None = None
         lost = False
-        begun_at = self.trainer.number
+        begun_at, begun = self.trainer.number, monotonic()
         for step in self.trainer.steps():
             yield step
             if self.task.engine.lost and not lost:
@@ -264,8 +264,10 @@ class Run:
             stopping = stalled and self.settling > 0
             if stalled and not stopping:
                 yield self._settle()
-            elif validated is not None and not done and self._repaced(step.number - begun_at):
-                yield Repaced(step.number, self.trainer.total)
+            elif validated is not None and not done:
+                speed = (step.number - begun_at) / max(1e-9, monotonic() - begun)
+                if self._repaced(speed):
+                    yield Repaced(step.number, self.trainer.total)
             if validated is not None or step.number % MOST_STEPS_BETWEEN == 0:
                 try:
                     self._save(best=validated is not None and validated.best)
@@ -327,19 +329,17 @@ class Run:
         self.settling = number
         return Settled(number, best["step"], total)
 
-    def _repaced(self, steps: int) -> bool:
-        """Whether the time that ``steps`` updates took has changed how many there will be.
+    def _repaced(self, speed: float) -> bool:
+        """Whether a speed of so many updates a second changes how many there will be.
 
         Only where the run must end on time, and only until it is stopped: a resumed one makes the
         updates that it had planned.
         """
-        if self.deadline is None or not steps or self.settling:
+        if self.deadline is None or self.settling:
             return False
-        now = monotonic()
         number, total = self.trainer.number, self.trainer.total
         most = round(self.deadline.most_epochs * self.task.steps_per_epoch)
-        left = int((self.deadline.at - now) * steps / (now - self._begun))
-        left = min(left, most - number)
+        left = min(int((self.deadline.at - monotonic()) * speed), most - number)
         if abs(left - (total - number)) <= OFF_PACE * (total - number):
             return False
         self.trainer.pace = self.trainer.pace.ending(number, number + left)
