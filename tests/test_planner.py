@@ -20,7 +20,7 @@ from charrnn.training import planner
 from charrnn.training import run as running
 from charrnn.training.events import Finished, Repaced
 from charrnn.training.pace import Deadline, Pace
-from charrnn.training.planner import CHOSEN, LADDER, MOST_PASSES, Plan, Speed, plan
+from charrnn.training.planner import CHOSEN, LADDER, MOST_PASSES, Plan, Speed, plan, text_like
 from charrnn.training.run import Run
 from charrnn.training.watch import SETTLED, LossWatch
 
@@ -110,6 +110,12 @@ def test_many_characters_tie_the_head_to_the_embedding(machine: Callable[[float]
     machine(2e10)
     assert plan(text_of(50_000, 3000), 5, {}).config.head == "tied"
     assert plan(text_of(50_000, 100), 5, {}).config.head == "free"
+
+
+def test_bytes_are_planned_for_as_well(machine: Callable[[float], None]) -> None:
+    machine(2e10)
+    config = plan(text_like(1_000_000, 90, "byte"), 5, {"level": "byte"}).config
+    assert (config.level, config.head) == ("byte", "free")
 
 
 def test_what_is_given_stands(machine: Callable[[float], None]) -> None:

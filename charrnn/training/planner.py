@@ -159,7 +159,7 @@ def plan(
         line = f"{speed.rate:,.0f} examples a second here: {config.epochs:.3g} passes over them"
         return Plan(config, speed.threads, deadline, (line,))
 
-    fixed = {**_for_text(data), **fixed}
+    fixed = {**_for_text(data, Config.of(**fixed)), **fixed}
     config = _on_rung(LADDER[0], fixed)
     speed = _measure(config, data, threads)
     larger = ""
@@ -206,15 +206,15 @@ def text_like(size: int, distinct: int, level: str = "char") -> TextData:
     """
     if not 0 < distinct <= size:
         raise InputError(f"there is no text of {size} symbols, {distinct} of them distinct")
-    codes = np.arange(size, dtype=np.uint32) % distinct
+    codes = np.resize(np.arange(distinct, dtype=np.min_scalar_type(distinct)), size)
     return TextData(Corpus("text", level, codes, ""), Paths(("text",)))
 
 
-def _for_text(data: Data) -> dict[str, Any]:
+def _for_text(data: Data, config: Config) -> dict[str, Any]:
     """What does not depend on the network."""
     lanes = int(np.clip(data.size // LANE_LENGTH // 4 * 4, 4, LANES))
     settings: dict[str, Any] = {"batch_size": lanes}
-    if data.spec().model(Config()).input_size > SMALL_VOCABULARY:
+    if data.spec().model(config).input_size > SMALL_VOCABULARY:
         settings["head"] = "tied"
     return settings
 
