@@ -262,12 +262,13 @@ class Run:
                 preview = Preview(step.number, text)
             stalled = validated is not None and not done and self._stalled
             stopping = stalled and self.settling > 0
+            changed: Settled | Repaced | None = None
             if stalled and not stopping:
-                yield self._settle()
+                changed = self._settle()
             elif validated is not None and not done:
                 speed = (step.number - begun_at) / max(1e-9, monotonic() - begun)
                 if self._repaced(speed):
-                    yield Repaced(step.number, self.trainer.total)
+                    changed = Repaced(step.number, self.trainer.total)
             if validated is not None or step.number % MOST_STEPS_BETWEEN == 0:
                 try:
                     self._save(best=validated is not None and validated.best)
@@ -276,10 +277,7 @@ class Run:
                     failed = error
                     yield SaveFailed(step.number, error)
                 self._good = capture(self).copy()
-            if validated is not None:
-                yield validated
-            if preview is not None:
-                yield preview
+            yield from filter(None, (validated, preview, changed))
             if stopping:
                 break
             if should_stop() and not done:
