@@ -268,13 +268,15 @@ class RunFolder:
             return
 
     def cut_log(self, step: int) -> None:
-        """Drop lines later than ``step``: they will be written again."""
+        """Drop lines later than the save at ``step``: they will be written again."""
         if not self.metrics.exists():
             return
         kept = []
         for line in self.metrics.read_text(encoding="utf-8", errors="replace").splitlines():
             try:
-                if json.loads(line)["step"] <= step:
+                record = json.loads(line)
+                # That a run returned to this step was said after it had been saved.
+                if record["step"] < step + (record.get("event") != "rolled back"):
                     kept.append(line + "\n")
             except (ValueError, KeyError, TypeError):
                 continue  # half a line, from a kill in the middle of a write

@@ -265,7 +265,7 @@ def test_a_segment_s_gradient_is_the_mean_over_what_is_known() -> None:
     "wrong", [{"rate": -1.0}, {"decay": float("nan")}, {"segment": 0}, {"epsilon": 0.0}]
 )
 def test_an_adaptation_that_is_none(wrong: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"must be at least 0|not a segment"):
+    with pytest.raises(ValueError, match=r"must be finite and at least 0|not a segment"):
         Adaptation(**wrong)
 
 
@@ -405,6 +405,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "corpus.txt").write_text(TEXT, encoding="utf-8")
     (folder / "other.txt").write_text(TEXT[300:] + "Ω" + TEXT[:200], encoding="utf-8")
     (folder / "one.txt").write_text("a", encoding="utf-8")
+    (folder / "two.txt").write_text("ab", encoding="utf-8")
+    (folder / "bytes.bin").write_bytes(bytes(range(256)))
     rows = (f"{'ab'[k % 2] * (k % 7 + 1)}{k}\t{'xy'[k % 2]}\n" for k in range(60))
     (folder / "rows.tsv").write_text("".join(rows), encoding="utf-8")
     (folder / "damaged.npz").write_bytes(b"PK\x03\x04 not quite")
@@ -570,6 +572,10 @@ def test_a_reader_that_goes_away(place: Path) -> None:
         (["run", "-"], 2, "empty"),
         (["run", "--train", "nowhere.txt"], 2, "does not exist"),
         (["run", "--adapt-rate", "1"], 2, "--adapt-rate goes with --adapt"),
+        (["run", "other.txt", "--train", "one.txt", "--adapt"], 2, "too short to adapt by"),
+        (["run", "two.txt", "--mix"], 2, "--mix fits on one half"),
+        (["run", "corpus.txt", "--train", "other.txt"], 2, "--train is another text"),
+        (["run", "bytes.bin"], 2, "the model was trained on utf-8"),
         (["run", "--adapt", "--adapt-rate", "inf"], 2, "rate and decay"),
         (["run", "--adapt", "--adapt-rate", "1e39"], 1, "smaller rate"),
         (["alone.npz"], 2, "does not say what it was trained on"),

@@ -59,9 +59,9 @@ def size_of(config: Config) -> tuple[int, int]:
 def test_more_time_is_a_larger_network(machine: Callable[[float], None]) -> None:
     machine(2e10)
     data = text_of(1_000_000)
-    chosen = [size_of(plan(data, minutes, {}).config) for minutes in (0.2, 1, 5, 30, 300)]
+    chosen = [size_of(plan(data, minutes, {}).config) for minutes in (0.01, 0.2, 2, 15)]
     assert chosen == sorted(chosen)
-    assert len(set(chosen)) >= 4
+    assert len(set(chosen)) == 4
     assert set(chosen) <= {(rung.layers, rung.hidden) for rung in LADDER}
 
 
@@ -80,8 +80,8 @@ def test_the_passes_fill_the_time_and_more_of_them_need_more_dropout(
 ) -> None:
     machine(2e10)
     data = text_of(1_000_000)
-    configs = [plan(data, minutes, {"layers": 1, "hidden": 256}).config for minutes in (1, 4, 16)]
-    assert configs[1].epochs == pytest.approx(4 * configs[0].epochs)
+    configs = [plan(data, minutes, {"layers": 1, "hidden": 256}).config for minutes in (1, 2, 3)]
+    assert configs[1].epochs == pytest.approx(2 * configs[0].epochs)
     rates = [config.dropout for config in configs]
     assert rates == sorted(rates)
     assert rates[0] < rates[-1]
@@ -93,9 +93,12 @@ def test_the_passes_fill_the_time_and_more_of_them_need_more_dropout(
 
 def test_a_short_text_is_not_read_forever(machine: Callable[[float], None]) -> None:
     machine(1e12)
-    config = plan(text_of(20_000), 60, {}).config
+    found = plan(text_of(20_000), 60, {})
+    config = found.config
     assert config.epochs == MOST_PASSES
-    assert config.batch_size < 32
+    assert size_of(config) == (1, 128)  # it reads no more than 20,000 characters 16 times
+    assert "would teach by heart" in "\n".join(found.reasons)
+    assert config.batch_size < 20
     assert config.patience > 0
 
 
@@ -281,7 +284,7 @@ def test_inspect_says_what_five_minutes_would_choose(tmp_path: Path) -> None:
     assert re.search(r"--minutes 5 would choose\n\d × \d+ gru reads", shown)
     found = json.loads(charrnn("inspect", "corpus.txt", "--json", cwd=tmp_path).stdout)["plan"]
     assert found["epochs"] == MOST_PASSES  # a text this short
-    assert set(found) == set(CHOSEN)
+    assert set(found) == {*CHOSEN, "why"}
     (tmp_path / "two.txt").write_text("ab", encoding="utf-8")
     assert json.loads(charrnn("inspect", "two.txt", "--json", cwd=tmp_path).stdout)["plan"] is None
 
@@ -318,7 +321,7 @@ def test_what_gives_back_half_of_what_was_learnt_has() -> None:
     assert not any(watched([*learnt, 9.0]))  # one bad batch
     assert not any(watched([*learnt, *[2.3] * 100]))
     found = watched([*learnt, *[3.5] * 100])
-    assert found.index(True) in range(101 + 10, 101 + 30)
+    assert found.index(True) in range(101 + 10, 101 + 50)
 
 
 def test_a_number_that_is_none_has_at_once() -> None:
@@ -326,16 +329,21 @@ def test_a_number_that_is_none_has_at_once() -> None:
     assert watched([float("inf")]) == [True]
 
 
-def test_a_doubled_loss_has_before_the_mean_has_settled() -> None:
-    found = watched([2.7, 3.5, 3.7, 5.4, 9.7, 16.0, 18.9])
-    assert True in found
-    assert len(found) < SETTLED
-    assert not any(watched([2.7, 3.0, 2.9, 3.1, 2.6]))
+def test_a_state_worse_than_the_beginning_is_no_good_one() -> None:
+    """A ruin that came before anything could be concluded must not be returned to."""
+    watch = LossWatch()
+    for loss in [2.7, 3.5, 3.7, 5.4, 9.7, 16.0, 18.9, 25.7, *[45.0] * 12]:
+        assert not watch.diverged(loss)
+        assert not watch.good
+    assert watch.seen == SETTLED
+    learning = LossWatch()
+    assert not any(learning.diverged(loss) for loss in np.linspace(4, 3, SETTLED))
+    assert learning.good
 
 
 def test_validations_tell_overfitting_from_divergence() -> None:
     def judged(validation: float, train: float) -> bool:
-        watch = LossWatch(seen=100, first=4.0, mean=1.5, low=1.5)
+        watch = LossWatch(seen=100, start=4.0, first=4.0, mean=1.5, low=1.5)
         assert not watch.validation_diverged(1.6, 1.5)
         return watch.validation_diverged(validation, train)
 
@@ -350,3 +358,10 @@ def test_each_rollback_makes_it_more_tolerant() -> None:
     """A text that is harder from here on is not a divergence, however often it is read again."""
     watch = LossWatch(tolerance=8.0)
     assert not any(watch.diverged(loss) for loss in [4.0] + [1.5] * 100 + [3.5] * 100)
+
+
+def test_batches_of_one_may_differ() -> None:
+    """Losses of single examples: most are small, some are not, and nothing is wrong."""
+    rng = np.random.default_rng(1)
+    for _ in range(20):
+        assert not any(watched(list(rng.exponential(0.7, 2000))))

@@ -701,6 +701,30 @@ def test_a_run_that_was_rolled_back_resumes_exactly(corpus: Corpus) -> None:
         same(str(folder), "whole")
 
 
+def test_stopped_before_a_divergence_it_returns_to_where_it_would_have(corpus: Corpus) -> None:
+    """What a stop saves is not a good state: the last regular save is, and goes along."""
+    wild: dict[str, Any] = {"cell": "rnn,activation=relu", "optimizer": "sgd"}
+    wild |= {"lr": 100.0, "clip": 0.0, "warmup": 0.0}
+    events = run_until(begin(Path("whole"), corpus, **wild))
+    backs = [event for event in events if isinstance(event, RolledBack)]
+    assert backs
+    for step in range(1, backs[0].step + 1):
+        folder = Path(f"run-{step}")
+        run_until(begin(folder, corpus, **wild), step)
+        run_until(resume(folder, corpus))
+        same(str(folder), "whole")
+
+
+def test_a_text_that_becomes_harder_is_no_reason_to_end(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    hard = "".join(rng.choice(list("cdefghijklmnop"), 3000))
+    text = corpus_of(tmp_path, "ab" * 3000 + hard)
+    settings: dict[str, Any] = {"batch_size": 1, "seq_len": 16, "val_fraction": 0.0, "epochs": 1.0}
+    events = run_until(begin(Path("run"), text, **settings))
+    assert isinstance(events[-1], Finished)
+    assert sum(isinstance(event, RolledBack) for event in events) <= 2
+
+
 def test_a_rate_thirty_times_too_high_still_learns(tmp_path: Path) -> None:
     """A text with something to learn, at 0.15: below the entropy of its own characters."""
     rng = np.random.default_rng(3)

@@ -123,6 +123,10 @@ def evaluate(
         raise InputError(
             f"--{'adapt' if adapt else 'mix'} needs the training text", "name it (--train TEXT)"
         )
+    if adapt and scored.train is not None and len(scored.train) < 2:
+        raise InputError("the training text is too short to adapt by: it has one character")
+    if mix and len(scored.codes) - scored.start < 2:
+        raise InputError("--mix fits on one half of a text and reports on the other: this has one")
     report = _evaluate(model, scored, adaptation, mix, threads)
     if as_json:
         typer.echo(json.dumps(_as_json(model, scored, report), indent=1))
@@ -206,7 +210,8 @@ def _print(model: "Model", scored: "Scored", report: "Report") -> None:
     unit = _unit(model)
     units = {"char": "characters", "byte": "bytes"}[unit]
     echo(f"{model.path} on {scored.what}")
-    echo(f"{report.count:,} {units} scored; state carried {report.method}")
+    count = f"{report.count:,} {units if report.count > 1 else unit}"
+    echo(f"{count} scored; state carried {report.method}")
     if report.unknown:
         echo(
             f"{report.unknown:,} of them the model does not know: at {UNKNOWN_NATS:.1f} nats each "

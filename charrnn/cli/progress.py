@@ -11,7 +11,6 @@ from charrnn.cli.report import say
 from charrnn.training.events import (
     Alone,
     Event,
-    Finished,
     Measured,
     Preview,
     Repaced,
@@ -78,7 +77,7 @@ class Progress:
         elif isinstance(event, Settled):
             self._line(
                 f"no better since step {event.best}: going on from its weights, "
-                f"the rate falls until step {event.total}"
+                f"down the rest of the schedule, to step {event.total}"
             )
             self._repace(event)
         elif isinstance(event, RolledBack):
@@ -87,8 +86,6 @@ class Progress:
             if self._bar is not None:
                 self._bar.reset()
                 self._bar.update(event.to)
-        elif isinstance(event, Finished) and event.early:
-            self._line(f"no better for a while: stopped at step {event.step} of {self.total}")
         elif isinstance(event, SaveFailed):
             self._line(f"warning: {event.error}; training goes on")
         elif isinstance(event, Preview) and not self.quiet:

@@ -64,6 +64,11 @@ def find_texts(model: "Model", files: list[str], train: list[str]) -> Scored:
             trained_on = corpus.codes[: _split(model, corpus)] if corpus else None
             name = "standard input" if files == ["-"] else " ".join(files)
             return Scored(text.codes, 1, name, trained_on, (*text.notes, *notes))
+        if corpus is not None and text.sha256 != corpus.sha256:
+            raise InputError(
+                f"{' '.join(files)} is what this run was trained on, --train is another text",
+                "leave out --train",
+            )
         notes.append("this is the text that was trained on: what was held out of it is scored")
         corpus, what = text, " ".join(files)
     if corpus is None:
@@ -122,9 +127,17 @@ def _read(model: "Model", paths: list[str]) -> "Corpus":
     from charrnn.text.corpora import read_corpus
 
     config = model.config
-    return read_corpus(
-        paths, level=config.level, encoding=config.encoding, keep_newlines=config.keep_newlines
-    )
+    try:
+        return read_corpus(
+            paths, level=config.level, encoding=config.encoding, keep_newlines=config.keep_newlines
+        )
+    except InputError as error:
+        if "--encoding" not in (error.hint or ""):
+            raise
+        raise InputError(
+            str(error),
+            f"the model was trained on {config.encoding}, and reads a text as such: convert it",
+        ) from error
 
 
 def _split(model: "Model", corpus: "Corpus") -> int:

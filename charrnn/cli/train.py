@@ -118,7 +118,7 @@ def train(
     minutes: Annotated[
         float,
         typer.Option(
-            help="Train for so long, and choose what is not given (network, rate, dropout, "
+            help="Train for so long at most, and choose what is not given (network, rate, dropout, "
             "passes, ...) to suit the text and this machine; 0: as --epochs says.",
             rich_help_panel=TRAINING,
         ),
@@ -129,7 +129,8 @@ def train(
     patience: Annotated[
         int,
         typer.Option(
-            help="Stop after so many validations without progress; 0: never.",
+            help="After so many validations without progress take up the best weights, let the "
+            "rate fall and end; 0: never.",
             rich_help_panel=TRAINING,
         ),
     ] = 0,

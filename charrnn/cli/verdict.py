@@ -62,7 +62,7 @@ def _planned(size: int, distinct: int, level: str) -> tuple[list[str], dict[str,
     settings = found.config.to_json()
     return (
         ["", f"charrnn train --minutes {MINUTES:g} would choose", *found.reasons],
-        {name: settings[name] for name in CHOSEN},
+        {name: settings[name] for name in CHOSEN} | {"why": list(found.reasons)},
     )
 
 

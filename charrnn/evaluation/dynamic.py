@@ -52,7 +52,10 @@ class Adaptation:
 
     def __post_init__(self) -> None:
         if not 0 <= self.rate < np.inf or not 0 <= self.decay < np.inf:
-            raise ValueError(f"rate and decay must be at least 0, got {self.rate}, {self.decay}")
+            raise ValueError(
+                f"rate and decay must be finite and at least 0, got {self.rate:g} and "
+                f"{self.decay:g}"
+            )
         if self.segment < 1 or not 0 < self.epsilon < np.inf:
             raise ValueError(f"not a segment and an epsilon: {self.segment}, {self.epsilon}")
 
@@ -72,7 +75,12 @@ def gradient_rms(
 
     Returns:
         A vector like ``parameters.flat``.
+
+    Raises:
+        ValueError: there are fewer than two symbols.
     """
+    if len(train) < 2:
+        raise ValueError("a training text of one character has no gradient")
     train = train[-STATISTICS - 1 :]
     count = len(train) - 1
     num_lanes = max(1, min(LANES, count // (LEAST_SEGMENTS * segment)))

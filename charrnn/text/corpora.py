@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from charrnn.errors import InputError
 
-__all__ = ["Corpus", "decode_text", "read_bytes", "read_corpus"]
+__all__ = ["BOMS", "Corpus", "decode_text", "read_bytes", "read_corpus"]
 
 CHUNK = 1 << 23
 LARGEST = 1 << 32

@@ -58,10 +58,9 @@ class Stopped:
 
 @dataclass(frozen=True)
 class Finished:
-    """All steps are done, or the run's patience is at an end."""
+    """All steps are done."""
 
     step: int
-    early: bool
 
 
 @dataclass(frozen=True)

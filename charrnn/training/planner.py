@@ -7,6 +7,7 @@ by ``benchmarks/plans.py``.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from math import inf
 from time import monotonic
 from typing import Any, NamedTuple
 
@@ -53,24 +54,25 @@ CELL = "gru"
 
 LADDER = (
     Rung(1, 128, 8e-3, 0),
-    Rung(1, 256, 5e-3, 0.8),
-    Rung(2, 256, 5e-3, 2.5),
-    Rung(2, 384, 4e-3, 6),
-    Rung(2, 512, 2.5e-3, 18),
-    Rung(2, 768, 2e-3, 60),
+    Rung(1, 256, 5e-3, 0.7),
+    Rung(2, 256, 5e-3, 2),
+    Rung(2, 384, 4e-3, 5),
+    Rung(2, 512, 3e-3, 8.5),
+    Rung(2, 768, 2e-3, 18),
+    Rung(2, 1024, 1.5e-3, 33),
 )
-"""From the smallest up. In too short a time a larger network has not yet learnt what a smaller one
-has; given enough, it learns more."""
+"""From the smallest up; each pays once it has read three or four characters for each weight of its
+recurrence. In too short a time a larger network has not yet learnt what a smaller one has."""
 
-DROPOUT = ((2, 0.0), (4, 0.1), (8, 0.2), (14, 0.3), (24, 0.4), (float("inf"), 0.5))
+DROPOUT = ((2, 0.0), (4, 0.1), (6, 0.2), (10, 0.3), (14, 0.4), (inf, 0.5))
 """Up to so many passes over the text, so much dropout."""
 
-SHRINKAGE = 1.0
+SHRINKAGE = 0.5
 """How often the whole run would shrink the weights e-fold: the weight decay times the sum of all
 learning rates. So a long run does not decay more than a short one."""
 
-MOST_PASSES = 60.0
-"""What a text has to teach has been learnt after so many; the run then ends before its time."""
+MOST_PASSES = 16.0
+"""More teach by heart: then a larger network makes more of the time, or the run is short."""
 
 LANES, LANE_LENGTH = 32, 1024
 """At most so many lanes, and fewer where they would be shorter than this."""
@@ -163,16 +165,16 @@ def plan(
     config = _on_rung(LADDER[0], fixed)
     speed = _measure(config, data, threads)
     larger = ""
-    for rung in LADDER[1:]:
+    for rung in LADDER[1:] if config.layers else ():
         candidate = _on_rung(rung, fixed)
         if candidate == config:
             continue
         its_speed = _measure(candidate, data, threads)
-        millions = its_speed.rate * time_left() * IN_USE / 1e6
+        millions = min(its_speed.rate * time_left() * IN_USE, MOST_PASSES * data.size) / 1e6
         if millions < rung.millions:
             larger = (
                 f"{_name(candidate)} pays once it reads {rung.millions:g} million characters, "
-                f"repeats included; here there is time for {millions:.2g} million"
+                f"repeats included; it would read {millions:.2g} million"
             )
             break
         config, speed = candidate, its_speed
@@ -191,6 +193,7 @@ def plan(
         f"{_name(config)} reads {speed.rate / 1000:.1f}k characters a second here: "
         f"{config.epochs:.3g} passes over the text",
         *([larger] if larger else []),
+        *_on_length(config, given, speed.epoch / speed.rate),
         f"dropout {config.dropout:g} for so many passes, weight decay {config.weight_decay:g}, "
         f"peak rate {config.lr:g}, {config.batch_size} lanes of {config.seq_len}",
     ]
@@ -212,7 +215,7 @@ def text_like(size: int, distinct: int, level: str = "char") -> TextData:
 
 def _for_text(data: Data, config: Config) -> dict[str, Any]:
     """What does not depend on the network."""
-    lanes = int(np.clip(data.size // LANE_LENGTH // 4 * 4, 4, LANES))
+    lanes = int(np.clip(data.size // LANE_LENGTH, 1, LANES))
     settings: dict[str, Any] = {"batch_size": lanes}
     if data.spec().model(config).input_size > SMALL_VOCABULARY:
         settings["head"] = "tied"
@@ -228,7 +231,19 @@ def _on_rung(rung: Rung, fixed: Mapping[str, Any]) -> Config:
 
 
 def _name(config: Config) -> str:
+    if not config.layers:
+        return "softmax regression"
     return f"{config.layers} × {config.hidden} {config.cell}"
+
+
+def _on_length(config: Config, given: Mapping[str, Any], seconds: float) -> list[str]:
+    """What there is to say of a run that will not take the time it is given."""
+    if "epochs" in given:
+        return ["--epochs is given: --minutes has chosen the network, and ends nothing"]
+    if config.epochs < MOST_PASSES:
+        return []
+    minutes = MOST_PASSES * seconds / IN_USE / 60
+    return [f"more than {MOST_PASSES:g} passes would teach by heart: about {minutes:.2g} minutes"]
 
 
 def _measure(config: Config, data: Data, threads: int) -> Speed:

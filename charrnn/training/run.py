@@ -1,7 +1,7 @@
 """One run from beginning to end: the loop's steps, and what is done between them."""
 
 from collections.abc import Callable, Iterator
-from math import ceil
+from math import ceil, inf
 from time import monotonic
 from typing import Any
 
@@ -32,7 +32,7 @@ from charrnn.training.events import (
 )
 from charrnn.training.loop import Step, Trainer
 from charrnn.training.pace import Deadline
-from charrnn.training.state import Snapshot, capture, restore, whole
+from charrnn.training.state import Snapshot, capture, good_of, restore, whole, with_good
 from charrnn.training.threads import fastest, time_threads, worth_timing
 
 __all__ = ["Run"]
@@ -94,7 +94,7 @@ class Run:
         self.deadline: Deadline | None = None
         self.notes: tuple[str, ...] = ()  # for people, on how it began
         self._begun = monotonic()
-        self._good: Snapshot  # what a divergence returns to
+        self._good: Snapshot | None = None  # what a divergence returns to
 
     @classmethod
     def begin(
@@ -160,6 +160,7 @@ class Run:
                 threads = whole(state.get("threads", 0))
             run = cls(saved.config, data, saved.spec, saved.parameters, folder, threads)
             restore(run, Snapshot(state, saved.header["history"], saved.arrays))
+            run._good = good_of(state, saved.arrays)
         except (KeyError, TypeError, ValueError, IndexError, OverflowError) as error:
             raise CheckpointError(
                 f"{saved.path} cannot be resumed: its training state is not whole",
@@ -198,16 +199,15 @@ class Run:
     @property
     def complete(self) -> bool:
         """Whether there is nothing left to do."""
-        return self.trainer.number >= self.trainer.total or (self._stalled and self.settling > 0)
+        return self.trainer.number >= self.trainer.total
 
     @property
     def _stalled(self) -> bool:
         """Whether as many validations as the run has patience for have brought no progress."""
         best = self.best
-        if not self.config.patience or best is None:
+        if not self.config.patience or best is None or self.settling:
             return False
-        since = max(best["step"], self.settling)
-        behind = [entry for entry in self.history if entry["step"] > since]
+        behind = [entry for entry in self.history if entry["step"] > best["step"]]
         return len(behind) >= self.config.patience
 
     def events(self, should_stop: Callable[[], bool] = lambda: False) -> Iterator[Event]:
@@ -226,7 +226,7 @@ class Run:
             self.threads = self.task.engine.threads = fastest(timings)
             yield Measured(self.threads, tuple(timings))
         self._begun = monotonic()
-        self._good = capture(self).copy()
+        self._good = self._good or capture(self).copy()
         while True:
             try:
                 yield from self._attempt(should_stop)
@@ -238,7 +238,7 @@ class Run:
         """As :meth:`events`, until the training diverges."""
         failed: CheckpointError | None = None
         lost = False
-        begun_at, begun = self.trainer.number, monotonic()
+        begun_at, begun, look_at = self.trainer.number, monotonic(), self._look_at()
         for step in self.trainer.steps():
             yield step
             if self.task.engine.lost and not lost:
@@ -260,33 +260,30 @@ class Run:
             if step.number % (self.config.sample_every or self.validate_every) == 0 or done:
                 text = self.task.preview(self.trainer.parameters, self.preview)
                 preview = Preview(step.number, text)
-            stalled = validated is not None and not done and self._stalled
-            stopping = stalled and self.settling > 0
             changed: Settled | Repaced | None = None
-            if stalled and not stopping:
+            if validated is not None and not done and self._stalled:
                 changed = self._settle()
-            elif validated is not None and not done:
-                speed = (step.number - begun_at) / max(1e-9, monotonic() - begun)
-                if self._repaced(speed):
-                    changed = Repaced(step.number, self.trainer.total)
-            if validated is not None or step.number % MOST_STEPS_BETWEEN == 0:
+            elif not done and (validated is not None or monotonic() > look_at):
+                look_at = self._look_at()
+                changed = self._repace((step.number - begun_at) / max(1e-9, monotonic() - begun))
+            regular = step.number % MOST_STEPS_BETWEEN == 0
+            if validated is not None or changed is not None or regular:
                 try:
                     self._save(best=validated is not None and validated.best)
                     failed = None
                 except CheckpointError as error:
                     failed = error
                     yield SaveFailed(step.number, error)
-                self._good = capture(self).copy()
+                if self.trainer.watch.good:
+                    self._good = capture(self).copy()
             yield from filter(None, (validated, preview, changed))
-            if stopping:
-                break
             if should_stop() and not done:
-                self._save(best=False)
+                self._save(best=False, stopped=True)
                 yield Stopped(step.number)
                 return
         if failed is not None:
             raise failed
-        yield Finished(self.trainer.number, early=self.trainer.number < self.trainer.total)
+        yield Finished(self.trainer.number)
 
     def _roll_back(self, error: DivergedError) -> RolledBack:
         """Return to the last good state, with a lower rate.
@@ -295,11 +292,12 @@ class Run:
             DivergedError: the rate has been lowered too often.
         """
         failed_at, lowered = self.trainer.number, self.trainer.lowered * LOWER
+        tolerance = 2 * self.trainer.watch.tolerance
+        assert self._good is not None
         restore(self, self._good)
         if lowered < LOWER**MOST_LOWERED:
             raise error
-        self.trainer.lowered = lowered
-        self.trainer.watch.tolerance *= 2
+        self.trainer.lowered, self.trainer.watch.tolerance = lowered, tolerance
         self.folder.cut_log(self.trainer.number)
         event = RolledBack(failed_at, self.trainer.number, self.config.lr * lowered, str(error))
         self._log(event.to, "rolled back", failed_at=failed_at, lr=event.lr)
@@ -325,23 +323,31 @@ class Run:
         total = min(number + steps, self.trainer.total)
         self.trainer.pace = self.trainer.pace.ending(number, total)
         self.settling = number
+        self._log(number, "settled", best=best["step"], total=total)
         return Settled(number, best["step"], total)
 
-    def _repaced(self, speed: float) -> bool:
-        """Whether a speed of so many updates a second changes how many there will be.
+    def _look_at(self) -> float:
+        """When to look at the clock again, should there be no validation until then."""
+        if self.deadline is None:
+            return inf
+        return monotonic() + (self.deadline.at - self._begun) / VALIDATIONS
+
+    def _repace(self, speed: float) -> Repaced | None:
+        """Another number of updates, if a speed of so many a second asks for it.
 
         Only where the run must end on time, and only until it is stopped: a resumed one makes the
         updates that it had planned.
         """
         if self.deadline is None or self.settling:
-            return False
+            return None
         number, total = self.trainer.number, self.trainer.total
         most = round(self.deadline.most_epochs * self.task.steps_per_epoch)
-        left = min(int((self.deadline.at - monotonic()) * speed), most - number)
+        left = max(1, min(int((self.deadline.at - monotonic()) * speed), most - number))
         if abs(left - (total - number)) <= OFF_PACE * (total - number):
-            return False
+            return None
         self.trainer.pace = self.trainer.pace.ending(number, number + left)
-        return True
+        self._log(number, "repaced", total=self.trainer.total)
+        return Repaced(number, self.trainer.total)
 
     def report(self) -> Report | None:
         """The best model on the test part; nothing if the task has none.
@@ -382,8 +388,12 @@ class Run:
         )
         return Validated(step.number, step.epoch, train_nats, score, improved)
 
-    def _save(self, *, best: bool) -> None:
-        """Write ``last.npz``, and before it ``best.npz`` if these are the best weights so far."""
+    def _save(self, *, best: bool, stopped: bool = False) -> None:
+        """Write ``last.npz``, and before it ``best.npz`` if these are the best weights so far.
+
+        A run that is stopped somewhere must return, when it diverges, to where it would have
+        returned: its last good state is then saved with it.
+        """
         header = {
             "charrnn": __version__,
             "config": self.config.to_json(),
@@ -420,7 +430,11 @@ class Run:
                 "length": self.data.size,
             },
         }
-        self.folder.save_last({**header, "training": training}, state.arrays)
+        arrays = state.arrays
+        if stopped and self._good is not None:
+            good, good_arrays = with_good(self._good)
+            training, arrays = {**training, **good}, {**arrays, **good_arrays}
+        self.folder.save_last({**header, "training": training}, arrays)
         if failed is not None:
             raise failed
 

@@ -15,7 +15,9 @@ from charrnn.training.loop import Trainer
 from charrnn.training.pace import Pace
 from charrnn.training.watch import LossWatch
 
-__all__ = ["Snapshot", "capture", "restore", "whole"]
+__all__ = ["Snapshot", "capture", "good_of", "restore", "whole", "with_good"]
+
+GOOD = "good."
 
 
 class Resumable(Protocol):
@@ -96,6 +98,24 @@ def restore(run: Resumable, snapshot: Snapshot) -> None:
         }
         for entry in snapshot.history
     ]
+
+
+def with_good(snapshot: Snapshot) -> tuple[dict[str, Any], dict[str, Array]]:
+    """An earlier state, to be saved beside a later one: numbers and arrays of other names."""
+    numbers = {"good": {**snapshot.numbers, "history": list(snapshot.history)}}
+    return numbers, {GOOD + name: array for name, array in snapshot.arrays.items()}
+
+
+def good_of(numbers: Mapping[str, Any], arrays: Mapping[str, Array]) -> Snapshot | None:
+    """The inverse of :func:`with_good`; nothing if there is none.
+
+    Raises:
+        KeyError: it is not whole.
+    """
+    if "good" not in numbers:
+        return None
+    own = {name[len(GOOD) :]: part for name, part in arrays.items() if name.startswith(GOOD)}
+    return Snapshot(numbers["good"], numbers["good"]["history"], own)
 
 
 def whole(value: Any) -> int:

@@ -9,13 +9,19 @@ SMOOTHING = 0.95
 """Of the mean of the losses: it looks back over some twenty updates."""
 
 SETTLED = 20
-"""Updates before a mean of the losses means much; until then only a doubled loss is too high."""
+"""Updates before a mean of the losses means anything."""
+
+BEGINNING = 3
+"""Updates in which little can have gone wrong yet."""
 
 GIVEN_BACK = 0.5
 """The part of what was learnt that must be lost again for a divergence; ..."""
 
 AT_LEAST = 0.25
-"""... but no less than this part of the loss at the beginning, for batches differ."""
+"""... but no less than this part of the loss at the beginning, ..."""
+
+SPREADS = 1.0
+"""... and so many mean deviations of the losses from their mean more: batches differ."""
 
 GIVEN_BACK_AT_VALIDATION = 0.1
 AT_LEAST_AT_VALIDATION = 0.05
@@ -24,22 +30,29 @@ AT_LEAST_AT_VALIDATION = 0.05
 
 @dataclass
 class LossWatch:
-    """The losses of a training, in five numbers.
+    """The losses of a training, in a few numbers.
 
-    A training has diverged when its smoothed loss has climbed back half of the way from its lowest
-    to where it began, or far above that; or when, from one validation to another, the validation
-    loss and the training loss have both climbed back a tenth of that way. (The validation loss
-    alone climbs in a model that overfits.) All is measured on the training's own scale, so it holds
-    for nats a character and for squared errors alike.
+    A training has diverged when a loss is no number; when its smoothed loss has climbed back half
+    of the way from its lowest to where it began, or far above that; or when, from one validation to
+    another, the validation loss and the training loss have both climbed back a tenth of that way.
+    (The validation loss alone climbs in a model that overfits.) All is measured on the training's
+    own scale, so it holds for nats a character and for squared errors alike.
     """
 
     seen: int = 0
-    first: float = 0.0
+    start: float = 0.0  # the highest of the first few losses
+    first: float = 0.0  # where it began: that, or the mean when it had settled
     mean: float = 0.0
+    spread: float = 0.0
     low: float = 0.0
     tolerance: float = 1.0  # more after each divergence: perhaps the text itself is uneven
     best_validation: float | None = None
     train_then: float = 0.0
+
+    @property
+    def good(self) -> bool:
+        """Whether this is a state to return to: one that is no worse than the beginning."""
+        return self.seen >= SETTLED and self.mean <= self.start + self.spread
 
     def diverged(self, loss: float) -> bool:
         """Take in the mean loss of one more update, and judge."""
@@ -47,13 +60,19 @@ class LossWatch:
             return True
         self.seen += 1
         if self.seen == 1:
-            self.first = self.mean = self.low = loss
-        self.mean += max(1 - SMOOTHING, 1 / self.seen) * (loss - self.mean)
-        allowed = abs(self.first)
-        if self.seen >= SETTLED:
-            self.low = self.mean if self.seen == SETTLED else min(self.low, self.mean)
-            allowed = max(GIVEN_BACK * (self.first - self.low), AT_LEAST * allowed)
-        return self.mean > self.low + self.tolerance * allowed
+            self.mean = loss
+        if self.seen <= BEGINNING:
+            self.start = max(self.start, loss)
+        weight = max(1 - SMOOTHING, 1 / self.seen)
+        self.spread += weight * (abs(loss - self.mean) - self.spread)
+        self.mean += weight * (loss - self.mean)
+        if self.seen < SETTLED:
+            return False
+        if self.seen == SETTLED:
+            self.first = self.low = max(self.start, self.mean)
+        self.low = min(self.low, self.mean)
+        allowed = max(GIVEN_BACK * (self.first - self.low), AT_LEAST * abs(self.first))
+        return self.mean > self.low + self.tolerance * (allowed + SPREADS * self.spread)
 
     def validation_diverged(self, loss: float, train: float) -> bool:
         """Take in a validation loss and the mean training loss since the last one, and judge."""

@@ -42,9 +42,12 @@ def compressed_nats(name: str, train: bytes, text: bytes) -> float:
         train: what stands before; of it the end is used, as much as the compressor can look at.
         text: what is charged.
 
+    That difference is no code of its own, only what a code of both takes more: of a few bytes it
+    can come out below nothing, which no code does, and then counts as one byte.
+
     Returns:
         The sum over the text.
     """
     size, reach = COMPRESSORS[name]
     before = train[max(0, len(train) - max(0, reach(text))) :]
-    return 8 * log(2) * (size(before + text) - size(before))
+    return 8 * log(2) * max(1, size(before + text) - size(before))

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from charrnn.errors import InputError
-from charrnn.text.corpora import decode_text, read_corpus
+from charrnn.text.corpora import BOMS, decode_text, read_corpus
 from charrnn.text.verdict.encodings import judge_encoding
 from charrnn.text.verdict.findings import SEVERITIES, Finding, Verdict
 from charrnn.text.verdict.lines import (
@@ -31,6 +31,9 @@ __all__ = ["HELD_OUT", "SEVERITIES", "Finding", "Verdict", "judge"]
 
 HELD_OUT = 0.1
 """Part of the text at its end that training holds out by default."""
+
+MARKS = tuple(mark for mark, _ in BOMS)
+"""A file of a byte order mark alone is empty."""
 
 Codes = npt.NDArray[Any]
 
@@ -58,7 +61,7 @@ def judge(
     """
     decode_text("", b"", encoding)  # raises if it is unknown
     names = tuple(name for name, _ in sources)
-    whole = [(name, data) for name, data in sources if data]
+    whole = [(name, data) for name, data in sources if data not in (b"", *MARKS)]
     if not whole:
         raise InputError(f"the corpus is empty ({', '.join(names)})")
     read = [_read(data, level, encoding) for _, data in whole]
