@@ -8,6 +8,7 @@ from typing import Any
 
 from charrnn.errors import InputError
 from charrnn.nn.cells import Cell, UnknownCellError, parse_cell
+from charrnn.nn.layers import MASKS
 from charrnn.nn.models import SequenceModel
 from charrnn.text.vocab import LEVELS
 from charrnn.training.optim import OPTIMIZERS
@@ -28,6 +29,7 @@ def _one_of(default: str, words: tuple[str, ...]) -> Any:
 TASK_DEFAULTS: dict[str, dict[str, Any]] = {
     "lm": {},
     "classify": {
+        "mask": "step",
         "hidden": 256,
         "embedding": 32,
         "dropout": 0.5,
@@ -38,6 +40,7 @@ TASK_DEFAULTS: dict[str, dict[str, Any]] = {
         "noise": 0.1,
     },
     "tag": {
+        "mask": "step",
         "hidden": 128,
         "embedding": 32,
         "dropout": 0.5,
@@ -47,6 +50,7 @@ TASK_DEFAULTS: dict[str, dict[str, Any]] = {
         "noise": 0.02,
     },
     "translate": {
+        "mask": "step",
         "hidden": 384,
         "embedding": 64,
         "dropout": 0.4,
@@ -56,8 +60,15 @@ TASK_DEFAULTS: dict[str, dict[str, Any]] = {
         "batch_size": 64,
         "noise": 0.01,
     },
-    "generate": {"hidden": 384, "dropout": 0.5, "epochs": 16.0, "lr": 4e-3, "batch_size": 16},
-    "forecast": {"hidden": 32, "epochs": 30.0, "seq_len": 32, "batch_size": 16},
+    "generate": {
+        "mask": "step",
+        "hidden": 384,
+        "dropout": 0.5,
+        "epochs": 16.0,
+        "lr": 4e-3,
+        "batch_size": 16,
+    },
+    "forecast": {"mask": "step", "hidden": 32, "epochs": 30.0, "seq_len": 32, "batch_size": 16},
 }
 """What each task sets otherwise than a language model (docs/log.md has how it was found)."""
 
@@ -74,7 +85,7 @@ LEAST_UPDATES = {"classify": 1000, "tag": 1000, "translate": 2000, "generate": 6
 """With few examples a task's epochs are too few to learn from: then it makes so many updates."""
 
 TASK_WORDS: dict[str, tuple[str, ...]] = {
-    "lm": ("directions", "head"),
+    "lm": ("directions", "head", "mask"),
     "classify": ("directions", "readout", "loss", "noise"),
     "tag": ("directions", "noise", "column"),
     "translate": ("directions", "attention", "noise"),
@@ -113,6 +124,7 @@ class Config:
     attention: str = _one_of("luong", ("luong", "none"))
     loss: str = _one_of("softmax", ("softmax", "sigmoid"))
     head: str = _one_of("free", ("free", "tied"))
+    mask: str = _one_of("sequence", MASKS)
     # the training
     seq_len: int = _within(64, 1, 1 << 20)
     batch_size: int = _within(32, 1, 1 << 20)
@@ -252,6 +264,7 @@ class Config:
             embedding_size=self.hidden if self.head == "tied" else self.embedding,
             dropout=self.dropout,
             tied=self.head == "tied",
+            mask=self.mask,
         )
 
     def to_json(self) -> dict[str, Any]:

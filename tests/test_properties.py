@@ -337,10 +337,16 @@ def test_dropout_keeps_the_mean_and_drops_at_its_rate() -> None:
     One mask serves all steps.
     """
     x = np.full((3, 200, 1000), 2.0)
-    y, mask = Dropout(0.25).forward(x, np.random.default_rng(0), Workspace())
+    y, mask = Dropout(0.25, "sequence").forward(x, np.random.default_rng(0), Workspace())
     assert mask is not None
     assert set(np.unique(mask)) == {0.0, 1 / 0.75}
     assert mask.shape == (1, 200, 1000)
+    each, drawn = Dropout(0.25).forward(x, np.random.default_rng(0), Workspace())
+    assert drawn is not None
+    assert drawn.shape == x.shape
+    assert abs(np.mean(drawn == 0) - 0.25) < 0.01
+    assert not np.array_equal(each[0], each[1])
+    np.testing.assert_array_equal(y[0], y[1])
     np.testing.assert_array_equal(y, x * mask)
     deviation = math.sqrt(0.25 * 0.75 / mask.size)
     assert abs(np.mean(mask == 0) - 0.25) < 4 * deviation

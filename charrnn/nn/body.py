@@ -52,6 +52,7 @@ class Body:
             drawn.
         directions: ``"forward"``, or ``"both"`` for bidirectional layers, whose outputs are 2H
             wide.
+        mask: ``"step"`` or ``"sequence"``: what a dropout mask serves.
 
     Raises:
         ValueError: a size or a word is out of range.
@@ -64,6 +65,7 @@ class Body:
     dropout: float = 0.0
     input: str = "symbols"
     directions: str = "forward"
+    mask: str = "step"
 
     def __post_init__(self) -> None:
         if self.input_size < 1 or min(self.num_layers, self.embedding_size) < 0:
@@ -96,7 +98,7 @@ class Body:
             layer = Recurrent(self.cell, size, reads)
             layers.append(Bidirectional(layer) if self.directions == "both" else layer)
             size, reads = layers[-1].output_size, "vectors"
-        return Stack(tuple(layers), Dropout(self.dropout))
+        return Stack(tuple(layers), Dropout(self.dropout, self.mask))
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Every tensor by name: ``embedding.W``, ``body.0.W_x``, ..."""

@@ -18,6 +18,7 @@ from charrnn.nn.types import Array, LayerState, State, Weights
 from charrnn.nn.workspace import Ticket, Workspace
 
 __all__ = [
+    "MASKS",
     "Bidirectional",
     "Dropout",
     "Layer",
@@ -27,6 +28,10 @@ __all__ = [
     "running",
     "turned",
 ]
+
+
+MASKS = ("step", "sequence")
+"""What one dropout mask serves."""
 
 
 def check_lengths(lengths: Array | None, num_steps: int, batch_size: int) -> None:
@@ -353,28 +358,39 @@ class Dropout:
     """y = x⊙m / (1 - rate), each element of m zero with probability ``rate``, else one.
 
     Srivastava et al. (2014); between layers and not through time, as in Zaremba, Sutskever and
-    Vinyals (2014), "Recurrent neural network regularization". One mask serves all steps of a
+    Vinyals (2014), "Recurrent neural network regularization". One mask can serve all steps of a
     sequence, as in Gal and Ghahramani (2016), "A theoretically grounded application of dropout in
-    recurrent neural networks": what is dropped stays dropped, instead of flickering (docs/log.md).
+    recurrent neural networks": what is dropped stays dropped, instead of flickering.
+
+    Args:
+        rate: the probability.
+        mask: ``"step"``, drawn anew for each, or ``"sequence"``, one for all steps.
+
+    Raises:
+        ValueError: the rate is not in [0, 1), or there is no such mask.
     """
 
     rate: float
+    mask: str = "step"
 
     def __post_init__(self) -> None:
         if not 0 <= self.rate < 1:
             raise ValueError(f"a dropout rate must be in [0, 1), got {self.rate}")
+        if self.mask not in MASKS:
+            raise ValueError(f"mask must be one of {', '.join(MASKS)}, got {self.mask!r}")
 
     def forward(
         self, x: Array, rng: np.random.Generator | None, workspace: Workspace
     ) -> tuple[Array, Array | None]:
-        """``x`` (T, B, F) to ``y`` and the mask (1, B, F).
+        """``x`` (T, B, F) to ``y`` and the mask, (T, B, F) or (1, B, F).
 
         Without a generator (evaluation), ``x`` itself and nothing.
         """
         if rng is None or self.rate == 0:
             return x, None
         # float32 noise whatever the dtype: the same draw gives the same mask when checking.
-        noise = workspace.array("noise", (1, *x.shape[1:]), np.dtype(np.float32))
+        shape = x.shape if self.mask == "step" else (1, *x.shape[1:])
+        noise = workspace.array("noise", shape, np.dtype(np.float32))
         rng.random(out=noise, dtype=np.float32)
         mask = workspace.array("mask", noise.shape, x.dtype)
         np.greater_equal(noise, self.rate, out=mask)

@@ -89,6 +89,7 @@ class SequenceModel:
         tied: the head's W is the transpose of the embedding, which is then as wide as a layer:
             y_t = E·h_t + b. Press and Wolf (2017), "Using the output embedding to improve language
             models".
+        mask: ``"step"`` or ``"sequence"``: what a dropout mask serves.
 
     Raises:
         ValueError: a size or a word is out of range, or what is to be tied does not fit.
@@ -105,6 +106,7 @@ class SequenceModel:
     readout: str = "steps"
     loss: str = "softmax"
     tied: bool = False
+    mask: str = "step"
 
     def __post_init__(self) -> None:
         if self.output_size < 1:
@@ -132,6 +134,7 @@ class SequenceModel:
             self.dropout,
             self.input,
             self.directions,
+            self.mask,
         )
 
     @property

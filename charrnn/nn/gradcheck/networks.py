@@ -130,6 +130,7 @@ def networks(cell: Cell[Any], depth: int) -> dict[str, AnyNetwork]:
         "embedding": SequenceModel(V, V, cell, depth, embedding_size=3),
         "tied": SequenceModel(V, V, cell, depth, embedding_size=cell.hidden_size, tied=True),
         "dropout": SequenceModel(V, V, cell, depth, dropout=0.4),
+        "dropout, one mask": SequenceModel(V, V, cell, depth, dropout=0.4, mask="sequence"),
         "sigmoid head": SequenceModel(3, K, cell, depth, input="vectors", loss="sigmoid"),
         "squared error head": SequenceModel(3, K, cell, depth, input="vectors", loss="squared"),
         "read-out last": read("last"),
