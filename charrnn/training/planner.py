@@ -80,6 +80,9 @@ LANES, LANE_LENGTH = 32, 1024
 SMALL_VOCABULARY = 512
 """With more characters than this their embedding is also the head."""
 
+SAMPLE = 1 << 18
+"""Characters of a text that steps are timed on."""
+
 PATIENCE = 8
 """Validations without progress after which to stop."""
 
@@ -161,15 +164,19 @@ def plan(
         line = f"{speed.rate:,.0f} examples a second here: {config.epochs:.3g} passes over them"
         return Plan(config, speed.threads, deadline, (line,))
 
-    fixed = {**_for_text(data, Config.of(**fixed)), **fixed}
+    config = Config.of(**fixed)
+    symbols = data.spec().model(config).input_size
+    # As fast to train on as the text itself, and made ready much sooner than a large one.
+    sample: Data = text_like(max(symbols, min(data.size, SAMPLE)), symbols, config.level)
+    fixed = {**_for_text(data.size, symbols), **fixed}
     config = _on_rung(LADDER[0], fixed)
-    speed = _measure(config, data, threads)
+    speed = _measure(config, sample, threads)
     larger = ""
     for rung in LADDER[1:] if config.layers else ():
         candidate = _on_rung(rung, fixed)
         if candidate == config:
             continue
-        its_speed = _measure(candidate, data, threads)
+        its_speed = _measure(candidate, sample, threads)
         millions = min(its_speed.rate * time_left() * IN_USE, MOST_PASSES * data.size) / 1e6
         if millions < rung.millions:
             larger = (
@@ -179,9 +186,9 @@ def plan(
             break
         config, speed = candidate, its_speed
     readable = speed.rate * time_left() * IN_USE
-    epochs = float(given.get("epochs", min(MOST_PASSES, max(1e-3, readable / speed.epoch))))
+    epochs = float(given.get("epochs", min(MOST_PASSES, max(1e-3, readable / data.size))))
     held_out = max(HELD_OUT, VALIDATION * SCORING * speed.rate * time_left()) / data.size
-    updates = epochs * speed.epoch / (config.batch_size * config.seq_len)
+    updates = epochs * data.size / (config.batch_size * config.seq_len)
     chosen = {
         "epochs": epochs,
         "weight_decay": min(1.0, float(f"{SHRINKAGE / (0.5 * config.lr * updates + 1):.2g}")),
@@ -193,7 +200,7 @@ def plan(
         f"{_name(config)} reads {speed.rate / 1000:.1f}k characters a second here: "
         f"{config.epochs:.3g} passes over the text",
         *([larger] if larger else []),
-        *_on_length(config, given, speed.epoch / speed.rate),
+        *_on_length(config, given, data.size / speed.rate),
         f"dropout {config.dropout:g} for so many passes, weight decay {config.weight_decay:g}, "
         f"peak rate {config.lr:g}, {config.batch_size} lanes of {config.seq_len}",
     ]
@@ -213,11 +220,11 @@ def text_like(size: int, distinct: int, level: str = "char") -> TextData:
     return TextData(Corpus("text", level, codes, ""), Paths(("text",)))
 
 
-def _for_text(data: Data, config: Config) -> dict[str, Any]:
+def _for_text(size: int, symbols: int) -> dict[str, Any]:
     """What does not depend on the network."""
-    lanes = int(np.clip(data.size // LANE_LENGTH, 1, LANES))
+    lanes = int(np.clip(size // LANE_LENGTH, 1, LANES))
     settings: dict[str, Any] = {"batch_size": lanes}
-    if data.spec().model(config).input_size > SMALL_VOCABULARY:
+    if symbols > SMALL_VOCABULARY:
         settings["head"] = "tied"
     return settings
 
