@@ -358,7 +358,12 @@ HOSTILE: dict[str, Callable[[Path], Any]] = {
     "junk in front": lambda p: surround(p, before=b"j" * 100),
     "cut in half": lambda p: p.write_bytes(p.read_bytes()[: p.stat().st_size // 2]),
     "cut at the end": lambda p: p.write_bytes(p.read_bytes()[:-1]),
-    "bit of the data": lambda p: p.write_bytes(flipped(p.read_bytes(), 1900)),
+    "bit of the data": lambda p: p.write_bytes(
+        flipped(
+            p.read_bytes(),
+            p.read_bytes().index(b"\x93NUMPY", p.read_bytes().index(W.encode())) + 130,
+        )
+    ),
     "bit of the directory": lambda p: p.write_bytes(
         flipped(p.read_bytes(), p.read_bytes().index(b"PK\x01\x02") + 20)
     ),

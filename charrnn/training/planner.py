@@ -57,11 +57,11 @@ LADDER = (
     Rung(1, 256, 5e-3, 0.7),
     Rung(2, 256, 5e-3, 2),
     Rung(2, 384, 4e-3, 5),
-    Rung(2, 512, 3e-3, 8.5),
-    Rung(2, 768, 2e-3, 18),
-    Rung(2, 1024, 1.5e-3, 33),
+    Rung(2, 512, 3e-3, 12),
+    Rung(2, 768, 2e-3, 25),
+    Rung(2, 1024, 1.5e-3, 45),
 )
-"""From the smallest up; each pays once it has read three or four characters for each weight of its
+"""From the smallest up; each pays once it has read three to five characters for each weight of its
 recurrence. In too short a time a larger network has not yet learnt what a smaller one has."""
 
 DROPOUT = ((2, 0.0), (4, 0.1), (6, 0.2), (10, 0.3), (14, 0.4), (inf, 0.5))
