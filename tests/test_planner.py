@@ -96,7 +96,7 @@ def test_a_short_text_is_not_read_forever(machine: Callable[[float], None]) -> N
     found = plan(text_of(20_000), 60, {})
     config = found.config
     assert config.epochs == MOST_PASSES
-    assert size_of(config) == (1, 128)  # it reads no more than 20,000 characters 16 times
+    assert size_of(config) > (1, 128)  # there is time for a wider one, and it learns more
     assert "would teach by heart" in "\n".join(found.reasons)
     assert config.batch_size < 20
     assert config.patience > 0
@@ -161,7 +161,7 @@ def test_it_says_what_and_why(machine: Callable[[float], None]) -> None:
     layers, hidden = size_of(found.config)
     assert f"{layers} × {hidden} gru" in text
     assert "characters a second here" in text
-    assert "pays once it reads" in text
+    assert "pays once there is time to read" in text
     assert f"dropout {found.config.dropout:g}" in text
     assert found.threads == 3
 

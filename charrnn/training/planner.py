@@ -47,7 +47,7 @@ class Rung(NamedTuple):
     layers: int
     hidden: int
     lr: float
-    millions: float  # of characters that it must read in training, repeats included
+    millions: float  # of characters that there must be time to read, repeats included
 
 
 CELL = "gru"
@@ -177,11 +177,12 @@ def plan(
         if candidate == config:
             continue
         its_speed = _measure(candidate, sample, threads)
-        millions = min(its_speed.rate * time_left() * IN_USE, MOST_PASSES * data.size) / 1e6
+        # Not what it will read: of a short text that is less, and there width pays all the same.
+        millions = its_speed.rate * time_left() * IN_USE / 1e6
         if millions < rung.millions:
             larger = (
-                f"{_name(candidate)} pays once it reads {rung.millions:g} million characters, "
-                f"repeats included; it would read {millions:.2g} million"
+                f"{_name(candidate)} pays once there is time to read {rung.millions:g} million "
+                f"characters, repeats included; here it would be {millions:.2g} million"
             )
             break
         config, speed = candidate, its_speed
