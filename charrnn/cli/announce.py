@@ -14,6 +14,7 @@ __all__ = ["conclude", "introduce", "quoted", "report", "show_yardsticks"]
 
 
 def introduce(run: "Run") -> None:
+    """What is trained, on what, how, and where it is kept."""
     from charrnn.config import CARRIED
 
     config, data = run.config, run.data
@@ -45,20 +46,25 @@ def introduce(run: "Run") -> None:
 
 def show_yardsticks(run: "Run") -> None:
     """What simple methods reach on the text held out, for the network to beat."""
-    from charrnn.tasks.lm import LanguageModelTask, TextData
+    from charrnn.tasks.lm import LanguageModelTask, TextData, TextSpec
     from charrnn.yardsticks import yardsticks
 
-    if not isinstance(run.data, TextData) or not isinstance(run.task, LanguageModelTask):
+    data, task, spec = run.data, run.task, run.spec
+    if not (
+        isinstance(data, TextData)
+        and isinstance(task, LanguageModelTask)
+        and isinstance(spec, TextSpec)
+        and task.held_out
+    ):
         return
-    if not run.task.held_out:
-        return
-    codes, split = run.data.corpus.codes, run.task.split
-    found = yardsticks(codes[:split], codes[split:], run.spec.vocabulary)  # type: ignore[attr-defined]
+    codes, split = data.corpus.codes, task.split
+    found = yardsticks(codes[:split], codes[split:], spec.vocabulary)
     shown = ", ".join(f"{name} {nats:.4f}" for name, nats in found)
-    say(f"to beat, in {run.task.unit} on what is held out: {shown}")
+    say(f"to beat, in {task.unit} on what is held out: {shown}")
 
 
 def conclude(run: "Run") -> None:
+    """How good the best model is, where it is, and what to do with it."""
     if run.best is not None and run.best_score is not None:
         say(
             f"best: {run.best_score.text} on what was held out, at step "

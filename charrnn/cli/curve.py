@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from math import isfinite
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 from charrnn.cli.plot import COLUMNS, ROWS, Series, draw
 from charrnn.errors import CheckpointError
@@ -78,7 +78,7 @@ def read_curve(argument: str, model_header: Mapping[str, Any], task: str) -> Lea
     )
 
 
-def is_number(value: object) -> bool:
+def is_number(value: object) -> TypeGuard[float]:
     """Whether a value from a file is a finite number."""
     try:
         return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
@@ -122,7 +122,7 @@ def _is_step(value: object, last: float) -> bool:
 
 def _is_loss(value: object) -> bool:
     """A number of which differences and means are numbers too."""
-    return is_number(value) and abs(value) < LARGEST  # type: ignore[arg-type]
+    return is_number(value) and abs(value) < LARGEST
 
 
 def _logged(path: Path, end: int) -> list[Point]:

@@ -343,6 +343,10 @@ def _begin(
             "note: that model may have been trained on rows that test it now; give the files that "
             "it has not met (--val, --test)"
         )
+    if settings.get("patience") and not (config.val_fraction or paths.val):
+        raise InputError(
+            "--patience counts validations, and --val-fraction 0 leaves none", "leave out either"
+        )
     if config.task != "lm" and not paths.train:
         raise InputError(f"--task {config.task} needs a file to train on")
     data = _read(paths, config)
@@ -350,7 +354,12 @@ def _begin(
     if config.minutes:
         from charrnn.training.planner import plan
 
-        planned = plan(data, config.minutes, settings, threads=threads, begun=begun)
+        say("plan: timing networks on this machine")
+        try:
+            planned = plan(data, config.minutes, settings, threads=threads, begun=begun)
+        except KeyboardInterrupt:
+            say("stopped before the training began: nothing is saved")
+            raise
         config, threads, deadline = planned.config, planned.threads, planned.deadline
         for line in planned.reasons:
             say(f"plan: {line}")

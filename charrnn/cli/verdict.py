@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from charrnn.cli.flow import echo
+from charrnn.cli.report import say
 from charrnn.errors import InputError
 
 if TYPE_CHECKING:
@@ -55,6 +56,8 @@ def _planned(size: int, distinct: int, level: str) -> tuple[list[str], dict[str,
     from charrnn.training.planner import CHOSEN, plan, text_like
 
     one_blas_thread()
+    if size and sys.stderr.isatty():
+        say(f"timing networks, to see what --minutes {MINUTES:g} would choose")
     try:
         found = plan(text_like(size, distinct, level), MINUTES, {"level": level})
     except InputError:  # nothing, or too little to train on: the verdict has said so
