@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from charrnn.nn.engine import Engine
+from charrnn.nn.engine import Engine, final_state
 from charrnn.nn.models import Loss, SequenceModel, Sequences
 from charrnn.nn.parameters import Parameters
 from charrnn.nn.types import Array, State
@@ -69,11 +69,7 @@ class Reader:
         x, targets = ids[at - 1].astype(np.intp), ids[at].astype(np.intp)
         batch = Sequences(x, targets, state, weights=weights)
         losses = self._engine.losses(parameters, batch, gradients=gradients)
-        final = tuple(
-            tuple(np.concatenate(parts) for parts in zip(*layers, strict=True))
-            for layers in zip(*(loss.final for loss in losses), strict=True)
-        )
-        return np.concatenate([loss.total for loss in losses], axis=1), final
+        return np.concatenate([loss.total for loss in losses], axis=1), final_state(losses)
 
 
 @dataclass(frozen=True)

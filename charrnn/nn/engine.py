@@ -30,7 +30,7 @@ from charrnn.nn.parameters import Parameters, Shapes
 from charrnn.nn.types import Array, State
 from charrnn.nn.workspace import Workspace
 
-__all__ = ["Engine", "Network", "available_cores", "shards"]
+__all__ = ["Engine", "Network", "available_cores", "final_state", "shards"]
 
 LEAST_LANES = 12
 """A shard has at least so many lanes: with fewer, the steps' fixed costs outweigh the sharing."""
@@ -94,6 +94,14 @@ class _Task:
 
 
 _Other = tuple[BaseProcess, "Connection[Any, Any]"]
+
+
+def final_state(losses: Sequence[Loss]) -> State:
+    """The state that all lanes are left in, from the losses of their shards."""
+    return tuple(
+        tuple(np.concatenate(parts) for parts in zip(*layers, strict=True))
+        for layers in zip(*(loss.final for loss in losses), strict=True)
+    )
 
 
 def add_gradients(gradients: Parameters, terms: Sequence[Parameters]) -> None:
@@ -206,11 +214,7 @@ class Engine:
         Arguments and errors as of :meth:`SequenceModel.sum_loss`.
         """
         losses = self.losses(parameters, batch, gradients=gradients, rng=rng)
-        final = tuple(
-            tuple(np.concatenate(parts) for parts in zip(*layers, strict=True))
-            for layers in zip(*(loss.final for loss in losses), strict=True)
-        )
-        return sum(loss.total for loss in losses), final
+        return sum(loss.total for loss in losses), final_state(losses)
 
     def losses(
         self,
