@@ -1,33 +1,20 @@
 """``charrnn train``."""
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from charrnn.cli.announce import conclude, introduce, quoted, report, show_yardsticks
+from charrnn.cli.begin import begin_run, resume_run
 from charrnn.cli.report import reported, say
 from charrnn.errors import InputError
 
 if TYPE_CHECKING:
-    from charrnn.runs import RunFolder
-    from charrnn.tasks.base import Paths
     from charrnn.training.run import Run
 
 __all__ = ["train"]
 
 TEXT, MODEL, TRAINING, OUTPUT = "Data", "Model", "Training", "Run"
-MODEL_SETTINGS = (
-    "task",
-    "cell",
-    "layers",
-    "hidden",
-    "embedding",
-    "directions",
-    "readout",
-    "attention",
-    "loss",
-    "head",
-)
 FREE_WITH_RESUME = ("corpus", "val", "test", "resume", "quiet", "threads")
 NOT_SETTINGS = ("corpus", "val", "test", "threads", "out", "resume", "init_from", "quiet")
 
@@ -239,14 +226,14 @@ def train(
     paths = Paths(tuple(corpus or ()), val, test)
     if resume is not None:
         _refuse_settings(given)
-        run = _resume(resume, paths, threads if "threads" in given else None)
+        run = resume_run(resume, paths, threads if "threads" in given else None)
     else:
         settings = {name: ctx.params[name] for name in given if name not in NOT_SETTINGS}
         if "task" in given:
             settings |= Config.parse_task(task)
         if "schedule" in given:
             settings |= Config.parse_schedule(schedule)
-        run = _begin(settings, paths, out, init_from, threads, begun)
+        run = begin_run(settings, paths, out, init_from, threads, begun)
     try:
         _train(run, quiet)
     finally:
@@ -260,175 +247,6 @@ def _refuse_settings(given: list[str]) -> None:
             f"--resume goes on with the run's own settings; {', '.join(extra)} cannot change them",
             "to train on with others: --init-from RUN",
         )
-
-
-def _resume(argument: str, given: "Paths", threads: int | None) -> "Run":
-    from pathlib import Path
-
-    from charrnn.runs import RunFolder
-    from charrnn.tasks.base import Paths
-    from charrnn.training.run import Run
-
-    folder = RunFolder(Path(argument), resume=True)
-    try:
-        saved, fallback = folder.load_last()
-        if fallback:
-            say(f"warning: {fallback}")
-        noted = _noted_paths(saved, argument, needed=not given.train)
-        paths = Paths(given.train or noted.train, given.val or noted.val, given.test or noted.test)
-        if "-" in (*paths.train, paths.val, paths.test) and not given.train:
-            raise InputError(
-                "this run was trained on standard input",
-                f"give it again: charrnn train - --resume {quoted(folder.path)} < TEXT",
-            )
-        try:
-            data = _read(paths, saved.config)
-        except InputError as error:
-            hint = f"name the text: charrnn train TEXT --resume {quoted(folder.path)}"
-            raise InputError(str(error), error.hint if given.train else hint) from error
-        return Run.resume(saved, data, folder, threads)
-    except BaseException:
-        folder.close()
-        raise
-
-
-def _noted_paths(saved: Any, argument: str, *, needed: bool) -> "Paths":
-    """Where a run's data were; nothing if it does not say, unless that is needed."""
-    from charrnn.tasks.base import Paths
-
-    try:
-        noted = saved.header["training"]["corpus"]
-        return Paths(
-            tuple(map(str, noted["paths"])), str(noted.get("val", "")), str(noted.get("test", ""))
-        )
-    except (KeyError, TypeError, AttributeError):
-        if not needed:
-            return Paths(())
-        raise InputError(
-            f"{saved.path} does not say what it was trained on",
-            f"name it: charrnn train CORPUS --resume {argument}",
-        ) from None
-
-
-def _begin(
-    settings: dict[str, Any],
-    paths: "Paths",
-    out: str | None,
-    init_from: str | None,
-    threads: int,
-    begun: float,
-) -> "Run":
-    from pathlib import Path
-
-    from charrnn.config import CARRIED, Config
-    from charrnn.runs import RunFolder, find_checkpoint, load_model, new_folder
-    from charrnn.training.run import Run
-
-    initial = None
-    if init_from is not None:
-        initial = load_model(find_checkpoint(init_from)[0])
-        fixed = {name: getattr(initial.config, name) for name in (*MODEL_SETTINGS, "level")}
-        for name, value in fixed.items():
-            if name in settings and settings[name] != value:
-                raise InputError(f"the checkpoint has {name}={value}, you asked {settings[name]}")
-        settings = settings | fixed
-    config = Config.of(**settings)
-    useless = {"seq_len", "keep_newlines"} if config.task not in CARRIED else set()
-    if config.task == "forecast":
-        useless = {"keep_newlines", "level", "embedding"}
-    for name in useless & set(settings):
-        raise InputError(f"--{name.replace('_', '-')} means nothing to --task {config.task}")
-    if initial is not None and config.task != "lm":
-        say(
-            "note: that model may have been trained on rows that test it now; give the files that "
-            "it has not met (--val, --test)"
-        )
-    if settings.get("patience") and not (config.val_fraction or paths.val):
-        raise InputError(
-            "--patience counts validations, and --val-fraction 0 leaves none", "leave out either"
-        )
-    if config.task != "lm" and not paths.train:
-        raise InputError(f"--task {config.task} needs a file to train on")
-    data = _read(paths, config)
-    deadline = None
-    if config.minutes:
-        from charrnn.training.planner import plan
-
-        say("plan: timing networks on this machine")
-        try:
-            planned = plan(data, config.minutes, settings, threads=threads, begun=begun)
-        except KeyboardInterrupt:
-            say("stopped before the training began: nothing is saved")
-            raise
-        config, threads, deadline = planned.config, planned.threads, planned.deadline
-        for line in planned.reasons:
-            say(f"plan: {line}")
-    elif "epochs" not in settings:
-        config = config.long_enough(data.trained_on)
-    _check_memory(config, data, initial)
-    if out == "":
-        raise InputError("the name of the run's folder is empty")
-    name = _name(paths.train[0]) if paths.train else "pydoc-topics"
-    folder = RunFolder(Path(out) if out is not None else new_folder(name), resume=False)
-    try:
-        return Run.begin(config, data, folder, initial, threads, deadline)
-    except BaseException:
-        folder.close()
-        _remove_if_empty(folder)
-        raise
-
-
-def _name(path: str) -> str:
-    """A short word for what is trained on."""
-    from pathlib import Path
-
-    return "stdin" if path == "-" else Path(path).stem or "corpus"
-
-
-def _check_memory(config: Any, data: Any, initial: Any) -> None:
-    """Say at once, and not after minutes of drawing weights, that a model cannot fit."""
-    import os
-
-    from charrnn.config import CARRIED
-    from charrnn.tasks.extension import extended_spec
-    from charrnn.training.memory import memory_needed
-
-    spec = extended_spec(initial.spec, data) if initial else data.spec()
-    model = spec.model(config)
-    lanes = config.batch_size if config.task in CARRIED else min(config.batch_size, data.trained_on)
-    needed = memory_needed(config, model, lanes, data.longest(config))
-    try:
-        there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, OSError, ValueError):
-        return
-    if needed > there:
-        raise InputError(
-            f"this model needs about {needed / 2**30:.1f} GiB to train, the machine has "
-            f"{there / 2**30:.1f}",
-            "try smaller --hidden, --layers, --batch-size or --seq-len"
-            if config.task in CARRIED
-            else f"its longest example has {data.longest(config):,} characters; leave such out, or "
-            "try smaller --hidden, --layers or --batch-size",
-        )
-    if needed > there // 8:
-        say(f"note: training takes about {needed / 2**30:.1f} GiB of memory; drawing the weights")
-
-
-def _remove_if_empty(folder: "RunFolder") -> None:
-    """A run that never began leaves no folder."""
-    try:
-        folder.path.rmdir()
-    except OSError:
-        return
-
-
-def _read(paths: "Paths", config: Any) -> Any:
-    from charrnn.tasks.kinds import TASKS
-
-    data = TASKS[config.task].read(paths, config)
-    for note in data.notes:
-        say(f"note: {note}")
-    return data
 
 
 def _train(run: "Run", quiet: bool) -> None:
