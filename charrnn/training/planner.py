@@ -30,6 +30,7 @@ CHOSEN = (
     "hidden",
     "head",
     "dropout",
+    "seq_len",
     "batch_size",
     "minutes",
     "epochs",
@@ -62,20 +63,29 @@ LADDER = (
     Rung(2, 1024, 1.5e-3, 45),
 )
 """From the smallest up; each pays once it has read three to five characters for each weight of its
-recurrence. In too short a time a larger network has not yet learnt what a smaller one has."""
+recurrence. In too short a time a larger network has not yet learnt what a smaller one has ..."""
 
-DROPOUT = ((2, 0.0), (4, 0.1), (6, 0.2), (10, 0.3), (14, 0.4), (inf, 0.5))
+ENOUGH_PASSES = 7.0
+"""... but when a text is read so often, width is worth more than further passes ..."""
+
+MOST_WEIGHTS = 30.0
+"""... up to so many weights of the recurrence for a character."""
+
+DROPOUT = ((2, 0.0), (4, 0.1), (inf, 0.2))
 """Up to so many passes over the text, so much dropout."""
 
 SHRINKAGE = 0.5
 """How often the whole run would shrink the weights e-fold: the weight decay times the sum of all
 learning rates. So a long run does not decay more than a short one."""
 
-MOST_PASSES = 16.0
+MOST_PASSES = 10.0
 """More teach by heart: then a larger network makes more of the time, or the run is short."""
 
 LANES, LANE_LENGTH = 32, 1024
 """At most so many lanes, and fewer where they would be shorter than this."""
+
+LENGTH = 32
+"""Steps that gradients go back: twice as many updates as with 64 are worth more than the reach."""
 
 SMALL_VOCABULARY = 512
 """With more characters than this their embedding is also the head."""
@@ -165,6 +175,7 @@ def plan(
         return Plan(config, speed.threads, deadline, (line,))
 
     config = Config.of(**fixed)
+    what = "bytes" if config.level == "byte" else "characters"
     symbols = data.spec().model(config).input_size
     # As fast to train on as the text itself, and made ready much sooner than a large one.
     sample: Data = text_like(max(symbols, min(data.size, SAMPLE)), symbols, config.level)
@@ -176,13 +187,16 @@ def plan(
         candidate = _on_rung(rung, fixed)
         if candidate == config:
             continue
+        if _recurrent_weights(candidate) > MOST_WEIGHTS * data.size:
+            larger = f"{_name(candidate)} would have too many weights for a text of this size"
+            break
         its_speed = _measure(candidate, sample, threads)
-        # Not what it will read: of a short text that is less, and there width pays all the same.
-        millions = its_speed.rate * time_left() * IN_USE / 1e6
-        if millions < rung.millions:
+        readable = its_speed.rate * time_left() * IN_USE
+        if readable < min(rung.millions * 1e6, ENOUGH_PASSES * data.size):
             larger = (
                 f"{_name(candidate)} pays once there is time to read {rung.millions:g} million "
-                f"characters, repeats included; here it would be {millions:.2g} million"
+                f"{what}, or all of them {ENOUGH_PASSES:g} times; here it would be "
+                f"{readable / 1e6:.2g} million"
             )
             break
         config, speed = candidate, its_speed
@@ -198,7 +212,7 @@ def plan(
     }
     config = replace(config, **{**chosen, **given})
     lines = [
-        f"{_name(config)} reads {speed.rate / 1000:.1f}k characters a second here: "
+        f"{_name(config)} reads {speed.rate / 1000:.1f}k {what} a second here: "
         f"{config.epochs:.3g} passes over the text",
         *([larger] if larger else []),
         *_on_length(config, given, data.size / speed.rate),
@@ -224,7 +238,7 @@ def text_like(size: int, distinct: int, level: str = "char") -> TextData:
 def _for_text(size: int, symbols: int) -> dict[str, Any]:
     """What does not depend on the network."""
     lanes = int(np.clip(size // LANE_LENGTH, 1, LANES))
-    settings: dict[str, Any] = {"batch_size": lanes}
+    settings: dict[str, Any] = {"batch_size": lanes, "seq_len": LENGTH}
     if symbols > SMALL_VOCABULARY:
         settings["head"] = "tied"
     return settings
@@ -242,6 +256,12 @@ def _name(config: Config) -> str:
     if not config.layers:
         return "softmax regression"
     return f"{config.layers} × {config.hidden} {config.cell}"
+
+
+def _recurrent_weights(config: Config) -> int:
+    """Those between hidden units: a layer's own, and those that read the layer below."""
+    cell = config.recurrence()
+    return (2 * config.layers - 1) * cell.num_gates * cell.hidden_size**2
 
 
 def _on_length(config: Config, given: Mapping[str, Any], seconds: float) -> list[str]:
