@@ -71,14 +71,14 @@ ENOUGH_PASSES = 7.0
 MOST_WEIGHTS = 30.0
 """... up to so many weights of the recurrence for a character."""
 
-DROPOUT = ((2, 0.0), (4, 0.1), (inf, 0.2))
+DROPOUT = ((2, 0.0), (4, 0.1), (10, 0.2), (inf, 0.3))
 """Up to so many passes over the text, so much dropout."""
 
-SHRINKAGE = 0.5
+SHRINKAGE = 0.7
 """How often the whole run would shrink the weights e-fold: the weight decay times the sum of all
 learning rates. So a long run does not decay more than a short one."""
 
-MOST_PASSES = 10.0
+MOST_PASSES = 12.0
 """More teach by heart: then a larger network makes more of the time, or the run is short."""
 
 LANES, LANE_LENGTH = 32, 1024
