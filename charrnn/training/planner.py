@@ -65,7 +65,7 @@ LADDER = (
 """From the smallest up; each pays once it has read three to five characters for each weight of its
 recurrence. In too short a time a larger network has not yet learnt what a smaller one has ..."""
 
-ENOUGH_PASSES = 7.0
+ENOUGH_PASSES = 8.0
 """... but when a text is read so often, width is worth more than further passes ..."""
 
 MOST_WEIGHTS = 30.0
