@@ -5,10 +5,11 @@ trains; never what the text says. What it concludes from them stands in two smal
 by ``benchmarks/plans.py``.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from math import inf
-from time import monotonic
+from statistics import median
+from time import monotonic, perf_counter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,8 +19,9 @@ from charrnn.errors import InputError
 from charrnn.tasks.base import Data, Paths
 from charrnn.tasks.lm import TextData
 from charrnn.text.corpora import Corpus
+from charrnn.training.loop import Step, Trainer
 from charrnn.training.pace import Deadline
-from charrnn.training.threads import time_threads
+from charrnn.training.threads import fastest, time_threads
 
 __all__ = ["CHOSEN", "Plan", "plan", "text_like"]
 
@@ -92,6 +94,9 @@ SMALL_VOCABULARY = 512
 
 SAMPLE = 1 << 18
 """Characters of a text that steps are timed on."""
+
+TIMED = 5
+"""Updates that a network is timed on."""
 
 PATIENCE = 8
 """Validations without progress after which to stop."""
@@ -275,15 +280,24 @@ def _on_length(config: Config, given: Mapping[str, Any], seconds: float) -> list
 
 
 def _measure(config: Config, data: Data, threads: int) -> Speed:
-    """Time some steps of a training that is then thrown away."""
+    """Time some updates of a training that is then thrown away."""
     spec = data.spec()
     model = spec.model(config)
     task = data.task(spec, config, model, threads or 1)
+    rng = np.random.default_rng(0)
+    parameters = model.init(rng)
     try:
-        timings = time_threads(task, model.init(np.random.default_rng(0)), threads)
+        task.engine.threads = fastest(time_threads(task, parameters, threads))
+        updates = Trainer(task, parameters, replace(config, epochs=TIMED + 1), rng).steps()
+        next(updates)  # starts the processes and lays out the memory
+        seconds = median(_seconds_of_next(updates) for _ in range(TIMED))
     finally:
         task.engine.close()
-    best = min(timings, key=lambda timing: timing.seconds)
-    return Speed(
-        best.threads, data.trained_on, data.trained_on / task.steps_per_epoch / best.seconds
-    )
+    a_step = data.trained_on / task.steps_per_epoch
+    return Speed(task.engine.threads, data.trained_on, a_step / seconds)
+
+
+def _seconds_of_next(updates: Iterator[Step]) -> float:
+    begun = perf_counter()
+    next(updates)
+    return perf_counter() - begun

@@ -1,7 +1,6 @@
 """How many processes a training should use: measured, since nobody can know it."""
 
 from dataclasses import dataclass
-from statistics import median
 from time import perf_counter
 
 import numpy as np
@@ -53,7 +52,7 @@ def time_threads(task: Task, parameters: Parameters, threads: int = 0) -> list[T
     for count in counts:
         task.engine.threads = count
         _step(task, parameters)  # starts the processes and lays out the memory
-        seconds = median(_step(task, parameters) for _ in range(REPEATS))
+        seconds = min(_step(task, parameters) for _ in range(REPEATS))
         if task.engine.lost and timings:
             break
         timings.append(Timing(count, seconds))
