@@ -93,6 +93,12 @@ MISTAKES: list[tuple[list[str | bytes], int, str, str]] = [
     (["train", "corpus.txt", "--seed", "-1"], 2, "--seed -1", ""),
     (["train", "corpus.txt", "--seed", "1" + "0" * 400], 2, "--seed 1", ""),
     (["train", "corpus.txt", "--val-fraction", "1"], 2, "--val-fraction 1", ""),
+    (
+        ["train", "corpus.txt", "--val-fraction", "0", "--patience", "3"],
+        2,
+        "--patience counts validations",
+        "leave out",
+    ),
     (["train", "corpus.txt", "--out", "run"], 2, "'run' holds a run already", "--resume run"),
     (["train", "corpus.txt", "--out", "empty.txt"], 1, "cannot write to empty.txt", ""),
     (["train", "corpus.txt", "--out", ""], 2, "folder is empty", ""),

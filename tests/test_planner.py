@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from support import TEXT, charrnn, corpus_of, fingerprint, metrics, resume, run_until, text_data
 
+from charrnn.cli.begin import begin_run
 from charrnn.config import Config
 from charrnn.runs import RunFolder, load_model
 from charrnn.tasks.base import Paths
@@ -162,6 +163,7 @@ def test_what_is_given_stands(machine: Callable[[float], None]) -> None:
         "epochs": 2.5,
         "val_fraction": 0.03,
         "batch_size": 7,
+        "seq_len": 48,
         "weight_decay": 0.5,
         "patience": 0,
         "head": "tied",
@@ -194,6 +196,26 @@ def test_it_says_what_and_why(machine: Callable[[float], None]) -> None:
     assert "pays once there is time to read" in text
     assert f"dropout {found.config.dropout:g}" in text
     assert found.threads == 3
+
+
+def test_even_a_text_of_one_chunk_is_timed() -> None:
+    found = plan(text_of(300), 0.02, {"layers": 1, "hidden": 8}, threads=1)
+    assert found.threads == 1
+    assert re.search(r"reads [\d.]+k characters a second here", found.reasons[0])
+
+
+def test_a_plan_that_is_broken_off_says_that_nothing_is_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: Any, **__: Any) -> Plan:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(planner, "plan", interrupted)
+    Path("corpus.txt").write_text(TEXT, encoding="utf-8")
+    with pytest.raises(KeyboardInterrupt):
+        begin_run({"minutes": 1.0}, Paths(("corpus.txt",)), None, None, 1, 0.0)
+    assert "nothing is saved" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["corpus.txt"]
 
 
 # Pace
