@@ -8,8 +8,8 @@ from typing import Any
 
 from charrnn.errors import InputError
 from charrnn.nn.cells import Cell, UnknownCellError, parse_cell
-from charrnn.nn.layers import MASKS
 from charrnn.nn.models import SequenceModel
+from charrnn.nn.stack import MASKS
 from charrnn.text.vocab import LEVELS
 from charrnn.training.optim import OPTIMIZERS
 from charrnn.training.schedules import SCHEDULES

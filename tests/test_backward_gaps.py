@@ -7,10 +7,11 @@ import pytest
 
 from charrnn.nn import head
 from charrnn.nn.cells import GRU, LSTM, RNN, Cell
-from charrnn.nn.layers import Dropout, Recurrent, Stack
+from charrnn.nn.layers import Recurrent
 from charrnn.nn.losses import LOSSES, softmax_cross_entropy
 from charrnn.nn.models import SequenceModel
 from charrnn.nn.parameters import Parameters
+from charrnn.nn.stack import Dropout, Stack
 from charrnn.nn.types import Array, LayerState
 from charrnn.nn.workspace import Workspace
 

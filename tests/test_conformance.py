@@ -14,9 +14,10 @@ import reference
 from charrnn.nn import ops
 from charrnn.nn.cells import CELLS, Cell, Saved, all_variants
 from charrnn.nn.inputs import project, project_backward
-from charrnn.nn.layers import Bidirectional, Dropout, Layer, Recurrent, Stack
+from charrnn.nn.layers import Bidirectional, Layer, Recurrent
 from charrnn.nn.models import SequenceModel
 from charrnn.nn.parameters import Parameters
+from charrnn.nn.stack import Dropout, Stack
 from charrnn.nn.types import Array, LayerState, State
 from charrnn.nn.workspace import StaleBackwardError, Workspace
 

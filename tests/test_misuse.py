@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from charrnn.nn.cells import GRU, LSTM
-from charrnn.nn.layers import Dropout, Recurrent
+from charrnn.nn.layers import Recurrent
 from charrnn.nn.linear import affine
 from charrnn.nn.models import SequenceModel
 from charrnn.nn.parameters import Parameters
+from charrnn.nn.stack import Dropout
 from charrnn.nn.workspace import StaleBackwardError, Workspace
 
 

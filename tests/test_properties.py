@@ -14,11 +14,12 @@ import pytest
 from charrnn.nn import head
 from charrnn.nn.cells import CELLS, GRU, LSTM, RNN, Cell, UnknownCellError, all_variants, parse_cell
 from charrnn.nn.init import glorot, orthogonal
-from charrnn.nn.layers import Dropout, Layer, Recurrent, Stack
+from charrnn.nn.layers import Layer, Recurrent
 from charrnn.nn.losses import LOSSES, softmax, softmax_cross_entropy
 from charrnn.nn.models import SequenceModel
 from charrnn.nn.ops import gather_rows, relu, scatter_rows, sigmoid
 from charrnn.nn.parameters import Parameters
+from charrnn.nn.stack import Dropout, Stack
 from charrnn.nn.types import Array, LayerState, State
 from charrnn.nn.workspace import StaleBackwardError, Workspace
 

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from charrnn.nn.cells import LSTM, parse_cell
-from charrnn.nn.layers import Dropout, Recurrent, Stack
+from charrnn.nn.layers import Recurrent
 from charrnn.nn.models import SequenceModel
 from charrnn.nn.parameters import Parameters
+from charrnn.nn.stack import Dropout, Stack
 from charrnn.nn.types import Array, State
 from charrnn.nn.workspace import Workspace
 

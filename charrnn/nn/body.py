@@ -8,17 +8,10 @@ import numpy.typing as npt
 
 from charrnn.nn.cells import Cell
 from charrnn.nn.init import unit_rows
-from charrnn.nn.layers import (
-    Bidirectional,
-    Dropout,
-    Layer,
-    Recurrent,
-    Stack,
-    StackSaved,
-    check_lengths,
-)
+from charrnn.nn.layers import Bidirectional, Layer, Recurrent, check_lengths
 from charrnn.nn.linear import affine
 from charrnn.nn.ops import rows, scatter_rows
+from charrnn.nn.stack import Dropout, Stack, StackSaved
 from charrnn.nn.types import Array, State, Weights
 from charrnn.nn.workspace import Workspace
 
