@@ -175,6 +175,18 @@ def test_what_is_given_stands(machine: Callable[[float], None]) -> None:
     assert only.cell == "gru"
 
 
+def test_what_comes_first_of_minutes_and_epochs_ends_the_run(
+    machine: Callable[[float], None],
+) -> None:
+    machine(2e10)
+    few = plan(text_of(1_000_000), 5, {"epochs": 1.5})
+    assert few.config.epochs == few.deadline.most_epochs == 1.5
+    many = plan(text_of(1_000_000), 5, {"epochs": 500.0})
+    assert many.config.epochs < 50
+    assert many.deadline.most_epochs == 500
+    assert "there is no time for 500 passes" in many.reasons
+
+
 def test_the_choice_depends_on_no_character(machine: Callable[[float], None]) -> None:
     """Only on how many there are, and how many distinct."""
     machine(2e10)
@@ -352,6 +364,8 @@ def test_another_task_is_given_fewer_passes(tmp_path: Path) -> None:
     config = load_model(tmp_path / "run" / "best.npz").config
     assert config.hidden == Config.of("classify").hidden
     assert config.epochs < Config.of("classify").long_enough(320).epochs
+    assert charrnn(*line[:-1], "once", "--epochs", "1", cwd=tmp_path).returncode == 0
+    assert load_model(tmp_path / "once" / "best.npz").config.epochs == 1
 
 
 # Divergence

@@ -121,13 +121,13 @@ class Plan:
     Attributes:
         config: all settings; as many passes as there is time for.
         threads: how many processes are fastest.
-        deadline: for the run to keep to; nothing where its passes were given.
+        deadline: for the run to keep to.
         reasons: what was chosen and why, line by line, for people.
     """
 
     config: Config
     threads: int
-    deadline: Deadline | None
+    deadline: Deadline
     reasons: tuple[str, ...]
 
 
@@ -169,17 +169,17 @@ def plan(
     def time_left() -> float:
         return max(1.0, end - monotonic())
 
-    if Config.of(**fixed).task != "lm":
-        config = Config.of(**fixed).long_enough(data.trained_on)
+    config = Config.of(**fixed)
+    if config.task != "lm":
+        if "epochs" not in given:
+            config = config.long_enough(data.trained_on)
         speed = _measure(config, data, threads)
-        passes = speed.rate * time_left() * IN_USE / speed.epoch
-        deadline = None if "epochs" in given else Deadline(end, config.epochs)
-        chosen = {"epochs": min(config.epochs, max(1e-3, passes)), **given}
-        config = replace(config, **chosen)
+        deadline = Deadline(end, config.epochs)
+        passes = max(1e-3, speed.rate * time_left() * IN_USE / speed.epoch)
+        config = replace(config, epochs=min(config.epochs, passes))
         line = f"{speed.rate:,.0f} examples a second here: {config.epochs:.3g} passes over them"
         return Plan(config, speed.threads, deadline, (line,))
 
-    config = Config.of(**fixed)
     what = "bytes" if config.level == "byte" else "characters"
     symbols = data.spec().model(config).input_size
     # As fast to train on as the text itself, and made ready much sooner than a large one.
@@ -206,7 +206,8 @@ def plan(
             break
         config, speed = candidate, its_speed
     readable = speed.rate * time_left() * IN_USE
-    epochs = float(given.get("epochs", min(MOST_PASSES, max(1e-3, readable / data.size))))
+    most = float(given.get("epochs", MOST_PASSES))
+    epochs = min(most, max(1e-3, readable / data.size))
     held_out = max(HELD_OUT, VALIDATION * SCORING * speed.rate * time_left()) / data.size
     updates = epochs * data.size / (config.batch_size * config.seq_len)
     chosen = {
@@ -215,7 +216,7 @@ def plan(
         "dropout": next(rate for passes, rate in DROPOUT if epochs <= passes),
         "val_fraction": min(config.val_fraction, held_out),
     }
-    config = replace(config, **{**chosen, **given})
+    config = replace(config, **{**chosen, **given, "epochs": epochs})
     lines = [
         f"{_name(config)} reads {speed.rate / 1000:.1f}k {what} a second here: "
         f"{config.epochs:.3g} passes over the text",
@@ -224,8 +225,7 @@ def plan(
         f"dropout {config.dropout:g} for so many passes, weight decay {config.weight_decay:g}, "
         f"peak rate {config.lr:g}, {config.batch_size} lanes of {config.seq_len}",
     ]
-    deadline = None if "epochs" in given else Deadline(end, MOST_PASSES)
-    return Plan(config, speed.threads, deadline, tuple(lines))
+    return Plan(config, speed.threads, Deadline(end, most), tuple(lines))
 
 
 def text_like(size: int, distinct: int, level: str = "char") -> TextData:
@@ -270,9 +270,10 @@ def _recurrent_weights(config: Config) -> int:
 
 
 def _on_length(config: Config, given: Mapping[str, Any], seconds: float) -> list[str]:
-    """What there is to say of a run that will not take the time it is given."""
+    """What there is to say of a run that will not take the time, or the passes, that it is given."""
     if "epochs" in given:
-        return ["--epochs is given: --minutes has chosen the network, and ends nothing"]
+        fewer = config.epochs < given["epochs"]
+        return [f"there is no time for {given['epochs']:g} passes"] if fewer else []
     if config.epochs < MOST_PASSES:
         return []
     minutes = MOST_PASSES * seconds / IN_USE / 60
