@@ -128,7 +128,7 @@ def test_what_there_is_time_to_read_often_is_read_by_a_wider_network(
 def test_but_not_by_one_too_large_for_it(machine: Callable[[float], None]) -> None:
     machine(1e13)
     found = plan(text_of(20_000), 60, {})
-    assert "too many weights for a text of this size" in "\n".join(found.reasons)
+    assert "is too large for a text of this size" in "\n".join(found.reasons)
     larger = plan(text_of(200_000), 60, {})
     assert size_of(found.config) < size_of(larger.config)
 

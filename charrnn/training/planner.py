@@ -165,60 +165,35 @@ def plan(
     """
     end = (monotonic() if begun is None else begun) + 60 * minutes
     fixed = {"patience": PATIENCE, **given, "minutes": minutes}
-
-    def time_left() -> float:
-        return max(1.0, end - monotonic())
-
+    if Config.of(**fixed).task == "lm":
+        return _plan_text(data, fixed, given, end, threads)
     config = Config.of(**fixed)
-    if config.task != "lm":
-        if "epochs" not in given:
-            config = config.long_enough(data.trained_on)
-        speed = _measure(config, data, threads)
-        deadline = Deadline(end, config.epochs)
-        passes = max(1e-3, speed.rate * time_left() * IN_USE / speed.epoch)
-        config = replace(config, epochs=min(config.epochs, passes))
-        line = f"{speed.rate:,.0f} examples a second here: {config.epochs:.3g} passes over them"
-        return Plan(config, speed.threads, deadline, (line,))
+    if "epochs" not in given:
+        config = config.long_enough(data.trained_on)
+    speed = _measure(config, data, threads)
+    deadline = Deadline(end, config.epochs)
+    config = replace(config, epochs=min(config.epochs, _passes(speed, end, speed.epoch)))
+    line = f"{speed.rate:,.0f} examples a second here: {config.epochs:.3g} passes over them"
+    return Plan(config, speed.threads, deadline, (line,))
 
-    what = "bytes" if config.level == "byte" else "characters"
-    symbols = data.spec().model(config).input_size
-    # As fast to train on as the text itself, and made ready much sooner than a large one.
-    sample: Data = text_like(max(symbols, min(data.size, SAMPLE)), symbols, config.level)
-    fixed = {**_for_text(data.size, symbols), **fixed}
-    config = _on_rung(LADDER[0], fixed)
-    speed = _measure(config, sample, threads)
-    larger = ""
-    for rung in LADDER[1:] if config.layers else ():
-        candidate = _on_rung(rung, fixed)
-        if candidate == config:
-            continue
-        if _recurrent_weights(candidate) > MOST_WEIGHTS * data.size:
-            larger = f"{_name(candidate)} would have too many weights for a text of this size"
-            break
-        its_speed = _measure(candidate, sample, threads)
-        readable = its_speed.rate * time_left() * IN_USE
-        if readable < min(rung.millions * 1e6, ENOUGH_PASSES * data.size):
-            larger = (
-                f"{_name(candidate)} pays once there is time to read {rung.millions:g} million "
-                f"{what}, or all of them {ENOUGH_PASSES:g} times; here it would be "
-                f"{readable / 1e6:.2g} million"
-            )
-            break
-        config, speed = candidate, its_speed
-    readable = speed.rate * time_left() * IN_USE
+
+def _plan_text(
+    data: Data, fixed: Mapping[str, Any], given: Mapping[str, Any], end: float, threads: int
+) -> Plan:
+    """As :func:`plan`, for a language model."""
+    config, speed, larger = _largest_that_pays(data, fixed, end, threads)
     most = float(given.get("epochs", MOST_PASSES))
-    epochs = min(most, max(1e-3, readable / data.size))
-    held_out = max(HELD_OUT, VALIDATION * SCORING * speed.rate * time_left()) / data.size
+    epochs = min(most, _passes(speed, end, data.size))
+    held_out = max(HELD_OUT, VALIDATION * SCORING * speed.rate * _time_left(end)) / data.size
     updates = epochs * data.size / (config.batch_size * config.seq_len)
     chosen = {
-        "epochs": epochs,
         "weight_decay": min(1.0, float(f"{SHRINKAGE / (0.5 * config.lr * updates + 1):.2g}")),
         "dropout": next(rate for passes, rate in DROPOUT if epochs <= passes),
         "val_fraction": min(config.val_fraction, held_out),
     }
     config = replace(config, **{**chosen, **given, "epochs": epochs})
     lines = [
-        f"{_name(config)} reads {speed.rate / 1000:.1f}k {what} a second here: "
+        f"{_name(config)} reads {speed.rate / 1000:.1f}k {_symbols(config)} a second here: "
         f"{config.epochs:.3g} passes over the text",
         *([larger] if larger else []),
         *_on_length(config, given, data.size / speed.rate),
@@ -226,6 +201,46 @@ def plan(
         f"peak rate {config.lr:g}, {config.batch_size} lanes of {config.seq_len}",
     ]
     return Plan(config, speed.threads, Deadline(end, most), tuple(lines))
+
+
+def _largest_that_pays(
+    data: Data, fixed: Mapping[str, Any], end: float, threads: int
+) -> tuple[Config, Speed, str]:
+    """The highest rung that there is time for, how fast it is, and why it is not the next."""
+    level = Config.of(**fixed).level
+    symbols = data.spec().model(Config.of(**fixed)).input_size
+    # As fast to train on as the text itself, and made ready much sooner than a large one.
+    sample: Data = text_like(max(symbols, min(data.size, SAMPLE)), symbols, level)
+    fixed = {**_for_text(data.size, symbols), **fixed}
+    config = _on_rung(LADDER[0], fixed)
+    speed = _measure(config, sample, threads)
+    for rung in LADDER[1:] if config.layers else ():
+        candidate = _on_rung(rung, fixed)
+        if candidate == config:
+            continue
+        if _recurrent_weights(candidate) > MOST_WEIGHTS * data.size:
+            return config, speed, f"{_name(candidate)} is too large for a text of this size"
+        its_speed = _measure(candidate, sample, threads)
+        readable = _readable(its_speed, end)
+        if readable < min(rung.millions * 1e6, ENOUGH_PASSES * data.size):
+            why = (
+                f"{_name(candidate)} pays once there is time to read {rung.millions:g} million "
+                f"{_symbols(config)}, or all of them {ENOUGH_PASSES:g} times; here it would be "
+                f"{readable / 1e6:.2g} million"
+            )
+            return config, speed, why
+        config, speed = candidate, its_speed
+    return config, speed, ""
+
+
+def _time_left(end: float) -> float:
+    """Seconds; never none at all."""
+    return max(1.0, end - monotonic())
+
+
+def _readable(speed: Speed, end: float) -> float:
+    """How much can be trained on until then, repeats included."""
+    return speed.rate * _time_left(end) * IN_USE
 
 
 def text_like(size: int, distinct: int, level: str = "char") -> TextData:
@@ -238,6 +253,11 @@ def text_like(size: int, distinct: int, level: str = "char") -> TextData:
         raise InputError(f"there is no text of {size} symbols, {distinct} of them distinct")
     codes = np.resize(np.arange(distinct, dtype=np.min_scalar_type(distinct)), size)
     return TextData(Corpus("text", level, codes, ""), Paths(("text",)))
+
+
+def _passes(speed: Speed, end: float, size: int) -> float:
+    """How often so much can be trained on until then; at least what settings allow."""
+    return max(1e-3, _readable(speed, end) / size)
 
 
 def _for_text(size: int, symbols: int) -> dict[str, Any]:
@@ -257,6 +277,11 @@ def _on_rung(rung: Rung, fixed: Mapping[str, Any]) -> Config:
     return Config.of(**{"lr": max(sizes, default=LADDER[0]).lr, **settings})
 
 
+def _symbols(config: Config) -> str:
+    """What the text is made of."""
+    return "bytes" if config.level == "byte" else "characters"
+
+
 def _name(config: Config) -> str:
     if not config.layers:
         return "softmax regression"
@@ -270,7 +295,7 @@ def _recurrent_weights(config: Config) -> int:
 
 
 def _on_length(config: Config, given: Mapping[str, Any], seconds: float) -> list[str]:
-    """What there is to say of a run that will not take the time, or the passes, that it is given."""
+    """What there is to say of a run that will not take its time, or make the passes asked for."""
     if "epochs" in given:
         fewer = config.epochs < given["epochs"]
         return [f"there is no time for {given['epochs']:g} passes"] if fewer else []
