@@ -342,6 +342,17 @@ def test_the_command_ends_on_time_and_keeps_its_plan(tmp_path: Path) -> None:
     assert refused.returncode == 2
 
 
+def test_of_bytes_it_speaks_of_bytes(tmp_path: Path) -> None:
+    (tmp_path / "corpus.txt").write_text(TEXT * 3, encoding="utf-8")
+    line = ["train", "corpus.txt", "--level", "byte", "--minutes", "0.02", "--hidden", "8"]
+    done = charrnn(*line, "--layers", "1", "--out", "run", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    said = done.stderr.decode()
+    assert re.search(r"^plan: .*k bytes a second here", said, re.M)
+    assert re.search(r"validation [\d.]+ nats/byte", said)
+    assert "nats/char" not in said
+
+
 def test_inspect_says_what_five_minutes_would_choose(tmp_path: Path) -> None:
     (tmp_path / "corpus.txt").write_text(TEXT * 20, encoding="utf-8")
     shown = charrnn("inspect", "corpus.txt", cwd=tmp_path).stdout.decode()

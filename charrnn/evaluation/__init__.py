@@ -23,12 +23,13 @@ CHUNK = 64
 
 @dataclass(frozen=True)
 class Score:
-    """Mean negative log-likelihood of ``count`` characters."""
+    """Mean negative log-likelihood of ``count`` characters or bytes."""
 
     nats: float
     count: int
     lanes: int
     warm_up: int
+    unit: str = "nats/char"
 
     @property
     def bits(self) -> float:
@@ -48,7 +49,7 @@ class Score:
     @property
     def text(self) -> str:
         """For people."""
-        return f"{self.nats:.4f} nats/char ({self.bits:.4f} bits)"
+        return f"{self.nats:.4f} {self.unit} ({self.bits:.4f} bits)"
 
     @property
     def numbers(self) -> dict[str, float]:
@@ -62,8 +63,12 @@ class Score:
             return "full pass, state carried throughout"
         return (
             f"full pass in {self.lanes} lanes, state carried, "
-            f"each lane warmed on the {self.warm_up} characters before it"
+            f"each lane warmed on the {self.warm_up} {_plural(self.unit)} before it"
         )
+
+
+def _plural(unit: str) -> str:
+    return "bytes" if unit.endswith("byte") else "characters"
 
 
 def evaluate(
@@ -75,6 +80,7 @@ def evaluate(
     lanes: int | None = None,
     warm_up: int = WARM_UP,
     engine: Engine | None = None,
+    unit: str = "nats/char",
 ) -> Score:
     """Score ``ids[start:]``, each character predicted from all that stands before it.
 
@@ -90,6 +96,7 @@ def evaluate(
         lanes: how many; chosen by the length if not given.
         warm_up: characters read before each lane (fewer where the text has no more).
         engine: of this model, to share the work out; one process if not given.
+        unit: of the score, in words.
 
     Raises:
         ValueError: there is nothing to score.
@@ -129,4 +136,4 @@ def evaluate(
         nats, state = read(starts, state, [*range(0, length, CHUNK), length])
         last = tuple(tuple(part[-1:] for part in layer) for layer in state)
         total += nats + alone(last, len(ids) - left_over, len(ids))[0]
-    return Score(total / count, count, lanes, warm_up)
+    return Score(total / count, count, lanes, warm_up, unit)

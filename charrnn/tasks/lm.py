@@ -165,8 +165,6 @@ class LanguageModelTask(LanesTask):
         InputError: the text is too short.
     """
 
-    unit = "nats/char"
-
     def __init__(
         self,
         model: SequenceModel,
@@ -178,6 +176,8 @@ class LanguageModelTask(LanesTask):
         threads: int = 1,
         vocabulary: Vocabulary | None = None,
     ) -> None:
+        level = vocabulary.level if vocabulary else "char"
+        self.unit = f"nats/{level}"
         held_out = round(len(ids) * val_fraction)
         if val_fraction and (held_out < 1 or len(ids) - held_out < 2):
             raise InputError(
@@ -209,4 +209,6 @@ class LanguageModelTask(LanesTask):
         """The held-out tail, every character of it; nothing if none was held out."""
         if self.split == len(self.ids):
             return None
-        return evaluate(self.model, parameters, self.ids, self.split, engine=self.engine)
+        return evaluate(
+            self.model, parameters, self.ids, self.split, engine=self.engine, unit=self.unit
+        )
