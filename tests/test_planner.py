@@ -23,8 +23,9 @@ from charrnn.training.events import Finished, Repaced
 from charrnn.training.pace import Deadline, Pace
 from charrnn.training.planner import (
     CHOSEN,
-    ENOUGH_PASSES,
+    FEW_UPDATES,
     LADDER,
+    LENGTHS,
     MOST_PASSES,
     Plan,
     Speed,
@@ -96,7 +97,7 @@ def test_the_passes_fill_the_time_and_more_of_them_need_more_dropout(
     assert rates == sorted(rates)
     assert rates[0] < rates[-1]
     # λ times the sum of the rates stays as it is.
-    decays = [config.weight_decay * config.epochs for config in configs]
+    decays = [config.weight_decay * config.epochs / config.seq_len for config in configs]
     assert decays[2] == pytest.approx(decays[1], rel=0.1)
     assert decays[0] < decays[1]
 
@@ -112,20 +113,20 @@ def test_a_short_text_is_not_read_forever(machine: Callable[[float], None]) -> N
     assert config.patience > 0
 
 
-def test_what_there_is_time_to_read_often_is_read_by_a_wider_network(
+def test_few_updates_are_made_of_shorter_chunks(machine: Callable[[float], None]) -> None:
+    machine(2e10)
+    data = text_of(1_000_000)
+    short, long = plan(data, 0.5, {}).config, plan(data, 10, {}).config
+    assert (short.seq_len, long.seq_len) == LENGTHS[::-1]
+    for config, fewer in ((short, True), (long, False)):
+        of_the_longer = config.epochs * 1_000_000 / (config.batch_size * LENGTHS[0])
+        assert (of_the_longer < FEW_UPDATES) is fewer
+    assert plan(data, 0.5, {"seq_len": 64}).config.seq_len == 64
+
+
+def test_a_short_text_gets_no_network_that_is_too_large_for_it(
     machine: Callable[[float], None],
 ) -> None:
-    """Long before that has read a few characters for each of its weights."""
-    machine(2e10)
-    config = plan(text_of(300_000), 5, {}).config
-    largest = size_of(config)
-    readable = config.epochs * 300_000 / 1e6
-    assert readable < next(r.millions for r in LADDER if (r.layers, r.hidden) == largest)
-    assert ENOUGH_PASSES <= config.epochs <= MOST_PASSES
-    assert size_of(plan(text_of(3_000_000), 5, {}).config) < largest
-
-
-def test_but_not_by_one_too_large_for_it(machine: Callable[[float], None]) -> None:
     machine(1e13)
     found = plan(text_of(20_000), 60, {})
     assert "is too large for a text of this size" in "\n".join(found.reasons)

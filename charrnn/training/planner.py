@@ -67,27 +67,27 @@ LADDER = (
 """From the smallest up; each pays once it has read three to five characters for each weight of its
 recurrence. In too short a time a larger network has not yet learnt what a smaller one has ..."""
 
-ENOUGH_PASSES = 8.0
-"""... but when a text is read so often, width is worth more than further passes ..."""
-
 MOST_WEIGHTS = 30.0
-"""... up to so many weights of the recurrence for a character."""
+"""... and with more weights of the recurrence than this for a character it has them by heart."""
 
-DROPOUT = ((2, 0.0), (4, 0.1), (10, 0.2), (inf, 0.3))
+DROPOUT = ((2, 0.0), (4, 0.1), (6, 0.2), (10, 0.3), (14, 0.4), (inf, 0.5))
 """Up to so many passes over the text, so much dropout."""
 
-SHRINKAGE = 0.7
+SHRINKAGE = 0.5
 """How often the whole run would shrink the weights e-fold: the weight decay times the sum of all
 learning rates. So a long run does not decay more than a short one."""
 
-MOST_PASSES = 12.0
+MOST_PASSES = 10.0
 """More teach by heart: then a larger network makes more of the time, or the run is short."""
 
-LANES, LANE_LENGTH = 32, 1024
+LANES, LANE_LENGTH = 32, 4096
 """At most so many lanes, and fewer where they would be shorter than this."""
 
-LENGTH = 32
-"""Steps that gradients go back: twice as many updates as with 64 are worth more than the reach."""
+LENGTHS = (64, 32)
+"""Steps that gradients go back: the fewer, where there would be ..."""
+
+FEW_UPDATES = 3000.0
+"""... fewer updates than this: then twice as many are worth more than the reach."""
 
 SMALL_VOCABULARY = 512
 """With more characters than this their embedding is also the head."""
@@ -184,8 +184,10 @@ def _plan_text(
     config, speed, larger = _largest_that_pays(data, fixed, end, threads)
     most = float(given.get("epochs", MOST_PASSES))
     epochs = min(most, _passes(speed, end, data.size))
+    if "seq_len" not in given and _updates(config, epochs, data.size) < FEW_UPDATES:
+        config = replace(config, seq_len=LENGTHS[1])
     held_out = max(HELD_OUT, VALIDATION * SCORING * speed.rate * _time_left(end)) / data.size
-    updates = epochs * data.size / (config.batch_size * config.seq_len)
+    updates = _updates(config, epochs, data.size)
     chosen = {
         "weight_decay": min(1.0, float(f"{SHRINKAGE / (0.5 * config.lr * updates + 1):.2g}")),
         "dropout": next(rate for passes, rate in DROPOUT if epochs <= passes),
@@ -222,11 +224,12 @@ def _largest_that_pays(
             return config, speed, f"{_name(candidate)} is too large for a text of this size"
         its_speed = _measure(candidate, sample, threads)
         readable = _readable(its_speed, end)
-        if readable < min(rung.millions * 1e6, ENOUGH_PASSES * data.size):
+        # Not what it will read: of a short text that is less, and there width pays all the same.
+        if readable < rung.millions * 1e6:
             why = (
                 f"{_name(candidate)} pays once there is time to read {rung.millions:g} million "
-                f"{_symbols(config)}, or all of them {ENOUGH_PASSES:g} times; here it would be "
-                f"{readable / 1e6:.2g} million"
+                f"{_symbols(config)}, repeats included; here it would be {readable / 1e6:.2g} "
+                "million"
             )
             return config, speed, why
         config, speed = candidate, its_speed
@@ -260,10 +263,14 @@ def _passes(speed: Speed, end: float, size: int) -> float:
     return max(1e-3, _readable(speed, end) / size)
 
 
+def _updates(config: Config, epochs: float, size: int) -> float:
+    return epochs * size / (config.batch_size * config.seq_len)
+
+
 def _for_text(size: int, symbols: int) -> dict[str, Any]:
     """What does not depend on the network."""
     lanes = int(np.clip(size // LANE_LENGTH, 1, LANES))
-    settings: dict[str, Any] = {"batch_size": lanes, "seq_len": LENGTH}
+    settings: dict[str, Any] = {"batch_size": lanes, "seq_len": LENGTHS[0]}
     if symbols > SMALL_VOCABULARY:
         settings["head"] = "tied"
     return settings
