@@ -67,17 +67,20 @@ LADDER = (
 """From the smallest up; each pays once it has read three to five characters for each weight of its
 recurrence. In too short a time a larger network has not yet learnt what a smaller one has ..."""
 
+ENOUGH_PASSES = 4.0
+"""... but when it would read the text so often, it is worth more than further passes ..."""
+
 MOST_WEIGHTS = 30.0
 """... and with more weights of the recurrence than this for a character it has them by heart."""
 
-DROPOUT = ((2, 0.0), (4, 0.1), (6, 0.2), (10, 0.3), (14, 0.4), (inf, 0.5))
+DROPOUT = ((5, 0.0), (inf, 0.05))
 """Up to so many passes over the text, so much dropout."""
 
-SHRINKAGE = 0.5
+SHRINKAGE = 0.7
 """How often the whole run would shrink the weights e-fold: the weight decay times the sum of all
 learning rates. So a long run does not decay more than a short one."""
 
-MOST_PASSES = 10.0
+MOST_PASSES = 8.0
 """More teach by heart: then a larger network makes more of the time, or the run is short."""
 
 LANES, LANE_LENGTH = 32, 4096
@@ -224,12 +227,11 @@ def _largest_that_pays(
             return config, speed, f"{_name(candidate)} is too large for a text of this size"
         its_speed = _measure(candidate, sample, threads)
         readable = _readable(its_speed, end)
-        # Not what it will read: of a short text that is less, and there width pays all the same.
-        if readable < rung.millions * 1e6:
+        if readable < min(rung.millions * 1e6, ENOUGH_PASSES * data.size):
             why = (
                 f"{_name(candidate)} pays once there is time to read {rung.millions:g} million "
-                f"{_symbols(config)}, repeats included; here it would be {readable / 1e6:.2g} "
-                "million"
+                f"{_symbols(config)}, or the text {ENOUGH_PASSES:g} times; here it would be "
+                f"{readable / 1e6:.2g} million"
             )
             return config, speed, why
         config, speed = candidate, its_speed
