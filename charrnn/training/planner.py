@@ -67,9 +67,6 @@ LADDER = (
 """From the smallest up; each pays once it has read three to five characters for each weight of its
 recurrence. In too short a time a larger network has not yet learnt what a smaller one has ..."""
 
-ENOUGH_PASSES = 4.0
-"""... but when it would read the text so often, it is worth more than further passes ..."""
-
 MOST_WEIGHTS = 30.0
 """... and with more weights of the recurrence than this for a character it has them by heart."""
 
@@ -227,11 +224,12 @@ def _largest_that_pays(
             return config, speed, f"{_name(candidate)} is too large for a text of this size"
         its_speed = _measure(candidate, sample, threads)
         readable = _readable(its_speed, end)
-        if readable < min(rung.millions * 1e6, ENOUGH_PASSES * data.size):
+        # Not what it will read: of a short text that is less, and there width pays all the same.
+        if readable < rung.millions * 1e6:
             why = (
                 f"{_name(candidate)} pays once there is time to read {rung.millions:g} million "
-                f"{_symbols(config)}, or the text {ENOUGH_PASSES:g} times; here it would be "
-                f"{readable / 1e6:.2g} million"
+                f"{_symbols(config)}, repeats included; here it would be {readable / 1e6:.2g} "
+                "million"
             )
             return config, speed, why
         config, speed = candidate, its_speed
