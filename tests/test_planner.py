@@ -91,11 +91,9 @@ def test_the_passes_fill_the_time_and_more_of_them_need_more_dropout(
 ) -> None:
     machine(2e10)
     data = text_of(1_000_000)
-    configs = [plan(data, minutes, {"layers": 1, "hidden": 256}).config for minutes in (0.5, 1, 2)]
+    configs = [plan(data, minutes, {"layers": 1, "hidden": 256}).config for minutes in (0.25, 0.5, 1)]
     assert configs[1].epochs == pytest.approx(2 * configs[0].epochs)
-    rates = [config.dropout for config in configs]
-    assert rates == sorted(rates)
-    assert rates[0] < rates[-1]
+    assert configs[2].dropout < plan(text_of(200_000), 5, {}).config.dropout
     # λ times the sum of the rates stays as it is.
     decays = [config.weight_decay * config.epochs / config.seq_len for config in configs]
     assert decays[2] == pytest.approx(decays[1], rel=0.1)
@@ -106,7 +104,7 @@ def test_a_short_text_is_not_read_forever(machine: Callable[[float], None]) -> N
     machine(1e12)
     found = plan(text_of(20_000), 60, {})
     config = found.config
-    assert config.epochs == MOST_PASSES
+    assert config.epochs == max(MOST_PASSES)
     assert size_of(config) > (1, 128)  # there is time for a wider one, and it learns more
     assert "would teach by heart" in "\n".join(found.reasons)
     assert config.batch_size < 20
@@ -122,6 +120,14 @@ def test_few_updates_are_made_of_shorter_chunks(machine: Callable[[float], None]
         of_the_longer = config.epochs * 1_000_000 / (config.batch_size * LENGTHS[0])
         assert (of_the_longer < FEW_UPDATES) is fewer
     assert plan(data, 0.5, {"seq_len": 64}).config.seq_len == 64
+
+
+def test_passes_are_no_more_than_make_enough_updates(machine: Callable[[float], None]) -> None:
+    machine(1e12)
+    passes = [plan(text_of(size), 10, {}).config.epochs for size in (20_000, 300_000, 1_000_000)]
+    assert passes == sorted(passes, reverse=True)
+    assert (passes[-1], passes[0]) == MOST_PASSES
+    assert len(set(passes)) == 3
 
 
 def test_a_short_text_gets_no_network_that_is_too_large_for_it(
@@ -359,7 +365,7 @@ def test_inspect_says_what_five_minutes_would_choose(tmp_path: Path) -> None:
     shown = charrnn("inspect", "corpus.txt", cwd=tmp_path).stdout.decode()
     assert re.search(r"--minutes 5 would choose\n\d × \d+ gru reads", shown)
     found = json.loads(charrnn("inspect", "corpus.txt", "--json", cwd=tmp_path).stdout)["plan"]
-    assert found["epochs"] == MOST_PASSES  # a text this short
+    assert found["epochs"] == max(MOST_PASSES)  # a text this short
     assert set(found) == {*CHOSEN, "why"}
     (tmp_path / "two.txt").write_text("ab", encoding="utf-8")
     assert json.loads(charrnn("inspect", "two.txt", "--json", cwd=tmp_path).stdout)["plan"] is None

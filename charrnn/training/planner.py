@@ -70,15 +70,17 @@ recurrence. In too short a time a larger network has not yet learnt what a small
 MOST_WEIGHTS = 30.0
 """... and with more weights of the recurrence than this for a character it has them by heart."""
 
-DROPOUT = ((5, 0.0), (inf, 0.05))
+DROPOUT = ((5, 0.0), (inf, 0.1))
 """Up to so many passes over the text, so much dropout."""
 
 SHRINKAGE = 0.7
 """How often the whole run would shrink the weights e-fold: the weight decay times the sum of all
 learning rates. So a long run does not decay more than a short one."""
 
-MOST_PASSES = 8.0
-"""More teach by heart: then a larger network makes more of the time, or the run is short."""
+MOST_PASSES = (5.0, 10.0)
+"""More teach by heart: the fewer where those make enough updates, up to the more where not."""
+
+ENOUGH_UPDATES = 2500.0
 
 LANES, LANE_LENGTH = 32, 4096
 """At most so many lanes, and fewer where they would be shorter than this."""
@@ -86,7 +88,7 @@ LANES, LANE_LENGTH = 32, 4096
 LENGTHS = (64, 32)
 """Steps that gradients go back: the fewer, where there would be ..."""
 
-FEW_UPDATES = 3000.0
+FEW_UPDATES = 2000.0
 """... fewer updates than this: then twice as many are worth more than the reach."""
 
 SMALL_VOCABULARY = 512
@@ -182,7 +184,7 @@ def _plan_text(
 ) -> Plan:
     """As :func:`plan`, for a language model."""
     config, speed, larger = _largest_that_pays(data, fixed, end, threads)
-    most = float(given.get("epochs", MOST_PASSES))
+    most = float(given.get("epochs", _most_passes(config, data.size)))
     epochs = min(most, _passes(speed, end, data.size))
     if "seq_len" not in given and _updates(config, epochs, data.size) < FEW_UPDATES:
         config = replace(config, seq_len=LENGTHS[1])
@@ -198,7 +200,7 @@ def _plan_text(
         f"{_name(config)} reads {speed.rate / 1000:.1f}k {_symbols(config)} a second here: "
         f"{config.epochs:.3g} passes over the text",
         *([larger] if larger else []),
-        *_on_length(config, given, data.size / speed.rate),
+        *_on_length(config, given, most, data.size / speed.rate),
         f"dropout {config.dropout:g} for so many passes, weight decay {config.weight_decay:g}, "
         f"peak rate {config.lr:g}, {config.batch_size} lanes of {config.seq_len}",
     ]
@@ -263,6 +265,12 @@ def _passes(speed: Speed, end: float, size: int) -> float:
     return max(1e-3, _readable(speed, end) / size)
 
 
+def _most_passes(config: Config, size: int) -> float:
+    """Over a text of that size."""
+    shortest = replace(config, seq_len=min(config.seq_len, *LENGTHS))
+    return float(np.clip(ENOUGH_UPDATES / _updates(shortest, 1, size), *MOST_PASSES))
+
+
 def _updates(config: Config, epochs: float, size: int) -> float:
     return epochs * size / (config.batch_size * config.seq_len)
 
@@ -301,15 +309,15 @@ def _recurrent_weights(config: Config) -> int:
     return (2 * config.layers - 1) * cell.num_gates * cell.hidden_size**2
 
 
-def _on_length(config: Config, given: Mapping[str, Any], seconds: float) -> list[str]:
+def _on_length(config: Config, given: Mapping[str, Any], most: float, seconds: float) -> list[str]:
     """What there is to say of a run that will not take its time, or make the passes asked for."""
     if "epochs" in given:
         fewer = config.epochs < given["epochs"]
         return [f"there is no time for {given['epochs']:g} passes"] if fewer else []
-    if config.epochs < MOST_PASSES:
+    if config.epochs < most:
         return []
-    minutes = MOST_PASSES * seconds / IN_USE / 60
-    return [f"more than {MOST_PASSES:g} passes would teach by heart: about {minutes:.2g} minutes"]
+    minutes = most * seconds / IN_USE / 60
+    return [f"more than {most:.2g} passes would teach by heart: about {minutes:.2g} minutes"]
 
 
 def _measure(config: Config, data: Data, threads: int) -> Speed:
