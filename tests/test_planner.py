@@ -91,7 +91,8 @@ def test_the_passes_fill_the_time_and_more_of_them_need_more_dropout(
 ) -> None:
     machine(2e10)
     data = text_of(1_000_000)
-    configs = [plan(data, minutes, {"layers": 1, "hidden": 256}).config for minutes in (0.25, 0.5, 1)]
+    small = {"layers": 1, "hidden": 256}
+    configs = [plan(data, minutes, small).config for minutes in (0.25, 0.5, 1)]
     assert configs[1].epochs == pytest.approx(2 * configs[0].epochs)
     assert configs[2].dropout < plan(text_of(200_000), 5, {}).config.dropout
     # λ times the sum of the rates stays as it is.

@@ -68,7 +68,7 @@ def evaluate(
     ] = False,
     adapt_rate: Annotated[
         float, typer.Option(min=0, help="How far an update moves a weight.", rich_help_panel=ADAPT)
-    ] = 1e-3,
+    ] = 3e-4,
     adapt_decay: Annotated[
         float,
         typer.Option(

@@ -45,7 +45,7 @@ class Adaptation:
         ValueError: a number is out of range.
     """
 
-    rate: float = 1e-3
+    rate: float = 3e-4
     decay: float = 1e-3
     segment: int = 16
     epsilon: float = 0.1
