@@ -81,6 +81,7 @@ MOST_PASSES = (5.0, 10.0)
 """More teach by heart: the fewer where those make enough updates, up to the more where not."""
 
 ENOUGH_UPDATES = 2500.0
+"""Of the shortest chunks."""
 
 LANES, LANE_LENGTH = 32, 4096
 """At most so many lanes, and fewer where they would be shorter than this."""
