@@ -1,11 +1,12 @@
-"""What `train --minutes` chooses, beside what other networks reach in the same time.
+"""What networks and settings reach on a text, beside what `train --minutes` chooses for it.
 
-Each setting trains for the same number of minutes, alone on the machine; everything that is not
-named is chosen as `--minutes` chooses it. The tables in `charrnn/training/planner.py` come from
-this.
+With `--minutes` each setting trains for as long as the others, and what it does not name is chosen
+as `--minutes` chooses it. Without, each names its own passes (`epochs=4`): the figures behind the
+tables in `charrnn/training/planner.py`, which docs/log.md has, are of this kind.
 
     python benchmarks/plans.py TEXT ... --minutes 5
     python benchmarks/plans.py TEXT --minutes 1 --only plan gru:1x512 lstm:1x384:lr=5e-3
+    python benchmarks/plans.py TEXT --seeds 0 1 2 --jobs 2 --only gru:2x256:epochs=4:lr=5e-3
 """
 
 import argparse
@@ -14,7 +15,11 @@ import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from statistics import mean
+from typing import NamedTuple
 
 SETTINGS = (
     "plan",
@@ -26,35 +31,64 @@ SETTINGS = (
 )
 
 
+class Trained(NamedTuple):
+    """What came of one training; losses in nats a character."""
+
+    best: float  # of the validations
+    passes: float
+    train: float  # in the last of its reports
+    seconds: float
+    plan: str  # its first line, if there was one
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("texts", nargs="+")
-    parser.add_argument("--minutes", type=float, default=5.0)
+    parser.add_argument("--minutes", type=float, help="for each training")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--threads", type=int, default=0, help="of each training; 0: measured")
+    parser.add_argument("--jobs", type=int, default=1, help="trainings at once, a thread each")
     parser.add_argument("--only", nargs="+", default=list(SETTINGS), metavar="CELL:LxH[:OPTION=V]")
     options = parser.parse_args()
+    if options.minutes is None and not all(":epochs=" in setting for setting in options.only):
+        parser.error("give --minutes, or :epochs=N with each setting")
+    if options.jobs > 1:
+        options.threads = 1
     for text in options.texts:
-        print(f"{text}, {options.minutes:g} minutes")
-        reached: dict[str, list[float]] = {}
-        for setting in options.only:
-            scores = [train(text, setting, options, seed) for seed in options.seeds]
-            reached[setting] = [nats for nats, _ in scores]
-            shown = " ".join(f"{nats:.4f}" for nats in reached[setting])
-            print(f"  {setting:<24} {shown}  {scores[0][1]}", flush=True)
-        means = {setting: sum(nats) / len(nats) for setting, nats in reached.items()}
+        print(text + (f", {options.minutes:g} minutes" if options.minutes else ""))
+        means = {}
+        for setting, scores in of_each(text, options):
+            means[setting] = mean(trained.best for trained in scores)
+            print(f"  {setting:<24} {shown(scores)}  {scores[0].plan}", flush=True)
         plan = means.pop("plan", None)
         if plan is not None and means:
-            print(
-                f"  the plan is {plan - min(means.values()):+.4f} nats from the best of the others"
-            )
+            print(f"  the plan is {plan - min(means.values()):+.4f} from the best of the others")
 
 
-def train(text: str, setting: str, options: argparse.Namespace, seed: int) -> tuple[float, str]:
-    """The best validation loss in nats a character, and the plan's first line."""
+def of_each(text: str, options: argparse.Namespace) -> Iterator[tuple[str, list[Trained]]]:
+    """Each setting with its seeds' trainings, as soon as they are done."""
+    with ThreadPoolExecutor(options.jobs) as pool:
+        waiting = [
+            (s, [pool.submit(train, text, s, options, seed) for seed in options.seeds])
+            for s in options.only
+        ]
+        for setting, futures in waiting:
+            yield setting, [future.result() for future in futures]
+
+
+def shown(scores: list[Trained]) -> str:
+    each = " ".join(f"{trained.best:.4f}" for trained in scores)
+    if len(scores) > 1:
+        each += f" (mean {mean(trained.best for trained in scores):.4f})"
+    first = scores[0]
+    return f"{each}  after {first.passes:.3g}, train {first.train:.3f}, {first.seconds:.0f} s"
+
+
+def train(text: str, setting: str, options: argparse.Namespace, seed: int) -> Trained:
     command = [sys.executable, "-m", "charrnn", "train", text, "--quiet", *arguments(setting)]
-    command += ["--minutes", str(options.minutes), "--seed", str(seed)]
-    command += ["--threads", str(options.threads)]
+    command += ["--seed", str(seed), "--threads", str(options.threads)]
+    if options.minutes:
+        command += ["--minutes", str(options.minutes)]
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder, "run")
         done = subprocess.run(
@@ -63,9 +97,12 @@ def train(text: str, setting: str, options: argparse.Namespace, seed: int) -> tu
         if done.returncode:
             raise SystemExit(done.stderr)
         plan = re.search(r"^plan: (.*)$", done.stderr, re.MULTILINE)
-        records = map(json.loads, (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines())
-        best = min(record["nats"] for record in records if record["event"] == "validation")
-    return best, plan.group(1) if plan else ""
+        lines = (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    records = [json.loads(line) for line in lines]
+    best = min(r["nats"] for r in records if r["event"] == "validation")
+    last = [r for r in records if r["event"] == "train"][-1]
+    words = plan.group(1) if plan else ""
+    return Trained(best, last["epoch"], last["nats"], records[-1]["seconds"], words)
 
 
 def arguments(setting: str) -> list[str]:

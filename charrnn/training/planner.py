@@ -1,8 +1,8 @@
 """``train --minutes``: which network, how long and how, for a text and the time that there is.
 
 It sees the size of the text, the number of its characters, the time, and how fast this machine
-trains; never what the text says. What it concludes from them stands in two small tables, measured
-by ``benchmarks/plans.py``.
+trains; never what the text says. What it concludes from them stands in small tables. docs/log.md
+has the trainings behind them; ``benchmarks/plans.py`` makes such trainings, plans beside them.
 """
 
 from collections.abc import Iterator, Mapping
@@ -168,9 +168,9 @@ def plan(
     """
     end = (monotonic() if begun is None else begun) + 60 * minutes
     fixed = {"patience": PATIENCE, **given, "minutes": minutes}
-    if Config.of(**fixed).task == "lm":
-        return _plan_text(data, fixed, given, end, threads)
     config = Config.of(**fixed)
+    if config.task == "lm":
+        return _plan_text(data, fixed, given, end, threads)
     if "epochs" not in given:
         config = config.long_enough(data.trained_on)
     speed = _measure(config, data, threads)
@@ -212,10 +212,10 @@ def _largest_that_pays(
     data: Data, fixed: Mapping[str, Any], end: float, threads: int
 ) -> tuple[Config, Speed, str]:
     """The highest rung that there is time for, how fast it is, and why it is not the next."""
-    level = Config.of(**fixed).level
-    symbols = data.spec().model(Config.of(**fixed)).input_size
+    as_given = Config.of(**fixed)
+    symbols = data.spec().model(as_given).input_size
     # As fast to train on as the text itself, and made ready much sooner than a large one.
-    sample: Data = text_like(max(symbols, min(data.size, SAMPLE)), symbols, level)
+    sample: Data = text_like(max(symbols, min(data.size, SAMPLE)), symbols, as_given.level)
     fixed = {**_for_text(data.size, symbols), **fixed}
     config = _on_rung(LADDER[0], fixed)
     speed = _measure(config, sample, threads)
