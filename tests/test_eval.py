@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from itertools import pairwise
-from math import exp, log
+from math import exp, inf, log
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from charrnn.errors import DivergedError
 from charrnn.evaluation import evaluate
 from charrnn.evaluation.dynamic import Adaptation, adapted_nats, gradient_rms
 from charrnn.evaluation.mixture import fit_weights, mixture
-from charrnn.evaluation.report import Report, report
+from charrnn.evaluation.report import Figure, Report, report
 from charrnn.evaluation.windows import Reader, carried, resets, windowed_nats
 from charrnn.nn.cells import parse_cell
 from charrnn.nn.models import SequenceModel
@@ -545,7 +545,9 @@ def test_the_page(place: Path) -> None:
         env = environment(PYTHONIOENCODING=encoding, PYTHONUTF8="0")
         done = charrnn("eval", *arguments, cwd=place, env=env)
         assert done.returncode == 0, done.stderr
-        assert done.stderr == b""
+        worse = found["network"]["adapted"]["nats"] > found["network"]["state carried"]["nats"]
+        assert worse  # of so small a model
+        assert done.stderr == b"note: adapting made it worse: try a smaller --adapt-rate\n"
         page = done.stdout.decode(encoding)
         for part in (found["network"], found["yardsticks"], found["mixture"]["figures"]):
             for name, figure in part.items():
@@ -553,6 +555,37 @@ def test_the_page(place: Path) -> None:
                 assert line in " ".join(page.split()), line
         assert "500 characters scored; state carried in one pass" in page
         assert "1 of them the model does not know: at 27.7 nats" in page
+
+
+def test_a_narrow_terminal_cuts_no_number_off(place: Path) -> None:
+    pages = [
+        charrnn("eval", "run", "--mix", cwd=place, env=environment(COLUMNS=columns)).stdout
+        for columns in ("30", "200")
+    ]
+    assert pages[0] == pages[1]
+    assert pages[0]
+
+
+def test_the_training_text_in_another_dress_is_known(place: Path, tmp_path: Path) -> None:
+    other, more, piece = (tmp_path / name for name in ("crlf.txt", "more.txt", "piece.txt"))
+    other.write_bytes(TEXT.replace("\n", "\r\n").encode("utf-16"))
+    end = facts(place, "run")
+    assert "\n" in TEXT
+    dressed = facts(place, "run", str(other))
+    assert dressed["network"] == end["network"]
+    more.write_text("More. " + TEXT + " And more.", encoding="utf-8")
+    piece.write_text(TEXT[100:200], encoding="utf-8")
+    for path in (more, piece):
+        assert any(
+            "has seen what is scored" in note for note in facts(place, "run", str(path))["notes"]
+        )
+    unseen = facts(place, "run", "other.txt")
+    assert not any("has seen" in note for note in unseen["notes"])
+
+
+def test_a_perplexity_beyond_all_numbers_is_none() -> None:
+    assert Figure("lost", 800.0).perplexity == inf
+    assert Figure("sure", log(2)).perplexity == pytest.approx(2)
 
 
 def test_a_reader_that_goes_away(place: Path) -> None:

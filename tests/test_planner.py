@@ -13,13 +13,14 @@ from support import TEXT, charrnn, corpus_of, fingerprint, metrics, resume, run_
 
 from charrnn.cli.begin import begin_run
 from charrnn.config import Config
+from charrnn.errors import InputError
 from charrnn.runs import RunFolder, load_model
 from charrnn.tasks.base import Paths
-from charrnn.tasks.lm import TextData
+from charrnn.tasks.lm import TextData, TextSpec
 from charrnn.text.corpora import Corpus
 from charrnn.training import planner
 from charrnn.training import run as running
-from charrnn.training.events import Finished, Repaced
+from charrnn.training.events import Finished, Repaced, Validated
 from charrnn.training.pace import Deadline, Pace
 from charrnn.training.planner import (
     CHOSEN,
@@ -53,8 +54,8 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     monkeypatch.setattr(planner, "monotonic", lambda: 1000.0)
 
     def of(multiplications: float) -> None:
-        def measure(config: Config, data: TextData, threads: int) -> Speed:
-            shapes = data.spec().model(config).shapes().values()
+        def measure(config: Config, data: TextData, spec: TextSpec, threads: int) -> Speed:
+            shapes = spec.model(config).shapes().values()
             weights = sum(int(np.prod(shape)) for shape in shapes)
             return Speed(threads or 2, data.size, multiplications / weights)
 
@@ -218,6 +219,53 @@ def test_it_says_what_and_why(machine: Callable[[float], None]) -> None:
     assert found.threads == 3
 
 
+@pytest.mark.parametrize(
+    ("given", "larger", "millions"),
+    [
+        ({"hidden": 512}, (2, 512), 12.0),
+        ({"hidden": 1024}, (2, 1024), 45.0),
+        ({"layers": 1, "batch_size": 32}, (1, 256), 0.7),
+        ({"layers": 2}, (2, 256), 2.0),
+        ({"layers": 3}, (3, 256), 2.0),
+        ({"cell": "lstm"}, (1, 256), 0.7),
+    ],
+)
+def test_what_is_given_does_not_make_a_large_network_pay_sooner(
+    machine: Callable[[float], None],
+    given: dict[str, Any],
+    larger: tuple[int, int],
+    millions: float,
+) -> None:
+    machine(2e8)
+    found = plan(text_of(1_000_000), 0.5, given)
+    layers, hidden = larger
+    cell = given.get("cell", "gru")
+    line = f"{layers} × {hidden} {cell} pays once there is time to read {millions:g} million"
+    assert line in "\n".join(found.reasons)
+
+
+def test_what_takes_time_before_the_first_update_is_not_planned_with(
+    machine: Callable[[float], None],
+) -> None:
+    machine(2e10)
+    fixed = {"layers": 1, "hidden": 256}
+    alone = plan(text_of(1_000_000), 0.5, fixed)
+    beside = plan(text_of(1_000_000), 0.5, fixed, aside=15.0)
+    assert beside.config.epochs == pytest.approx(0.5 * alone.config.epochs)
+    assert beside.deadline.at == alone.deadline.at
+
+
+def test_the_network_that_is_timed_is_the_one_that_trains(
+    machine: Callable[[float], None],
+) -> None:
+    """A model that is trained on keeps its characters, and they cost time."""
+    machine(2e10)
+    text, fixed = text_of(1_000_000), {"layers": 1, "hidden": 128}
+    known = text_of(10_000, 5000).spec()
+    slower = plan(text, 0.2, fixed, spec=known).config.epochs
+    assert slower < plan(text, 0.2, fixed).config.epochs / 5
+
+
 def test_even_a_text_of_one_chunk_is_timed() -> None:
     found = plan(text_of(300), 0.02, {"layers": 1, "hidden": 8}, threads=1)
     assert found.threads == 1
@@ -236,6 +284,20 @@ def test_a_plan_that_is_broken_off_says_that_nothing_is_lost(
         begin_run({"minutes": 1.0}, Paths(("corpus.txt",)), None, None, 1, 0.0)
     assert "nothing is saved" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["corpus.txt"]
+
+
+def test_a_folder_that_is_taken_is_refused_before_networks_are_timed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def planned(*_: Any, **__: Any) -> Plan:
+        raise AssertionError("this took time")
+
+    monkeypatch.setattr(planner, "plan", planned)
+    Path("corpus.txt").write_text(TEXT, encoding="utf-8")
+    Path("run").mkdir()
+    Path("run/best.npz").touch()
+    with pytest.raises(InputError, match="holds a run already"):
+        begin_run({"minutes": 1.0}, Paths(("corpus.txt",)), "run", None, 1, 0.0)
 
 
 # Pace
@@ -294,6 +356,22 @@ def test_a_slow_machine_makes_fewer_updates_and_ends_on_time(
     assert 95 <= events[-1].step <= 100
     rates = [entry["lr"] for entry in metrics(Path("run")) if entry["event"] == "train"]
     assert rates[-1] < 0.05 * max(rates)  # it came to the end of the schedule
+
+
+def test_a_machine_much_slower_than_foreseen_validates_all_the_same(
+    tmp_path: Path, clock: Callable[[Run, float], None]
+) -> None:
+    corpus = corpus_of(tmp_path)
+    config = Config(hidden=8, seq_len=8, batch_size=4, epochs=100.0, minutes=1.0)
+    folder = RunFolder(Path("run"), resume=False)
+    run = Run.begin(config, text_data(corpus), folder, threads=1, deadline=Deadline(100.0, 100.0))
+    assert run.trainer.total == 1700
+    every = run.validate_every
+    clock(run, 1.0)
+    events = run_until(run)
+    assert events[-1].step <= 100  # type: ignore[union-attr]
+    assert run.validate_every < every / 2
+    assert sum(isinstance(event, Validated) for event in events) >= 6
 
 
 def test_a_fast_machine_makes_more(tmp_path: Path, clock: Callable[[Run, float], None]) -> None:
@@ -437,6 +515,19 @@ def test_validations_tell_overfitting_from_divergence() -> None:
     assert not judged(1.5, 2.5)
     assert judged(2.2, 2.1)
     assert judged(float("nan"), 1.5)
+
+
+def test_much_worse_than_guessing_is_lost() -> None:
+    """Where nothing was learnt there is nothing to give back."""
+    lost = [4.0] + [20.0] * SETTLED
+    assert not any(watched(lost))
+    watch = LossWatch(guess=4.0)
+    found = [watch.diverged(loss) for loss in lost]
+    assert found.index(True) == SETTLED - 1
+    assert LossWatch(guess=4.0).validation_diverged(9.0, 8.5)
+    assert not LossWatch(guess=4.0).validation_diverged(9.0, 1.5)  # it has the text by heart
+    assert not LossWatch(guess=4.0).validation_diverged(7.0, 7.0)
+    assert not LossWatch().validation_diverged(9.0, 8.5)
 
 
 def test_each_rollback_makes_it_more_tolerant() -> None:

@@ -6,6 +6,7 @@ import json
 import math
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
@@ -737,6 +738,62 @@ def test_a_rate_thirty_times_too_high_still_learns(tmp_path: Path) -> None:
         unigram = float(-(counts / counts.sum() * np.log(counts / counts.sum())).sum())
         assert run.best is not None
         assert run.best["val"] < 0.6 * unigram, cell
+
+
+def test_a_rate_no_training_could_bear_is_found_out_at_once(tmp_path: Path) -> None:
+    """Lost before anything was learnt: worse than guessing, with nothing to have come down from."""
+    text = corpus_of(tmp_path, "the cat sat on the mat. " * 200)
+    run = begin(Path("run"), text, cell="gru", lr=30.0, epochs=8.0)
+    events = run_until(run)
+    assert any(isinstance(event, RolledBack) for event in events)
+    assert run.best is not None
+    assert run.best["val"] < 0.5 * np.log(len(vocabulary_of(run)))
+
+
+def test_what_diverges_after_a_good_validation_leaves_its_weights(corpus: Corpus) -> None:
+    """Rolled back to before it, the run has forgotten it; the file has not."""
+    run = begin(Path("run"), corpus, eval_every=5)
+    errors = iter([3.0, 2.0, 9.0, 8.0, 7.0])
+    validate = text_task(run).validate
+
+    def validated(parameters: Parameters) -> Score:
+        score = validate(parameters)
+        assert score is not None
+        return replace(score, nats=next(errors, 7.0))
+
+    text_task(run).validate = validated  # type: ignore[method-assign]
+    spoilt: list[bool] = []
+
+    def once(run: Run) -> None:
+        if spoilt:
+            raise AssertionError("it was to happen once")
+        spoilt.append(True)
+
+    gradients = text_task(run).gradients
+
+    def spoiled(*arguments: Any) -> tuple[float, int]:
+        result = gradients(*arguments)
+        if run.trainer.number == 12 and not spoilt:
+            once(run)
+            arguments[1].flat[0] = np.nan
+        return result
+
+    text_task(run).gradients = spoiled  # type: ignore[method-assign, assignment]
+    events: list[Any] = []
+    for event in run.events():
+        events.append(event)
+        if isinstance(event, Validated) and event.step == 10 and len(events) < 20:
+            kept = (Path("run") / "best.npz").read_bytes()
+    run.close()
+    (back,) = [event for event in events if isinstance(event, RolledBack)]
+    assert (back.step, back.to) == (12, 0)
+    assert run.best is not None
+    assert (run.best["step"], run.best["val"]) == (10, 2.0)
+    assert (Path("run") / "best.npz").read_bytes() == kept
+    assert not any(e.best for e in events[events.index(back) :] if isinstance(e, Validated))
+    again = resume(Path("run"), corpus)
+    assert again.best == run.best
+    again.close()
 
 
 def test_a_training_that_always_diverges_is_given_up(corpus: Corpus) -> None:

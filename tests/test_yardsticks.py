@@ -2,7 +2,7 @@
 
 import lzma
 from collections import Counter
-from math import log
+from math import inf, log
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import charrnn.yardsticks as module
 from charrnn.text.corpora import read_corpus
 from charrnn.text.escapes import ESCAPE, KNOWN_NATS, SCALAR_VALUES, UNKNOWN_NATS, escape
 from charrnn.text.vocab import Vocabulary
-from charrnn.yardsticks import yardsticks
+from charrnn.yardsticks import MOST_TRAINING, SPEED, affordable, yardsticks
 from charrnn.yardsticks.compressors import compressed_nats
 from charrnn.yardsticks.ngrams import KneserNey
 
@@ -227,14 +226,21 @@ def test_unknown_characters_cost_what_the_rule_says() -> None:
     assert byte[0].nats < UNKNOWN_NATS
 
 
-def test_of_a_long_training_text_the_end_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_a_long_training_text_the_end_is_used() -> None:
     rng = np.random.default_rng(1)
     train, text = rng.integers(97, 101, 1000), rng.integers(97, 101, 50)
     vocabulary = Vocabulary.of("char", train)
     whole = yardsticks(train, text, vocabulary)
-    monkeypatch.setattr(module, "MOST_TRAINING", 300)
-    assert yardsticks(train, text, vocabulary) == yardsticks(train[-300:], text, vocabulary)
-    assert yardsticks(train, text, vocabulary) != whole
+    capped = yardsticks(train, text, vocabulary, most=300)
+    assert capped == yardsticks(train[-300:], text, vocabulary)
+    assert capped != whole
+
+
+def test_what_is_used_of_a_training_text_can_be_afforded() -> None:
+    assert affordable(1000, inf) == (1000, 1000 / SPEED)
+    assert affordable(10 * MOST_TRAINING, inf)[0] == MOST_TRAINING
+    assert affordable(10 * SPEED, 4.0) == (4 * SPEED, 4.0)
+    assert affordable(1000, 0.0)[0] == 1
 
 
 @pytest.mark.parametrize("size", [1, 2, 3])

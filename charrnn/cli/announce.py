@@ -1,6 +1,7 @@
 """What a training says before its first update and after its last."""
 
 import shlex
+from math import inf
 from typing import TYPE_CHECKING
 
 from charrnn.cli.report import say
@@ -10,7 +11,7 @@ if TYPE_CHECKING:
 
     from charrnn.training.run import Run
 
-__all__ = ["conclude", "introduce", "quoted", "report", "show_yardsticks"]
+__all__ = ["conclude", "introduce", "quoted", "report", "show_yardsticks", "yardsticks_afford"]
 
 
 def introduce(run: "Run") -> None:
@@ -44,6 +45,20 @@ def introduce(run: "Run") -> None:
     say(f"run: {run.folder.path}")
 
 
+FEW = 100
+"""Updates in which little can be learnt."""
+
+YARDSTICKS = 0.1
+"""The part of ``--minutes`` that they may take."""
+
+
+def yardsticks_afford(size: int, minutes: float) -> tuple[int, float]:
+    """How much of a training text they may use in a run of so many minutes, and its seconds."""
+    from charrnn.yardsticks import affordable
+
+    return affordable(size, YARDSTICKS * 60 * minutes if minutes else inf)
+
+
 def show_yardsticks(run: "Run") -> None:
     """What simple methods reach on the text held out, for the network to beat."""
     from charrnn.tasks.lm import LanguageModelTask, TextData, TextSpec
@@ -58,9 +73,11 @@ def show_yardsticks(run: "Run") -> None:
     ):
         return
     codes, split = data.corpus.codes, task.split
-    found = yardsticks(codes[:split], codes[split:], spec.vocabulary)
+    most, _ = yardsticks_afford(split, run.config.minutes)
+    found = yardsticks(codes[:split], codes[split:], spec.vocabulary, most=most)
     shown = ", ".join(f"{name} {nats:.4f}" for name, nats in found)
-    say(f"to beat, in {task.unit} on what is held out: {shown}")
+    known = f" (from the last {most:,} that train)" if most < split else ""
+    say(f"to beat, in {task.unit} on what is held out{known}: {shown}")
 
 
 def conclude(run: "Run") -> None:
@@ -72,6 +89,11 @@ def conclude(run: "Run") -> None:
         )
     elif run.best is not None:  # found before the run was resumed
         say(f"best: at step {run.best['step']}, with an error of {run.best['val']:.4f}")
+    if run.config.minutes and run.trainer.total < FEW:
+        say(
+            f"note: {run.trainer.total} updates are few to learn from; more --minutes make more, "
+            "and smaller networks need less of them"
+        )
     folder = quoted(run.folder.path)
     use = {
         "lm": f"To hear from it:\n  charrnn sample {folder}",

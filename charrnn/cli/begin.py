@@ -2,16 +2,19 @@
 
 from typing import TYPE_CHECKING, Any
 
-from charrnn.cli.announce import quoted
+from charrnn.cli.announce import quoted, yardsticks_afford
 from charrnn.cli.report import say
 from charrnn.errors import InputError
 
 if TYPE_CHECKING:
     from charrnn.runs import RunFolder
     from charrnn.tasks.base import Paths
+    from charrnn.training.planner import Plan
     from charrnn.training.run import Run
 
-__all__ = ["begin_run", "resume_run"]
+__all__ = ["STOPPED", "begin_run", "remove_if_empty", "resume_run"]
+
+STOPPED = "stopped before the training began: nothing is saved"
 
 MODEL_SETTINGS = (
     "task",
@@ -113,6 +116,7 @@ def begin_run(
 
     from charrnn.config import CARRIED, Config
     from charrnn.runs import RunFolder, find_checkpoint, load_model, new_folder
+    from charrnn.tasks.extension import extended_spec
     from charrnn.training.run import Run
 
     initial = None
@@ -141,32 +145,44 @@ def begin_run(
     if config.task != "lm" and not paths.train:
         raise InputError(f"--task {config.task} needs a file to train on")
     data = _read(paths, config)
-    deadline = None
-    if config.minutes:
-        from charrnn.training.planner import plan
-
-        say("plan: timing networks on this machine")
-        try:
-            planned = plan(data, config.minutes, settings, threads=threads, begun=begun)
-        except KeyboardInterrupt:
-            say("stopped before the training began: nothing is saved")
-            raise
-        config, threads, deadline = planned.config, planned.threads, planned.deadline
-        for line in planned.reasons:
-            say(f"plan: {line}")
-    elif "epochs" not in settings:
-        config = config.long_enough(data.trained_on)
-    _check_memory(config, data, initial)
+    spec = extended_spec(initial.spec, data) if initial else data.spec()
     if out == "":
         raise InputError("the name of the run's folder is empty")
     name = _name(paths.train[0]) if paths.train else "pydoc-topics"
     folder = RunFolder(Path(out) if out is not None else new_folder(name), resume=False)
     try:
+        deadline = None
+        if config.minutes:
+            planned = _plan(config, data, spec, settings, threads, begun)
+            config, threads, deadline = planned.config, planned.threads, planned.deadline
+        elif "epochs" not in settings:
+            config = config.long_enough(data.trained_on)
+        _check_memory(config, data, spec)
         return Run.begin(config, data, folder, initial, threads, deadline)
     except BaseException:
         folder.close()
-        _remove_if_empty(folder)
+        remove_if_empty(folder)
         raise
+
+
+def _plan(
+    config: Any, data: Any, spec: Any, settings: dict[str, Any], threads: int, begun: float
+) -> "Plan":
+    """What suits the data and the time, said as it is chosen."""
+    from charrnn.training.planner import plan
+
+    say("plan: timing networks on this machine")
+    aside = yardsticks_afford(data.size, config.minutes)[1] if config.task == "lm" else 0.0
+    try:
+        planned = plan(
+            data, config.minutes, settings, threads=threads, begun=begun, spec=spec, aside=aside
+        )
+    except KeyboardInterrupt:
+        say(STOPPED)
+        raise
+    for line in planned.reasons:
+        say(f"plan: {line}")
+    return planned
 
 
 def _name(path: str) -> str:
@@ -176,15 +192,13 @@ def _name(path: str) -> str:
     return "stdin" if path == "-" else Path(path).stem or "corpus"
 
 
-def _check_memory(config: Any, data: Any, initial: Any) -> None:
+def _check_memory(config: Any, data: Any, spec: Any) -> None:
     """Say at once, and not after minutes of drawing weights, that a model cannot fit."""
     import os
 
     from charrnn.config import CARRIED
-    from charrnn.tasks.extension import extended_spec
     from charrnn.training.memory import memory_needed
 
-    spec = extended_spec(initial.spec, data) if initial else data.spec()
     model = spec.model(config)
     lanes = config.batch_size if config.task in CARRIED else min(config.batch_size, data.trained_on)
     needed = memory_needed(config, model, lanes, data.longest(config))
@@ -205,10 +219,14 @@ def _check_memory(config: Any, data: Any, initial: Any) -> None:
         say(f"note: training takes about {needed / 2**30:.1f} GiB of memory; drawing the weights")
 
 
-def _remove_if_empty(folder: "RunFolder") -> None:
-    """A run that never began leaves no folder."""
+def remove_if_empty(folder: "RunFolder") -> None:
+    """A run that never began leaves no folder, nor one for all runs that has none."""
+    from charrnn.runs import DEFAULT_FOLDER
+
     try:
         folder.path.rmdir()
+        if folder.path.parent == DEFAULT_FOLDER:
+            DEFAULT_FOLDER.rmdir()
     except OSError:
         return
 

@@ -1,6 +1,7 @@
 """``charrnn eval``."""
 
 import json
+from math import isfinite
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 __all__ = ["evaluate"]
 
 ADAPT = "With --adapt"
+WIDE = 200
+"""Columns: a number that is cut off is a wrong one."""
+
 MANY = 1 << 16
 """Characters that are worth the start of other processes."""
 
@@ -106,6 +110,7 @@ def evaluate(
 
     from charrnn.cli.texts import find_texts
     from charrnn.evaluation.dynamic import Adaptation
+    from charrnn.evaluation.report import ADAPTED, CARRIED
     from charrnn.nn.products import one_blas_thread
     from charrnn.runs import find_checkpoint, load_model
 
@@ -128,6 +133,9 @@ def evaluate(
     if mix and len(scored.codes) - scored.start < 2:
         raise InputError("--mix fits on one half of a text and reports on the other: this has one")
     report = _evaluate(model, scored, adaptation, mix, threads)
+    found = {one.name: one.nats for one in report.network}
+    if adapt and found[ADAPTED] > found[CARRIED]:
+        say("note: adapting made it worse: try a smaller --adapt-rate")
     if as_json:
         typer.echo(json.dumps(_as_json(model, scored, report), indent=1))
     else:
@@ -175,9 +183,13 @@ def _evaluate(
 
 
 def _as_json(model: "Model", scored: "Scored", report: "Report") -> dict[str, Any]:
-    def figures(found: "list[Figure]") -> dict[str, dict[str, float]]:
+    def figures(found: "list[Figure]") -> dict[str, dict[str, float | None]]:
         return {
-            one.name: {"nats": one.nats, "bits": one.bits, "perplexity": one.perplexity}
+            one.name: {
+                "nats": one.nats,
+                "bits": one.bits,
+                "perplexity": one.perplexity if isfinite(one.perplexity) else None,
+            }
             for one in found
         }
 
@@ -215,7 +227,7 @@ def _print(model: "Model", scored: "Scored", report: "Report") -> None:
     if report.unknown:
         echo(
             f"{report.unknown:,} of them the model does not know: at {UNKNOWN_NATS:.1f} nats each "
-            f"they are {report.unknown_nats:.4f} of the mean"
+            f"they are {report.unknown_nats:.4f} of each mean but the compressors', which know all"
         )
     _print_table(report.network, unit)
     if report.yardsticks:
@@ -252,7 +264,7 @@ def _table(columns: list[str], rows: "Sequence[tuple[str, ...]]") -> None:
         table.add_column(column, justify="right", no_wrap=True)
     for row in rows:
         table.add_row(*row)
-    Console().print(table)
+    Console(width=WIDE).print(table)
 
 
 def _unit(model: "Model") -> str:

@@ -62,10 +62,14 @@ def _print(model: "Model", found: dict[str, Any]) -> None:
     best = found["best"]
     if best is not None:
         lines["best"] = f"{best['val']:.4f} {ERRORS[config.task]}, validated at step {best['step']}"
-    lines["settings"] = " ".join(f"{name}={value}" for name, value in found["changed"].items())
+    lines["settings"] = " ".join(f"{name}={_short(v)}" for name, v in found["changed"].items())
     width = max(map(len, lines)) + 2
     for name, value in lines.items():
         echo(f"{name:<{width}}{value or 'the defaults of the task'}")
+
+
+def _short(value: object) -> object:
+    return f"{value:.5g}" if isinstance(value, float) else value
 
 
 def facts(model: "Model") -> dict[str, Any]:

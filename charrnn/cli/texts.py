@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
 from charrnn.errors import CheckpointError, InputError
 
 if TYPE_CHECKING:
@@ -13,6 +15,11 @@ if TYPE_CHECKING:
     from charrnn.text.corpora import Corpus
 
 __all__ = ["Scored", "find_texts"]
+
+SEEN = (
+    "this text stands in the training text, or that in this: the model has seen what is scored, "
+    "and would do worse on another"
+)
 
 
 class Scored(NamedTuple):
@@ -55,22 +62,26 @@ def find_texts(model: "Model", files: list[str], train: list[str]) -> Scored:
     what = " ".join(train or (noted.paths if noted else ())) or "the help topics of Python"
     if files:
         text = _read(model, files)
-        known = {found.sha256 for found in (corpus, noted) if found}
-        if text.sha256 not in known:
+        # The same text under other line ends or in another encoding is the same text.
+        known = text.sha256 == noted.sha256 if noted else False
+        if corpus is not None:
+            known = known or np.array_equal(text.codes, corpus.codes)
+        if not known:
             if len(text.codes) < 2:
                 raise InputError("a text of one character has none that could be predicted")
             if missing:
-                notes.append(missing)
+                notes.append(f"{missing}; if it holds what is scored, the model has seen it")
             trained_on = corpus.codes[: _split(model, corpus)] if corpus else None
-            name = "standard input" if files == ["-"] else " ".join(files)
-            return Scored(text.codes, 1, name, trained_on, (*text.notes, *notes))
-        if corpus is not None and text.sha256 != corpus.sha256:
+            if trained_on is not None and _overlap(text.codes, trained_on, model.config.level):
+                notes.append(SEEN)
+            return Scored(text.codes, 1, _names(files), trained_on, (*text.notes, *notes))
+        if corpus is not None and not np.array_equal(text.codes, corpus.codes):
             raise InputError(
                 f"{' '.join(files)} is what this run was trained on, --train is another text",
                 "leave out --train",
             )
         notes.append("this is the text that was trained on: what was held out of it is scored")
-        corpus, what = text, " ".join(files)
+        corpus, what = text, _names(files)
     if corpus is None:
         raise InputError(missing, f"or name a text to score: charrnn eval {model.path} FILE")
     split = _split(model, corpus)
@@ -79,6 +90,18 @@ def find_texts(model: "Model", files: list[str], train: list[str]) -> Scored:
             f"nothing of {what} was held out from training", "name a text that the model never saw"
         )
     return Scored(corpus.codes, split, f"the end of {what}", corpus.codes[:split], tuple(notes))
+
+
+def _names(files: list[str]) -> str:
+    return "standard input" if files == ["-"] else " ".join(files)
+
+
+def _overlap(text: "npt.NDArray[Any]", trained_on: "npt.NDArray[Any]", level: str) -> bool:
+    """Whether one stands in the other, so that the model has seen what it is scored on."""
+    from charrnn.text.corpora import encoded
+
+    shorter, longer = sorted((encoded(text, level), encoded(trained_on, level)), key=len)
+    return shorter in longer
 
 
 def _corpus(

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from charrnn.cli.announce import conclude, introduce, quoted, report, show_yardsticks
-from charrnn.cli.begin import begin_run, resume_run
+from charrnn.cli.begin import STOPPED, begin_run, remove_if_empty, resume_run
 from charrnn.cli.report import reported, say
 from charrnn.errors import InputError
 
@@ -238,6 +238,7 @@ def train(
         _train(run, quiet)
     finally:
         run.close()
+        remove_if_empty(run.folder)
 
 
 def _refuse_settings(given: list[str]) -> None:
@@ -264,7 +265,11 @@ def _train(run: "Run", quiet: bool) -> None:
         report(run)
         return
     if not trainer.number:
-        show_yardsticks(run)
+        try:
+            show_yardsticks(run)
+        except KeyboardInterrupt:
+            say(STOPPED)
+            raise
     progress = Progress(trainer.number, trainer.total, quiet=quiet, unit=run.task.unit)
     with StopOnSignal() as stop:
         try:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import exp, log
+from math import exp, inf, log
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,7 +18,7 @@ from charrnn.text.vocab import Vocabulary
 from charrnn.yardsticks import ORDER, capped, yardsticks
 from charrnn.yardsticks.ngrams import KneserNey
 
-__all__ = ["RESETS", "Figure", "Mixed", "Report", "report"]
+__all__ = ["ADAPTED", "CARRIED", "RESETS", "Figure", "Mixed", "Report", "report"]
 
 RESETS = (64, 256)
 CARRIED, ADAPTED, NGRAM = "state carried", "adapted", f"{ORDER}-gram"
@@ -40,7 +40,10 @@ class Figure(NamedTuple):
     @property
     def perplexity(self) -> float:
         """Among how many characters, equally likely, it is as hard to choose."""
-        return exp(min(self.nats, 700))
+        try:
+            return exp(self.nats)
+        except OverflowError:
+            return inf
 
 
 class Mixed(NamedTuple):

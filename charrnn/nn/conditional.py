@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from charrnn.nn.head import Head
 from charrnn.nn.models import Loss, SequenceModel, Sequences
 from charrnn.nn.ops import check_symbols, scatter_rows
 from charrnn.nn.parameters import Parameters
@@ -56,6 +57,11 @@ class Conditional:
     def cell(self) -> Any:
         """The generator's."""
         return self.generator.cell
+
+    @property
+    def head(self) -> Head:
+        """The generator's."""
+        return self.generator.head
 
     def _tables(self) -> list[tuple[str, int, int]]:
         """The name of each table, and the layer and part of the state that it sets."""

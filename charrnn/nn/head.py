@@ -1,6 +1,7 @@
 """The head: a linear map of what the network below has made of its input, and a loss on it."""
 
 from dataclasses import dataclass
+from math import log
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,15 @@ class Head:
     def __post_init__(self) -> None:
         if self.loss not in LOSSES:
             raise ValueError(f"loss must be one of {', '.join(LOSSES)}, got {self.loss!r}")
+
+    @property
+    def guess(self) -> float | None:
+        """The loss by a target of one who holds all answers for equally likely, in nats.
+
+        Nothing where there is no such thing: of a squared error.
+        """
+        nats = {"softmax": log(self.output_size), "sigmoid": self.output_size * log(2)}
+        return nats.get(self.loss)
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """The tensors by name: ``W``, ``b``."""

@@ -41,6 +41,11 @@ class LanesTask:
         """Updates in one pass over the sequence."""
         return len(self.lanes)
 
+    @property
+    def guess(self) -> float | None:
+        """The loss of one who holds all answers for equally likely."""
+        return self.model.head.guess
+
     def example(self) -> Sequences:
         """A batch to time."""
         x, targets = self.lanes.chunk(0)

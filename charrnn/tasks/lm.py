@@ -133,7 +133,7 @@ class TextData:
             lines[1] += f", the last {held_out:,} validate"
             unseen = self._unseen(held_out)
             if unseen:
-                lines[1] += f" ({unseen} of them are characters that the training part lacks)"
+                lines[1] += f" ({unseen:,} of them nowhere in the training part)"
         if len(spec.vocabulary) == 1:
             lines.append("note: the text has one distinct character; there is nothing to learn")
         length = (self.size - held_out - 1) // config.batch_size
@@ -179,9 +179,11 @@ class LanguageModelTask(LanesTask):
         level = vocabulary.level if vocabulary else "char"
         self.unit = f"nats/{level}"
         held_out = round(len(ids) * val_fraction)
+        what = {"char": "character", "byte": "byte"}[level]
+        count = f"{len(ids)} {what}{'s' * (len(ids) != 1)}"
         if val_fraction and (held_out < 1 or len(ids) - held_out < 2):
             raise InputError(
-                f"a text of {len(ids)} characters leaves nothing to hold out for validation",
+                f"a text of {count} leaves nothing to hold out for validation",
                 "give a longer text, or --val-fraction 0",
             )
         self.ids = ids

@@ -97,6 +97,12 @@ class SupervisedTask(ABC, Generic[R]):
         """How many rows a validation scores."""
         return len(self._rows.val)
 
+    @property
+    def guess(self) -> float | None:
+        """The loss of one who holds all answers for equally likely."""
+        guess: float | None = self.model.head.guess
+        return guess
+
     @abstractmethod
     def batch(self, rows: npt.NDArray[np.intp], rng: np.random.Generator | None) -> tuple[Any, int]:
         """Training examples, longest first, as a batch, and how many targets it has.

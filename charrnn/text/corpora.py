@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from charrnn.errors import InputError
 
-__all__ = ["BOMS", "Corpus", "decode_text", "read_bytes", "read_corpus"]
+__all__ = ["BOMS", "Corpus", "decode_text", "encoded", "read_bytes", "read_corpus"]
 
 CHUNK = 1 << 23
 LARGEST = 1 << 32
@@ -46,6 +46,14 @@ class Corpus:
     codes: npt.NDArray[Any]
     sha256: str
     notes: tuple[str, ...] = field(default=())
+
+
+def encoded(codes: npt.NDArray[Any], level: str) -> bytes:
+    """A corpus' codes as the bytes of a file: UTF-8 of code points; bytes as they are."""
+    if level == "byte":
+        return codes.astype(np.uint8).tobytes()
+    text = codes.astype("<u4").tobytes().decode("utf-32-le", "surrogatepass")
+    return text.encode("utf-8", "surrogatepass")
 
 
 def read_corpus(
@@ -237,7 +245,7 @@ def _undecodable(
     error: UnicodeError,
     or_else: str,
 ) -> InputError:
-    hint = f"name its encoding (--encoding latin-1){or_else}"
+    hint = f"name its encoding (--encoding cp1252, say; charrnn inspect guesses it){or_else}"
     if not isinstance(error, UnicodeDecodeError):
         return InputError(f"{path!r} is not {encoding}: {error}", hint)
     # The decoder saw what an earlier chunk had left over in front of this one.

@@ -59,7 +59,7 @@ class Trainer:
         self.optimizer = make_optimizer(config.optimizer, parameters, config.weight_decay)
         self.pace = Pace.even(max(1, round(config.epochs * task.steps_per_epoch)))
         self.lowered = 1.0
-        self.watch = LossWatch()
+        self.watch = LossWatch(guess=task.guess)
         self._gradients = parameters.zeros_like()
 
     @property

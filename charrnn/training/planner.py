@@ -16,12 +16,12 @@ import numpy as np
 
 from charrnn.config import Config
 from charrnn.errors import InputError
-from charrnn.tasks.base import Data, Paths
+from charrnn.tasks.base import Data, Paths, Spec
 from charrnn.tasks.lm import TextData
 from charrnn.text.corpora import Corpus
 from charrnn.training.loop import Step, Trainer
 from charrnn.training.pace import Deadline
-from charrnn.training.threads import fastest, time_threads
+from charrnn.training.threads import fastest, repeated, time_threads
 
 __all__ = ["CHOSEN", "Plan", "plan", "text_like"]
 
@@ -99,7 +99,7 @@ SAMPLE = 1 << 18
 """Characters of a text that steps are timed on."""
 
 TIMED = 5
-"""Updates that a network is timed on."""
+"""Updates that a network is timed on, at most."""
 
 PATIENCE = 8
 """Validations without progress after which to stop."""
@@ -150,6 +150,8 @@ def plan(
     *,
     threads: int = 0,
     begun: float | None = None,
+    spec: Spec | None = None,
+    aside: float = 0.0,
 ) -> Plan:
     """Choose what suits the data, the time and this machine.
 
@@ -162,35 +164,70 @@ def plan(
         given: settings that stand as they are.
         threads: how many processes compute; 0 for as many as is fastest.
         begun: by :func:`time.monotonic`; now, if not given.
+        spec: what the model will know; what the data say, if not given.
+        aside: seconds that something else will take before the first update.
 
     Raises:
         InputError: a setting is out of range, or the data are too short for it.
     """
     end = (monotonic() if begun is None else begun) + 60 * minutes
-    fixed = {"patience": PATIENCE, **given, "minutes": minutes}
-    config = Config.of(**fixed)
+    asked = _Asked(
+        data,
+        spec or data.spec(),
+        given,
+        {"patience": PATIENCE, **given, "minutes": minutes},
+        end,
+        aside,
+        threads,
+    )
+    config = Config.of(**asked.fixed)
     if config.task == "lm":
-        return _plan_text(data, fixed, given, end, threads)
+        return _plan_text(asked)
     if "epochs" not in given:
         config = config.long_enough(data.trained_on)
-    speed = _measure(config, data, threads)
+    speed = _measure(config, data, asked.spec, threads)
     deadline = Deadline(end, config.epochs)
-    config = replace(config, epochs=min(config.epochs, _passes(speed, end, speed.epoch)))
+    config = replace(config, epochs=min(config.epochs, asked.passes(speed, speed.epoch)))
     line = f"{speed.rate:,.0f} examples a second here: {config.epochs:.3g} passes over them"
     return Plan(config, speed.threads, deadline, (line,))
 
 
-def _plan_text(
-    data: Data, fixed: Mapping[str, Any], given: Mapping[str, Any], end: float, threads: int
-) -> Plan:
+@dataclass(frozen=True)
+class _Asked:
+    """What there is to plan for."""
+
+    data: Data
+    spec: Spec
+    given: Mapping[str, Any]  # settings that stand as they are
+    fixed: Mapping[str, Any]  # these, and what is the same in all plans
+    end: float
+    aside: float
+    threads: int
+
+    @property
+    def time_left(self) -> float:
+        """Seconds; never none at all."""
+        return max(1.0, self.end - self.aside - monotonic())
+
+    def readable(self, speed: Speed) -> float:
+        """How much can be trained on until the end, repeats included."""
+        return speed.rate * self.time_left * IN_USE
+
+    def passes(self, speed: Speed, size: int) -> float:
+        """How often so much can be trained on; at least what settings allow."""
+        return max(1e-3, self.readable(speed) / size)
+
+
+def _plan_text(asked: _Asked) -> Plan:
     """As :func:`plan`, for a language model."""
-    config, speed, larger = _largest_that_pays(data, fixed, end, threads)
-    most = float(given.get("epochs", _most_passes(config, data.size)))
-    epochs = min(most, _passes(speed, end, data.size))
-    if "seq_len" not in given and _updates(config, epochs, data.size) < FEW_UPDATES:
+    given, size = asked.given, asked.data.size
+    config, speed, larger = _largest_that_pays(asked)
+    most = float(given.get("epochs", _most_passes(config, size)))
+    epochs = min(most, asked.passes(speed, size))
+    if "seq_len" not in given and _updates(config, epochs, size) < FEW_UPDATES:
         config = replace(config, seq_len=LENGTHS[1])
-    held_out = max(HELD_OUT, VALIDATION * SCORING * speed.rate * _time_left(end)) / data.size
-    updates = _updates(config, epochs, data.size)
+    held_out = max(HELD_OUT, VALIDATION * SCORING * speed.rate * asked.time_left) / size
+    updates = _updates(config, epochs, size)
     chosen = {
         "weight_decay": min(1.0, float(f"{SHRINKAGE / (0.5 * config.lr * updates + 1):.2g}")),
         "dropout": next(rate for passes, rate in DROPOUT if epochs <= passes),
@@ -201,52 +238,47 @@ def _plan_text(
         f"{_name(config)} reads {speed.rate / 1000:.1f}k {_symbols(config)} a second here: "
         f"{config.epochs:.3g} passes over the text",
         *([larger] if larger else []),
-        *_on_length(config, given, most, data.size / speed.rate),
+        *_on_length(config, given, most, size / speed.rate),
         f"dropout {config.dropout:g} for so many passes, weight decay {config.weight_decay:g}, "
-        f"peak rate {config.lr:g}, {config.batch_size} lanes of {config.seq_len}",
+        f"peak rate {config.lr:g}, {config.batch_size} lane{'s' * (config.batch_size > 1)} of "
+        f"{config.seq_len}",
     ]
-    return Plan(config, speed.threads, Deadline(end, most), tuple(lines))
+    return Plan(config, speed.threads, Deadline(asked.end, most), tuple(lines))
 
 
-def _largest_that_pays(
-    data: Data, fixed: Mapping[str, Any], end: float, threads: int
-) -> tuple[Config, Speed, str]:
+def _largest_that_pays(asked: _Asked) -> tuple[Config, Speed, str]:
     """The highest rung that there is time for, how fast it is, and why it is not the next."""
-    as_given = Config.of(**fixed)
-    symbols = data.spec().model(as_given).input_size
+    as_given, size = Config.of(**asked.fixed), asked.data.size
+    symbols = asked.spec.model(as_given).input_size
     # As fast to train on as the text itself, and made ready much sooner than a large one.
-    sample: Data = text_like(max(symbols, min(data.size, SAMPLE)), symbols, as_given.level)
-    fixed = {**_for_text(data.size, symbols), **fixed}
+    sample: Data = text_like(max(symbols, min(size, SAMPLE)), symbols, as_given.level)
+    fixed = {**_for_text(size, symbols), **asked.fixed}
     config = _on_rung(LADDER[0], fixed)
-    speed = _measure(config, sample, threads)
+    speed = _measure(config, sample, sample.spec(), asked.threads)
     for rung in LADDER[1:] if config.layers else ():
         candidate = _on_rung(rung, fixed)
         if candidate == config:
             continue
-        if _recurrent_weights(candidate) > MOST_WEIGHTS * data.size:
+        if _recurrent_weights(candidate) > MOST_WEIGHTS * size:
             return config, speed, f"{_name(candidate)} is too large for a text of this size"
-        its_speed = _measure(candidate, sample, threads)
-        readable = _readable(its_speed, end)
+        its_speed = _measure(candidate, sample, sample.spec(), asked.threads)
+        needed, readable = _pays_from(candidate), asked.readable(its_speed) / 1e6
         # Not what it will read: of a short text that is less, and there width pays all the same.
-        if readable < rung.millions * 1e6:
+        if readable < needed:
             why = (
-                f"{_name(candidate)} pays once there is time to read {rung.millions:g} million "
-                f"{_symbols(config)}, repeats included; here it would be {readable / 1e6:.2g} "
-                "million"
+                f"{_name(candidate)} pays once there is time to read {needed:g} million "
+                f"{_symbols(config)}, repeats included; here it would be {readable:.2g} million"
             )
             return config, speed, why
         config, speed = candidate, its_speed
     return config, speed, ""
 
 
-def _time_left(end: float) -> float:
-    """Seconds; never none at all."""
-    return max(1.0, end - monotonic())
-
-
-def _readable(speed: Speed, end: float) -> float:
-    """How much can be trained on until then, repeats included."""
-    return speed.rate * _time_left(end) * IN_USE
+def _pays_from(config: Config) -> float:
+    """Millions of characters that there must be time to read: of the largest rung it holds."""
+    size = _size(config.layers, config.hidden)
+    held = [rung.millions for rung in LADDER if _size(rung.layers, rung.hidden) <= size]
+    return max(held, default=0)
 
 
 def text_like(size: int, distinct: int, level: str = "char") -> TextData:
@@ -259,11 +291,6 @@ def text_like(size: int, distinct: int, level: str = "char") -> TextData:
         raise InputError(f"there is no text of {size} symbols, {distinct} of them distinct")
     codes = np.resize(np.arange(distinct, dtype=np.min_scalar_type(distinct)), size)
     return TextData(Corpus("text", level, codes, ""), Paths(("text",)))
-
-
-def _passes(speed: Speed, end: float, size: int) -> float:
-    """How often so much can be trained on until then; at least what settings allow."""
-    return max(1e-3, _readable(speed, end) / size)
 
 
 def _most_passes(config: Config, size: int) -> float:
@@ -306,8 +333,12 @@ def _name(config: Config) -> str:
 
 def _recurrent_weights(config: Config) -> int:
     """Those between hidden units: a layer's own, and those that read the layer below."""
-    cell = config.recurrence()
-    return (2 * config.layers - 1) * cell.num_gates * cell.hidden_size**2
+    return config.recurrence().num_gates * _size(config.layers, config.hidden)
+
+
+def _size(layers: int, hidden: int) -> int:
+    """Weights between hidden units, of each gate."""
+    return (2 * layers - 1) * hidden**2
 
 
 def _on_length(config: Config, given: Mapping[str, Any], most: float, seconds: float) -> list[str]:
@@ -321,9 +352,8 @@ def _on_length(config: Config, given: Mapping[str, Any], most: float, seconds: f
     return [f"more than {most:.2g} passes would teach by heart: about {minutes:.2g} minutes"]
 
 
-def _measure(config: Config, data: Data, threads: int) -> Speed:
+def _measure(config: Config, data: Data, spec: Spec, threads: int) -> Speed:
     """Time some updates of a training that is then thrown away."""
-    spec = data.spec()
     model = spec.model(config)
     task = data.task(spec, config, model, threads or 1)
     rng = np.random.default_rng(0)
@@ -332,7 +362,7 @@ def _measure(config: Config, data: Data, threads: int) -> Speed:
         task.engine.threads = fastest(time_threads(task, parameters, threads))
         updates = Trainer(task, parameters, replace(config, epochs=TIMED + 1), rng).steps()
         next(updates)  # starts the processes and lays out the memory
-        seconds = median(_seconds_of_next(updates) for _ in range(TIMED))
+        seconds = median(repeated(lambda: _seconds_of_next(updates), TIMED))
     finally:
         task.engine.close()
     a_step = data.trained_on / task.steps_per_epoch

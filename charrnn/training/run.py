@@ -1,7 +1,7 @@
 """One run from beginning to end: the loop's steps, and what is done between them."""
 
 from collections.abc import Callable, Iterator
-from math import ceil, inf
+from math import ceil, floor, inf, log2
 from time import monotonic
 from typing import Any
 
@@ -32,7 +32,16 @@ from charrnn.training.events import (
 )
 from charrnn.training.loop import Step, Trainer
 from charrnn.training.pace import Deadline
-from charrnn.training.state import Snapshot, capture, good_of, restore, whole, with_good
+from charrnn.training.state import (
+    Snapshot,
+    capture,
+    entry_of,
+    good_of,
+    lowest,
+    restore,
+    whole,
+    with_good,
+)
 from charrnn.training.threads import fastest, time_threads, worth_timing
 
 __all__ = ["Run"]
@@ -88,6 +97,9 @@ class Run:
         self.trainer = Trainer(self.task, parameters, config, dropout)
         self._unwritten_best: tuple[dict[str, Any], dict[str, Array]] | None = None
         self.history: list[dict[str, Any]] = []
+        # The validation of best.npz. A training that diverges forgets what came after its last
+        # good state; that file stays, and only what is better replaces it.
+        self.best: dict[str, Any] | None = None
         self.best_score: Scored | None = None  # of this process's validations
         self.interval = [0.0, 0]  # summed loss and targets since the last validation
         self.settling = 0  # the step at which it ran out of patience
@@ -160,6 +172,8 @@ class Run:
                 threads = whole(state.get("threads", 0))
             run = cls(saved.config, data, saved.spec, saved.parameters, folder, threads)
             restore(run, Snapshot(state, saved.header["history"], saved.arrays))
+            best = saved.header.get("best") or lowest(run.history)
+            run.best = entry_of(best) if best else None
             run._good = good_of(state, saved.arrays)
         except (KeyError, TypeError, ValueError, IndexError, OverflowError) as error:
             raise CheckpointError(
@@ -187,14 +201,11 @@ class Run:
         least = min(self.task.steps_per_epoch, ceil(self.task.held_out / (0.3 * a_step)))
         most = min(self.task.steps_per_epoch, MOST_STEPS_BETWEEN)
         if self.config.minutes:
-            most = min(most, ceil(self.trainer.pace.length / VALIDATIONS))
+            pace = self.trainer.pace
+            # Fewer updates where a run turns out to be much slower than was foreseen.
+            halved = max(0, floor(log2(pace.length / pace.total)))
+            most = min(most, ceil(pace.length / VALIDATIONS / 2**halved))
         return max(least, most)
-
-    @property
-    def best(self) -> dict[str, Any] | None:
-        """The entry of the history with the lowest validation loss."""
-        scored = [entry for entry in self.history if entry["val"] is not None]
-        return min(scored, key=lambda entry: float(entry["val"]), default=None)
 
     @property
     def complete(self) -> bool:
@@ -296,7 +307,8 @@ class Run:
         assert self._good is not None
         restore(self, self._good)
         if lowered < LOWER**MOST_LOWERED:
-            raise error
+            hint = f"the last good weights are kept; try --lr {self.config.lr * lowered:.2g}"
+            raise DivergedError(str(error), hint) from None
         self.trainer.lowered, self.trainer.watch.tolerance = lowered, tolerance
         self.folder.cut_log(self.trainer.number)
         event = RolledBack(failed_at, self.trainer.number, self.config.lr * lowered, str(error))
@@ -370,22 +382,19 @@ class Run:
         train_nats = self.interval[0] / max(1, self.interval[1])
         if score is not None and self.trainer.watch.validation_diverged(score.loss, train_nats):
             raise DivergedError(
-                f"training diverged by step {step.number}: the validation loss is {score.loss:.4g}",
-                f"the last good weights are kept; try --lr {self.config.lr / 3:.2g}",
+                f"training diverged by step {step.number}: the validation loss is {score.loss:.4g}"
             )
         self.interval = [0.0, 0]
-        best = self.best
-        improved = score is None or best is None or score.error < best["val"]
-        if improved:
-            self.best_score = score
-        self.history.append(
-            {
-                "step": step.number,
-                "epoch": step.epoch,
-                "train": train_nats,
-                "val": None if score is None else score.error,
-            }
-        )
+        entry = {
+            "step": step.number,
+            "epoch": step.epoch,
+            "train": train_nats,
+            "val": None if score is None else score.error,
+        }
+        self.history.append(entry)
+        improved = score is None or self.best is None or score.error < self.best["val"]
+        if improved and score is not None:
+            self.best, self.best_score = entry, score
         return Validated(step.number, step.epoch, train_nats, score, improved)
 
     def _save(self, *, best: bool, stopped: bool = False) -> None:
@@ -399,12 +408,12 @@ class Run:
             "config": self.config.to_json(),
             TASKS[self.config.task].key: self.spec.to_header(),
             "history": list(self.history),
+            "best": self.best,
         }
         weights = dict(self.trainer.parameters)
         if not np.isfinite(self.trainer.parameters.flat).all():
             raise DivergedError(
-                f"training diverged at step {self.trainer.number}: a weight is no longer finite",
-                f"the last good weights are kept; try --lr {self.config.lr / 3:.2g}",
+                f"training diverged at step {self.trainer.number}: a weight is no longer finite"
             )
         failed: CheckpointError | None = None
         if best:

@@ -15,7 +15,7 @@ from charrnn.training.loop import Trainer
 from charrnn.training.pace import Pace
 from charrnn.training.watch import LossWatch
 
-__all__ = ["Snapshot", "capture", "good_of", "restore", "whole", "with_good"]
+__all__ = ["Snapshot", "capture", "entry_of", "good_of", "lowest", "restore", "whole", "with_good"]
 
 GOOD = "good."
 
@@ -89,15 +89,27 @@ def restore(run: Resumable, snapshot: Snapshot) -> None:
     trainer.rng.bit_generator.state = numbers["generators"]["dropout"]
     run.preview.bit_generator.state = numbers["generators"]["preview"]
     run.interval = [float(numbers["interval"][0]), whole(numbers["interval"][1])]
-    run.history = [
-        {
-            "step": whole(entry["step"]),
-            "epoch": float(entry["epoch"]),
-            "train": float(entry["train"]),
-            "val": None if entry["val"] is None else float(entry["val"]),
-        }
-        for entry in snapshot.history
-    ]
+    run.history = [entry_of(entry) for entry in snapshot.history]
+
+
+def entry_of(written: Mapping[str, Any]) -> dict[str, Any]:
+    """A validation, as a file has it.
+
+    Raises:
+        KeyError, TypeError, ValueError, OverflowError: it is none.
+    """
+    return {
+        "step": whole(written["step"]),
+        "epoch": float(written["epoch"]),
+        "train": float(written["train"]),
+        "val": None if written["val"] is None else float(written["val"]),
+    }
+
+
+def lowest(history: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """The validation with the lowest error; nothing without any."""
+    scored = [entry for entry in history if entry["val"] is not None]
+    return min(scored, key=lambda entry: float(entry["val"]), default=None)
 
 
 def with_good(snapshot: Snapshot) -> tuple[dict[str, Any], dict[str, Array]]:

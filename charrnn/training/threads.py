@@ -1,5 +1,6 @@
 """How many processes a training should use: measured, since nobody can know it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from time import perf_counter
 
@@ -9,12 +10,13 @@ from charrnn.nn.engine import available_cores, shards
 from charrnn.nn.parameters import Parameters
 from charrnn.tasks.base import Task
 
-__all__ = ["Timing", "fastest", "time_threads", "worth_timing"]
+__all__ = ["Timing", "fastest", "repeated", "time_threads", "worth_timing"]
 
 WORTHWHILE = 10.0
 """Seconds that a training must take for other processes to be tried at all."""
 
-REPEATS = 3
+REPEATS, ENOUGH = 3, 1.0
+"""A step is timed so often, or until that took so many seconds."""
 
 
 @dataclass(frozen=True)
@@ -52,12 +54,20 @@ def time_threads(task: Task, parameters: Parameters, threads: int = 0) -> list[T
     for count in counts:
         task.engine.threads = count
         _step(task, parameters)  # starts the processes and lays out the memory
-        seconds = min(_step(task, parameters) for _ in range(REPEATS))
+        seconds = min(repeated(lambda: _step(task, parameters), REPEATS))
         if task.engine.lost and timings:
             break
         timings.append(Timing(count, seconds))
     task.engine.close()
     return timings
+
+
+def repeated(seconds_of: Callable[[], float], times: int) -> list[float]:
+    """Take a time so often, or until there was enough of it: at least once."""
+    taken: list[float] = []
+    while not taken or (len(taken) < times and sum(taken) < ENOUGH):
+        taken.append(seconds_of())
+    return taken
 
 
 def _step(task: Task, parameters: Parameters) -> float:

@@ -20,6 +20,9 @@ GIVEN_BACK = 0.5
 AT_LEAST = 0.25
 """... but no less than this part of the loss at the beginning, ..."""
 
+WORSE_THAN_GUESSING = 2.0
+"""So many times the loss of guessing is a divergence, whatever was learnt before."""
+
 SPREADS = 1.0
 """... and so many mean deviations of the losses from their mean more: batches differ."""
 
@@ -35,8 +38,10 @@ class LossWatch:
     A training has diverged when a loss is no number; when its smoothed loss has climbed back half
     of the way from its lowest to where it began, or far above that; or when, from one validation to
     another, the validation loss and the training loss have both climbed back a tenth of that way.
-    (The validation loss alone climbs in a model that overfits.) All is measured on the training's
-    own scale, so it holds for nats a character and for squared errors alike.
+    (The validation loss alone climbs in a model that overfits.) All this is measured on the
+    training's own scale, so it holds for nats a character and for squared errors alike. What it
+    cannot see is a training that was lost before anything was learnt: a model that does much worse
+    than one which holds all answers for equally likely.
     """
 
     seen: int = 0
@@ -48,11 +53,15 @@ class LossWatch:
     tolerance: float = 1.0  # more after each divergence: perhaps the text itself is uneven
     best_validation: float | None = None
     train_then: float = 0.0
+    guess: float | None = None  # the loss of guessing, where there is such a thing
 
     @property
     def good(self) -> bool:
         """Whether this is a state to return to: one that is no worse than the beginning."""
         return self.seen >= SETTLED and self.mean <= self.start + self.spread
+
+    def _hopeless(self, loss: float) -> bool:
+        return self.guess is not None and loss > WORSE_THAN_GUESSING * self.guess
 
     def diverged(self, loss: float) -> bool:
         """Take in the mean loss of one more update, and judge."""
@@ -68,6 +77,8 @@ class LossWatch:
         self.mean += weight * (loss - self.mean)
         if self.seen < SETTLED:
             return False
+        if self._hopeless(self.mean):
+            return True
         if self.seen == SETTLED:
             self.first = self.low = max(self.start, self.mean)
         self.low = min(self.low, self.mean)
@@ -76,7 +87,7 @@ class LossWatch:
 
     def validation_diverged(self, loss: float, train: float) -> bool:
         """Take in a validation loss and the mean training loss since the last one, and judge."""
-        if not isfinite(loss):
+        if not isfinite(loss) or (self._hopeless(loss) and self._hopeless(train)):
             return True
         if self.best_validation is None or loss <= self.best_validation:
             self.best_validation, self.train_then = loss, train
