@@ -524,6 +524,9 @@ def test_much_worse_than_guessing_is_lost() -> None:
     watch = LossWatch(guess=4.0)
     found = [watch.diverged(loss) for loss in lost]
     assert found.index(True) == SETTLED - 1
+    poor = LossWatch(guess=4.0)
+    assert not any(poor.diverged(loss) for loss in [6.0, *[5.0] * SETTLED])
+    assert not poor.good
     assert LossWatch(guess=4.0).validation_diverged(9.0, 8.5)
     assert not LossWatch(guess=4.0).validation_diverged(9.0, 1.5)  # it has the text by heart
     assert not LossWatch(guess=4.0).validation_diverged(7.0, 7.0)

@@ -23,6 +23,9 @@ AT_LEAST = 0.25
 WORSE_THAN_GUESSING = 2.0
 """So many times the loss of guessing is a divergence, whatever was learnt before."""
 
+GOOD = 1.2
+"""The most that a state to return to may lose, in the loss of guessing: fresh weights lose 1.05."""
+
 SPREADS = 1.0
 """... and so many mean deviations of the losses from their mean more: batches differ."""
 
@@ -57,8 +60,12 @@ class LossWatch:
 
     @property
     def good(self) -> bool:
-        """Whether this is a state to return to: one that is no worse than the beginning."""
-        return self.seen >= SETTLED and self.mean <= self.start + self.spread
+        """Whether this is a state to return to: no worse than the beginning, nor than guessing."""
+        if self.seen < SETTLED:
+            return False
+        if self.guess is not None and self.mean > GOOD * self.guess:
+            return False
+        return self.mean <= self.start + self.spread
 
     def _hopeless(self, loss: float) -> bool:
         return self.guess is not None and loss > WORSE_THAN_GUESSING * self.guess
