@@ -28,6 +28,8 @@ from charrnn.training.planner import (
     LADDER,
     LENGTHS,
     MOST_PASSES,
+    SHRINKAGE,
+    SHRUNK,
     Plan,
     Speed,
     plan,
@@ -87,26 +89,54 @@ def test_a_faster_machine_is_more_time(machine: Callable[[float], None]) -> None
     assert slow.epochs == pytest.approx(fast.epochs)
 
 
-def test_the_passes_fill_the_time_and_more_of_them_need_more_dropout(
+def test_the_passes_fill_the_time(machine: Callable[[float], None]) -> None:
+    machine(2e10)
+    small = {"layers": 1, "hidden": 256}
+    configs = [plan(text_of(1_000_000), minutes, small).config for minutes in (0.25, 0.5)]
+    assert configs[1].epochs == pytest.approx(2 * configs[0].epochs)
+
+
+def test_short_runs_shrink_the_weights_alike_and_long_ones_more(
     machine: Callable[[float], None],
 ) -> None:
+    def shrunk(size: int) -> tuple[float, float]:
+        """The weight decay by the sum of all rates, and by the peak rate."""
+        config = plan(text_of(size), 1e4, {"layers": 1, "hidden": 64, "epochs": 1.0}).config
+        updates = size / (config.batch_size * config.seq_len)
+        an_update = config.weight_decay * config.lr
+        return 0.5 * an_update * updates, an_update
+
+    machine(1e12)
+    sizes = 200_000, 2_000_000, 8_000_000, 50_000_000
+    wholes, each = zip(*(shrunk(size) for size in sizes), strict=True)
+    assert wholes[:2] == pytest.approx([SHRUNK, SHRUNK], rel=0.1)
+    assert wholes[1] < wholes[2] < wholes[3]
+    assert each[2] == pytest.approx(SHRINKAGE[0] * 8_000_000 / 2048, rel=0.1)
+    assert each[3] == pytest.approx(SHRINKAGE[1], rel=0.1)
+
+
+def test_the_rate_goes_with_the_root_of_the_batch(machine: Callable[[float], None]) -> None:
     machine(2e10)
-    data = text_of(1_000_000)
-    small = {"layers": 1, "hidden": 256}
-    configs = [plan(data, minutes, small).config for minutes in (0.25, 0.5, 1)]
-    assert configs[1].epochs == pytest.approx(2 * configs[0].epochs)
-    assert configs[2].dropout < plan(text_of(200_000), 5, {}).config.dropout
-    # λ times the sum of the rates stays as it is.
-    decays = [config.weight_decay * config.epochs / config.seq_len for config in configs]
-    assert decays[2] == pytest.approx(decays[1], rel=0.1)
-    assert decays[0] < decays[1]
+    given = {"layers": 1, "hidden": 256, "seq_len": 64}
+    rates = [
+        plan(text_of(1_000_000), 1, {**given, "batch_size": lanes}).config.lr
+        for lanes in (32, 8, 2)
+    ]
+    assert rates == pytest.approx([LADDER[1].lr, LADDER[1].lr / 2, LADDER[1].lr / 4])
+
+
+def test_a_text_of_rare_characters_drops_out(machine: Callable[[float], None]) -> None:
+    machine(2e10)
+    assert plan(text_of(60_000, 3000), 1, {}).config.dropout > 0
+    assert plan(text_of(600_000, 3000), 1, {}).config.dropout == 0
+    assert plan(text_of(60_000, 60), 1, {}).config.dropout == 0
 
 
 def test_a_short_text_is_not_read_forever(machine: Callable[[float], None]) -> None:
     machine(1e12)
     found = plan(text_of(20_000), 60, {})
     config = found.config
-    assert config.epochs == max(MOST_PASSES)
+    assert config.epochs == min(MOST_PASSES)
     assert size_of(config) > (1, 128)  # there is time for a wider one, and it learns more
     assert "would teach by heart" in "\n".join(found.reasons)
     assert config.batch_size < 20
@@ -124,11 +154,13 @@ def test_few_updates_are_made_of_shorter_chunks(machine: Callable[[float], None]
     assert plan(data, 0.5, {"seq_len": 64}).config.seq_len == 64
 
 
-def test_passes_are_no_more_than_make_enough_updates(machine: Callable[[float], None]) -> None:
+def test_a_longer_text_is_read_more_often_before_it_is_known_by_heart(
+    machine: Callable[[float], None],
+) -> None:
     machine(1e12)
-    passes = [plan(text_of(size), 10, {}).config.epochs for size in (20_000, 300_000, 1_000_000)]
-    assert passes == sorted(passes, reverse=True)
-    assert (passes[-1], passes[0]) == MOST_PASSES
+    passes = [plan(text_of(size), 10, {}).config.epochs for size in (20_000, 800_000, 1_000_000)]
+    assert passes == sorted(passes)
+    assert (passes[0], passes[-1]) == MOST_PASSES
     assert len(set(passes)) == 3
 
 
@@ -222,12 +254,12 @@ def test_it_says_what_and_why(machine: Callable[[float], None]) -> None:
 @pytest.mark.parametrize(
     ("given", "larger", "millions"),
     [
-        ({"hidden": 512}, (2, 512), 12.0),
-        ({"hidden": 1024}, (2, 1024), 45.0),
-        ({"layers": 1, "batch_size": 32}, (1, 256), 0.7),
-        ({"layers": 2}, (2, 256), 2.0),
-        ({"layers": 3}, (3, 256), 2.0),
-        ({"cell": "lstm"}, (1, 256), 0.7),
+        ({"hidden": 512}, (2, 512), 8.3),
+        ({"hidden": 1024}, (2, 1024), 33),
+        ({"layers": 1, "batch_size": 32}, (1, 256), 0.69),
+        ({"layers": 2}, (2, 256), 2.1),
+        ({"layers": 3}, (3, 256), 3.4),
+        ({"cell": "lstm"}, (1, 256), 0.92),
     ],
 )
 def test_what_is_given_does_not_make_a_large_network_pay_sooner(
@@ -242,6 +274,20 @@ def test_what_is_given_does_not_make_a_large_network_pay_sooner(
     cell = given.get("cell", "gru")
     line = f"{layers} × {hidden} {cell} pays once there is time to read {millions:g} million"
     assert line in "\n".join(found.reasons)
+
+
+def test_a_longer_text_needs_more_time_for_a_larger_network(
+    machine: Callable[[float], None],
+) -> None:
+    """What is new teaches more than what is read again: a small network should see more of it."""
+    machine(2e8)
+    needed = []
+    for size in (100_000, 1_000_000, 2_000_000, 50_000_000, 100_000_000):
+        reasons = "\n".join(plan(text_of(size), 0.5, {}).reasons)
+        found = re.search(r"1 × 256 gru pays once there is time to read ([\d.]+) million", reasons)
+        assert found is not None
+        needed.append(float(found[1]))
+    assert needed == [0.69, 0.69, 1.4, 3.9, 3.9]
 
 
 def test_what_takes_time_before_the_first_update_is_not_planned_with(

@@ -7,7 +7,6 @@ has the trainings behind them; ``benchmarks/plans.py`` makes such trainings, pla
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from math import inf
 from statistics import median
 from time import monotonic, perf_counter
 from typing import Any, NamedTuple
@@ -45,43 +44,52 @@ CHOSEN = (
 
 
 class Rung(NamedTuple):
-    """A network, the rate it learns at, and when it pays."""
+    """A network and the rate it learns at."""
 
     layers: int
     hidden: int
     lr: float
-    millions: float  # of characters that there must be time to read, repeats included
 
 
 CELL = "gru"
 
 LADDER = (
-    Rung(1, 128, 8e-3, 0),
-    Rung(1, 256, 5e-3, 0.7),
-    Rung(2, 256, 5e-3, 2),
-    Rung(2, 384, 4e-3, 5),
-    Rung(2, 512, 3e-3, 12),
-    Rung(2, 768, 2e-3, 25),
-    Rung(2, 1024, 1.5e-3, 45),
+    Rung(1, 128, 1.4e-2),
+    Rung(1, 256, 1.4e-2),
+    Rung(2, 256, 8e-3),
+    Rung(2, 384, 4e-3),
+    Rung(2, 512, 3e-3),
+    Rung(2, 768, 2e-3),
+    Rung(2, 1024, 1.5e-3),
 )
-"""From the smallest up; each pays once it has read three to five characters for each weight of its
-recurrence. In too short a time a larger network has not yet learnt what a smaller one has ..."""
+"""From the smallest up."""
+
+UPDATE = 2048
+"""Characters of an update that the rates above are for; with their number goes its square root."""
+
+READ = (3.5, 20.0)
+"""The characters that there must be time to read, repeats included, for each weight of a network's
+recurrence: the fewer of a text of ..."""
+
+SHORT = 1e6
+"""... so many or less, and more of a longer one, up to the more. In too short a time a larger
+network has not yet learnt what a smaller one has; and new characters teach more than repeats."""
 
 MOST_WEIGHTS = 30.0
-"""... and with more weights of the recurrence than this for a character it has them by heart."""
+"""With more weights of the recurrence than this for a character a network has them by heart."""
 
-DROPOUT = ((5, 0.0), (inf, 0.1))
-"""Up to so many passes over the text, so much dropout."""
+MOST_PASSES = (5.0, 8.0)
+"""More teach by heart: the more of a text that is not ``SHORT``, down to the fewer."""
 
-SHRINKAGE = 0.7
-"""How often the whole run would shrink the weights e-fold: the weight decay times the sum of all
-learning rates. So a long run does not decay more than a short one."""
+SHRUNK = 0.6
+"""How often a run shrinks the weights e-fold, at least: their decay by the sum of all rates."""
 
-MOST_PASSES = (5.0, 10.0)
-"""More teach by heart: the fewer where those make enough updates, up to the more where not."""
+SHRINKAGE = 2.5e-7, 1.2e-3
+"""The longer a run, the more it would have by heart: an update at the peak rate shrinks the weights
+by the first for each update that there is, but by no more than the second."""
 
-ENOUGH_UPDATES = 2500.0
-"""Of the shortest chunks."""
+RARE, DROPOUT = 50, 0.5
+"""Where a character occurs less often than this on average, dropout; none where not."""
 
 LANES, LANE_LENGTH = 32, 4096
 """At most so many lanes, and fewer where they would be shorter than this."""
@@ -205,6 +213,12 @@ class _Asked:
     threads: int
 
     @property
+    def symbols(self) -> int:
+        """How many distinct ones there are."""
+        size: int = self.spec.model(Config.of(**self.fixed)).input_size
+        return size
+
+    @property
     def time_left(self) -> float:
         """Seconds; never none at all."""
         return max(1.0, self.end - self.aside - monotonic())
@@ -222,15 +236,17 @@ def _plan_text(asked: _Asked) -> Plan:
     """As :func:`plan`, for a language model."""
     given, size = asked.given, asked.data.size
     config, speed, larger = _largest_that_pays(asked)
-    most = float(given.get("epochs", _most_passes(config, size)))
+    most = float(given.get("epochs", _most_passes(size)))
     epochs = min(most, asked.passes(speed, size))
     if "seq_len" not in given and _updates(config, epochs, size) < FEW_UPDATES:
         config = replace(config, seq_len=LENGTHS[1])
     held_out = max(HELD_OUT, VALIDATION * SCORING * speed.rate * asked.time_left) / size
-    updates = _updates(config, epochs, size)
+    if "lr" not in given:
+        batch = config.batch_size * config.seq_len
+        config = replace(config, lr=_rounded(config.lr * (batch / UPDATE) ** 0.5))
     chosen = {
-        "weight_decay": min(1.0, float(f"{SHRINKAGE / (0.5 * config.lr * updates + 1):.2g}")),
-        "dropout": next(rate for passes, rate in DROPOUT if epochs <= passes),
+        "weight_decay": _weight_decay(config.lr, _updates(config, epochs, size)),
+        "dropout": DROPOUT if size < RARE * asked.symbols else 0.0,
         "val_fraction": min(config.val_fraction, held_out),
     }
     config = replace(config, **{**chosen, **given, "epochs": epochs})
@@ -239,7 +255,7 @@ def _plan_text(asked: _Asked) -> Plan:
         f"{config.epochs:.3g} passes over the text",
         *([larger] if larger else []),
         *_on_length(config, given, most, size / speed.rate),
-        f"dropout {config.dropout:g} for so many passes, weight decay {config.weight_decay:g}, "
+        f"dropout {config.dropout:g}, weight decay {config.weight_decay:g} for so many updates, "
         f"peak rate {config.lr:g}, {config.batch_size} lane{'s' * (config.batch_size > 1)} of "
         f"{config.seq_len}",
     ]
@@ -249,7 +265,7 @@ def _plan_text(asked: _Asked) -> Plan:
 def _largest_that_pays(asked: _Asked) -> tuple[Config, Speed, str]:
     """The highest rung that there is time for, how fast it is, and why it is not the next."""
     as_given, size = Config.of(**asked.fixed), asked.data.size
-    symbols = asked.spec.model(as_given).input_size
+    symbols = asked.symbols
     # As fast to train on as the text itself, and made ready much sooner than a large one.
     sample: Data = text_like(max(symbols, min(size, SAMPLE)), symbols, as_given.level)
     fixed = {**_for_text(size, symbols), **asked.fixed}
@@ -262,11 +278,11 @@ def _largest_that_pays(asked: _Asked) -> tuple[Config, Speed, str]:
         if _recurrent_weights(candidate) > MOST_WEIGHTS * size:
             return config, speed, f"{_name(candidate)} is too large for a text of this size"
         its_speed = _measure(candidate, sample, sample.spec(), asked.threads)
-        needed, readable = _pays_from(candidate), asked.readable(its_speed) / 1e6
+        needed, readable = _needed(candidate, size) / 1e6, asked.readable(its_speed) / 1e6
         # Not what it will read: of a short text that is less, and there width pays all the same.
         if readable < needed:
             why = (
-                f"{_name(candidate)} pays once there is time to read {needed:g} million "
+                f"{_name(candidate)} pays once there is time to read {needed:.2g} million "
                 f"{_symbols(config)}, repeats included; here it would be {readable:.2g} million"
             )
             return config, speed, why
@@ -274,11 +290,10 @@ def _largest_that_pays(asked: _Asked) -> tuple[Config, Speed, str]:
     return config, speed, ""
 
 
-def _pays_from(config: Config) -> float:
-    """Millions of characters that there must be time to read: of the largest rung it holds."""
-    size = _size(config.layers, config.hidden)
-    held = [rung.millions for rung in LADDER if _size(rung.layers, rung.hidden) <= size]
-    return max(held, default=0)
+def _needed(config: Config, size: int) -> float:
+    """Characters that there must be time to read for the network to pay."""
+    for_each = float(np.clip(READ[0] * size / SHORT, *READ))
+    return for_each * _recurrent_weights(config)
 
 
 def text_like(size: int, distinct: int, level: str = "char") -> TextData:
@@ -293,10 +308,19 @@ def text_like(size: int, distinct: int, level: str = "char") -> TextData:
     return TextData(Corpus("text", level, codes, ""), Paths(("text",)))
 
 
-def _most_passes(config: Config, size: int) -> float:
+def _most_passes(size: int) -> float:
     """Over a text of that size."""
-    shortest = replace(config, seq_len=min(config.seq_len, *LENGTHS))
-    return float(np.clip(ENOUGH_UPDATES / _updates(shortest, 1, size), *MOST_PASSES))
+    return float(np.clip(MOST_PASSES[1] * size / SHORT, *MOST_PASSES))
+
+
+def _weight_decay(lr: float, updates: float) -> float:
+    """λ: an update at rate η takes λ·η of the weights, and η is half its peak on average."""
+    least, most = SHRUNK / (0.5 * updates + 1), SHRINKAGE[1]
+    return _rounded(min(1.0, max(least, min(SHRINKAGE[0] * updates, most)) / lr)) if lr else 0.0
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.2g}")
 
 
 def _updates(config: Config, epochs: float, size: int) -> float:
@@ -333,12 +357,7 @@ def _name(config: Config) -> str:
 
 def _recurrent_weights(config: Config) -> int:
     """Those between hidden units: a layer's own, and those that read the layer below."""
-    return config.recurrence().num_gates * _size(config.layers, config.hidden)
-
-
-def _size(layers: int, hidden: int) -> int:
-    """Weights between hidden units, of each gate."""
-    return (2 * layers - 1) * hidden**2
+    return (2 * config.layers - 1) * config.recurrence().num_gates * config.hidden**2
 
 
 def _on_length(config: Config, given: Mapping[str, Any], most: float, seconds: float) -> list[str]:
