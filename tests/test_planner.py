@@ -125,9 +125,16 @@ def test_the_rate_goes_with_the_root_of_the_batch(machine: Callable[[float], Non
     assert rates == pytest.approx([LADDER[1].lr, LADDER[1].lr / 2, LADDER[1].lr / 4])
 
 
-def test_a_text_of_rare_characters_drops_out(machine: Callable[[float], None]) -> None:
+def test_a_text_of_rare_characters_drops_out_and_has_one_layer(
+    machine: Callable[[float], None],
+) -> None:
     machine(2e10)
-    assert plan(text_of(60_000, 3000), 1, {}).config.dropout > 0
+    poems = plan(text_of(60_000, 3000), 60, {})
+    assert poems.config.dropout > 0
+    assert poems.config.layers == 1
+    assert "too deep where characters are so rare" in "\n".join(poems.reasons)
+    assert plan(text_of(60_000, 60), 60, {}).config.layers == 2
+    assert plan(text_of(60_000, 3000), 60, {"layers": 2}).config.layers == 2
     assert plan(text_of(600_000, 3000), 1, {}).config.dropout == 0
     assert plan(text_of(60_000, 60), 1, {}).config.dropout == 0
 

@@ -89,7 +89,8 @@ SHRINKAGE = 2.5e-7, 1.2e-3
 by the first for each update that there is, but by no more than the second."""
 
 RARE, DROPOUT = 50, 0.5
-"""Where a character occurs less often than this on average, dropout; none where not."""
+"""Where a character occurs less often than this on average, dropout and a single layer; no dropout
+where not."""
 
 LANES, LANE_LENGTH = 32, 4096
 """At most so many lanes, and fewer where they would be shorter than this."""
@@ -219,6 +220,11 @@ class _Asked:
         return size
 
     @property
+    def rare(self) -> bool:
+        """Whether they are."""
+        return self.data.size < RARE * self.symbols
+
+    @property
     def time_left(self) -> float:
         """Seconds; never none at all."""
         return max(1.0, self.end - self.aside - monotonic())
@@ -246,7 +252,7 @@ def _plan_text(asked: _Asked) -> Plan:
         config = replace(config, lr=_rounded(config.lr * (batch / UPDATE) ** 0.5))
     chosen = {
         "weight_decay": _weight_decay(config.lr, _updates(config, epochs, size)),
-        "dropout": DROPOUT if size < RARE * asked.symbols else 0.0,
+        "dropout": DROPOUT if asked.rare else 0.0,
         "val_fraction": min(config.val_fraction, held_out),
     }
     config = replace(config, **{**chosen, **given, "epochs": epochs})
@@ -277,6 +283,8 @@ def _largest_that_pays(asked: _Asked) -> tuple[Config, Speed, str]:
             continue
         if _recurrent_weights(candidate) > MOST_WEIGHTS * size:
             return config, speed, f"{_name(candidate)} is too large for a text of this size"
+        if asked.rare and candidate.layers > 1 and "layers" not in asked.given:
+            return config, speed, f"{_name(candidate)} is too deep where characters are so rare"
         its_speed = _measure(candidate, sample, sample.spec(), asked.threads)
         needed, readable = _needed(candidate, size) / 1e6, asked.readable(its_speed) / 1e6
         # Not what it will read: of a short text that is less, and there width pays all the same.
