@@ -25,6 +25,7 @@ from charrnn.training.pace import Deadline, Pace
 from charrnn.training.planner import (
     CHOSEN,
     FEW_UPDATES,
+    IN_USE,
     LADDER,
     LENGTHS,
     MOST_PASSES,
@@ -191,7 +192,20 @@ def test_a_large_text_holds_out_what_can_be_scored(machine: Callable[[float], No
 def test_many_characters_tie_the_head_to_the_embedding(machine: Callable[[float], None]) -> None:
     machine(2e10)
     assert plan(text_of(50_000, 3000), 5, {}).config.head == "tied"
-    assert plan(text_of(50_000, 100), 5, {}).config.head == "free"
+    assert plan(text_of(1_000_000, 100), 5, {}).config.head == "free"
+    for given in ({"embedding": 64}, {"layers": 0}, {"head": "free"}):
+        assert plan(text_of(50_000, 3000), 5, given).config.head == "free"
+
+
+def test_so_do_few_where_there_is_time_for_all_passes(machine: Callable[[float], None]) -> None:
+    text, fixed = text_of(1_000_000), {"layers": 1, "hidden": 256}
+    weights = 3 * 256 * (256 + 60 + 2) + 256 * 60 + 60  # of the free head's network
+    for speed, head in ((1.0, "free"), (1.2, "free"), (2.0, "tied")):
+        machine(speed * weights * MOST_PASSES[1] * 1_000_000 / (IN_USE * 300))
+        found = plan(text, 5, fixed)
+        assert found.config.head == head
+        assert f"{head} head" in "\n".join(found.reasons)
+        assert found.config.epochs == pytest.approx(MOST_PASSES[1], rel=0.05)
 
 
 def test_bytes_are_planned_for_as_well(machine: Callable[[float], None]) -> None:

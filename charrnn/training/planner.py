@@ -102,7 +102,8 @@ FEW_UPDATES = 2000.0
 """... fewer updates than this: then twice as many are worth more than the reach."""
 
 SMALL_VOCABULARY = 512
-"""With more characters than this their embedding is also the head."""
+"""With more characters than this their embedding is also the head; with fewer where there is time
+for all passes: it takes longer, and learns more in each."""
 
 SAMPLE = 1 << 18
 """Characters of a text that steps are timed on."""
@@ -225,6 +226,17 @@ class _Asked:
         return self.data.size < RARE * self.symbols
 
     @property
+    def may_tie(self) -> bool:
+        """Whether nothing given stands against a head that is the embedding."""
+        return not {"head", "embedding"} & set(self.given) and self.given.get("layers") != 0
+
+    def speed(self, config: Config) -> Speed:
+        """On a text like this, as fast to train on and made ready much sooner than a large one."""
+        size = max(self.symbols, min(self.data.size, SAMPLE))
+        sample = text_like(size, self.symbols, config.level)
+        return _measure(config, sample, sample.spec(), self.threads)
+
+    @property
     def time_left(self) -> float:
         """Seconds; never none at all."""
         return max(1.0, self.end - self.aside - monotonic())
@@ -243,6 +255,11 @@ def _plan_text(asked: _Asked) -> Plan:
     given, size = asked.given, asked.data.size
     config, speed, larger = _largest_that_pays(asked)
     most = float(given.get("epochs", _most_passes(size)))
+    if config.head == "free" and asked.may_tie and asked.passes(speed, size) > most:
+        tied = replace(config, head="tied")
+        its_speed = asked.speed(tied)
+        if asked.passes(its_speed, size) >= most:
+            config, speed = tied, its_speed
     epochs = min(most, asked.passes(speed, size))
     if "seq_len" not in given and _updates(config, epochs, size) < FEW_UPDATES:
         config = replace(config, seq_len=LENGTHS[1])
@@ -262,21 +279,20 @@ def _plan_text(asked: _Asked) -> Plan:
         *([larger] if larger else []),
         *_on_length(config, given, most, size / speed.rate),
         f"dropout {config.dropout:g}, weight decay {config.weight_decay:g} for so many updates, "
-        f"peak rate {config.lr:g}, {config.batch_size} lane{'s' * (config.batch_size > 1)} of "
-        f"{config.seq_len}",
+        f"peak rate {config.lr:g}, {config.head} head, {config.batch_size} "
+        f"lane{'s' * (config.batch_size > 1)} of {config.seq_len}",
     ]
     return Plan(config, speed.threads, Deadline(asked.end, most), tuple(lines))
 
 
 def _largest_that_pays(asked: _Asked) -> tuple[Config, Speed, str]:
     """The highest rung that there is time for, how fast it is, and why it is not the next."""
-    as_given, size = Config.of(**asked.fixed), asked.data.size
-    symbols = asked.symbols
-    # As fast to train on as the text itself, and made ready much sooner than a large one.
-    sample: Data = text_like(max(symbols, min(size, SAMPLE)), symbols, as_given.level)
-    fixed = {**_for_text(size, symbols), **asked.fixed}
+    size, symbols = asked.data.size, asked.symbols
+    fixed = {**_for_text(size), **asked.fixed}
+    if symbols > SMALL_VOCABULARY and asked.may_tie:
+        fixed["head"] = "tied"
     config = _on_rung(LADDER[0], fixed)
-    speed = _measure(config, sample, sample.spec(), asked.threads)
+    speed = asked.speed(config)
     for rung in LADDER[1:] if config.layers else ():
         candidate = _on_rung(rung, fixed)
         if candidate == config:
@@ -285,7 +301,7 @@ def _largest_that_pays(asked: _Asked) -> tuple[Config, Speed, str]:
             return config, speed, f"{_name(candidate)} is too large for a text of this size"
         if asked.rare and candidate.layers > 1 and "layers" not in asked.given:
             return config, speed, f"{_name(candidate)} is too deep where characters are so rare"
-        its_speed = _measure(candidate, sample, sample.spec(), asked.threads)
+        its_speed = asked.speed(candidate)
         needed, readable = _needed(candidate, size) / 1e6, asked.readable(its_speed) / 1e6
         # Not what it will read: of a short text that is less, and there width pays all the same.
         if readable < needed:
@@ -335,13 +351,10 @@ def _updates(config: Config, epochs: float, size: int) -> float:
     return epochs * size / (config.batch_size * config.seq_len)
 
 
-def _for_text(size: int, symbols: int) -> dict[str, Any]:
+def _for_text(size: int) -> dict[str, Any]:
     """What does not depend on the network."""
     lanes = int(np.clip(size // LANE_LENGTH, 1, LANES))
-    settings: dict[str, Any] = {"batch_size": lanes, "seq_len": LENGTHS[0]}
-    if symbols > SMALL_VOCABULARY:
-        settings["head"] = "tied"
-    return settings
+    return {"batch_size": lanes, "seq_len": LENGTHS[0]}
 
 
 def _on_rung(rung: Rung, fixed: Mapping[str, Any]) -> Config:
