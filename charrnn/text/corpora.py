@@ -245,7 +245,7 @@ def _undecodable(
     error: UnicodeError,
     or_else: str,
 ) -> InputError:
-    hint = f"name its encoding (--encoding cp1252, say; charrnn inspect guesses it){or_else}"
+    hint = f"name its encoding (--encoding latin-1){or_else}"
     if not isinstance(error, UnicodeDecodeError):
         return InputError(f"{path!r} is not {encoding}: {error}", hint)
     # The decoder saw what an earlier chunk had left over in front of this one.
