@@ -96,7 +96,7 @@ def train(text: str, setting: str, options: argparse.Namespace, seed: int) -> Tr
         )
         if done.returncode:
             raise SystemExit(done.stderr)
-        plan = re.search(r"^plan: (.*)$", done.stderr, re.MULTILINE)
+        plan = re.search(r"^plan: (.* reads .*)$", done.stderr, re.MULTILINE)
         lines = (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
     records = [json.loads(line) for line in lines]
     best = min(r["nats"] for r in records if r["event"] == "validation")
