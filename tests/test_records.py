@@ -64,12 +64,13 @@ def test_an_empty_file_is_refused(
 
 @every_reader
 def test_bytes_that_are_not_utf8_are_located(tmp_path: Path, reader: Callable[..., object]) -> None:
-    """Of a file in Latin-1; its name as a hint, and nothing about levels, which do not help."""
+    """Of a file in Latin-1. The hint says who knows that name; and nothing of levels: no help here."""
     path = write(tmp_path, "a\tb\ncafé\tx\n".encode("latin-1"))
     with pytest.raises(InputError) as caught:
         reader(path)
     assert str(caught.value) == f"{path!r} is not utf-8: byte 0xe9 at offset 7 (line 2)"
-    assert caught.value.hint == "name its encoding (--encoding latin-1)"
+    assert "charrnn inspect" in caught.value.hint
+    assert "--level byte" not in caught.value.hint
 
 
 @every_reader

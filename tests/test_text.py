@@ -204,7 +204,8 @@ def test_invalid_utf8_is_located(
     with pytest.raises(InputError) as caught:
         read_corpus([write(tmp_path, data)])
     assert str(caught.value).endswith(f"byte 0x{byte} at offset {offset} (line {line})")
-    assert "--encoding latin-1" in caught.value.hint
+    assert "charrnn inspect" in caught.value.hint
+    assert caught.value.hint.endswith("; or read bytes (--level byte)")
 
 
 @pytest.mark.parametrize("encoding", ["utf-9", "", "hex", "rot13", "zlib", "\0"])

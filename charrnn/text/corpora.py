@@ -26,7 +26,7 @@ BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-OR_BYTES = ", or read bytes (--level byte)"
+OR_BYTES = "; or read bytes (--level byte)"
 
 
 @dataclass(frozen=True)
@@ -245,7 +245,7 @@ def _undecodable(
     error: UnicodeError,
     or_else: str,
 ) -> InputError:
-    hint = f"name its encoding (--encoding latin-1){or_else}"
+    hint = f"name its encoding (--encoding), charrnn inspect shows which would do{or_else}"
     if not isinstance(error, UnicodeDecodeError):
         return InputError(f"{path!r} is not {encoding}: {error}", hint)
     # The decoder saw what an earlier chunk had left over in front of this one.
