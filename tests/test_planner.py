@@ -14,6 +14,7 @@ from support import TEXT, charrnn, corpus_of, fingerprint, metrics, resume, run_
 from charrnn.cli.begin import begin_run
 from charrnn.config import Config
 from charrnn.errors import InputError
+from charrnn.nn.parameters import Parameters
 from charrnn.runs import RunFolder, load_model
 from charrnn.tasks.base import Paths
 from charrnn.tasks.lm import TextData, TextSpec
@@ -423,6 +424,26 @@ def test_a_slow_machine_makes_fewer_updates_and_ends_on_time(
     assert 95 <= events[-1].step <= 100
     rates = [entry["lr"] for entry in metrics(Path("run")) if entry["event"] == "train"]
     assert rates[-1] < 0.05 * max(rates)  # it came to the end of the schedule
+
+
+@pytest.mark.parametrize("scoring", [0.0, 2.0, 7.0])
+def test_the_last_validation_is_done_on_time_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scoring: float
+) -> None:
+    run = timed_run("run", corpus_of(tmp_path), 100.0)
+    validations: list[int] = []
+    monkeypatch.setattr(
+        running, "monotonic", lambda: run.trainer.number + scoring * len(validations)
+    )
+    validate = run.task.validate
+
+    def slowly(parameters: Parameters) -> Any:
+        validations.append(run.trainer.number)
+        return validate(parameters)
+
+    monkeypatch.setattr(run.task, "validate", slowly)
+    run_until(run)
+    assert 100 - scoring - 10 <= running.monotonic() <= 100
 
 
 def test_a_machine_much_slower_than_foreseen_validates_all_the_same(

@@ -106,6 +106,7 @@ class Run:
         self.deadline: Deadline | None = None
         self.notes: tuple[str, ...] = ()  # for people, on how it began
         self._begun = monotonic()
+        self._scoring = 0.0  # seconds that a validation takes
         self._good: Snapshot | None = None  # what a divergence returns to
 
     @classmethod
@@ -354,7 +355,9 @@ class Run:
             return None
         number, total = self.trainer.number, self.trainer.total
         most = round(self.deadline.most_epochs * self.task.steps_per_epoch)
-        left = max(1, min(int((self.deadline.at - monotonic()) * speed), most - number))
+        # After the last update there is still a validation.
+        time_left = self.deadline.at - monotonic() - self._scoring
+        left = max(1, min(int(time_left * speed), most - number))
         if abs(left - (total - number)) <= OFF_PACE * (total - number):
             return None
         self.trainer.pace = self.trainer.pace.ending(number, number + left)
@@ -377,8 +380,10 @@ class Run:
         return report
 
     def _validate(self, step: Step) -> Validated:
+        begun = monotonic()
         with np.errstate(all="ignore"):  # what overflows is found just below
             score = self.task.validate(self.trainer.parameters)
+        self._scoring = monotonic() - begun
         train_nats = self.interval[0] / max(1, self.interval[1])
         if score is not None and self.trainer.watch.validation_diverged(score.loss, train_nats):
             raise DivergedError(
