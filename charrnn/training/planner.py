@@ -55,7 +55,7 @@ CELL = "gru"
 
 LADDER = (
     Rung(1, 128, 1.4e-2),
-    Rung(1, 256, 1.4e-2),
+    Rung(1, 256, 1e-2),
     Rung(2, 256, 8e-3),
     Rung(2, 384, 4e-3),
     Rung(2, 512, 3e-3),
@@ -72,8 +72,9 @@ READ = (3.5, 20.0)
 recurrence: the fewer of a text of ..."""
 
 SHORT = 1e6
-"""... so many or less, and more of a longer one, up to the more. In too short a time a larger
-network has not yet learnt what a smaller one has; and new characters teach more than repeats."""
+"""... so many or less, and more of a longer one, with the root of its length, up to the more. In
+too short a time a larger network has not yet learnt what a smaller one has; and new characters
+teach more than repeats."""
 
 MOST_WEIGHTS = 30.0
 """With more weights of the recurrence than this for a character a network has them by heart."""
@@ -89,8 +90,9 @@ SHRINKAGE = 2.5e-7, 1.2e-3
 by the first for each update that there is, but by no more than the second."""
 
 RARE, DROPOUT = 50, 0.5
-"""Where a character occurs less often than this on average, dropout and a single layer; no dropout
-where not."""
+"""Where a character occurs less often than this on average: dropout, a single layer, and a head
+that is the embedding. Elsewhere no dropout, and such a head where there is time for all passes even
+so: it takes longer, and learns more in each."""
 
 LANES, LANE_LENGTH = 32, 4096
 """At most so many lanes, and fewer where they would be shorter than this."""
@@ -100,10 +102,6 @@ LENGTHS = (64, 32)
 
 FEW_UPDATES = 2000.0
 """... fewer updates than this: then twice as many are worth more than the reach."""
-
-SMALL_VOCABULARY = 512
-"""With more characters than this their embedding is also the head; with fewer where there is time
-for all passes: it takes longer, and learns more in each."""
 
 SAMPLE = 1 << 18
 """Characters of a text that steps are timed on."""
@@ -287,9 +285,9 @@ def _plan_text(asked: _Asked) -> Plan:
 
 def _largest_that_pays(asked: _Asked) -> tuple[Config, Speed, str]:
     """The highest rung that there is time for, how fast it is, and why it is not the next."""
-    size, symbols = asked.data.size, asked.symbols
+    size = asked.data.size
     fixed = {**_for_text(size), **asked.fixed}
-    if symbols > SMALL_VOCABULARY and asked.may_tie:
+    if asked.rare and asked.may_tie:
         fixed["head"] = "tied"
     config = _on_rung(LADDER[0], fixed)
     speed = asked.speed(config)
@@ -316,7 +314,7 @@ def _largest_that_pays(asked: _Asked) -> tuple[Config, Speed, str]:
 
 def _needed(config: Config, size: int) -> float:
     """Characters that there must be time to read for the network to pay."""
-    for_each = float(np.clip(READ[0] * size / SHORT, *READ))
+    for_each = float(np.clip(READ[0] * (size / SHORT) ** 0.5, *READ))
     return for_each * _recurrent_weights(config)
 
 
