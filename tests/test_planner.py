@@ -117,14 +117,13 @@ def test_short_runs_shrink_the_weights_alike_and_long_ones_more(
     assert each[3] == pytest.approx(SHRINKAGE[1], rel=0.1)
 
 
-def test_the_rate_goes_with_the_root_of_the_batch(machine: Callable[[float], None]) -> None:
+def test_the_rate_goes_with_the_fourth_root_of_the_batch(machine: Callable[[float], None]) -> None:
     machine(2e10)
     given = {"layers": 1, "hidden": 256, "seq_len": 64}
     rates = [
-        plan(text_of(1_000_000), 1, {**given, "batch_size": lanes}).config.lr
-        for lanes in (32, 8, 2)
+        plan(text_of(1_000_000), 1, {**given, "batch_size": lanes}).config.lr for lanes in (32, 2)
     ]
-    assert rates == pytest.approx([LADDER[1].lr, LADDER[1].lr / 2, LADDER[1].lr / 4])
+    assert rates == pytest.approx([LADDER[1].lr, LADDER[1].lr / 2])
 
 
 def test_a_text_of_rare_characters_drops_out_and_has_one_layer(
@@ -435,9 +434,11 @@ def test_the_last_validation_is_done_on_time_too(
 ) -> None:
     run = timed_run("run", corpus_of(tmp_path), 100.0)
     validations: list[int] = []
-    monkeypatch.setattr(
-        running, "monotonic", lambda: run.trainer.number + scoring * len(validations)
-    )
+
+    def now() -> float:
+        return run.trainer.number + scoring * len(validations)
+
+    monkeypatch.setattr(running, "monotonic", now)
     validate = run.task.validate
 
     def slowly(parameters: Parameters) -> Any:
@@ -446,7 +447,7 @@ def test_the_last_validation_is_done_on_time_too(
 
     monkeypatch.setattr(run.task, "validate", slowly)
     run_until(run)
-    assert 100 - scoring - 10 <= running.monotonic() <= 100
+    assert 100 - scoring - 10 <= now() <= 100
 
 
 def test_a_machine_much_slower_than_foreseen_validates_all_the_same(

@@ -64,7 +64,7 @@ def test_an_empty_file_is_refused(
 
 @every_reader
 def test_bytes_that_are_not_utf8_are_located(tmp_path: Path, reader: Callable[..., object]) -> None:
-    """Of a file in Latin-1. The hint says who knows that name; and nothing of levels: no help here."""
+    """A file in Latin-1. The hint says who knows that; nothing of levels, which do not help."""
     path = write(tmp_path, "a\tb\ncafé\tx\n".encode("latin-1"))
     with pytest.raises(InputError) as caught:
         reader(path)

@@ -65,7 +65,7 @@ LADDER = (
 """From the smallest up."""
 
 UPDATE = 2048
-"""Characters of an update that the rates above are for; with their number goes its square root."""
+"""Characters of an update that the rates above are for; with their number goes its fourth root."""
 
 READ = (3.5, 20.0)
 """The characters that there must be time to read, repeats included, for each weight of a network's
@@ -264,7 +264,7 @@ def _plan_text(asked: _Asked) -> Plan:
     held_out = max(HELD_OUT, VALIDATION * SCORING * speed.rate * asked.time_left) / size
     if "lr" not in given:
         batch = config.batch_size * config.seq_len
-        config = replace(config, lr=_rounded(config.lr * (batch / UPDATE) ** 0.5))
+        config = replace(config, lr=_rounded(config.lr * (batch / UPDATE) ** 0.25))
     chosen = {
         "weight_decay": _weight_decay(config.lr, _updates(config, epochs, size)),
         "dropout": DROPOUT if asked.rare else 0.0,
