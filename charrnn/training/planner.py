@@ -112,14 +112,9 @@ TIMED = 5
 PATIENCE = 8
 """Validations without progress after which to stop."""
 
-HELD_OUT = 1 << 17
-"""Characters that are enough to validate on; of a large text more are held out where ..."""
-
-VALIDATION = 0.01
-"""... a validation takes no more than this part of the time ..."""
-
-SCORING = 3.0
-"""... at so many times the speed of training."""
+HELD_OUT = 1 << 18
+"""Characters that are enough to validate on. Whatever the machine and the time, so that runs on one
+text can be compared."""
 
 IN_USE = 0.9
 """The part of the time in which updates are made; the rest goes to validations and saves."""
@@ -261,14 +256,13 @@ def _plan_text(asked: _Asked) -> Plan:
     epochs = min(most, asked.passes(speed, size))
     if "seq_len" not in given and _updates(config, epochs, size) < FEW_UPDATES:
         config = replace(config, seq_len=LENGTHS[1])
-    held_out = max(HELD_OUT, VALIDATION * SCORING * speed.rate * asked.time_left) / size
     if "lr" not in given:
         batch = config.batch_size * config.seq_len
         config = replace(config, lr=_rounded(config.lr * (batch / UPDATE) ** 0.25))
     chosen = {
         "weight_decay": _weight_decay(config.lr, _updates(config, epochs, size)),
         "dropout": DROPOUT if asked.rare else 0.0,
-        "val_fraction": min(config.val_fraction, held_out),
+        "val_fraction": min(config.val_fraction, HELD_OUT / size),
     }
     config = replace(config, **{**chosen, **given, "epochs": epochs})
     lines = [
