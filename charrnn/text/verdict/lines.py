@@ -69,10 +69,7 @@ def judge_size(codes: Codes, distinct: int, num_bytes: int, what: str) -> Findin
     elif size < TOO_SHORT:
         severity, advice = "mend", f"give more: {SHORT:,} {what}s and up, best of all a million"
     elif size < SHORT:
-        severity, advice = (
-            "note",
-            "more text helps more than anything; --minutes suits the rest to so little",
-        )
+        severity, advice = "note", "more text helps more than anything; then --minutes"
     return Finding(
         "size",
         severity,
