@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -38,7 +39,7 @@ from charrnn.training.planner import (
     plan,
     text_like,
 )
-from charrnn.training.run import Run
+from charrnn.training.run import SCORED, Run
 from charrnn.training.watch import SETTLED, LossWatch
 
 
@@ -62,7 +63,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
         def measure(config: Config, data: TextData, spec: TextSpec, threads: int) -> Speed:
             shapes = spec.model(config).shapes().values()
             weights = sum(int(np.prod(shape)) for shape in shapes)
-            return Speed(threads or 2, data.size, multiplications / weights)
+            return Speed(threads or 2, multiplications / weights)
 
         monkeypatch.setattr(planner, "_measure", measure)
 
@@ -104,7 +105,8 @@ def test_short_runs_shrink_the_weights_alike_and_long_ones_more(
 ) -> None:
     def shrunk(size: int) -> tuple[float, float]:
         """The weight decay by the sum of all rates, and by the peak rate."""
-        config = plan(text_of(size), 1e4, {"layers": 1, "hidden": 64, "epochs": 1.0}).config
+        given = {"layers": 1, "hidden": 64, "epochs": 1.0, "val_fraction": 0.0}
+        config = plan(text_of(size), 1e4, given).config
         updates = size / (config.batch_size * config.seq_len)
         an_update = config.weight_decay * config.lr
         return 0.5 * an_update * updates, an_update
@@ -167,7 +169,7 @@ def test_a_longer_text_is_read_more_often_before_it_is_known_by_heart(
     machine: Callable[[float], None],
 ) -> None:
     machine(1e12)
-    passes = [plan(text_of(size), 10, {}).config.epochs for size in (20_000, 800_000, 1_000_000)]
+    passes = [plan(text_of(size), 10, {}).config.epochs for size in (20_000, 800_000, 1_200_000)]
     assert passes == sorted(passes)
     assert (passes[0], passes[-1]) == MOST_PASSES
     assert len(set(passes)) == 3
@@ -181,6 +183,16 @@ def test_a_short_text_gets_no_network_that_is_too_large_for_it(
     assert "is too large for a text of this size" in "\n".join(found.reasons)
     larger = plan(text_of(200_000), 60, {})
     assert size_of(found.config) < size_of(larger.config)
+
+
+def test_a_plan_is_for_what_trains(machine: Callable[[float], None]) -> None:
+    """However much of the text is held out."""
+    machine(2e10)
+    parts = [(1_000_000, 0.1), (1_800_000, 0.5), (900_000, 0.0), (9_000_000, 0.9)]
+    for minutes in (0.5, 60):
+        found = [plan(text_of(size), minutes, {"val_fraction": part}) for size, part in parts]
+        assert len({one.reasons for one in found}) == 1
+        assert len({replace(one.config, val_fraction=0.0) for one in found}) == 1
 
 
 def test_runs_on_one_text_hold_out_the_same(machine: Callable[[float], None]) -> None:
@@ -197,14 +209,14 @@ def test_rare_characters_tie_the_head_to_the_embedding(machine: Callable[[float]
     machine(2e10)
     assert plan(text_of(50_000, 3000), 5, {}).config.head == "tied"
     assert plan(text_of(50_000, 3000), 0.05, {}).config.head == "tied"
-    assert plan(text_of(1_000_000, 100), 5, {}).config.head == "free"
+    assert plan(text_of(2_000_000, 100), 5, {}).config.head == "free"
     assert plan(text_of(20_000_000, 3000), 5, {}).config.head == "free"
     for given in ({"embedding": 64}, {"layers": 0}, {"head": "free"}):
         assert plan(text_of(50_000, 3000), 5, given).config.head == "free"
 
 
 def test_so_do_few_where_there_is_time_for_all_passes(machine: Callable[[float], None]) -> None:
-    text, fixed = text_of(1_000_000), {"layers": 1, "hidden": 256}
+    text, fixed = text_of(1_000_000), {"layers": 1, "hidden": 256, "val_fraction": 0.0}
     weights = 3 * 256 * (256 + 60 + 2) + 256 * 60 + 60  # of the free head's network
     for speed, head in ((1.0, "free"), (1.2, "free"), (2.0, "tied")):
         machine(speed * weights * MOST_PASSES[1] * 1_000_000 / (IN_USE * 300))
@@ -314,7 +326,7 @@ def test_a_longer_text_needs_more_time_for_a_larger_network(
         found = re.search(r"1 × 256 gru pays once there is time to read ([\d.]+) million", reasons)
         assert found is not None
         needed.append(float(found[1]))
-    assert needed == [0.69, 0.69, 1.4, 3.9, 3.9]
+    assert needed == [0.69, 0.69, 1.3, 3.9, 3.9]
 
 
 def test_what_takes_time_before_the_first_update_is_not_planned_with(
@@ -402,9 +414,12 @@ def test_a_pace_that_does_not_ascend_is_refused(anchors: Any) -> None:
         Pace(anchors)
 
 
-def timed_run(folder: str, corpus: Corpus, seconds: float, most_epochs: float = 60.0) -> Run:
-    """A run of 170 updates that must end on time."""
-    config = Config(hidden=8, seq_len=8, batch_size=4, epochs=10.0, eval_every=10, minutes=1.0)
+def timed_run(
+    folder: str, corpus: Corpus, seconds: float, most_epochs: float = 60.0, **settings: Any
+) -> Run:
+    """A run that must end on time; of 170 updates where no settings are given."""
+    shape = {"hidden": 8, "seq_len": 8, "batch_size": 4, "epochs": 10.0, "eval_every": 10}
+    config = Config(**{**shape, "minutes": 1.0, **settings})
     held, deadline = RunFolder(Path(folder), resume=False), Deadline(seconds, most_epochs)
     return Run.begin(config, text_data(corpus), held, threads=1, deadline=deadline)
 
@@ -451,6 +466,28 @@ def test_the_last_validation_is_done_on_time_too(
     monkeypatch.setattr(run.task, "validate", slowly)
     run_until(run)
     assert 100 - scoring - 10 <= now() <= 100
+
+
+def test_so_is_the_only_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Time is kept free for a validation before it is known how long one takes."""
+    seldom = {"seq_len": 2, "batch_size": 1, "val_fraction": 0.5, "eval_every": 10_000}
+    run = timed_run("run", corpus_of(tmp_path), 100.0, **seldom)
+    assert run.trainer.total > 1000
+    scoring = 0.5 * run.task.held_out / SCORED  # at a second for the two characters of an update
+    assert scoring > 20
+    validations: list[int] = []
+    monkeypatch.setattr(
+        running, "monotonic", lambda: run.trainer.number + scoring * len(validations)
+    )
+    validate = run.task.validate
+
+    def slowly(parameters: Parameters) -> Any:
+        validations.append(run.trainer.number)
+        return validate(parameters)
+
+    monkeypatch.setattr(run.task, "validate", slowly)
+    assert 100 - 2 * scoring <= run_until(run)[-1].step + scoring <= 100  # type: ignore[union-attr]
+    assert len(validations) == 1
 
 
 def test_a_machine_much_slower_than_foreseen_validates_all_the_same(

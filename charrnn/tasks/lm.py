@@ -18,7 +18,7 @@ from charrnn.tasks.carried import LanesTask
 from charrnn.text.corpora import Corpus, read_corpus
 from charrnn.text.vocab import Vocabulary
 
-__all__ = ["LanguageModelTask", "TextData", "TextSpec"]
+__all__ = ["LanguageModelTask", "TextData", "TextSpec", "split"]
 
 PREVIEW_LENGTH = 300
 PREVIEW_CHOICE = Choice(temperature=0.8)
@@ -62,6 +62,22 @@ class TextSpec:
             ValueError: that is of another level.
         """
         return TextSpec(self.vocabulary.union(found.vocabulary))
+
+
+def split(size: int, val_fraction: float, level: str) -> int:
+    """How many symbols of a text train; those after them are held out.
+
+    Raises:
+        InputError: the text is too short.
+    """
+    held_out = round(size * val_fraction)
+    if val_fraction and (held_out < 1 or size - held_out < 2):
+        what = {"char": "character", "byte": "byte"}[level]
+        raise InputError(
+            f"a text of {size} {what}{'s' * (size != 1)} leaves nothing to hold out for validation",
+            "give a longer text, or --val-fraction 0",
+        )
+    return size - held_out
 
 
 class TextData:
@@ -124,7 +140,7 @@ class TextData:
     def describe(self, spec: TextSpec, config: Config) -> Sequence[str]:
         """Lines for people."""
         what = "characters" if self.corpus.level == "char" else "bytes"
-        held_out = round(self.size * config.val_fraction)
+        held_out = self.size - split(self.size, config.val_fraction, self.corpus.level)
         lines = [
             f"{self.size:,} {what}, {len(spec.vocabulary)} distinct",
             f"the first {self.size - held_out:,} train",
@@ -178,16 +194,8 @@ class LanguageModelTask(LanesTask):
     ) -> None:
         level = vocabulary.level if vocabulary else "char"
         self.unit = f"nats/{level}"
-        held_out = round(len(ids) * val_fraction)
-        what = {"char": "character", "byte": "byte"}[level]
-        count = f"{len(ids)} {what}{'s' * (len(ids) != 1)}"
-        if val_fraction and (held_out < 1 or len(ids) - held_out < 2):
-            raise InputError(
-                f"a text of {count} leaves nothing to hold out for validation",
-                "give a longer text, or --val-fraction 0",
-            )
         self.ids = ids
-        self.split = len(ids) - held_out
+        self.split = split(len(ids), val_fraction, level)
         self._vocabulary = vocabulary
         super().__init__(model, ids[: self.split], batch_size, seq_len, threads)
 

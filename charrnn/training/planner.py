@@ -1,8 +1,9 @@
 """``train --minutes``: which network, how long and how, for a text and the time that there is.
 
-It sees the size of the text, the number of its characters, the time, and how fast this machine
-trains; never what the text says. What it concludes from them stands in small tables. docs/log.md
-has the trainings behind them; ``benchmarks/plans.py`` makes such trainings, plans beside them.
+It sees how many characters train, how many distinct ones there are, the time, and how fast this
+machine is; never what the text says. What it concludes from them stands in small tables.
+docs/log.md has the trainings behind them; ``benchmarks/plans.py`` makes such trainings, plans
+beside them.
 """
 
 from collections.abc import Iterator, Mapping
@@ -16,7 +17,7 @@ import numpy as np
 from charrnn.config import Config
 from charrnn.errors import InputError
 from charrnn.tasks.base import Data, Paths, Spec
-from charrnn.tasks.lm import TextData
+from charrnn.tasks.lm import TextData, split
 from charrnn.text.corpora import Corpus
 from charrnn.training.loop import Step, Trainer
 from charrnn.training.pace import Deadline
@@ -142,8 +143,7 @@ class Speed:
     """How fast a network trains here."""
 
     threads: int
-    epoch: int  # how much an epoch reads: characters of a text, examples of another task
-    rate: float  # of them, a second
+    rate: float  # characters of a text, or examples of another task, a second
 
 
 def plan(
@@ -174,23 +174,21 @@ def plan(
         InputError: a setting is out of range, or the data are too short for it.
     """
     end = (monotonic() if begun is None else begun) + 60 * minutes
-    asked = _Asked(
-        data,
-        spec or data.spec(),
-        given,
-        {"patience": PATIENCE, **given, "minutes": minutes},
-        end,
-        aside,
-        threads,
-    )
-    config = Config.of(**asked.fixed)
+    fixed = {"patience": PATIENCE, **given, "minutes": minutes}
+    config = Config.of(**fixed)
+    trained_on = data.trained_on
+    if config.task == "lm":
+        part = min(config.val_fraction, HELD_OUT / data.size)
+        fixed = {"val_fraction": part, **fixed}
+        trained_on = split(data.size, fixed["val_fraction"], config.level)
+    asked = _Asked(data, spec or data.spec(), given, fixed, trained_on, end, aside, threads)
     if config.task == "lm":
         return _plan_text(asked)
     if "epochs" not in given:
-        config = config.long_enough(data.trained_on)
+        config = config.long_enough(trained_on)
     speed = _measure(config, data, asked.spec, threads)
     deadline = Deadline(end, config.epochs)
-    config = replace(config, epochs=min(config.epochs, asked.passes(speed, speed.epoch)))
+    config = replace(config, epochs=min(config.epochs, asked.passes(speed)))
     line = f"{speed.rate:,.0f} examples a second here: {config.epochs:.3g} passes over them"
     return Plan(config, speed.threads, deadline, (line,))
 
@@ -202,7 +200,8 @@ class _Asked:
     data: Data
     spec: Spec
     given: Mapping[str, Any]  # settings that stand as they are
-    fixed: Mapping[str, Any]  # these, and what is the same in all plans
+    fixed: Mapping[str, Any]  # these, and what no network changes
+    trained_on: int  # so many characters or examples, in one pass
     end: float
     aside: float
     threads: int
@@ -216,7 +215,7 @@ class _Asked:
     @property
     def rare(self) -> bool:
         """Whether they are."""
-        return self.data.size < RARE * self.symbols
+        return self.trained_on < RARE * self.symbols
 
     @property
     def may_tie(self) -> bool:
@@ -225,9 +224,9 @@ class _Asked:
 
     def speed(self, config: Config) -> Speed:
         """On a text like this, as fast to train on and made ready much sooner than a large one."""
-        size = max(self.symbols, min(self.data.size, SAMPLE))
+        size = max(self.symbols, min(self.trained_on, SAMPLE))
         sample = text_like(size, self.symbols, config.level)
-        return _measure(config, sample, sample.spec(), self.threads)
+        return _measure(replace(config, val_fraction=0.0), sample, sample.spec(), self.threads)
 
     @property
     def time_left(self) -> float:
@@ -238,22 +237,22 @@ class _Asked:
         """How much can be trained on until the end, repeats included."""
         return speed.rate * self.time_left * IN_USE
 
-    def passes(self, speed: Speed, size: int) -> float:
-        """How often so much can be trained on; at least what settings allow."""
-        return max(1e-3, self.readable(speed) / size)
+    def passes(self, speed: Speed) -> float:
+        """How often all of it can be trained on; at least what settings allow."""
+        return max(1e-3, self.readable(speed) / self.trained_on)
 
 
 def _plan_text(asked: _Asked) -> Plan:
     """As :func:`plan`, for a language model."""
-    given, size = asked.given, asked.data.size
+    given, size = asked.given, asked.trained_on
     config, speed, larger = _largest_that_pays(asked)
     most = float(given.get("epochs", _most_passes(size)))
-    if config.head == "free" and asked.may_tie and asked.passes(speed, size) > most:
+    if config.head == "free" and asked.may_tie and asked.passes(speed) > most:
         tied = replace(config, head="tied")
         its_speed = asked.speed(tied)
-        if asked.passes(its_speed, size) >= most:
+        if asked.passes(its_speed) >= most:
             config, speed = tied, its_speed
-    epochs = min(most, asked.passes(speed, size))
+    epochs = min(most, asked.passes(speed))
     if "seq_len" not in given and _updates(config, epochs, size) < FEW_UPDATES:
         config = replace(config, seq_len=LENGTHS[1])
     if "lr" not in given:
@@ -262,7 +261,6 @@ def _plan_text(asked: _Asked) -> Plan:
     chosen = {
         "weight_decay": _weight_decay(config.lr, _updates(config, epochs, size)),
         "dropout": DROPOUT if asked.rare else 0.0,
-        "val_fraction": min(config.val_fraction, HELD_OUT / size),
     }
     config = replace(config, **{**chosen, **given, "epochs": epochs})
     lines = [
@@ -279,7 +277,7 @@ def _plan_text(asked: _Asked) -> Plan:
 
 def _largest_that_pays(asked: _Asked) -> tuple[Config, Speed, str]:
     """The highest rung that there is time for, how fast it is, and why it is not the next."""
-    size = asked.data.size
+    size = asked.trained_on
     fixed = {**_for_text(size), **asked.fixed}
     if asked.rare and asked.may_tie:
         fixed["head"] = "tied"
@@ -398,7 +396,7 @@ def _measure(config: Config, data: Data, spec: Spec, threads: int) -> Speed:
     finally:
         task.engine.close()
     a_step = data.trained_on / task.steps_per_epoch
-    return Speed(task.engine.threads, data.trained_on, a_step / seconds)
+    return Speed(task.engine.threads, a_step / seconds)
 
 
 def _seconds_of_next(updates: Iterator[Step]) -> float:

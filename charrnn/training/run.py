@@ -61,6 +61,9 @@ VALIDATIONS = 20
 SETTLING = 0.5
 """Updates that a run which is out of patience still makes, as a part of those up to its best."""
 
+SCORED = 3.0
+"""An example is scored so many times as fast as it is trained on."""
+
 OFF_PACE = 0.02
 """The part of the updates left by which a pace may be wrong."""
 
@@ -106,7 +109,7 @@ class Run:
         self.deadline: Deadline | None = None
         self.notes: tuple[str, ...] = ()  # for people, on how it began
         self._begun = monotonic()
-        self._scoring = 0.0  # seconds that a validation takes
+        self._pause = 0.0  # seconds that a validation took, and the save after it
         self._good: Snapshot | None = None  # what a divergence returns to
 
     @classmethod
@@ -193,13 +196,11 @@ class Run:
     def validate_every(self) -> int:
         """Steps between validations: an epoch, at most 500 steps.
 
-        But no fewer than keep validations to about a tenth of the time: an example is scored some
-        three times as fast as it is trained on.
+        But no fewer than keep validations to about a tenth of the time.
         """
         if self.config.eval_every:
             return self.config.eval_every
-        a_step = self.data.size / self.task.steps_per_epoch
-        least = min(self.task.steps_per_epoch, ceil(self.task.held_out / (0.3 * a_step)))
+        least = min(self.task.steps_per_epoch, ceil(10 * self._steps_of_validation))
         most = min(self.task.steps_per_epoch, MOST_STEPS_BETWEEN)
         if self.config.minutes:
             pace = self.trainer.pace
@@ -207,6 +208,12 @@ class Run:
             halved = max(0, floor(log2(pace.length / pace.total)))
             most = min(most, ceil(pace.length / VALIDATIONS / 2**halved))
         return max(least, most)
+
+    @property
+    def _steps_of_validation(self) -> float:
+        """How many updates take about as long."""
+        a_step = (self.data.size - self.task.held_out) / self.task.steps_per_epoch
+        return self.task.held_out / (SCORED * a_step)
 
     @property
     def complete(self) -> bool:
@@ -263,6 +270,7 @@ class Run:
                 self._log(step.number, "train", **_numbers(step))
             # All that belongs to this step comes before its save: who goes on from there does not
             # do it again.
+            paused = monotonic()
             validated = preview = None
             if step.number % self.validate_every == 0 or done:
                 validated = self._validate(step)
@@ -288,6 +296,8 @@ class Run:
                     yield SaveFailed(step.number, error)
                 if self.trainer.watch.good:
                     self._good = capture(self).copy()
+            if validated is not None:
+                self._pause = monotonic() - paused
             yield from filter(None, (validated, preview, changed))
             if should_stop() and not done:
                 self._save(best=False, stopped=True)
@@ -356,8 +366,9 @@ class Run:
         number, total = self.trainer.number, self.trainer.total
         most = round(self.deadline.most_epochs * self.task.steps_per_epoch)
         # After the last update there is still a validation.
-        time_left = self.deadline.at - monotonic() - self._scoring
-        left = max(1, min(int(time_left * speed), most - number))
+        last = self._pause * speed or self._steps_of_validation
+        time_left = self.deadline.at - monotonic()
+        left = max(1, min(int(time_left * speed - last), most - number))
         if abs(left - (total - number)) <= OFF_PACE * (total - number):
             return None
         self.trainer.pace = self.trainer.pace.ending(number, number + left)
@@ -380,10 +391,8 @@ class Run:
         return report
 
     def _validate(self, step: Step) -> Validated:
-        begun = monotonic()
         with np.errstate(all="ignore"):  # what overflows is found just below
             score = self.task.validate(self.trainer.parameters)
-        self._scoring = monotonic() - begun
         train_nats = self.interval[0] / max(1, self.interval[1])
         if score is not None and self.trainer.watch.validation_diverged(score.loss, train_nats):
             raise DivergedError(
