@@ -100,6 +100,24 @@ def test_the_best_model_ends_early_its_run_goes_on(folder: Path, tmp_path: Path)
     assert read_curve(str(tmp_path / "run"), early, "lm").steps == 20
 
 
+@pytest.mark.parametrize("step", [25, 60])
+def test_the_best_model_may_be_of_a_way_that_was_given_up(
+    folder: Path, tmp_path: Path, step: int
+) -> None:
+    """A training that diverged forgets the validation; ``best.npz`` and the note of it stay."""
+    header, arrays = read_checkpoint(folder / "run" / "last.npz")
+    best = {"step": step, "epoch": 1.0, "train": 1.0, "val": 0.5}
+    (tmp_path / "run").mkdir()
+    for name, history in (("best", [*header["history"][:2], best]), ("last", header["history"])):
+        noted = {**header, "history": history, "best": best}
+        write_checkpoint(tmp_path / "run" / f"{name}.npz", noted, arrays)
+    assert curve_of(tmp_path).best == (step, 0.5)
+    for argument in ("run", "run/last.npz"):
+        shown = " ".join(charrnn("inspect", argument, cwd=tmp_path).stdout.decode().split())
+        assert f"best 0.5000 nats/char, validated at step {step}" in shown
+        assert f"* best: 0.5000 at step {step}" in shown
+
+
 def test_a_log_is_taken_without_trust(folder: Path, tmp_path: Path) -> None:
     header, arrays = read_checkpoint(folder / "run" / "last.npz")
     (tmp_path / "run").mkdir()

@@ -579,8 +579,9 @@ def test_the_training_text_in_another_dress_is_known(place: Path, tmp_path: Path
         assert any(
             "has seen what is scored" in note for note in facts(place, "run", str(path))["notes"]
         )
-    unseen = facts(place, "run", "other.txt")
-    assert not any("has seen" in note for note in unseen["notes"])
+    piece.write_text(TEXT[100:103], encoding="utf-8")  # stands in any text
+    for name in ("other.txt", str(piece)):
+        assert not any("has seen" in note for note in facts(place, "run", name)["notes"])
 
 
 def test_a_perplexity_beyond_all_numbers_is_none() -> None:

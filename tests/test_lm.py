@@ -3,17 +3,20 @@
 import numpy as np
 import pytest
 
+from charrnn.config import Config
 from charrnn.errors import InputError
 from charrnn.nn.cells import LSTM
 from charrnn.nn.models import SequenceModel
 from charrnn.tasks.carried import RUNAWAY
-from charrnn.tasks.lm import LanguageModelTask
+from charrnn.tasks.lm import LanguageModelTask, split
+from charrnn.training.planner import text_like
 
 
 def build(cell: LSTM, length: int = 200, val_fraction: float = 0.1) -> LanguageModelTask:
     ids = np.random.default_rng(0).integers(5, size=length).astype(np.uint8)
     model = SequenceModel(5, 5, cell)
-    return LanguageModelTask(model, ids, val_fraction=val_fraction, batch_size=3, seq_len=4)
+    train = split(length, val_fraction)
+    return LanguageModelTask(model, ids, split=train, batch_size=3, seq_len=4)
 
 
 def test_a_state_that_has_run_away_restarts_its_lane_alone() -> None:
@@ -54,11 +57,13 @@ def test_the_tail_is_held_out_and_scored_whole() -> None:
 
 
 def test_texts_too_short_to_hold_anything_out_are_refused() -> None:
-    with pytest.raises(InputError, match="validation"):
-        build(LSTM(4), length=4)
-    assert (
-        build(LSTM(4), length=9, val_fraction=0).validate(
-            SequenceModel(5, 5, LSTM(4)).init(np.random.default_rng(0))
-        )
-        is None
-    )
+    def trained_on(size: int, fraction: float) -> int:
+        return text_like(size, 1).trained_on(Config(val_fraction=fraction))
+
+    for size, fraction in ((4, 0.1), (3, 0.1), (2, 0.5), (1, 0.9)):
+        with pytest.raises(InputError, match="nothing to hold out for validation"):
+            trained_on(size, fraction)
+    assert trained_on(9, 0.1) == 8
+    assert trained_on(9, 0.0) == 9
+    whole = build(LSTM(4), length=9, val_fraction=0)
+    assert whole.validate(whole.model.init(np.random.default_rng(0))) is None

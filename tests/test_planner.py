@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from support import TEXT, charrnn, corpus_of, fingerprint, metrics, resume, run_until, text_data
 
+from charrnn.cli.announce import yardsticks_take
 from charrnn.cli.begin import begin_run
 from charrnn.config import Config
 from charrnn.errors import InputError
-from charrnn.nn.parameters import Parameters
 from charrnn.runs import RunFolder, load_model
 from charrnn.tasks.base import Paths
 from charrnn.tasks.lm import TextData, TextSpec
@@ -335,7 +335,7 @@ def test_what_takes_time_before_the_first_update_is_not_planned_with(
     machine(2e10)
     fixed = {"layers": 1, "hidden": 256}
     alone = plan(text_of(1_000_000), 0.5, fixed)
-    beside = plan(text_of(1_000_000), 0.5, fixed, aside=15.0)
+    beside = plan(text_of(1_000_000), 0.5, fixed, aside=lambda trained_on, held_out: 15.0)
     assert beside.config.epochs == pytest.approx(0.5 * alone.config.epochs)
     assert beside.deadline.at == alone.deadline.at
 
@@ -446,48 +446,69 @@ def test_a_slow_machine_makes_fewer_updates_and_ends_on_time(
     assert rates[-1] < 0.05 * max(rates)  # it came to the end of the schedule
 
 
-@pytest.mark.parametrize("scoring", [0.0, 2.0, 7.0])
-def test_the_last_validation_is_done_on_time_too(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scoring: float
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> Callable[[Run, float, float], Callable[[], float]]:
+    """A clock on which updates take a second, validations and saves as long as is said."""
+
+    def slow(run: Run, scoring: float, saving: float) -> Callable[[], float]:
+        paused = [0.0]
+
+        def slower(name: str, of: Any, seconds: float) -> None:
+            does = getattr(of, name)
+
+            def slowly(*arguments: Any) -> Any:
+                paused[0] += seconds
+                return does(*arguments)
+
+            monkeypatch.setattr(of, name, slowly)
+
+        def now() -> float:
+            return run.trainer.number + paused[0]
+
+        slower("validate", run.task, scoring)
+        slower("save_last", run.folder, saving)
+        monkeypatch.setattr(running, "monotonic", now)
+        return now
+
+    return slow
+
+
+@pytest.mark.parametrize(("scoring", "saving"), [(0.0, 0.0), (2.0, 0.0), (7.0, 0.0), (0.0, 8.0)])
+def test_the_last_validation_and_save_are_done_on_time_too(
+    tmp_path: Path,
+    pauses: Callable[[Run, float, float], Callable[[], float]],
+    scoring: float,
+    saving: float,
 ) -> None:
     run = timed_run("run", corpus_of(tmp_path), 100.0)
-    validations: list[int] = []
-
-    def now() -> float:
-        return run.trainer.number + scoring * len(validations)
-
-    monkeypatch.setattr(running, "monotonic", now)
-    validate = run.task.validate
-
-    def slowly(parameters: Parameters) -> Any:
-        validations.append(run.trainer.number)
-        return validate(parameters)
-
-    monkeypatch.setattr(run.task, "validate", slowly)
+    now = pauses(run, scoring, saving)
     run_until(run)
-    assert 100 - scoring - 10 <= now() <= 100
+    assert 100 - scoring - saving - 10 <= now() <= 100
 
 
-def test_so_is_the_only_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Time is kept free for a validation before it is known how long one takes."""
+def test_so_is_the_only_validation(
+    tmp_path: Path, pauses: Callable[[Run, float, float], Callable[[], float]]
+) -> None:
+    """Time is kept free for one before it is known how long one takes."""
     seldom = {"seq_len": 2, "batch_size": 1, "val_fraction": 0.5, "eval_every": 10_000}
     run = timed_run("run", corpus_of(tmp_path), 100.0, **seldom)
     assert run.trainer.total > 1000
     scoring = 0.5 * run.task.held_out / SCORED  # at a second for the two characters of an update
     assert scoring > 20
-    validations: list[int] = []
-    monkeypatch.setattr(
-        running, "monotonic", lambda: run.trainer.number + scoring * len(validations)
-    )
-    validate = run.task.validate
+    now = pauses(run, scoring, 0.0)
+    validations = sum(isinstance(event, Validated) for event in run_until(run))
+    assert validations == 1
+    assert 100 - scoring <= now() <= 100
 
-    def slowly(parameters: Parameters) -> Any:
-        validations.append(run.trainer.number)
-        return validate(parameters)
 
-    monkeypatch.setattr(run.task, "validate", slowly)
-    assert 100 - 2 * scoring <= run_until(run)[-1].step + scoring <= 100  # type: ignore[union-attr]
-    assert len(validations) == 1
+def test_a_first_validation_corrects_the_pace_at_once(
+    tmp_path: Path, pauses: Callable[[Run, float, float], Callable[[], float]]
+) -> None:
+    """However much longer it took than was thought: there may be no other before the last."""
+    run = timed_run("run", corpus_of(tmp_path), 100.0, eval_every=65)
+    now = pauses(run, 15.0, 0.0)
+    run_until(run)
+    assert 90 <= now() <= 100
 
 
 def test_a_machine_much_slower_than_foreseen_validates_all_the_same(
@@ -580,6 +601,50 @@ def test_inspect_says_what_five_minutes_would_choose(tmp_path: Path) -> None:
     assert set(found) == {*CHOSEN, "why"}
     (tmp_path / "two.txt").write_text("ab", encoding="utf-8")
     assert json.loads(charrnn("inspect", "two.txt", "--json", cwd=tmp_path).stdout)["plan"] is None
+
+
+def test_what_a_task_tests_on_is_not_trained_on(tmp_path: Path) -> None:
+    """Else an update would seem to read much more than it does, and a validation cost nothing."""
+    rows = [f"{'yes' * (n % 5)}{n}\t{'even' if n % 2 else 'odd'}" for n in range(2000)]
+    for name, part in (("train", rows[:100]), ("val", rows[100:200]), ("test", rows[200:])):
+        Path(f"{name}.tsv").write_text("\n".join(part), encoding="utf-8")
+    paths = Paths(("train.tsv",), "val.tsv", "test.tsv")
+    settings = {"task": "classify", "hidden": 8, "batch_size": 10}
+    run = begin_run(settings, paths, "run", None, 1, 0.0)
+    assert run._steps_of_validation == pytest.approx(100 / 10 / SCORED)
+    run.folder.close()
+
+
+def test_yardsticks_take_time_where_there_is_something_to_score() -> None:
+    assert yardsticks_take(1_000_000, 100_000, 5.0) == pytest.approx(4.0)
+    assert yardsticks_take(1_000_000, 100_000, 0.1) == pytest.approx(0.6)
+    assert yardsticks_take(1_000_000, 0, 5.0) == 0
+    asked: list[tuple[int, int]] = []
+
+    def aside(*counts: int) -> float:
+        asked.append(counts)  # type: ignore[arg-type]
+        return 0.0
+
+    for data, part in ((text_of(1000), 0.25), (text_of(1000), 0.0)):
+        plan(data, 0.01, {"layers": 1, "hidden": 8, "val_fraction": part}, threads=1, aside=aside)
+    assert asked == [(750, 250), (1000, 0)]
+
+
+def test_a_text_that_is_too_short_is_refused_before_networks_are_timed(tmp_path: Path) -> None:
+    Path("corpus.txt").write_text("ab", encoding="utf-8")
+    done = charrnn("train", "corpus.txt", "--minutes", "1", cwd=tmp_path)
+    assert done.returncode == 2
+    assert b"leaves nothing to hold out" in done.stderr
+    assert b"timing" not in done.stderr
+
+
+def test_one_lane_is_not_told_to_become_fewer(tmp_path: Path) -> None:
+    Path("corpus.txt").write_text("ab" * 10, encoding="utf-8")
+    for lanes, told in (("1", False), ("2", True)):
+        line = ["train", "corpus.txt", "--hidden", "8", "--epochs", "1", "--batch-size", lanes]
+        done = charrnn(*line, "--out", lanes, cwd=tmp_path)
+        assert done.returncode == 0
+        assert (b"fewer lanes" in done.stderr) is told
 
 
 def test_another_task_is_given_fewer_passes(tmp_path: Path) -> None:

@@ -420,15 +420,6 @@ def pairs(task: LanguageModelTask, index: int) -> Iterator[tuple[int, int]]:
     return zip(x.ravel().tolist(), y.ravel().tolist(), strict=True)
 
 
-@pytest.mark.parametrize(("size", "fraction"), [(3, 0.1), (2, 0.5), (1, 0.9)])
-def test_too_short_a_text_to_hold_out_from_is_refused(size: int, fraction: float) -> None:
-    model = SequenceModel(2, 2, parse_cell("rnn", 3))
-    with pytest.raises(InputError, match=r"nothing to hold out|lanes need at least"):
-        LanguageModelTask(
-            model, np.zeros(size, np.uint8), val_fraction=fraction, batch_size=1, seq_len=4
-        )
-
-
 def test_the_state_is_carried_and_a_new_pass_begins_anew(corpus: Corpus) -> None:
     """Two chunks in a row are one of their joint length; the first of a pass starts from zero."""
     run = begin(Path("run"), corpus)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from charrnn.training.run import Run
 
-__all__ = ["conclude", "introduce", "quoted", "report", "show_yardsticks", "yardsticks_afford"]
+__all__ = ["conclude", "introduce", "quoted", "report", "show_yardsticks", "yardsticks_take"]
 
 
 def introduce(run: "Run") -> None:
@@ -52,11 +52,16 @@ YARDSTICKS = 0.1
 """The part of ``--minutes`` that they may take."""
 
 
-def yardsticks_afford(size: int, minutes: float) -> tuple[int, float]:
-    """How much of a training text they may use in a run of so many minutes, and its seconds."""
+def yardsticks_take(trained_on: int, held_out: int, minutes: float) -> float:
+    """Seconds of a run of so many minutes; none where there is nothing to score."""
+    return _afford(trained_on, minutes)[1] if held_out else 0.0
+
+
+def _afford(trained_on: int, minutes: float) -> tuple[int, float]:
+    """How much of a training text they may use in so many minutes, and its seconds."""
     from charrnn.yardsticks import affordable
 
-    return affordable(size, YARDSTICKS * 60 * minutes if minutes else inf)
+    return affordable(trained_on, YARDSTICKS * 60 * minutes if minutes else inf)
 
 
 def show_yardsticks(run: "Run") -> None:
@@ -73,7 +78,7 @@ def show_yardsticks(run: "Run") -> None:
     ):
         return
     codes, split = data.corpus.codes, task.split
-    most, _ = yardsticks_afford(split, run.config.minutes)
+    most, _ = _afford(split, run.config.minutes)
     found = yardsticks(codes[:split], codes[split:], spec.vocabulary, most=most)
     shown = ", ".join(f"{name} {nats:.4f}" for name, nats in found)
     known = f" (from the last {most:,} that train)" if most < split else ""

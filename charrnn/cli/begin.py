@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from charrnn.cli.announce import quoted, yardsticks_afford
+from charrnn.cli.announce import quoted, yardsticks_take
 from charrnn.cli.report import say
 from charrnn.errors import InputError
 
@@ -156,7 +156,7 @@ def begin_run(
             planned = _plan(config, data, spec, settings, threads, begun)
             config, threads, deadline = planned.config, planned.threads, planned.deadline
         elif "epochs" not in settings:
-            config = config.long_enough(data.trained_on)
+            config = config.long_enough(data.trained_on(config))
         _check_memory(config, data, spec)
         return Run.begin(config, data, folder, initial, threads, deadline)
     except BaseException:
@@ -169,13 +169,21 @@ def _plan(
     config: Any, data: Any, spec: Any, settings: dict[str, Any], threads: int, begun: float
 ) -> "Plan":
     """What suits the data and the time, said as it is chosen."""
+    from functools import partial
+
     from charrnn.training.planner import plan
 
+    data.trained_on(config)  # raises if there is too little
     say("plan: timing networks on this machine")
-    aside = yardsticks_afford(data.size, config.minutes)[1] if config.task == "lm" else 0.0
     try:
         planned = plan(
-            data, config.minutes, settings, threads=threads, begun=begun, spec=spec, aside=aside
+            data,
+            config.minutes,
+            settings,
+            threads=threads,
+            begun=begun,
+            spec=spec,
+            aside=partial(yardsticks_take, minutes=config.minutes),
         )
     except KeyboardInterrupt:
         say(STOPPED)
@@ -200,7 +208,9 @@ def _check_memory(config: Any, data: Any, spec: Any) -> None:
     from charrnn.training.memory import memory_needed
 
     model = spec.model(config)
-    lanes = config.batch_size if config.task in CARRIED else min(config.batch_size, data.trained_on)
+    lanes = config.batch_size
+    if config.task not in CARRIED:
+        lanes = min(lanes, data.trained_on(config))
     needed = memory_needed(config, model, lanes, data.longest(config))
     try:
         there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -11,7 +11,16 @@ from typing import Any, NamedTuple, TypeGuard
 from charrnn.cli.plot import COLUMNS, ROWS, Series, draw
 from charrnn.errors import CheckpointError
 
-__all__ = ["ERRORS", "LearningCurve", "Panel", "draw_curve", "is_number", "panels", "read_curve"]
+__all__ = [
+    "ERRORS",
+    "LearningCurve",
+    "Panel",
+    "best_validation",
+    "draw_curve",
+    "is_number",
+    "panels",
+    "read_curve",
+]
 
 ERRORS = {
     "lm": "nats/char",
@@ -72,10 +81,20 @@ def read_curve(argument: str, model_header: Mapping[str, Any], task: str) -> Lea
         train=_points(history, "train"),
         logged=_logged(folder / "metrics.jsonl", steps) if folder.is_dir() else (),
         val=val,
-        best=min(val, key=lambda point: point[1], default=None),
+        best=best_validation(header),
         steps=steps,
         epochs=float(history[-1]["epoch"]) if history and is_number(history[-1]["epoch"]) else 0.0,
     )
+
+
+def best_validation(header: Mapping[str, Any]) -> Point | None:
+    """Step and error of the best model, as its checkpoint notes it; else by the history.
+
+    That of a training which has gone back to an earlier state may lack it.
+    """
+    noted = header.get("best")
+    noted = _points(_history({"history": [noted]}), "val")
+    return min(noted or _points(_history(header), "val"), key=lambda p: p[1], default=None)
 
 
 def is_number(value: object) -> TypeGuard[float]:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from charrnn.cli.curve import ERRORS, draw_curve, is_number, read_curve
+from charrnn.cli.curve import ERRORS, best_validation, draw_curve, is_number, read_curve
 from charrnn.cli.flow import echo
 from charrnn.cli.picture import check_suffix, write_picture
 
@@ -79,8 +79,7 @@ def facts(model: "Model") -> dict[str, Any]:
     settings = model.config.to_json()
     defaults = Config.of(model.config.task).to_json()
     history = [entry for entry in _entries(model.header) if is_number(entry.get("step"))]
-    scored = [entry for entry in history if is_number(entry.get("val"))]
-    best = min(scored, key=lambda entry: float(entry["val"]), default=None)
+    best = best_validation(model.header)
     training = model.header.get("training")
     last = history[-1] if history else {}
     steps = training.get("step") if isinstance(training, dict) else None
@@ -94,7 +93,7 @@ def facts(model: "Model") -> dict[str, Any]:
         "knows": _knows(model.spec),
         "steps": steps if is_number(steps) else last.get("step"),
         "epochs": last["epoch"] if is_number(last.get("epoch")) else 0.0,
-        "best": None if best is None else {"step": best["step"], "val": best["val"]},
+        "best": None if best is None else {"step": best[0], "val": best[1]},
         "settings": settings,
         "changed": {name: value for name, value in settings.items() if value != defaults[name]},
     }

@@ -97,9 +97,15 @@ def _names(files: list[str]) -> str:
 
 
 def _overlap(text: "npt.NDArray[Any]", trained_on: "npt.NDArray[Any]", level: str) -> bool:
-    """Whether one stands in the other, so that the model has seen what it is scored on."""
-    from charrnn.text.corpora import encoded
+    """Whether one stands in the other, so that the model has seen what it is scored on.
 
+    A word or two stand in any text.
+    """
+    from charrnn.text.corpora import encoded
+    from charrnn.text.verdict.repeats import PASSAGE
+
+    if len(text) < PASSAGE:
+        return False
     shorter, longer = sorted((encoded(text, level), encoded(trained_on, level)), key=len)
     return shorter in longer
 
@@ -165,4 +171,6 @@ def _read(model: "Model", paths: list[str]) -> "Corpus":
 
 def _split(model: "Model", corpus: "Corpus") -> int:
     """Where what was held out begins."""
-    return len(corpus.codes) - round(len(corpus.codes) * model.config.val_fraction)
+    from charrnn.tasks.lm import split
+
+    return split(len(corpus.codes), model.config.val_fraction)

@@ -106,7 +106,8 @@ def train(
         float,
         typer.Option(
             help="Train for so long at most, and choose what is not given (network, rate, dropout, "
-            "passes, ...) to suit the text and this machine; 0: as --epochs says.",
+            "passes, ...) to suit the text and this machine; what a task tests at the end comes on "
+            "top. 0: as --epochs says.",
             rich_help_panel=TRAINING,
         ),
     ] = 0.0,

@@ -5,10 +5,12 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import typer
 
+from charrnn.cli.announce import yardsticks_take
 from charrnn.cli.flow import echo
 from charrnn.cli.report import say
 from charrnn.errors import InputError
@@ -59,7 +61,12 @@ def _planned(size: int, distinct: int, level: str) -> tuple[list[str], dict[str,
     if size and sys.stderr.isatty():
         say(f"timing networks, to see what --minutes {MINUTES:g} would choose")
     try:
-        found = plan(text_like(size, distinct, level), MINUTES, {"level": level})
+        found = plan(
+            text_like(size, distinct, level),
+            MINUTES,
+            {"level": level},
+            aside=partial(yardsticks_take, minutes=MINUTES),
+        )
     except InputError:  # nothing, or too little to train on: the verdict has said so
         return [], None
     settings = found.config.to_json()

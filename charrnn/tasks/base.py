@@ -133,8 +133,8 @@ class Data(Protocol):
     sha256: str
     notes: tuple[str, ...]
     size: int
-    trained_on: int
 
+    def trained_on(self, config: Config) -> int: ...  # so much of it
     def spec(self) -> Spec: ...
     def task(self, spec: Any, config: Config, model: Any, threads: int) -> Task: ...
     def longest(self, config: Config) -> int: ...

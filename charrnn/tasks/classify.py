@@ -95,7 +95,7 @@ class ClassifyData:
             paths, read, config, key=lambda row: row.left, stratum=lambda row: row.right
         )
         self.paths, self.sha256, self.notes = paths, self.rows.sha256, self.rows.notes
-        self.size, self.trained_on = self.rows.size, len(self.rows.train)
+        self.size = self.rows.size
         self._config = config
         labels = sorted({row.right for row in self.rows.train})
         if len(labels) < 2:
@@ -103,6 +103,10 @@ class ClassifyData:
         check_labels(self.rows.val, labels, paths.val, "right")
         check_labels(self.rows.test, labels, paths.test, "right")
         self._labels = tuple(labels)
+
+    def trained_on(self, config: Config) -> int:
+        """How many examples train."""
+        return len(self.rows.train)
 
     def spec(self) -> ClassifySpec:
         """Characters and labels of the training part."""

@@ -130,7 +130,7 @@ class ForecastData:
                 f"{count} rows are too few to train and to validate with",
                 "give a longer series, another --val-fraction, or --val FILE",
             )
-        self.size, self.trained_on = len(self.values), self.edges[0]
+        self.size = len(self.values)
         self._check_scale()
 
     def _check_scale(self) -> None:
@@ -145,6 +145,10 @@ class ForecastData:
                 f"{self.values[row, column]:g}: too large, or too far from the others",
                 "leave it out, or give the logarithm",
             )
+
+    def trained_on(self, config: Config) -> int:
+        """How many rows of the series train."""
+        return self.edges[0]
 
     def spec(self) -> ForecastSpec:
         """The columns' means and deviations over the training part."""

@@ -112,13 +112,17 @@ class GenerateData:
             stratum=lambda row: row.left,
         )
         self.paths, self.sha256, self.notes = paths, self.rows.sha256, self.rows.notes
-        self.size, self.trained_on = self.rows.size, len(self.rows.train)
+        self.size = self.rows.size
         self._config = config
         if not config.layers:
             raise InputError("--layers 0: there must be a state for the label to set")
         self._labels = tuple(sorted({row.left for row in self.rows.train}))
         check_labels(self.rows.val, self._labels, paths.val, "left")
         check_labels(self.rows.test, self._labels, paths.test, "left")
+
+    def trained_on(self, config: Config) -> int:
+        """How many examples train."""
+        return len(self.rows.train)
 
     def spec(self) -> GenerateSpec:
         """Labels and characters of the training part."""

@@ -64,20 +64,9 @@ class TextSpec:
         return TextSpec(self.vocabulary.union(found.vocabulary))
 
 
-def split(size: int, val_fraction: float, level: str) -> int:
-    """How many symbols of a text train; those after them are held out.
-
-    Raises:
-        InputError: the text is too short.
-    """
-    held_out = round(size * val_fraction)
-    if val_fraction and (held_out < 1 or size - held_out < 2):
-        what = {"char": "character", "byte": "byte"}[level]
-        raise InputError(
-            f"a text of {size} {what}{'s' * (size != 1)} leaves nothing to hold out for validation",
-            "give a longer text, or --val-fraction 0",
-        )
-    return size - held_out
+def split(size: int, val_fraction: float) -> int:
+    """How many symbols of a text train; those after them are held out."""
+    return size - round(size * val_fraction)
 
 
 class TextData:
@@ -86,7 +75,7 @@ class TextData:
     def __init__(self, corpus: Corpus, paths: Paths) -> None:
         self.corpus, self.paths = corpus, paths
         self.sha256, self.notes = corpus.sha256, corpus.notes
-        self.size = self.trained_on = len(corpus.codes)
+        self.size = len(corpus.codes)
 
     @classmethod
     def read(cls, paths: Paths, config: Config) -> "TextData":
@@ -108,6 +97,22 @@ class TextData:
         )
         return cls(corpus, paths)
 
+    def trained_on(self, config: Config) -> int:
+        """How many characters train.
+
+        Raises:
+            InputError: the text is too short to hold out what the settings say.
+        """
+        size, train = self.size, split(self.size, config.val_fraction)
+        if config.val_fraction and not 2 <= train < size:
+            what = {"char": "character", "byte": "byte"}[self.corpus.level]
+            raise InputError(
+                f"a text of {size} {what}{'s' * (size != 1)} leaves nothing to hold out for "
+                "validation",
+                "give a longer text, or --val-fraction 0",
+            )
+        return train
+
     def spec(self) -> TextSpec:
         """The text's characters."""
         return TextSpec(Vocabulary.of(self.corpus.level, self.corpus.codes))
@@ -123,7 +128,7 @@ class TextData:
         return LanguageModelTask(
             model,
             spec.vocabulary.encode(self.corpus.codes, "the corpus"),
-            val_fraction=config.val_fraction,
+            split=self.trained_on(config),
             batch_size=config.batch_size,
             seq_len=config.seq_len,
             threads=threads,
@@ -140,7 +145,7 @@ class TextData:
     def describe(self, spec: TextSpec, config: Config) -> Sequence[str]:
         """Lines for people."""
         what = "characters" if self.corpus.level == "char" else "bytes"
-        held_out = self.size - split(self.size, config.val_fraction, self.corpus.level)
+        held_out = self.size - self.trained_on(config)
         lines = [
             f"{self.size:,} {what}, {len(spec.vocabulary)} distinct",
             f"the first {self.size - held_out:,} train",
@@ -153,7 +158,7 @@ class TextData:
         if len(spec.vocabulary) == 1:
             lines.append("note: the text has one distinct character; there is nothing to learn")
         length = (self.size - held_out - 1) // config.batch_size
-        if length < config.seq_len:
+        if length < config.seq_len and config.batch_size > 1:
             lines.append(
                 f"note: {config.batch_size} lanes are {length} {what} long each, less than "
                 f"--seq-len {config.seq_len}; fewer lanes (--batch-size) would see more context"
@@ -172,7 +177,7 @@ class LanguageModelTask(LanesTask):
     Args:
         model: from symbols to as many symbols.
         ids: ``(N,)`` the whole text.
-        val_fraction: the part of it held out at the end; 0 for none.
+        split: how many of them train; the rest is held out.
         batch_size, seq_len: B lanes, read in chunks of at most T.
         threads: how many processes compute.
         vocabulary: what the symbols are, to show samples.
@@ -186,7 +191,7 @@ class LanguageModelTask(LanesTask):
         model: SequenceModel,
         ids: npt.NDArray[Any],
         *,
-        val_fraction: float,
+        split: int,
         batch_size: int,
         seq_len: int,
         threads: int = 1,
@@ -195,7 +200,7 @@ class LanguageModelTask(LanesTask):
         level = vocabulary.level if vocabulary else "char"
         self.unit = f"nats/{level}"
         self.ids = ids
-        self.split = split(len(ids), val_fraction, level)
+        self.split = split
         self._vocabulary = vocabulary
         super().__init__(model, ids[: self.split], batch_size, seq_len, threads)
 

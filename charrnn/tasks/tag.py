@@ -93,7 +93,7 @@ class TagData:
         read = partial(read_sentences, column=config.column or None, encoding=config.encoding)
         self.rows: Rows[Sentence] = read_rows(paths, read, config, key=lambda row: row.tokens)
         self.paths, self.sha256, self.notes = paths, self.rows.sha256, self.rows.notes
-        self.size, self.trained_on = self.rows.size, len(self.rows.train)
+        self.size = self.rows.size
         self._config = config
         self._tags = tuple(sorted({tag for row in self.rows.train for tag in row.tags}))
         if len(self._tags) < 2:
@@ -112,6 +112,10 @@ class TagData:
                 f"{path or 'the data'}: {len(odd)} tokens have a tag that no token to train on "
                 f"has, and count as missed (the first: {name!r}, in the sentence of row {row})"
             )
+
+    def trained_on(self, config: Config) -> int:
+        """How many examples train."""
+        return len(self.rows.train)
 
     def spec(self) -> TagSpec:
         """Characters and tags of the training part."""

@@ -103,7 +103,7 @@ class TranslateData:
         read = partial(read_pairs, left="source", right="target", encoding=config.encoding)
         self.rows: Rows[Pair] = read_rows(paths, read, config, key=lambda row: row.left)
         self.paths, self.sha256, self.notes = paths, self.rows.sha256, self.rows.notes
-        self.size, self.trained_on = self.rows.size, len(self.rows.train)
+        self.size = self.rows.size
         self._config = config
         if config.directions == "both" and config.hidden % 2:
             raise InputError(
@@ -112,6 +112,10 @@ class TranslateData:
             )
         if not config.layers:
             raise InputError("--layers 0: a translation needs an encoder and a decoder")
+
+    def trained_on(self, config: Config) -> int:
+        """How many examples train."""
+        return len(self.rows.train)
 
     def spec(self) -> TranslateSpec:
         """Characters of the training part's sources and targets."""

@@ -6,7 +6,7 @@ docs/log.md has the trainings behind them; ``benchmarks/plans.py`` makes such tr
 beside them.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from statistics import median
 from time import monotonic, perf_counter
@@ -17,7 +17,7 @@ import numpy as np
 from charrnn.config import Config
 from charrnn.errors import InputError
 from charrnn.tasks.base import Data, Paths, Spec
-from charrnn.tasks.lm import TextData, split
+from charrnn.tasks.lm import TextData
 from charrnn.text.corpora import Corpus
 from charrnn.training.loop import Step, Trainer
 from charrnn.training.pace import Deadline
@@ -154,7 +154,7 @@ def plan(
     threads: int = 0,
     begun: float | None = None,
     spec: Spec | None = None,
-    aside: float = 0.0,
+    aside: Callable[[int, int], float] = lambda trained_on, held_out: 0.0,
 ) -> Plan:
     """Choose what suits the data, the time and this machine.
 
@@ -168,7 +168,8 @@ def plan(
         threads: how many processes compute; 0 for as many as is fastest.
         begun: by :func:`time.monotonic`; now, if not given.
         spec: what the model will know; what the data say, if not given.
-        aside: seconds that something else will take before the first update.
+        aside: seconds that something else will take before a language model's first update, by how
+            much of the text trains and how much is held out.
 
     Raises:
         InputError: a setting is out of range, or the data are too short for it.
@@ -176,12 +177,21 @@ def plan(
     end = (monotonic() if begun is None else begun) + 60 * minutes
     fixed = {"patience": PATIENCE, **given, "minutes": minutes}
     config = Config.of(**fixed)
-    trained_on = data.trained_on
     if config.task == "lm":
         part = min(config.val_fraction, HELD_OUT / data.size)
         fixed = {"val_fraction": part, **fixed}
-        trained_on = split(data.size, fixed["val_fraction"], config.level)
-    asked = _Asked(data, spec or data.spec(), given, fixed, trained_on, end, aside, threads)
+        config = Config.of(**fixed)
+    trained_on = data.trained_on(config)
+    asked = _Asked(
+        data,
+        spec or data.spec(),
+        given,
+        fixed,
+        trained_on,
+        end,
+        aside(trained_on, data.size - trained_on) if config.task == "lm" else 0.0,
+        threads,
+    )
     if config.task == "lm":
         return _plan_text(asked)
     if "epochs" not in given:
@@ -395,7 +405,7 @@ def _measure(config: Config, data: Data, spec: Spec, threads: int) -> Speed:
         seconds = median(repeated(lambda: _seconds_of_next(updates), TIMED))
     finally:
         task.engine.close()
-    a_step = data.trained_on / task.steps_per_epoch
+    a_step = data.trained_on(config) / task.steps_per_epoch
     return Speed(task.engine.threads, a_step / seconds)
 
 

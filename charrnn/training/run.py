@@ -62,7 +62,7 @@ SETTLING = 0.5
 """Updates that a run which is out of patience still makes, as a part of those up to its best."""
 
 SCORED = 3.0
-"""An example is scored so many times as fast as it is trained on."""
+"""An example is scored some so many times as fast as it is trained on, where nothing is decoded."""
 
 OFF_PACE = 0.02
 """The part of the updates left by which a pace may be wrong."""
@@ -109,7 +109,7 @@ class Run:
         self.deadline: Deadline | None = None
         self.notes: tuple[str, ...] = ()  # for people, on how it began
         self._begun = monotonic()
-        self._pause = 0.0  # seconds that a validation took, and the save after it
+        self._scoring = self._saving = 0.0  # seconds that a validation took, and a save
         self._good: Snapshot | None = None  # what a divergence returns to
 
     @classmethod
@@ -212,7 +212,7 @@ class Run:
     @property
     def _steps_of_validation(self) -> float:
         """How many updates take about as long."""
-        a_step = (self.data.size - self.task.held_out) / self.task.steps_per_epoch
+        a_step = self.data.trained_on(self.config) / self.task.steps_per_epoch
         return self.task.held_out / (SCORED * a_step)
 
     @property
@@ -270,7 +270,6 @@ class Run:
                 self._log(step.number, "train", **_numbers(step))
             # All that belongs to this step comes before its save: who goes on from there does not
             # do it again.
-            paused = monotonic()
             validated = preview = None
             if step.number % self.validate_every == 0 or done:
                 validated = self._validate(step)
@@ -296,8 +295,6 @@ class Run:
                     yield SaveFailed(step.number, error)
                 if self.trainer.watch.good:
                     self._good = capture(self).copy()
-            if validated is not None:
-                self._pause = monotonic() - paused
             yield from filter(None, (validated, preview, changed))
             if should_stop() and not done:
                 self._save(best=False, stopped=True)
@@ -365,10 +362,10 @@ class Run:
             return None
         number, total = self.trainer.number, self.trainer.total
         most = round(self.deadline.most_epochs * self.task.steps_per_epoch)
-        # After the last update there is still a validation.
-        last = self._pause * speed or self._steps_of_validation
-        time_left = self.deadline.at - monotonic()
-        left = max(1, min(int(time_left * speed - last), most - number))
+        # After the last update there is still a validation, and a save.
+        scoring = self._scoring or self._steps_of_validation / speed
+        time_left = self.deadline.at - monotonic() - scoring - self._saving
+        left = max(1, min(int(time_left * speed), most - number))
         if abs(left - (total - number)) <= OFF_PACE * (total - number):
             return None
         self.trainer.pace = self.trainer.pace.ending(number, number + left)
@@ -391,8 +388,10 @@ class Run:
         return report
 
     def _validate(self, step: Step) -> Validated:
+        begun = monotonic()
         with np.errstate(all="ignore"):  # what overflows is found just below
             score = self.task.validate(self.trainer.parameters)
+        self._scoring = monotonic() - begun
         train_nats = self.interval[0] / max(1, self.interval[1])
         if score is not None and self.trainer.watch.validation_diverged(score.loss, train_nats):
             raise DivergedError(
@@ -424,7 +423,7 @@ class Run:
             "history": list(self.history),
             "best": self.best,
         }
-        weights = dict(self.trainer.parameters)
+        begun, weights = monotonic(), dict(self.trainer.parameters)
         if not np.isfinite(self.trainer.parameters.flat).all():
             raise DivergedError(
                 f"training diverged at step {self.trainer.number}: a weight is no longer finite"
@@ -458,6 +457,7 @@ class Run:
             good, good_arrays = with_good(self._good)
             training, arrays = {**training, **good}, {**arrays, **good_arrays}
         self.folder.save_last({**header, "training": training}, arrays)
+        self._saving = monotonic() - begun
         if failed is not None:
             raise failed
 
