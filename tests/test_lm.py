@@ -9,7 +9,7 @@ from charrnn.nn.cells import LSTM
 from charrnn.nn.models import SequenceModel
 from charrnn.tasks.carried import RUNAWAY
 from charrnn.tasks.lm import LanguageModelTask, split
-from charrnn.training.planner import text_like
+from charrnn.training.speed import text_like
 
 
 def build(cell: LSTM, length: int = 200, val_fraction: float = 0.1) -> LanguageModelTask:

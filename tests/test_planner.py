@@ -35,11 +35,11 @@ from charrnn.training.planner import (
     SHRINKAGE,
     SHRUNK,
     Plan,
-    Speed,
     plan,
-    text_like,
 )
-from charrnn.training.run import SCORED, Run
+from charrnn.training.run import Run
+from charrnn.training.speed import Speed, text_like
+from charrnn.training.timekeeper import SCORED
 from charrnn.training.watch import SETTLED, LossWatch
 
 
@@ -65,7 +65,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
             weights = sum(int(np.prod(shape)) for shape in shapes)
             return Speed(threads or 2, multiplications / weights)
 
-        monkeypatch.setattr(planner, "_measure", measure)
+        monkeypatch.setattr(planner, "measure", measure)
 
     return of
 
@@ -550,7 +550,7 @@ def test_a_resumed_run_makes_the_updates_that_it_had_planned(
         clock(run, 1.0)
         run_until(run, stop)
     again = resume(Path("run"), corpus)
-    assert again.deadline is None
+    assert again.timekeeper.deadline is None
     planned = again.trainer.total
     run_until(again)
     assert again.trainer.number == planned
@@ -611,7 +611,7 @@ def test_what_a_task_tests_on_is_not_trained_on(tmp_path: Path) -> None:
     paths = Paths(("train.tsv",), "val.tsv", "test.tsv")
     settings = {"task": "classify", "hidden": 8, "batch_size": 10}
     run = begin_run(settings, paths, "run", None, 1, 0.0)
-    assert run._steps_of_validation == pytest.approx(100 / 10 / SCORED)
+    assert run.timekeeper.a_validation == pytest.approx(100 / 10 / SCORED)
     run.folder.close()
 
 

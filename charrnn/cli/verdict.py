@@ -55,7 +55,8 @@ def _planned(size: int, distinct: int, level: str) -> tuple[list[str], dict[str,
         distinct: how many of its symbols are distinct.
     """
     from charrnn.nn.products import one_blas_thread
-    from charrnn.training.planner import CHOSEN, plan, text_like
+    from charrnn.training.planner import CHOSEN, plan
+    from charrnn.training.speed import text_like
 
     one_blas_thread()
     if size and sys.stderr.isatty():

@@ -6,24 +6,19 @@ docs/log.md has the trainings behind them; ``benchmarks/plans.py`` makes such tr
 beside them.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from statistics import median
-from time import monotonic, perf_counter
+from time import monotonic
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from charrnn.config import Config
-from charrnn.errors import InputError
-from charrnn.tasks.base import Data, Paths, Spec
-from charrnn.tasks.lm import TextData
-from charrnn.text.corpora import Corpus
-from charrnn.training.loop import Step, Trainer
+from charrnn.tasks.base import Data, Spec
 from charrnn.training.pace import Deadline
-from charrnn.training.threads import fastest, repeated, time_threads
+from charrnn.training.speed import Speed, measure, text_like
 
-__all__ = ["CHOSEN", "Plan", "plan", "text_like"]
+__all__ = ["CHOSEN", "Plan", "plan"]
 
 
 CHOSEN = (
@@ -105,10 +100,7 @@ FEW_UPDATES = 2000.0
 """... fewer updates than this: then twice as many are worth more than the reach."""
 
 SAMPLE = 1 << 18
-"""Characters of a text that steps are timed on."""
-
-TIMED = 5
-"""Updates that a network is timed on, at most."""
+"""Characters of a text that updates are timed on."""
 
 PATIENCE = 8
 """Validations without progress after which to stop."""
@@ -136,14 +128,6 @@ class Plan:
     threads: int
     deadline: Deadline
     reasons: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Speed:
-    """How fast a network trains here."""
-
-    threads: int
-    rate: float  # characters of a text, or examples of another task, a second
 
 
 def plan(
@@ -196,7 +180,7 @@ def plan(
         return _plan_text(asked)
     if "epochs" not in given:
         config = config.long_enough(trained_on)
-    speed = _measure(config, data, asked.spec, threads)
+    speed = measure(config, data, asked.spec, threads)
     deadline = Deadline(end, config.epochs)
     config = replace(config, epochs=min(config.epochs, asked.passes(speed)))
     line = f"{speed.rate:,.0f} examples a second here: {config.epochs:.3g} passes over them"
@@ -236,7 +220,7 @@ class _Asked:
         """On a text like this, as fast to train on and made ready much sooner than a large one."""
         size = max(self.symbols, min(self.trained_on, SAMPLE))
         sample = text_like(size, self.symbols, config.level)
-        return _measure(replace(config, val_fraction=0.0), sample, sample.spec(), self.threads)
+        return measure(replace(config, val_fraction=0.0), sample, sample.spec(), self.threads)
 
     @property
     def time_left(self) -> float:
@@ -320,18 +304,6 @@ def _needed(config: Config, size: int) -> float:
     return for_each * _recurrent_weights(config)
 
 
-def text_like(size: int, distinct: int, level: str = "char") -> TextData:
-    """A text of that size with so many symbols, to plan for: a plan sees no more of one.
-
-    Raises:
-        InputError: there is no such text.
-    """
-    if not 0 < distinct <= size:
-        raise InputError(f"there is no text of {size} symbols, {distinct} of them distinct")
-    codes = np.resize(np.arange(distinct, dtype=np.min_scalar_type(distinct)), size)
-    return TextData(Corpus("text", level, codes, ""), Paths(("text",)))
-
-
 def _most_passes(size: int) -> float:
     """Over a text of that size."""
     return float(np.clip(MOST_PASSES[1] * size / SHORT, *MOST_PASSES))
@@ -390,26 +362,3 @@ def _on_length(config: Config, given: Mapping[str, Any], most: float, seconds: f
         return []
     minutes = most * seconds / IN_USE / 60
     return [f"more than {most:.2g} passes would teach by heart: about {minutes:.2g} minutes"]
-
-
-def _measure(config: Config, data: Data, spec: Spec, threads: int) -> Speed:
-    """Time some updates of a training that is then thrown away."""
-    model = spec.model(config)
-    task = data.task(spec, config, model, threads or 1)
-    rng = np.random.default_rng(0)
-    parameters = model.init(rng)
-    try:
-        task.engine.threads = fastest(time_threads(task, parameters, threads))
-        updates = Trainer(task, parameters, replace(config, epochs=TIMED + 1), rng).steps()
-        next(updates)  # starts the processes and lays out the memory
-        seconds = median(repeated(lambda: _seconds_of_next(updates), TIMED))
-    finally:
-        task.engine.close()
-    a_step = data.trained_on(config) / task.steps_per_epoch
-    return Speed(task.engine.threads, a_step / seconds)
-
-
-def _seconds_of_next(updates: Iterator[Step]) -> float:
-    begun = perf_counter()
-    next(updates)
-    return perf_counter() - begun

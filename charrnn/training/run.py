@@ -1,7 +1,6 @@
 """One run from beginning to end: the loop's steps, and what is done between them."""
 
 from collections.abc import Callable, Iterator
-from math import ceil, floor, inf, log2
 from time import monotonic
 from typing import Any
 
@@ -43,10 +42,10 @@ from charrnn.training.state import (
     with_good,
 )
 from charrnn.training.threads import fastest, time_threads, worth_timing
+from charrnn.training.timekeeper import MOST_STEPS_BETWEEN, Timekeeper
 
 __all__ = ["Run"]
 
-MOST_STEPS_BETWEEN = 500
 LOG_EVERY = 10
 
 LOWER = 0.5
@@ -55,17 +54,8 @@ LOWER = 0.5
 MOST_LOWERED = 12
 """... so often, before a training is given up."""
 
-VALIDATIONS = 20
-"""At least so many in a run that must end on time: each corrects its pace."""
-
 SETTLING = 0.5
 """Updates that a run which is out of patience still makes, as a part of those up to its best."""
-
-SCORED = 3.0
-"""An example is scored some so many times as fast as it is trained on, where nothing is decoded."""
-
-OFF_PACE = 0.02
-"""The part of the updates left by which a pace may be wrong."""
 
 
 class Run:
@@ -106,10 +96,9 @@ class Run:
         self.best_score: Scored | None = None  # of this process's validations
         self.interval = [0.0, 0]  # summed loss and targets since the last validation
         self.settling = 0  # the step at which it ran out of patience
-        self.deadline: Deadline | None = None
+        self.timekeeper = Timekeeper(config, self.task, data.trained_on(config))
         self.notes: tuple[str, ...] = ()  # for people, on how it began
         self._begun = monotonic()
-        self._scoring = self._saving = 0.0  # seconds that a validation took, and a save
         self._good: Snapshot | None = None  # what a divergence returns to
 
     @classmethod
@@ -143,7 +132,7 @@ class Run:
             spec, parameters, notes = begin_from(initial.spec, initial.parameters, data, config)
         folder.cut_log(-1)  # of a run that ended before its first save
         run = cls(config, data, spec, parameters, folder, threads)
-        run.deadline = deadline
+        run.timekeeper.deadline = deadline
         run.notes = notes
         return run
 
@@ -194,26 +183,8 @@ class Run:
 
     @property
     def validate_every(self) -> int:
-        """Steps between validations: an epoch, at most 500 steps.
-
-        But no fewer than keep validations to about a tenth of the time.
-        """
-        if self.config.eval_every:
-            return self.config.eval_every
-        least = min(self.task.steps_per_epoch, ceil(10 * self._steps_of_validation))
-        most = min(self.task.steps_per_epoch, MOST_STEPS_BETWEEN)
-        if self.config.minutes:
-            pace = self.trainer.pace
-            # Fewer updates where a run turns out to be much slower than was foreseen.
-            halved = max(0, floor(log2(pace.length / pace.total)))
-            most = min(most, ceil(pace.length / VALIDATIONS / 2**halved))
-        return max(least, most)
-
-    @property
-    def _steps_of_validation(self) -> float:
-        """How many updates take about as long."""
-        a_step = self.data.trained_on(self.config) / self.task.steps_per_epoch
-        return self.task.held_out / (SCORED * a_step)
+        """Steps between validations."""
+        return self.timekeeper.validate_every(self.trainer.pace)
 
     @property
     def complete(self) -> bool:
@@ -257,7 +228,8 @@ class Run:
         """As :meth:`events`, until the training diverges."""
         failed: CheckpointError | None = None
         lost = False
-        begun_at, begun, look_at = self.trainer.number, monotonic(), self._look_at()
+        begun_at, begun = self.trainer.number, monotonic()
+        look_at = self.timekeeper.look_at(self._begun, begun)
         for step in self.trainer.steps():
             yield step
             if self.task.engine.lost and not lost:
@@ -283,8 +255,9 @@ class Run:
             if validated is not None and not done and self._stalled:
                 changed = self._settle()
             elif not done and (validated is not None or monotonic() > look_at):
-                look_at = self._look_at()
-                changed = self._repace((step.number - begun_at) / max(1e-9, monotonic() - begun))
+                now = monotonic()
+                look_at = self.timekeeper.look_at(self._begun, now)
+                changed = self._repace((step.number - begun_at) / max(1e-9, now - begun))
             regular = step.number % MOST_STEPS_BETWEEN == 0
             if validated is not None or changed is not None or regular:
                 try:
@@ -346,29 +319,13 @@ class Run:
         self._log(number, "settled", best=best["step"], total=total)
         return Settled(number, best["step"], total)
 
-    def _look_at(self) -> float:
-        """When to look at the clock again, should there be no validation until then."""
-        if self.deadline is None:
-            return inf
-        return monotonic() + (self.deadline.at - self._begun) / VALIDATIONS
-
     def _repace(self, speed: float) -> Repaced | None:
-        """Another number of updates, if a speed of so many a second asks for it.
-
-        Only where the run must end on time, and only until it is stopped: a resumed one makes the
-        updates that it had planned.
-        """
-        if self.deadline is None or self.settling:
+        """Another number of updates, if a speed of so many a second asks for it."""
+        number = self.trainer.number
+        total = self.timekeeper.total(self.trainer.pace, number, speed, monotonic())
+        if self.settling or total == self.trainer.total:
             return None
-        number, total = self.trainer.number, self.trainer.total
-        most = round(self.deadline.most_epochs * self.task.steps_per_epoch)
-        # After the last update there is still a validation, and a save.
-        scoring = self._scoring or self._steps_of_validation / speed
-        time_left = self.deadline.at - monotonic() - scoring - self._saving
-        left = max(1, min(int(time_left * speed), most - number))
-        if abs(left - (total - number)) <= OFF_PACE * (total - number):
-            return None
-        self.trainer.pace = self.trainer.pace.ending(number, number + left)
+        self.trainer.pace = self.trainer.pace.ending(number, total)
         self._log(number, "repaced", total=self.trainer.total)
         return Repaced(number, self.trainer.total)
 
@@ -391,7 +348,7 @@ class Run:
         begun = monotonic()
         with np.errstate(all="ignore"):  # what overflows is found just below
             score = self.task.validate(self.trainer.parameters)
-        self._scoring = monotonic() - begun
+        self.timekeeper.scoring = monotonic() - begun
         train_nats = self.interval[0] / max(1, self.interval[1])
         if score is not None and self.trainer.watch.validation_diverged(score.loss, train_nats):
             raise DivergedError(
@@ -457,7 +414,7 @@ class Run:
             good, good_arrays = with_good(self._good)
             training, arrays = {**training, **good}, {**arrays, **good_arrays}
         self.folder.save_last({**header, "training": training}, arrays)
-        self._saving = monotonic() - begun
+        self.timekeeper.saving = monotonic() - begun
         if failed is not None:
             raise failed
 

@@ -1,0 +1,64 @@
+"""How fast a network trains on this machine: some updates are timed, and thrown away."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from statistics import median
+from time import perf_counter
+
+import numpy as np
+
+from charrnn.config import Config
+from charrnn.errors import InputError
+from charrnn.tasks.base import Data, Paths, Spec
+from charrnn.tasks.lm import TextData
+from charrnn.text.corpora import Corpus
+from charrnn.training.loop import Step, Trainer
+from charrnn.training.threads import fastest, repeated, time_threads
+
+__all__ = ["Speed", "measure", "text_like"]
+
+TIMED = 5
+"""Updates that a network is timed on, at most."""
+
+
+@dataclass(frozen=True)
+class Speed:
+    """How fast a network trains here."""
+
+    threads: int
+    rate: float  # characters of a text, or examples of another task, a second
+
+
+def measure(config: Config, data: Data, spec: Spec, threads: int) -> Speed:
+    """Time some updates of a training that is then thrown away."""
+    model = spec.model(config)
+    task = data.task(spec, config, model, threads or 1)
+    rng = np.random.default_rng(0)
+    parameters = model.init(rng)
+    try:
+        task.engine.threads = fastest(time_threads(task, parameters, threads))
+        updates = Trainer(task, parameters, replace(config, epochs=TIMED + 1), rng).steps()
+        next(updates)  # starts the processes and lays out the memory
+        seconds = median(repeated(lambda: _seconds_of_next(updates), TIMED))
+    finally:
+        task.engine.close()
+    a_step = data.trained_on(config) / task.steps_per_epoch
+    return Speed(task.engine.threads, a_step / seconds)
+
+
+def _seconds_of_next(updates: Iterator[Step]) -> float:
+    begun = perf_counter()
+    next(updates)
+    return perf_counter() - begun
+
+
+def text_like(size: int, distinct: int, level: str = "char") -> TextData:
+    """A text of that size with so many symbols, to plan for: a plan sees no more of one.
+
+    Raises:
+        InputError: there is no such text.
+    """
+    if not 0 < distinct <= size:
+        raise InputError(f"there is no text of {size} symbols, {distinct} of them distinct")
+    codes = np.resize(np.arange(distinct, dtype=np.min_scalar_type(distinct)), size)
+    return TextData(Corpus("text", level, codes, ""), Paths(("text",)))

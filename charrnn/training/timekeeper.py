@@ -1,0 +1,85 @@
+"""How often a run validates, and how many updates it has time for."""
+
+from math import ceil, floor, inf, log2
+
+from charrnn.config import Config
+from charrnn.tasks.base import Task
+from charrnn.training.pace import Deadline, Pace
+
+__all__ = ["MOST_STEPS_BETWEEN", "SCORED", "Timekeeper"]
+
+MOST_STEPS_BETWEEN = 500
+"""Updates between two validations, or two saves."""
+
+VALIDATIONS = 20
+"""At least so many in a run that must end on time: each corrects its pace."""
+
+SCORED = 3.0
+"""An example is scored some so many times as fast as it is trained on, where nothing is decoded."""
+
+VALIDATING = 0.1
+"""The part of the time that validations may take."""
+
+OFF_PACE = 0.02
+"""The part of the updates left by which a pace may be wrong."""
+
+
+class Timekeeper:
+    """Of one run.
+
+    Args:
+        config: its settings.
+        task: what it trains.
+        trained_on: how much an epoch reads.
+    """
+
+    def __init__(self, config: Config, task: Task, trained_on: int) -> None:
+        self.config, self.task, self.trained_on = config, task, trained_on
+        # Only where the run must end on time, and only until it is stopped: a resumed one makes
+        # the updates that it had planned.
+        self.deadline: Deadline | None = None
+        self.scoring = self.saving = 0.0  # seconds that the last validation took, the last save
+
+    @property
+    def a_validation(self) -> float:
+        """How many updates take about as long."""
+        an_update = self.trained_on / self.task.steps_per_epoch
+        return self.task.held_out / (SCORED * an_update)
+
+    def validate_every(self, pace: Pace) -> int:
+        """Steps between validations: an epoch, at most 500 steps.
+
+        But no fewer than keep validations to about a tenth of the time.
+        """
+        if self.config.eval_every:
+            return self.config.eval_every
+        an_epoch = self.task.steps_per_epoch
+        least, most = ceil(self.a_validation / VALIDATING), min(an_epoch, MOST_STEPS_BETWEEN)
+        if self.config.minutes:
+            # Fewer updates where a run turns out to be much slower than was foreseen.
+            halved = max(0, floor(log2(pace.length / pace.total)))
+            most = min(most, ceil(pace.length / VALIDATIONS / 2**halved))
+        return max(min(an_epoch, least), most)
+
+    def look_at(self, begun: float, now: float) -> float:
+        """When to look at the clock again, should there be no validation until then."""
+        if self.deadline is None:
+            return inf
+        return now + (self.deadline.at - begun) / VALIDATIONS
+
+    def total(self, pace: Pace, number: int, speed: float, now: float) -> int:
+        """How many updates to make in all; those that the pace has where these are about right.
+
+        Args:
+            number: how many there were.
+            speed: how many there are a second.
+            now: by the deadline's clock.
+        """
+        if self.deadline is None:
+            return pace.total
+        most = round(self.deadline.most_epochs * self.task.steps_per_epoch)
+        # After the last update there is still a validation, and a save.
+        scoring = self.scoring or self.a_validation / speed
+        time_left = self.deadline.at - now - scoring - self.saving
+        left, planned = max(1, min(int(time_left * speed), most - number)), pace.total - number
+        return pace.total if abs(left - planned) <= OFF_PACE * planned else number + left
