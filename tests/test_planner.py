@@ -226,6 +226,22 @@ def test_so_do_few_where_there_is_time_for_all_passes(machine: Callable[[float],
         assert found.config.epochs == pytest.approx(MOST_PASSES[1], rel=0.05)
 
 
+def test_where_a_crowd_of_characters_takes_the_time_bytes_are_named(
+    machine: Callable[[float], None],
+) -> None:
+    machine(2e9)
+    line = "of the work is telling 9,000 characters apart"
+    crowded = plan(text_of(50_000_000, 9000), 5, {})
+    assert line in "\n".join(crowded.reasons)
+    others = [
+        plan(text_of(50_000_000, 300), 5, {}),
+        plan(text_of(50_000, 9000), 600, {}),  # there is time for all passes
+        plan(text_like(50_000_000, 256, "byte"), 5, {"level": "byte", "hidden": 8}),
+        plan(text_of(50_000_000, 9000), 5, {"layers": 0}),
+    ]
+    assert not any("telling" in "\n".join(other.reasons) for other in others)
+
+
 def test_bytes_are_planned_for_as_well(machine: Callable[[float], None]) -> None:
     machine(2e10)
     config = plan(text_like(1_000_000, 90, "byte"), 5, {"level": "byte"}).config

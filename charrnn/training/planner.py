@@ -90,6 +90,9 @@ RARE, DROPOUT = 50, 0.5
 that is the embedding. Elsewhere no dropout, and such a head where there is time for all passes even
 so: it takes longer, and learns more in each."""
 
+CROWDED = 0.75
+"""The part of the work from which telling characters apart is said to take most of it."""
+
 LANES, LANE_LENGTH = 32, 4096
 """At most so many lanes, and fewer where they would be shorter than this."""
 
@@ -262,6 +265,7 @@ def _plan_text(asked: _Asked) -> Plan:
         f"{config.epochs:.3g} passes over the text",
         *([larger] if larger else []),
         *_on_length(config, given, most, size / speed.rate),
+        *(_on_symbols(config, asked.symbols) if epochs < most else ()),
         f"dropout {config.dropout:g}, weight decay {config.weight_decay:g} for so many updates, "
         f"peak rate {config.lr:g}, {config.head} head, {config.batch_size} "
         f"lane{'s' * (config.batch_size > 1)} of {config.seq_len}",
@@ -317,6 +321,20 @@ def _weight_decay(lr: float, updates: float) -> float:
 
 def _rounded(value: float) -> float:
     return float(f"{value:.2g}")
+
+
+def _on_symbols(config: Config, symbols: int) -> list[str]:
+    """What there is to say where there are so many that the time goes to their scores."""
+    if config.level == "byte" or not config.layers:
+        return []
+    scores = symbols * config.hidden
+    part = scores / (scores + _recurrent_weights(config))
+    if part < CROWDED:
+        return []
+    return [
+        f"{part:.0%} of the work is telling {symbols:,} characters apart; of bytes (--level byte) "
+        "there are 256: more could be read"
+    ]
 
 
 def _updates(config: Config, epochs: float, size: int) -> float:
