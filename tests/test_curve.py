@@ -116,6 +116,7 @@ def test_the_best_model_may_be_of_a_way_that_was_given_up(
         shown = " ".join(charrnn("inspect", argument, cwd=tmp_path).stdout.decode().split())
         assert f"best 0.5000 nats/char, validated at step {step}" in shown
         assert f"* best: 0.5000 at step {step}" in shown
+        assert shown.count("*") == 2  # it is drawn, too
 
 
 def test_a_log_is_taken_without_trust(folder: Path, tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ from charrnn.errors import InputError
 from charrnn.nn.cells import LSTM
 from charrnn.nn.models import SequenceModel
 from charrnn.tasks.carried import RUNAWAY
-from charrnn.tasks.lm import LanguageModelTask, split
+from charrnn.tasks.lm import LanguageModelTask
+from charrnn.text.corpora import split
 from charrnn.training.speed import text_like
 
 

@@ -232,12 +232,16 @@ def test_where_a_crowd_of_characters_takes_the_time_bytes_are_named(
     machine(2e9)
     line = "of the work is telling 9,000 characters apart"
     crowded = plan(text_of(50_000_000, 9000), 5, {})
+    free = plan(text_of(50_000_000, 500), 5, {"layers": 1, "hidden": 48, "head": "free"})
+    assert "78% of the work is telling 500" in "\n".join(free.reasons)
     assert line in "\n".join(crowded.reasons)
     others = [
         plan(text_of(50_000_000, 300), 5, {}),
         plan(text_of(50_000, 9000), 600, {}),  # there is time for all passes
         plan(text_like(50_000_000, 256, "byte"), 5, {"level": "byte", "hidden": 8}),
         plan(text_of(50_000_000, 9000), 5, {"layers": 0}),
+        plan(text_of(50_000_000, 100), 5, {"layers": 1, "hidden": 8}),
+        plan(text_of(50_000_000, 500), 5, {"layers": 1, "hidden": 48, "head": "tied"}),
     ]
     assert not any("telling" in "\n".join(other.reasons) for other in others)
 

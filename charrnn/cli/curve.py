@@ -212,20 +212,22 @@ def draw_curve(curve: LearningCurve) -> Iterator[str]:
 def _draw_panel(panel: Panel, steps: int, columns: int, rows: int) -> Iterator[str]:
     """The range is that of the means: of the first losses of all, most are far above them."""
     train = _thinned(panel.logged or panel.train, steps, columns)
-    coarse = [value for _, value in (*panel.train, *panel.val)]
+    # The best may be of a way that was given up.
+    best = [panel.best] if panel.best else []
+    coarse = [value for _, value in (*panel.train, *panel.val, *best)]
     top = max(coarse)
     bottom = min(coarse + [value for _, value in train])
     if top - bottom < 1e-9 * abs(top) + 1e-12:
         top, bottom = top + 0.5, bottom - 0.5
     above = sum(value > top for _, value in train)
     series = [
-        Series("*", [panel.best] if panel.best else []),
+        Series("*", best),
         Series("o", panel.val),
         Series(".", train),
     ]
     yield from draw(
         series,
-        x=(0, steps),
+        x=(0, max([steps, *(step for step, _ in best)])),
         y=(bottom, top),
         title=panel.title + (" (the first of training are above)" if above else ""),
         axis="steps",

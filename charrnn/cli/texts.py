@@ -104,7 +104,7 @@ def _overlap(text: "npt.NDArray[Any]", trained_on: "npt.NDArray[Any]", level: st
     from charrnn.text.corpora import encoded
     from charrnn.text.verdict.repeats import PASSAGE
 
-    if len(text) < PASSAGE:
+    if min(len(text), len(trained_on)) < PASSAGE:
         return False
     shorter, longer = sorted((encoded(text, level), encoded(trained_on, level)), key=len)
     return shorter in longer
@@ -171,6 +171,6 @@ def _read(model: "Model", paths: list[str]) -> "Corpus":
 
 def _split(model: "Model", corpus: "Corpus") -> int:
     """Where what was held out begins."""
-    from charrnn.tasks.lm import split
+    from charrnn.text.corpora import split
 
     return split(len(corpus.codes), model.config.val_fraction)

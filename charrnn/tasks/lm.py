@@ -15,10 +15,10 @@ from charrnn.nn.parameters import Parameters
 from charrnn.sampling import Choice, sample
 from charrnn.tasks.base import Paths, Report
 from charrnn.tasks.carried import LanesTask
-from charrnn.text.corpora import Corpus, read_corpus
+from charrnn.text.corpora import Corpus, read_corpus, split
 from charrnn.text.vocab import Vocabulary
 
-__all__ = ["LanguageModelTask", "TextData", "TextSpec", "split"]
+__all__ = ["LanguageModelTask", "TextData", "TextSpec"]
 
 PREVIEW_LENGTH = 300
 PREVIEW_CHOICE = Choice(temperature=0.8)
@@ -62,11 +62,6 @@ class TextSpec:
             ValueError: that is of another level.
         """
         return TextSpec(self.vocabulary.union(found.vocabulary))
-
-
-def split(size: int, val_fraction: float) -> int:
-    """How many symbols of a text train; those after them are held out."""
-    return size - round(size * val_fraction)
 
 
 class TextData:

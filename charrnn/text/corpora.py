@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from charrnn.errors import InputError
 
-__all__ = ["BOMS", "Corpus", "decode_text", "encoded", "read_bytes", "read_corpus"]
+__all__ = ["BOMS", "Corpus", "decode_text", "encoded", "read_bytes", "read_corpus", "split"]
 
 CHUNK = 1 << 23
 LARGEST = 1 << 32
@@ -46,6 +46,11 @@ class Corpus:
     codes: npt.NDArray[Any]
     sha256: str
     notes: tuple[str, ...] = field(default=())
+
+
+def split(size: int, val_fraction: float) -> int:
+    """How many symbols of a text train; those after them are held out."""
+    return size - round(size * val_fraction)
 
 
 def encoded(codes: npt.NDArray[Any], level: str) -> bytes:

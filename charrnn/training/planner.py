@@ -93,6 +93,9 @@ so: it takes longer, and learns more in each."""
 CROWDED = 0.75
 """The part of the work from which telling characters apart is said to take most of it."""
 
+BYTES = 256
+"""How many there are."""
+
 LANES, LANE_LENGTH = 32, 4096
 """At most so many lanes, and fewer where they would be shorter than this."""
 
@@ -325,15 +328,17 @@ def _rounded(value: float) -> float:
 
 def _on_symbols(config: Config, symbols: int) -> list[str]:
     """What there is to say where there are so many that the time goes to their scores."""
-    if config.level == "byte" or not config.layers:
+    if config.level == "byte" or symbols <= BYTES or not config.layers:
         return []
+    width = config.hidden if config.head == "tied" else config.embedding
     scores = symbols * config.hidden
-    part = scores / (scores + _recurrent_weights(config))
+    others = _recurrent_weights(config) + config.recurrence().num_gates * config.hidden * width
+    part = scores / (scores + others)
     if part < CROWDED:
         return []
     return [
-        f"{part:.0%} of the work is telling {symbols:,} characters apart; of bytes (--level byte) "
-        "there are 256: more could be read"
+        f"{part:.0%} of the work is telling {symbols:,} characters apart; a new model of bytes "
+        f"(--level byte) has {BYTES}, and could read more"
     ]
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from charrnn.errors import InputError
-from charrnn.text.corpora import BOMS, decode_text, read_corpus
+from charrnn.text.corpora import BOMS, decode_text, read_corpus, split
 from charrnn.text.verdict.encodings import judge_encoding
 from charrnn.text.verdict.findings import SEVERITIES, Finding, Verdict
 from charrnn.text.verdict.lines import (
@@ -81,14 +81,14 @@ def judge(
         texts = [with_plain_line_ends(codes) for codes in texts]
     codes = np.concatenate(texts)
     del read, texts
-    split = len(codes) - round(len(codes) * held_out)
-    tallies = tally(codes, split)
+    train = split(len(codes), held_out)
+    tallies = tally(codes, train)
     distinct = len(tallies.codes)
     what = "character" if level == "char" else "byte"
     findings.append(judge_size(codes, distinct, sum(len(data) for _, data in whole), what))
     if level == "char":
         findings += [judge_rare(tallies), *judge_odd(codes, tallies)]
-    findings += [judge_lines(codes), *judge_repeats(codes, split), judge_held_out(tallies)]
+    findings += [judge_lines(codes), *judge_repeats(codes, train), judge_held_out(tallies)]
     return Verdict(names, level, encoding, len(codes), distinct, tuple(findings))
 
 
