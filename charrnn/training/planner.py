@@ -81,7 +81,7 @@ MOST_PASSES = (5.0, 8.0)
 SHRUNK = 0.6
 """How often a run shrinks the weights e-fold, at least: their decay by the sum of all rates."""
 
-SHRINKAGE = 2.5e-7, 1.2e-3
+SHRINKAGE = 3.1e-7, 1.2e-3
 """The longer a run, the more it would have by heart: an update at the peak rate shrinks the weights
 by the first for each update that there is, but by no more than the second."""
 
