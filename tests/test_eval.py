@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from support import TEXT, TINY, charrnn, environment, metrics
 
-from charrnn.cli.texts import find_texts
+from charrnn.cli.texts import _overlap, find_texts
 from charrnn.errors import DivergedError
 from charrnn.evaluation import evaluate
 from charrnn.evaluation.dynamic import Adaptation, adapted_nats, gradient_rms
@@ -582,6 +582,13 @@ def test_the_training_text_in_another_dress_is_known(place: Path, tmp_path: Path
     piece.write_text(TEXT[100:103], encoding="utf-8")  # stands in any text
     for name in ("other.txt", str(piece)):
         assert not any("has seen" in note for note in facts(place, "run", name)["notes"])
+
+
+def test_a_few_characters_are_no_overlap_on_either_side() -> None:
+    long, short = (np.frombuffer((TEXT * 3)[:end].encode(), np.uint8) for end in (200, 3))
+    assert _overlap(long, long, "byte")
+    assert not _overlap(short, long, "byte")
+    assert not _overlap(long, short, "byte")
 
 
 def test_a_perplexity_beyond_all_numbers_is_none() -> None:
