@@ -100,8 +100,8 @@ def count_arrays(hidden: int, steps: int, lanes: int, vocab: int) -> tuple[int, 
     """The same, of this process."""
     import numpy as np
 
+    from charrnn.engine import shards
     from charrnn.nn.cells import parse_cell
-    from charrnn.nn.engine import shards
     from charrnn.nn.models import SequenceModel
 
     model = SequenceModel(vocab, vocab, parse_cell("lstm", hidden), 1)

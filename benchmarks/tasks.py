@@ -33,7 +33,7 @@ sys.path[:0] = [str(DATA), str(ROOT)]
 import abc_notation  # noqa: E402
 import tunes as our_tunes  # noqa: E402
 
-from charrnn.runs import load_model  # noqa: E402
+from charrnn.runs.model import load_model  # noqa: E402
 from charrnn.sampling import Choice  # noqa: E402
 from charrnn.tasks.classify import classify  # noqa: E402
 from charrnn.tasks.generate import write  # noqa: E402

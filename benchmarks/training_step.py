@@ -94,10 +94,10 @@ def prepare_ours(
     """charrnn's step. The shape is that of :data:`SIZES`."""
     import numpy as np
 
+    from charrnn.engine import Engine
     from charrnn.nn.cells import parse_cell
-    from charrnn.nn.engine import Engine
     from charrnn.nn.models import SequenceModel
-    from charrnn.training.optim import clip_by_global_norm, make_optimizer
+    from charrnn.optim.optimizers import clip_by_global_norm, make_optimizer
 
     layers, hidden, steps, lanes = shape
     model = SequenceModel(vocab, vocab, parse_cell(cell, hidden), layers)

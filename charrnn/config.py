@@ -10,9 +10,9 @@ from charrnn.errors import InputError
 from charrnn.nn.cells import Cell, UnknownCellError, parse_cell
 from charrnn.nn.models import SequenceModel
 from charrnn.nn.stack import MASKS
+from charrnn.optim.optimizers import OPTIMIZERS
+from charrnn.optim.schedules import SCHEDULES
 from charrnn.text.vocab import LEVELS
-from charrnn.training.optim import OPTIMIZERS
-from charrnn.training.schedules import SCHEDULES
 
 __all__ = ["CARRIED", "SCHEDULE_WORDS", "TASK_DEFAULTS", "TASK_WORDS", "Config"]
 

@@ -679,8 +679,8 @@ def check(mutant: Mutant | None) -> Verdict:
         except (SyntaxError, TypeError, ValueError) as error:
             return Verdict("invalid", str(error))  # the drill's own mistake: it kills nothing
     try:
+        from charrnn.gradcheck import check_all
         from charrnn.nn.cells import CELLS
-        from charrnn.nn.gradcheck import check_all
 
         # The variants of the cell that was altered; what all cells share, one of them shows.
         kind: str | None = None

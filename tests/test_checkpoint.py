@@ -28,7 +28,8 @@ from charrnn.checkpoint import read_checkpoint, remove_leftovers, write_checkpoi
 from charrnn.config import Config
 from charrnn.errors import CheckpointError
 from charrnn.nn.types import Array
-from charrnn.runs import RunFolder, load_model
+from charrnn.runs.folder import RunFolder
+from charrnn.runs.model import load_model
 
 Members = list[tuple[str, bytes]]
 
@@ -595,7 +596,7 @@ from pathlib import Path
 import numpy as np
 
 from charrnn import checkpoint
-from charrnn.runs import RunFolder
+from charrnn.runs.folder import RunFolder
 
 left = 0
 

@@ -22,7 +22,7 @@ import pytest
 from support import ROOT, TEXT, TINY, charrnn, command, environment, fingerprint, metrics
 
 from charrnn.checkpoint import read_checkpoint
-from charrnn.runs import load_model
+from charrnn.runs.model import load_model
 
 Done = subprocess.CompletedProcess[bytes]
 

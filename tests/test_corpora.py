@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from support import TEXT, TINY, charrnn, command, environment, fingerprint, metrics, names
 
-from charrnn.runs import load_model
+from charrnn.runs.model import load_model
 
 A_FEW = (*TINY, "--eval-every", "20", "--epochs")
 

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from charrnn.engine import LEAST_LANES, MOST_SHARDS, Engine, shards
+from charrnn.gradcheck import check_outputs
 from charrnn.nn import products
 from charrnn.nn.cells import CELLS, Cell, all_variants, parse_cell
-from charrnn.nn.engine import LEAST_LANES, MOST_SHARDS, Engine, shards
-from charrnn.nn.gradcheck import check_outputs
 from charrnn.nn.models import SequenceModel
 from charrnn.nn.parameters import Parameters
 from charrnn.nn.products import StepProduct, Tile, by_gate, choose_tile

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from charrnn.nn.gradcheck import check_all
+from charrnn.gradcheck import check_all
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENT = (ROOT / "docs" / "equations.md").read_text(encoding="utf-8")

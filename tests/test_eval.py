@@ -17,20 +17,20 @@ from support import TEXT, TINY, charrnn, environment, metrics
 
 from charrnn.cli.texts import _overlap, find_texts
 from charrnn.errors import DivergedError
-from charrnn.evaluation import evaluate
 from charrnn.evaluation.dynamic import Adaptation, adapted_nats, gradient_rms
 from charrnn.evaluation.mixture import fit_weights, mixture
 from charrnn.evaluation.report import Figure, Report, report
+from charrnn.evaluation.validation import evaluate
 from charrnn.evaluation.windows import Reader, carried, resets, windowed_nats
 from charrnn.nn.cells import parse_cell
 from charrnn.nn.models import SequenceModel
 from charrnn.nn.parameters import Parameters
 from charrnn.nn.types import Array
 from charrnn.nn.workspace import Workspace
-from charrnn.runs import load_model
+from charrnn.runs.model import load_model
 from charrnn.text.escapes import UNKNOWN_NATS
 from charrnn.text.vocab import Vocabulary
-from charrnn.yardsticks import yardsticks
+from charrnn.yardsticks.scores import yardsticks
 
 V = 6
 every_cell = pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])

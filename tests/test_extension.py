@@ -24,11 +24,12 @@ from support import (
 from charrnn.checkpoint import read_checkpoint
 from charrnn.config import Config
 from charrnn.errors import InputError
-from charrnn.evaluation import evaluate
+from charrnn.evaluation.validation import evaluate
 from charrnn.nn.losses import softmax
 from charrnn.nn.parameters import Parameters
 from charrnn.nn.types import Array
-from charrnn.runs import RunFolder, load_model
+from charrnn.runs.folder import RunFolder
+from charrnn.runs.model import load_model
 from charrnn.tasks.base import Paths
 from charrnn.tasks.classify import ClassifyData
 from charrnn.tasks.extension import begin_from, extended_spec

@@ -374,7 +374,7 @@ def test_what_a_classifier_knows(place: Path) -> None:
 
 def test_a_history_is_taken_without_trust(place: Path) -> None:
     from charrnn.cli.summary import facts
-    from charrnn.runs import load_model
+    from charrnn.runs.model import load_model
 
     model = load_model(place / "run" / "best.npz")
     for history in (None, "x", [3, {}, {"step": "a"}, {"step": 1, "val": float("nan")}], []):

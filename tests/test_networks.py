@@ -14,11 +14,11 @@ import reference
 from test_conformance import PoisonedWorkspace
 
 from charrnn.config import Config
+from charrnn.engine import Engine, shards
 from charrnn.nn import products
 from charrnn.nn.attention import Attention
 from charrnn.nn.cells import CELLS, GRU, LSTM, RNN, Cell, all_variants
 from charrnn.nn.conditional import Conditional, Labelled
-from charrnn.nn.engine import Engine, shards
 from charrnn.nn.layers import Bidirectional, Recurrent, running, turned
 from charrnn.nn.losses import LOSSES, sigmoid_cross_entropy, softmax_cross_entropy, squared_error
 from charrnn.nn.models import Loss, SequenceModel, Sequences

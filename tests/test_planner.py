@@ -16,7 +16,8 @@ from charrnn.cli.announce import yardsticks_take
 from charrnn.cli.begin import begin_run
 from charrnn.config import Config
 from charrnn.errors import InputError
-from charrnn.runs import RunFolder, load_model
+from charrnn.runs.folder import RunFolder
+from charrnn.runs.model import load_model
 from charrnn.tasks.base import Paths
 from charrnn.tasks.lm import TextData, TextSpec
 from charrnn.text.corpora import Corpus

@@ -15,8 +15,8 @@ from support import ROOT, TEXT, charrnn, environment
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from charrnn.checkpoint import read_checkpoint
+from charrnn.engine import Engine
 from charrnn.nn.cells import parse_cell
-from charrnn.nn.engine import Engine
 from charrnn.nn.models import Loss, SequenceModel, Sequences
 from charrnn.nn.parameters import Parameters
 from charrnn.nn.types import Array, State
@@ -157,7 +157,7 @@ def test_a_process_that_cannot_be_started_is_done_without(
     def fail(arguments: object) -> None:
         raise OSError("Resource temporarily unavailable")
 
-    monkeypatch.setattr("charrnn.nn.engine._spawn", fail)
+    monkeypatch.setattr("charrnn.engine._spawn", fail)
     assert_same_bits(compute(engine, parameters()), alone())
     assert (engine.lost, engine.threads, pids(engine)) == (True, 1, [])
     monkeypatch.undo()

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from data_modules import DATA, reber
 
-from charrnn.evaluation import evaluate
-from charrnn.runs import load_model
+from charrnn.evaluation.validation import evaluate
+from charrnn.runs.model import load_model
 
 BITS_AROUND_THE_FLOOR = 0.01
 """Of both signs: a thousand strings cost a model of the source a little more or less than it."""

@@ -13,7 +13,8 @@ from support import charrnn, command, environment, fingerprint
 from charrnn.config import Config
 from charrnn.errors import CheckpointError, InputError
 from charrnn.nn.types import Array
-from charrnn.runs import RunFolder, load_model
+from charrnn.runs.folder import RunFolder
+from charrnn.runs.model import load_model
 from charrnn.sampling import Choice
 from charrnn.tasks.base import Data, Paths
 from charrnn.tasks.classify import ClassifyData, classify

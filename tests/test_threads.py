@@ -9,9 +9,9 @@ import pytest
 from support import TEXT, begin, corpus_of, run_until, text_data, text_task
 
 from charrnn.config import Config
-from charrnn.evaluation import evaluate
-from charrnn.nn.engine import Engine
-from charrnn.runs import RunFolder
+from charrnn.engine import Engine
+from charrnn.evaluation.validation import evaluate
+from charrnn.runs.folder import RunFolder
 from charrnn.training import threads
 from charrnn.training.events import Alone, Measured
 from charrnn.training.run import Run

@@ -27,22 +27,26 @@ from support import (
     vocabulary_of,
 )
 
-from charrnn import checkpoint, runs
+from charrnn import checkpoint
 from charrnn.cli import app
 from charrnn.cli.train import train
 from charrnn.config import SCHEDULE_WORDS, TASK_WORDS, Config
 from charrnn.errors import CheckpointError, DivergedError, InputError, RunError
-from charrnn.evaluation import Score, evaluate
+from charrnn.evaluation.validation import Score, evaluate
 from charrnn.nn.cells import parse_cell
 from charrnn.nn.models import SequenceModel
 from charrnn.nn.parameters import Parameters
 from charrnn.nn.types import Array
-from charrnn.runs import RunFolder, load_model
+from charrnn.optim import optimizers as optim
+from charrnn.optim.optimizers import OPTIMIZERS, clip_by_global_norm, make_optimizer
+from charrnn.optim.schedules import SCHEDULES, learning_rate
+from charrnn.runs import folder as runs
+from charrnn.runs.folder import RunFolder
+from charrnn.runs.model import load_model
 from charrnn.tasks import carried
 from charrnn.tasks.carried import RUNAWAY
 from charrnn.tasks.lm import LanguageModelTask
 from charrnn.text.corpora import Corpus
-from charrnn.training import optim
 from charrnn.training.events import (
     Finished,
     Preview,
@@ -53,9 +57,7 @@ from charrnn.training.events import (
     Validated,
 )
 from charrnn.training.loop import Step
-from charrnn.training.optim import OPTIMIZERS, clip_by_global_norm, make_optimizer
 from charrnn.training.run import MOST_LOWERED, Run
-from charrnn.training.schedules import SCHEDULES, learning_rate
 from charrnn.training.state import Snapshot, capture
 
 
@@ -390,7 +392,7 @@ def test_scores_do_not_depend_on_chunks_and_workspaces(monkeypatch: pytest.Monke
     model, parameters, ids = network("lstm")
     whole = evaluate(model, parameters, ids, 100, lanes=4, warm_up=30)
     for chunk in (1, 7, 1000):
-        monkeypatch.setattr("charrnn.evaluation.CHUNK", chunk)
+        monkeypatch.setattr("charrnn.evaluation.validation.CHUNK", chunk)
         again = evaluate(model, parameters, ids, 100, lanes=4, warm_up=30)
         assert again.nats == pytest.approx(whole.nats, rel=1e-12)
 

@@ -11,14 +11,15 @@ import numpy as np
 import pytest
 from support import charrnn, environment
 
+import charrnn.verdict as package
 from charrnn.config import Config
 from charrnn.errors import InputError
-from charrnn.text import verdict as package
 from charrnn.text.corpora import read_corpus
-from charrnn.text.verdict import HELD_OUT, Finding, Verdict, judge, repeats
-from charrnn.text.verdict.candidates import candidates, first_error
-from charrnn.text.verdict.lines import count_line_ends, with_plain_line_ends
-from charrnn.text.verdict.repeats import Passages, find_passages
+from charrnn.verdict import repeats
+from charrnn.verdict.candidates import candidates, first_error
+from charrnn.verdict.judge import HELD_OUT, Finding, Verdict, judge
+from charrnn.verdict.lines import count_line_ends, with_plain_line_ends
+from charrnn.verdict.repeats import Passages, find_passages
 
 rng = np.random.default_rng(0)
 WORDS = ["".join(rng.choice(list("etaoinshrdlu"), rng.integers(2, 9))) for _ in range(2000)]
@@ -359,7 +360,7 @@ def test_documents_and_archives_are_called_by_name(start: bytes) -> None:
 
 @pytest.mark.parametrize("chunk", [1, 2, 3, 7, 1 << 20])
 def test_where_a_text_stops_decoding(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    from charrnn.text.verdict import candidates as module
+    from charrnn.verdict import candidates as module
 
     monkeypatch.setattr(module, "CHUNK", chunk)
     assert first_error("déjà 漢字".encode(), "utf-8") is None
@@ -475,7 +476,7 @@ def test_mojibake(meant: str, wrong: str) -> None:
 
 
 def test_mojibake_is_counted_over_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    from charrnn.text.verdict import odd
+    from charrnn.verdict import odd
 
     for piece in (1, 2, 3, 5, 1000):
         monkeypatch.setattr(odd, "PIECE", piece)

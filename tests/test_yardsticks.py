@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from charrnn.text.corpora import read_corpus
 from charrnn.text.escapes import ESCAPE, KNOWN_NATS, SCALAR_VALUES, UNKNOWN_NATS, escape
 from charrnn.text.vocab import Vocabulary
-from charrnn.yardsticks import MOST_TRAINING, SPEED, affordable, yardsticks
 from charrnn.yardsticks.compressors import compressed_nats
 from charrnn.yardsticks.ngrams import KneserNey
+from charrnn.yardsticks.scores import MOST_TRAINING, SPEED, affordable, yardsticks
 
 V = 4
 symbols = st.lists(st.integers(0, V - 1), max_size=40)

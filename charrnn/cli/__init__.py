@@ -8,11 +8,11 @@ from typing import Annotated
 import typer
 
 from charrnn import __version__
+from charrnn.cli.errors import open_closed_streams, output_errors
 from charrnn.cli.eval import evaluate
 from charrnn.cli.gradcheck import gradcheck
 from charrnn.cli.inspect import inspect
 from charrnn.cli.predict import predict
-from charrnn.cli.report import open_closed_streams, output_errors
 from charrnn.cli.sample import sample
 from charrnn.cli.train import train
 

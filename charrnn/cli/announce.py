@@ -4,7 +4,7 @@ import shlex
 from math import inf
 from typing import TYPE_CHECKING
 
-from charrnn.cli.report import say
+from charrnn.cli.errors import say
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -59,7 +59,7 @@ def yardsticks_take(trained_on: int, held_out: int, minutes: float) -> float:
 
 def _afford(trained_on: int, minutes: float) -> tuple[int, float]:
     """How much of a training text they may use in so many minutes, and its seconds."""
-    from charrnn.yardsticks import affordable
+    from charrnn.yardsticks.scores import affordable
 
     return affordable(trained_on, YARDSTICKS * 60 * minutes if minutes else inf)
 
@@ -67,7 +67,7 @@ def _afford(trained_on: int, minutes: float) -> tuple[int, float]:
 def show_yardsticks(run: "Run") -> None:
     """What simple methods reach on the text held out, for the network to beat."""
     from charrnn.tasks.lm import LanguageModelTask, TextData, TextSpec
-    from charrnn.yardsticks import yardsticks
+    from charrnn.yardsticks.scores import yardsticks
 
     data, task, spec = run.data, run.task, run.spec
     if not (

@@ -3,11 +3,11 @@
 from typing import TYPE_CHECKING, Any
 
 from charrnn.cli.announce import quoted, yardsticks_take
-from charrnn.cli.report import say
+from charrnn.cli.errors import say
 from charrnn.errors import InputError
 
 if TYPE_CHECKING:
-    from charrnn.runs import RunFolder
+    from charrnn.runs.folder import RunFolder
     from charrnn.tasks.base import Paths
     from charrnn.training.planner import Plan
     from charrnn.training.run import Run
@@ -45,7 +45,7 @@ def resume_run(argument: str, given: "Paths", threads: int | None) -> "Run":
     """
     from pathlib import Path
 
-    from charrnn.runs import RunFolder
+    from charrnn.runs.folder import RunFolder
     from charrnn.tasks.base import Paths
     from charrnn.training.run import Run
 
@@ -115,7 +115,8 @@ def begin_run(
     from pathlib import Path
 
     from charrnn.config import CARRIED, Config
-    from charrnn.runs import RunFolder, find_checkpoint, load_model, new_folder
+    from charrnn.runs.folder import RunFolder, new_folder
+    from charrnn.runs.model import find_checkpoint, load_model
     from charrnn.tasks.extension import extended_spec
     from charrnn.training.run import Run
 
@@ -231,7 +232,7 @@ def _check_memory(config: Any, data: Any, spec: Any) -> None:
 
 def remove_if_empty(folder: "RunFolder") -> None:
     """A run that never began leaves no folder, nor one for all runs that has none."""
-    from charrnn.runs import DEFAULT_FOLDER
+    from charrnn.runs.model import DEFAULT_FOLDER
 
     try:
         folder.path.rmdir()

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from charrnn.cli.errors import reported, say
 from charrnn.cli.flow import echo
-from charrnn.cli.report import reported, say
 from charrnn.errors import InputError
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from charrnn.cli.texts import Scored
     from charrnn.evaluation.dynamic import Adaptation
     from charrnn.evaluation.report import Figure, Report
-    from charrnn.runs import Model
+    from charrnn.runs.model import Model
 
 __all__ = ["evaluate"]
 
@@ -112,7 +112,7 @@ def evaluate(
     from charrnn.evaluation.dynamic import Adaptation
     from charrnn.evaluation.report import ADAPTED, CARRIED
     from charrnn.nn.products import one_blas_thread
-    from charrnn.runs import find_checkpoint, load_model
+    from charrnn.runs.model import find_checkpoint, load_model
 
     try:
         adaptation = Adaptation(adapt_rate, adapt_decay, adapt_segment) if adapt else None
@@ -150,9 +150,9 @@ def _evaluate(
     import numpy as np
     from tqdm import tqdm
 
+    from charrnn.engine import available_cores
     from charrnn.evaluation.report import RESETS, report
     from charrnn.evaluation.windows import Reader
-    from charrnn.nn.engine import available_cores
 
     count = len(scored.codes) - scored.start
     threads = threads or (available_cores() if count >= MANY else 1)
@@ -217,7 +217,7 @@ def _as_json(model: "Model", scored: "Scored", report: "Report") -> dict[str, An
 
 def _print(model: "Model", scored: "Scored", report: "Report") -> None:
     from charrnn.text.escapes import UNKNOWN_NATS
-    from charrnn.yardsticks import MOST_TRAINING
+    from charrnn.yardsticks.scores import MOST_TRAINING
 
     unit = _unit(model)
     units = {"char": "characters", "byte": "bytes"}[unit]

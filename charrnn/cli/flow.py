@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import typer
 
+from charrnn.cli.errors import printable
 from charrnn.cli.plot import COLUMNS, Series, draw
-from charrnn.cli.report import printable
 from charrnn.errors import InputError
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from charrnn.nn.body import Body
     from charrnn.nn.flow import LastLoss
     from charrnn.nn.types import Array, State, Weights
-    from charrnn.runs import Model
+    from charrnn.runs.model import Model
 
 __all__ = ["Curve", "curve_json", "echo", "of_new_cells", "of_trained", "print_curves"]
 
@@ -70,7 +70,7 @@ def of_trained(
     from charrnn.nn.conditional import Conditional
     from charrnn.nn.flow import cross_entropy_of, random_functional
     from charrnn.nn.translator import Translator
-    from charrnn.runs import find_checkpoint, load_model
+    from charrnn.runs.model import find_checkpoint, load_model
 
     model = load_model(find_checkpoint(argument)[0])
     if not model.config.layers:

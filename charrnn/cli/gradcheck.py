@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from charrnn.cli.report import reported, say
+from charrnn.cli.errors import reported, say
 from charrnn.errors import CharrnnError, InputError
 
 if TYPE_CHECKING:
-    from charrnn.nn.gradcheck import ModelCheck, TensorCheck
+    from charrnn.gradcheck import ModelCheck, TensorCheck
 
 __all__ = ["gradcheck"]
 
@@ -63,7 +63,7 @@ def gradcheck(
     The complex step differentiates the very forward code that trains, exact to rounding; central
     differences are a second opinion. Exit code 1 if any gradient is off.
     """
-    from charrnn.nn.gradcheck import METHODS, check_all
+    from charrnn.gradcheck import METHODS, check_all
 
     methods = METHODS if method == "both" else (method,)
     if checkpoint is not None:
@@ -117,10 +117,10 @@ def _check_checkpoint(
 
     import numpy as np
 
-    from charrnn.nn.gradcheck import TRAINED_BOUNDS, check_loss, check_outputs
+    from charrnn.gradcheck import TRAINED_BOUNDS, check_loss, check_outputs
     from charrnn.nn.models import SequenceModel
     from charrnn.nn.parameters import Parameters
-    from charrnn.runs import find_checkpoint, load_model
+    from charrnn.runs.model import find_checkpoint, load_model
 
     path, _ = find_checkpoint(argument)
     trained = load_model(path)
@@ -162,7 +162,7 @@ def _print_tables(checks: "list[ModelCheck]", methods: tuple[str, ...], detail: 
 
 def _print_notes(checks: "list[ModelCheck]", *, trained: bool) -> None:
     """What a reader of the tables must know about how they came to be."""
-    from charrnn.nn.gradcheck import KINK_MARGIN, NUM_DIRECTIONS
+    from charrnn.gradcheck import KINK_MARGIN, NUM_DIRECTIONS
 
     if any("activation=relu" in check.label for check in checks):
         typer.echo(

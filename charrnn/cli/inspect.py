@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from charrnn.cli.report import reported
+from charrnn.cli.errors import reported
 from charrnn.errors import InputError
 
 __all__ = ["inspect"]

@@ -3,7 +3,7 @@
 import codecs
 import sys
 
-from charrnn.cli.report import printable
+from charrnn.cli.errors import printable
 
 __all__ = ["TextWriter"]
 

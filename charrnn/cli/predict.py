@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from charrnn.cli.errors import reported, say
 from charrnn.cli.output import TextWriter
-from charrnn.cli.report import reported, say
 from charrnn.errors import DivergedError, InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from charrnn.runs import Model
+    from charrnn.runs.model import Model
 
 __all__ = ["predict"]
 
@@ -66,7 +66,7 @@ def predict(
     charrnn predict checkpoints/series-1 series.csv --steps 24[/dim]
     """
     from charrnn.nn.products import one_blas_thread
-    from charrnn.runs import find_checkpoint, load_model
+    from charrnn.runs.model import find_checkpoint, load_model
 
     one_blas_thread()
     model = load_model(find_checkpoint(checkpoint)[0])

@@ -6,8 +6,8 @@ from collections import deque
 from time import monotonic
 from typing import Any
 
+from charrnn.cli.errors import say
 from charrnn.cli.output import TextWriter
-from charrnn.cli.report import say
 from charrnn.training.events import (
     Alone,
     Event,

@@ -4,13 +4,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from charrnn.cli.report import reported, say
+from charrnn.cli.errors import reported, say
 from charrnn.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from charrnn.runs import Model
+    from charrnn.runs.model import Model
     from charrnn.sampling import Choice, Ids
 
 __all__ = ["sample"]
@@ -107,7 +107,7 @@ def sample(
 
     from charrnn.cli.output import TextWriter
     from charrnn.nn.products import one_blas_thread
-    from charrnn.runs import find_checkpoint, load_model
+    from charrnn.runs.model import find_checkpoint, load_model
     from charrnn.sampling import Choice
     from charrnn.sampling import sample as write
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Self
 
-from charrnn.cli.report import say
+from charrnn.cli.errors import say
 
 __all__ = ["StopOnSignal"]
 

@@ -12,7 +12,7 @@ from charrnn.cli.picture import check_suffix, write_picture
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from charrnn.runs import Model
+    from charrnn.runs.model import Model
 
 __all__ = ["facts", "summarise"]
 
@@ -24,7 +24,7 @@ def summarise(argument: str, as_json: bool, plot: str | None) -> None:
         CheckpointError: it cannot be read.
         InputError: there is none, or no picture can be made.
     """
-    from charrnn.runs import find_checkpoint, load_model
+    from charrnn.runs.model import find_checkpoint, load_model
 
     if plot is not None:
         check_suffix(plot)

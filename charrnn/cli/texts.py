@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from charrnn.runs import Model
+    from charrnn.runs.model import Model
     from charrnn.text.corpora import Corpus
 
 __all__ = ["Scored", "find_texts"]
@@ -102,7 +102,7 @@ def _overlap(text: "npt.NDArray[Any]", trained_on: "npt.NDArray[Any]", level: st
     A word or two stand in any text.
     """
     from charrnn.text.corpora import encoded
-    from charrnn.text.verdict.repeats import PASSAGE
+    from charrnn.verdict.repeats import PASSAGE
 
     if min(len(text), len(trained_on)) < PASSAGE:
         return False

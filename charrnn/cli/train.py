@@ -6,7 +6,7 @@ import typer
 
 from charrnn.cli.announce import conclude, introduce, quoted, report, show_yardsticks
 from charrnn.cli.begin import STOPPED, begin_run, remove_if_empty, resume_run
-from charrnn.cli.report import reported, say
+from charrnn.cli.errors import reported, say
 from charrnn.errors import InputError
 
 if TYPE_CHECKING:

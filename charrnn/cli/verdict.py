@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from charrnn.cli.announce import yardsticks_take
+from charrnn.cli.errors import say
 from charrnn.cli.flow import echo
-from charrnn.cli.report import say
 from charrnn.errors import InputError
 
 if TYPE_CHECKING:
-    from charrnn.text.verdict import Finding, Verdict
+    from charrnn.verdict.judge import Finding, Verdict
 
 __all__ = ["give_verdict"]
 
@@ -33,7 +33,7 @@ def give_verdict(paths: list[str], level: str, encoding: str, as_json: bool) -> 
         InputError: a file cannot be read, or all are empty; or nobody knows the encoding.
     """
     from charrnn.text.corpora import read_bytes
-    from charrnn.text.verdict import judge
+    from charrnn.verdict.judge import judge
 
     sources = [("standard input" if path == "-" else path, read_bytes(path)) for path in paths]
     verdict = judge(sources, level=level, encoding=encoding)

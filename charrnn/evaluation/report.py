@@ -15,8 +15,8 @@ from charrnn.evaluation.windows import LANES, WARM_UP, Reader, carried, resets, 
 from charrnn.nn.parameters import Parameters
 from charrnn.text.escapes import UNKNOWN_NATS, Escaped, escape
 from charrnn.text.vocab import Vocabulary
-from charrnn.yardsticks import ORDER, capped, yardsticks
 from charrnn.yardsticks.ngrams import KneserNey
+from charrnn.yardsticks.scores import ORDER, capped, yardsticks
 
 __all__ = ["ADAPTED", "CARRIED", "RESETS", "Figure", "Mixed", "Report", "report"]
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from charrnn.nn.engine import Engine, final_state
+from charrnn.engine import Engine, final_state
 from charrnn.nn.models import Loss, SequenceModel, Sequences
 from charrnn.nn.parameters import Parameters
 from charrnn.nn.types import Array, State

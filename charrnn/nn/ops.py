@@ -1,7 +1,7 @@
 """Element-wise functions and row gathers, written so that one code serves every dtype.
 
 The functions are analytic (or, for ReLU, piecewise so), and none of them looks at an
-imaginary part, so that the complex step of :mod:`charrnn.nn.gradcheck` can run through them.
+imaginary part, so that the complex step of :mod:`charrnn.gradcheck` can run through them.
 """
 
 import numpy as np

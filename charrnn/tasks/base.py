@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from charrnn.config import Config
-from charrnn.nn.engine import Engine
+from charrnn.engine import Engine
 from charrnn.nn.parameters import Parameters
 from charrnn.nn.types import Array
 

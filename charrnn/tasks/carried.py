@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from charrnn.nn.engine import Engine
+from charrnn.engine import Engine
 from charrnn.nn.models import SequenceModel, Sequences
 from charrnn.nn.parameters import Parameters
 from charrnn.nn.types import Array

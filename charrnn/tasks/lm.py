@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from charrnn.config import Config
 from charrnn.errors import InputError
-from charrnn.evaluation import Score, evaluate
+from charrnn.evaluation.validation import Score, evaluate
 from charrnn.nn.models import SequenceModel
 from charrnn.nn.parameters import Parameters
 from charrnn.sampling import Choice, sample

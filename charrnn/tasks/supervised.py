@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from charrnn.config import Config
-from charrnn.nn.engine import Engine
+from charrnn.engine import Engine
 from charrnn.nn.parameters import Parameters
 from charrnn.nn.types import Array
 from charrnn.tasks.base import NOISE, ORDER, Report, Scored

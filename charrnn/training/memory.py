@@ -4,8 +4,8 @@ from math import prod
 from typing import Any
 
 from charrnn.config import Config
-from charrnn.nn.engine import shards
-from charrnn.training.optim import OPTIMIZERS
+from charrnn.engine import shards
+from charrnn.optim.optimizers import OPTIMIZERS
 
 __all__ = ["memory_needed"]
 

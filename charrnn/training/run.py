@@ -8,11 +8,12 @@ import numpy as np
 
 from charrnn import __version__
 from charrnn.config import Config
+from charrnn.engine import shards
 from charrnn.errors import CheckpointError, DivergedError, InputError
-from charrnn.nn.engine import shards
 from charrnn.nn.parameters import Parameters
 from charrnn.nn.types import Array
-from charrnn.runs import Model, RunFolder, load_model
+from charrnn.runs.folder import RunFolder
+from charrnn.runs.model import Model, load_model
 from charrnn.tasks.base import Data, Report, Scored, Spec
 from charrnn.tasks.extension import begin_from
 from charrnn.tasks.kinds import TASKS

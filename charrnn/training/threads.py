@@ -6,7 +6,7 @@ from time import perf_counter
 
 import numpy as np
 
-from charrnn.nn.engine import available_cores, shards
+from charrnn.engine import available_cores, shards
 from charrnn.nn.parameters import Parameters
 from charrnn.tasks.base import Task
 

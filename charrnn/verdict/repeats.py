@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from charrnn.text.verdict.findings import Finding
-from charrnn.text.verdict.words import excerpt, line_of, percent
+from charrnn.verdict.findings import Finding
+from charrnn.verdict.words import excerpt, line_of, percent
 
 __all__ = [
     "OVERLAP_MEND",

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from charrnn.text.verdict.findings import Finding
-from charrnn.text.verdict.tallies import Tallies
-from charrnn.text.verdict.words import character, first_few
+from charrnn.verdict.findings import Finding
+from charrnn.verdict.tallies import Tallies
+from charrnn.verdict.words import character, first_few
 
 __all__ = ["MOJIBAKE", "ODD", "UNCOMPOSED", "judge_odd"]
 

@@ -13,14 +13,14 @@ ReLU has no derivative at 0, and a difference taken across that kink is no deriv
 weights and inputs are drawn again until no pre-activation is nearer to 0 than ``KINK_MARGIN``.
 """
 
-from charrnn.nn.gradcheck.checks import (
+from charrnn.gradcheck.checks import (
     KINK_MARGIN,
     ModelCheck,
     check_all,
     check_loss,
     check_outputs,
 )
-from charrnn.nn.gradcheck.numeric import (
+from charrnn.gradcheck.numeric import (
     BOUNDS,
     METHODS,
     NUM_DIRECTIONS,

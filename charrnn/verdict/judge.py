@@ -14,18 +14,18 @@ import numpy.typing as npt
 
 from charrnn.errors import InputError
 from charrnn.text.corpora import BOMS, decode_text, read_corpus, split
-from charrnn.text.verdict.encodings import judge_encoding
-from charrnn.text.verdict.findings import SEVERITIES, Finding, Verdict
-from charrnn.text.verdict.lines import (
+from charrnn.verdict.encodings import judge_encoding
+from charrnn.verdict.findings import SEVERITIES, Finding, Verdict
+from charrnn.verdict.lines import (
     count_line_ends,
     judge_line_ends,
     judge_lines,
     judge_size,
     with_plain_line_ends,
 )
-from charrnn.text.verdict.odd import judge_odd
-from charrnn.text.verdict.repeats import judge_repeats
-from charrnn.text.verdict.tallies import judge_held_out, judge_rare, tally
+from charrnn.verdict.odd import judge_odd
+from charrnn.verdict.repeats import judge_repeats
+from charrnn.verdict.tallies import judge_held_out, judge_rare, tally
 
 __all__ = ["HELD_OUT", "SEVERITIES", "Finding", "Verdict", "judge"]
 

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from charrnn.text.verdict.findings import Finding
-from charrnn.text.verdict.words import character, counted, first_few, percent
 from charrnn.text.vocab import name_characters
+from charrnn.verdict.findings import Finding
+from charrnn.verdict.words import character, counted, first_few, percent
 
 __all__ = [
     "DRIFT",

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from charrnn.text.verdict.findings import Finding
-from charrnn.text.verdict.words import counted, percent
+from charrnn.verdict.findings import Finding
+from charrnn.verdict.words import counted, percent
 
 __all__ = [
     "LONG_LINE",

@@ -6,7 +6,7 @@ from functools import partial
 from math import log2
 from typing import NamedTuple
 
-from charrnn.text.verdict.letters import ALPHABETS, BLOCKS, WIDE, Alphabet
+from charrnn.verdict.letters import ALPHABETS, BLOCKS, WIDE, Alphabet
 
 __all__ = [
     "DOUBTED",

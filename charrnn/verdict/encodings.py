@@ -7,7 +7,7 @@ piece of the text so read, for a person to judge.
 import codecs
 from typing import NamedTuple
 
-from charrnn.text.verdict.candidates import (
+from charrnn.verdict.candidates import (
     DOUBTED,
     PLAUSIBLE,
     WIDE_PLAUSIBLE,
@@ -16,7 +16,7 @@ from charrnn.text.verdict.candidates import (
     doubtful,
     first_error,
 )
-from charrnn.text.verdict.findings import Finding
+from charrnn.verdict.findings import Finding
 
 __all__ = ["DAMAGED", "judge_encoding"]
 

@@ -7,16 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from charrnn.nn.cells import CELLS, Cell, all_variants, parse_cell
-from charrnn.nn.conditional import Conditional
-from charrnn.nn.gradcheck.networks import (
+from charrnn.gradcheck.networks import (
     AnyNetwork,
     draw_batch,
     draw_lengths,
     draw_state,
     networks,
 )
-from charrnn.nn.gradcheck.numeric import BOUNDS, METHODS, Problem, TensorCheck, compare
+from charrnn.gradcheck.numeric import BOUNDS, METHODS, Problem, TensorCheck, compare
+from charrnn.nn.cells import CELLS, Cell, all_variants, parse_cell
+from charrnn.nn.conditional import Conditional
 from charrnn.nn.models import SequenceModel
 from charrnn.nn.parameters import Parameters
 from charrnn.nn.types import Array, State

@@ -1,0 +1,1 @@
+"""What a training leaves behind: models in files, runs in folders."""

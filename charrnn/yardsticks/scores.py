@@ -1,0 +1,83 @@
+"""What simple methods reach on a text, to hold a network's score against."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from charrnn.text.corpora import encoded
+from charrnn.text.escapes import escape
+from charrnn.text.vocab import Vocabulary
+from charrnn.yardsticks.compressors import COMPRESSORS, compressed_nats
+from charrnn.yardsticks.ngrams import KneserNey
+
+__all__ = ["MOST_TRAINING", "ORDER", "Yardstick", "affordable", "capped", "yardsticks"]
+
+Codes = npt.NDArray[Any]
+
+MOST_TRAINING = 1 << 22
+"""Characters of the training text that are used, its last ones: so that it takes seconds."""
+
+SPEED = 250_000
+"""Characters of the training text a second, all methods together, on a slow machine."""
+
+ORDER = 5
+"""The greatest n of the n-grams."""
+
+NGRAMS = {"unigram": 1, "bigram": 2, f"{ORDER}-gram": ORDER}
+
+
+class Yardstick(NamedTuple):
+    """A method and what it needs for a character on average."""
+
+    name: str
+    nats: float
+
+
+def yardsticks(
+    train: Codes,
+    text: Codes,
+    vocabulary: Vocabulary,
+    *,
+    before: Codes | None = None,
+    ngrams: KneserNey | None = None,
+    most: int = MOST_TRAINING,
+) -> list[Yardstick]:
+    """Score a text by n-grams and by compressors that know the training text.
+
+    Args:
+        train: ``(N,)`` code points or bytes, as :class:`charrnn.text.corpora.Corpus` has them.
+        text: ``(M,)`` of the same kind, what is scored, at least one. Characters that the
+            vocabulary lacks cost the n-grams what :mod:`charrnn.text.escapes` says; the compressors
+            know all bytes.
+        vocabulary: what the model beside them knows.
+        before: what stands before the text; the training text if not given.
+        ngrams: of the training text and of :data:`ORDER`, if there is one already.
+        most: characters of the training text that are used, the last ones.
+
+    Returns:
+        Nats a character: unigram, bigram and interpolated Kneser–Ney 5-gram, gzip, bz2, xz.
+    """
+    train = capped(train, most)
+    before = (train if before is None else before)[-ORDER:]
+    ngrams = ngrams or KneserNey(escape(vocabulary, train).ids, len(vocabulary), ORDER)
+    joined = escape(vocabulary, np.concatenate([before, text]))
+    found = []
+    for name, order in NGRAMS.items():
+        p, _ = ngrams.probabilities(joined.ids, len(before), order=order)
+        found.append(Yardstick(name, float(joined.charge(-np.log(p), len(before)).mean())))
+    known, new = (encoded(codes, vocabulary.level) for codes in (train, text))
+    for name in COMPRESSORS:
+        found.append(Yardstick(name, compressed_nats(name, known, new) / len(text)))
+    return found
+
+
+def affordable(size: int, seconds: float) -> tuple[int, float]:
+    """How much of a training text to use, to be done in so many seconds, and those it takes."""
+    most = max(1, int(min(size, MOST_TRAINING, seconds * SPEED)))
+    return most, most / SPEED
+
+
+def capped(train: Codes, most: int = MOST_TRAINING) -> Codes:
+    """The part of a training text that is used."""
+    return train[-most:]
