@@ -58,7 +58,7 @@ def conclude(run: "Run") -> None:
             f"note: {run.trainer.total} updates are few to learn from; more --minutes make more, "
             "and smaller networks need less of them"
         )
-    use = run.config.kind.usage.replace("RUN", quoted(run.folder.path))
+    use = run.config.kind.usage.replace("RUN", quoted(run.folder.path)) + run.config.cell_option
     say(f"saved in {run.folder.path}. To use it:\n  {use}")
     report(run)
 

@@ -55,6 +55,12 @@ def evaluate(
             show_default=False,
         ),
     ] = None,
+    cell: Annotated[
+        str | None,
+        typer.Option(
+            help="FILE.py:CLASS, for a model whose cell is its author's own.", show_default=False
+        ),
+    ] = None,
     mix: Annotated[
         bool,
         typer.Option(
@@ -119,7 +125,7 @@ def evaluate(
         adaptation = Adaptation(adapt_rate, adapt_decay, adapt_segment) if adapt else None
     except ValueError as error:
         raise InputError(str(error)) from None
-    model = load_model(find_checkpoint(checkpoint)[0])
+    model = load_model(find_checkpoint(checkpoint)[0], cell)
     _ = model.vocabulary  # which refuses other tasks
     scored = find_texts(model, files or [], train or [])
     for note in scored.notes:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["train"]
 
 TEXT, MODEL, TRAINING, OUTPUT = "Data", "Model", "Training", "Run"
-FREE_WITH_RESUME = ("corpus", "val", "test", "resume_from", "quiet", "threads")
+FREE_WITH_RESUME = ("corpus", "val", "test", "resume_from", "quiet", "threads", "cell")
 NOT_SETTINGS = ("corpus", "val", "test", "threads", "out", "resume_from", "init_from", "quiet")
 STOPPED = "stopped before the training began: nothing is saved"
 
@@ -82,7 +82,8 @@ def train(
         str,
         typer.Option(
             help="rnn, lstm or gru, with variants if wanted: rnn,activation=relu; "
-            "lstm,gates=cell,output=identity; gru,reset=before,update=write; bias=false.",
+            "lstm,gates=cell,output=identity; gru,reset=before,update=write; bias=false. Or one of "
+            "your own: FILE.py:CLASS.",
             rich_help_panel=MODEL,
         ),
     ] = "lstm",
@@ -223,7 +224,8 @@ def train(
     paths = Paths(tuple(corpus or ()), val, test)
     if resume_from is not None:
         _refuse_settings(given)
-        run = resume(resume_from, paths, threads if "threads" in given else None, say)
+        own_cell = cell if "cell" in given else None
+        run = resume(resume_from, paths, threads if "threads" in given else None, own_cell, say)
     else:
         # In the order of the command line's own list, so that messages do not depend on chance.
         names = [name for name in ctx.params if name in given and name not in NOT_SETTINGS]
@@ -289,7 +291,8 @@ def _train(run: "Run", quiet: bool) -> None:
                     say(f"saved at step {event.step} of {trainer.total}. To go on:")
                     again = "- " if "-" in run.data.paths.train else ""
                     more = " < TEXT" if again else ""
-                    say(f"  charrnn train {again}--resume {quoted(run.folder.path)}{more}")
+                    folder, cell = quoted(run.folder.path), run.config.cell_option
+                    say(f"  charrnn train {again}--resume {folder}{cell}{more}")
                     raise typer.Exit(stop.exit_code)
         finally:
             progress.close()

@@ -12,15 +12,16 @@ import numpy.typing as npt
 from charrnn.checkpoint import read_checkpoint, write_checkpoint
 from charrnn.errors import CheckpointError, InputError
 from charrnn.evaluation.characters import Characters, score_text
+from charrnn.nn.cells import LoadedCell
 from charrnn.nn.parameters import Parameters
 from charrnn.nn.products import one_thread
 from charrnn.nn.types import Array
 from charrnn.runs.find import find_checkpoint, shipped_model
+from charrnn.runs.own_cell import loaded_again
 from charrnn.sampling import Choice
 from charrnn.tasks.base import Prediction, Trained
 from charrnn.tasks.config import Config
 from charrnn.tasks.examples import checked
-from charrnn.tasks.kinds import kind_of
 from charrnn.tasks.lm import TextSpec
 from charrnn.tasks.writing import Wanted
 from charrnn.text.vocab import Vocabulary
@@ -74,7 +75,7 @@ class Model(Trained):
     @property
     def usage(self) -> str:
         """The command that uses it."""
-        return kind_of(self.config.task).usage.replace("RUN", self.name)
+        return self.config.kind.usage.replace("RUN", self.name) + self.config.cell_option
 
     @overload
     def sample(
@@ -164,7 +165,7 @@ class Model(Trained):
         Raises:
             InputError: as :meth:`sample`.
         """
-        write = kind_of(self.config.task).write
+        write = self.config.kind.write
         if write is None:
             raise InputError(
                 f"{self.path} writes no texts; its task is {self.config.task}", self.usage
@@ -206,7 +207,7 @@ class Model(Trained):
             InputError: a text is empty, an option is another task's, or the model writes texts.
             DivergedError: the outputs are not finite.
         """
-        kind = kind_of(self.config.task)
+        kind = self.config.kind
         if kind.predict is None:
             raise InputError(
                 f"{self.path} writes texts; there is nothing to predict from one", self.usage
@@ -243,33 +244,42 @@ def drawn_seed() -> int:
     return int(np.random.SeedSequence().generate_state(1)[0])
 
 
-def load(checkpoint: str | Path | None = None) -> Model:
+def load(checkpoint: str | Path | None = None, *, cell: str | None = None) -> Model:
     """A trained model.
 
     Args:
         checkpoint: an ``.npz`` file, a run's folder or a run's name; the small model that comes
             with charrnn, if not given.
+        cell: ``FILE.py:CLASS``, for a model whose cell is its author's own.
 
     Raises:
-        InputError: there is none.
+        InputError: there is none, or its cell must be named.
         CheckpointError: it is damaged.
     """
     if checkpoint is None:
-        return load_model(shipped_model())
-    return load_model(find_checkpoint(str(checkpoint))[0])
+        return load_model(shipped_model(), cell)
+    return load_model(find_checkpoint(str(checkpoint))[0], cell)
 
 
-def load_model(path: Path) -> Model:
+def load_model(path: Path, cell: str | LoadedCell | None = None, *, exactly: bool = False) -> Model:
     """Read a checkpoint and build its model.
+
+    Args:
+        cell: for a model whose cell is its author's own, ``FILE.py:CLASS`` or what that gave.
+        exactly: whether that must be the very source that the model was trained with.
 
     Raises:
         CheckpointError: it cannot be read, or its parts do not fit together.
+        InputError: its cell must be named.
+        CellError: that cell does not work.
     """
     header, arrays = read_checkpoint(path)
+    own_cell = cell
+    if not isinstance(own_cell, LoadedCell):
+        own_cell = loaded_again(header, own_cell, str(path), exactly=exactly)
     try:
-        config = Config.from_json(header["config"])
-        kind = kind_of(config.task)
-        spec = kind.spec(header[kind.key])
+        config = Config.from_json(header["config"], own_cell)
+        spec = config.kind.spec(header[config.kind.key])
         network = spec.model(config)
         shapes = network.shapes()
         for name, shape in shapes.items():
