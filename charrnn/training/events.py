@@ -20,7 +20,7 @@ __all__ = [
     "SaveFailed",
     "Settled",
     "Stopped",
-    "Tested",
+    "Concluded",
     "Validated",
 ]
 
@@ -118,7 +118,7 @@ class Alone:
 
 
 @dataclass(frozen=True)
-class Tested:
+class Concluded:
     """The best model on the test part, beside what simple methods reach there."""
 
     outcome: Outcome
@@ -137,5 +137,5 @@ Event = (
     | SaveFailed
     | Stopped
     | Finished
-    | Tested
+    | Concluded
 )
