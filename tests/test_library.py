@@ -14,7 +14,7 @@ import pytest
 from support import ROOT, TEXT, charrnn, environment, fingerprint
 
 import charrnn as package
-from charrnn.training.events import Compared, Finished, Stopped, Concluded, Validated
+from charrnn.training.events import Compared, Concluded, Finished, Stopped, Validated
 from charrnn.training.loop import Step
 
 SMALL: dict[str, Any] = {"hidden": 8, "seq_len": 8, "batch_size": 4, "epochs": 2.0, "threads": 1}
@@ -78,7 +78,7 @@ def test_the_import_loads_no_numpy_and_the_help_shows_all() -> None:
 
 
 def test_the_example_of_the_front_page_runs_as_written() -> None:
-    """The lines in the package's own documentation, on a text and with minutes as short as can be."""
+    """The lines of the package's own documentation, on a text and in minutes that are short."""
     model = package.load()
     text = model.sample("ROMEO:", length=500, temperature=0.8, seed=1)
     assert len(text) == len("ROMEO:") + 500
@@ -270,7 +270,7 @@ def test_a_notebook_shows_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
     class IPython:
         get_ipython = staticmethod(ZMQInteractiveShell)
 
-    monkeypatch.setitem(sys.modules, "IPython", IPython)  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "IPython", IPython)
     made: list[dict[str, Any]] = []
 
     class Shown:
@@ -288,7 +288,7 @@ def test_a_notebook_shows_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("tqdm.auto.tqdm", Shown)
     package.train("corpus.txt", out="run", **SMALL).finish()
-    assert made[0]["total"] == 32
+    assert made[0]["total"] == 34
     assert "validation" in made[-1]["text"]
 
 
@@ -302,15 +302,15 @@ def test_the_test_of_a_task_is_the_last_event() -> None:
 
 def test_representations_say_what_things_are(place: Path) -> None:
     model = package.load(place / "checkpoints" / "corpus-1")
-    assert repr(model).endswith("best.npz: lm, 1 × 8 lstm, 893 parameters; 13 characters>")
+    assert repr(model).endswith("best.npz: lm, 1 × 8 lstm, 821 parameters; 13 characters>")
     assert repr(model.parameters).startswith(
-        "<Parameters: 893 float32 numbers: body.0.W_x (13, 32)"
+        "<Parameters: 821 float32 numbers: body.0.W_x (13, 32)"
     )
     assert repr(model.score("abc")).startswith("<3 characters: ")
     run = package.train("corpus.txt", **SMALL)
-    assert repr(run) == "<Run checkpoints/corpus-1: lm, 0 of 32 steps>"
+    assert repr(run) == "<Run checkpoints/corpus-1: lm, 0 of 34 steps>"
     run.finish()
-    assert "32 of 32 steps, best " in repr(run)
+    assert "34 of 34 steps, best " in repr(run)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from charrnn.training.threads import Timing
 __all__ = [
     "Alone",
     "Compared",
+    "Concluded",
     "Event",
     "Finished",
     "Measured",
@@ -20,7 +21,6 @@ __all__ = [
     "SaveFailed",
     "Settled",
     "Stopped",
-    "Concluded",
     "Validated",
 ]
 

@@ -24,6 +24,7 @@ from charrnn.training.compare import compare
 from charrnn.training.events import (
     Alone,
     Compared,
+    Concluded,
     Event,
     Finished,
     Measured,
@@ -33,7 +34,6 @@ from charrnn.training.events import (
     SaveFailed,
     Settled,
     Stopped,
-    Concluded,
     Validated,
 )
 from charrnn.training.loop import Step, Trainer
