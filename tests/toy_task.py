@@ -65,7 +65,7 @@ class VowelData:
     def check_labels(self, spec: VowelSpec) -> None: ...
 
     def describe(self, spec: VowelSpec, config: Config) -> list[str]:
-        return [f"{self.size} words", self.rows.split("words")]
+        return [f"{self.size} words", self.rows.described("words")]
 
 
 class VowelTask(SupervisedTask[Pair]):
