@@ -2,12 +2,12 @@
 
 import random
 from collections import Counter
+from itertools import chain
 from math import log, sqrt
 from pathlib import Path
 
 import numpy as np
 import pytest
-from charrnn.tasks.baselines.held_out import tenth
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -18,6 +18,7 @@ from charrnn.tasks.baselines import (
     last_value,
     linear_autoregression,
 )
+from charrnn.tasks.baselines.naive_bayes import tenth
 from charrnn.tasks.baselines.numbering import NGrams
 from charrnn.tasks.measures import accuracy, character_error_rate
 
@@ -114,7 +115,8 @@ def test_one_class_only() -> None:
 def test_nothing_is_predicted_of_nothing() -> None:
     assert NaiveBayes(1, 1.0).fit(["a", ""], ["x", "y"]).predict([]) == []
     assert NaiveBayes(3, 1.0).fit(["", ""], ["x", "y"]).predict([""]) == ["x"]
-    assert TagBaseline().fit([(["a"], ["x"])]).predict([[], []]) == [[], []]
+    tagger = TagBaseline().fit([(["a"], ["x"])])
+    assert tagger.predict([[], []], TagBaseline.WORD) == [[], []]
     assert NearestNeighbour().fit(["a"], ["x"]).predict([]) == []
 
 
@@ -421,7 +423,7 @@ def test_parts_of_speech(corpora: Path) -> None:
     test = read("test")
     gold = [tag for _, tags in test for tag in tags]
     right = {
-        way: accuracy(gold, sum(model.predict([words for words, _ in test], way), []))
+        way: accuracy(gold, list(chain(*model.predict([words for words, _ in test], way))))
         for way in TagBaseline.WAYS
     }
     assert right[TagBaseline.WORD] == pytest.approx(0.960, abs=0.002)
