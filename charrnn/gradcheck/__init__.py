@@ -16,27 +16,28 @@ weights and inputs are drawn again until no pre-activation is nearer to 0 than `
 from charrnn.gradcheck.checks import (
     KINK_MARGIN,
     ModelCheck,
-    check_all,
     check_loss,
     check_outputs,
 )
 from charrnn.gradcheck.numeric import (
-    BOUNDS,
+    BOUND,
     METHODS,
     NUM_DIRECTIONS,
-    TRAINED_BOUNDS,
+    TRAINED_BOUND,
     TensorCheck,
 )
+from charrnn.gradcheck.suite import check_all, chosen_cells
 
 __all__ = [
-    "BOUNDS",
+    "BOUND",
     "KINK_MARGIN",
     "METHODS",
     "NUM_DIRECTIONS",
-    "TRAINED_BOUNDS",
+    "TRAINED_BOUND",
     "ModelCheck",
     "TensorCheck",
     "check_all",
     "check_loss",
     "check_outputs",
+    "chosen_cells",
 ]

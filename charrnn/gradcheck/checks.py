@@ -1,12 +1,13 @@
-"""What is differentiated, at which weights, and the list of all checks."""
+"""What is differentiated, and at which weights."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
 import numpy as np
 
+from charrnn.engine import Engine
 from charrnn.gradcheck.networks import (
     AnyNetwork,
     draw_batch,
@@ -14,15 +15,14 @@ from charrnn.gradcheck.networks import (
     draw_state,
     networks,
 )
-from charrnn.gradcheck.numeric import BOUNDS, METHODS, Problem, TensorCheck, compare
-from charrnn.nn.cells import CELLS, Cell, all_variants, parse_cell
+from charrnn.gradcheck.numeric import BOUND, METHODS, Problem, TensorCheck, compare
 from charrnn.nn.conditional import Conditional
 from charrnn.nn.models import SequenceModel
 from charrnn.nn.parameters import Parameters
 from charrnn.nn.types import Array, State
 from charrnn.nn.workspace import Workspace
 
-__all__ = ["ModelCheck", "check_all", "check_loss", "check_outputs"]
+__all__ = ["KINK_MARGIN", "ModelCheck", "check_loss", "check_outputs"]
 
 KINK_MARGIN = 1e-4
 MAX_DRAWS = 2000
@@ -45,7 +45,7 @@ class ModelCheck:
     def worst(self, method: str) -> TensorCheck | None:
         """The tensor nearest to (or furthest beyond) its bound, NaN first."""
         tensors = [tensor for tensor in self.tensors if tensor.method == method]
-        return max(tensors, key=lambda t: np.nan_to_num(t.error, nan=np.inf), default=None)
+        return max(tensors, key=lambda t: np.nan_to_num(t.error / t.bound, nan=np.inf), default=None)
 
 
 def _split(vector: Array, shapes: dict[str, tuple[int, ...]]) -> dict[str, Array]:
@@ -104,7 +104,8 @@ def check_outputs(
     batch_size: int = 4,
     ragged: bool = False,
     methods: Sequence[str] = METHODS,
-    bounds: dict[str, float] = BOUNDS,
+    bound: float = BOUND,
+    every_element: bool = True,
 ) -> ModelCheck:
     """Check a model through all its outputs and its final state.
 
@@ -117,7 +118,8 @@ def check_outputs(
         seq_len, batch_size: T and B.
         ragged: whether the sequences are of different lengths.
         methods: of :data:`METHODS`.
-        bounds: the largest error allowed, by method.
+        bound: the largest relative error by the complex step.
+        every_element: see :func:`charrnn.gradcheck.numeric.compare`.
 
     Raises:
         ValueError: no draw keeps clear of ReLU's kink.
@@ -168,7 +170,7 @@ def check_outputs(
         np.concatenate([gradients.flat, *(d_others[name].ravel() for name in others)]),
         bind,
     )
-    tensors = tuple(compare(problem, methods, bounds, rng))
+    tensors = tuple(compare(problem, methods, bound, rng, every_element=every_element))
     return ModelCheck(label, model.num_layers, draws, tensors)
 
 
@@ -181,11 +183,17 @@ def check_loss(
     seq_len: int = 5,
     batch_size: int = 4,
     methods: Sequence[str] = METHODS,
-    bounds: dict[str, float] = BOUNDS,
+    bound: float = BOUND,
+    every_element: bool = True,
+    shared_out: bool = False,
 ) -> ModelCheck:
     """Check a network through the mean loss that it trains on, dropout included.
 
     Arguments, result and errors as in :func:`check_outputs`.
+
+    Args:
+        shared_out: whether the gradient is an engine's, the sum over shards of the batch; the loss
+            that is differentiated numerically is that of the batch as a whole. Without dropout.
     """
     mask_seed = int(rng.integers(2**32))  # every evaluation must drop the same units
 
@@ -203,7 +211,10 @@ def check_loss(
         return network.sum_loss(theta, batch, ws, gradients=gradients, rng=masks).total / count
 
     gradients = at.zeros_like()
-    loss(at, make(np.float64), gradients, Workspace())
+    if shared_out:
+        Engine(network).losses(at, make(np.float64), gradients=gradients)
+    else:
+        loss(at, make(np.float64), gradients, Workspace())
     gradients.flat /= count
 
     def bind(point: Array) -> Callable[[], Any]:
@@ -212,7 +223,7 @@ def check_loss(
         return lambda: loss(theta, batch, None, workspace)
 
     problem = Problem(_slices(at, {}), at.flat, gradients.flat, bind)
-    tensors = tuple(compare(problem, methods, bounds, rng))
+    tensors = tuple(compare(problem, methods, bound, rng, every_element=every_element))
     layers = network.generator if isinstance(network, Conditional) else network
     return ModelCheck(label, layers.num_layers, draws, tensors)
 
@@ -228,54 +239,3 @@ def _draw_parameters(model: AnyNetwork, rng: np.random.Generator) -> Parameters:
         # drowns in the rounding of a difference.
         parameters.flat[: parameters.num_matrix] *= 2
     return parameters
-
-
-def check_all(
-    *,
-    cell: str | None = None,
-    num_layers: Sequence[int] = (1, 2),
-    hidden_size: int = 4,
-    seq_len: int = 5,
-    seed: int = 0,
-    methods: Sequence[str] = METHODS,
-) -> Iterator[ModelCheck]:
-    """Every cell variant at every depth, both directions, then heads, read-outs and networks.
-
-    Args:
-        cell: a name (all its variants) or a name with variants (only that); else every cell.
-        num_layers: the depths to check each cell at.
-        hidden_size, seq_len: H and T.
-        seed: each check draws from a generator of its own, so that one does not move another.
-        methods: of :data:`METHODS`.
-
-    Raises:
-        UnknownCellError: ``cell`` names none.
-        ValueError: no draw keeps clear of ReLU's kink.
-    """
-    settings: dict[str, Any] = {"seq_len": seq_len, "methods": methods}
-    for variant in _variants(cell, hidden_size):
-        for depth in num_layers:
-            model = SequenceModel(3, 2, variant, depth)
-            rng = np.random.default_rng([seed, depth])
-            yield check_outputs(model, variant.label, rng=rng, **settings)
-
-    inner = parse_cell(cell or "lstm", hidden_size)
-    depth = max(num_layers)
-    for variant in [parse_cell(name, hidden_size) for name in ([cell] if cell else CELLS)]:
-        for ways in ("forward", "both"):
-            if seq_len == 1 and ways == "forward":
-                continue  # one step has one length
-            model = SequenceModel(3, 2, variant, depth, directions=ways)
-            name = "both directions" if ways == "both" else "different lengths"
-            rng = np.random.default_rng([seed, 3])
-            yield check_outputs(model, f"{name}, {variant.label}", rng=rng, ragged=True, **settings)
-    for name, network in networks(inner, depth).items():
-        label = name if name.endswith("regression") else f"{name}, {inner.label}"
-        yield check_loss(network, label, rng=np.random.default_rng(seed), **settings)
-
-
-def _variants(cell: str | None, hidden_size: int) -> list[Cell[Any]]:
-    if cell is None:
-        return [v for kind in CELLS.values() for v in all_variants(kind, hidden_size)]
-    chosen = parse_cell(cell, hidden_size)
-    return [chosen] if "," in cell else all_variants(type(chosen), hidden_size)
