@@ -209,9 +209,9 @@ class Cell(ABC, Generic[S]):
         shapes, values = self.checked_shapes(), self.init(rng)
         where = f"{place(type(self).init)}: init()"
         if not isinstance(values, dict) or values.keys() != shapes.keys():
+            got = list(values) if isinstance(values, dict) else repr(values)
             raise CellError(
-                f"{where} must return a dictionary of {', '.join(shapes) or 'nothing'}, as "
-                f"shapes() does, got {', '.join(values) if isinstance(values, dict) else values!r}"
+                f"{where} must return a dictionary of {list(shapes)}, as shapes() does, got {got}"
             )
         for name, shape in shapes.items():
             self._check_initial(f"{where} returned {name}", values[name], shape)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["CellError", "place", "raised_at", "report_errors"]
+__all__ = ["CellError", "place", "raised_at", "report_errors", "shown"]
 
 
 class CellError(Exception):
@@ -34,10 +34,10 @@ class CellError(Exception):
 def place(function: Callable[..., Any]) -> str:
     """Where a function is defined: ``my_cell.py:14``."""
     code = inspect.unwrap(function).__code__
-    return f"{_shown(code.co_filename)}:{code.co_firstlineno}"
+    return f"{shown(code.co_filename)}:{code.co_firstlineno}"
 
 
-def raised_at(error: Exception, namespace: Mapping[str, Any], otherwise: str) -> CellError:
+def raised_at(error: BaseException, namespace: Mapping[str, Any], otherwise: str) -> CellError:
     """``error`` with the deepest of its lines that belongs to a module.
 
     Args:
@@ -47,7 +47,7 @@ def raised_at(error: Exception, namespace: Mapping[str, Any], otherwise: str) ->
     """
     if isinstance(error, SyntaxError) and error.filename:
         line = (error.text or "").strip()
-        return CellError(f"{_shown(error.filename)}:{error.lineno}: {line}: {_told(error)}")
+        return CellError(f"{shown(error.filename)}:{error.lineno}: {line}: {_told(error)}")
     found = [
         (frame, number)
         for frame, number in traceback.walk_tb(error.__traceback__)
@@ -61,7 +61,7 @@ def raised_at(error: Exception, namespace: Mapping[str, Any], otherwise: str) ->
     line = linecache.getline(filename, number, frame.f_globals).strip()
     shapes = _shapes(frame, line)
     return CellError(
-        f"{_shown(filename)}:{number}: {line}: {_told(error)}",
+        f"{shown(filename)}:{number}: {line}: {_told(error)}",
         f"the shapes there: {shapes}" if shapes else "",
     )
 
@@ -74,7 +74,7 @@ def report_errors(cls: type) -> None:
     for name, method in list(vars(cls).items()):
         if (
             isinstance(method, FunctionType)
-            and not name.startswith("_")
+            and (name in ("__init__", "__post_init__") or not name.startswith("_"))
             and any(name in vars(base) for base in cls.__mro__[1:])
         ):
             setattr(cls, name, _reporting(method))
@@ -93,13 +93,13 @@ def _reporting(method: FunctionType) -> Callable[..., Any]:
     return reporting
 
 
-def _told(error: Exception) -> str:
+def _told(error: BaseException) -> str:
     """Type and message, on one line."""
     message = error.msg if isinstance(error, SyntaxError) else str(error)
     return " ".join(f"{type(error).__name__}: {message}".split())
 
 
-def _shown(filename: str) -> str:
+def shown(filename: str) -> str:
     """As seen from the working directory, if it is below that."""
     relative = os.path.relpath(filename) if Path(filename).is_absolute() else filename
     return filename if relative.startswith(os.pardir) else relative

@@ -26,7 +26,7 @@ class SavedPlain(Saved):
     parts: tuple[Array, ...]  # (T+1, B, H) each
     dparts: tuple[Array, ...]  # (B, H) each
     kept: list[Any]  # of each step, what it kept for the step back
-    g: dict[str, Array] = field(default_factory=dict)  # the weights' gradients, so far
+    dw: dict[str, Array] = field(default_factory=dict)  # the weights' gradients, so far
 
     @property
     def states(self) -> tuple[Array, ...]:
@@ -46,10 +46,10 @@ class PlainCell(Cell[SavedPlain]):
                 h = np.tanh(a[0] + h_prev @ w["W_h"])
                 return h, (h_prev, h)
 
-            def step_back(self, w, g, kept, dh):
+            def step_back(self, w, dw, kept, dh):
                 h_prev, h = kept
                 da = dh * (1 - h**2)
-                g["W_h"] += h_prev.T @ da
+                dw["W_h"] += h_prev.T @ da
                 return da, da @ w["W_h"].T
 
     The class attributes ``gate_names`` and ``state_names`` say how many pre-activations and how
@@ -59,7 +59,7 @@ class PlainCell(Cell[SavedPlain]):
 
     All arrays are (n, H), n ≤ B being how many sequences run at the step, and of the dtype of the
     parameters: float32 in training, float64 and complex128 in a gradient check. Whatever comes in
-    must not be written to, but for ``g``.
+    must not be written to, but for ``dw``.
 
     Raises:
         CellError: from the methods of the subclass, or if they return what does not fit.
@@ -74,7 +74,7 @@ class PlainCell(Cell[SavedPlain]):
             cls.name = cls.__name__.lower()
         for names in ("gate_names", "state_names"):
             if isinstance(getattr(cls, names), str):
-                raise TypeError(f"{names} must be a tuple of names: {getattr(cls, names)!r},")
+                raise TypeError(f"{names} must be a tuple of names: ({getattr(cls, names)!r},)")
         cls.num_gates = len(cls.gate_names)
         for option in cls.choices.keys() - {option.name for option in fields(cls)}:
             default = cls.choices[option][0]
@@ -96,13 +96,13 @@ class PlainCell(Cell[SavedPlain]):
 
     @abstractmethod
     def step_back(
-        self, w: Weights, g: dict[str, Array], kept: Any, *dstate: Any, **_: Any
+        self, w: Weights, dw: dict[str, Array], kept: Any, *dstate: Any, **_: Any
     ) -> tuple[Any, Any]:
-        """Undo a step. Add to the weights' gradients: ``g["W_h"] += h_prev.T @ da``.
+        """Undo a step. Add to the weights' gradients: ``dw["W_h"] += h_prev.T @ da``.
 
         Args:
             w: the layer's weights by name.
-            g: the gradients of the cell's own weights.
+            dw: the gradients of the cell's own weights, as far as later steps have added to them.
             kept: what :meth:`step` kept.
             dstate: the gradient by each part of the new state, the whole of it: that by the output
                 is in the first one.
@@ -158,9 +158,9 @@ class PlainCell(Cell[SavedPlain]):
                 continue
             dstate = [part[:n].copy() for part in s.dparts]
             dstate[0] += dy[t, :n]
-            g = dict(s.g)
-            result = self.step_back(w, g, s.kept[t], *dstate)
-            self._check_added(g, s.g)
+            dw = dict(s.dw)
+            result = self.step_back(w, dw, s.kept[t], *dstate)
+            self._check_added(dw, s.dw)
             da, before = self._pair("step_back", result, "return da, dh_prev")
             for gate, new in zip(
                 s.a[:, t, :n], self._checked("step_back", da, gates, dy[t, :n]), strict=True
@@ -172,10 +172,10 @@ class PlainCell(Cell[SavedPlain]):
                 part[:n] = new
 
     def transpose(self, w: Weights, s: SavedPlain, workspace: Workspace) -> None:
-        s.g = {name: np.zeros(shape, s.a.dtype) for name, shape in self.shapes().items()}
+        s.dw = {name: np.zeros(shape, s.a.dtype) for name, shape in self.shapes().items()}
 
     def weight_gradients(self, s: SavedPlain, g: Weights) -> None:
-        for name, gradient in s.g.items():
+        for name, gradient in s.dw.items():
             g[name][...] = gradient
 
     def _wrong(self, method: str, message: str, hint: str = "") -> CellError:
@@ -211,14 +211,14 @@ class PlainCell(Cell[SavedPlain]):
                 )
         return list(value)
 
-    def _check_added(self, g: dict[str, Array], own: dict[str, Array]) -> None:
-        for name, array in g.items():
+    def _check_added(self, dw: dict[str, Array], own: dict[str, Array]) -> None:
+        for name, array in dw.items():
             if array is not own.get(name):
                 raise self._wrong(
                     "step_back",
-                    f"put a new array in g[{name!r}]"
+                    f"put a new array in dw[{name!r}]"
                     + ("" if name in own else ", which shapes() does not name"),
-                    f"add to what other steps have left there: g[{name!r}] += ..."
+                    f"add to what other steps have left there: dw[{name!r}] += ..."
                     if name in own
                     else f"its tensors are {', '.join(own)}",
                 )
