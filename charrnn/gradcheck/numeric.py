@@ -36,9 +36,9 @@ COMPLEX_STEP = 1e-30
 STEPS = (2e-4, 2e-3, 2e-5)  # of central differences: the second and third if the first is poor
 POOR = 1e-7
 EVERY_ELEMENT_UP_TO = 5000
-NUM_DIRECTIONS = 2
+NUM_DIRECTIONS = {"complex": 2, "central": 1}
 TRUNCATION_SAFETY, ROUNDING_SAFETY = 3.0, 20.0
-NOISE_POINTS, NOISE_STEP = 12, 1e-8
+NOISE_POINTS, NOISE_STEP = 16, 1e-8
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,8 @@ def compare(
     for name, part in problem.slices.items():
         size = part.stop - part.start
         for method, (value, point) in values.items():
-            moves = None if method == "complex" and every_element else _directions(size, rng)
+            every = every_element and method == "complex"
+            moves = None if every else _directions(size, NUM_DIRECTIONS[method], rng)
             analytic = problem.gradient[part] if moves is None else moves @ problem.gradient[part]
             floor = SMALL_SHARE * whole * np.sqrt(len(analytic) / size)
             if method == "complex":
@@ -125,11 +126,11 @@ def _bound_to(problem: Problem, method: str) -> tuple[Callable[[], Any], Array]:
     return problem.bind(point), point
 
 
-def _directions(size: int, rng: np.random.Generator) -> Array | None:
+def _directions(size: int, number: int, rng: np.random.Generator) -> Array | None:
     """Unit vectors to differentiate along; nothing where every element is tried by itself."""
-    if size <= NUM_DIRECTIONS:
+    if size <= number:
         return None
-    directions: Array = rng.standard_normal((NUM_DIRECTIONS, size))
+    directions: Array = rng.standard_normal((number, size))
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
     return directions
 
