@@ -187,9 +187,9 @@ def generated_names(folder: Path, seeds: int, each: int = 200) -> None:
 
 def held_out(run: Path, rows: Sequence[Sequence[str]]) -> dict[str, list[str]]:
     """The names that the classifier was neither trained nor chosen on, by nationality."""
-    from charrnn.config import Config
     from charrnn.tasks.base import Paths
     from charrnn.tasks.classify import ClassifyData
+    from charrnn.tasks.config import Config
 
     config: Config = load_model(run / "best.npz").config
     test = ClassifyData(Paths((str(run.parent / "names.tsv"),)), config).rows.test

@@ -24,11 +24,11 @@ from typing import Any, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
-from threadpoolctl import ThreadpoolController
 
 from charrnn.nn.cells import CellError
 from charrnn.nn.models import Loss, Sequences
 from charrnn.nn.parameters import Parameters, Shapes
+from charrnn.nn.products import one_thread
 from charrnn.nn.types import Array, State
 from charrnn.nn.workspace import Workspace
 
@@ -153,7 +153,6 @@ class Engine:
         self._terms: list[Parameters] = []  # the gradients of each shard but the first
         self._layout: tuple[Shapes, np.dtype[Any]] | None = None  # of what is in that memory
         self._pid = 0  # the process that started the others
-        self._blas = ThreadpoolController()
 
     @property
     def threads(self) -> int:
@@ -248,7 +247,7 @@ class Engine:
             np.copyto(self._shared.flat, parameters.flat)
         places = [gradients, *self._terms] if gradients else [None] * len(tasks)
         try:
-            with self._blas.limit(limits=1):
+            with one_thread():
                 results = self._share_out(tasks, parameters, places)
         except BaseException:
             self.close()  # their answers belong to a question that was given up
@@ -347,7 +346,7 @@ def _serve(
         return  # the one that asks has the model, and does the work
     parameters, *terms = _views(memory, shapes, dtype, count)
     worker = _Worker(model)
-    with suppress(EOFError, OSError), ThreadpoolController().limit(limits=1):
+    with suppress(EOFError, OSError), one_thread():
         while True:
             tasks: list[_Task] = connection.recv()
             results = {}

@@ -24,7 +24,7 @@ RANKS = {
     "charrnn.engine": 1,
     "charrnn.optim": 1,
     "charrnn.text": 1,
-    "charrnn.config": 2,
+    "charrnn.tasks.config": 2,
     "charrnn.checkpoint": 2,
     "charrnn.gradcheck": 2,
     "charrnn.verdict": 2,

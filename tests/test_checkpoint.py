@@ -25,11 +25,11 @@ from support import TEXT, begin, corpus_of, environment, names, run_until
 
 from charrnn import checkpoint
 from charrnn.checkpoint import read_checkpoint, remove_leftovers, write_checkpoint
-from charrnn.config import Config
 from charrnn.errors import CheckpointError
 from charrnn.nn.types import Array
 from charrnn.runs.folder import RunFolder
 from charrnn.runs.model import load_model
+from charrnn.tasks.config import Config
 
 Members = list[tuple[str, bytes]]
 

@@ -22,7 +22,6 @@ from support import (
 )
 
 from charrnn.checkpoint import read_checkpoint
-from charrnn.config import Config
 from charrnn.errors import InputError
 from charrnn.evaluation.validation import evaluate
 from charrnn.nn.losses import softmax
@@ -32,6 +31,7 @@ from charrnn.runs.folder import RunFolder
 from charrnn.runs.model import load_model
 from charrnn.tasks.base import Paths
 from charrnn.tasks.classify import ClassifyData
+from charrnn.tasks.config import Config
 from charrnn.tasks.extension import begin_from, extended_spec
 from charrnn.tasks.generate import GenerateData, GenerateSpec
 from charrnn.tasks.lm import TextData, TextSpec

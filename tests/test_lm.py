@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from charrnn.config import Config
 from charrnn.errors import InputError
 from charrnn.nn.cells import LSTM
 from charrnn.nn.models import SequenceModel
 from charrnn.tasks.carried import RUNAWAY
+from charrnn.tasks.config import Config
 from charrnn.tasks.lm import LanguageModelTask
 from charrnn.text.corpora import split
 from charrnn.training.speed import text_like

@@ -13,7 +13,6 @@ import pytest
 import reference
 from test_conformance import PoisonedWorkspace
 
-from charrnn.config import Config
 from charrnn.engine import Engine, shards
 from charrnn.nn import products
 from charrnn.nn.attention import Attention
@@ -28,6 +27,7 @@ from charrnn.nn.readouts import READOUTS, read_out, read_out_backward
 from charrnn.nn.translator import Translations, Translator
 from charrnn.nn.types import Array, LayerState
 from charrnn.nn.workspace import Workspace
+from charrnn.tasks.config import Config
 from charrnn.tasks.translate import TranslateSpec, translate
 from charrnn.text.alphabet import END, START, Alphabet
 

@@ -10,15 +10,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from charrnn.cli.begin import begin_run
 from support import TEXT, charrnn, corpus_of, fingerprint, metrics, resume, run_until, text_data
 
 from charrnn.cli.announce import yardsticks_take
-from charrnn.cli.begin import begin_run
-from charrnn.config import Config
 from charrnn.errors import InputError
 from charrnn.runs.folder import RunFolder
 from charrnn.runs.model import load_model
 from charrnn.tasks.base import Paths
+from charrnn.tasks.config import Config
 from charrnn.tasks.lm import TextData, TextSpec
 from charrnn.text.corpora import Corpus
 from charrnn.training import planner

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from support import charrnn, command, environment, fingerprint
 
-from charrnn.config import Config
 from charrnn.errors import CheckpointError, InputError
 from charrnn.nn.types import Array
 from charrnn.runs.folder import RunFolder
@@ -18,6 +17,7 @@ from charrnn.runs.model import load_model
 from charrnn.sampling import Choice
 from charrnn.tasks.base import Data, Paths
 from charrnn.tasks.classify import ClassifyData, classify
+from charrnn.tasks.config import Config
 from charrnn.tasks.forecast import ForecastData, forecast, one_step
 from charrnn.tasks.generate import GenerateData, write
 from charrnn.tasks.kinds import TASKS

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from support import TEXT, begin, corpus_of, run_until, text_data, text_task
 
-from charrnn.config import Config
 from charrnn.engine import Engine
 from charrnn.evaluation.validation import evaluate
 from charrnn.runs.folder import RunFolder
+from charrnn.tasks.config import Config
 from charrnn.training import threads
 from charrnn.training.events import Alone, Measured
 from charrnn.training.run import Run

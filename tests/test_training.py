@@ -30,7 +30,6 @@ from support import (
 from charrnn import checkpoint
 from charrnn.cli import app
 from charrnn.cli.train import train
-from charrnn.config import SCHEDULE_WORDS, TASK_WORDS, Config
 from charrnn.errors import CheckpointError, DivergedError, InputError, RunError
 from charrnn.evaluation.validation import Score, evaluate
 from charrnn.nn.cells import parse_cell
@@ -45,6 +44,7 @@ from charrnn.runs.folder import RunFolder
 from charrnn.runs.model import load_model
 from charrnn.tasks import carried
 from charrnn.tasks.carried import RUNAWAY
+from charrnn.tasks.config import SCHEDULE_WORDS, TASK_WORDS, Config
 from charrnn.tasks.lm import LanguageModelTask
 from charrnn.text.corpora import Corpus
 from charrnn.training.events import (

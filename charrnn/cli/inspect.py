@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 import typer
 
 from charrnn.cli.errors import reported
+from charrnn.cli.given import given_options
 from charrnn.errors import InputError
 
 __all__ = ["inspect"]
@@ -105,11 +106,7 @@ def inspect(
     charrnn inspect --gradient-flow --cell rnn --cell lstm
     charrnn inspect --gradient-flow checkpoints/shakespeare-1 --prime 'To be, or not to be'[/dim]
     """
-    given = {
-        name
-        for name in GOES_WITH
-        if (source := ctx.get_parameter_source(name)) is not None and source.name == "COMMANDLINE"
-    }
+    given = given_options(ctx) & GOES_WITH.keys()
     names = what or []
     if not (names or gradient_flow):
         raise InputError(
@@ -195,11 +192,10 @@ def _show_flow(
     import numpy as np
 
     from charrnn.cli.flow import curve_json, of_new_cells, of_trained, print_curves
-    from charrnn.nn.products import one_blas_thread
+    from charrnn.nn.products import one_thread
 
-    one_blas_thread()
     rng = np.random.default_rng(seed)
-    with np.errstate(all="ignore"):  # what explodes may overflow, and is shown
+    with one_thread(), np.errstate(all="ignore"):  # what explodes may overflow, and is shown
         if checkpoint is None:
             title = f"new cells of {hidden} hidden units, standard normal inputs, seed {seed}"
             curves = list(of_new_cells(cell or ["rnn", "gru", "lstm"], hidden, seq_len, seed))

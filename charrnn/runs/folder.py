@@ -12,7 +12,8 @@ from typing import IO, Any
 from charrnn.checkpoint import remove_leftovers, write_checkpoint
 from charrnn.errors import CheckpointError, InputError, RunError
 from charrnn.nn.types import Array
-from charrnn.runs.model import DEFAULT_FOLDER, LATEST, Model, load_model
+from charrnn.runs.find import DEFAULT_FOLDER, LATEST
+from charrnn.runs.model import Model, load_model
 
 try:
     import fcntl
