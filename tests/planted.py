@@ -1,4 +1,4 @@
-"""Three cells written plainly, and the mistakes that learners make in them, one line each."""
+"""Three cells written plainly, and mistakes that learners make in them, one line each."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -95,23 +95,231 @@ class Gru(PlainCell):
 }
 
 
+RNN = """
+Nothing goes back to the step before
+- dh_prev = da @ w["W_h"].T
++ dh_prev = 0 * h_prev
+= by h_prev is 0.
+
+tanh' of the pre-activation, not of tanh
+- da = dh * (1 - h**2)
++ da = dh * (1 - pre**2)
+= by the pre-activation is made with 1 - a² where 1 - h² belongs
+
+tanh' forgotten
+- da = dh * (1 - h**2)
++ da = dh
+= by the pre-activation is without the factor 1 - h²
+
+The square in tanh' forgotten
+- da = dh * (1 - h**2)
++ da = dh * (1 - h)
+= by the pre-activation is made with 1 - tanh(a) where 1 - h² belongs
+
+A sign
+- da = dh * (1 - h**2)
++ da = -dh * (1 - h**2)
+= by the pre-activation is the right one with the wrong sign
+
+W_h not transposed
+- dh_prev = da @ w["W_h"].T
++ dh_prev = da @ w["W_h"]
+= by h_prev is made with W_h where its transpose belongs
+
+dh, not da, goes back through W_h
+- dh_prev = da @ w["W_h"].T
++ dh_prev = dh @ w["W_h"].T
+= by h_prev is made with dh where da belongs
+
+The outer product in the wrong order
+- grads["W_h"] += h_prev.T @ da
++ grads["W_h"] += da.T @ h_prev
+= by W_h is the right one transposed
+
+Mean over the sequences instead of the sum
+- grads["W_h"] += h_prev.T @ da
++ grads["W_h"] += h_prev.T @ da / len(da)
+= by W_h is 1/B of the right one
+
+Each step overwrites W_h's gradient
+- grads["W_h"] += h_prev.T @ da
++ grads["W_h"][...] = h_prev.T @ da
+= by W_h is right for T = 1 and wrong from T = 2 on: it is only the share of step 1
+
+The new state instead of the one before
+- grads["W_h"] += h_prev.T @ da
++ grads["W_h"] += h.T @ da
+= by W_h is made with h where h_prev belongs
+
+The bias not summed over time
+- grads["b_h"] += da.sum(axis=0)
++ grads["b_h"][...] = da.sum(axis=0)
+= by b_h is right for T = 1 and wrong from T = 2 on: it is only the share of step 1
+
+The mean for the bias
+- grads["b_h"] += da.sum(axis=0)
++ grads["b_h"] += da.mean(axis=0)
+= by b_h is 1/B of the right one
+
+The bias forgotten
+- grads["b_h"] += da.sum(axis=0)
++ pass
+= by b_h is 0.
+"""
+
+LSTM = """
+The forget gate missing on the way back
+- dc_prev = dc * f
++ dc_prev = dc
+= by c_prev is without the factor σ(a_f)
+
+dc not carried on
+- dc_prev = dc * f
++ dc_prev = 0 * dc
+= by c_prev is 0.
+
+What the next step sends back by c ignored
+- dc = dc + dh * o * (1 - np.tanh(c) ** 2)
++ dc = dh * o * (1 - np.tanh(c) ** 2)
+= of gates i, f and g are 0, in what the next step sends back by c
+
+c instead of tanh(c) for the output gate
+- do = dh * np.tanh(c)
++ do = dh * c
+= of gate o is made with c where tanh(c) belongs
+
+1 - c² instead of 1 - tanh²(c)
+- dc = dc + dh * o * (1 - np.tanh(c) ** 2)
++ dc = dc + dh * o * (1 - c**2)
+= of gates i, f and g are made with 1 - c² where 1 - tanh²(c) belongs, in what arrives by h
+
+tanh' forgotten on the way to c
+- dc = dc + dh * o * (1 - np.tanh(c) ** 2)
++ dc = dc + dh * o
+= of gates i, f and g are without the factor 1 - tanh²(c), in what arrives by h
+
+The output gate forgotten on the way to c
+- dc = dc + dh * o * (1 - np.tanh(c) ** 2)
++ dc = dc + dh * (1 - np.tanh(c) ** 2)
+= of gates i, f and g are without the factor σ(a_o), in what arrives by h
+
+Two gates exchanged
+- return (da_i, da_f, da_o, da_g), (dh_prev, dc_prev)
++ return (da_f, da_i, da_o, da_g), (dh_prev, dc_prev)
+= of gate i is that by the pre-activation of gate f
+
+Two gates exchanged in W_h's gradient
+- grads["W_h"] += h_prev.T @ da
++ grads["W_h"] += h_prev.T @ np.hstack([da_f, da_i, da_o, da_g])
+= by W_h is the right one with the blocks of gate i and gate f exchanged
+
+Two gates exchanged everywhere
+- da = np.hstack([da_i, da_f, da_o, da_g])
++ da = np.hstack([da_i, da_o, da_f, da_g])
+= by W_h is the right one with the blocks of gate f and gate o exchanged
+
+The gate itself instead of the other factor
+- di = dc * g
++ di = dc * i
+= of gate i is made with σ(a_i) where tanh(a_g) belongs
+
+The new c instead of the old one
+- df = dc * c_prev
++ df = dc * c
+= of gate f is made with c where c_prev belongs
+
+σ' forgotten
+- da_f = df * f * (1 - f)
++ da_f = df
+= of gate f is without the factor σ'(a_f)
+
+tanh' for a sigmoid
+- da_i = di * i * (1 - i)
++ da_i = di * (1 - i**2)
+= of gate i is made with 1 - σ²(a_i) where σ'(a_i) belongs
+
+A sign
+- da_g = dg * (1 - g**2)
++ da_g = dg * (g**2 - 1)
+= of gate g is the right one with the wrong sign
+
+A gate forgotten on the way back
+- dh_prev = da @ w["W_h"].T
++ dh_prev = da[:, : 3 * len(w["W_h"])] @ w["W_h"][:, : 3 * len(w["W_h"])].T
+= by h_prev is without what comes back through gate g
+"""
+
+GRU = """
+1 - z forgotten
+- dn = dh * (1 - z)
++ dn = dh
+= of gate n is without the factor 1 - σ(a_z)
+
+z instead of 1 - z
+- dn = dh * (1 - z)
++ dn = dh * z
+= of gate n is made with σ(a_z) where 1 - σ(a_z) belongs
+
+Old and new exchanged
+- dz = dh * (h_prev - n)
++ dz = dh * (n - h_prev)
+= of gate z is the right one with the wrong sign
+
+h_prev's own way to h forgotten
+- dh_prev = dh * z + dm * r + da_r @ W_r.T + da_z @ W_z.T
++ dh_prev = dm * r + da_r @ W_r.T + da_z @ W_z.T
+= by h_prev is 0 in what does not go through weights
+
+The way through r·h_prev forgotten
+- dh_prev = dh * z + dm * r + da_r @ W_r.T + da_z @ W_z.T
++ dh_prev = dh * z + da_r @ W_r.T + da_z @ W_z.T
+= by h_prev is right where the cell's weights are 0, and wrong in what comes back through them
+
+A gate forgotten on the way back
+- dh_prev = dh * z + dm * r + da_r @ W_r.T + da_z @ W_z.T
++ dh_prev = dh * z + dm * r + da_r @ W_r.T
+= by h_prev is without what comes back through gate z
+
+The reset gate forgotten in W_h's gradient
+- dW_r, dW_z, dW_n = h_prev.T @ da_r, h_prev.T @ da_z, (r * h_prev).T @ da_n
++ dW_r, dW_z, dW_n = h_prev.T @ da_r, h_prev.T @ da_z, h_prev.T @ da_n
+= by W_h is wrong in the block of gate n only
+
+The new state instead of the old one
+- dr = dm * h_prev
++ dr = dm * h
+= of gate r is made with h where h_prev belongs
+
+σ' forgotten
+- da_z = dz * z * (1 - z)
++ da_z = dz
+= of gate z is without the factor σ'(a_z)
+"""
+
+
 @dataclass(frozen=True)
 class Mistake:
-    """One line of a cell written otherwise, and what must be said of it."""
+    """One line of a cell written otherwise, and the words that name the place."""
 
     cell: str
     what: str
     line: str
     instead: str
-    places: tuple[str, ...]  # what the message must contain to name the place
-    why: str = ""  # what it should contain to name the mistake as well
+    place: str
 
     @property
     def source(self) -> str:
         """The whole file."""
         right = CELLS[self.cell]
-        assert right.count(self.line) == 1, self
-        return right.replace(self.line, self.instead)
+        assert right.count(f" {self.line}\n") == 1, self
+        return right.replace(f" {self.line}\n", f" {self.instead}\n")
+
+
+MISTAKES = [
+    Mistake(cell, what, *(line[2:] for line in lines))
+    for cell, text in {"Rnn": RNN, "Lstm": LSTM, "Gru": GRU}.items()
+    for what, *lines in (block.splitlines() for block in text.strip().split("\n\n"))
+]
 
 
 @cache
@@ -121,55 +329,3 @@ def planted(source: str, name: str) -> Cell[Any]:
     exec(compile(source, f"{name.lower()}.py", "exec"), namespace)  # noqa: S102 - our own text
     cell: Cell[Any] = namespace[name](4)
     return cell
-
-
-W_H = 'grads["W_h"] += h_prev.T @ da\n'
-B_H = 'grads["b_h"] += da.sum(axis=0)'
-BACK = 'dh_prev = da @ w["W_h"].T'
-
-MISTAKES = [
-    Mistake(
-        "Rnn", "nothing goes back to the step before", BACK, "dh_prev = 0 * h_prev",
-        ("by h_prev is 0", "from T = 2"),
-    ),
-    Mistake(
-        "Rnn", "tanh' of the pre-activation", "(1 - h**2)", "(1 - pre**2)",
-        ("gate a", "made with 1 - a² where tanh'(a) belongs"),
-    ),
-    Mistake("Rnn", "tanh' forgotten", "dh * (1 - h**2)", "dh * 1", ("gate a", "without its factor tanh'(a)")),
-    Mistake("Rnn", "the square forgotten in tanh'", "(1 - h**2)", "(1 - h)", ("gate a", "1 - tanh(a)")),
-    Mistake("Rnn", "a sign", "da = dh *", "da = -dh *", ("gate a", "wrong sign")),
-    Mistake("Rnn", "W_h not transposed", BACK, 'dh_prev = da @ w["W_h"]', ("h_prev", "made with W_h where its transpose belongs")),
-    Mistake("Rnn", "dh instead of da goes back through W_h", BACK, 'dh_prev = dh @ w["W_h"].T', ("by h_prev",)),
-    Mistake("Rnn", "outer product in the wrong order", W_H, 'grads["W_h"] += da.T @ h_prev\n', ("by W_h is", "transposed")),
-    Mistake("Rnn", "mean over the sequences", W_H, 'grads["W_h"] += h_prev.T @ da / len(da)\n', ("by W_h is 1/B", "mean")),
-    Mistake("Rnn", "W_h's gradient overwritten at each step", W_H, 'grads["W_h"][...] = h_prev.T @ da\n', ("by W_h is right for T = 1", "overwrites")),
-    Mistake("Rnn", "the state of this step instead of the one before", W_H, 'grads["W_h"] += h.T @ da\n', ("by W_h is made with h where h_prev belongs",)),
-    Mistake("Rnn", "bias not summed over time", B_H, 'grads["b_h"][...] = da.sum(axis=0)', ("by b_h is right for T = 1", "overwrites")),
-    Mistake("Rnn", "mean instead of sum for the bias", B_H, 'grads["b_h"] += da.mean(axis=0)', ("by b_h is 1/B", "mean")),
-    Mistake("Rnn", "bias forgotten", B_H, "pass", ("by b_h is 0",)),
-    Mistake("Lstm", "forgotten gate f in dc", "dc_prev = dc * f", "dc_prev = dc", ("by c_prev is", "without its factor σ(a_f)")),
-    Mistake("Lstm", "dc not carried on", "dc_prev = dc * f", "dc_prev = 0 * dc", ("by c_prev is 0",)),
-    Mistake("Lstm", "what later steps send back by c ignored", "dc = dc + dh", "dc = dh", ("c_prev", "0 in what arrives by the next step's c")),
-    Mistake("Lstm", "c instead of tanh(c) for the output gate", "do = dh * np.tanh(c)", "do = dh * c", ("gate o", "made with c where tanh(c) belongs")),
-    Mistake("Lstm", "1 - c² instead of 1 - tanh²(c)", "(1 - np.tanh(c) ** 2)", "(1 - c**2)", ("gate i", "made with 1 - c² where 1 - tanh²(c) belongs")),
-    Mistake("Lstm", "tanh' forgotten on the way to c", " * (1 - np.tanh(c) ** 2)", "", ("gate i", "without its factor 1 - tanh²(c)")),
-    Mistake("Lstm", "output gate forgotten on the way to c", "dh * o * (1", "dh * (1", ("gate i", "without its factor σ(a_o)")),
-    Mistake("Lstm", "two gates exchanged", "return (da_i, da_f,", "return (da_f, da_i,", ("gate i is that by the pre-activation of gate f",)),
-    Mistake("Lstm", "two gates exchanged in W_h's gradient", W_H, 'grads["W_h"] += h_prev.T @ np.hstack([da_f, da_i, da_o, da_g])\n', ("by W_h is", "blocks 1 and 2 exchanged")),
-    Mistake("Lstm", "its own gate instead of the other factor", "di = dc * g", "di = dc * i", ("gate i", "made with σ(a_i) where tanh(a_g) belongs")),
-    Mistake("Lstm", "the new c instead of the old", "df = dc * c_prev", "df = dc * c", ("gate f", "made with c where c_prev belongs")),
-    Mistake("Lstm", "σ' forgotten", "da_f = df * f * (1 - f)", "da_f = df", ("gate f", "without its factor σ'(a_f)")),
-    Mistake("Lstm", "tanh' for a sigmoid", "da_i = di * i * (1 - i)", "da_i = di * (1 - i**2)", ("gate i",)),
-    Mistake("Lstm", "a sign", "da_g = dg * (1 - g**2)", "da_g = dg * (g**2 - 1)", ("gate g", "wrong sign")),
-    Mistake("Lstm", "a gate's way back forgotten", BACK, 'dh_prev = da[:, :15] @ w["W_h"][:, :15].T', ("by h_prev is without what comes back through gate g",)),
-    Mistake("Gru", "(1 - z) forgotten", "dn = dh * (1 - z)", "dn = dh", ("gate n", "without its factor 1 - σ(a_z)")),
-    Mistake("Gru", "z and 1 - z exchanged", "dn = dh * (1 - z)", "dn = dh * z", ("gate n", "made with σ(a_z) where 1 - σ(a_z) belongs")),
-    Mistake("Gru", "old and new exchanged", "dz = dh * (h_prev - n)", "dz = dh * (n - h_prev)", ("gate z", "wrong sign")),
-    Mistake("Gru", "h_prev's own way forgotten", "dh_prev = dh * z + dm", "dh_prev = dm", ("by h_prev is",)),
-    Mistake("Gru", "the way through r⊙h_prev forgotten", " + dm * r", "", ("by h_prev is",)),
-    Mistake("Gru", "a gate's way back forgotten", " + da_z @ W_z.T", "", ("by h_prev is without what comes back through gate z",)),
-    Mistake("Gru", "reset gate forgotten in W_h's gradient", "(r * h_prev).T @ da_n", "h_prev.T @ da_n", ("by W_h is wrong in block 3 only",)),
-    Mistake("Gru", "the new state instead of the old for the reset gate", "dr = dm * h_prev", "dr = dm * h", ("gate r",)),
-    Mistake("Gru", "σ' forgotten", "da_z = dz * z * (1 - z)", "da_z = dz", ("gate z", "without its factor σ'(a_z)")),
-]

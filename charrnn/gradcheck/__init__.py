@@ -19,6 +19,7 @@ from charrnn.gradcheck.checks import (
     check_loss,
     check_outputs,
 )
+from charrnn.gradcheck.diagnosis import Finding, diagnose
 from charrnn.gradcheck.numeric import (
     BOUND,
     METHODS,
@@ -34,10 +35,12 @@ __all__ = [
     "METHODS",
     "NUM_DIRECTIONS",
     "TRAINED_BOUND",
+    "Finding",
     "ModelCheck",
     "TensorCheck",
     "check_all",
     "check_loss",
     "check_outputs",
     "chosen_cells",
+    "diagnose",
 ]

@@ -1,7 +1,7 @@
 """What is differentiated, and at which weights."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Any
 
@@ -13,9 +13,9 @@ from charrnn.gradcheck.networks import (
     draw_batch,
     draw_lengths,
     draw_state,
-    networks,
 )
 from charrnn.gradcheck.numeric import BOUND, METHODS, Problem, TensorCheck, compare
+from charrnn.nn.cells import Cell
 from charrnn.nn.conditional import Conditional
 from charrnn.nn.models import SequenceModel
 from charrnn.nn.parameters import Parameters
@@ -37,6 +37,10 @@ class ModelCheck:
     num_layers: int
     draws: int  # how many times weights and inputs were drawn to keep clear of ReLU's kink
     tensors: tuple[TensorCheck, ...]
+    sizes: dict[str, int]  # T and B
+    cell: Cell[Any] = field(repr=False)  # of all its layers
+    problem: Problem | None = field(repr=False)  # if a tensor is off
+    again: Callable[[int], "ModelCheck"] | None = field(default=None, repr=False)  # with another T
 
     @property
     def passed(self) -> bool:
@@ -45,7 +49,9 @@ class ModelCheck:
     def worst(self, method: str) -> TensorCheck | None:
         """The tensor nearest to (or furthest beyond) its bound, NaN first."""
         tensors = [tensor for tensor in self.tensors if tensor.method == method]
-        return max(tensors, key=lambda t: np.nan_to_num(t.error / t.bound, nan=np.inf), default=None)
+        return max(
+            tensors, key=lambda t: np.nan_to_num(t.error / t.bound, nan=np.inf), default=None
+        )
 
 
 def _split(vector: Array, shapes: dict[str, tuple[int, ...]]) -> dict[str, Array]:
@@ -166,12 +172,14 @@ def check_outputs(
 
     problem = Problem(
         _slices(at, others),
+        at.shapes | shapes,
         np.concatenate([at.flat, *(array.ravel() for array in others.values())]),
         np.concatenate([gradients.flat, *(d_others[name].ravel() for name in others)]),
         bind,
     )
     tensors = tuple(compare(problem, methods, bound, rng, every_element=every_element))
-    return ModelCheck(label, model.num_layers, draws, tensors)
+    sizes = {"T": seq_len, "B": batch_size}
+    return _check_of(label, model.num_layers, draws, tensors, sizes, model.cell, problem)
 
 
 def check_loss(
@@ -222,10 +230,17 @@ def check_loss(
         batch, workspace = make(point.dtype), Workspace()
         return lambda: loss(theta, batch, None, workspace)
 
-    problem = Problem(_slices(at, {}), at.flat, gradients.flat, bind)
+    problem = Problem(_slices(at, {}), at.shapes, at.flat, gradients.flat, bind)
     tensors = tuple(compare(problem, methods, bound, rng, every_element=every_element))
     layers = network.generator if isinstance(network, Conditional) else network
-    return ModelCheck(label, layers.num_layers, draws, tensors)
+    sizes = {"T": seq_len, "B": batch_size}
+    return _check_of(label, layers.num_layers, draws, tensors, sizes, layers.cell, problem)
+
+
+def _check_of(*parts: Any) -> ModelCheck:
+    """Without the problem, which holds on to everything, if there is nothing to look into."""
+    check = ModelCheck(*parts)
+    return replace(check, problem=None) if check.passed else check
 
 
 def _draw_parameters(model: AnyNetwork, rng: np.random.Generator) -> Parameters:

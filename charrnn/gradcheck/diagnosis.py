@@ -7,13 +7,14 @@ for three. Where the figures differ they are compared with what the usual mistak
 that arrives and for what arrives by each part of the state alone.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from charrnn.gradcheck.checks import ModelCheck
+from charrnn.gradcheck.numeric import Problem, derivatives
 from charrnn.gradcheck.relations import NO_RELATION, factors, listed, match, relation
 from charrnn.gradcheck.trial import LANES, STEPS, Pair, Trial, draw_trial
 from charrnn.nn.cells import Cell
@@ -23,6 +24,9 @@ __all__ = ["Finding", "diagnose", "diagnose_cell"]
 
 Pairs = dict[str, Pair]
 
+LARGEST = 1000
+"""Elements of a network's tensor that are tried one by one."""
+
 THROUGH_WEIGHTS = "right where the cell's weights are 0, and wrong in what comes back through them"
 UNCLEAR = (NO_RELATION, THROUGH_WEIGHTS)
 
@@ -31,7 +35,7 @@ UNCLEAR = (NO_RELATION, THROUGH_WEIGHTS)
 class Finding:
     """What is wrong at one place, or at several in the same way."""
 
-    where: str  # the cell; if the cell is right, the network
+    where: tuple[str, ...]  # the cells, by their labels; if they are right, the networks
     results: tuple[str, ...]  # "gate f", "h_prev", "W_h", or a tensor of the network
     from_step: int  # the least T with which a gradient by weights or pre-activations is wrong
     relation: str  # of the wrong to the right gradient
@@ -60,7 +64,7 @@ def diagnose_cell(cell: Cell[Any], method: str = "complex") -> list[Finding]:
         return []
     words = "right for sequences of one length, and wrong where they end at different steps"
     text = f"{_begun(_gradients(wrong))} {_are(wrong)} {words}."
-    return [Finding(cell.label, tuple(wrong), 2, words, text)]
+    return [Finding((cell.label,), tuple(wrong), 2, words, text)]
 
 
 def _gradients(names: Sequence[str]) -> str:
@@ -112,7 +116,7 @@ def _of_one_step(step: Trial, pairs: Pairs, wrong: list[str]) -> list[Finding]:
         )
     findings = [
         Finding(
-            step.cell.label,
+            (step.cell.label,),
             tuple(names),
             since,
             words,
@@ -299,12 +303,90 @@ def _of_many_steps(trial: Trial, pairs: Pairs, name: str) -> Finding:
         f"{_begun(_gradients([name]))} is right for T = 1 and wrong from T = {count} on: it is "
         f"{words}."
     )
-    return Finding(trial.cell.label, (name,), count, words, text)
+    return Finding((trial.cell.label,), (name,), count, words, text)
 
 
 # Networks
 
 
-def diagnose(checks: Sequence[ModelCheck]) -> list[Finding]:
-    """What is wrong where ``checks`` have failed."""
-    raise NotImplementedError
+def diagnose(checks: Iterable[ModelCheck]) -> list[Finding]:
+    """What is wrong where ``checks`` have failed, in the order of the checks.
+
+    A cell that is wrong by itself explains all networks of such cells. Where the cell is right, the
+    tensors of the network are compared.
+    """
+    by_cell: dict[Cell[Any], list[Finding]] = {}
+    findings: list[Finding] = []
+    for check in checks:
+        if check.problem is None:
+            continue
+        if unfit := _unfit(check):
+            findings.append(unfit)
+            continue
+        method = "complex" if any(t.method == "complex" for t in check.tensors) else "central"
+        cell = check.cell
+        if cell not in by_cell:
+            by_cell[cell] = diagnose_cell(cell, method)
+            findings += by_cell[cell]
+        if not by_cell[cell]:
+            findings += _of_network(check, check.problem, method)
+    return _together(findings)
+
+
+def _unfit(check: ModelCheck) -> Finding | None:
+    """Where central differences agree with a gradient, and the complex step is far from both."""
+    by_method = {(tensor.tensor, tensor.method): tensor for tensor in check.tensors}
+    names = []
+    for (name, method), tensor in by_method.items():
+        central = by_method.get((name, "central"))
+        if method == "complex" and central and central.passed and tensor.error > central.bound:
+            names.append(name)
+    if not names:
+        return None
+    words = "right by central differences and wrong by the complex step"
+    text = (
+        f"The gradients are {words}: something in the forward step does not work with complex "
+        "numbers, as abs, .real and conj do not. Write it without them, or check with --method "
+        "central."
+    )
+    return Finding((check.cell.label,), tuple(names), 1, words, text)
+
+
+def _of_network(check: ModelCheck, problem: Problem, method: str) -> list[Finding]:
+    """Each tensor that is off, where the cell by itself is right."""
+    findings = []
+    for name in dict.fromkeys(tensor.tensor for tensor in check.tensors if not tensor.passed):
+        found, moves = problem.gradient[problem.slices[name]], None
+        if found.size > LARGEST:
+            moves = np.random.default_rng(0).standard_normal((2 * LANES, found.size))
+            moves /= np.linalg.norm(moves, axis=1, keepdims=True)
+            found = moves @ found
+        shape = found.shape if moves is not None else problem.shapes[name]
+        truth = derivatives(problem, name, method, moves)
+        words = relation(found.reshape(shape), truth.reshape(shape), check.sizes)
+        since = _first_wrong(check, name)
+        text = f"The gradient by {name} is {words}. It is "
+        text += "wrong from T = 1 on" if since == 1 else f"right for less than {since} steps"
+        text += ". The cell by itself is right."
+        findings.append(Finding((check.label,), (name,), since, words, text))
+    return findings
+
+
+def _first_wrong(check: ModelCheck, name: str) -> int:
+    """The least T with which a tensor is off."""
+    for num_steps in range(1, check.sizes["T"]):
+        again = check.again(num_steps).tensors if check.again else ()
+        if any(tensor.tensor == name and not tensor.passed for tensor in again):
+            return num_steps
+    return check.sizes["T"]
+
+
+def _together(findings: Iterable[Finding]) -> list[Finding]:
+    """What is said of several cells, or of several networks, is said once."""
+    told: dict[str, Finding] = {}
+    for finding in findings:
+        known = told.get(finding.text, finding)
+        where = tuple(dict.fromkeys(known.where + finding.where))
+        results = tuple(dict.fromkeys(known.results + finding.results))
+        told[finding.text] = replace(finding, where=where, results=results)
+    return list(told.values())

@@ -17,6 +17,7 @@ __all__ = [
     "central",
     "compare",
     "complex_step",
+    "derivatives",
     "noise",
 ]
 
@@ -72,6 +73,7 @@ class Problem:
     """
 
     slices: dict[str, slice]
+    shapes: dict[str, tuple[int, ...]]
     point: Array  # float64
     gradient: Array  # float64
     bind: Callable[[Array], Callable[[], Any]]
@@ -102,7 +104,7 @@ def compare(
             every = every_element and method == "complex"
             moves = None if every else _directions(size, NUM_DIRECTIONS[method], rng)
             analytic = problem.gradient[part] if moves is None else moves @ problem.gradient[part]
-            floor = SMALL_SHARE * whole * np.sqrt(len(analytic) / size)
+            floor = float(SMALL_SHARE * whole * np.sqrt(len(analytic) / size))
             if method == "complex":
                 numeric, allowed = complex_step(value, point[part], moves), 0.0
             else:
@@ -118,6 +120,15 @@ def compare(
                 bound if method == "complex" else allowed / scale,
                 length < floor or not length,
             )
+
+
+def derivatives(problem: Problem, name: str, method: str, moves: Array | None = None) -> Array:
+    """By every element of one tensor, or along ``moves``."""
+    value, point = _bound_to(problem, method)
+    tensor = point[problem.slices[name]]
+    if method == "complex":
+        return complex_step(value, tensor, moves)
+    return central(value, tensor, moves, float(np.finfo(np.float64).eps), 0.0)[0]
 
 
 def _bound_to(problem: Problem, method: str) -> tuple[Callable[[], Any], Array]:

@@ -56,7 +56,9 @@ def relation(
     factor = float(np.vdot(truth, found)) / size**2
     if alike(factor * truth, found, truth):
         return _factor(factor, numbers)
-    return _rearranged(found, truth, blocks) or _partly(found, truth, numbers, blocks) or NO_RELATION
+    return (
+        _rearranged(found, truth, blocks) or _partly(found, truth, numbers, blocks) or NO_RELATION
+    )
 
 
 def _factor(factor: float, numbers: Mapping[str, int]) -> str:
@@ -76,7 +78,7 @@ def _factor(factor: float, numbers: Mapping[str, int]) -> str:
     for words, value in known.items():
         if abs(factor / value - 1) < LIKE * abs(factor - 1):
             return words
-    return f"{factor:.7g} times the right one"
+    return f"{factor:.12g} times the right one"
 
 
 def _split(W: Array) -> list[Array]:
@@ -100,7 +102,9 @@ def _rearranged(found: Array, truth: Array, names: Sequence[str]) -> str:
         for order in permutations(range(len(parts))):
             moved = [k for k, source in enumerate(order) if k != source]
             if moved:
-                words = f"the right one with the blocks of {listed(_called(moved, names))} exchanged"
+                words = (
+                    f"the right one with the blocks of {listed(_called(moved, names))} exchanged"
+                )
                 candidates[words] = np.hstack([parts[k] for k in order])
     return match(found, truth, candidates) or ""
 
@@ -109,9 +113,7 @@ def _called(numbers: Sequence[int], names: Sequence[str]) -> list[str]:
     return [names[k] if names else f"number {k + 1}" for k in numbers]
 
 
-def _partly(
-    found: Array, truth: Array, numbers: Mapping[str, int], names: Sequence[str]
-) -> str:
+def _partly(found: Array, truth: Array, numbers: Mapping[str, int], names: Sequence[str]) -> str:
     """Right but for some blocks of a matrix."""
     far = LIKE * np.linalg.norm(found - truth)
     pairs = list(zip(_split(found), _split(truth), strict=True))
@@ -119,8 +121,10 @@ def _partly(
     if not 0 < len(wrong) < len(pairs):
         return ""
     words = {relation(*pairs[k], numbers) for k in wrong}
-    how = f", and is {words.pop()}" if len(words) == 1 else ""
-    return f"wrong in the block{'s' * (len(wrong) > 1)} of {listed(_called(wrong, names))} only{how}"
+    how = f": there it is {words.pop()}" if len(words) == 1 else ""
+    return (
+        f"wrong in the block{'s' * (len(wrong) > 1)} of {listed(_called(wrong, names))} only{how}"
+    )
 
 
 def factors(
