@@ -144,6 +144,12 @@ def test_no_false_alarm_at_large_weights(cell: Any) -> None:
         assert check.passed, [tensor for tensor in check.tensors if not tensor.passed]
 
 
+def test_no_false_alarm_of_the_smallest_networks() -> None:
+    """Tensors of one element, whose gradient may be as good as zero."""
+    for seed in range(3):
+        assert not off(check_all([RNN(1)], num_layers=(3,), seq_len=1, seed=seed))
+
+
 def random_suite(seed: int) -> Iterable[ModelCheck]:
     """One variant at a depth, width and length drawn at random, by both methods or one."""
     rng = np.random.default_rng([1, seed])
@@ -157,15 +163,11 @@ def random_suite(seed: int) -> Iterable[ModelCheck]:
     )
 
 
-def test_no_false_alarm_at_settings_drawn_at_random() -> None:
-    assert not off(random_suite(0))
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(7200)
 @pytest.mark.parametrize("hundred", range(10))
 def test_no_false_alarm_in_a_thousand_seeds(hundred: int) -> None:
-    """The whole command, a hundred seeds at a time: a quarter of an hour each on one core."""
+    """The whole command. ``python -m pytest -m slow tests/test_gradcheck.py -k thousand``"""
     for seed in range(100 * hundred, 100 * hundred + 100):
         assert not off(check_all(seed=seed)), seed
 
