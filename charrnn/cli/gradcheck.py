@@ -176,7 +176,7 @@ def _print_tables(checks: "list[ModelCheck]", methods: tuple[str, ...], detail: 
 
 def _print_notes(checks: "list[ModelCheck]", *, trained: bool) -> None:
     """What a reader of the tables must know about how they came to be."""
-    from charrnn.gradcheck import KINK_MARGIN, NUM_DIRECTIONS
+    from charrnn.gradcheck import KINK_MARGIN
 
     if any("activation=relu" in check.label for check in checks):
         typer.echo(
@@ -184,11 +184,9 @@ def _print_notes(checks: "list[ModelCheck]", *, trained: bool) -> None:
             f"pre-activation was nearer to 0 than {KINK_MARGIN:g}."
         )
     if any(tensor.directions for check in checks for tensor in check.tensors):
-        along = {method: f"{n} direction{'s' * (n > 1)}" for method, n in NUM_DIRECTIONS.items()}
         typer.echo(
-            "The complex step tries every element in networks of one layer, and elsewhere "
-            f"{along['complex']} at random in each tensor; central differences try "
-            f"{along['central']}."
+            "Where not every element of a tensor is tried, random directions in it are; --detail "
+            "says how many."
         )
     if trained:
         typer.echo(
@@ -276,7 +274,8 @@ def _print_detail(console: Any, checks: "list[ModelCheck]") -> None:
         for column in ("gradient by", "size", "tried", "method", "error", "bound", ""):
             table.add_column(column, justify="right" if column in ("size", "error") else "left")
         for tensor in check.tensors:
-            tried = f"{tensor.directions} directions" if tensor.directions else "every element"
+            number = tensor.directions
+            tried = f"{number} direction{'s' * (number > 1)}" if number else "every element"
             table.add_row(
                 tensor.tensor,
                 str(tensor.size),

@@ -23,7 +23,6 @@ from charrnn.gradcheck.diagnosis import Finding, diagnose
 from charrnn.gradcheck.numeric import (
     BOUND,
     METHODS,
-    NUM_DIRECTIONS,
     TRAINED_BOUND,
     TensorCheck,
 )
@@ -33,7 +32,6 @@ __all__ = [
     "BOUND",
     "KINK_MARGIN",
     "METHODS",
-    "NUM_DIRECTIONS",
     "TRAINED_BOUND",
     "Finding",
     "ModelCheck",

@@ -365,18 +365,21 @@ def _of_network(check: ModelCheck, problem: Problem, method: str) -> list[Findin
         truth = derivatives(problem, name, method, moves)
         words = relation(found.reshape(shape), truth.reshape(shape), check.sizes)
         since = _first_wrong(check, name)
-        text = f"The gradient by {name} is {words}. It is "
-        text += "wrong from T = 1 on" if since == 1 else f"right for less than {since} steps"
-        text += ". The cell by itself is right."
+        text = f"The gradient by {name} is {words}."
+        if since > 1:
+            text += f" It is right for T = 1 and wrong from T = {since} on."
+        text += " The cell by itself is right."
         findings.append(Finding((check.label,), (name,), since, words, text))
     return findings
 
 
 def _first_wrong(check: ModelCheck, name: str) -> int:
-    """The least T with which a tensor is off."""
+    """The least T with which a tensor is off; 1 if the check cannot be made again."""
+    if check.again is None:
+        return 1
     for num_steps in range(1, check.sizes["T"]):
-        again = check.again(num_steps).tensors if check.again else ()
-        if any(tensor.tensor == name and not tensor.passed for tensor in again):
+        tensors = check.again(num_steps).tensors
+        if any(tensor.tensor == name and not tensor.passed for tensor in tensors):
             return num_steps
     return check.sizes["T"]
 

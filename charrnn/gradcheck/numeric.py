@@ -37,7 +37,8 @@ COMPLEX_STEP = 1e-30
 STEPS = (2e-4, 2e-3, 2e-5)  # of central differences: the second and third if the first is poor
 POOR = 1e-7
 EVERY_ELEMENT_UP_TO = 5000
-NUM_DIRECTIONS = {"complex": 2, "central": 1}
+FEW = {"complex": 2, "central": 1}  # random directions: one shows any error
+MANY = {"complex": 32, "central": 4}  # in the place of elements of which there are too many
 TRUNCATION_SAFETY, ROUNDING_SAFETY = 3.0, 20.0
 NOISE_POINTS, NOISE_STEP = 16, 1e-8
 
@@ -92,17 +93,18 @@ def compare(
     Args:
         bound: the largest relative error by the complex step.
         every_element: whether the complex step tries each element of a problem of no more than
-            5,000, and not only random directions in each tensor.
+            5,000, and many random directions in each tensor of a larger one; else a few.
     """
     values = {method: _bound_to(problem, method) for method in methods}
     rounding = noise(*values["central"], rng) if "central" in methods else 0.0
     whole = float(np.linalg.norm(problem.gradient))
-    every_element = every_element and problem.point.size <= EVERY_ELEMENT_UP_TO
+    few_elements = problem.point.size <= EVERY_ELEMENT_UP_TO
+    number = MANY if every_element and not few_elements else FEW
     for name, part in problem.slices.items():
         size = part.stop - part.start
         for method, (value, point) in values.items():
-            every = every_element and method == "complex"
-            moves = None if every else _directions(size, NUM_DIRECTIONS[method], rng)
+            every = every_element and few_elements and method == "complex"
+            moves = None if every else _directions(size, number[method], rng)
             analytic = problem.gradient[part] if moves is None else moves @ problem.gradient[part]
             floor = float(SMALL_SHARE * whole * np.sqrt(len(analytic) / size))
             if method == "complex":
