@@ -79,6 +79,16 @@ def test_the_bound_of_central_differences_holds_and_is_no_idle_one(name: str) ->
         assert bound <= 1e-5 * np.linalg.norm(slope(x))
 
 
+def test_the_bound_of_central_differences_covers_rounding() -> None:
+    """Of a single element the other terms of the bound are small now and then."""
+    for seed in range(300):
+        rng = np.random.default_rng(seed)
+        x = rng.standard_normal(1)
+        value = partial(lambda x: 1e6 + float(np.tanh(x).sum()), x)
+        derivative, bound = central(value, x, None, noise(value, x, rng), 0.0)
+        assert abs(derivative[0] - 1 + np.tanh(x[0]) ** 2) <= bound, seed
+
+
 def test_the_bound_of_central_differences_holds_beside_a_kink() -> None:
     for distance in np.geomspace(1e-7, 1e-2, 300):
         x = vector_of(distance)
