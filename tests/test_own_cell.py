@@ -22,23 +22,14 @@ from charrnn.cli.errors import reported
 from charrnn.engine import Engine
 from charrnn.gradcheck import check_loss, check_outputs
 from charrnn.gradcheck.networks import networks
-from charrnn.nn.cells import (
-    LSTM,
-    RNN,
-    CellError,
-    PlainCell,
-    UnknownCellError,
-    all_variants,
-    load_cell,
-    make_cell,
-    split_cell,
-)
+from charrnn.nn.cells import LSTM, RNN, CellError, PlainCell, UnknownCellError, all_variants
 from charrnn.nn.layers import Recurrent
 from charrnn.nn.models import SequenceModel
 from charrnn.nn.stepper import Stepper
 from charrnn.nn.types import Array, Weights
 from charrnn.nn.workspace import Workspace
 from charrnn.optim.optimizers import clip_by_global_norm, make_optimizer
+from charrnn.own_cells import load_cell, make_cell, split_cell
 from charrnn.text.batches import Lanes
 
 AnyCell = Any

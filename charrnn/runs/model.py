@@ -12,10 +12,10 @@ import numpy.typing as npt
 from charrnn.checkpoint import read_checkpoint, write_checkpoint
 from charrnn.errors import CheckpointError, InputError
 from charrnn.evaluation.characters import Characters, score_text
-from charrnn.nn.cells import LoadedCell
 from charrnn.nn.parameters import Parameters
 from charrnn.nn.products import one_thread
 from charrnn.nn.types import Array
+from charrnn.own_cells import LoadedCell
 from charrnn.runs.find import find_checkpoint, shipped_model
 from charrnn.runs.own_cell import loaded_again
 from charrnn.sampling import Choice

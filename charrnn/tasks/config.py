@@ -9,10 +9,11 @@ from shlex import quote
 from typing import Any
 
 from charrnn.errors import InputError
-from charrnn.nn.cells import Cell, LoadedCell, UnknownCellError, load_cell, parse_cell, split_cell
+from charrnn.nn.cells import Cell, UnknownCellError, parse_cell
 from charrnn.nn.stack import MASKS
 from charrnn.optim.optimizers import OPTIMIZERS
 from charrnn.optim.schedules import SCHEDULES
+from charrnn.own_cells import LoadedCell, load_cell, split_cell
 from charrnn.tasks.kinds import Kind, kind_of
 from charrnn.text.vocab import LEVELS
 
