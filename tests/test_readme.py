@@ -6,24 +6,44 @@ import sys
 from pathlib import Path
 
 import pytest
+from support import TEXT, environment
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 DOCUMENTS = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"]
-DOCUMENTS += ["docs/equations.md", "docs/your-own-cell.md"]
+DOCUMENTS += ["docs/equations.md", "docs/library.md", "docs/your-own-cell.md"]
 
 
 def blocks(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
 
 
-def test_the_library_in_twelve_lines_runs_and_learns() -> None:
+def run_as_written(code: str, place: Path) -> str:
+    """What Python prints, in a folder with data, where minutes are short."""
+    (place / "corpus.txt").write_text(TEXT * 3, encoding="utf-8")
+    rows = [
+        f"what is {'ab' * (k % 5)} {k} ?\t{'thing' if k % 2 else 'person'}\n" for k in range(80)
+    ]
+    (place / "questions.tsv").write_text("".join(rows), encoding="utf-8")
+    (place / "script.py").write_text(code.replace("minutes=5", "minutes=0.03"), encoding="utf-8")
+    run = [sys.executable, "script.py"]
+    return subprocess.run(
+        run, capture_output=True, text=True, check=True, cwd=place, env=environment()
+    ).stdout
+
+
+def test_the_front_pages_python_runs_as_written(tmp_path: Path) -> None:
     (code,) = blocks("python")
-    assert len([line for line in code.splitlines() if line and "import" not in line]) <= 12
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
-    )
-    assert float(done.stdout.split()[0]) < 0.5
+    assert "bits a character" in run_as_written(code, tmp_path)
+
+
+def test_the_library_document_runs_as_written(tmp_path: Path) -> None:
+    text = (ROOT / "docs/library.md").read_text(encoding="utf-8")
+    pieces = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+    assert len([line for line in pieces[-1].splitlines() if line and "import" not in line]) <= 12
+    shown = run_as_written("".join(pieces), tmp_path)
+    assert "there is no setting 'hiden' - did you mean 'hidden'?" in shown
+    assert float(shown.splitlines()[-1].split()[0]) < 0.5
 
 
 def test_the_commands_of_the_tour_exist() -> None:
