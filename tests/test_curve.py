@@ -278,7 +278,7 @@ def test_without_matplotlib_the_install_line_is_shown(
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(InputError, match="needs matplotlib") as error:
         write_picture(str(tmp_path / "x.png"), CURVE, "run")
-    assert error.value.hint == "python -m pip install 'charrnn[plot]'"
+    assert error.value.hint == "python -m pip install matplotlib"
     assert error.value.exit_code == 2
 
 
