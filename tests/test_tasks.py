@@ -269,6 +269,27 @@ def test_training_starts_from_another_model_of_the_same_labels(tmp_path: Path) -
     folder.close()
 
 
+@pytest.mark.parametrize("loss", ["softmax", "sigmoid"])
+def test_a_classifier_is_validated_by_the_loss_that_trains_it(tmp_path: Path, loss: str) -> None:
+    """With the sigmoid, all that it says of the labels which a text does not have counts too."""
+    rows = [f"{w}\t{w[0]}\n" for w in words(60) if w[0] in "abcd"]
+    path = written(tmp_path, rows)
+    config = Config.of("classify", **SMALL | {"loss": loss, "readout": "last"})
+    data = ClassifyData(Paths((path,), val=path), config)
+    spec = data.spec()
+    model = spec.model(config)
+    task = data.task(spec, config, model, threads=1)
+    weights = model.init(np.random.default_rng(0), np.float64)
+    weights.flat *= 3
+    score = task.validate(weights)
+    assert score is not None
+    examples = len(data.rows.train)
+    assert examples == len(data.rows.val) == len(rows)
+    order = np.array(sorted(range(examples), key=lambda k: -len(data.rows.train[k].left)))
+    trained = task.mean_loss(weights, [task.batch(order, None)])
+    assert score.loss == pytest.approx(trained, rel=1e-12)
+
+
 # Networks that learn
 
 
