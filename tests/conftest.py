@@ -5,6 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from charrnn.nn.products import one_blas_thread
+
+one_blas_thread()  # as every command does; a thread more helps no matrix as small as those here
+
 
 @pytest.fixture(scope="session")
 def corpora() -> Path:
