@@ -12,6 +12,7 @@ a step takes, and not one bit of its result.
 import atexit
 import multiprocessing
 import os
+import pickle
 import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -23,10 +24,11 @@ from typing import Any, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
-from threadpoolctl import ThreadpoolController
 
+from charrnn.nn.cells import CellError
 from charrnn.nn.models import Loss, Sequences
 from charrnn.nn.parameters import Parameters, Shapes
+from charrnn.nn.products import one_thread
 from charrnn.nn.types import Array, State
 from charrnn.nn.workspace import Workspace
 
@@ -131,8 +133,10 @@ class Engine:
     """Computes losses and gradients of a model, in this process and ``threads - 1`` others.
 
     The others are started when first needed. Should one of them die, or not start at all, this
-    process does its work, then and from then on. A script that uses others must have the guard
-    ``if __name__ == "__main__":``, as for everything that :mod:`multiprocessing` spawns.
+    process does its work, then and from then on. It does so too where the others cannot make the
+    model: its cell is a class of a notebook, or of a file that has changed since. A script that
+    uses others must have the guard ``if __name__ == "__main__":``, as for everything that
+    :mod:`multiprocessing` spawns.
 
     Args:
         model: what to compute.
@@ -149,7 +153,6 @@ class Engine:
         self._terms: list[Parameters] = []  # the gradients of each shard but the first
         self._layout: tuple[Shapes, np.dtype[Any]] | None = None  # of what is in that memory
         self._pid = 0  # the process that started the others
-        self._blas = ThreadpoolController()
 
     @property
     def threads(self) -> int:
@@ -244,7 +247,7 @@ class Engine:
             np.copyto(self._shared.flat, parameters.flat)
         places = [gradients, *self._terms] if gradients else [None] * len(tasks)
         try:
-            with self._blas.limit(limits=1):
+            with one_thread():
                 results = self._share_out(tasks, parameters, places)
         except BaseException:
             self.close()  # their answers belong to a question that was given up
@@ -293,7 +296,11 @@ class Engine:
         self._terms = [parameters.zeros_like() for _ in range(count - 1)]
 
     def _start_others(self, count: int, size: int, shapes: Shapes, dtype: np.dtype[Any]) -> None:
-        """Raises OSError where processes or shared memory cannot be had."""
+        """Raises OSError where processes or shared memory cannot be had, or not for this model."""
+        try:
+            model = pickle.dumps(self.model)
+        except (pickle.PicklingError, AttributeError, TypeError) as error:
+            raise OSError(f"the model cannot be sent to another process: {error}") from error
         memory = multiprocessing.RawArray("b", count * size)
         self._shared, *self._terms = _views(memory, shapes, dtype, count)
         self._pid = os.getpid()
@@ -301,7 +308,7 @@ class Engine:
         atexit.register(self.close)
         with _signals_held_back():
             for _ in range(min(self.threads, count) - 1):
-                self._others.append(_spawn((self.model, memory, shapes, dtype, count)))
+                self._others.append(_spawn((model, memory, shapes, dtype, count)))
 
 
 def _views(memory: Any, shapes: Shapes, dtype: npt.DTypeLike, count: int) -> Iterator[Parameters]:
@@ -322,7 +329,7 @@ def _spawn(arguments: tuple[Any, ...]) -> _Other:
 
 def _serve(
     connection: "Connection[Any, Any]",
-    model: Network,
+    pickled: bytes,
     memory: Any,
     shapes: Shapes,
     dtype: npt.DTypeLike,
@@ -333,14 +340,18 @@ def _serve(
     for number in STOPPING:
         signal.signal(number, signal.SIG_IGN)
     np.seterr(all="ignore")
+    try:
+        model: Network = pickle.loads(pickled)  # noqa: S301 - from our own process
+    except Exception:
+        return  # the one that asks has the model, and does the work
     parameters, *terms = _views(memory, shapes, dtype, count)
     worker = _Worker(model)
-    with suppress(EOFError, OSError), ThreadpoolController().limit(limits=1):
+    with suppress(EOFError, OSError), one_thread():
         while True:
             tasks: list[_Task] = connection.recv()
             results = {}
             # What goes wrong here goes wrong again in the process that asks, which can say so.
-            with suppress(ValueError, MemoryError):
+            with suppress(CellError, ValueError, MemoryError):
                 for task in tasks:
                     place = terms[task.number - 1] if task.with_gradients else None
                     results[task.number] = worker.compute(task, parameters, place)

@@ -4,10 +4,9 @@ import os
 from pathlib import Path
 
 import pytest
+from threadpoolctl import threadpool_limits
 
-from charrnn.nn.products import one_blas_thread
-
-one_blas_thread()  # as every command does; a thread more helps no matrix as small as those here
+threadpool_limits(limits=1)  # more help no matrix as small as those here, and compete with others
 
 
 @pytest.fixture(scope="session")

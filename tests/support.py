@@ -17,9 +17,9 @@ from unittest import mock
 
 import numpy as np
 
-from charrnn.config import Config
 from charrnn.runs.folder import RunFolder
 from charrnn.tasks.base import Paths
+from charrnn.tasks.config import Config
 from charrnn.tasks.lm import LanguageModelTask, TextData, TextSpec
 from charrnn.text.corpora import Corpus, read_corpus
 from charrnn.text.vocab import Vocabulary

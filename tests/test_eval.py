@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 from support import TEXT, TINY, charrnn, environment, metrics
 
-from charrnn.cli.texts import _overlap, find_texts
 from charrnn.errors import DivergedError
 from charrnn.evaluation.dynamic import Adaptation, adapted_nats, gradient_rms
 from charrnn.evaluation.mixture import fit_weights, mixture
@@ -28,6 +27,7 @@ from charrnn.nn.parameters import Parameters
 from charrnn.nn.types import Array
 from charrnn.nn.workspace import Workspace
 from charrnn.runs.model import load_model
+from charrnn.runs.texts import _overlap, find_texts
 from charrnn.text.escapes import UNKNOWN_NATS
 from charrnn.text.vocab import Vocabulary
 from charrnn.yardsticks.scores import yardsticks
@@ -458,7 +458,7 @@ def test_another_text_is_read_from_its_beginning(place: Path) -> None:
     assert found["unknown"] == 1
     model = load_model(place / "run" / "best.npz")
     ids = model.vocabulary.encode_text(text.replace("Ω", "\n"))
-    nats = plain_nats(model.model, model.parameters, ids, 1, len(ids))
+    nats = plain_nats(model.network, model.parameters, ids, 1, len(ids))
     nats[len(TEXT) - 300 - 1] = UNKNOWN_NATS
     assert found["network"]["state carried"]["nats"] == pytest.approx(nats.mean(), rel=1e-5)
     assert facts(place, "run", "-", stdin=text.encode())["network"] == found["network"]

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from support import TEXT, begin, corpus_of, run_until, text_data, text_task
 
-from charrnn.config import Config
 from charrnn.engine import Engine
 from charrnn.evaluation.validation import evaluate
 from charrnn.runs.folder import RunFolder
+from charrnn.tasks.config import Config
 from charrnn.training import threads
 from charrnn.training.events import Alone, Measured
 from charrnn.training.run import Run
@@ -156,5 +156,5 @@ def test_a_validation_is_shared_out_too(start: Start, monkeypatch: pytest.Monkey
     text_task(run).validate(run.trainer.parameters)
     assert calls
     assert set(calls) == {text_task(run).engine}
-    evaluate(run.model, run.trainer.parameters, text_task(run).ids, 100)
+    evaluate(run.network, run.trainer.parameters, text_task(run).ids, 100)
     assert set(calls) != {text_task(run).engine}

@@ -30,7 +30,6 @@ from support import (
 from charrnn import checkpoint
 from charrnn.cli import app
 from charrnn.cli.train import train
-from charrnn.config import SCHEDULE_WORDS, TASK_WORDS, Config
 from charrnn.errors import CheckpointError, DivergedError, InputError, RunError
 from charrnn.evaluation.validation import Score, evaluate
 from charrnn.nn.cells import parse_cell
@@ -45,6 +44,8 @@ from charrnn.runs.folder import RunFolder
 from charrnn.runs.model import load_model
 from charrnn.tasks import carried
 from charrnn.tasks.carried import RUNAWAY
+from charrnn.tasks.config import SCHEDULE_WORDS, Config
+from charrnn.tasks.kinds import KINDS
 from charrnn.tasks.lm import LanguageModelTask
 from charrnn.text.corpora import Corpus
 from charrnn.training.events import (
@@ -209,7 +210,7 @@ def test_the_command_lines_defaults_are_the_settings_defaults() -> None:
     """They stand twice; a reader of --help must not be told another number."""
     options = inspect.signature(train).parameters
     config = Config()
-    variants = {name for words in TASK_WORDS.values() for name in words}
+    variants = {name for kind in KINDS.values() for name in kind.own}
     variants |= set(SCHEDULE_WORDS.values())
     assert not variants & set(options)  # given with the task's name, or the schedule's
     for name, value in config.to_json().items():
@@ -433,8 +434,8 @@ def test_the_state_is_carried_and_a_new_pass_begins_anew(corpus: Corpus) -> None
     assert again == first
     (x0, y0), (x1, y1) = task.lanes.chunk(0), task.lanes.chunk(1)
     x, y = np.concatenate([x0, x1]), np.concatenate([y0, y1])
-    state = run.model.zero_state(x.shape[1])
-    logits, _, _ = run.model.forward(theta, x, state)
+    state = run.network.zero_state(x.shape[1])
+    logits, _, _ = run.network.forward(theta, x, state)
     picked = np.take_along_axis(logits, y[..., None], -1)[..., 0]
     nats = np.log(np.exp(logits).sum(-1)) - picked
     assert first + second == pytest.approx(float(nats.sum()), rel=1e-5)
@@ -609,13 +610,13 @@ def test_a_run_learns_and_keeps_the_best(corpus: Corpus) -> None:
     assert [e.step for e in events if isinstance(e, Validated) and e.best][-1] == best
     saved = load_model(Path("run/best.npz"))
     assert saved.header["history"][-1]["step"] == best
-    again = evaluate(saved.model, saved.parameters, text_task(run).ids, text_task(run).split)
+    again = evaluate(saved.network, saved.parameters, text_task(run).ids, text_task(run).split)
     assert again.nats == pytest.approx(scores[best], rel=1e-6)
     assert scores[best] < scores[10]
     losses = [e.nats for e in events if isinstance(e, Step)]
     assert losses[-1] < 0.9 * math.log(len(vocabulary_of(run))) < losses[0]
     assert "training" not in saved.header  # best.npz can be given away
-    assert [e["val"] for e in run.history] == list(scores.values())
+    assert [e.val for e in run.history] == list(scores.values())
 
 
 # Weights of another run
@@ -730,7 +731,8 @@ def test_a_rate_thirty_times_too_high_still_learns(tmp_path: Path) -> None:
         _, counts = np.unique(text.codes, return_counts=True)
         unigram = float(-(counts / counts.sum() * np.log(counts / counts.sum())).sum())
         assert run.best is not None
-        assert run.best["val"] < 0.6 * unigram, cell
+        assert run.best.val is not None
+        assert run.best.val < 0.6 * unigram, cell
 
 
 def test_a_rate_no_training_could_bear_is_found_out_at_once(tmp_path: Path) -> None:
@@ -742,7 +744,7 @@ def test_a_rate_no_training_could_bear_is_found_out_at_once(tmp_path: Path) -> N
         events = run_until(run)
         assert any(isinstance(event, RolledBack) for event in events)
         assert run.best is not None
-        assert run.best["val"] < 0.3 * np.log(len(vocabulary_of(run)))
+        assert run.best.val < 0.3 * np.log(len(vocabulary_of(run)))
 
 
 def test_what_diverges_after_a_good_validation_leaves_its_weights(corpus: Corpus) -> None:
@@ -778,7 +780,7 @@ def test_what_diverges_after_a_good_validation_leaves_its_weights(corpus: Corpus
     (back,) = [event for event in events if isinstance(event, RolledBack)]
     assert (back.step, back.to) == (12, 0)
     assert run.best is not None
-    assert (run.best["step"], run.best["val"]) == (10, 2.0)
+    assert (run.best.step, run.best.val) == (10, 2.0)
     assert (Path("run") / "best.npz").read_bytes() == kept
     assert not any(e.best for e in events[events.index(back) :] if isinstance(e, Validated))
     again = resume(Path("run"), corpus)
@@ -1023,7 +1025,7 @@ def test_best_npz_is_what_the_run_says_is_best(
     full_disk(monkeypatch, lambda path: run.trainer.number == 20 and path.name == "best.npz")
     run_until(run)
     assert run.best is not None
-    assert load_model(Path("run/best.npz")).header["history"][-1]["step"] == run.best["step"]
+    assert load_model(Path("run/best.npz")).header["history"][-1]["step"] == run.best.step
 
 
 # Patience

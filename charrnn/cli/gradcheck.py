@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from charrnn.cli.errors import reported, say
+from charrnn.cli.given import given_options
 from charrnn.errors import CharrnnError, InputError
 
 if TYPE_CHECKING:
@@ -66,13 +67,11 @@ def gradcheck(
     from charrnn.gradcheck import METHODS, check_all
 
     methods = METHODS if method == "both" else (method,)
-    if checkpoint is not None:
-        sources = [ctx.get_parameter_source(name) for name in ("cell", "layers", "hidden")]
-        if any(source is not None and source.name == "COMMANDLINE" for source in sources):
-            raise InputError(
-                "a checkpoint has its own cell, layers and hidden units",
-                "leave out --cell, --layers and --hidden",
-            )
+    if checkpoint is not None and given_options(ctx) & {"cell", "layers", "hidden"}:
+        raise InputError(
+            "a checkpoint has its own cell, layers and hidden units",
+            "leave out --cell, --layers and --hidden",
+        )
     try:
         if checkpoint is not None:
             checks = _collect(_check_checkpoint(checkpoint, seq_len, seed, methods))
@@ -120,7 +119,8 @@ def _check_checkpoint(
     from charrnn.gradcheck import TRAINED_BOUNDS, check_loss, check_outputs
     from charrnn.nn.models import SequenceModel
     from charrnn.nn.parameters import Parameters
-    from charrnn.runs.model import find_checkpoint, load_model
+    from charrnn.runs.find import find_checkpoint
+    from charrnn.runs.model import load_model
 
     path, _ = find_checkpoint(argument)
     trained = load_model(path)
@@ -131,7 +131,7 @@ def _check_checkpoint(
         "methods": methods,
         "bounds": TRAINED_BOUNDS,
     }
-    model = trained.model
+    model = trained.network
     label = model.cell.label if trained.config.layers else f"{trained.config.loss} regression"
     yield check_loss(model, f"{label}, loss", rng=np.random.default_rng(seed), **settings)
     if not isinstance(model, SequenceModel):

@@ -7,9 +7,9 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
-from charrnn.config import Config
 from charrnn.errors import InputError
 from charrnn.tasks.base import SPLIT, Paths
+from charrnn.tasks.config import Config
 from charrnn.tasks.splits import overlap, split
 from charrnn.text.records import Source
 

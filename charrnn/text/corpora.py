@@ -15,7 +15,15 @@ import numpy.typing as npt
 
 from charrnn.errors import InputError
 
-__all__ = ["BOMS", "Corpus", "decode_text", "encoded", "read_bytes", "read_corpus", "split"]
+__all__ = [
+    "BOMS",
+    "Corpus",
+    "decode_text",
+    "encoded",
+    "first_held_out",
+    "read_bytes",
+    "read_corpus",
+]
 
 CHUNK = 1 << 23
 LARGEST = 1 << 32
@@ -48,7 +56,7 @@ class Corpus:
     notes: tuple[str, ...] = field(default=())
 
 
-def split(size: int, val_fraction: float) -> int:
+def first_held_out(size: int, val_fraction: float) -> int:
     """How many symbols of a text train; those after them are held out."""
     return size - round(size * val_fraction)
 

@@ -7,9 +7,9 @@ from time import perf_counter
 
 import numpy as np
 
-from charrnn.config import Config
 from charrnn.errors import InputError
 from charrnn.tasks.base import Data, Paths, Spec
+from charrnn.tasks.config import Config
 from charrnn.tasks.lm import TextData
 from charrnn.text.corpora import Corpus
 from charrnn.training.loop import Step, Trainer
