@@ -14,12 +14,14 @@ import multiprocessing
 import os
 import pickle
 import signal
+import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
+from types import ModuleType
 from typing import Any, Protocol, Self
 
 import numpy as np
@@ -134,9 +136,9 @@ class Engine:
 
     The others are started when first needed. Should one of them die, or not start at all, this
     process does its work, then and from then on. It does so too where the others cannot make the
-    model: its cell is a class of a notebook, or of a file that has changed since. A script that
-    uses others must have the guard ``if __name__ == "__main__":``, as for everything that
-    :mod:`multiprocessing` spawns.
+    model: its cell is a class of a notebook, or of a file that has changed since. They run
+    nothing of the script that uses them, unless it defines the cell: then it must have the guard
+    ``if __name__ == "__main__":``, as for everything that :mod:`multiprocessing` spawns.
 
     Args:
         model: what to compute.
@@ -306,7 +308,9 @@ class Engine:
         self._pid = os.getpid()
         # Before multiprocessing's own farewell, which would wait for them forever.
         atexit.register(self.close)
-        with _signals_held_back():
+        # A script is run again only for what it alone defines: a cell of one's own, perhaps.
+        script = nullcontext() if b"__main__" in model else _main_left_out()
+        with _signals_held_back(), script:
             for _ in range(min(self.threads, count) - 1):
                 self._others.append(_spawn((model, memory, shapes, dtype, count)))
 
@@ -356,6 +360,17 @@ def _serve(
                     place = terms[task.number - 1] if task.with_gradients else None
                     results[task.number] = worker.compute(task, parameters, place)
             connection.send(results)
+
+
+@contextmanager
+def _main_left_out() -> Iterator[None]:
+    """A process started meanwhile does not begin by running the script that started it."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 @contextmanager

@@ -149,6 +149,21 @@ def test_a_state_may_change_its_places() -> None:
     np.testing.assert_array_equal(results["dstate.0.1"], case.dstate[0][1] + case.dy[0])
 
 
+def test_no_step_is_asked_of_no_sequences() -> None:
+    """A batch may be padded beyond its longest; the maximum of no rows, say, is an error."""
+
+    class Looking(PlainRNN):
+        def step(self, w: Weights, a: Array, h_prev: Array) -> Any:
+            assert len(h_prev)
+            return super().step(w, a, h_prev)
+
+        def step_back(self, w: Weights, dw: dict[str, Array], kept: Any, dh: Array) -> Any:
+            assert len(dh)
+            return super().step_back(w, dw, kept, dh)
+
+    suite.test_ragged_is_each_sequence_alone(Looking(SIZE), 2, True, 7)
+
+
 # The document
 
 
@@ -563,6 +578,22 @@ def test_the_deepest_line_of_the_file_is_named(folder: Path) -> None:
     )
     with pytest.raises(CellError, match=r"my_cell\.py:\d+: return sigmoid\(\[a, a\[0\]\]\): Value"):
         suite.run(suite.make_case(make_cell("my_cell.py:MinimalGatedUnit", SIZE)))
+
+
+def test_the_line_is_that_of_the_file_as_it_ran(folder: Path) -> None:
+    """In a notebook a file is mended and loaded again."""
+    assert "(q * h_prev)" in str(broken(folder, "f * h_prev) @", "q * h_prev) @"))
+    assert "(f * p_prev)" in str(broken(folder, "f * h_prev) @", "f * p_prev) @"))
+
+
+def test_other_processes_leave_the_telling_to_one(
+    folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "my_cell.py").write_text(MGU.replace("dm * f", "dm * e"), encoding="utf-8")
+    model = SequenceModel(13, 13, make_cell("my_cell.py:MinimalGatedUnit", SIZE))
+    with pytest.raises(CellError, match="name 'e' is not defined"):
+        losses(model, threads=2, steps=1)
+    assert capfd.readouterr() == ("", "")
 
 
 def test_wrong_arguments_are_reported_by_the_definition(folder: Path) -> None:

@@ -479,7 +479,7 @@ def test_train_and_predict(tmp_path: Path) -> None:
     assert record["probabilities"][label] == pytest.approx(float(chance), abs=1e-4)
     wrong = charrnn("sample", "run", cwd=tmp_path)
     assert wrong.returncode == 2
-    assert b"no language model; its task is classify" in wrong.stderr
+    assert b"writes no texts; its task is classify" in wrong.stderr
 
 
 def test_a_generator_wants_a_label(tmp_path: Path) -> None:

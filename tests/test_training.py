@@ -224,7 +224,7 @@ def test_the_command_lines_defaults_are_the_settings_defaults() -> None:
         "ctx",
         "corpus",
         "out",
-        "resume",
+        "resume_from",
         "init_from",
         "quiet",
     }

@@ -128,7 +128,9 @@ def resume(
         if fallback:
             tell(f"warning: {fallback}")
         noted = _noted_paths(saved, folder, needed=not given.train)
-        paths = Paths(given.train or noted.train, given.val or noted.val, given.test or noted.test)
+        paths = Paths(
+            given.train or noted.train, given.val or noted.val, given.test or noted.test, given.text
+        )
         if "-" in (*paths.train, paths.val, paths.test) and not given.train:
             raise InputError(
                 "this run was trained on standard input, or on a text in memory",

@@ -24,6 +24,7 @@ from charrnn.training.compare import compare
 from charrnn.training.events import (
     Alone,
     Compared,
+    Concluded,
     Event,
     Finished,
     Measured,
@@ -33,7 +34,6 @@ from charrnn.training.events import (
     SaveFailed,
     Settled,
     Stopped,
-    Tested,
     Validated,
 )
 from charrnn.training.loop import Step, Trainer
@@ -233,7 +233,7 @@ class Run:
         yield from self.events(lambda: self._stopping)
         outcome = None if self._stopping and not self.complete else self.report()
         if outcome is not None:
-            yield Tested(outcome)
+            yield Concluded(outcome)
 
     def finish(self) -> Model:
         """Train to the end, and return the best model.
