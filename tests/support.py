@@ -7,8 +7,9 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import chdir, contextmanager
+from importlib import import_module
 from pathlib import Path
 from runpy import run_module
 from tempfile import TemporaryFile
@@ -16,6 +17,7 @@ from typing import IO, Any
 from unittest import mock
 
 import numpy as np
+import pytest
 
 from charrnn.runs.folder import RunFolder
 from charrnn.tasks.base import Paths
@@ -40,6 +42,7 @@ __all__ = [
     "fingerprint",
     "metrics",
     "names",
+    "read_clock",
     "resume",
     "run_until",
     "text_data",
@@ -127,6 +130,15 @@ def metrics(folder: Path) -> list[dict[str, Any]]:
 def names(folder: Path) -> list[str]:
     """What lies in a folder, but for the lock, which may stay or go."""
     return sorted(path.name for path in folder.iterdir() if path.name != "run.lock")
+
+
+def read_clock(monkeypatch: pytest.MonkeyPatch, clock: Callable[[], float]) -> None:
+    """Give all of charrnn this clock, in seconds, until the test ends."""
+    import_module("charrnn.cli")  # and all its commands
+    for name, module in list(sys.modules.items()):
+        for reads in ("monotonic", "perf_counter"):
+            if name.startswith("charrnn.") and hasattr(module, reads):
+                monkeypatch.setattr(module, reads, clock)
 
 
 def environment(**changes: str) -> dict[str, str]:
