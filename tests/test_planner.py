@@ -605,7 +605,7 @@ def own_time(monkeypatch: pytest.MonkeyPatch) -> Callable[[], float]:
 def test_the_command_ends_on_time_and_keeps_its_plan(
     tmp_path: Path, own_time: Callable[[], float]
 ) -> None:
-    (tmp_path / "corpus.txt").write_text(TEXT * 20, encoding="utf-8")
+    (tmp_path / "corpus.txt").write_text(TEXT * 200, encoding="utf-8")
     line = ["train", "corpus.txt", "--minutes", "0.05", "--threads", "1"]
     begun = own_time()
     done = charrnn(*line, "--out", "run", cwd=tmp_path)
