@@ -4,9 +4,16 @@ import os
 from pathlib import Path
 
 import pytest
+from data_modules import make_data
 from threadpoolctl import threadpool_limits
 
 threadpool_limits(limits=1)  # more help no matrix as small as those here, and compete with others
+
+
+@pytest.fixture(scope="session")
+def generated() -> dict[str, bytes]:
+    """What the script of data/ writes, made once."""
+    return make_data.corpora()
 
 
 @pytest.fixture(scope="session")

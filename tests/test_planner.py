@@ -26,6 +26,7 @@ from charrnn.cli import app
 from charrnn.errors import InputError
 from charrnn.runs.folder import RunFolder
 from charrnn.runs.model import load_model
+from charrnn.tasks import lm
 from charrnn.tasks.base import Paths
 from charrnn.tasks.config import Config
 from charrnn.tasks.lm import TextData, TextSpec
@@ -58,6 +59,7 @@ from charrnn.training.watch import SETTLED, LossWatch
 @pytest.fixture(autouse=True)
 def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(lm, "PREVIEW_LENGTH", 20)
 
 
 def text_of(size: int, vocab_size: int = 60) -> TextData:
