@@ -274,7 +274,7 @@ def test_a_sample_is_the_prime_and_so_many_characters(place: Path) -> None:
     assert other.stdout != done.stdout
 
 
-def test_a_seed_that_is_drawn_is_told(place: Path) -> None:
+def test_a_drawn_seed_is_printed_and_gives_the_same_sample(place: Path) -> None:
     done = charrnn("sample", "run", cwd=place)
     (seed,) = re.findall(rb"seed (\d+)$", done.stderr.strip())
     assert len(done.stdout.decode()) == 501
@@ -282,14 +282,14 @@ def test_a_seed_that_is_drawn_is_told(place: Path) -> None:
     assert charrnn("sample", "run", cwd=place).stdout != done.stdout
 
 
-def test_a_length_of_nothing(place: Path) -> None:
+def test_a_sample_of_length_zero_is_the_prime_alone(place: Path) -> None:
     done = charrnn("sample", "run", "--length", "0", cwd=place)
     assert (done.returncode, done.stdout) == (0, b"")
     done = charrnn("sample", "run", "--length", "0", "-p", "ab", cwd=place)
     assert (done.returncode, done.stdout) == (0, b"ab\n")
 
 
-def test_several_texts_side_by_side(place: Path) -> None:
+def test_sample_number_writes_several_texts(place: Path) -> None:
     """Each begins with the prime and has the length asked for; they are different texts."""
     flags = ("-l", "40", "-p", "é,", "--seed", "1")
     done = charrnn("sample", "run", "-n", "3", *flags, cwd=place)
@@ -303,7 +303,7 @@ def test_several_texts_side_by_side(place: Path) -> None:
     assert greedy == one + "---\n" + one
 
 
-def test_greedy_is_a_temperature_of_nothing(place: Path) -> None:
+def test_greedy_is_a_temperature_of_zero(place: Path) -> None:
     greedy = charrnn("sample", "run", "--greedy", "--seed", "1", cwd=place)
     assert greedy.returncode == 0
     for flags in (["-t", "0"], ["--top-k", "1"], ["-t", "1e-300"], ["--top-p", "1e-9"]):
@@ -311,7 +311,9 @@ def test_greedy_is_a_temperature_of_nothing(place: Path) -> None:
         assert (done.returncode, done.stdout) == (0, greedy.stdout), flags
 
 
-def test_training_keeps_its_progress_out_of_the_data(tmp_path: Path) -> None:
+def test_train_writes_samples_to_standard_output_and_progress_to_standard_error(
+    tmp_path: Path,
+) -> None:
     """Samples on standard output, all else on standard error; with --quiet nothing but figures."""
     (tmp_path / "corpus.txt").write_text(TEXT, encoding="utf-8")
     done = charrnn("train", "corpus.txt", *BRIEF, "--out", "a", cwd=tmp_path)
@@ -355,7 +357,7 @@ def in_shell(line: str, cwd: Path, **variables: str) -> Done:
     )
 
 
-def test_a_reader_that_goes_away(place: Path) -> None:
+def test_a_sample_whose_reader_goes_away_ends_quietly(place: Path) -> None:
     done = in_shell(
         "charrnn sample run -l 1000000 --seed 1 | head -c 10 | wc -c; exit ${PIPESTATUS[0]}", place
     )
@@ -375,7 +377,7 @@ def test_a_reader_that_goes_away_does_not_stop_a_training(place: Path, tmp_path:
     assert b"error" not in done.stderr
 
 
-def test_a_full_disk_behind_standard_output(place: Path) -> None:
+def test_a_full_disk_is_an_error_on_one_line(place: Path) -> None:
     done = in_shell("charrnn sample run --seed 1 > /dev/full", place)
     assert done.returncode == 1
     assert done.stderr.decode().splitlines() == [
@@ -390,7 +392,9 @@ def test_a_full_disk_behind_standard_output(place: Path) -> None:
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
 @pytest.mark.parametrize("what", ["train", "sample"])
-def test_closed_streams(place: Path, tmp_path: Path, closed: str, what: str) -> None:
+def test_closed_streams_do_not_stop_a_command(
+    place: Path, tmp_path: Path, closed: str, what: str
+) -> None:
     """As under some job schedulers: nobody listens, and the work is done all the same."""
     corpus, run = shlex.quote(str(place / "corpus.txt")), shlex.quote(str(place / "run"))
     line = f"sample {run} --seed 1"
@@ -409,11 +413,11 @@ def test_closed_streams(place: Path, tmp_path: Path, closed: str, what: str) -> 
         assert done.stdout == text
 
 
-def test_a_corpus_from_a_closed_stream(tmp_path: Path) -> None:
+def test_a_corpus_from_a_closed_stream_is_refused(tmp_path: Path) -> None:
     failed(in_shell("charrnn train - <&-", tmp_path), 2, "standard input")
 
 
-def test_an_output_that_knows_only_ascii(place: Path, tmp_path: Path) -> None:
+def test_an_ascii_output_escapes_other_characters(place: Path, tmp_path: Path) -> None:
     variables = {"PYTHONIOENCODING": "ascii"}
     line = "charrnn sample run -l 300 -p éé --seed 1"
     done = in_shell(line, place, **variables)
@@ -709,7 +713,7 @@ def test_without_a_run_the_model_that_comes_along_writes(tmp_path: Path) -> None
     assert list(tmp_path.iterdir()) == []
 
 
-def test_going_on_with_what_is_complete(place: Path) -> None:
+def test_resuming_a_complete_run_changes_nothing(place: Path) -> None:
     before = contents(place)
     done = charrnn("train", "--resume", "run", cwd=place)
     assert done.returncode == 0
@@ -717,7 +721,7 @@ def test_going_on_with_what_is_complete(place: Path) -> None:
     assert contents(place) == before
 
 
-def test_new_runs_from_old_weights(place: Path, tmp_path: Path) -> None:
+def test_init_from_begins_with_the_weights_of_another_run(place: Path, tmp_path: Path) -> None:
     run = str(place / "run")
     flags = [*BRIEF[2:], "--init-from", run, "--out", "new", "--lr", "0"]
     done = charrnn("train", str(place / "corpus.txt"), *flags, cwd=tmp_path)
@@ -763,7 +767,7 @@ def test_help_is_quick(tmp_path: Path) -> None:
         assert expected in done.stdout
 
 
-def test_python_m_and_the_script_are_one(tmp_path: Path) -> None:
+def test_python_m_runs_the_command(tmp_path: Path) -> None:
     done = charrnn_apart("--version", cwd=tmp_path)
     assert re.fullmatch(rb"charrnn \d+\.\d+\.\d+\n", done.stdout)
 
@@ -840,7 +844,7 @@ def test_gradcheck_shows_tables(place: Path) -> None:
     assert "Worst error of each model" in brief.stdout.decode()
 
 
-def test_gradcheck_of_a_trained_model(place: Path) -> None:
+def test_gradcheck_checks_a_trained_model(place: Path) -> None:
     for argument in ("run", "run/last.npz"):
         done = charrnn("gradcheck", argument, "--json", cwd=place)
         checks = json.loads(done.stdout)

@@ -229,7 +229,9 @@ def test_rare_characters_tie_the_head_to_the_embedding(machine: Callable[[float]
         assert plan(text_of(50_000, 3000), 5, given).config.head == "free"
 
 
-def test_so_do_few_where_there_is_time_for_all_passes(machine: Callable[[float], None]) -> None:
+def test_few_characters_tie_the_head_where_there_is_time_for_all_passes(
+    machine: Callable[[float], None],
+) -> None:
     text, fixed = text_of(1_000_000), {"layers": 1, "hidden": 256, "val_fraction": 0.0}
     weights = 3 * 256 * (256 + 60 + 2) + 256 * 60 + 60  # of the free head's network
     for speed, head in ((1.0, "free"), (1.2, "free"), (2.0, "tied")):
@@ -266,7 +268,7 @@ def test_bytes_are_planned_for_as_well(machine: Callable[[float], None]) -> None
     assert (config.level, config.head) == ("byte", "free")
 
 
-def test_what_is_given_stands(machine: Callable[[float], None]) -> None:
+def test_settings_that_are_given_stand(machine: Callable[[float], None]) -> None:
     machine(2e10)
     given = {
         "cell": "lstm",
@@ -312,7 +314,7 @@ def test_the_choice_depends_on_no_character(machine: Callable[[float], None]) ->
     assert plan(data, 5, {}) == plan(other, 5, {})
 
 
-def test_it_says_what_and_why(machine: Callable[[float], None]) -> None:
+def test_a_plan_says_what_and_why(machine: Callable[[float], None]) -> None:
     machine(2e10)
     found: Plan = plan(text_of(1_000_000), 5, {}, threads=3)
     text = "\n".join(found.reasons)
@@ -520,7 +522,7 @@ def test_the_last_validation_and_save_are_done_on_time_too(
     assert 100 - scoring - saving - 10 <= now() <= 100
 
 
-def test_so_is_the_only_validation(
+def test_the_only_validation_is_done_on_time_too(
     tmp_path: Path, pauses: Callable[[Run, float, float], Callable[[], float]]
 ) -> None:
     """Time is kept free for one before it is known how long one takes."""
@@ -561,13 +563,15 @@ def test_a_machine_much_slower_than_foreseen_validates_all_the_same(
     assert sum(isinstance(event, Validated) for event in events) >= 6
 
 
-def test_a_fast_machine_makes_more(tmp_path: Path, clock: Callable[[Run, float], None]) -> None:
+def test_a_fast_machine_makes_more_updates(
+    tmp_path: Path, clock: Callable[[Run, float], None]
+) -> None:
     run = timed_run("run", corpus_of(tmp_path), 30.0)
     clock(run, 0.1)
     assert 290 <= run_until(run)[-1].step <= 300  # type: ignore[union-attr]
 
 
-def test_but_no_more_passes_than_are_of_use(
+def test_a_fast_machine_makes_no_more_passes_than_are_of_use(
     tmp_path: Path, clock: Callable[[Run, float], None]
 ) -> None:
     run = timed_run("run", corpus_of(tmp_path), 30.0, most_epochs=11.0)
@@ -625,7 +629,7 @@ def test_the_command_ends_on_time_and_keeps_its_plan(
     assert refused.returncode == 2
 
 
-def test_of_bytes_it_speaks_of_bytes(tmp_path: Path) -> None:
+def test_a_byte_level_run_speaks_of_bytes(tmp_path: Path) -> None:
     (tmp_path / "corpus.txt").write_text(TEXT * 3, encoding="utf-8")
     line = ["train", "corpus.txt", "--level", "byte", "--minutes", "0.02", "--hidden", "8"]
     done = charrnn(*line, "--layers", "1", "--out", "run", cwd=tmp_path)
@@ -720,13 +724,13 @@ def watched(losses: list[float]) -> list[bool]:
     return [watch.diverged(loss) for loss in losses]
 
 
-def test_a_loss_that_falls_and_rattles_has_not_diverged() -> None:
+def test_a_falling_noisy_loss_is_no_divergence() -> None:
     rng = np.random.default_rng(0)
     falling = 1.5 + 2.5 * np.exp(-np.arange(400) / 60) + 0.15 * rng.standard_normal(400)
     assert not any(watched(list(falling)))
 
 
-def test_what_gives_back_half_of_what_was_learnt_has() -> None:
+def test_losing_half_of_what_was_learnt_is_divergence() -> None:
     learnt = [4.0] + [1.5] * 100
     assert not any(watched([*learnt, 9.0]))  # one bad batch
     assert not any(watched([*learnt, *[2.3] * 100]))
@@ -734,7 +738,7 @@ def test_what_gives_back_half_of_what_was_learnt_has() -> None:
     assert found.index(True) in range(101 + 10, 101 + 50)
 
 
-def test_a_number_that_is_none_has_at_once() -> None:
+def test_a_loss_that_is_no_number_is_divergence_at_once() -> None:
     assert watched([4.0, float("nan")]) == [False, True]
     assert watched([float("inf")]) == [True]
 
@@ -764,7 +768,7 @@ def test_validations_tell_overfitting_from_divergence() -> None:
     assert judged(float("nan"), 1.5)
 
 
-def test_much_worse_than_guessing_is_lost() -> None:
+def test_much_worse_than_guessing_is_divergence() -> None:
     """Where nothing was learnt there is nothing to give back."""
     lost = [4.0] + [20.0] * SETTLED
     assert not any(watched(lost))
@@ -780,13 +784,13 @@ def test_much_worse_than_guessing_is_lost() -> None:
     assert not LossWatch().validation_diverged(9.0, 8.5)
 
 
-def test_each_rollback_makes_it_more_tolerant() -> None:
+def test_each_rollback_tolerates_a_larger_loss() -> None:
     """A text that is harder from here on is not a divergence, however often it is read again."""
     watch = LossWatch(tolerance=8.0)
     assert not any(watch.diverged(loss) for loss in [4.0] + [1.5] * 100 + [3.5] * 100)
 
 
-def test_batches_of_one_may_differ() -> None:
+def test_losses_of_single_examples_that_differ_are_no_divergence() -> None:
     """Losses of single examples: most are small, some are not, and nothing is wrong."""
     rng = np.random.default_rng(1)
     for _ in range(20):

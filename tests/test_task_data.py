@@ -498,7 +498,7 @@ HEAD = "X:1\nT:A tune\nM:{}\nL:1/8\nK:D Major\n"
         ("2/4", "ab cd|!\nef ga|!\nW: words are no notes\n"),
     ],
 )
-def test_what_is_abc(metre: str, body: str) -> None:
+def test_abc_that_is_valid_has_no_problems(metre: str, body: str) -> None:
     assert abc_notation.check_tune(HEAD.format(metre) + body) == []
 
 
@@ -522,7 +522,7 @@ def test_what_is_abc(metre: str, body: str) -> None:
         ("|:  :|", "no notes"),
     ],
 )
-def test_what_is_no_abc(body: str, problem: str) -> None:
+def test_abc_that_is_not_valid_is_told_why(body: str, problem: str) -> None:
     found = abc_notation.check_tune(HEAD.format("4/4") + body)
     assert [text for text in found if problem in text], found
 
@@ -551,7 +551,7 @@ def test_fields_in_front_or_on_lines() -> None:
         ("G maj", "G Major"),
     ],
 )
-def test_keys(field: str, key: str) -> None:
+def test_keys_of_tunes_are_read(field: str, key: str) -> None:
     for text in (f"M:C\nL:1/8\nK:{field}\nA8|", f"M:C L:1/8 K:{field} A8|"):
         assert abc_notation.key_of(text) == key
         assert abc_notation.check_tune(text) == []
@@ -627,7 +627,7 @@ def test_what_can_be_known_of_the_series() -> None:
     assert x.var() == pytest.approx(float(autoregression.series_variance()), rel=0.2)
 
 
-def test_the_exact_figures() -> None:
+def test_the_exact_figures_of_the_series_by_another_way() -> None:
     noise = autoregression.INNOVATION_VARIANCE
     assert noise == 1 - Fraction(1, 10**8)
     # By powers of the recursion instead of the equations of Yule and Walker.
@@ -640,7 +640,7 @@ def test_the_exact_figures() -> None:
     assert float(autoregression.last_value_error()) == pytest.approx((steps**2).sum(), rel=1e-7)
 
 
-def test_values_as_text() -> None:
+def test_values_of_the_series_come_back_from_text() -> None:
     for units in (-123_456, -10_000, -5, 0, 7, 9_999, 10_000, 123_456):
         assert round(10_000 * float(autoregression.as_text(units))) == units
     assert autoregression.as_text(-5) == "-0.0005"

@@ -554,7 +554,7 @@ def test_a_tag_that_is_no_span_in_a_held_out_part(tmp_path: Path) -> None:
     assert run.best is not None
 
 
-def test_columns_that_do_not_change(tmp_path: Path) -> None:
+def test_columns_of_a_series_that_do_not_change(tmp_path: Path) -> None:
     """The deviation of a constant is rounding errors: nothing to divide by."""
     path = written(tmp_path, [f"{k % 5},0.1\n" for k in range(100)], "c.csv")
     spec = ForecastData(Paths((path,)), Config.of("forecast")).spec()
@@ -646,7 +646,7 @@ def test_bad_rows_are_one_line_with_their_number(
         ("forecast,directions=both", "a forecast predicts what comes next"),
     ],
 )
-def test_variants_that_are_none(task: str, message: str) -> None:
+def test_unknown_variants_of_a_task_are_refused(task: str, message: str) -> None:
     with pytest.raises(InputError, match=message) as caught:
         Config.of(**Config.parse({"task": task}))
     assert "\n" not in str(caught.value)
