@@ -3,10 +3,13 @@
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
 from data_modules import make_data
 from threadpoolctl import threadpool_limits
 
+hypothesis.settings.register_profile("busy", deadline=None)  # others may have the processor
+hypothesis.settings.load_profile("busy")
 threadpool_limits(limits=1)  # more help no matrix as small as those here, and compete with others
 
 

@@ -19,6 +19,11 @@ from unittest import mock
 import numpy as np
 import pytest
 
+from charrnn.engine import Engine
+from charrnn.evaluation.windows import Reader
+from charrnn.nn.models import SequenceModel, Sequences
+from charrnn.nn.parameters import Parameters
+from charrnn.nn.types import Array, State
 from charrnn.runs.folder import RunFolder
 from charrnn.tasks.base import Paths
 from charrnn.tasks.config import Config
@@ -38,11 +43,13 @@ __all__ = [
     "charrnn_apart",
     "command",
     "corpus_of",
+    "cross_entropy",
     "environment",
     "fingerprint",
     "metrics",
     "names",
     "read_clock",
+    "reader_of",
     "resume",
     "run_until",
     "text_data",
@@ -139,6 +146,19 @@ def read_clock(monkeypatch: pytest.MonkeyPatch, clock: Callable[[], float]) -> N
         for reads in ("monotonic", "perf_counter"):
             if name.startswith("charrnn.") and hasattr(module, reads):
                 monkeypatch.setattr(module, reads, clock)
+
+
+def reader_of(model: SequenceModel) -> Reader:
+    """Of a language model, in this process."""
+    return Reader(Engine(model))
+
+
+def cross_entropy(
+    engine: Engine, parameters: Parameters, x: Array, targets: Array, state: State, **options: Any
+) -> tuple[Any, State]:
+    """The nats of a chunk of all lanes, and the state that it leaves them in."""
+    losses = engine.losses(parameters, Sequences(x, targets, state), **options)
+    return losses.total, losses.final
 
 
 def environment(**changes: str) -> dict[str, str]:

@@ -20,7 +20,7 @@ from charrnn.tasks.config import Config
 
 CURVE = LearningCurve(
     "nats/char",
-    comparable=True,
+    "nats/char",
     train=((10, 3.0), (20, 2.0), (30, 1.5)),
     logged=((5, 9.0), (10, 2.5), (15, 2.25), (20, 2.0), (25, 1.8), (30, 1.0)),
     val=((10, 2.8), (20, 2.2), (30, 2.4)),
@@ -230,9 +230,9 @@ def test_one_point_is_no_curve() -> None:
 
 
 def test_other_measures_have_a_picture_of_their_own() -> None:
-    first, second = panels(CURVE._replace(measure="1 - accuracy", comparable=False))
+    first, second = panels(CURVE._replace(measure="1 - accuracy"))
     assert (first.val, second.train) == ((), ())
-    rows = list(draw_curve(CURVE._replace(measure="1 - accuracy", comparable=False)))
+    rows = list(draw_curve(CURVE._replace(measure="1 - accuracy")))
     assert [row for row in rows if row.startswith("validation: 1 - accuracy")]
     assert len([row for row in rows if row.strip().startswith("+")]) == 2
 
@@ -349,7 +349,7 @@ def test_plot_writes_png_svg_and_pdf(
     monkeypatch.delenv("DISPLAY", raising=False)
     for curve in (
         CURVE,
-        CURVE._replace(measure="1 - accuracy", comparable=False),
+        CURVE._replace(measure="1 - accuracy"),
         CURVE._replace(logged=(), val=()),
     ):
         write_picture(str(tmp_path / name), curve, "run")

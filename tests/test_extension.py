@@ -14,6 +14,7 @@ from support import (
     charrnn,
     corpus_of,
     fingerprint,
+    reader_of,
     resume,
     run_until,
     text_data,
@@ -359,8 +360,8 @@ def test_the_loss_on_the_old_text_is_what_it_was(tmp_path: Path) -> None:
     ids = new.vocabulary.encode_text(text)
     weights = run.trainer.parameters
     before = old.vocabulary.encode_text(text)
-    was = evaluate(initial.network, initial.parameters, before, 1, lanes=1)
-    now = evaluate(run.network, weights, ids, 1, lanes=1)
+    was = evaluate(reader_of(initial.network), initial.parameters, before, 1, lanes=1)
+    now = evaluate(reader_of(run.network), weights, ids, 1, lanes=1)
     assert was.nats < 0.3  # it has learnt
     assert 0 <= now.nats - was.nats < 0.01
     assert _among(old, new, run.network, weights, ids) == pytest.approx(was.nats, abs=1e-5)
@@ -383,8 +384,8 @@ def test_a_model_that_is_sure_loses_next_to_nothing(tmp_path: Path) -> None:
     assert notes[0].startswith("4 new characters: '\\x01' (U+0001), 'ſ' (U+017F)")
     model = spec.model(initial.config)
     ids = initial.vocabulary.encode_text(text)
-    was = evaluate(initial.network, initial.parameters, ids, 1)
-    now = evaluate(model, parameters, spec.vocabulary.encode_text(text), 1)
+    was = evaluate(reader_of(initial.network), initial.parameters, ids, 1)
+    now = evaluate(reader_of(model), parameters, spec.vocabulary.encode_text(text), 1)
     assert 0 <= now.nats - was.nats < 1e-3
 
 

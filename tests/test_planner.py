@@ -65,7 +65,7 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def text_of(size: int, vocab_size: int = 60) -> TextData:
     """So many characters, so many of them distinct."""
     codes = np.arange(size, dtype=np.uint16) % vocab_size + 40
-    return TextData(Corpus("text", "char", codes, "0" * 64), Paths(("text.txt",)))
+    return TextData(Corpus("char", codes, "0" * 64), Paths(("text.txt",)))
 
 
 @pytest.fixture
@@ -308,7 +308,7 @@ def test_the_choice_depends_on_no_character(machine: Callable[[float], None]) ->
     machine(2e10)
     data = text_of(1_000_000)
     other = TextData(
-        Corpus("shakespeare", "char", np.random.default_rng(0).permutation(data.corpus.codes), "1"),
+        Corpus("char", np.random.default_rng(0).permutation(data.corpus.codes), "1"),
         Paths(("shakespeare.txt",)),
     )
     assert plan(data, 5, {}) == plan(other, 5, {})

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from data_modules import DATA, reber
+from support import reader_of
 
 from charrnn.evaluation.validation import evaluate
 from charrnn.runs.model import load_model
@@ -27,7 +28,7 @@ def test_an_lstm_reaches_the_entropy_and_remembers_the_second_letter(tmp_path: P
     strings = text.split()
     assert not set(strings) & set((DATA / "reber-train.txt").read_text(encoding="utf-8").split())
     ids = trained.vocabulary.encode_text("\n" + text)
-    score = evaluate(trained.network, trained.parameters, ids, 1, lanes=1)
+    score = evaluate(reader_of(trained.network), trained.parameters, ids, 1, lanes=1)
     floor = float(reber.bits_of(strings).per_character)
     assert score.count == len(text)
     assert abs(score.bits - floor) <= BITS_AROUND_THE_FLOOR

@@ -569,7 +569,6 @@ def test_whatever_a_model_writes_is_read() -> None:
         abc_notation.last_note(noise)
 
 
-@pytest.mark.timeout(60)
 def test_people_write_valid_tunes(corpora: Path) -> None:
     text = (corpora / "irish-abc" / "irish.abc").read_text(encoding="utf-8")
     human = abc_notation.split_tunes(text)

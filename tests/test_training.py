@@ -20,6 +20,7 @@ from support import (
     fingerprint,
     metrics,
     names,
+    reader_of,
     resume,
     run_until,
     text_data,
@@ -337,7 +338,7 @@ CELLS = ("rnn", "lstm", "gru")
 def test_one_lane_is_the_naive_loop(cell: str, start: int) -> None:
     model, parameters, ids = network(cell)
     nats, count = naive(model, parameters, ids, 0, start, 400)
-    score = evaluate(model, parameters, ids, start, lanes=1)
+    score = evaluate(reader_of(model), parameters, ids, start, lanes=1)
     assert score.count == count == 400 - start
     assert score.nats == pytest.approx(nats / count, rel=1e-12)
     assert score.bits == pytest.approx(nats / count / math.log(2), rel=1e-12)
@@ -347,7 +348,7 @@ def test_a_warm_up_is_read_and_not_scored() -> None:
     model, parameters, ids = network("lstm")
     for warm_up in (0, 1, 10, 63, 64, 65):
         nats, count = naive(model, parameters, ids, 300 - warm_up - 1, 300, 400)
-        score = evaluate(model, parameters, ids, 300, lanes=1, warm_up=warm_up)
+        score = evaluate(reader_of(model), parameters, ids, 300, lanes=1, warm_up=warm_up)
         assert (score.count, score.lanes, score.warm_up) == (100, 1, warm_up)
         assert score.nats == pytest.approx(nats / count, rel=1e-12)
 
@@ -363,7 +364,7 @@ def test_lanes_score_every_character_once(lanes: int) -> None:
         stop = 400 if lane == lanes - 1 else first + length
         nats, n = naive(model, parameters, ids, first - 1, first, stop)
         total, count = total + nats, count + n
-    score = evaluate(model, parameters, ids, 1, lanes=lanes, warm_up=0)
+    score = evaluate(reader_of(model), parameters, ids, 1, lanes=lanes, warm_up=0)
     assert score.count == count == 399
     assert score.nats == pytest.approx(total / count, rel=1e-12)
 
@@ -373,18 +374,19 @@ def test_no_lane_starts_cold_where_something_stands_before_it(start: int) -> Non
     """Near a text's beginning the first lane has little before it; the others have enough."""
     model, parameters, ids = network("lstm")
     nats, count = naive(model, parameters, ids, 0, start, 400)
-    score = evaluate(model, parameters, ids, start, lanes=7, warm_up=100)
+    score = evaluate(reader_of(model), parameters, ids, start, lanes=7, warm_up=100)
     assert score.count == count == 400 - start
     assert score.nats == pytest.approx(nats / count, abs=1e-6)
-    everything = evaluate(model, parameters, ids, start, lanes=3, warm_up=1000)
+    everything = evaluate(reader_of(model), parameters, ids, start, lanes=3, warm_up=1000)
     assert everything.nats == pytest.approx(nats / count, rel=1e-12)
 
 
 def test_warmed_lanes_come_close_to_one() -> None:
     model, parameters, ids = network("lstm")
-    one = evaluate(model, parameters, ids, 200, lanes=1).nats
+    one = evaluate(reader_of(model), parameters, ids, 200, lanes=1).nats
     cold, warm = (
-        abs(evaluate(model, parameters, ids, 200, lanes=13, warm_up=w).nats - one) for w in (0, 100)
+        abs(evaluate(reader_of(model), parameters, ids, 200, lanes=13, warm_up=w).nats - one)
+        for w in (0, 100)
     )
     assert warm < 1e-6  # what this network still remembers after a hundred characters
     assert cold > 1000 * warm
@@ -392,10 +394,10 @@ def test_warmed_lanes_come_close_to_one() -> None:
 
 def test_scores_do_not_depend_on_chunks_and_workspaces(monkeypatch: pytest.MonkeyPatch) -> None:
     model, parameters, ids = network("lstm")
-    whole = evaluate(model, parameters, ids, 100, lanes=4, warm_up=30)
+    whole = evaluate(reader_of(model), parameters, ids, 100, lanes=4, warm_up=30)
     for chunk in (1, 7, 1000):
-        monkeypatch.setattr("charrnn.evaluation.validation.CHUNK", chunk)
-        again = evaluate(model, parameters, ids, 100, lanes=4, warm_up=30)
+        monkeypatch.setattr("charrnn.evaluation.windows.CHUNK", chunk)
+        again = evaluate(reader_of(model), parameters, ids, 100, lanes=4, warm_up=30)
         assert again.nats == pytest.approx(whole.nats, rel=1e-12)
 
 
@@ -403,7 +405,7 @@ def test_scores_do_not_depend_on_chunks_and_workspaces(monkeypatch: pytest.Monke
 def test_nothing_to_score_is_refused(start: int) -> None:
     model, parameters, ids = network("rnn")
     with pytest.raises(ValueError, match="nothing to score"):
-        evaluate(model, parameters, ids, start)
+        evaluate(reader_of(model), parameters, ids, start)
 
 
 def test_the_tail_validates_and_is_not_trained_on(corpus: Corpus) -> None:
@@ -611,7 +613,9 @@ def test_a_run_learns_and_keeps_the_best(corpus: Corpus) -> None:
     assert [e.step for e in events if isinstance(e, Validated) and e.best][-1] == best
     saved = load_model(Path("run/best.npz"))
     assert saved.header["history"][-1]["step"] == best
-    again = evaluate(saved.network, saved.parameters, text_task(run).ids, text_task(run).split)
+    again = evaluate(
+        reader_of(saved.network), saved.parameters, text_task(run).ids, text_task(run).split
+    )
     assert again.nats == pytest.approx(scores[best], rel=1e-6)
     assert scores[best] < scores[10]
     losses = [e.nats for e in events if isinstance(e, Step)]

@@ -156,13 +156,13 @@ def _evaluate(
     import numpy as np
     from tqdm import tqdm
 
-    from charrnn.engine import available_cores
+    from charrnn.engine import Engine, available_cores
     from charrnn.evaluation.report import RESETS, report
     from charrnn.evaluation.windows import Reader
 
     count = len(scored.codes) - scored.start
     threads = threads or (available_cores() if count >= MANY else 1)
-    reader = Reader(model.network, threads)
+    reader = Reader(Engine(model.network, threads))
     shown = sys.stderr is not None and sys.stderr.isatty()
     bar = tqdm(
         total=count * (1 + len(RESETS) + (adaptation is not None)),
@@ -185,7 +185,7 @@ def _evaluate(
                 advance=bar.update,
             )
     finally:
-        reader.close()
+        reader.engine.close()
 
 
 def _as_json(model: "Model", scored: "ToScore", report: "Report") -> dict[str, Any]:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from charrnn.cli.announce import conclude, introduce, quoted, report
+from charrnn.cli.announce import conclude, introduce, quoted, show_test
 from charrnn.cli.errors import reported, say
 from charrnn.cli.given import given_options
 from charrnn.errors import InputError
@@ -270,7 +270,7 @@ def _train(run: "Run", quiet: bool) -> None:
             f"this run is complete ({trainer.number} steps); "
             f"to train on from its weights: --init-from {quoted(run.folder.path)}"
         )
-        report(run)
+        show_test(run)
         return
     progress = Progress(trainer.number, trainer.total, quiet=quiet, unit=run.task.unit)
     if not trainer.number:

@@ -140,7 +140,7 @@ class ClassifyData:
         return [
             f"{self.size:,} texts of {len(spec.labels)} labels, {len(spec.alphabet.vocabulary)} "
             "distinct characters",
-            self.rows.split("rows"),
+            self.rows.described("rows"),
         ]
 
 

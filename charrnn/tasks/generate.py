@@ -164,7 +164,7 @@ class GenerateData:
         return [
             f"{self.size:,} texts of {len(spec.labels)} labels, {len(spec.alphabet.vocabulary)} "
             "distinct characters",
-            self.rows.split("texts").replace("split off by input", "split off by text"),
+            self.rows.described("texts").replace("split off by input", "split off by text"),
         ]
 
 

@@ -157,13 +157,13 @@ class SupervisedTask(ABC, Generic[R]):
         noise = np.random.default_rng([self.config.seed, NOISE, number])
         batch, count = self.batch(self._order.batch(number), noise)
         losses = self.engine.losses(parameters, batch, gradients=gradients, rng=rng)
-        return float(sum(loss.total for loss in losses)), count
+        return float(losses.total), count
 
     def mean_loss(self, parameters: Parameters, batches: Iterable[tuple[Any, int]]) -> float:
         """The loss of batches by target, nothing dropped; each comes with how many it has."""
         total, count = 0.0, 0
         for batch, targets in batches:
-            total += float(sum(loss.total for loss in self.engine.losses(parameters, batch)))
+            total += float(self.engine.losses(parameters, batch).total)
             count += targets
         return total / count
 

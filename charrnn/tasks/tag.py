@@ -156,7 +156,7 @@ class TagData:
         return [
             f"{self.size:,} sentences, {tokens:,} tokens of {len(spec.tags)} tags, "
             f"{len(spec.alphabet.vocabulary)} distinct characters",
-            self.rows.split("sentences"),
+            self.rows.described("sentences"),
         ]
 
 

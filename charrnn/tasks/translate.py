@@ -162,7 +162,7 @@ class TranslateData:
         return [
             f"{self.size:,} pairs, {len(spec.source.vocabulary)} and "
             f"{len(spec.target.vocabulary)} distinct characters",
-            self.rows.split("pairs"),
+            self.rows.described("pairs"),
         ]
 
 
