@@ -152,7 +152,7 @@ def test_no_step_is_asked_of_no_sequences() -> None:
             assert len(dh)
             return super().step_back(w, dw, kept, dh)
 
-    suite.test_ragged_is_each_sequence_alone(Looking(SIZE), 2, True, 7)
+    suite.test_a_ragged_batch_is_each_sequence_alone(Looking(SIZE), 2, True, 7)
 
 
 # The document
@@ -227,7 +227,7 @@ def test_its_cells_pass_through_the_losses_that_train(own: AnyCell, name: str) -
 def test_its_cells_do_what_the_built_in_ones_do(own: AnyCell) -> None:
     """A few checks of the suite; one cell that is written plainly goes through all of it."""
     for both in (False, True):
-        suite.test_ragged_is_each_sequence_alone(own, 2, both, 7)
+        suite.test_a_ragged_batch_is_each_sequence_alone(own, 2, both, 7)
         suite.test_padding_never_matters(own, both, symbols=True)
     suite.test_two_chunks_equal_one_run(own, 2)
     suite.test_ranges_of_steps_equal_one_range(own)

@@ -3,13 +3,15 @@
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
-from support import TEXT, environment
+from support import ROOT, TEXT, charrnn, environment
 
-ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+COMMANDS = ("train", "sample", "eval", "predict", "gradcheck", "inspect")
+PARTS = ("charrnn", "docs", "benchmarks", "data")
 DOCUMENTS = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"]
 DOCUMENTS += ["docs/equations.md", "docs/library.md", "docs/your-own-cell.md"]
 
@@ -57,9 +59,46 @@ def test_the_commands_of_the_tour_exist() -> None:
             shown.setdefault(command, set()).update(re.findall(r"(?<=\s)--[a-z-]+", rest))
     assert set(shown) == set(commands.split("|"))
     for command, options in shown.items():
-        run = [sys.executable, "-m", "charrnn", command, "--help"]
-        page = subprocess.run(run, capture_output=True, text=True, check=True, cwd=ROOT).stdout
+        page = charrnn(command, "--help", cwd=ROOT).stdout.decode()
         assert options <= set(re.findall(r"--[a-z-]+", page)), command
+
+
+INSTALLS_CHARRNN = re.compile(
+    r"""install\s(?:[^&;|`)\n]*[\s'"=])?charrnn(?![\w./])"""  # as in: pip install -U charrnn
+    r"""|charrnn(?:-numpy)?\\*\[(?:plot|test|dev)"""  # as in: charrnn[plot]
+)
+
+
+def test_no_text_installs_charrnn_from_pypi(tmp_path: Path) -> None:
+    """There the name is a stranger's. This project is installed from its clone."""
+    for line in (
+        "pip install charrnn",
+        "install -U 'charrnn'",
+        "install\ncharrnn-numpy",
+        "charrnn[plot]",
+    ):
+        assert INSTALLS_CHARRNN.search(line)
+    assert not INSTALLS_CHARRNN.search("pip install -q . && .venv/bin/charrnn train")
+    wide = environment(COLUMNS="400")
+    texts = {
+        f"{command} --help": charrnn(command, "--help", cwd=tmp_path, env=wide).stdout.decode()
+        for command in COMMANDS
+    }
+    assert "python -m pip install matplotlib" in texts["inspect --help"]
+    for path in [*ROOT.glob("*.*"), *(p for f in PARTS for p in (ROOT / f).rglob("*.*"))]:
+        if path.suffix in (".md", ".py", ".sh"):
+            texts[str(path)] = path.read_text(encoding="utf-8")
+    assert len(texts) > 100
+    assert [name for name, text in texts.items() if INSTALLS_CHARRNN.search(text)] == []
+
+
+def test_the_distribution_has_a_name_of_its_own() -> None:
+    """And its extras are taken from it, not from PyPI's charrnn."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["name"] == "charrnn-numpy"
+    assert project["scripts"] == {"charrnn": "charrnn.cli:main"}
+    wanted = [line for lines in project["optional-dependencies"].values() for line in lines]
+    assert [line for line in wanted if line.startswith("charrnn")] == ["charrnn-numpy[test]"]
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
