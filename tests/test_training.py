@@ -1074,6 +1074,11 @@ def test_settling_begins_with_the_best_weights(corpus: Corpus) -> None:
     assert (run.trainer.parameters.flat == load_model(Path("run/best.npz")).parameters.flat).all()
 
 
+def test_patience_without_validations_is_refused(corpus: Corpus) -> None:
+    with pytest.raises(InputError, match="patience counts validations"):
+        begin(Path("run"), corpus, patience=3, val_fraction=0.0)
+
+
 def test_a_run_without_patience_goes_to_its_end(corpus: Corpus) -> None:
     events = run_until(overfitted("run", corpus, epochs=30.0))
     assert not any(isinstance(event, Settled) for event in events)

@@ -75,10 +75,6 @@ def begin(
             "note: that model may have been trained on rows that test it now; give the files that "
             "it has not met (--val, --test)"
         )
-    if settings.get("patience") and not (config.val_fraction or paths.val):
-        raise InputError(
-            "--patience counts validations, and --val-fraction 0 leaves none", "leave out either"
-        )
     if config.task != "lm" and (not paths.train or paths.text is not None):
         raise InputError(f"--task {config.task} needs a file to train on")
     data = _read(paths, config, tell)
