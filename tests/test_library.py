@@ -367,15 +367,18 @@ def test_a_name_in_the_place_of_a_cell_is_named() -> None:
 
 
 def test_a_score_is_what_the_network_says_of_each_character(place: Path) -> None:
-    """Against one symbol at a time, from a line end on; an unknown one costs its escape."""
+    """Against one symbol at a time, from a line end on in the state in which samples begin; an
+    unknown one costs its escape."""
     from charrnn.nn.stepper import Stepper
+    from charrnn.sampling import opening
     from charrnn.text.escapes import KNOWN_NATS, UNKNOWN_NATS
 
     model = package.load(place / "checkpoints" / "corpus-1")
     text = "abc\nédΩ a"
     score = model.score(text)
-    stepper = Stepper(model.network, model.parameters, model.network.zero_state(1), 1)
     before, expected = model.vocabulary.start, []
+    state = opening(model.network, model.parameters, before)
+    stepper = Stepper(model.network, model.parameters, state, 1)
     for character in text:
         y = stepper.step(np.array([before]))[0].astype(np.float64)
         if ord(character) not in model.vocabulary.codes:

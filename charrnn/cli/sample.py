@@ -47,7 +47,10 @@ def sample(
     prime: Annotated[
         str,
         typer.Option(
-            "--prime", "-p", help="Text to begin with; else a new line.", rich_help_panel=PRIME
+            "--prime",
+            "-p",
+            help="Text to begin with; else a new line or paragraph.",
+            rich_help_panel=PRIME,
         ),
     ] = "",
     label: Annotated[

@@ -11,6 +11,7 @@ from charrnn.errors import InputError
 from charrnn.evaluation.windows import Reader, windowed_nats
 from charrnn.nn.models import SequenceModel
 from charrnn.nn.parameters import Parameters
+from charrnn.nn.types import State
 from charrnn.text.escapes import escape
 from charrnn.text.vocab import Vocabulary, codes_of
 
@@ -50,9 +51,18 @@ class Characters:
 
 
 def score_text(
-    network: SequenceModel, parameters: Parameters, vocabulary: Vocabulary, text: str
+    network: SequenceModel,
+    parameters: Parameters,
+    vocabulary: Vocabulary,
+    text: str,
+    state: State | None = None,
 ) -> Characters:
     """Score a text from its first character on, which is predicted after a line end.
+
+    Args:
+        network, parameters, vocabulary: the model.
+        text: what is scored.
+        state: what has been read before that line end, ``(1, H)`` each; nothing if not given.
 
     Raises:
         InputError: the text is empty, or has lone surrogates.
@@ -63,5 +73,5 @@ def score_text(
     start = vocabulary.codes[vocabulary.start]
     escaped = escape(vocabulary, np.concatenate([[start], codes]))
     reader = Reader(Engine(network))
-    nats = windowed_nats(reader, parameters, escaped.ids, [1, len(codes) + 1])
+    nats = windowed_nats(reader, parameters, escaped.ids, [1, len(codes) + 1], state=state)
     return Characters(text, escaped.charge(nats, 1))

@@ -101,24 +101,27 @@ def windowed_nats(
     edges: Sequence[int],
     *,
     warm_up: int = 0,
+    state: State | None = None,
     advance: Callable[[int], object] = lambda count: None,
 ) -> Array:
     """What each symbol costs in windows that know nothing of each other.
 
-    A window begins with the zero state. The network reads the symbol before its first one, and
-    before that up to ``warm_up`` more, which are not scored here.
+    A window begins with the zero state, or with one that is given. The network reads the symbol
+    before its first one, and before that up to ``warm_up`` more, which are not scored here.
 
     Args:
         reader: of the model.
         parameters: its weights.
         ids: ``(N,)`` symbols.
         edges: ascending, the first at least 1: window k is ``ids[edges[k]:edges[k + 1]]``.
+        state: what each window begins with, ``(1, H)`` each.
         advance: told how many more symbols have been scored.
 
     Returns:
         ``(edges[-1] - edges[0],)`` nats, of the dtype of the parameters.
     """
     start = edges[0]
+    opening = reader.network.zero_state(1, parameters.dtype) if state is None else state
     nats = np.empty(edges[-1] - start, dtype=parameters.dtype)
     by_warm_up: dict[int, list[tuple[int, int]]] = {}
     for first, end in pairwise(edges):
@@ -127,7 +130,7 @@ def windowed_nats(
         windows.sort(reverse=True)  # those that still run are the leading ones
         for k in range(0, len(windows), LANES):
             lengths, lanes = np.array(windows[k : k + LANES]).T
-            state = reader.network.zero_state(len(lanes), parameters.dtype)
+            state = tuple(tuple(h.repeat(len(lanes), axis=0) for h in layer) for layer in opening)
             stops = {*lengths.tolist(), *range(0, int(lengths[0]), CHUNK)}
             for begin, end in pairwise([*range(-before, 0, CHUNK), *sorted(stops)]):
                 running = int(np.count_nonzero(lengths > begin))

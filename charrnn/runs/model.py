@@ -22,7 +22,7 @@ from charrnn.sampling import Choice
 from charrnn.tasks.base import Prediction, Trained
 from charrnn.tasks.config import Config
 from charrnn.tasks.examples import checked
-from charrnn.tasks.lm import TextSpec
+from charrnn.tasks.lm import TextSpec, opening_of
 from charrnn.tasks.writing import Wanted
 from charrnn.text.vocab import Vocabulary
 
@@ -170,14 +170,17 @@ class Model(Trained):
     def score(self, text: str) -> Characters:
         """What each character of a text costs a language model, in nats.
 
-        The first one is predicted after a line end, as where :meth:`sample` begins. A character
-        that the model does not know costs 27.7 nats (:mod:`charrnn.text.escapes`).
+        The first one is predicted from where :meth:`sample` begins without a prime: after a line
+        end, in the state of a model that has ended a paragraph or a line
+        (:func:`charrnn.sampling.opening`). A character that the model does not know costs 27.7
+        nats (:mod:`charrnn.text.escapes`).
 
         Raises:
             InputError: the text is empty, or this is no language model.
             DivergedError: the outputs are not finite.
         """
-        found = score_text(self.network, self.parameters, self.vocabulary, text)
+        vocabulary, state = self.vocabulary, opening_of(self)
+        found = score_text(self.network, self.parameters, vocabulary, text, state)
         self.check_finite(found.nats)
         return found
 

@@ -1,7 +1,7 @@
 """What every task provides: data that was read, a network for it, and a measure."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -58,12 +58,16 @@ class Spec(Protocol):
 
 @dataclass(frozen=True)
 class Trained:
-    """A network with its weights and what it knows: what every use of a model takes."""
+    """A network with its weights and what it knows: what every use of a model takes.
+
+    ``kept`` is what a task has worked out once, for as long as the weights stay as they are.
+    """
 
     network: Any
     parameters: Parameters
     spec: Any
     config: Config
+    kept: dict[str, Any] = field(default_factory=dict, init=False, compare=False)
 
     @property
     def name(self) -> str:

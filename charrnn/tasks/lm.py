@@ -13,7 +13,8 @@ from charrnn.evaluation.validation import Score, evaluate
 from charrnn.evaluation.windows import Reader
 from charrnn.nn.models import SequenceModel
 from charrnn.nn.parameters import Parameters
-from charrnn.sampling import Choice, sample
+from charrnn.nn.types import State
+from charrnn.sampling import Choice, opening, sample
 from charrnn.tasks.base import Outcome, Paths, Trained
 from charrnn.tasks.carried import LanesTask
 from charrnn.tasks.config import Config
@@ -22,7 +23,7 @@ from charrnn.tasks.writing import Wanted, pieces
 from charrnn.text.corpora import Corpus, first_held_out, read_corpus
 from charrnn.text.vocab import Vocabulary
 
-__all__ = ["LanguageModelTask", "TextData", "TextSpec", "write"]
+__all__ = ["LanguageModelTask", "TextData", "TextSpec", "opening_of", "write"]
 
 LENGTH = 500
 """Characters that are written if nobody says how many."""
@@ -250,8 +251,16 @@ class LanguageModelTask(LanesTask):
         """What the model writes now."""
         if self.vocabulary is None:
             return b""
-        start = np.full((1, 1), self.vocabulary.start)
-        symbols = sample(self.model, parameters, start, PREVIEW_LENGTH, rng, PREVIEW_CHOICE)
+        start = self.vocabulary.start
+        symbols = sample(
+            self.model,
+            parameters,
+            np.full((1, 1), start),
+            PREVIEW_LENGTH,
+            rng,
+            PREVIEW_CHOICE,
+            state=opening(self.model, parameters, start, self.ids[: self.split]),
+        )
         return self.vocabulary.decode(np.concatenate(list(symbols)))
 
     def validate(self, parameters: Parameters) -> Score | None:
@@ -261,8 +270,20 @@ class LanguageModelTask(LanesTask):
         return evaluate(Reader(self.engine), parameters, self.ids, self.split, unit=self.unit)
 
 
+def opening_of(trained: Trained) -> State:
+    """The state before the line end that stands before a text (:func:`charrnn.sampling.opening`).
+
+    Worked out once for each model.
+    """
+    if "opening" not in trained.kept:
+        start = trained.spec.vocabulary.start
+        trained.kept["opening"] = opening(trained.network, trained.parameters, start)
+    state: State = trained.kept["opening"]
+    return state
+
+
 def write(trained: Trained, wanted: Wanted, rng: np.random.Generator) -> Iterator[list[bytes]]:
-    """Texts that go on from a prime; without one, from a line end.
+    """Texts that go on from a prime; without one, from where a line or a paragraph begins.
 
     Raises:
         InputError: the prime has characters that the model does not know, or a label is wanted.
@@ -279,6 +300,7 @@ def write(trained: Trained, wanted: Wanted, rng: np.random.Generator) -> Iterato
         LENGTH if wanted.length is None else wanted.length,
         rng,
         wanted.choice,
+        state=None if len(ids) else opening_of(trained),
     )
     return pieces(wanted, symbols, vocabulary.decode)
 
