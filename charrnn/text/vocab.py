@@ -57,6 +57,7 @@ class Vocabulary:
     level: str
     codes: tuple[int, ...]
     _table: Codes = field(init=False, repr=False, compare=False)
+    _codes: Codes = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         limit = NUM_CODE_POINTS if self.level == "char" else 256
@@ -68,6 +69,7 @@ class Vocabulary:
         table = np.full(int(codes[-1]) + 1, -1, dtype=np.int32)
         table[codes] = np.arange(len(codes))
         object.__setattr__(self, "_table", table)
+        object.__setattr__(self, "_codes", codes)
 
     @classmethod
     def of(cls, level: str, codes: Codes) -> "Vocabulary":
@@ -135,7 +137,7 @@ class Vocabulary:
 
     def decode(self, ids: Codes) -> bytes:
         """UTF-8 bytes of symbols (at byte level, the bytes themselves)."""
-        codes = np.array(self.codes)[np.asarray(ids, dtype=np.intp)]
+        codes = self._codes[np.asarray(ids, dtype=np.intp)]
         if self.level == "byte":
             return codes.astype(np.uint8).tobytes()
         text: str = codes.astype("<u4").tobytes().decode("utf-32-le", errors="surrogatepass")
