@@ -3,6 +3,8 @@
 The complex step evaluates the forward code at θ + iε·v: the imaginary part of the result, divided
 by ε, is the derivative along v. Nothing is subtracted, so ε may be 1e-30 and the answer is right to
 rounding (Squire and Trapp, 1998). Central differences, (f(θ + hv) - f(θ - hv)) / 2h in float64,
+are a second opinion that shares no idea with the first, at half the digits. They are judged by a
+bound that follows from their own error.
 
 Two functions are differentiated. A *cell* check reads a random linear functional of every output
 *and* of the final state, by every parameter, the input and the initial state. A *network* check
