@@ -5,7 +5,8 @@ from os import PathLike, fspath
 from typing import Any
 
 from charrnn.errors import InputError
-from charrnn.nn.cells import Cell, UnknownCellError, parse_cell
+from charrnn.nn.cells import Cell, UnknownCellError
+from charrnn.own_cells import make_cell
 from charrnn.tasks.base import Paths
 from charrnn.training.bar import in_notebook
 from charrnn.training.begin import begin
@@ -66,6 +67,7 @@ def resume(
     val: File = "",
     test: File = "",
     threads: int | None = None,
+    cell: str | None = None,
     progress: bool | None = None,
 ) -> Run:
     """A training to go on with, exactly as if it had never stopped.
@@ -75,29 +77,31 @@ def resume(
         corpus, text, val, test: its data, if they are no longer where they were or were never in a
             file.
         threads: another number of processes than before.
+        cell: ``FILE.py:CLASS``, for a run whose cell is its author's own.
         progress: as of :func:`train`.
 
     Raises:
         InputError: there is no such run, or its data are not there or have changed.
         CheckpointError: what was saved is damaged.
     """
-    found = go_on(fspath(run), _paths(corpus, val, test, text), threads)
+    found = go_on(fspath(run), _paths(corpus, val, test, text), threads, cell)
     found.shown = in_notebook() if progress is None else progress
     return found
 
 
 def cell(text: str, hidden_size: int) -> Cell[Any]:
-    """A recurrent cell by its name and variants, as ``--cell`` takes them: ``gru,reset=before``.
+    """A recurrent cell, as ``--cell`` takes it: ``gru,reset=before`` or ``my_cell.py:MyCell``.
 
     Args:
-        text: the name, then variants after commas.
+        text: a name, or a file and a class in it; then variants after commas.
         hidden_size: H.
 
     Raises:
         InputError: there is no such cell or variant.
+        CellError: the file does not run (:class:`charrnn.nn.cells.CellError`).
     """
     try:
-        return parse_cell(text, hidden_size)
+        return make_cell(text, hidden_size)
     except UnknownCellError as error:
         raise InputError(str(error)) from None
 

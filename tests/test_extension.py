@@ -14,6 +14,7 @@ from support import (
     charrnn,
     corpus_of,
     fingerprint,
+    reader_of,
     resume,
     run_until,
     text_data,
@@ -154,7 +155,7 @@ def test_characters_that_the_new_text_lacks_are_kept(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", [OLD, "bd"])
-def test_with_nothing_new_nothing_changes(tmp_path: Path, text: str) -> None:
+def test_without_new_characters_nothing_changes(tmp_path: Path, text: str) -> None:
     old, parameters, spec, extended, notes = extend(tmp_path, text, {})
     assert spec is old
     assert extended is parameters
@@ -359,11 +360,11 @@ def test_the_loss_on_the_old_text_is_what_it_was(tmp_path: Path) -> None:
     ids = new.vocabulary.encode_text(text)
     weights = run.trainer.parameters
     before = old.vocabulary.encode_text(text)
-    was = evaluate(initial.model, initial.parameters, before, 1, lanes=1)
-    now = evaluate(run.model, weights, ids, 1, lanes=1)
+    was = evaluate(reader_of(initial.network), initial.parameters, before, 1, lanes=1)
+    now = evaluate(reader_of(run.network), weights, ids, 1, lanes=1)
     assert was.nats < 0.3  # it has learnt
     assert 0 <= now.nats - was.nats < 0.01
-    assert _among(old, new, run.model, weights, ids) == pytest.approx(was.nats, abs=1e-5)
+    assert _among(old, new, run.network, weights, ids) == pytest.approx(was.nats, abs=1e-5)
     run_until(run)
     assert fingerprint(Path("first")) == kept
     assert load_model(Path("second/best.npz")).spec == new
@@ -383,8 +384,8 @@ def test_a_model_that_is_sure_loses_next_to_nothing(tmp_path: Path) -> None:
     assert notes[0].startswith("4 new characters: '\\x01' (U+0001), 'ſ' (U+017F)")
     model = spec.model(initial.config)
     ids = initial.vocabulary.encode_text(text)
-    was = evaluate(initial.model, initial.parameters, ids, 1)
-    now = evaluate(model, parameters, spec.vocabulary.encode_text(text), 1)
+    was = evaluate(reader_of(initial.network), initial.parameters, ids, 1)
+    now = evaluate(reader_of(model), parameters, spec.vocabulary.encode_text(text), 1)
     assert 0 <= now.nats - was.nats < 1e-3
 
 
@@ -424,7 +425,7 @@ def test_an_extended_run_resumes_exactly(tmp_path: Path) -> None:
     assert fingerprint(Path("broken")) == fingerprint(Path("whole"))
 
 
-def test_from_the_command_line(tmp_path: Path) -> None:
+def test_init_from_on_the_command_line_learns_new_characters(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("abc abd\n" * 60, encoding="utf-8")
     (tmp_path / "b.txt").write_text("Zebra 😀\n" * 60, encoding="utf-8")
     flags = [*TINY, "--threads", "1", "--lr", "0.05"]

@@ -9,14 +9,14 @@ from charrnn.nn.models import SequenceModel
 from charrnn.tasks.carried import RUNAWAY
 from charrnn.tasks.config import Config
 from charrnn.tasks.lm import LanguageModelTask
-from charrnn.text.corpora import split
+from charrnn.text.corpora import first_held_out
 from charrnn.training.speed import text_like
 
 
 def build(cell: LSTM, length: int = 200, val_fraction: float = 0.1) -> LanguageModelTask:
     ids = np.random.default_rng(0).integers(5, size=length).astype(np.uint8)
     model = SequenceModel(5, 5, cell)
-    train = split(length, val_fraction)
+    train = first_held_out(length, val_fraction)
     return LanguageModelTask(model, ids, split=train, batch_size=3, seq_len=4)
 
 
@@ -45,6 +45,23 @@ def test_no_lane_restarts_where_a_tanh_closes_the_cell() -> None:
     task.state[0][1][...] = 1000.0
     task._restart_runaways()
     assert (task.state[0][1] == 1000.0).all()
+
+
+def test_each_epoch_begins_from_the_zero_state() -> None:
+    """A lane's end is not what comes before its beginning."""
+    task = build(LSTM(4))
+    weights = task.model.init(np.random.default_rng(0), np.float64)
+    steps = task.steps_per_epoch
+    results = []
+    for number in range(2 * steps + 1):
+        gradients = weights.zeros_like()
+        loss, _ = task.gradients(weights, gradients, number, None)
+        results.append((loss, gradients.flat.copy(), task.state[0][0].copy()))
+        assert task.state[0][0].any()  # carried on to the next chunk
+    for number in (steps, 2 * steps):
+        for found, expected in zip(results[number], results[0], strict=True):
+            np.testing.assert_array_equal(found, expected)
+    assert results[1][0] != results[0][0]
 
 
 def test_the_tail_is_held_out_and_scored_whole() -> None:

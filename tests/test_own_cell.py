@@ -16,29 +16,20 @@ import test_conformance as suite
 import typer
 from plain_cells import PlainLSTM, PlainRNN
 from reference import sigmoid
-from support import ROOT, environment
+from support import ROOT, cross_entropy, environment
 
 from charrnn.cli.errors import reported
 from charrnn.engine import Engine
 from charrnn.gradcheck import check_loss, check_outputs
 from charrnn.gradcheck.networks import networks
-from charrnn.nn.cells import (
-    LSTM,
-    RNN,
-    CellError,
-    PlainCell,
-    UnknownCellError,
-    all_variants,
-    load_cell,
-    make_cell,
-    split_cell,
-)
+from charrnn.nn.cells import LSTM, RNN, CellError, PlainCell, UnknownCellError, all_variants
 from charrnn.nn.layers import Recurrent
 from charrnn.nn.models import SequenceModel
 from charrnn.nn.stepper import Stepper
 from charrnn.nn.types import Array, Weights
 from charrnn.nn.workspace import Workspace
 from charrnn.optim.optimizers import clip_by_global_norm, make_optimizer
+from charrnn.own_cells import load_cell, make_cell, split_cell
 from charrnn.text.batches import Lanes
 
 AnyCell = Any
@@ -149,6 +140,21 @@ def test_a_state_may_change_its_places() -> None:
     np.testing.assert_array_equal(results["dstate.0.1"], case.dstate[0][1] + case.dy[0])
 
 
+def test_no_step_is_asked_of_no_sequences() -> None:
+    """A batch may be padded beyond its longest; the maximum of no rows, say, is an error."""
+
+    class Looking(PlainRNN):
+        def step(self, w: Weights, a: Array, h_prev: Array) -> Any:
+            assert len(h_prev)
+            return super().step(w, a, h_prev)
+
+        def step_back(self, w: Weights, dw: dict[str, Array], kept: Any, dh: Array) -> Any:
+            assert len(dh)
+            return super().step_back(w, dw, kept, dh)
+
+    suite.test_a_ragged_batch_is_each_sequence_alone(Looking(SIZE), 2, True, 7)
+
+
 # The document
 
 
@@ -221,7 +227,7 @@ def test_its_cells_pass_through_the_losses_that_train(own: AnyCell, name: str) -
 def test_its_cells_do_what_the_built_in_ones_do(own: AnyCell) -> None:
     """A few checks of the suite; one cell that is written plainly goes through all of it."""
     for both in (False, True):
-        suite.test_ragged_is_each_sequence_alone(own, 2, both, 7)
+        suite.test_a_ragged_batch_is_each_sequence_alone(own, 2, both, 7)
         suite.test_padding_never_matters(own, both, symbols=True)
     suite.test_two_chunks_equal_one_run(own, 2)
     suite.test_ranges_of_steps_equal_one_range(own)
@@ -255,7 +261,7 @@ def losses(model: SequenceModel, threads: int = 1, steps: int = 60) -> tuple[lis
     with Engine(model, threads) as engine:
         for step in range(steps):
             x, targets = lanes.chunk(step % len(lanes))
-            total, state = engine.cross_entropy(parameters, x, targets, state, gradients=gradients)
+            total, state = cross_entropy(engine, parameters, x, targets, state, gradients=gradients)
             seen.append(float(total) / x.size)
             gradients.flat /= x.size
             clip_by_global_norm(gradients, 1.0)
@@ -563,6 +569,22 @@ def test_the_deepest_line_of_the_file_is_named(folder: Path) -> None:
     )
     with pytest.raises(CellError, match=r"my_cell\.py:\d+: return sigmoid\(\[a, a\[0\]\]\): Value"):
         suite.run(suite.make_case(make_cell("my_cell.py:MinimalGatedUnit", SIZE)))
+
+
+def test_the_line_is_that_of_the_file_as_it_ran(folder: Path) -> None:
+    """In a notebook a file is mended and loaded again."""
+    assert "(q * h_prev)" in str(broken(folder, "f * h_prev) @", "q * h_prev) @"))
+    assert "(f * p_prev)" in str(broken(folder, "f * h_prev) @", "f * p_prev) @"))
+
+
+def test_other_processes_leave_the_telling_to_one(
+    folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "my_cell.py").write_text(MGU.replace("dm * f", "dm * e"), encoding="utf-8")
+    model = SequenceModel(13, 13, make_cell("my_cell.py:MinimalGatedUnit", SIZE))
+    with pytest.raises(CellError, match="name 'e' is not defined"):
+        losses(model, threads=2, steps=1)
+    assert capfd.readouterr() == ("", "")
 
 
 def test_wrong_arguments_are_reported_by_the_definition(folder: Path) -> None:

@@ -15,6 +15,8 @@ import charrnn.verdict as package
 from charrnn.errors import InputError
 from charrnn.tasks.config import Config
 from charrnn.text.corpora import read_corpus
+from charrnn.training import planner
+from charrnn.training.speed import Speed
 from charrnn.verdict import repeats
 from charrnn.verdict.candidates import candidates, first_error
 from charrnn.verdict.judge import HELD_OUT, Finding, Verdict, judge
@@ -544,6 +546,12 @@ def test_characters_that_only_the_end_has() -> None:
 
 
 # The command
+
+
+@pytest.fixture(autouse=True)
+def _no_networks_are_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What time there would be for is no part of a verdict."""
+    monkeypatch.setattr(planner, "measure", lambda *_: Speed(1, 1e5))
 
 
 def inspect(folder: Path, *arguments: str, stdin: bytes | None = None) -> dict[str, Any]:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from charrnn.training.run import Run
 
-__all__ = ["conclude", "introduce", "quoted", "report"]
+__all__ = ["conclude", "introduce", "quoted", "show_test"]
 
 
 def introduce(run: "Run") -> None:
@@ -58,12 +58,12 @@ def conclude(run: "Run") -> None:
             f"note: {run.trainer.total} updates are few to learn from; more --minutes make more, "
             "and smaller networks need less of them"
         )
-    use = run.config.kind.usage.replace("RUN", quoted(run.folder.path))
+    use = run.config.kind.usage.replace("RUN", quoted(run.folder.path)) + run.config.cell_option
     say(f"saved in {run.folder.path}. To use it:\n  {use}")
-    report(run)
+    show_test(run)
 
 
-def report(run: "Run") -> None:
+def show_test(run: "Run") -> None:
     """The best model on the test part, beside what simple methods reach there."""
     found = run.report()
     if found is None:

@@ -32,7 +32,7 @@ def panels(curve: LearningCurve) -> list[Panel]:
         found = [Panel(f"loss, {error}", curve.train, curve.logged, curve.val, curve.best)]
     else:
         found = [
-            Panel("training loss, nats", curve.train, curve.logged, (), None),
+            Panel(f"training loss, {curve.unit}", curve.train, curve.logged, (), None),
             Panel(f"validation: {error}", (), (), curve.val, curve.best),
         ]
     return [panel for panel in found if max(len(panel.train), len(panel.val)) > 1]

@@ -55,6 +55,12 @@ def evaluate(
             show_default=False,
         ),
     ] = None,
+    cell: Annotated[
+        str | None,
+        typer.Option(
+            help="FILE.py:CLASS, for a model whose cell is its author's own.", show_default=False
+        ),
+    ] = None,
     mix: Annotated[
         bool,
         typer.Option(
@@ -119,7 +125,7 @@ def evaluate(
         adaptation = Adaptation(adapt_rate, adapt_decay, adapt_segment) if adapt else None
     except ValueError as error:
         raise InputError(str(error)) from None
-    model = load_model(find_checkpoint(checkpoint)[0])
+    model = load_model(find_checkpoint(checkpoint)[0], cell)
     _ = model.vocabulary  # which refuses other tasks
     scored = find_texts(model, files or [], train or [])
     for note in scored.notes:
@@ -150,13 +156,13 @@ def _evaluate(
     import numpy as np
     from tqdm import tqdm
 
-    from charrnn.engine import available_cores
+    from charrnn.engine import Engine, available_cores
     from charrnn.evaluation.report import RESETS, report
     from charrnn.evaluation.windows import Reader
 
     count = len(scored.codes) - scored.start
     threads = threads or (available_cores() if count >= MANY else 1)
-    reader = Reader(model.network, threads)
+    reader = Reader(Engine(model.network, threads))
     shown = sys.stderr is not None and sys.stderr.isatty()
     bar = tqdm(
         total=count * (1 + len(RESETS) + (adaptation is not None)),
@@ -179,7 +185,7 @@ def _evaluate(
                 advance=bar.update,
             )
     finally:
-        reader.close()
+        reader.engine.close()
 
 
 def _as_json(model: "Model", scored: "ToScore", report: "Report") -> dict[str, Any]:

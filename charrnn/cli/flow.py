@@ -38,12 +38,13 @@ def of_new_cells(names: list[str], hidden: int, num_steps: int, seed: int) -> "I
     import numpy as np
 
     from charrnn.nn.body import Body
-    from charrnn.nn.cells import UnknownCellError, parse_cell
+    from charrnn.nn.cells import UnknownCellError
     from charrnn.nn.flow import random_functional
     from charrnn.nn.parameters import Parameters
+    from charrnn.own_cells import make_cell
 
     try:
-        cells = [parse_cell(name, hidden) for name in names]
+        cells = [make_cell(name, hidden) for name in names]
     except UnknownCellError as error:
         raise InputError(f"--cell: {error}") from None
     for one in cells:
@@ -58,7 +59,7 @@ def of_new_cells(names: list[str], hidden: int, num_steps: int, seed: int) -> "I
 
 
 def of_trained(
-    argument: str, prime: str | None, num_steps: int, rng: Any
+    argument: str, cell: str | None, prime: str | None, num_steps: int, rng: Any
 ) -> tuple[str, list[Curve]]:
     """Each layer of a trained model; E_T is the loss of the symbol after the last one read.
 
@@ -73,7 +74,7 @@ def of_trained(
     from charrnn.runs.find import find_checkpoint
     from charrnn.runs.model import load_model
 
-    model = load_model(find_checkpoint(argument)[0])
+    model = load_model(find_checkpoint(argument)[0], cell)
     if not model.config.layers:
         raise InputError(
             f"{model.path} has no recurrent layer", "no gradient goes through time in it"

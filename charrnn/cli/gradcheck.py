@@ -71,7 +71,7 @@ def gradcheck(
     exit code 1.
     """
     from charrnn.gradcheck import METHODS, check_all, chosen_cells, diagnose
-    from charrnn.nn.cells import split_cell
+    from charrnn.own_cells import split_cell
 
     methods = METHODS if method == "both" else (method,)
     if checkpoint is not None and given_options(ctx) & {"cell", "layers", "hidden"}:

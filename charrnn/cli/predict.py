@@ -51,6 +51,12 @@ def predict(
             "--format", help="What to write: results alone, with what they are of, or everything."
         ),
     ] = "text",
+    cell: Annotated[
+        str | None,
+        typer.Option(
+            help="FILE.py:CLASS, for a model whose cell is its author's own.", show_default=False
+        ),
+    ] = None,
     beam: Annotated[
         int, typer.Option(min=1, max=64, help="translate: beginnings kept at a time; 1: greedy.")
     ] = 1,
@@ -69,7 +75,7 @@ def predict(
     from charrnn.runs.model import load_model
     from charrnn.tasks.examples import checked
 
-    model = load_model(find_checkpoint(checkpoint)[0])
+    model = load_model(find_checkpoint(checkpoint)[0], cell)
     kind, given = model.config.kind, given_options(ctx)
     if kind.predict is None:
         model.predict("")  # which refuses, and says what to do instead

@@ -84,6 +84,12 @@ def sample(
             rich_help_panel=CHOICE,
         ),
     ] = 1.0,
+    cell: Annotated[
+        str | None,
+        typer.Option(
+            help="FILE.py:CLASS, for a model whose cell is its author's own.", show_default=False
+        ),
+    ] = None,
     seed: Annotated[
         int | None,
         typer.Option(
@@ -117,7 +123,7 @@ def sample(
         raise InputError(str(error).replace("_", "-")) from None
     wanted = Wanted(prime, label, number, length if "length" in given else None, choice)
     path, found = find_checkpoint(checkpoint)
-    model = load_model(path)
+    model = load_model(path, cell)
     own_seed = drawn_seed() if seed is None else seed
     grown = model.write(wanted, own_seed)
     kind = f"label {label}" if label is not None else found

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["facts", "summarise"]
 
 
-def summarise(argument: str, as_json: bool, plot: str | None) -> None:
+def summarise(argument: str, cell: str | None, as_json: bool, plot: str | None) -> None:
     """Print what a run's folder or a checkpoint holds, and its learning curve; also as a picture.
 
     Raises:
@@ -30,7 +30,7 @@ def summarise(argument: str, as_json: bool, plot: str | None) -> None:
 
     if plot is not None:
         check_suffix(plot)
-    model = load_model(find_checkpoint(argument)[0])
+    model = load_model(find_checkpoint(argument)[0], cell)
     curve = read_curve(find_run(argument), model.header, model.config)
     if plot is not None:
         write_picture(plot, curve, argument)

@@ -1,10 +1,11 @@
 """``charrnn train``."""
 
+from time import monotonic
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from charrnn.cli.announce import conclude, introduce, quoted, report
+from charrnn.cli.announce import conclude, introduce, quoted, show_test
 from charrnn.cli.errors import reported, say
 from charrnn.cli.given import given_options
 from charrnn.errors import InputError
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["train"]
 
 TEXT, MODEL, TRAINING, OUTPUT = "Data", "Model", "Training", "Run"
-FREE_WITH_RESUME = ("corpus", "val", "test", "resume_from", "quiet", "threads")
+FREE_WITH_RESUME = ("corpus", "val", "test", "resume_from", "quiet", "threads", "cell")
 NOT_SETTINGS = ("corpus", "val", "test", "threads", "out", "resume_from", "init_from", "quiet")
 STOPPED = "stopped before the training began: nothing is saved"
 
@@ -82,7 +83,8 @@ def train(
         str,
         typer.Option(
             help="rnn, lstm or gru, with variants if wanted: rnn,activation=relu; "
-            "lstm,gates=cell,output=identity; gru,reset=before,update=write; bias=false.",
+            "lstm,gates=cell,output=identity; gru,reset=before,update=write; bias=false. Or one of "
+            "your own: FILE.py:CLASS.",
             rich_help_panel=MODEL,
         ),
     ] = "lstm",
@@ -210,8 +212,6 @@ def train(
     charrnn train questions.tsv --task classify --test others.tsv
     charrnn train --resume checkpoints/corpus-1[/dim]
     """
-    from time import monotonic
-
     begun = monotonic()
     given = given_options(ctx)
     from charrnn.tasks.base import Paths
@@ -223,7 +223,8 @@ def train(
     paths = Paths(tuple(corpus or ()), val, test)
     if resume_from is not None:
         _refuse_settings(given)
-        run = resume(resume_from, paths, threads if "threads" in given else None, say)
+        own_cell = cell if "cell" in given else None
+        run = resume(resume_from, paths, threads if "threads" in given else None, own_cell, say)
     else:
         # In the order of the command line's own list, so that messages do not depend on chance.
         names = [name for name in ctx.params if name in given and name not in NOT_SETTINGS]
@@ -269,7 +270,7 @@ def _train(run: "Run", quiet: bool) -> None:
             f"this run is complete ({trainer.number} steps); "
             f"to train on from its weights: --init-from {quoted(run.folder.path)}"
         )
-        report(run)
+        show_test(run)
         return
     progress = Progress(trainer.number, trainer.total, quiet=quiet, unit=run.task.unit)
     if not trainer.number:
@@ -289,7 +290,8 @@ def _train(run: "Run", quiet: bool) -> None:
                     say(f"saved at step {event.step} of {trainer.total}. To go on:")
                     again = "- " if "-" in run.data.paths.train else ""
                     more = " < TEXT" if again else ""
-                    say(f"  charrnn train {again}--resume {quoted(run.folder.path)}{more}")
+                    folder, cell = quoted(run.folder.path), run.config.cell_option
+                    say(f"  charrnn train {again}--resume {folder}{cell}{more}")
                     raise typer.Exit(stop.exit_code)
         finally:
             progress.close()

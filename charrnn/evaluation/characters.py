@@ -6,6 +6,7 @@ from math import exp, log
 import numpy as np
 import numpy.typing as npt
 
+from charrnn.engine import Engine
 from charrnn.errors import InputError
 from charrnn.evaluation.windows import Reader, windowed_nats
 from charrnn.nn.models import SequenceModel
@@ -61,5 +62,6 @@ def score_text(
         raise InputError("an empty text has no score")
     start = vocabulary.codes[vocabulary.start]
     escaped = escape(vocabulary, np.concatenate([[start], codes]))
-    nats = windowed_nats(Reader(network), parameters, escaped.ids, [1, len(codes) + 1])
+    reader = Reader(Engine(network))
+    nats = windowed_nats(reader, parameters, escaped.ids, [1, len(codes) + 1])
     return Characters(text, escaped.charge(nats, 1))

@@ -86,14 +86,19 @@ def whole(value: Any) -> int:
 class LearningCurve(NamedTuple):
     """Points as (step, value), ascending."""
 
-    measure: str  # of val and best, in words
-    comparable: bool  # whether the training loss is the same measure
+    unit: str  # of train and logged
+    measure: str  # of val and best
     train: Sequence[Point]  # mean losses between validations
     logged: Sequence[Point]  # losses of single steps, from the log; may be empty
     val: Sequence[Point]
     best: Point | None
     steps: int
     epochs: float
+
+    @property
+    def comparable(self) -> bool:
+        """Whether training and validation measure the same."""
+        return self.unit == self.measure
 
 
 def read_curve(path: Path, model_header: Mapping[str, Any], config: Config) -> LearningCurve:
@@ -107,10 +112,9 @@ def read_curve(path: Path, model_header: Mapping[str, Any], config: Config) -> L
     history = _history(header)
     steps = _last_step(header)
     kind = kind_of(config.task)
-    measure = kind.measure_of(config.level)
     return LearningCurve(
-        measure,
-        measure == kind.unit_of(config.level),
+        kind.unit_of(config.level),
+        kind.measure_of(config.level),
         train=_points(history, "train"),
         logged=_logged(path / "metrics.jsonl", steps) if path.is_dir() else (),
         val=_points(history, "val"),

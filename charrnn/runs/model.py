@@ -4,7 +4,7 @@ from codecs import getincrementaldecoder
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, TypedDict, Unpack, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -15,17 +15,28 @@ from charrnn.evaluation.characters import Characters, score_text
 from charrnn.nn.parameters import Parameters
 from charrnn.nn.products import one_thread
 from charrnn.nn.types import Array
+from charrnn.own_cells import LoadedCell
 from charrnn.runs.find import find_checkpoint, shipped_model
+from charrnn.runs.own_cell import loaded_again
 from charrnn.sampling import Choice
 from charrnn.tasks.base import Prediction, Trained
 from charrnn.tasks.config import Config
 from charrnn.tasks.examples import checked
-from charrnn.tasks.kinds import kind_of
 from charrnn.tasks.lm import TextSpec
 from charrnn.tasks.writing import Wanted
 from charrnn.text.vocab import Vocabulary
 
-__all__ = ["Model", "drawn_seed", "load", "load_model"]
+__all__ = ["How", "Model", "drawn_seed", "load", "load_model"]
+
+
+class How(TypedDict, total=False):
+    """The options of :meth:`Model.sample` besides the seed and the number of texts."""
+
+    length: int | None
+    temperature: float
+    top_k: int
+    top_p: float
+    label: str | None
 
 
 @dataclass(frozen=True, repr=False)
@@ -74,47 +85,29 @@ class Model(Trained):
     @property
     def usage(self) -> str:
         """The command that uses it."""
-        return kind_of(self.config.task).usage.replace("RUN", self.name)
+        return self.config.kind.usage.replace("RUN", self.name) + self.config.cell_option
 
     @overload
     def sample(
-        self,
-        prime: str = "",
-        *,
-        length: int | None = None,
-        temperature: float = 0.8,
-        top_k: int = 0,
-        top_p: float = 1.0,
-        seed: int | None = None,
-        label: str | None = None,
-        n: None = None,
+        self, prime: str = "", *, n: None = None, seed: int | None = None, **how: Unpack[How]
     ) -> str: ...
 
     @overload
     def sample(
-        self,
-        prime: str = "",
-        *,
-        length: int | None = None,
-        temperature: float = 0.8,
-        top_k: int = 0,
-        top_p: float = 1.0,
-        seed: int | None = None,
-        label: str | None = None,
-        n: int,
+        self, prime: str = "", *, n: int, seed: int | None = None, **how: Unpack[How]
     ) -> list[str]: ...
 
     def sample(
         self,
         prime: str = "",
         *,
+        n: int | None = None,
         length: int | None = None,
         temperature: float = 0.8,
         top_k: int = 0,
         top_p: float = 1.0,
         seed: int | None = None,
         label: str | None = None,
-        n: int | None = None,
     ) -> str | list[str]:
         """Write a text.
 
@@ -137,26 +130,27 @@ class Model(Trained):
                 or the label, or writes no texts.
             DivergedError: the outputs are not finite.
         """
-        choice = _choice(temperature, top_k, top_p)
-        wanted = Wanted(prime, label, 1 if n is None else n, length, choice)
+        wanted = _wanted(
+            prime,
+            1 if n is None else n,
+            length=length,
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
+            label=label,
+        )
         grown = zip(*self.write(wanted, seed), strict=True)
         texts = [b"".join(parts).decode("utf-8", "replace") for parts in grown]
         return texts[0] if n is None else texts
 
     def stream(
-        self,
-        prime: str = "",
-        *,
-        length: int | None = None,
-        temperature: float = 0.8,
-        top_k: int = 0,
-        top_p: float = 1.0,
-        seed: int | None = None,
-        label: str | None = None,
+        self, prime: str = "", *, seed: int | None = None, **how: Unpack[How]
     ) -> Iterator[str]:
-        """The text of :meth:`sample` in pieces, as it is made; the prime is the first."""
-        wanted = Wanted(prime, label, 1, length, _choice(temperature, top_k, top_p))
-        return _decoded(self.write(wanted, seed))
+        """The text of :meth:`sample` in pieces, as it is made; the prime is the first.
+
+        Arguments and errors as there.
+        """
+        return _decoded(self.write(_wanted(prime, 1, **how), seed))
 
     def write(self, wanted: Wanted, seed: int | None = None) -> Iterator[list[bytes]]:
         """What each text grows by, as bytes: what :meth:`sample` and :meth:`stream` are made of.
@@ -164,7 +158,7 @@ class Model(Trained):
         Raises:
             InputError: as :meth:`sample`.
         """
-        write = kind_of(self.config.task).write
+        write = self.config.kind.write
         if write is None:
             raise InputError(
                 f"{self.path} writes no texts; its task is {self.config.task}", self.usage
@@ -206,7 +200,7 @@ class Model(Trained):
             InputError: a text is empty, an option is another task's, or the model writes texts.
             DivergedError: the outputs are not finite.
         """
-        kind = kind_of(self.config.task)
+        kind = self.config.kind
         if kind.predict is None:
             raise InputError(
                 f"{self.path} writes texts; there is nothing to predict from one", self.usage
@@ -243,33 +237,42 @@ def drawn_seed() -> int:
     return int(np.random.SeedSequence().generate_state(1)[0])
 
 
-def load(checkpoint: str | Path | None = None) -> Model:
+def load(checkpoint: str | Path | None = None, *, cell: str | None = None) -> Model:
     """A trained model.
 
     Args:
         checkpoint: an ``.npz`` file, a run's folder or a run's name; the small model that comes
             with charrnn, if not given.
+        cell: ``FILE.py:CLASS``, for a model whose cell is its author's own.
 
     Raises:
-        InputError: there is none.
+        InputError: there is none, or its cell must be named.
         CheckpointError: it is damaged.
     """
     if checkpoint is None:
-        return load_model(shipped_model())
-    return load_model(find_checkpoint(str(checkpoint))[0])
+        return load_model(shipped_model(), cell)
+    return load_model(find_checkpoint(str(checkpoint))[0], cell)
 
 
-def load_model(path: Path) -> Model:
+def load_model(path: Path, cell: str | LoadedCell | None = None, *, exactly: bool = False) -> Model:
     """Read a checkpoint and build its model.
+
+    Args:
+        cell: for a model whose cell is its author's own, ``FILE.py:CLASS`` or what that gave.
+        exactly: whether that must be the very source that the model was trained with.
 
     Raises:
         CheckpointError: it cannot be read, or its parts do not fit together.
+        InputError: its cell must be named.
+        CellError: that cell does not work.
     """
     header, arrays = read_checkpoint(path)
+    own_cell = cell
+    if not isinstance(own_cell, LoadedCell):
+        own_cell = loaded_again(header, own_cell, str(path), exactly=exactly)
     try:
-        config = Config.from_json(header["config"])
-        kind = kind_of(config.task)
-        spec = kind.spec(header[kind.key])
+        config = Config.from_json(header["config"], own_cell)
+        spec = config.kind.spec(header[config.kind.key])
         network = spec.model(config)
         shapes = network.shapes()
         for name, shape in shapes.items():
@@ -289,11 +292,21 @@ def _reason(error: Exception) -> str:
     return f"{error} is missing" if isinstance(error, KeyError) else str(error)
 
 
-def _choice(temperature: float, top_k: int, top_p: float) -> Choice:
+def _wanted(
+    prime: str,
+    number: int,
+    *,
+    length: int | None = None,
+    temperature: float = 0.8,
+    top_k: int = 0,
+    top_p: float = 1.0,
+    label: str | None = None,
+) -> Wanted:
     try:
-        return Choice(temperature, top_k, top_p)
+        choice = Choice(temperature, top_k, top_p)
     except ValueError as error:
         raise InputError(str(error)) from None
+    return Wanted(prime, label, number, length, choice)
 
 
 def _text(text: object) -> str:

@@ -2,9 +2,10 @@
 
 import codecs
 from collections.abc import Iterable, Mapping
-from dataclasses import Field, asdict, dataclass, field, fields, replace
+from dataclasses import Field, dataclass, field, fields, replace
 from difflib import get_close_matches
 from math import ceil
+from shlex import quote
 from typing import Any
 
 from charrnn.errors import InputError
@@ -12,6 +13,7 @@ from charrnn.nn.cells import Cell, UnknownCellError, parse_cell
 from charrnn.nn.stack import MASKS
 from charrnn.optim.optimizers import OPTIMIZERS
 from charrnn.optim.schedules import SCHEDULES
+from charrnn.own_cells import LoadedCell, load_cell, split_cell
 from charrnn.tasks.kinds import Kind, kind_of
 from charrnn.text.vocab import LEVELS
 
@@ -80,9 +82,11 @@ class Config:
     seed: int = _within(0, 0, 2**128)
     eval_every: int = _within(0, 0, 1 << 40)
     sample_every: int = _within(0, 0, 1 << 40)
+    # what a checkpoint only names: the cell, where that is one from a person's file
+    own_cell: LoadedCell | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        for setting in fields(self):
+        for setting in _settings():
             self._check(setting)
         try:
             codecs.lookup(self.encoding)
@@ -97,7 +101,7 @@ class Config:
                 "leave out --embedding, and --layers 0",
             )
         try:
-            parse_cell(self.cell, self.hidden)
+            self.recurrence()
         except UnknownCellError as error:
             raise InputError(f"--cell {self.cell}: {error}") from None
 
@@ -118,7 +122,7 @@ class Config:
 
     def _option(self, name: str) -> str:
         """How a setting is given on the command line, up to its value."""
-        if next(s for s in fields(self) if s.name == name).metadata.get("own"):
+        if next(s for s in _settings() if s.name == name).metadata.get("own"):
             return f"task {self.task},{name}="
         for word, known in SCHEDULE_WORDS.items():
             if known == name:
@@ -135,6 +139,11 @@ class Config:
         return kind_of(self.task)
 
     @property
+    def cell_option(self) -> str:
+        """What a command needs besides to use a model of these settings: its author's own cell."""
+        return "" if self.own_cell is None else f" --cell {quote(self.cell)}"
+
+    @property
     def own_settings(self) -> dict[str, Any]:
         """The settings in which this task may differ from a language model."""
         names = dict.fromkeys((*self.kind.defaults, *self.kind.own))
@@ -147,9 +156,9 @@ class Config:
         Raises:
             InputError: as the class; or there is no such setting.
         """
-        known = {setting.name for setting in fields(cls)}
+        known = {setting.name for setting in _settings()}
         for name in settings:
-            if name not in known:
+            if name not in {*known, "own_cell"}:
                 raise InputError(f"there is no setting {name!r}", _close(name, known))
         return cls(**{**kind_of(task).defaults, "task": task, **settings})
 
@@ -173,6 +182,12 @@ class Config:
         for name in given:
             if name in kind.without:
                 raise _meaningless(kind, name, name.replace("_", "-"))
+        cell = settings.get("cell")
+        if isinstance(cell, str) and split_cell(cell) is not None:
+            try:
+                settings["own_cell"] = load_cell(cell, 1)
+            except UnknownCellError as error:
+                raise InputError(f"--cell {cell}: {error}") from None
         return settings
 
     @classmethod
@@ -223,20 +238,25 @@ class Config:
 
     def recurrence(self) -> Cell[Any]:
         """The cell."""
+        if self.own_cell is not None:
+            return self.own_cell.cell.resized(self.hidden)
         return parse_cell(self.cell, self.hidden)
 
     def to_json(self) -> dict[str, Any]:
-        """A dictionary for :meth:`from_json`."""
-        return asdict(self)
+        """A dictionary for :meth:`from_json`; the cell is named in it and no more."""
+        return {setting.name: getattr(self, setting.name) for setting in _settings()}
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> "Config":
+    def from_json(cls, data: Mapping[str, Any], own_cell: LoadedCell | None = None) -> "Config":
         """The inverse of :meth:`to_json`, for data that may come from anywhere.
+
+        Args:
+            own_cell: the cell, where ``data`` name one from a file.
 
         Raises:
             InputError: a setting is unknown, or its value is of the wrong type or out of range.
         """
-        known = {setting.name: setting for setting in fields(cls)}
+        known = {setting.name: setting for setting in _settings()}
         settings = dict(data)
         for name, value in data.items():
             if name not in known:
@@ -246,7 +266,12 @@ class Config:
         for name in data:
             if not _has(kind, known[name]):
                 del settings[name]  # earlier versions noted those of other tasks too
-        return cls(**settings)
+        return cls(**settings, own_cell=own_cell)
+
+
+def _settings() -> tuple[Field[Any], ...]:
+    """Those that are given and saved."""
+    return tuple(setting for setting in fields(Config) if setting.name != "own_cell")
 
 
 def _has(kind: Kind, setting: Field[Any]) -> bool:

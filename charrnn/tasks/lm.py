@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from charrnn.errors import InputError
 from charrnn.evaluation.validation import Score, evaluate
+from charrnn.evaluation.windows import Reader
 from charrnn.nn.models import SequenceModel
 from charrnn.nn.parameters import Parameters
 from charrnn.sampling import Choice, sample
@@ -257,9 +258,7 @@ class LanguageModelTask(LanesTask):
         """The held-out tail, every character of it; nothing if none was held out."""
         if self.split == len(self.ids):
             return None
-        return evaluate(
-            self.model, parameters, self.ids, self.split, engine=self.engine, unit=self.unit
-        )
+        return evaluate(Reader(self.engine), parameters, self.ids, self.split, unit=self.unit)
 
 
 def write(trained: Trained, wanted: Wanted, rng: np.random.Generator) -> Iterator[list[bytes]]:

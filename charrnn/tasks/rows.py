@@ -40,7 +40,7 @@ class Rows(Generic[R]):
         """Rows in all."""
         return len(self.train) + len(self.val) + len(self.test)
 
-    def split(self, noun: str) -> str:
+    def described(self, noun: str) -> str:
         """Where the parts come from, in words."""
         val = f"from {self.paths.val}" if self.paths.val else "split off by input"
         text = f"{len(self.train):,} {noun} train, {len(self.val):,} validate ({val})"

@@ -44,9 +44,7 @@ class Bar:
         # Some pseudo-terminals say they are 0 wide; tqdm would believe them.
         known = shutil.get_terminal_size((0, 0)).columns
         width: dict[str, Any] = {"dynamic_ncols": True} if known else {"ncols": 80}
-        self.bar = tqdm(
-            total=total, initial=done, file=sys.stderr, unit="step", bar_format=FORM, **width
-        )
+        self.bar = tqdm(total=total, initial=done, unit="step", bar_format=FORM, **width)
 
     def show(self, event: Event) -> None:
         """One event."""

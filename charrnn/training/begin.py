@@ -66,7 +66,8 @@ def begin(
     settings = Config.parse(given)
     initial = None
     if init_from is not None:
-        initial = load_model(find_checkpoint(init_from)[0])
+        cell = settings.get("own_cell")
+        initial = load_model(find_checkpoint(init_from)[0], cell and cell.text)
         settings = _of_the_same_network(settings, initial)
     config = Config.of(**settings)
     if initial is not None and config.task != "lm":
@@ -102,7 +103,11 @@ def begin(
 
 
 def resume(
-    argument: str | Path, given: Paths, threads: int | None = None, tell: Tell = silent
+    argument: str | Path,
+    given: Paths,
+    threads: int | None = None,
+    cell: str | None = None,
+    tell: Tell = silent,
 ) -> Run:
     """The run in a folder, to go on with.
 
@@ -110,6 +115,7 @@ def resume(
         argument: the folder, or the run's name.
         given: the data; what is empty is where the run says it was.
         threads: another number of processes than before.
+        cell: ``FILE.py:CLASS``, for a run whose cell is its author's own.
         tell: told what a person should know.
 
     Raises:
@@ -118,11 +124,13 @@ def resume(
     """
     folder = RunFolder(find_run(str(argument)), resume=True)
     try:
-        saved, fallback = folder.load_last()
+        saved, fallback = folder.load_last(cell)
         if fallback:
             tell(f"warning: {fallback}")
         noted = _noted_paths(saved, folder, needed=not given.train)
-        paths = Paths(given.train or noted.train, given.val or noted.val, given.test or noted.test)
+        paths = Paths(
+            given.train or noted.train, given.val or noted.val, given.test or noted.test, given.text
+        )
         if "-" in (*paths.train, paths.val, paths.test) and not given.train:
             raise InputError(
                 "this run was trained on standard input, or on a text in memory",
@@ -147,10 +155,13 @@ def _of_the_same_network(settings: Mapping[str, Any], initial: Model) -> dict[st
     """
     names = {*OF_NETWORK, *initial.config.kind.own} - {*NOT_OF_NETWORK}
     fixed = {name: getattr(initial.config, name) for name in sorted(names)}
+    own_cell = initial.config.own_cell
+    if own_cell is not None:  # by whatever path it was named
+        fixed["cell"], settings = own_cell.text, {**settings, "cell": own_cell.text}
     for name, value in fixed.items():
         if settings.get(name, value) != value:
             raise InputError(f"the checkpoint has {name}={value}, you asked {settings[name]}")
-    return {**settings, **fixed}
+    return {**settings, **fixed, "own_cell": own_cell}
 
 
 def _noted_paths(saved: Model, folder: RunFolder, *, needed: bool) -> Paths:

@@ -11,6 +11,7 @@ from charrnn.training.threads import Timing
 __all__ = [
     "Alone",
     "Compared",
+    "Concluded",
     "Event",
     "Finished",
     "Measured",
@@ -20,7 +21,6 @@ __all__ = [
     "SaveFailed",
     "Settled",
     "Stopped",
-    "Tested",
     "Validated",
 ]
 
@@ -118,7 +118,7 @@ class Alone:
 
 
 @dataclass(frozen=True)
-class Tested:
+class Concluded:
     """The best model on the test part, beside what simple methods reach there."""
 
     outcome: Outcome
@@ -137,5 +137,5 @@ Event = (
     | SaveFailed
     | Stopped
     | Finished
-    | Tested
+    | Concluded
 )

@@ -15,6 +15,7 @@ from charrnn.nn.types import Array
 from charrnn.runs.folder import RunFolder
 from charrnn.runs.history import Validation, lowest, whole
 from charrnn.runs.model import Model, load_model
+from charrnn.runs.own_cell import source_of
 from charrnn.tasks.base import Data, Outcome, Scored, Spec
 from charrnn.tasks.config import Config
 from charrnn.tasks.extension import begin_from
@@ -23,6 +24,7 @@ from charrnn.training.compare import compare
 from charrnn.training.events import (
     Alone,
     Compared,
+    Concluded,
     Event,
     Finished,
     Measured,
@@ -32,7 +34,6 @@ from charrnn.training.events import (
     SaveFailed,
     Settled,
     Stopped,
-    Tested,
     Validated,
 )
 from charrnn.training.loop import Step, Trainer
@@ -232,7 +233,7 @@ class Run:
         yield from self.events(lambda: self._stopping)
         outcome = None if self._stopping and not self.complete else self.report()
         if outcome is not None:
-            yield Tested(outcome)
+            yield Concluded(outcome)
 
     def finish(self) -> Model:
         """Train to the end, and return the best model.
@@ -260,7 +261,7 @@ class Run:
         """The best model so far; the weights as they are, where none was saved yet."""
         for path in (self.folder.best, self.folder.last):
             if path.exists():
-                return load_model(path)
+                return load_model(path, self.config.own_cell)
         parameters = self.trainer.parameters.astype(np.float32)
         header = self._header()
         return Model(self.network, parameters, self.spec, self.config, path, header, {})
@@ -408,7 +409,7 @@ class Run:
             for name, weight in self._unwritten_best[1].items():
                 np.copyto(self.trainer.parameters[name], weight)
         else:
-            np.copyto(self.trainer.parameters.flat, load_model(self.folder.best).parameters.flat)
+            np.copyto(self.trainer.parameters.flat, self._saved_best().flat)
         steps = max(2 * self.validate_every, round(SETTLING * best.step))
         total = min(number + steps, self.trainer.total)
         self.trainer.pace = self.trainer.pace.ending(number, total)
@@ -434,13 +435,16 @@ class Run:
         """
         parameters = self.trainer.parameters
         if self.folder.best.exists():
-            parameters = load_model(self.folder.best).parameters
+            parameters = self._saved_best()
         with one_thread():
             outcome = self.task.test(parameters)
         if outcome is not None:
             numbers = outcome.score.numbers | {"baselines": dict(outcome.baselines)}
             self._log(self.trainer.number, "test", **numbers)
         return outcome
+
+    def _saved_best(self) -> Parameters:
+        return load_model(self.folder.best, self.config.own_cell).parameters
 
     def _validate(self, step: Step) -> Validated:
         begun = monotonic()
@@ -515,6 +519,7 @@ class Run:
             self.config.kind.key: self.spec.to_header(),
             "history": [one.to_json() for one in self.history],
             "best": None if self.best is None else self.best.to_json(),
+            **source_of(self.config.own_cell),
         }
 
     def _log(self, step: int, event: str, **values: Any) -> None:

@@ -61,4 +61,4 @@ def text_like(size: int, distinct: int, level: str = "char") -> TextData:
     if not 0 < distinct <= size:
         raise InputError(f"there is no text of {size} symbols, {distinct} of them distinct")
     codes = np.resize(np.arange(distinct, dtype=np.min_scalar_type(distinct)), size)
-    return TextData(Corpus("text", level, codes, ""), Paths(("text",)))
+    return TextData(Corpus(level, codes, ""), Paths(("text",)))
