@@ -22,7 +22,6 @@ from support import (
     text_data,
 )
 
-from charrnn.cli import app
 from charrnn.errors import InputError
 from charrnn.runs.folder import RunFolder
 from charrnn.runs.model import load_model
@@ -394,16 +393,16 @@ def test_even_a_text_of_one_chunk_is_timed() -> None:
 
 
 def test_a_plan_that_is_broken_off_says_that_nothing_is_lost(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted(*_: Any, **__: Any) -> Plan:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(beginning, "plan", interrupted)
     Path("corpus.txt").write_text(TEXT, encoding="utf-8")
-    with pytest.raises(KeyboardInterrupt):
-        app(["train", "corpus.txt", "--minutes", "1"], standalone_mode=False)
-    assert "nothing is saved" in capsys.readouterr().err
+    done = charrnn("train", "corpus.txt", "--minutes", "1", cwd=tmp_path)
+    assert done.returncode == 130
+    assert b"nothing is saved" in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["corpus.txt"]
 
 

@@ -725,9 +725,9 @@ def test_pieces_of_the_head_are_as_small_as_asked(monkeypatch: pytest.MonkeyPatc
     """Else the test above would prove nothing, and memory would not be saved."""
     sizes = []
 
-    def recording(logits: Array, targets: Array, weights: Array | None) -> Any:
+    def recording(logits: Array, targets: Array, weights: Array | None, *, each: bool) -> Any:
         sizes.append(len(logits))
-        return softmax_cross_entropy(logits, targets, weights)
+        return softmax_cross_entropy(logits, targets, weights, each=each)
 
     monkeypatch.setattr(head, "HEAD_ELEMENTS", 30)
     monkeypatch.setitem(LOSSES, "softmax", recording)

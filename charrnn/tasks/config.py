@@ -232,7 +232,8 @@ class Config:
 
     def long_enough(self, examples: int) -> "Config":
         """These settings, with more epochs where so few examples need them."""
-        updates = -(-examples // self.batch_size)
+        of_an_update = self.batch_size * (self.seq_len if self.kind.carried else 1)
+        updates = -(-examples // of_an_update)
         least = self.kind.least_updates / max(1, updates)
         return replace(self, epochs=float(ceil(least))) if self.epochs < least else self
 
