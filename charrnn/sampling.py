@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import isfinite
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +17,7 @@ from charrnn.nn.stepper import Stepper
 from charrnn.nn.types import Array, State
 from charrnn.nn.workspace import Workspace
 
-__all__ = ["Choice", "Scratch", "opening", "sample"]
+__all__ = ["Choice", "Scratch", "Streams", "opening", "sample"]
 
 Ids = npt.NDArray[Any]
 PRIME_CHUNK, PRIME_NUMBERS = 256, 1 << 22
@@ -47,6 +47,32 @@ class Scratch:
         self.symbols = np.empty(shape[0], dtype=np.intp)
 
 
+class Streams:
+    """Uniform numbers for n texts, a stream for each: how many are written changes none of them.
+
+    Args:
+        rng: the stream of the first text, in blocks; the others are far ahead of it.
+        count: n.
+    """
+
+    BLOCK = 64
+
+    def __init__(self, rng: np.random.Generator, count: int) -> None:
+        ahead = cast(np.random.PCG64, rng.bit_generator).jumped
+        self._rngs = [rng, *(np.random.Generator(ahead(k)) for k in range(1, count))]
+        self._block, self._used = np.empty((count, self.BLOCK)), self.BLOCK
+
+    def random(self, out: Array) -> Array:
+        """Fill ``(n, 1)``."""
+        if self._used == self.BLOCK:
+            for rng, row in zip(self._rngs, self._block, strict=True):
+                rng.random(out=row)
+            self._used = 0
+        out[:, 0] = self._block[:, self._used]
+        self._used += 1
+        return out
+
+
 @dataclass(frozen=True)
 class Choice:
     """How the next symbol is chosen from the outputs y.
@@ -73,7 +99,9 @@ class Choice:
         if not 0 < self.top_p <= 1:
             raise ValueError(f"top_p must be in (0, 1], got {self.top_p}")
 
-    def draw(self, logits: Array, rng: np.random.Generator, scratch: Scratch | None = None) -> Ids:
+    def draw(
+        self, logits: Array, rng: "np.random.Generator | Streams", scratch: Scratch | None = None
+    ) -> Ids:
         """One symbol for each row.
 
         Args:
@@ -92,10 +120,12 @@ class Choice:
         y -= np.maximum.reduce(y, axis=-1, keepdims=True, out=marks)
         y /= max(self.temperature, COLDEST)
         np.exp(y, out=y)
-        if 0 < self.top_k < y.shape[-1]:
-            y[y < np.partition(y, -self.top_k, axis=-1)[:, -self.top_k, None]] = 0
+        fewer = 0 < self.top_k < y.shape[-1]
+        if fewer or self.top_p < 1:  # of those equally likely, the first ones
+            order = np.argsort(-logits, axis=-1, kind="stable")
+        if fewer:
+            np.put_along_axis(y, order[:, self.top_k :], 0, axis=-1)
         if self.top_p < 1:
-            order = np.argsort(-y, axis=-1, kind="stable")
             ordered = np.take_along_axis(y, order, axis=-1)
             before = ordered.cumsum(axis=-1) - ordered
             ordered[before >= self.top_p * ordered.sum(axis=-1, keepdims=True)] = 0
@@ -124,7 +154,8 @@ def sample(
         model, parameters: the language model.
         prime: ``(T, n)`` symbols to read first, at least one row; n continuations run in step.
         length: how many symbols to write.
-        rng: draws them.
+        rng: draws them; the first text is the one that it draws alone (but for the last digits of
+            the outputs, which depend on how many are computed together).
         choice: how.
         state: what has been read before the prime, ``(n, H)`` each, or ``(1, H)`` before all of
             them; nothing if not given.
@@ -156,6 +187,7 @@ def sample(
         state = _repeated(state, len(symbols))
     stepper = Stepper(model, parameters, state, len(symbols))
     scratch = Scratch((len(symbols), model.output_size))
+    numbers = rng if len(symbols) == 1 else Streams(rng, len(symbols))
     for _ in range(length):
         with np.errstate(all="ignore"):  # what overflows is found just below
             y = stepper.step(symbols)
@@ -166,7 +198,7 @@ def sample(
             )
         if never:
             y[:, list(never)] = -np.inf
-        symbols = choice.draw(y, rng, scratch)
+        symbols = choice.draw(y, numbers, scratch)
         yield symbols.copy()
 
 

@@ -298,6 +298,8 @@ def test_sample_number_writes_several_texts(place: Path) -> None:
     assert [len(text) for text in texts] == [42, 42, 43]  # the last with its line end
     assert all(text.startswith("é,") for text in texts)
     assert len(set(texts)) == 3
+    one = charrnn("sample", "run", *flags, cwd=place).stdout.decode()
+    assert one == texts[0] + "\n"  # how many there are changes none of them
     greedy = charrnn("sample", "run", "-n", "2", "--greedy", *flags, cwd=place).stdout.decode()
     one = charrnn("sample", "run", "--greedy", *flags, cwd=place).stdout.decode()
     assert greedy == one + "---\n" + one

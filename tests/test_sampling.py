@@ -10,7 +10,7 @@ from charrnn.nn.cells import parse_cell
 from charrnn.nn.models import SequenceModel
 from charrnn.nn.parameters import Parameters
 from charrnn.nn.types import Array
-from charrnn.sampling import Choice, Scratch, sample
+from charrnn.sampling import Choice, Scratch, Streams, sample
 
 DRAWS = 40_000
 P = np.array([0.05, 0.4, 0.0, 0.25, 0.2, 0.1])
@@ -45,6 +45,16 @@ def test_top_k_draws_among_the_likeliest(k: int) -> None:
     p = np.array([0.05, 0.4, 0.02, 0.25, 0.18, 0.1])
     expected = np.where(np.argsort(np.argsort(-p)) < k, p, 0)
     assert_distributed(frequencies(Choice(top_k=k), np.log(p)), expected)
+
+
+def test_top_k_draws_among_k_even_where_more_are_equally_likely() -> None:
+    """The first ones; k = 1 is greedy."""
+    equal = np.zeros(10)
+    assert_distributed(frequencies(Choice(top_k=1), equal), np.eye(10)[0])
+    equal[4] = 1
+    expected = np.zeros(10)
+    expected[[0, 1, 4]] = 1, 1, np.e
+    assert_distributed(frequencies(Choice(top_k=3), equal), expected)
 
 
 @pytest.mark.parametrize(
@@ -241,3 +251,14 @@ def test_what_was_yielded_does_not_change() -> None:
 def test_no_length_writes_nothing() -> None:
     model, parameters = network()
     assert list(sample(model, parameters, PRIME, 0, np.random.default_rng(0))) == []
+
+
+def test_how_many_are_written_changes_no_text() -> None:
+    """Also beyond the numbers that are drawn at a time."""
+    choice, length = Choice(1.0), 3 * Streams.BLOCK // 2
+    together = written(PRIME, length, choice)
+    assert (written(PRIME[:, :1], length, choice)[:, 0] == together[:, 0]).all()
+    assert (written(PRIME[:, :2], length, choice) == together[:, :2]).all()
+    alike = written(np.repeat(PRIME[:, :1], 3, axis=1), length, choice)
+    assert not (alike[:, 0] == alike[:, 1]).all()
+    assert not (alike[:, 1] == alike[:, 2]).all()

@@ -491,7 +491,10 @@ def test_a_generator_wants_a_label(tmp_path: Path) -> None:
         assert done.returncode == 2
         assert b"choose from 'a', 'b', 'c'" in done.stderr
     texts = out(charrnn("sample", "run", "--label", "a", "-n", "3", "--seed", "1", cwd=tmp_path))
-    assert len(texts) == 3
+    assert len(texts) == 5
+    assert texts[1::2] == ["---", "---"]
+    one = out(charrnn("sample", "run", "--label", "a", "--seed", "1", cwd=tmp_path))
+    assert one == texts[:1]
     assert charrnn("predict", "run", "x", cwd=tmp_path).returncode == 2
 
 

@@ -162,11 +162,9 @@ def _write_many(grown: "Iterator[list[bytes]]", wanted: "Wanted") -> None:
             for text, part in zip(texts, parts, strict=True):
                 text.append(part)
             bar.update(max(map(len, parts)))
-    whole = [b"".join(text) for text in texts]
-    part_them = wanted.label is None or any(b"\n" in text for text in whole)
     writer = TextWriter()
-    for count, one in enumerate(whole):
-        if count and part_them:
+    for count, text in enumerate(texts):
+        if count:
             writer.write(SEPARATOR)
-        writer.write(one)
+        writer.write(b"".join(text))
         writer.end()
