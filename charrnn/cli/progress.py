@@ -11,6 +11,7 @@ from charrnn.training.events import (
     Alone,
     Compared,
     Event,
+    Inherited,
     Measured,
     Preview,
     Repaced,
@@ -58,6 +59,8 @@ class Progress:
             self._line(self._describe_compared(event))
         elif isinstance(event, Validated):
             self._line(self._describe(event))
+        elif isinstance(event, Inherited):
+            self._line(self._describe_inherited(event))
         elif isinstance(event, Measured):
             self._line(self._describe_threads(event))
         elif isinstance(event, Alone):
@@ -107,6 +110,12 @@ class Progress:
         shown = ", ".join(f"{name} {nats:.4f}" for name, nats in event.figures.items())
         known = f" (from the last {event.known:,} that train)" if event.known else ""
         return f"to beat, in {event.unit} on what is held out{known}: {shown}"
+
+    def _describe_inherited(self, event: Inherited) -> str:
+        known = " and before that on ".join(event.known)
+        text = f"step 0/{self.total}: the weights of {event.checkpoint}"
+        text += f", trained on {known}" if known else ", which does not say what it was trained on"
+        return text + ("" if event.score is None else f": validation {event.score.text}")
 
     def _describe_threads(self, event: Measured) -> str:
         times = [f"{1e3 * t.seconds:.3g} ms with {t.threads}" for t in event.timings]

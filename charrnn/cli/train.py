@@ -1,7 +1,8 @@
 """``charrnn train``."""
 
+from shlex import quote
 from time import monotonic
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -11,6 +12,8 @@ from charrnn.cli.given import given_options
 from charrnn.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from charrnn.training.run import Run
 
 __all__ = ["train"]
@@ -191,7 +194,7 @@ def train(
         str | None,
         typer.Option(
             help="Begin a new run with the weights of this checkpoint; new characters are learnt "
-            "too.",
+            "too. Without a corpus, on that which it was trained on.",
             show_default=False,
             rich_help_panel=OUTPUT,
         ),
@@ -222,7 +225,7 @@ def train(
             raise InputError(f"--{name}: the name of the file is empty")
     paths = Paths(tuple(corpus or ()), val, test)
     if resume_from is not None:
-        _refuse_settings(given)
+        _refuse_settings(resume_from, {name: ctx.params[name] for name in sorted(given)})
         own_cell = cell if "cell" in given else None
         run = resume(resume_from, paths, threads if "threads" in given else None, own_cell, say)
     else:
@@ -249,12 +252,18 @@ def train(
         remove_if_empty(run.folder)
 
 
-def _refuse_settings(given: set[str]) -> None:
-    extra = [f"--{name.replace('_', '-')}" for name in sorted(given - {*FREE_WITH_RESUME})]
+def _refuse_settings(run: str, given: "Mapping[str, Any]") -> None:
+    extra = [name for name in given if name not in FREE_WITH_RESUME]
     if extra:
+        options = [f"--{name.replace('_', '-')}" for name in extra]
+        asked = " ".join(
+            option if given[name] is True else f"{option} {quote(str(given[name]))}"
+            for name, option in zip(extra, options, strict=True)
+        )
         raise InputError(
-            f"--resume goes on with the run's own settings; {', '.join(extra)} cannot change them",
-            "to train on with others: --init-from RUN",
+            f"--resume goes on with the run's own settings; {', '.join(options)} cannot change "
+            "them",
+            f"to train on with others: charrnn train CORPUS --init-from {quote(run)} {asked}",
         )
 
 
@@ -266,9 +275,10 @@ def _train(run: "Run", quiet: bool) -> None:
     introduce(run)
     trainer = run.trainer
     if run.complete:
+        what, run_again = quoted(run.folder.path), run.config.cell_option
         say(
-            f"this run is complete ({trainer.number} steps); "
-            f"to train on from its weights: --init-from {quoted(run.folder.path)}"
+            f"this run is complete ({trainer.number} steps). For another text, from its weights:\n"
+            f"  charrnn train CORPUS --init-from {what}{run_again}"
         )
         show_test(run)
         return

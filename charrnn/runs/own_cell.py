@@ -62,7 +62,7 @@ def loaded_again(
     if exactly and cell.sha256 != _noted_hash(header):
         raise InputError(
             f"{again[0]} is no longer what this run was trained with, so it cannot go on exactly",
-            f"to train on from its weights: --init-from {what} --cell {given}",
+            f"to train on from its weights: charrnn train CORPUS --init-from {what} --cell {given}",
         )
     return cell
 

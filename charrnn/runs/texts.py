@@ -1,14 +1,12 @@
 """Which text is scored, and the one that the model was trained on."""
 
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from charrnn.checkpoint import read_checkpoint
-from charrnn.errors import CheckpointError, InputError
-from charrnn.runs.find import found_again
+from charrnn.errors import InputError
+from charrnn.runs.ancestry import Noted, ancestors, noted
 from charrnn.runs.model import Model
 from charrnn.text.corpora import Corpus, encoded, first_held_out, read_corpus
 from charrnn.text.vocab import codes_of
@@ -36,13 +34,6 @@ class ToScore(NamedTuple):
     notes: tuple[str, ...]
 
 
-class _Noted(NamedTuple):
-    """What a run noted of its corpus."""
-
-    paths: tuple[str, ...]
-    sha256: str
-
-
 def find_texts(model: Model, files: list[str], train: list[str]) -> ToScore:
     """The files, or what the model's run held out; and the text that trained it.
 
@@ -54,16 +45,16 @@ def find_texts(model: Model, files: list[str], train: list[str]) -> ToScore:
     Raises:
         InputError: a file cannot be read, or there is nothing to score.
     """
-    noted = _noted(model)
-    corpus, missing = _corpus(model, train, noted)
+    own = noted(model)
+    corpus, missing = _corpus(model, train, own)
     notes = list(corpus.notes) if corpus else []
-    if corpus and train and noted and corpus.sha256 != noted.sha256:
+    if corpus and train and own and corpus.sha256 != own.sha256:
         notes.append("--train is not the text that this run noted; it is taken at its word")
-    what = " ".join(train or (noted.paths if noted else ())) or "the help topics of Python"
+    what = " ".join(train) or (own.name if own else "the help topics of Python")
     if files:
         text = _read(model, files)
         # The same text under other line ends or in another encoding is the same text.
-        known = text.sha256 == noted.sha256 if noted else False
+        known = text.sha256 == own.sha256 if own else False
         if corpus is not None:
             known = known or np.array_equal(text.codes, corpus.codes)
         if not known:
@@ -75,6 +66,7 @@ def find_texts(model: Model, files: list[str], train: list[str]) -> ToScore:
             trained_on = corpus.codes[: _split(model, corpus)] if corpus else None
             if trained_on is not None and _overlap(text.codes, trained_on, model.config.level):
                 notes.append(SEEN)
+            notes += _met_before(model, text.codes)
             return ToScore(text.codes, 1, _names(files), trained_on, (*text.notes, *notes))
         if corpus is not None and not np.array_equal(text.codes, corpus.codes):
             raise InputError(
@@ -90,6 +82,7 @@ def find_texts(model: Model, files: list[str], train: list[str]) -> ToScore:
         raise InputError(
             f"nothing of {what} was held out from training", "name a text that the model never saw"
         )
+    notes += _met_before(model, corpus.codes[split:])
     return ToScore(corpus.codes, split, f"the end of {what}", corpus.codes[:split], tuple(notes))
 
 
@@ -123,43 +116,44 @@ def _overlap(text: npt.NDArray[Any], trained_on: npt.NDArray[Any], level: str) -
     return shorter in longer
 
 
-def _corpus(model: Model, train: list[str], noted: _Noted | None) -> tuple[Corpus | None, str]:
+def _met_before(model: Model, text: npt.NDArray[Any]) -> list[str]:
+    """What there is to say of what the weights that the run began with were trained on."""
+    notes = []
+    for one in ancestors(model):
+        began = f"the weights that this run began with were trained on {one.name}"
+        try:
+            corpus = _read(model, list(one.paths)) if "-" not in one.paths else None
+        except InputError:
+            corpus = None
+        if corpus is None or corpus.sha256 != one.sha256:
+            notes.append(
+                f"{began}, which is no longer there: if it holds what is scored, the model has "
+                "seen it"
+            )
+            continue
+        trained_on = corpus.codes[: first_held_out(len(corpus.codes), one.val_fraction)]
+        if _overlap(text, trained_on, model.config.level):
+            notes.append(f"{began}: the model has seen what is scored")
+    return notes
+
+
+def _corpus(model: Model, train: list[str], own: Noted | None) -> tuple[Corpus | None, str]:
     """What the model was trained on; or why it is not there, and what to do."""
     if train:
         return _read(model, train), ""
     hint = "name the training text (--train TEXT)"
-    if noted is None:
+    if own is None:
         return None, f"{model.path} does not say what it was trained on: {hint}"
-    if "-" in noted.paths:
+    if "-" in own.paths:
         return None, f"this run was trained on standard input: {hint}"
     try:
-        corpus = _read(model, list(noted.paths))
+        corpus = _read(model, list(own.paths))
     except InputError as error:
         return None, f"the text that this run was trained on is not there ({error}): {hint}"
-    if corpus.sha256 != noted.sha256:
-        where = " ".join(noted.paths) or "Python's own help"
+    if corpus.sha256 != own.sha256:
+        where = " ".join(own.paths) or "Python's own help"
         return None, f"{where} is no longer what this run was trained on: {hint}"
     return corpus, ""
-
-
-def _noted(model: Model) -> _Noted | None:
-    """Where the run says that its text was: its last checkpoint does, the best one beside it not.
-
-    A file beside it may be of another run. Headers are taken without trust.
-    """
-
-    header: Any = model.header
-    try:
-        if "training" not in header:
-            last: Path = model.path.parent / "last.npz"
-            header, _ = read_checkpoint(last)
-            if any(header[key] != model.header[key] for key in ("config", "vocabulary")):
-                return None
-        noted = header["training"]["corpus"]
-        paths = (found_again(str(path), model.path.parent) for path in noted["paths"])
-        return _Noted(tuple(paths), str(noted["sha256"]))
-    except (CheckpointError, KeyError, TypeError):
-        return None
 
 
 def _read(model: Model, paths: list[str]) -> Corpus:

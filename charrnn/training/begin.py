@@ -11,6 +11,7 @@ from typing import Any
 
 from charrnn.errors import InputError
 from charrnn.nn.products import one_thread
+from charrnn.runs.ancestry import noted
 from charrnn.runs.find import DEFAULT_FOLDER, find_checkpoint, find_run, found_again
 from charrnn.runs.folder import RunFolder, new_folder
 from charrnn.runs.model import Model, load_model
@@ -31,6 +32,10 @@ OF_NETWORK = ("task", "cell", "layers", "hidden", "embedding", "level")
 
 NOT_OF_NETWORK = ("noise", "column", "mask")
 """Settings of tasks that the weights do not depend on."""
+
+
+OF_DATA = ("encoding", "keep_newlines", "val_fraction")
+"""How a checkpoint's own data are read and cut, unless something else is asked for."""
 
 
 def silent(line: str) -> None:
@@ -69,6 +74,9 @@ def begin(
         cell = settings.get("own_cell")
         initial = load_model(find_checkpoint(init_from)[0], cell and cell.text)
         settings = _of_the_same_network(settings, initial)
+        if not paths.train:
+            paths = _ancestors_own(initial, paths, tell)
+            settings = {name: getattr(initial.config, name) for name in OF_DATA} | settings
     config = Config.of(**settings)
     if initial is not None and config.task != "lm":
         tell(
@@ -163,6 +171,23 @@ def _of_the_same_network(settings: Mapping[str, Any], initial: Model) -> dict[st
         if settings.get(name, value) != value:
             raise InputError(f"the checkpoint has {name}={value}, you asked {settings[name]}")
     return {**settings, **fixed, "own_cell": own_cell}
+
+
+def _ancestors_own(initial: Model, paths: Paths, tell: Tell) -> Paths:
+    """The data of a model, for a run that begins with its weights and names none.
+
+    Raises:
+        InputError: it does not say what they were, or they came from standard input.
+    """
+    own = noted(initial)
+    if own is None or "-" in own.paths:
+        why = "was trained on standard input" if own else "does not say what it was trained on"
+        option = f"--init-from {quote(initial.name)}{initial.config.cell_option}"
+        raise InputError(
+            f"{initial.name} {why}", f"name what to train on: charrnn train CORPUS {option}"
+        )
+    tell(f"note: no corpus is named; training on that of {initial.name}: {own.name}")
+    return Paths(own.paths, paths.val or own.val, paths.test or own.test)
 
 
 def _noted_paths(saved: Model, folder: RunFolder, *, needed: bool) -> Paths:

@@ -14,6 +14,7 @@ __all__ = [
     "Concluded",
     "Event",
     "Finished",
+    "Inherited",
     "Measured",
     "Preview",
     "Repaced",
@@ -32,6 +33,15 @@ class Compared:
     figures: Mapping[str, float]  # nats a character, by method
     unit: str
     known: int | None  # they know so many characters of it, the last ones; nothing: all
+
+
+@dataclass(frozen=True)
+class Inherited:
+    """What the weights of another model reach before the first step."""
+
+    checkpoint: str
+    known: tuple[str, ...]  # what that was trained on, the latest first, if it says
+    score: Scored | None  # on what is held out here, if anything is
 
 
 @dataclass(frozen=True)
@@ -127,6 +137,7 @@ class Concluded:
 Event = (
     Compared
     | Measured
+    | Inherited
     | Step
     | Alone
     | Validated

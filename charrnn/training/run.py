@@ -1,6 +1,7 @@
 """One run from beginning to end: the loop's steps, and what is done between them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from shlex import quote
 from time import monotonic
 from typing import Any, NamedTuple, Self
 
@@ -12,6 +13,7 @@ from charrnn.errors import CheckpointError, DivergedError, InputError
 from charrnn.nn.parameters import Parameters
 from charrnn.nn.products import on_one_thread, one_thread
 from charrnn.nn.types import Array
+from charrnn.runs.ancestry import ancestor_json
 from charrnn.runs.folder import RunFolder
 from charrnn.runs.history import Validation, lowest, whole
 from charrnn.runs.model import Model, load_model
@@ -27,6 +29,7 @@ from charrnn.training.events import (
     Concluded,
     Event,
     Finished,
+    Inherited,
     Measured,
     Preview,
     Repaced,
@@ -111,6 +114,7 @@ class Run:
         self.settling = 0  # the step at which it ran out of patience
         self.timekeeper = Timekeeper(config, self.task, data.trained_on(config))
         self.notes: tuple[str, ...] = ()  # for people, on how it began
+        self.ancestor: dict[str, Any] | None = None  # what it notes of whose weights it began with
         self.shown = False  # whether a bar shows how far it is
         self._stopping = False
         self._begun = monotonic()
@@ -155,6 +159,7 @@ class Run:
             )
         run.timekeeper.deadline = deadline
         run.notes = notes
+        run.ancestor = None if initial is None else ancestor_json(initial)
         return run
 
     @classmethod
@@ -180,7 +185,8 @@ class Run:
                 raise InputError(
                     "the corpus is not the one this run began with "
                     f"(sha256 {data.sha256[:12]}…, then {state['corpus']['sha256'][:12]}…)",
-                    f"to train on another text: charrnn train CORPUS --init-from {folder.path}",
+                    "to train on another text: "
+                    f"charrnn train CORPUS --init-from {quote(str(folder.path))}",
                 )
             if threads is None:
                 threads = whole(state.get("threads", 0))
@@ -190,10 +196,12 @@ class Run:
             best = saved.header.get("best")
             run.best = Validation.from_json(best) if best else lowest(run.history)
             run._good = good_of(state, saved.arrays)
+            run.ancestor = state.get("ancestor")
         except (KeyError, TypeError, ValueError, IndexError, OverflowError) as error:
             raise CheckpointError(
                 f"{saved.path} cannot be resumed: its training state is not whole",
-                f"start a new run from its weights: --init-from {saved.path}",
+                "start a new run from its weights: "
+                f"charrnn train CORPUS --init-from {quote(str(saved.path))}",
             ) from error
         folder.cut_log(run.trainer.number)
         return run
@@ -320,6 +328,8 @@ class Run:
             self.threads = self.task.engine.threads = fastest(timings)
             yield Measured(self.threads, tuple(timings))
         self._begun = monotonic()
+        if self.ancestor is not None and not self.trainer.number:
+            yield self._inherited(self.ancestor)
         self._good = self._good or capture(self).copy()
         while True:
             try:
@@ -380,6 +390,17 @@ class Run:
         if failed is not None:
             raise failed
         yield Finished(self.trainer.number)
+
+    def _inherited(self, ancestor: Mapping[str, Any]) -> Inherited:
+        """How good the weights are that it begins with; not among the validations of its own."""
+        with np.errstate(all="ignore"):
+            score = self.task.validate(self.trainer.parameters)
+        numbers = {} if score is None else score.numbers
+        self._log(0, "inherited", checkpoint=ancestor["checkpoint"], **numbers)
+        known = tuple(
+            " ".join(one["paths"]) or "the help topics of Python" for one in ancestor["corpora"]
+        )
+        return Inherited(ancestor["checkpoint"], known, score)
 
     def _roll_back(self, error: DivergedError) -> RolledBack:
         """Return to the last good state, with a lower rate.
@@ -500,6 +521,7 @@ class Run:
         training = {
             **state.numbers,
             "threads": self.threads,
+            **({} if self.ancestor is None else {"ancestor": self.ancestor}),
             "corpus": {
                 "paths": list(self.data.paths.train),
                 "val": self.data.paths.val,
