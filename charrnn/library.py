@@ -68,6 +68,7 @@ def resume(
     test: File = "",
     threads: int | None = None,
     cell: str | None = None,
+    epochs: float | None = None,
     progress: bool | None = None,
 ) -> Run:
     """A training to go on with, exactly as if it had never stopped.
@@ -78,13 +79,16 @@ def resume(
             file.
         threads: another number of processes than before.
         cell: ``FILE.py:CLASS``, for a run whose cell is its author's own.
+        epochs: another number in all, also for a run that is complete. From here on the rate is
+            then that of a run which was to make so many from the beginning.
         progress: as of :func:`train`.
 
     Raises:
-        InputError: there is no such run, or its data are not there or have changed.
+        InputError: there is no such run, its data are not there or have changed, or it has made as
+            many epochs.
         CheckpointError: what was saved is damaged.
     """
-    found = go_on(fspath(run), _paths(corpus, val, test, text), threads, cell)
+    found = go_on(fspath(run), _paths(corpus, val, test, text), threads, cell, epochs=epochs)
     found.shown = in_notebook() if progress is None else progress
     return found
 

@@ -1,5 +1,6 @@
 """``charrnn train``."""
 
+from math import ceil
 from shlex import quote
 from time import monotonic
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["train"]
 
 TEXT, MODEL, TRAINING, OUTPUT = "Data", "Model", "Training", "Run"
-FREE_WITH_RESUME = ("corpus", "val", "test", "resume_from", "quiet", "threads", "cell")
+FREE_WITH_RESUME = ("corpus", "val", "test", "resume_from", "quiet", "threads", "cell", "epochs")
 NOT_SETTINGS = ("corpus", "val", "test", "threads", "out", "resume_from", "init_from", "quiet")
 STOPPED = "stopped before the training began: nothing is saved"
 
@@ -185,7 +186,8 @@ def train(
         str | None,
         typer.Option(
             "--resume",
-            help="Go on with the run in this folder, exactly.",
+            help="Go on with the run in this folder, exactly; with --epochs, to another number of "
+            "them in all, at the rates that a run of so many has from here on.",
             show_default=False,
             rich_help_panel=OUTPUT,
         ),
@@ -213,7 +215,8 @@ def train(
     [dim]charrnn train corpus.txt
     charrnn train book1.txt book2.txt --cell gru --layers 2 --dropout 0.2
     charrnn train questions.tsv --task classify --test others.tsv
-    charrnn train --resume checkpoints/corpus-1[/dim]
+    charrnn train --resume checkpoints/corpus-1
+    charrnn train --resume checkpoints/corpus-1 --epochs 20[/dim]
     """
     begun = monotonic()
     given = given_options(ctx)
@@ -227,7 +230,9 @@ def train(
     if resume_from is not None:
         _refuse_settings(resume_from, {name: ctx.params[name] for name in sorted(given)})
         own_cell = cell if "cell" in given else None
-        run = resume(resume_from, paths, threads if "threads" in given else None, own_cell, say)
+        again = epochs if "epochs" in given else None
+        own_threads = threads if "threads" in given else None
+        run = resume(resume_from, paths, own_threads, own_cell, say, epochs=again)
     else:
         # In the order of the command line's own list, so that messages do not depend on chance.
         names = [name for name in ctx.params if name in given and name not in NOT_SETTINGS]
@@ -275,10 +280,12 @@ def _train(run: "Run", quiet: bool) -> None:
     introduce(run)
     trainer = run.trainer
     if run.complete:
-        what, run_again = quoted(run.folder.path), run.config.cell_option
+        epochs = ceil(2 * run.config.epochs)
         say(
-            f"this run is complete ({trainer.number} steps). For another text, from its weights:\n"
-            f"  charrnn train CORPUS --init-from {what}{run_again}"
+            f"this run is complete ({trainer.number} steps). For more epochs:\n"
+            f"  {_resume_command(run, f' --epochs {epochs}')}\n"
+            "For another text, from its weights:\n"
+            f"  charrnn train CORPUS --init-from {quoted(run.folder.path)}{run.config.cell_option}"
         )
         show_test(run)
         return
@@ -298,11 +305,15 @@ def _train(run: "Run", quiet: bool) -> None:
                 if isinstance(event, Stopped):
                     progress.close()
                     say(f"saved at step {event.step} of {trainer.total}. To go on:")
-                    again = "- " if "-" in run.data.paths.train else ""
-                    more = " < TEXT" if again else ""
-                    folder, cell = quoted(run.folder.path), run.config.cell_option
-                    say(f"  charrnn train {again}--resume {folder}{cell}{more}")
+                    say(f"  {_resume_command(run)}")
                     raise typer.Exit(stop.exit_code)
         finally:
             progress.close()
     conclude(run)
+
+
+def _resume_command(run: "Run", options: str = "") -> str:
+    again = "- " if "-" in run.data.paths.train else ""
+    more = " < TEXT" if again else ""
+    folder, cell = quoted(run.folder.path), run.config.cell_option
+    return f"charrnn train {again}--resume {folder}{cell}{options}{more}"

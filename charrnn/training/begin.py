@@ -117,6 +117,8 @@ def resume(
     threads: int | None = None,
     cell: str | None = None,
     tell: Tell = silent,
+    *,
+    epochs: float | None = None,
 ) -> Run:
     """The run in a folder, to go on with.
 
@@ -126,6 +128,7 @@ def resume(
         threads: another number of processes than before.
         cell: ``FILE.py:CLASS``, for a run whose cell is its author's own.
         tell: told what a person should know.
+        epochs: another number in all (:meth:`charrnn.training.run.Run.resume`).
 
     Raises:
         InputError: it cannot be found or read, or the data are not those it began with.
@@ -150,7 +153,7 @@ def resume(
         except InputError as error:
             hint = f"name the text: charrnn train TEXT --resume {quote(str(folder.path))}"
             raise InputError(str(error), error.hint if given.train else hint) from error
-        return Run.resume(saved, data, folder, threads)
+        return Run.resume(saved, data, folder, threads, epochs)
     except BaseException:
         folder.close()
         raise

@@ -1,6 +1,8 @@
 """One run from beginning to end: the loop's steps, and what is done between them."""
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from math import ceil
 from shlex import quote
 from time import monotonic
 from typing import Any, NamedTuple, Self
@@ -40,7 +42,7 @@ from charrnn.training.events import (
     Validated,
 )
 from charrnn.training.loop import Step, Trainer
-from charrnn.training.pace import Deadline
+from charrnn.training.pace import Deadline, Pace
 from charrnn.training.signals import StopOnSignal
 from charrnn.training.state import (
     Interval,
@@ -169,14 +171,17 @@ class Run:
         data: Data,
         folder: RunFolder,
         threads: int | None = None,
+        epochs: float | None = None,
     ) -> "Run":
         """The run that ``saved`` (its ``last.npz``) left off, as if it had never stopped.
 
         Args:
             threads: another number of processes than before.
+            epochs: another number in all. From here on the rate is then that of a run which was to
+                make so many from the beginning; the optimiser's state and all else go on.
 
         Raises:
-            InputError: the data are not those the run began with.
+            InputError: the data are not those the run began with, or it has made as many epochs.
             CheckpointError: the file lacks what only ``last.npz`` has.
         """
         try:
@@ -190,13 +195,18 @@ class Run:
                 )
             if threads is None:
                 threads = whole(state.get("threads", 0))
-            run = cls(saved.config, data, saved.spec, saved.parameters, folder, threads)
+            config = saved.config
+            if epochs is not None:
+                config = replace(config, epochs=epochs, minutes=0.0)
+            run = cls(config, data, saved.spec, saved.parameters, folder, threads)
             history = [Validation.from_json(one) for one in saved.header["history"]]
             restore(run, Snapshot(state, history, saved.arrays))
             best = saved.header.get("best")
             run.best = Validation.from_json(best) if best else lowest(run.history)
             run._good = good_of(state, saved.arrays)
             run.ancestor = state.get("ancestor")
+            if epochs is not None:
+                run._extend()
         except (KeyError, TypeError, ValueError, IndexError, OverflowError) as error:
             raise CheckpointError(
                 f"{saved.path} cannot be resumed: its training state is not whole",
@@ -205,6 +215,18 @@ class Run:
             ) from error
         folder.cut_log(run.trainer.number)
         return run
+
+    def _extend(self) -> None:
+        """Walk the schedule of as many epochs as the settings say now."""
+        task, trainer = self.task, self.trainer
+        pace = Pace.even(max(1, round(self.config.epochs * task.steps_per_epoch)))
+        if pace.total <= trainer.number:
+            made = trainer.number / task.steps_per_epoch
+            raise InputError(
+                f"--epochs {self.config.epochs:g}: this run has made {made:g} epochs already",
+                f"give the number in all, for instance --epochs {ceil(2 * made)}",
+            )
+        trainer.pace, self.settling = pace, 0
 
     def __repr__(self) -> str:
         trainer = self.trainer
