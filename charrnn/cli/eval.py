@@ -1,6 +1,7 @@
 """``charrnn eval``."""
 
 import json
+from itertools import takewhile
 from math import isfinite
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -33,17 +34,20 @@ MANY = 1 << 16
 def evaluate(
     ctx: typer.Context,
     checkpoint: Annotated[
-        str,
+        str | None,
         typer.Argument(
-            help="A language model: an .npz file or a run's folder.", show_default=False
+            help="A language model: an .npz file, a run's folder or a run's name; without it the "
+            "one saved last.",
+            show_default=False,
         ),
-    ],
+    ] = None,
     files: Annotated[
         list[str] | None,
         typer.Argument(
             metavar="FILE",
             help="The text to score, files read in order; - is standard input. Without any, what "
-            "the run held out of its own text.",
+            "the run held out of its own text. Other runs, before the files: all are scored and "
+            "compared.",
             show_default=False,
         ),
     ] = None,
@@ -106,6 +110,7 @@ def evaluate(
 
     [dim]charrnn eval checkpoints/shakespeare-1
     charrnn eval checkpoints/shakespeare-1 sonnets.txt --adapt --mix
+    charrnn eval shakespeare-1 shakespeare-2
     charrnn eval shared.npz sonnets.txt --train plays.txt --json[/dim]
     """
     given = given_options(ctx)
@@ -117,7 +122,7 @@ def evaluate(
 
     from charrnn.evaluation.dynamic import Adaptation
     from charrnn.evaluation.report import ADAPTED, CARRIED
-    from charrnn.runs.find import find_checkpoint
+    from charrnn.runs.find import find_checkpoint, is_checkpoint
     from charrnn.runs.model import load_model
     from charrnn.runs.texts import find_texts
 
@@ -125,7 +130,15 @@ def evaluate(
         adaptation = Adaptation(adapt_rate, adapt_decay, adapt_segment) if adapt else None
     except ValueError as error:
         raise InputError(str(error)) from None
-    model = load_model(find_checkpoint(checkpoint)[0], cell)
+    others = list(takewhile(is_checkpoint, files or []))
+    if others:
+        if adapt or mix:
+            raise InputError("--adapt and --mix are for one model", "leave them out, or name one")
+        named = [find_checkpoint(one)[0] for one in (checkpoint, *others)]
+        models = [load_model(path, cell) for path in named]
+        _compare(models, (files or [])[len(others) :], train or [], threads, as_json)
+        return
+    model = load_model(find_checkpoint(checkpoint, ("lm",))[0], cell)
     _ = model.vocabulary  # which refuses other tasks
     scored = find_texts(model, files or [], train or [])
     for note in scored.notes:
@@ -186,6 +199,36 @@ def _evaluate(
             )
     finally:
         reader.engine.close()
+
+
+def _compare(
+    models: "list[Model]", files: list[str], train: list[str], threads: int, as_json: bool
+) -> None:
+    """Score some models, each on what is named or on what its run held out."""
+    import numpy as np
+
+    from charrnn.runs.texts import find_texts
+
+    for model in models:
+        _ = model.vocabulary  # which refuses other tasks
+    found = [(model, find_texts(model, files, train)) for model in models]
+    for model, scored in found:
+        for note in scored.notes:
+            say(f"note: {model.path}: {note}")
+    _, first = found[0]
+    if any(not np.array_equal(first.codes[first.start :], s.codes[s.start :]) for _, s in found):
+        say("note: these are different texts; name one for all: charrnn eval A B FILE")
+    reports = [(model, s, _evaluate(model, s, None, False, threads)) for model, s in found]
+    if as_json:
+        typer.echo(json.dumps([_as_json(*one) for one in reports], indent=1))
+        return
+    rows = []
+    for model, scored, report in reports:
+        carried = report.network[0]
+        figures = (f"{carried.nats:.4f}", f"{carried.bits:.4f}", f"{carried.perplexity:.5g}")
+        rows.append((str(model.path), *figures, f"{report.count:,}", scored.what))
+    unit = _unit(models[0])
+    _table([f"nats/{unit}", f"bits/{unit}", "perplexity", "scored", "text"], rows)
 
 
 def _as_json(model: "Model", scored: "ToScore", report: "Report") -> dict[str, Any]:

@@ -1,12 +1,15 @@
 """``charrnn inspect``."""
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from charrnn.cli.errors import reported
 from charrnn.cli.given import given_options
 from charrnn.errors import InputError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = ["inspect"]
 
@@ -15,9 +18,15 @@ OPTIONS = {
     "corpus": ("encoding", "level"),
     "model": ("plot", "cell"),
     "gradient flow": ("cell", "hidden", "seq_len", "prime", "seed"),
+    "folder of runs": (),
 }
 """Which options go with what, besides --json."""
-NAMES = {"corpus": "a corpus", "model": "a model", "gradient flow": "--gradient-flow"}
+NAMES = {
+    "corpus": "a corpus",
+    "model": "a model",
+    "gradient flow": "--gradient-flow",
+    "folder of runs": "runs",
+}
 GOES_WITH = {
     option: " or ".join(NAMES[kind] for kind in OPTIONS if option in OPTIONS[kind])
     for options in OPTIONS.values()
@@ -31,9 +40,10 @@ def inspect(
     what: Annotated[
         list[str] | None,
         typer.Argument(
-            help="A model: an .npz file or a run's folder. Or a corpus: text files, read in order; "
-            "- is standard input.",
-            metavar="MODEL|CORPUS",
+            help="A model: an .npz file, a run's folder or a run's name. Or a corpus: text files, "
+            "read in order; - is standard input. Or all runs: the folder that they are in, or the "
+            "word runs.",
+            metavar="MODEL|CORPUS|RUNS",
             show_default=False,
         ),
     ] = None,
@@ -97,7 +107,7 @@ def inspect(
     ] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print every figure as JSON.")] = False,
 ) -> None:
-    """Look into a corpus before training, or into a model after it.
+    """Look into a corpus before training, into a model after it, or over all runs.
 
     Of a corpus: whether it is good to train on; else what is amiss, by which rule,
     and what to do. Of a model: what it is, its learning curve, and with
@@ -105,6 +115,7 @@ def inspect(
 
     [dim]charrnn inspect corpus.txt
     charrnn inspect checkpoints/shakespeare-1 --plot curve.png
+    charrnn inspect checkpoints
     charrnn inspect --gradient-flow --cell rnn --cell lstm
     charrnn inspect --gradient-flow checkpoints/shakespeare-1 --prime 'To be, or not to be'[/dim]
     """
@@ -114,17 +125,20 @@ def inspect(
         raise InputError(
             "there is nothing to inspect", "name a corpus or a model, or give --gradient-flow"
         )
+    runs = None if gradient_flow else _folder_of_runs(names)
+    if runs is not None:
+        _refuse(given, "folder of runs", names[0])
+        from charrnn.cli.summary import list_runs
+
+        list_runs(runs, as_json)
+        return
     models = [name for name in names if gradient_flow or _is_model(name)]
     if len(models) > 1:
         raise InputError(f"{len(models)} models are too many", "name one of them")
     if models and len(names) > 1:
         raise InputError(f"{models[0]!r} is a model, the others are not", "one after the other")
     kind = "gradient flow" if gradient_flow else "model" if models else "corpus"
-    for option in sorted(given - set(OPTIONS[kind])):
-        raise InputError(
-            f"--{option.replace('_', '-')} goes with {GOES_WITH[option]}",
-            "leave it out, or --gradient-flow" if gradient_flow else f"{names[0]!r} is a {kind}",
-        )
+    _refuse(given, kind, "" if gradient_flow else names[0])
     if kind == "corpus":
         from charrnn.cli.verdict import give_verdict
 
@@ -139,6 +153,30 @@ def inspect(
         )
 
 
+def _refuse(given: set[str], kind: str, name: str) -> None:
+    for option in sorted(given - set(OPTIONS[kind])):
+        raise InputError(
+            f"--{option.replace('_', '-')} goes with {GOES_WITH[option]}",
+            f"{name!r} is a {kind}" if name else "leave it out, or --gradient-flow",
+        )
+
+
+def _folder_of_runs(names: list[str]) -> "Path | None":
+    """The folder whose runs are meant; it is no run itself."""
+    from pathlib import Path
+
+    from charrnn.runs.find import DEFAULT_FOLDER, FILES
+    from charrnn.runs.listing import runs_in
+
+    if len(names) != 1:
+        return None
+    path = Path(names[0])
+    if names[0] == "runs" and not path.exists():
+        path = DEFAULT_FOLDER
+    is_run = any((path / name).is_file() for name in FILES)
+    return path if not is_run and path.is_dir() and runs_in(path) else None
+
+
 def _is_model(name: str) -> bool:
     """A run's folder, or an archive of arrays, by its name or its content; else it is a text.
 
@@ -147,11 +185,11 @@ def _is_model(name: str) -> bool:
     Raises:
         InputError: it is a folder of something else.
     """
-    from pathlib import Path
+    from charrnn.runs.find import find_run
 
-    path = Path(name)
     if name == "-":
         return False
+    path = find_run(name)
     if path.is_dir():
         if not any(path.glob("*.npz")):
             raise InputError(

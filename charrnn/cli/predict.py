@@ -24,8 +24,13 @@ AT_ONCE = 256
 def predict(
     ctx: typer.Context,
     checkpoint: Annotated[
-        str, typer.Argument(help="An .npz file or a run's folder.", show_default=False)
-    ],
+        str | None,
+        typer.Argument(
+            help="An .npz file, a run's folder or a run's name; without it the one saved last "
+            "that predicts.",
+            show_default=False,
+        ),
+    ] = None,
     texts: Annotated[
         list[str] | None,
         typer.Argument(
@@ -74,8 +79,10 @@ def predict(
     from charrnn.runs.find import find_checkpoint
     from charrnn.runs.model import load_model
     from charrnn.tasks.examples import checked
+    from charrnn.tasks.kinds import KINDS
 
-    model = load_model(find_checkpoint(checkpoint)[0], cell)
+    predicting = [kind.name for kind in KINDS.values() if kind.predict is not None]
+    model = load_model(find_checkpoint(checkpoint, predicting)[0], cell)
     kind, given = model.config.kind, given_options(ctx)
     if kind.predict is None:
         model.predict("")  # which refuses, and says what to do instead

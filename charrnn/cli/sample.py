@@ -26,8 +26,9 @@ def sample(
     checkpoint: Annotated[
         str | None,
         typer.Argument(
-            help="An .npz file or a run's folder; without it the run saved last, "
-            "else the model that comes with charrnn.",
+            help="An .npz file, a run's folder or a run's name; without it the language model "
+            "saved last (with --label, the model of labelled texts), else the one that comes with "
+            "charrnn.",
             show_default=False,
         ),
     ] = None,
@@ -125,7 +126,7 @@ def sample(
     except ValueError as error:
         raise InputError(str(error).replace("_", "-")) from None
     wanted = Wanted(prime, label, number, length if "length" in given else None, choice)
-    path, found = find_checkpoint(checkpoint)
+    path, found = find_checkpoint(checkpoint, ("lm",) if label is None else ("generate",))
     model = load_model(path, cell)
     own_seed = drawn_seed() if seed is None else seed
     grown = model.write(wanted, own_seed)

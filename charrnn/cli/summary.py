@@ -11,10 +11,11 @@ from charrnn.cli.picture import check_suffix, write_picture
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from charrnn.runs.model import Model
 
-__all__ = ["facts", "summarise"]
+__all__ = ["facts", "list_runs", "summarise"]
 
 
 def summarise(argument: str, cell: str | None, as_json: bool, plot: str | None) -> None:
@@ -117,3 +118,42 @@ def _list(what: "list[str] | str") -> str:
         return f"{len(what)}: {shown}" + (" ..." if len(what) > 120 else "")
     shown = ", ".join(what[:20])
     return f"{len(what)}: {shown}" + (", ..." if len(what) > 20 else "")
+
+
+WIDE = 200
+"""Columns: a number that is cut off is a wrong one."""
+
+COLUMNS = ("run", "data", "task", "cell", "best", "epochs", "minutes", "weights", "saved")
+
+
+def list_runs(folder: "Path", as_json: bool) -> None:
+    """Print a line for each run that stands in a folder, the latest first."""
+    from dataclasses import asdict
+
+    from rich.console import Console
+    from rich.table import Table
+
+    from charrnn.cli.errors import printable
+    from charrnn.runs.listing import listed, runs_in
+
+    found = [listed(path) for path in runs_in(folder)]
+    if as_json:
+        typer.echo(json.dumps([asdict(run) for run in found], indent=1))
+        return
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for number, column in enumerate(COLUMNS):
+        table.add_column(column, justify="right" if 4 <= number < 8 else "left", no_wrap=True)
+    for run in found:
+        figures = (
+            _figure(run.loss, ".4f"),
+            _figure(run.epochs, ".4g"),
+            _figure(run.minutes, ".1f"),
+            _figure(run.size, ",d"),
+        )
+        words = (run.name, run.data or "?", (run.error and "cannot be read") or run.task, run.cell)
+        table.add_row(*(printable(word or "?") for word in words), *figures, run.date)
+    Console(width=WIDE, markup=False, highlight=False).print(table)
+
+
+def _figure(value: float | None, form: str) -> str:
+    return "?" if value is None else format(value, form)

@@ -1,10 +1,12 @@
 """Which checkpoint a user means."""
 
 import os
+from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 
-from charrnn.errors import InputError
+from charrnn.checkpoint import read_checkpoint
+from charrnn.errors import CheckpointError, InputError
 
 __all__ = [
     "DEFAULT_FOLDER",
@@ -12,8 +14,10 @@ __all__ = [
     "find_checkpoint",
     "find_run",
     "found_again",
+    "is_checkpoint",
     "run_names",
     "shipped_model",
+    "there_are",
 ]
 
 DEFAULT_FOLDER = Path("checkpoints")
@@ -26,12 +30,14 @@ SHIPPED = (
 )
 
 
-def find_checkpoint(argument: str | None) -> tuple[Path, str]:
+def find_checkpoint(argument: str | None, tasks: Collection[str] | None = None) -> tuple[Path, str]:
     """The file that a user means, and how it was found, in words.
 
     Args:
         argument: a file, a run's folder (its best model, else its last) or a run's name; nothing
             means the run saved last from this folder, else the model that comes with charrnn.
+        tasks: with nothing given, the last run of one of these; the model that comes along is a
+            language model.
 
     Raises:
         InputError: there is none.
@@ -46,24 +52,56 @@ def find_checkpoint(argument: str | None) -> tuple[Path, str]:
                 f"{argument!r} holds no checkpoint", "name a run's folder or an .npz file"
             )
         if not path.exists():
-            raise InputError(f"checkpoint {argument!r} does not exist", _there_are())
+            raise InputError(f"checkpoint {argument!r} does not exist", there_are())
         return path, "as given"
-    with suppress(OSError, ValueError):  # no note, or one that is damaged
-        noted = os.fsdecode((DEFAULT_FOLDER / LATEST).read_bytes()).strip()
+    for run in filter(None, (_latest(), *(DEFAULT_FOLDER / name for name in run_names()))):
         for name in FILES[:2]:
-            if noted and (DEFAULT_FOLDER / noted / name).is_file():
-                return Path(os.path.normpath(DEFAULT_FOLDER / noted / name)), "the run saved last"
+            if (run / name).is_file() and (tasks is None or _task(run / name) in tasks):
+                return run / name, "the run saved last"
+    if tasks is not None and "lm" not in tasks:
+        wanted = " or ".join(f"--task {task}" for task in sorted(tasks))
+        raise InputError(f"there is no run of {wanted} here", there_are() or "name a checkpoint")
     return shipped_model(), "the model that comes with charrnn"
 
 
 def find_run(argument: str) -> Path:
-    """A path as given; or, if nothing is there, the run of that name."""
+    """A path as given; or, if nothing is there, the run of that name; ``latest`` is the last."""
     path = Path(argument)
     with suppress(OSError, ValueError):
         named = DEFAULT_FOLDER / argument
-        if argument and not path.exists() and path.name == argument and named.is_dir():
-            return named
+        if argument and not path.exists() and path.name == argument:
+            if named.is_dir():
+                return named
+            latest = _latest()
+            if argument == LATEST and latest is not None:
+                return latest
     return path
+
+
+def is_checkpoint(argument: str) -> bool:
+    """Whether this names a checkpoint, a run's folder or a run."""
+    path = find_run(argument)
+    with suppress(OSError, ValueError):
+        held = path.is_dir() and any((path / name).is_file() for name in FILES)
+        return held or (path.suffix == ".npz" and path.is_file())
+    return False
+
+
+def _latest() -> Path | None:
+    """The folder of the run saved last, as it is noted; nothing if it is not, or not rightly."""
+    with suppress(OSError, ValueError):
+        noted = os.fsdecode((DEFAULT_FOLDER / LATEST).read_bytes()).strip()
+        run = Path(os.path.normpath(DEFAULT_FOLDER / noted))
+        if noted and any((run / name).is_file() for name in FILES):
+            return run
+    return None
+
+
+def _task(path: Path) -> object:
+    try:
+        return read_checkpoint(path)[0]["config"]["task"]
+    except (CheckpointError, KeyError, TypeError):
+        return None
 
 
 def found_again(path: str, folder: Path) -> str:
@@ -102,7 +140,8 @@ def shipped_model() -> Path:
     raise InputError("there is no model yet", "train one: charrnn train CORPUS")
 
 
-def _there_are() -> str:
+def there_are() -> str:
+    """The runs that there are, as a hint; empty without any."""
     names = run_names()
     shown = ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
     return f"there are the runs {shown}" if names else ""

@@ -12,7 +12,7 @@ from typing import Any
 from charrnn.errors import InputError
 from charrnn.nn.products import one_thread
 from charrnn.runs.ancestry import noted
-from charrnn.runs.find import DEFAULT_FOLDER, find_checkpoint, find_run, found_again
+from charrnn.runs.find import DEFAULT_FOLDER, find_checkpoint, find_run, found_again, there_are
 from charrnn.runs.folder import RunFolder, new_folder
 from charrnn.runs.model import Model, load_model
 from charrnn.tasks.base import Data, Paths, Spec
@@ -134,7 +134,11 @@ def resume(
         InputError: it cannot be found or read, or the data are not those it began with.
         CheckpointError: what was saved is damaged.
     """
-    folder = RunFolder(find_run(str(argument)), resume=True)
+    path = find_run(str(argument))
+    if not path.is_dir():
+        hint = there_are() or "name a run's folder"
+        raise InputError(f"{str(argument)!r} holds no run to resume", hint)
+    folder = RunFolder(path, resume=True)
     try:
         saved, fallback = folder.load_last(cell)
         if fallback:

@@ -1,0 +1,111 @@
+"""The runs of a folder, each in a few figures."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from math import prod
+from pathlib import Path
+from typing import Any
+
+from charrnn.checkpoint import read_checkpoint
+from charrnn.errors import CheckpointError
+from charrnn.runs.find import FILES
+from charrnn.runs.history import best_validation, is_number
+
+__all__ = ["Listed", "listed", "runs_in"]
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A run. What its files do not say, or not rightly, is nothing."""
+
+    name: str
+    date: str  # of its last save, local time
+    minutes: float | None  # of training, by its log
+    data: str | None = None
+    task: str | None = None
+    cell: str | None = None
+    loss: float | None = None  # the measure of its best model
+    epochs: float | None = None
+    size: int | None = None  # weights
+    error: str | None = None  # why it cannot be read
+
+
+def runs_in(folder: Path) -> list[Path]:
+    """The run folders that stand in a folder, the latest first."""
+    found = []
+    try:
+        for path in folder.iterdir():
+            files = [path / name for name in FILES if (path / name).is_file()]
+            if files:
+                found.append((max(file.stat().st_mtime for file in files), path))
+    except OSError:
+        return []
+    return [path for _, path in sorted(found, reverse=True)]
+
+
+def listed(path: Path) -> Listed:
+    """One run. Its files are read without trust."""
+    file = next(path / name for name in ("last.npz", *FILES) if (path / name).is_file())
+    date = datetime.fromtimestamp(file.stat().st_mtime).strftime("%Y-%m-%d %H:%M")
+    try:
+        header, arrays = read_checkpoint(file)
+        config = header["config"]
+        task, cell = str(config["task"]), str(config["cell"])
+        cell = f"{config['layers']} × {config['hidden']} {cell}"
+    except (CheckpointError, KeyError, TypeError) as error:
+        why = str(error) if isinstance(error, CheckpointError) else f"{file} is not whole"
+        return Listed(path.name, date, _minutes(path), error=why)
+    best = best_validation(header)
+    weights = [a for n, a in arrays.items() if not n.startswith(("optimizer.", "state.", "good."))]
+    return Listed(
+        path.name,
+        date,
+        _minutes(path),
+        _data(header),
+        task,
+        cell,
+        None if best is None else best[1],
+        _epochs(header),
+        sum(prod(array.shape) for array in weights),
+    )
+
+
+def _data(header: Mapping[str, Any]) -> str | None:
+    try:
+        paths = [Path(str(path)).name for path in header["training"]["corpus"]["paths"]]
+    except (KeyError, TypeError):
+        return None
+    return {"": "help topics", "-": "standard input"}.get(" ".join(paths), " ".join(paths))
+
+
+def _epochs(header: Mapping[str, Any]) -> float | None:
+    try:
+        epochs = header["history"][-1]["epoch"]
+    except (KeyError, TypeError, IndexError):
+        return None
+    return float(epochs) if is_number(epochs) else None
+
+
+def _minutes(path: Path) -> float | None:
+    """A log counts seconds anew each time that a run is resumed."""
+    total = before = 0.0
+    for seconds in _seconds(path / "metrics.jsonl"):
+        total += seconds - before if seconds >= before else seconds
+        before = seconds
+    return total / 60 if total else None
+
+
+def _seconds(log: Path) -> Iterator[float]:
+    try:
+        with log.open("rb") as file:
+            for line in file:
+                try:
+                    seconds = json.loads(line)["seconds"]
+                except (ValueError, KeyError, TypeError, RecursionError):
+                    continue
+                if is_number(seconds) and seconds >= 0:
+                    yield seconds
+    except OSError:
+        return
