@@ -97,6 +97,17 @@ def test_a_wrong_name_lists_those_that_there_are(place: Path, command: list[str]
     assert b"there are the runs rows-1, novel-2, novel-1" in done.stderr
 
 
+def test_a_text_in_the_place_of_a_checkpoint(place: Path) -> None:
+    done = charrnn("sample", "Once upon a time", cwd=place)
+    error, hint = done.stderr.decode().splitlines()
+    assert (done.returncode, error) == (2, "error: 'Once upon a time' is no checkpoint")
+    assert "charrnn sample --prime 'Once upon a time'" in hint
+    done = charrnn("sample", "Once", cwd=place)
+    assert b"'Once' does not exist" in done.stderr
+    assert b"charrnn sample --prime Once" in done.stderr
+    assert b"--prime" not in charrnn("sample", "a/b.npz", cwd=place).stderr
+
+
 @pytest.mark.parametrize("word", ["checkpoints", "runs"])
 def test_all_runs_are_listed(place: Path, word: str) -> None:
     done = charrnn("inspect", word, cwd=place)

@@ -1,6 +1,8 @@
 """``charrnn sample``."""
 
 import sys
+from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -126,7 +128,10 @@ def sample(
     except ValueError as error:
         raise InputError(str(error).replace("_", "-")) from None
     wanted = Wanted(prime, label, number, length if "length" in given else None, choice)
-    path, found = find_checkpoint(checkpoint, ("lm",) if label is None else ("generate",))
+    try:
+        path, found = find_checkpoint(checkpoint, ("lm",) if label is None else ("generate",))
+    except InputError as error:
+        raise _perhaps_a_prime(checkpoint, error) from None
     model = load_model(path, cell)
     own_seed = drawn_seed() if seed is None else seed
     grown = model.write(wanted, own_seed)
@@ -136,6 +141,16 @@ def sample(
         _write_one(grown)
     else:
         _write_many(grown, wanted)
+
+
+def _perhaps_a_prime(given: str | None, error: InputError) -> InputError:
+    """Who names no checkpoint may have meant a text to begin with."""
+    path = Path(given or ".npz")
+    if path.exists() or path.suffix == ".npz" or (path.name != given and " " not in str(given)):
+        return error
+    prime = f"to begin with this text: charrnn sample --prime {quote(str(given))}"
+    what = f"{given!r} is no checkpoint" if " " in str(given) else str(error)
+    return InputError(what, f"{prime}; {error.hint}" if error.hint else prime)
 
 
 def _write_one(grown: "Iterator[list[bytes]]") -> None:
