@@ -66,6 +66,7 @@ def test_a_good_text_is_good() -> None:
         "rare characters",
         "odd characters",
         "lines",
+        "items",
         "repeats",
         "held-out repeats",
         "held-out end",
@@ -568,7 +569,7 @@ def test_the_command_gives_the_verdict(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     page = done.stdout.decode().splitlines()
     assert page[0] == "good.txt: good to train on"
-    assert len([line for line in page if line.startswith("fine  ")]) == 9
+    assert len([line for line in page if line.startswith("fine  ")]) == 10
     found = inspect(tmp_path, "good.txt")
     assert found["verdict"] == "good to train on"
     assert found["size"] == len(GOOD)
