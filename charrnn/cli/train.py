@@ -186,8 +186,8 @@ def train(
         str | None,
         typer.Option(
             "--resume",
-            help="Go on with a run (its folder, its name or latest), exactly; with --epochs, to another number of "
-            "them in all, at the rates that a run of so many has from here on.",
+            help="Go on with a run (its folder, its name or latest), exactly; with --epochs, to "
+            "another number of them in all, at the rates that a run of so many has from here on.",
             show_default=False,
             rich_help_panel=OUTPUT,
         ),
@@ -195,8 +195,8 @@ def train(
     init_from: Annotated[
         str | None,
         typer.Option(
-            help="Begin a new run with the weights of this checkpoint or run; new characters are learnt "
-            "too. Without a corpus, on that which it was trained on.",
+            help="Begin a new run with the weights of this checkpoint or run; new characters are "
+            "learnt too. Without a corpus, on that which it was trained on.",
             show_default=False,
             rich_help_panel=OUTPUT,
         ),
