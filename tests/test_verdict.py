@@ -160,7 +160,7 @@ def test_passages_are_those_that_a_plain_search_finds(
     seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(repeats, "BLOCK", 16)  # windows must not mind where blocks end
-    monkeypatch.setattr(repeats, "ROWS", 3)
+    monkeypatch.setattr(repeats, "COMPARED", 3)
     rng = np.random.default_rng(seed)
     text = "".join(rng.choice(list("abcd")[: 2 + seed % 3], 150))
     if seed % 2:
