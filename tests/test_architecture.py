@@ -42,6 +42,7 @@ OUTSIDE = {
     "typer": ("charrnn.cli",),
     "rich": ("charrnn.cli",),
     "tqdm": ("charrnn.cli",),
+    "charset_normalizer": ("charrnn.verdict.guess",),
     "matplotlib": ("charrnn.cli.picture",),
     "threadpoolctl": ("charrnn.nn", "charrnn.engine"),
 }
