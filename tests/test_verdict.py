@@ -3,6 +3,7 @@
 import importlib
 import json
 import pkgutil
+import string
 import sys
 import unicodedata
 from pathlib import Path
@@ -18,7 +19,7 @@ from charrnn.errors import InputError
 from charrnn.text.corpora import read_corpus
 from charrnn.verdict import encodings, repeats
 from charrnn.verdict.encodings import first_error, judge_encoding
-from charrnn.verdict.guess import INSTALL, guess_encoding
+from charrnn.verdict.guess import INSTALL, _misplaced, guess_encoding
 from charrnn.verdict.judge import HELD_OUT, Finding, Verdict, judge
 from charrnn.verdict.lines import count_line_ends, with_plain_line_ends
 from charrnn.verdict.repeats import Passages, find_passages
@@ -313,6 +314,41 @@ def test_of_a_few_words_nothing_wrong_is_offered(encoding: str) -> None:
         assert [data.decode(named) for named in guess_encoding(data)[0]] in ([], [text])
 
 
+RARE_ONES = [
+    "cp862",
+    "cp737",
+    "cp857",
+    "mac_greek",
+    "mac_turkish",
+    "iso8859-3",
+    "iso8859-6",
+    "cp500",
+]
+
+
+@pytest.mark.parametrize("encoding", RARE_ONES)
+def test_of_a_rare_encoding_nothing_wrong_is_offered(encoding: str) -> None:
+    """Nor of EBCDIC, which is not even considered."""
+    tried = 0
+    for text in CASES.values():
+        try:
+            data = f"{text}\n".encode(encoding) * 4
+        except UnicodeEncodeError:
+            continue
+        tried += 1
+        named, _ = guess_encoding(data)
+        assert [data.decode(name) for name in named] in ([], [data.decode(encoding)])
+    assert tried
+
+
+def test_signs_within_words_and_late_capitals_are_misplaced() -> None:
+    assert _misplaced("“Ça” – l’été, Übung… ¿Qué?") == 0
+    assert _misplaced("trËs") == 1  # très in MacRoman, read as cp1252
+    assert _misplaced("gar‡on été") == pytest.approx(1 / 3)
+    assert _misplaced("║▒ ab") == 1
+    assert _misplaced("ASCII") == 0
+
+
 def test_what_a_guess_weighed_is_among_the_figures() -> None:
     (found,) = verdict_of(CASES["Russian"].encode("koi8-r")).findings
     first, second, *_ = found.measured["decodings"]
@@ -339,8 +375,11 @@ def test_an_encoding_must_read_the_whole_file() -> None:
     with pytest.raises(UnicodeDecodeError):
         windows.decode("euc_kr")
     assert guess_encoding(windows)[0] == ["cp949"]
-    data = text.encode("euc_kr")
-    assert guess_encoding(data[: len(data) // 2] + b"\n\xff\n" + data[len(data) // 2 :])[0] == []
+    data = f"{CASES['Taiwanese']}\n".encode("big5") * 1000
+    assert guess_encoding(data)[0] == ["big5"]
+    twice = b"\xa2\xcc"  # big5 has some characters twice
+    assert twice.decode("big5").encode("big5") != twice
+    assert guess_encoding(data * 5 + twice + b"\n" + data * 5)[0] == []
 
 
 def test_without_the_extra_package_it_is_said_how_to_get_it(
@@ -450,6 +489,9 @@ def test_two_other_encodings_joined_are_named() -> None:
     (found,) = verdict_of(data).findings
     assert "its beginning looks like GB18030, its end like EUC_KR" in found.text
     assert found.measured["candidates"] == []
+    few = CASES["Russian"] + "\n"
+    assert guess_encoding(few.encode("cp866") * 100)[0] == ["cp866"]
+    assert guess_encoding(few.encode("cp866") * 100 + few.encode("koi8-r") * 3)[0] == []
 
 
 def test_bytes_at_random_are_not_called_text() -> None:
@@ -468,9 +510,9 @@ def test_bytes_at_random_are_not_called_text() -> None:
 def test_nul_bytes_alone_do_not_make_utf16() -> None:
     """Wherever they stand: those of UTF-16 are in every other place."""
     rng = np.random.default_rng(0)
-    for _ in range(50):
-        data = bytearray(GOOD[:2000].encode())
-        for at in rng.integers(2000, size=60):
+    for _ in range(100):
+        data = bytearray(rng.choice(list(string.ascii_letters.encode()), 200).astype(np.uint8))
+        for at in rng.integers(200, size=4):
             data[at] = 0
         assert of(verdict_of(bytes(data)), "encoding").severity == "fine"
     numbers = np.arange(-3000, 3000, dtype="<i2").tobytes()

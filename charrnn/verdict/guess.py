@@ -18,11 +18,15 @@ INSTALL = "python -m pip install charset-normalizer"
 
 SAMPLE, END = 1 << 13, 1 << 10  # bytes of each half of a text: for the whole, and to judge it alone
 WITHIN_WORDS = "’·"
-COMMON = (  # of those that read a text alike, the first is offered
+ENCODINGS = (  # the first that reads a text is offered; rare ones, lest their texts be misread
     *("cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257", "cp1258"),
     *("shift_jis", "cp932", "euc_jp", "gb18030", "big5", "euc_kr", "cp949", "koi8-r", "koi8-u"),
     *("iso8859-2", "iso8859-5", "iso8859-7", "iso8859-15", "cp866", "cp850", "cp852", "cp437"),
-    *("cp874", "mac_roman", "mac_cyrillic", "mac_latin2", "latin-1"),
+    *("cp874", "mac_roman", "mac_cyrillic", "mac_latin2", "latin-1", "iso8859-3", "iso8859-4"),
+    *("iso8859-6", "iso8859-8", "iso8859-9", "iso8859-10", "iso8859-13", "iso8859-14"),
+    *("iso8859-16", "cp720", "cp737", "cp775", "cp855", "cp857", "cp860", "cp861", "cp862"),
+    *("cp863", "cp864", "cp865", "cp869", "mac_greek", "mac_turkish", "mac_iceland", "hp_roman8"),
+    *("koi8-t", "ptcp154", "shift_jis_2004", "big5hkscs", "johab"),
 )
 
 
@@ -49,7 +53,7 @@ class Decoding:
 
 
 def guess_encoding(data: bytes) -> tuple[list[str], list[Decoding]]:
-    """Measure lines with bytes beyond ASCII from both halves of a text.
+    """Measure lines with bytes beyond ASCII, of which there is one at least, from both halves.
 
     Returns:
         An encoding if it is clear, two if the halves are clear and differ, else none; and all
@@ -77,7 +81,7 @@ def _decodings(samples: list[bytes]) -> list[Decoding]:
     from charset_normalizer import from_bytes
 
     found: dict[str, Decoding] = {}
-    for encoding in COMMON:
+    for encoding in ENCODINGS:
         decoder = codecs.getincrementaldecoder(encoding)  # the last character may be cut off
         try:
             text = "\n".join(decoder().decode(sample) for sample in samples)
