@@ -34,9 +34,7 @@ import abc_notation  # noqa: E402
 import tunes as our_tunes  # noqa: E402
 
 from charrnn.runs.model import load_model  # noqa: E402
-from charrnn.sampling import Choice  # noqa: E402
 from charrnn.tasks.classify import classify  # noqa: E402
-from charrnn.tasks.generate import write  # noqa: E402
 
 
 def corpora() -> Path:
@@ -163,14 +161,10 @@ def generated_names(folder: Path, seeds: int, each: int = 200) -> None:
     writer_run, _ = train(folder, "names-generate", str(swapped), "--task", "generate")
     judge, writer = (load_model(run / "best.npz") for run in (judge_run, writer_run))
     known = {name for name, _ in rows}
-    rng = np.random.default_rng(0)
     real = held_out(judge_run, rows)
     recalls, kept, new = [], [], []
     for number, label in enumerate(writer.spec.labels):
-        labels = np.full(each, number)
-        texts = write(
-            writer.model, writer.parameters, writer.spec, labels, rng, Choice(temperature=0.8)
-        )
+        texts = writer.sample(label=label, n=each, temperature=0.8, seed=number)
         new.append(sum(text not in known for text in texts) / each)
         recalls.append(recall(judge, real[label], label) if real[label] else float("nan"))
         kept.append(recall(judge, texts, label))
@@ -187,9 +181,9 @@ def generated_names(folder: Path, seeds: int, each: int = 200) -> None:
 
 def held_out(run: Path, rows: Sequence[Sequence[str]]) -> dict[str, list[str]]:
     """The names that the classifier was neither trained nor chosen on, by nationality."""
-    from charrnn.config import Config
     from charrnn.tasks.base import Paths
     from charrnn.tasks.classify import ClassifyData
+    from charrnn.tasks.config import Config
 
     config: Config = load_model(run / "best.npz").config
     test = ClassifyData(Paths((str(run.parent / "names.tsv"),)), config).rows.test
@@ -201,7 +195,7 @@ def held_out(run: Path, rows: Sequence[Sequence[str]]) -> dict[str, list[str]]:
 
 def recall(judge: Any, texts: Sequence[str], label: str) -> float:
     """How many of the texts the classifier takes for this label."""
-    p = classify(judge.model, judge.parameters, judge.spec, texts)
+    p = classify(judge, texts)
     return float(np.mean(p.argmax(axis=1) == judge.spec.labels.index(label)))
 
 
@@ -248,13 +242,10 @@ def count_tunes(
 ) -> None:
     """How many tunes of each key have nothing wrong with them."""
     model = load_model(run / "best.npz")
-    rng = np.random.default_rng(0)
     good = total = 0
     wrong: Counter[str] = Counter()
-    for key in keys or model.spec.labels:
-        labels = np.full(each, model.spec.labels.index(key))
-        choice = Choice(temperature=temperature)
-        for text in write(model.model, model.parameters, model.spec, labels, rng, choice):
+    for seed, key in enumerate(keys or model.spec.labels):
+        for text in model.sample(label=key, n=each, temperature=temperature, seed=seed):
             found = problems(key, text)
             good += not found
             total += 1

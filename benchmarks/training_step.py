@@ -96,7 +96,7 @@ def prepare_ours(
 
     from charrnn.engine import Engine
     from charrnn.nn.cells import parse_cell
-    from charrnn.nn.models import SequenceModel
+    from charrnn.nn.models import SequenceModel, Sequences
     from charrnn.optim.optimizers import clip_by_global_norm, make_optimizer
 
     layers, hidden, steps, lanes = shape
@@ -109,9 +109,8 @@ def prepare_ours(
     state = [model.zero_state(lanes)]
 
     def step() -> None:
-        _, state[0] = engine.cross_entropy(
-            parameters, text[:-1], text[1:], state[0], gradients=gradients
-        )
+        batch = Sequences(text[:-1], text[1:], state[0])
+        state[0] = engine.losses(parameters, batch, gradients=gradients).final
         gradients.flat *= 1 / (steps * lanes)
         clip_by_global_norm(gradients, 1.0)
         optimizer.step(parameters, gradients, 1e-4)

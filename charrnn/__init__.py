@@ -1,5 +1,72 @@
-"""charrnn: a character-level recurrent network for text, written out by hand in NumPy."""
+"""charrnn: character-level recurrent networks for text, written out by hand in NumPy.
 
-__all__ = ["__version__"]
+Write with the model that comes along, or with one of your own:
+
+    model = charrnn.load()                     # or a file, a run's folder, a run's name
+    model.sample("ROMEO:", length=500, temperature=0.8, seed=1)
+    model.score("To be, or not to be").bits    # a character
+
+Train:
+
+    run = charrnn.train("corpus.txt", minutes=5)
+    for event in run:                          # or run.finish()
+        ...
+    run.model
+
+Use a trained classifier, tagger or translator:
+
+    charrnn.load("questions-1").predict(["What is an atom ?"])
+
+Everything raises :class:`charrnn.InputError` where what was given must change, and
+:class:`charrnn.CheckpointError` where a file is damaged or cannot be written.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from charrnn.errors import CharrnnError, CheckpointError, DivergedError, InputError
+    from charrnn.library import cell, resume, train
+    from charrnn.runs.model import Model, load
+    from charrnn.training.run import Run
+
+__all__ = [
+    "CharrnnError",
+    "CheckpointError",
+    "DivergedError",
+    "InputError",
+    "Model",
+    "Run",
+    "cell",
+    "load",
+    "resume",
+    "train",
+]
 
 __version__ = "0.1.0"
+
+_PLACES = {
+    "CharrnnError": "charrnn.errors",
+    "CheckpointError": "charrnn.errors",
+    "DivergedError": "charrnn.errors",
+    "InputError": "charrnn.errors",
+    "Model": "charrnn.runs.model",
+    "Run": "charrnn.training.run",
+    "cell": "charrnn.library",
+    "load": "charrnn.runs.model",
+    "resume": "charrnn.library",
+    "train": "charrnn.library",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is used when it is used: NumPy takes longer than all the rest."""
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_PLACES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

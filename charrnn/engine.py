@@ -12,25 +12,29 @@ a step takes, and not one bit of its result.
 import atexit
 import multiprocessing
 import os
+import pickle
 import signal
+import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
+from types import ModuleType
 from typing import Any, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
-from threadpoolctl import ThreadpoolController
 
-from charrnn.nn.models import Loss, Sequences
+from charrnn.nn.cells import CellError
+from charrnn.nn.models import Loss
 from charrnn.nn.parameters import Parameters, Shapes
+from charrnn.nn.products import one_thread
 from charrnn.nn.types import Array, State
 from charrnn.nn.workspace import Workspace
 
-__all__ = ["Engine", "Network", "available_cores", "final_state", "shards"]
+__all__ = ["Engine", "Losses", "Network", "available_cores", "shards"]
 
 LEAST_LANES = 12
 """A shard has at least so many lanes: with fewer, the steps' fixed costs outweigh the sharing."""
@@ -96,12 +100,26 @@ class _Task:
 _Other = tuple[BaseProcess, "Connection[Any, Any]"]
 
 
-def final_state(losses: Sequence[Loss]) -> State:
-    """The state that all lanes are left in, from the losses of their shards."""
-    return tuple(
-        tuple(np.concatenate(parts) for parts in zip(*layers, strict=True))
-        for layers in zip(*(loss.final for loss in losses), strict=True)
-    )
+class Losses(list[Loss]):
+    """What a batch gives, shard by shard."""
+
+    @property
+    def total(self) -> Any:
+        """The sum over all sequences."""
+        return sum(loss.total for loss in self)
+
+    @property
+    def each(self) -> Array:
+        """``(T, B)`` what each target costs, where the batch asked for that."""
+        return np.concatenate([loss.total for loss in self], axis=1)
+
+    @property
+    def final(self) -> State:
+        """The state that all lanes are left in."""
+        return tuple(
+            tuple(np.concatenate(parts) for parts in zip(*layers, strict=True))
+            for layers in zip(*(loss.final for loss in self), strict=True)
+        )
 
 
 def add_gradients(gradients: Parameters, terms: Sequence[Parameters]) -> None:
@@ -131,7 +149,9 @@ class Engine:
     """Computes losses and gradients of a model, in this process and ``threads - 1`` others.
 
     The others are started when first needed. Should one of them die, or not start at all, this
-    process does its work, then and from then on. A script that uses others must have the guard
+    process does its work, then and from then on. It does so too where the others cannot make the
+    model: its cell is a class of a notebook, or of a file that has changed since. They run
+    nothing of the script that uses them, unless it defines the cell: then it must have the guard
     ``if __name__ == "__main__":``, as for everything that :mod:`multiprocessing` spawns.
 
     Args:
@@ -149,7 +169,6 @@ class Engine:
         self._terms: list[Parameters] = []  # the gradients of each shard but the first
         self._layout: tuple[Shapes, np.dtype[Any]] | None = None  # of what is in that memory
         self._pid = 0  # the process that started the others
-        self._blas = ThreadpoolController()
 
     @property
     def threads(self) -> int:
@@ -183,39 +202,6 @@ class Engine:
         for process, _ in others:
             process.join()
 
-    def cross_entropy(
-        self,
-        parameters: Parameters,
-        x: Array,
-        targets: Array,
-        state: State,
-        *,
-        gradients: Parameters | None = None,
-        rng: np.random.Generator | None = None,
-    ) -> tuple[Any, State]:
-        """As :meth:`SequenceModel.cross_entropy`, whose arguments these are.
-
-        Raises:
-            ValueError: as there.
-        """
-        batch = Sequences(x, targets, state)
-        return self.chunk(parameters, batch, gradients=gradients, rng=rng)
-
-    def chunk(
-        self,
-        parameters: Parameters,
-        batch: Sequences,
-        *,
-        gradients: Parameters | None = None,
-        rng: np.random.Generator | None = None,
-    ) -> tuple[Any, State]:
-        """The loss of a chunk of all lanes, and the state that it leaves them in.
-
-        Arguments and errors as of :meth:`SequenceModel.sum_loss`.
-        """
-        losses = self.losses(parameters, batch, gradients=gradients, rng=rng)
-        return sum(loss.total for loss in losses), final_state(losses)
-
     def losses(
         self,
         parameters: Parameters,
@@ -223,7 +209,7 @@ class Engine:
         *,
         gradients: Parameters | None = None,
         rng: np.random.Generator | None = None,
-    ) -> list[Loss]:
+    ) -> Losses:
         """The loss of each shard of a batch, and the gradients of their sum.
 
         Arguments and errors as of the network's own ``sum_loss``.
@@ -244,14 +230,14 @@ class Engine:
             np.copyto(self._shared.flat, parameters.flat)
         places = [gradients, *self._terms] if gradients else [None] * len(tasks)
         try:
-            with self._blas.limit(limits=1):
+            with one_thread():
                 results = self._share_out(tasks, parameters, places)
         except BaseException:
             self.close()  # their answers belong to a question that was given up
             raise
         if gradients is not None:
             add_gradients(gradients, self._terms[: len(tasks) - 1])
-        return results
+        return Losses(results)
 
     def _share_out(
         self, tasks: Sequence[_Task], parameters: Parameters, places: Sequence[Parameters | None]
@@ -293,15 +279,21 @@ class Engine:
         self._terms = [parameters.zeros_like() for _ in range(count - 1)]
 
     def _start_others(self, count: int, size: int, shapes: Shapes, dtype: np.dtype[Any]) -> None:
-        """Raises OSError where processes or shared memory cannot be had."""
+        """Raises OSError where processes or shared memory cannot be had, or not for this model."""
+        try:
+            model = pickle.dumps(self.model)
+        except (pickle.PicklingError, AttributeError, TypeError) as error:
+            raise OSError(f"the model cannot be sent to another process: {error}") from error
         memory = multiprocessing.RawArray("b", count * size)
         self._shared, *self._terms = _views(memory, shapes, dtype, count)
         self._pid = os.getpid()
         # Before multiprocessing's own farewell, which would wait for them forever.
         atexit.register(self.close)
-        with _signals_held_back():
+        # A script is run again only for what it alone defines: a cell of one's own, perhaps.
+        script = nullcontext() if b"__main__" in model else _main_left_out()
+        with _signals_held_back(), script:
             for _ in range(min(self.threads, count) - 1):
-                self._others.append(_spawn((self.model, memory, shapes, dtype, count)))
+                self._others.append(_spawn((model, memory, shapes, dtype, count)))
 
 
 def _views(memory: Any, shapes: Shapes, dtype: npt.DTypeLike, count: int) -> Iterator[Parameters]:
@@ -322,7 +314,7 @@ def _spawn(arguments: tuple[Any, ...]) -> _Other:
 
 def _serve(
     connection: "Connection[Any, Any]",
-    model: Network,
+    pickled: bytes,
     memory: Any,
     shapes: Shapes,
     dtype: npt.DTypeLike,
@@ -333,18 +325,33 @@ def _serve(
     for number in STOPPING:
         signal.signal(number, signal.SIG_IGN)
     np.seterr(all="ignore")
+    try:
+        model: Network = pickle.loads(pickled)  # noqa: S301 - from our own process
+    except Exception:
+        return  # the one that asks has the model, and does the work
     parameters, *terms = _views(memory, shapes, dtype, count)
     worker = _Worker(model)
-    with suppress(EOFError, OSError), ThreadpoolController().limit(limits=1):
+    with suppress(EOFError, OSError), one_thread():
         while True:
             tasks: list[_Task] = connection.recv()
             results = {}
             # What goes wrong here goes wrong again in the process that asks, which can say so.
-            with suppress(ValueError, MemoryError):
+            with suppress(CellError, ValueError, MemoryError):
                 for task in tasks:
                     place = terms[task.number - 1] if task.with_gradients else None
                     results[task.number] = worker.compute(task, parameters, place)
             connection.send(results)
+
+
+@contextmanager
+def _main_left_out() -> Iterator[None]:
+    """A process started meanwhile does not begin by running the script that started it."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 @contextmanager

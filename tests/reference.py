@@ -5,6 +5,7 @@ It is slow, allocates at will, and is what the fast code is held against.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -100,7 +101,12 @@ def gru_step(w: Tensors, x: Numbers, state: States, reset: str, update: str) -> 
     return ((1 - z) * h_prev + z * n,)
 
 
-STEPS: dict[str, Step] = {"rnn": rnn_step, "lstm": lstm_step, "gru": gru_step}
+STEPS: dict[str, Step] = {
+    "rnn": rnn_step,
+    "lstm": lstm_step,
+    "gru": gru_step,
+    "plainlstm": partial(lstm_step, gates="hidden", output="tanh"),
+}
 
 
 def run_layer(

@@ -10,9 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from charrnn.config import Config
+from charrnn.engine import Engine
+from charrnn.evaluation.windows import Reader
+from charrnn.nn.models import SequenceModel, Sequences
+from charrnn.nn.parameters import Parameters
+from charrnn.nn.types import Array, State
 from charrnn.runs.folder import RunFolder
 from charrnn.tasks.base import Paths
+from charrnn.tasks.config import Config
 from charrnn.tasks.lm import LanguageModelTask, TextData, TextSpec
 from charrnn.text.corpora import Corpus, read_corpus
 from charrnn.text.vocab import Vocabulary
@@ -28,10 +33,12 @@ __all__ = [
     "charrnn",
     "command",
     "corpus_of",
+    "cross_entropy",
     "environment",
     "fingerprint",
     "metrics",
     "names",
+    "reader_of",
     "resume",
     "run_until",
     "text_data",
@@ -118,6 +125,19 @@ def metrics(folder: Path) -> list[dict[str, Any]]:
 def names(folder: Path) -> list[str]:
     """What lies in a folder, but for the lock, which may stay or go."""
     return sorted(path.name for path in folder.iterdir() if path.name != "run.lock")
+
+
+def reader_of(model: SequenceModel) -> Reader:
+    """Of a language model, in this process."""
+    return Reader(Engine(model))
+
+
+def cross_entropy(
+    engine: Engine, parameters: Parameters, x: Array, targets: Array, state: State, **options: Any
+) -> tuple[Any, State]:
+    """The nats of a chunk of all lanes, and the state that it leaves them in."""
+    losses = engine.losses(parameters, Sequences(x, targets, state), **options)
+    return losses.total, losses.final
 
 
 def environment(**changes: str) -> dict[str, str]:

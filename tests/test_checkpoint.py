@@ -25,17 +25,19 @@ from support import TEXT, begin, corpus_of, environment, names, run_until
 
 from charrnn import checkpoint
 from charrnn.checkpoint import read_checkpoint, remove_leftovers, write_checkpoint
-from charrnn.config import Config
 from charrnn.errors import CheckpointError
 from charrnn.nn.types import Array
 from charrnn.runs.folder import RunFolder
 from charrnn.runs.model import load_model
+from charrnn.tasks.config import Config
+from charrnn.tasks.lm import TextSpec
+from charrnn.text.vocab import Vocabulary
 
 Members = list[tuple[str, bytes]]
 
 CONFIG = Config(hidden=3)
 SYMBOLS = "\nabé"
-SHAPES = CONFIG.model(len(SYMBOLS)).shapes()
+SHAPES = TextSpec(Vocabulary("char", tuple(sorted(map(ord, SYMBOLS))))).model(CONFIG).shapes()
 HEADER: dict[str, Any] = {
     "charrnn": "0.1.0",
     "config": CONFIG.to_json(),

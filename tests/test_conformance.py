@@ -1,6 +1,7 @@
 """One suite for every cell: all variants of ``CELLS`` × every check. A new cell is a line there.
 
-(And a line in ``reference.STEPS``, for its equations written out plainly.)
+(And a line in ``reference.STEPS``, for its equations written out plainly. One cell of PlainCell
+stands for all of those.)
 """
 
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import reference
+from plain_cells import PlainLSTM
 
 from charrnn.nn import ops
 from charrnn.nn.cells import CELLS, Cell, Saved, all_variants
@@ -26,6 +28,7 @@ Results = dict[str, Array]
 
 NUM_STEPS, BATCH_SIZE, INPUT_SIZE, HIDDEN_SIZE = 5, 2, 3, 4
 VARIANTS = [cell for kind in CELLS.values() for cell in all_variants(kind, HIDDEN_SIZE)]
+VARIANTS += [PlainLSTM(HIDDEN_SIZE)]
 EXACT = 0.0
 TIGHT = 1e-12
 

@@ -11,13 +11,16 @@ import pytest
 from support import TINY, begin, charrnn, corpus_of, environment, run_until
 
 from charrnn.checkpoint import read_checkpoint, write_checkpoint
-from charrnn.cli.curve import LearningCurve, draw_curve, panels, read_curve
+from charrnn.cli.curve import draw_curve, panels
 from charrnn.cli.picture import write_picture
-from charrnn.cli.plot import Series, draw
+from charrnn.cli.plot import Marks, draw
 from charrnn.errors import InputError, RunError
+from charrnn.runs.history import LearningCurve, read_curve
+from charrnn.tasks.config import Config
 
 CURVE = LearningCurve(
-    "lm",
+    "nats/char",
+    "nats/char",
     train=((10, 3.0), (20, 2.0), (30, 1.5)),
     logged=((5, 9.0), (10, 2.5), (15, 2.25), (20, 2.0), (25, 1.8), (30, 1.0)),
     val=((10, 2.8), (20, 2.2), (30, 2.4)),
@@ -37,19 +40,19 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def curve_of(folder: Path, name: str = "run") -> LearningCurve:
     """As of a run whose header has no history: what is read comes from the other files."""
-    return read_curve(str(folder / name), {}, "lm")
+    return read_curve(folder / name, {}, Config())
 
 
 # Drawing
 
 
-def picture(*series: Series, **options: Any) -> list[str]:
+def picture(*series: Marks, **options: Any) -> list[str]:
     plain: dict[str, Any] = {"x": (0, 8), "y": (0, 4), "title": "up", "axis": "along"}
     return list(draw(series, **plain | {"columns": 8, "rows": 4, "form": ".0f"} | options))
 
 
 def test_points_stand_where_they_belong() -> None:
-    rows = picture(Series("o", [(0, 4), (4, 2), (8, 0)]), Series("x", [(4, 2), (5, 2)]))
+    rows = picture(Marks("o", [(0, 4), (4, 2), (8, 0)]), Marks("x", [(4, 2), (5, 2)]))
     assert rows == [
         "up",
         "     4 |o",
@@ -63,9 +66,9 @@ def test_points_stand_where_they_belong() -> None:
 
 
 def test_points_outside_are_left_out_and_numbers_make_room() -> None:
-    outside = Series("o", [(-1, 2), (9, 2), (4, 5), (4, -1)])
+    outside = Marks("o", [(-1, 2), (9, 2), (4, 5), (4, -1)])
     assert not any("o" in line for line in picture(outside)[1:-1])
-    wide = picture(Series("o", [(0, 4e9)]), y=(0, 4e9), form=".1f")
+    wide = picture(Marks("o", [(0, 4e9)]), y=(0, 4e9), form=".1f")
     assert wide[1] == "4000000000.0 |o"
     assert {line.index("|") for line in wide if "|" in line} == {13}
 
@@ -94,10 +97,10 @@ def test_the_best_model_ends_early_its_run_goes_on(folder: Path, tmp_path: Path)
     write_checkpoint(tmp_path / "run" / "last.npz", header, arrays)
     early = {**header, "history": header["history"][:2]}
     write_checkpoint(tmp_path / "run" / "best.npz", early, arrays)
-    assert read_curve(str(tmp_path / "run"), early, "lm").steps == 51
-    assert read_curve(str(tmp_path / "run" / "best.npz"), early, "lm").steps == 20
+    assert read_curve(tmp_path / "run", early, Config()).steps == 51
+    assert read_curve(tmp_path / "run" / "best.npz", early, Config()).steps == 20
     (tmp_path / "run" / "last.npz").write_bytes(b"damaged")
-    assert read_curve(str(tmp_path / "run"), early, "lm").steps == 20
+    assert read_curve(tmp_path / "run", early, Config()).steps == 20
 
 
 @pytest.mark.parametrize("step", [25, 60])
@@ -165,14 +168,14 @@ def test_a_log_is_taken_without_trust(folder: Path, tmp_path: Path) -> None:
     ],
 )
 def test_a_history_is_taken_without_trust(history: Any) -> None:
-    curve = read_curve("x.npz", {"history": history}, "lm")
+    curve = read_curve(Path("x.npz"), {"history": history}, Config())
     assert (curve.train, curve.val, curve.best, curve.epochs) == ([], [], None, 0.0)
     assert list(draw_curve(curve)) == ["No learning curve: there is no history."]
 
 
 def test_steps_ascend() -> None:
     entries = [{"step": step, "val": 1.0, "train": 2.0, "epoch": 1.0} for step in (3, 2, 3, 5)]
-    assert [step for step, _ in read_curve("x", {"history": entries}, "lm").val] == [3, 5]
+    assert [step for step, _ in read_curve(Path("x"), {"history": entries}, Config()).val] == [3, 5]
 
 
 # The picture at a terminal
@@ -227,9 +230,9 @@ def test_one_point_is_no_curve() -> None:
 
 
 def test_other_measures_have_a_picture_of_their_own() -> None:
-    first, second = panels(CURVE._replace(task="classify"))
+    first, second = panels(CURVE._replace(measure="1 - accuracy"))
     assert (first.val, second.train) == ((), ())
-    rows = list(draw_curve(CURVE._replace(task="classify")))
+    rows = list(draw_curve(CURVE._replace(measure="1 - accuracy")))
     assert [row for row in rows if row.startswith("validation: 1 - accuracy")]
     assert len([row for row in rows if row.strip().startswith("+")]) == 2
 
@@ -342,7 +345,11 @@ def test_a_picture_is_whole_or_as_it_was(tmp_path: Path, monkeypatch: pytest.Mon
 def test_pictures(tmp_path: Path, name: str, start: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("matplotlib")
     monkeypatch.delenv("DISPLAY", raising=False)
-    for curve in (CURVE, CURVE._replace(task="classify"), CURVE._replace(logged=(), val=())):
+    for curve in (
+        CURVE,
+        CURVE._replace(measure="1 - accuracy"),
+        CURVE._replace(logged=(), val=()),
+    ):
         write_picture(str(tmp_path / name), curve, "run")
         first = (tmp_path / name).read_bytes()
         assert first.startswith(start)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support import cross_entropy
 
 from charrnn.engine import LEAST_LANES, MOST_SHARDS, Engine, shards
 from charrnn.gradcheck import check_outputs
@@ -87,8 +88,8 @@ def test_shards_add_up_to_the_batch(batch_size: int, layers: int) -> None:
             total, final = model.cross_entropy(
                 parameters, text[:-1], text[1:], state, Workspace(), gradients=expected
             )
-            nats, end = engine.cross_entropy(
-                parameters, text[:-1], text[1:], state, gradients=actual
+            nats, end = cross_entropy(
+                engine, parameters, text[:-1], text[1:], state, gradients=actual
             )
             assert nats == pytest.approx(total, rel=1e-13)
             assert_close(actual.flat, expected.flat)
@@ -96,7 +97,7 @@ def test_shards_add_up_to_the_batch(batch_size: int, layers: int) -> None:
             for ours, theirs in zip(end, final, strict=True):
                 for one, other in zip(ours, theirs, strict=True):
                     assert_close(one, other)
-            alone, _ = engine.cross_entropy(parameters, text[:-1], text[1:], state)
+            alone, _ = cross_entropy(engine, parameters, text[:-1], text[1:], state)
             assert alone == pytest.approx(total, rel=1e-13)
             assert engine.threads == 1
             assert not engine.lost
@@ -120,7 +121,7 @@ def test_gradients_are_added_in_one_order() -> None:
     assert (expected != ((terms[3] + terms[2]) + terms[1]) + terms[0]).any()
     total = parameters.zeros_like()
     with Engine(model) as engine:
-        engine.cross_entropy(parameters, text[:-1], text[1:], state, gradients=total)
+        cross_entropy(engine, parameters, text[:-1], text[1:], state, gradients=total)
     np.testing.assert_array_equal(total.flat, expected)
 
 
@@ -133,7 +134,7 @@ def test_each_shard_drops_units_of_its_own() -> None:
 
         def loss(seed: int) -> float:
             rng = np.random.default_rng(seed)
-            return float(engine.cross_entropy(parameters, text[:-1], text[1:], state, rng=rng)[0])
+            return float(cross_entropy(engine, parameters, text[:-1], text[1:], state, rng=rng)[0])
 
         half = model.cross_entropy(
             parameters,
@@ -152,7 +153,7 @@ def test_a_bad_symbol_in_any_shard_is_refused() -> None:
     parameters, text, state = batch(model, 24)
     text[2, -1] = VOCAB
     with Engine(model) as engine, pytest.raises(ValueError, match=r"must be in 0\.\.6"):
-        engine.cross_entropy(parameters, text[:-1], text[1:], state)
+        cross_entropy(engine, parameters, text[:-1], text[1:], state)
 
 
 # The panels

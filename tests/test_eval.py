@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from support import TEXT, TINY, charrnn, environment, metrics
 
-from charrnn.cli.texts import _overlap, find_texts
+from charrnn.engine import Engine
 from charrnn.errors import DivergedError
 from charrnn.evaluation.dynamic import Adaptation, adapted_nats, gradient_rms
 from charrnn.evaluation.mixture import fit_weights, mixture
@@ -28,6 +28,7 @@ from charrnn.nn.parameters import Parameters
 from charrnn.nn.types import Array
 from charrnn.nn.workspace import Workspace
 from charrnn.runs.model import load_model
+from charrnn.runs.texts import _overlap, find_texts
 from charrnn.text.escapes import UNKNOWN_NATS
 from charrnn.text.vocab import Vocabulary
 from charrnn.yardsticks.scores import yardsticks
@@ -65,7 +66,7 @@ def plain_nats(model: SequenceModel, w: Parameters, ids: Array, first: int, end:
 def test_a_window_knows_the_character_before_it_and_no_more(cell: str, width: int) -> None:
     model, w = network(cell)
     ids, start = some_text(), 50
-    found = windowed_nats(Reader(model), w, ids, resets(start, len(ids), width))
+    found = windowed_nats(Reader(Engine(model)), w, ids, resets(start, len(ids), width))
     expected = [
         plain_nats(model, w, ids[first - 1 :], 1, min(width, len(ids) - first) + 1)
         for first in range(start, len(ids), width)
@@ -77,7 +78,7 @@ def test_a_window_knows_the_character_before_it_and_no_more(cell: str, width: in
 def test_a_warmed_window_has_read_what_is_before_it(warm_up: int) -> None:
     model, w = network()
     ids, edges = some_text(), [5, 40, 75, 80, 300]
-    found = windowed_nats(Reader(model), w, ids, edges, warm_up=warm_up)
+    found = windowed_nats(Reader(Engine(model)), w, ids, edges, warm_up=warm_up)
     expected = []
     for first, end in pairwise(edges):
         begin = max(0, first - 1 - warm_up)
@@ -90,14 +91,14 @@ def test_chunks_lanes_and_processes_change_nothing(monkeypatch: pytest.MonkeyPat
     ids = some_text(700)
     edges = resets(1, 700, 10)
     seen: list[int] = []
-    whole = windowed_nats(Reader(model), w, ids, edges, advance=seen.append)
+    whole = windowed_nats(Reader(Engine(model)), w, ids, edges, advance=seen.append)
     assert sum(seen) == 699
-    reader = Reader(model, 2)
+    reader = Reader(Engine(model, 2))
     np.testing.assert_array_equal(windowed_nats(reader, w, ids, edges), whole)
-    reader.close()
-    for name, value in (("LANES", 5), ("CHUNK", 3), ("LOGITS", 50)):
+    reader.engine.close()
+    for name, value in (("LANES", 5), ("CHUNK", 3)):
         monkeypatch.setattr(f"charrnn.evaluation.windows.{name}", value)
-        again = windowed_nats(Reader(model), w, ids, edges)
+        again = windowed_nats(Reader(Engine(model)), w, ids, edges)
         np.testing.assert_allclose(again, whole, rtol=1e-6)
 
 
@@ -111,7 +112,7 @@ def test_carried_windows_cover_the_text(start: int) -> None:
         assert all(a < b for a, b in pairwise(edges))
         if end == 200_000:  # none of few lanes is much longer than the others
             assert len(edges) - 1 <= 64 + 2
-            assert max(np.diff(edges)) == (end - max(start, 257)) // 64
+            assert max(np.diff(edges)) < (end - max(start, 257)) // 64 + 64
     assert len(carried(start, start + (1 << 17) + 1, 1)) > 60
 
 
@@ -119,9 +120,9 @@ def test_carried_is_what_validation_says() -> None:
     model, w = network()
     w.flat /= 3  # so that it forgets within a lane's warm-up
     ids, start = some_text(3000), 100
-    exact = evaluate(model, w, ids, start, lanes=1, warm_up=256).nats
-    one = windowed_nats(Reader(model), w, ids, carried(start, 3000, 1), warm_up=256)
-    many = windowed_nats(Reader(model), w, ids, carried(start, 3000, 1 << 40), warm_up=256)
+    exact = evaluate(Reader(Engine(model)), w, ids, start, lanes=1, warm_up=256).nats
+    one = windowed_nats(Reader(Engine(model)), w, ids, carried(start, 3000, 1), warm_up=256)
+    many = windowed_nats(Reader(Engine(model)), w, ids, carried(start, 3000, 1 << 40), warm_up=256)
     assert one.mean(dtype=float) == pytest.approx(exact, rel=1e-6)
     assert many.mean(dtype=float) == pytest.approx(exact, rel=1e-5)
 
@@ -163,7 +164,7 @@ def test_the_update_is_the_paper_s(decay: float) -> None:
     rms = np.random.default_rng(3).random(w.flat.size)
     before = w.flat.copy()
     seen: list[int] = []
-    found = adapted_nats(Reader(model), w, rms, ids, 7, adaptation, advance=seen.append)
+    found = adapted_nats(Reader(Engine(model)), w, rms, ids, 7, adaptation, advance=seen.append)
     np.testing.assert_allclose(
         found, plain_adaptation(model, w, rms, ids, 7, adaptation), rtol=1e-5
     )
@@ -180,7 +181,7 @@ def test_gradients_are_measured_segment_by_segment() -> None:
         x, targets = (ids[k : k + segment, None].astype(int) for k in (begin, begin + 1))
         _, state = model.cross_entropy(w, x, targets, state, Workspace(), gradients=g)
         squares = squares + (g.flat / segment) ** 2
-    found = gradient_rms(Reader(model), w, ids, segment)
+    found = gradient_rms(Reader(Engine(model)), w, ids, segment)
     np.testing.assert_allclose(found, np.sqrt(squares / 4), rtol=1e-9)
 
 
@@ -191,7 +192,7 @@ def test_many_lanes_estimate_what_one_would() -> None:
     w = model.init(rng, np.float64)
     w["head.W"][...] = 0  # as good as can be on a random text
     ids = rng.integers(V, size=64 * 8 * 40 + 1)
-    many = gradient_rms(Reader(model), w, ids, 8)
+    many = gradient_rms(Reader(Engine(model)), w, ids, 8)
     squares, g = [], w.zeros_like()
     for k in range(0, 64 * 8 * 40, 64):
         x, targets = (ids[j : j + 8, None] for j in (k, k + 1))
@@ -206,12 +207,12 @@ def test_many_lanes_estimate_what_one_would() -> None:
 def test_nothing_is_known_of_what_comes() -> None:
     model, w = network()
     ids, adaptation = some_text(200), Adaptation(0.01, 0.01, 16)
-    rms = gradient_rms(Reader(model), w, ids, 16)
-    base = adapted_nats(Reader(model), w, rms, ids, 1, adaptation)
+    rms = gradient_rms(Reader(Engine(model)), w, ids, 16)
+    base = adapted_nats(Reader(Engine(model)), w, rms, ids, 1, adaptation)
     for place in (3, 16, 17, 100, 199):
         other = ids.copy()
         other[place] = (other[place] + 1) % V
-        changed = adapted_nats(Reader(model), w, rms, other, 1, adaptation)
+        changed = adapted_nats(Reader(Engine(model)), w, rms, other, 1, adaptation)
         np.testing.assert_array_equal(changed[: place - 1], base[: place - 1])
         assert changed[place - 1] != base[place - 1]
 
@@ -219,18 +220,18 @@ def test_nothing_is_known_of_what_comes() -> None:
 def test_without_a_step_it_is_the_plain_score() -> None:
     model, w = network()
     ids = some_text(200)
-    rms = gradient_rms(Reader(model), w, ids, 16)
-    still = adapted_nats(Reader(model), w, rms, ids, 30, Adaptation(0.0, 0.5))
-    plain = windowed_nats(Reader(model), w, ids, [30, 200], warm_up=256)
+    rms = gradient_rms(Reader(Engine(model)), w, ids, 16)
+    still = adapted_nats(Reader(Engine(model)), w, rms, ids, 30, Adaptation(0.0, 0.5))
+    plain = windowed_nats(Reader(Engine(model)), w, ids, [30, 200], warm_up=256)
     np.testing.assert_allclose(still, plain, rtol=1e-5)
 
 
 def test_a_text_of_its_own_kind_is_learnt() -> None:
     model, w = network()
     ids = np.tile(some_text(10), 100)
-    rms = gradient_rms(Reader(model), w, some_text(), 16)
-    nats = adapted_nats(Reader(model), w, rms, ids, 1, Adaptation(3e-2, 1e-3))
-    still = windowed_nats(Reader(model), w, ids, [1, 1000])
+    rms = gradient_rms(Reader(Engine(model)), w, some_text(), 16)
+    nats = adapted_nats(Reader(Engine(model)), w, rms, ids, 1, Adaptation(3e-2, 1e-3))
+    still = windowed_nats(Reader(Engine(model)), w, ids, [1, 1000])
     assert nats[-100:].mean() < 0.7 * still[-100:].mean()
 
 
@@ -240,9 +241,9 @@ def test_unknown_characters_are_not_learnt() -> None:
     ids, known = some_text(100), np.ones(100, dtype=np.bool_)
     known[99] = False
     known[20:36] = False  # a whole segment: nothing to learn from, and no division by zero
-    rms = gradient_rms(Reader(model), w, ids, 16)
-    first = adapted_nats(Reader(model), w, rms, ids, 20, Adaptation(0.01), known=known)
-    plain = windowed_nats(Reader(model), w, ids, [20, 100], warm_up=256)
+    rms = gradient_rms(Reader(Engine(model)), w, ids, 16)
+    first = adapted_nats(Reader(Engine(model)), w, rms, ids, 20, Adaptation(0.01), known=known)
+    plain = windowed_nats(Reader(Engine(model)), w, ids, [20, 100], warm_up=256)
     np.testing.assert_allclose(first[:32], plain[:32], rtol=1e-5)
     assert np.abs(first[32:48] - plain[32:48]).max() > 1e-3
 
@@ -257,7 +258,7 @@ def test_a_segment_s_gradient_is_the_mean_over_what_is_known() -> None:
     _, state, _ = model.forward(w, x[:16], zero)
     moved = Parameters(w.shapes, np.float64, w.flat - 0.5 / (1 + 0.1) * g.flat / 8)
     expected, _ = model.cross_entropy(moved, x[16:], targets[16:], state, Workspace())
-    found = adapted_nats(Reader(model), w, rms, ids, 1, Adaptation(0.5, 0.0), known=known)
+    found = adapted_nats(Reader(Engine(model)), w, rms, ids, 1, Adaptation(0.5, 0.0), known=known)
     assert found[16:].sum() == pytest.approx(float(expected), rel=1e-5)
 
 
@@ -310,7 +311,7 @@ def reported(text: str, train: str | None = TEXT, **more: Any) -> Report:
     vocabulary = Vocabulary.of("char", codes_of(TEXT))
     model, w = network(size=len(vocabulary))
     known = None if train is None else codes_of(train)
-    return report(Reader(model), w, vocabulary, codes_of(text), 1, train=known, **more)
+    return report(Reader(Engine(model)), w, vocabulary, codes_of(text), 1, train=known, **more)
 
 
 def test_unknown_characters_are_counted_and_charged() -> None:
@@ -386,11 +387,11 @@ def test_outputs_that_are_no_numbers_are_found() -> None:
     w["head.b"][0] = np.inf
     codes = codes_of(TEXT)
     with np.errstate(all="ignore"), pytest.raises(DivergedError, match="spoilt"):
-        report(Reader(model), w, vocabulary, codes, 1)
+        report(Reader(Engine(model)), w, vocabulary, codes, 1)
     model, w = network(size=len(vocabulary))
     wild = Adaptation(rate=1e300)
     with np.errstate(all="ignore"), pytest.raises(DivergedError, match="smaller rate"):
-        report(Reader(model), w, vocabulary, codes, 1, train=codes, adaptation=wild)
+        report(Reader(Engine(model)), w, vocabulary, codes, 1, train=codes, adaptation=wild)
 
 
 # The command
@@ -458,7 +459,7 @@ def test_another_text_is_read_from_its_beginning(place: Path) -> None:
     assert found["unknown"] == 1
     model = load_model(place / "run" / "best.npz")
     ids = model.vocabulary.encode_text(text.replace("Ω", "\n"))
-    nats = plain_nats(model.model, model.parameters, ids, 1, len(ids))
+    nats = plain_nats(model.network, model.parameters, ids, 1, len(ids))
     nats[len(TEXT) - 300 - 1] = UNKNOWN_NATS
     assert found["network"]["state carried"]["nats"] == pytest.approx(nats.mean(), rel=1e-5)
     assert facts(place, "run", "-", stdin=text.encode())["network"] == found["network"]

@@ -14,6 +14,7 @@ from support import (
     charrnn,
     corpus_of,
     fingerprint,
+    reader_of,
     resume,
     run_until,
     text_data,
@@ -22,7 +23,6 @@ from support import (
 )
 
 from charrnn.checkpoint import read_checkpoint
-from charrnn.config import Config
 from charrnn.errors import InputError
 from charrnn.evaluation.validation import evaluate
 from charrnn.nn.losses import softmax
@@ -32,6 +32,7 @@ from charrnn.runs.folder import RunFolder
 from charrnn.runs.model import load_model
 from charrnn.tasks.base import Paths
 from charrnn.tasks.classify import ClassifyData
+from charrnn.tasks.config import Config
 from charrnn.tasks.extension import begin_from, extended_spec
 from charrnn.tasks.generate import GenerateData, GenerateSpec
 from charrnn.tasks.lm import TextData, TextSpec
@@ -359,11 +360,11 @@ def test_the_loss_on_the_old_text_is_what_it_was(tmp_path: Path) -> None:
     ids = new.vocabulary.encode_text(text)
     weights = run.trainer.parameters
     before = old.vocabulary.encode_text(text)
-    was = evaluate(initial.model, initial.parameters, before, 1, lanes=1)
-    now = evaluate(run.model, weights, ids, 1, lanes=1)
+    was = evaluate(reader_of(initial.network), initial.parameters, before, 1, lanes=1)
+    now = evaluate(reader_of(run.network), weights, ids, 1, lanes=1)
     assert was.nats < 0.3  # it has learnt
     assert 0 <= now.nats - was.nats < 0.01
-    assert _among(old, new, run.model, weights, ids) == pytest.approx(was.nats, abs=1e-5)
+    assert _among(old, new, run.network, weights, ids) == pytest.approx(was.nats, abs=1e-5)
     run_until(run)
     assert fingerprint(Path("first")) == kept
     assert load_model(Path("second/best.npz")).spec == new
@@ -383,8 +384,8 @@ def test_a_model_that_is_sure_loses_next_to_nothing(tmp_path: Path) -> None:
     assert notes[0].startswith("4 new characters: '\\x01' (U+0001), 'ſ' (U+017F)")
     model = spec.model(initial.config)
     ids = initial.vocabulary.encode_text(text)
-    was = evaluate(initial.model, initial.parameters, ids, 1)
-    now = evaluate(model, parameters, spec.vocabulary.encode_text(text), 1)
+    was = evaluate(reader_of(initial.network), initial.parameters, ids, 1)
+    now = evaluate(reader_of(model), parameters, spec.vocabulary.encode_text(text), 1)
     assert 0 <= now.nats - was.nats < 1e-3
 
 

@@ -3,20 +3,20 @@
 import numpy as np
 import pytest
 
-from charrnn.config import Config
 from charrnn.errors import InputError
 from charrnn.nn.cells import LSTM
 from charrnn.nn.models import SequenceModel
 from charrnn.tasks.carried import RUNAWAY
+from charrnn.tasks.config import Config
 from charrnn.tasks.lm import LanguageModelTask
-from charrnn.text.corpora import split
+from charrnn.text.corpora import first_held_out
 from charrnn.training.speed import text_like
 
 
 def build(cell: LSTM, length: int = 200, val_fraction: float = 0.1) -> LanguageModelTask:
     ids = np.random.default_rng(0).integers(5, size=length).astype(np.uint8)
     model = SequenceModel(5, 5, cell)
-    train = split(length, val_fraction)
+    train = first_held_out(length, val_fraction)
     return LanguageModelTask(model, ids, split=train, batch_size=3, seq_len=4)
 
 

@@ -13,7 +13,6 @@ import pytest
 import reference
 from test_conformance import PoisonedWorkspace
 
-from charrnn.config import Config
 from charrnn.engine import Engine, shards
 from charrnn.nn import products
 from charrnn.nn.attention import Attention
@@ -28,6 +27,8 @@ from charrnn.nn.readouts import READOUTS, read_out, read_out_backward
 from charrnn.nn.translator import Translations, Translator
 from charrnn.nn.types import Array, LayerState
 from charrnn.nn.workspace import Workspace
+from charrnn.tasks.base import Trained
+from charrnn.tasks.config import Config
 from charrnn.tasks.translate import TranslateSpec, translate
 from charrnn.text.alphabet import END, START, Alphabet
 
@@ -1136,10 +1137,10 @@ def test_a_beam_of_everything_finds_the_best() -> None:
         best = max(scores, key=lambda w: scores[w] / len(w))
         cut = [log_probability(model, p, source, w) for w in product(WRITABLE[1:], repeat=most)]
         assert max(cut) / (most + 1) < scores[best] / len(best), "what is cut off is another matter"
-        (found,) = translate(model, p, SPEC, ["xy"], CONFIG, beam=len(SPEC.target) ** most)
+        (found,) = translate(Trained(model, p, SPEC, CONFIG), ["xy"], beam=len(SPEC.target) ** most)
         assert found.text == SPEC.target.decode(np.array(best))
         assert found.log_probability == pytest.approx(scores[best], rel=1e-9)
-        (greedy,) = translate(model, p, SPEC, ["xy"], CONFIG)
+        (greedy,) = translate(Trained(model, p, SPEC, CONFIG), ["xy"])
         missed += greedy.text != found.text
     assert missed >= 1, "greedy search would have done as well"
 
@@ -1149,7 +1150,7 @@ def test_greedy_writes_the_likeliest_next_character() -> None:
     texts, endless = ["xy", "y", "xxyx", ""], 0
     for seed in range(6):
         model, p = small_translator(seed)
-        found = translate(model, p, SPEC, texts, CONFIG, beam=1)
+        found = translate(Trained(model, p, SPEC, CONFIG), texts, beam=1)
         for text, translation in zip(texts, found, strict=True):
             source = [*SPEC.source.encode(text).tolist(), END]
             written: tuple[int, ...] = ()
@@ -1173,7 +1174,7 @@ def test_what_was_cut_off_is_not_made_likelier() -> None:
         }
         ended = [w for w in scores if w[-1] == END]
         best = [max(some, key=lambda w: scores[w] / len(w)) for some in (scores, ended)]
-        (found,) = translate(model, p, SPEC, ["xy"], CONFIG, beam=len(SPEC.target) ** 3)
+        (found,) = translate(Trained(model, p, SPEC, CONFIG), ["xy"], beam=len(SPEC.target) ** 3)
         assert found.text in [SPEC.target.decode(np.array(w)) for w in best], seed
 
 
@@ -1183,8 +1184,8 @@ def test_sources_of_a_batch_do_not_meet_in_a_beam() -> None:
     texts = ["xy", "y" * 9, "xx", "x" * 4]
     for seed in range(4):
         model, p = small_translator(seed)
-        together = translate(model, p, spec, texts, CONFIG, beam=3)
-        alone = [translate(model, p, spec, [text], CONFIG, beam=3)[0] for text in texts]
+        together = translate(Trained(model, p, spec, CONFIG), texts, beam=3)
+        alone = [translate(Trained(model, p, spec, CONFIG), [text], beam=3)[0] for text in texts]
         assert [t.text for t in together] == [t.text for t in alone]
         assert_close([t.log_probability for t in together], [t.log_probability for t in alone])
 

@@ -12,17 +12,18 @@ import numpy as np
 import pytest
 from support import TEXT, charrnn, corpus_of, fingerprint, metrics, resume, run_until, text_data
 
-from charrnn.cli.announce import yardsticks_take
-from charrnn.cli.begin import begin_run
-from charrnn.config import Config
+from charrnn.cli import app
 from charrnn.errors import InputError
 from charrnn.runs.folder import RunFolder
 from charrnn.runs.model import load_model
 from charrnn.tasks.base import Paths
+from charrnn.tasks.config import Config
 from charrnn.tasks.lm import TextData, TextSpec
 from charrnn.text.corpora import Corpus
+from charrnn.training import begin as beginning
 from charrnn.training import planner
 from charrnn.training import run as running
+from charrnn.training.compare import yardsticks_take
 from charrnn.training.events import Finished, Repaced, Validated
 from charrnn.training.pace import Deadline, Pace
 from charrnn.training.planner import (
@@ -52,7 +53,7 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def text_of(size: int, vocab_size: int = 60) -> TextData:
     """So many characters, so many of them distinct."""
     codes = np.arange(size, dtype=np.uint16) % vocab_size + 40
-    return TextData(Corpus("text", "char", codes, "0" * 64), Paths(("text.txt",)))
+    return TextData(Corpus("char", codes, "0" * 64), Paths(("text.txt",)))
 
 
 @pytest.fixture
@@ -293,7 +294,7 @@ def test_the_choice_depends_on_no_character(machine: Callable[[float], None]) ->
     machine(2e10)
     data = text_of(1_000_000)
     other = TextData(
-        Corpus("shakespeare", "char", np.random.default_rng(0).permutation(data.corpus.codes), "1"),
+        Corpus("char", np.random.default_rng(0).permutation(data.corpus.codes), "1"),
         Paths(("shakespeare.txt",)),
     )
     assert plan(data, 5, {}) == plan(other, 5, {})
@@ -384,10 +385,10 @@ def test_a_plan_that_is_broken_off_says_that_nothing_is_lost(
     def interrupted(*_: Any, **__: Any) -> Plan:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(planner, "plan", interrupted)
+    monkeypatch.setattr(beginning, "plan", interrupted)
     Path("corpus.txt").write_text(TEXT, encoding="utf-8")
     with pytest.raises(KeyboardInterrupt):
-        begin_run({"minutes": 1.0}, Paths(("corpus.txt",)), None, None, 1, 0.0)
+        app(["train", "corpus.txt", "--minutes", "1"], standalone_mode=False)
     assert "nothing is saved" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["corpus.txt"]
 
@@ -398,12 +399,12 @@ def test_a_folder_that_is_taken_is_refused_before_networks_are_timed(
     def planned(*_: Any, **__: Any) -> Plan:
         raise AssertionError("this took time")
 
-    monkeypatch.setattr(planner, "plan", planned)
+    monkeypatch.setattr(beginning, "plan", planned)
     Path("corpus.txt").write_text(TEXT, encoding="utf-8")
     Path("run").mkdir()
     Path("run/best.npz").touch()
     with pytest.raises(InputError, match="holds a run already"):
-        begin_run({"minutes": 1.0}, Paths(("corpus.txt",)), "run", None, 1, 0.0)
+        beginning.begin({"minutes": 1.0}, Paths(("corpus.txt",)), out="run", threads=1)
 
 
 # Pace
@@ -631,7 +632,7 @@ def test_what_a_task_tests_on_is_not_trained_on(tmp_path: Path) -> None:
         Path(f"{name}.tsv").write_text("\n".join(part), encoding="utf-8")
     paths = Paths(("train.tsv",), "val.tsv", "test.tsv")
     settings = {"task": "classify", "hidden": 8, "batch_size": 10}
-    run = begin_run(settings, paths, "run", None, 1, 0.0)
+    run = beginning.begin(settings, paths, out="run", threads=1, begun=0.0)
     assert run.timekeeper.a_validation == pytest.approx(100 / 10 / SCORED)
     run.folder.close()
 

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
-from support import ROOT, TEXT, charrnn, environment
+from support import ROOT, TEXT, charrnn, cross_entropy, environment
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from charrnn.checkpoint import read_checkpoint
@@ -41,8 +41,8 @@ def compute(engine: Engine, weights: Parameters, steps: int = 2) -> Outcome:
     rng, state, gradients = np.random.default_rng(2), MODEL.zero_state(LANES), weights.zeros_like()
     total = 0.0
     for _ in range(steps):
-        nats, state = engine.cross_entropy(
-            weights, text[:-1], text[1:], state, gradients=gradients, rng=rng
+        nats, state = cross_entropy(
+            engine, weights, text[:-1], text[1:], state, gradients=gradients, rng=rng
         )
         total += nats
     return total, gradients.flat, state
@@ -104,7 +104,7 @@ def test_more_shards_than_before(engine: Engine) -> None:
 
     def loss(of: Engine, lanes: int) -> float:
         x, state = text[:, :lanes], MODEL.zero_state(lanes)
-        return float(of.cross_entropy(weights, x[:-1], x[1:], state)[0])
+        return float(cross_entropy(of, weights, x[:-1], x[1:], state)[0])
 
     with Engine(MODEL) as other:
         for lanes in (24, 300, 24):
@@ -144,7 +144,7 @@ def test_after_an_error_the_next_answer_is_its_own(engine: Engine) -> None:
         wrong = text.copy()
         wrong[0, lane] = 99
         with pytest.raises(ValueError, match=r"must be in 0\.\.6"):
-            engine.cross_entropy(weights, wrong[:-1], wrong[1:], state)
+            cross_entropy(engine, weights, wrong[:-1], wrong[1:], state)
         assert (engine.lost, engine.threads) == (False, 2)
         assert_same_bits(compute(engine, weights), alone())
 
@@ -207,7 +207,7 @@ def test_every_product_is_made_on_one_thread(threads: int, monkeypatch: pytest.M
     x = np.zeros((1, LANES), dtype=int)
     with threadpool_limits(2), Engine(cast(Any, Threads()), threads) as engine:
         before = [library["num_threads"] for library in threadpool_info()]
-        assert engine.cross_entropy(parameters(), x, x, ())[0] == 4  # one for each shard
+        assert cross_entropy(engine, parameters(), x, x, ())[0] == 4  # one for each shard
         assert [library["num_threads"] for library in threadpool_info()] == before
         assert not engine.lost
 

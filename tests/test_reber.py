@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from data_modules import DATA, reber
+from support import reader_of
 
 from charrnn.evaluation.validation import evaluate
 from charrnn.runs.model import load_model
@@ -27,13 +28,15 @@ def test_an_lstm_reaches_the_entropy_and_remembers_the_second_letter(tmp_path: P
     strings = text.split()
     assert not set(strings) & set((DATA / "reber-train.txt").read_text(encoding="utf-8").split())
     ids = trained.vocabulary.encode_text("\n" + text)
-    score = evaluate(trained.model, trained.parameters, ids, 1, lanes=1)
+    score = evaluate(reader_of(trained.network), trained.parameters, ids, 1, lanes=1)
     floor = float(reber.bits_of(strings).per_character)
     assert score.count == len(text)
     assert abs(score.bits - floor) <= BITS_AROUND_THE_FLOOR
 
     symbols = ids.astype(np.intp)[:, None]
-    y, _, _ = trained.model.forward(trained.parameters, symbols[:-1], trained.model.zero_state(1))
+    y, _, _ = trained.network.forward(
+        trained.parameters, symbols[:-1], trained.network.zero_state(1)
+    )
     where = reber.long_range_positions(strings)
     right = y[where, 0].argmax(axis=-1) == symbols[1:][where, 0]
     assert len(right) == 1000

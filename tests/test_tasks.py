@@ -10,17 +10,16 @@ import numpy as np
 import pytest
 from support import charrnn, command, environment, fingerprint
 
-from charrnn.config import Config
 from charrnn.errors import CheckpointError, InputError
 from charrnn.nn.types import Array
 from charrnn.runs.folder import RunFolder
 from charrnn.runs.model import load_model
-from charrnn.sampling import Choice
 from charrnn.tasks.base import Data, Paths
 from charrnn.tasks.classify import ClassifyData, classify
+from charrnn.tasks.config import Config
 from charrnn.tasks.forecast import ForecastData, forecast, one_step
-from charrnn.tasks.generate import GenerateData, write
-from charrnn.tasks.kinds import TASKS
+from charrnn.tasks.generate import GenerateData
+from charrnn.tasks.kinds import KINDS
 from charrnn.tasks.supervised import Shuffled
 from charrnn.tasks.tag import TagData, tag
 from charrnn.tasks.translate import TranslateData, translate
@@ -83,7 +82,7 @@ def written(folder: Path, rows: list[str], name: str = "data.txt") -> str:
 
 def read(folder: Path, task: str, **settings: Any) -> tuple[Data, Config]:
     config = Config.of(task, **SMALL | settings)
-    return TASKS[task].read(Paths((written(folder, MAKE[task]()),)), config), config
+    return KINDS[task].read(Paths((written(folder, MAKE[task]()),)), config), config
 
 
 def run_all(folder: Path, data: Data, config: Config, **more: Any) -> Run:
@@ -227,8 +226,8 @@ def test_the_best_is_kept_and_reported(tmp_path: Path, task: str) -> None:
     errors = [e.score.error for e in events if isinstance(e, Validated) and e.score]
     best = [e.step for e in events if isinstance(e, Validated) and e.best][-1]
     assert run.best is not None
-    assert run.best["val"] == min(errors)
-    assert run.best["step"] == best
+    assert run.best.val == min(errors)
+    assert run.best.step == best
     report = run.report()
     assert report is not None
     kept = load_model(tmp_path / "run" / "best.npz")
@@ -314,7 +313,7 @@ def test_a_tagger_reads_both_ways(tmp_path: Path) -> None:
 def test_a_translator_learns_to_copy(tmp_path: Path, task: str) -> None:
     rows = [f"{w}\t{w.upper()}\n" for w in words(400, 2)]
     settings = {"hidden": 32, "epochs": 25.0, "lr": 0.01, "batch_size": 16, "dropout": 0.0}
-    config = Config.of(**settings | Config.parse_task(task))
+    config = Config.of(**settings | Config.parse({"task": task}))
     data = TranslateData(Paths((written(tmp_path, rows),)), config)
     run = run_all(tmp_path / "run", data, config)
     report = run.report()
@@ -355,8 +354,8 @@ def models(tmp_path: Path) -> Models:
 def test_a_text_is_classified_as_in_a_batch(models: Models) -> None:
     m = models("classify")
     texts = ["", "a", "abcdefgh" * 4, "żółw", *words(70, seed=3)]
-    together = classify(m.model, m.parameters, m.spec, texts)
-    alone = np.concatenate([classify(m.model, m.parameters, m.spec, [t]) for t in texts])
+    together = classify(m, texts)
+    alone = np.concatenate([classify(m, [t]) for t in texts])
     np.testing.assert_allclose(together, alone, atol=1e-5)
     np.testing.assert_allclose(together.sum(axis=1), 1, atol=1e-5)
 
@@ -364,10 +363,10 @@ def test_a_text_is_classified_as_in_a_batch(models: Models) -> None:
 def test_a_sentence_is_tagged_as_in_a_batch(models: Models) -> None:
     m = models("tag")
     sentences = [["ab", "c"], [], ["żółw"], words(9)]
-    together = tag(m.model, m.parameters, m.spec, sentences)
+    together = tag(m, sentences)
     assert [len(p) for p in together] == [2, 0, 1, 9]
     for sentence, p in zip(sentences, together, strict=True):
-        alone = tag(m.model, m.parameters, m.spec, [sentence])[0]
+        alone = tag(m, [sentence])[0]
         np.testing.assert_allclose(p, alone, atol=1e-5)
 
 
@@ -385,37 +384,22 @@ def test_a_wider_beam_is_no_less_likely(models: Models) -> None:
     """And greedy is a beam of one: always the likeliest next character."""
     m = models("translate", epochs=4.0, lr=0.02)
     texts = words(20, seed=9)
-    greedy = translate(m.model, m.parameters, m.spec, texts, m.config)
-    wide = translate(m.model, m.parameters, m.spec, texts, m.config, beam=8)
+    greedy = translate(m, texts)
+    wide = translate(m, texts, beam=8)
     for one, other in zip(greedy, wide, strict=True):
         assert other.per_character >= one.per_character - 1e-6
-    alone = [translate(m.model, m.parameters, m.spec, [t], m.config, beam=8)[0] for t in texts]
+    alone = [translate(m, [t], beam=8)[0] for t in texts]
     assert [t.text for t in alone] == [t.text for t in wide]
 
 
 def test_texts_of_a_label_end_by_themselves(models: Models) -> None:
     m = models("generate", epochs=40.0, lr=0.02, dropout=0.0)
-    for number, label in enumerate(m.spec.labels):
-        texts = write(
-            m.model,
-            m.parameters,
-            m.spec,
-            np.full(50, number),
-            np.random.default_rng(0),
-            Choice(temperature=0.5),
-        )
+    for label in m.spec.labels:
+        texts = m.sample(label=label, n=50, temperature=0.5, seed=0)
         assert np.mean([text[:1] == label for text in texts]) > 0.8
         assert max(map(len, texts)) < m.spec.most
         assert not any(chr(0xFFFD) in text for text in texts)
-    primed = write(
-        m.model,
-        m.parameters,
-        m.spec,
-        np.zeros(3, int),
-        np.random.default_rng(0),
-        Choice(),
-        prime="ab",
-    )
+    primed = m.sample("ab", label=m.spec.labels[0], n=3, temperature=1.0, seed=0)
     assert all(text.startswith("ab") for text in primed)
 
 
@@ -423,12 +407,10 @@ def test_a_forecast_goes_on_from_itself(models: Models) -> None:
     """The first row is what one step says; the second, what it says after that."""
     m = models("forecast")
     values = np.column_stack([np.sin(0.3 * np.arange(50)), np.cos(0.2 * np.arange(50)) + 5])
-    ahead = forecast(m.model, m.parameters, m.spec, values, 3)
+    ahead = forecast(m, values, 3)
     assert ahead.shape == (3, 2)
     extended = np.vstack([values, ahead])
-    np.testing.assert_allclose(
-        one_step(m.model, m.parameters, m.spec, extended)[-3:], ahead, atol=1e-4
-    )
+    np.testing.assert_allclose(one_step(m, extended)[-3:], ahead, atol=1e-4)
 
 
 def test_noise_makes_characters_unknown_and_nothing_else(tmp_path: Path) -> None:
@@ -476,7 +458,7 @@ def test_train_and_predict(tmp_path: Path) -> None:
     assert record["probabilities"][label] == pytest.approx(float(chance), abs=1e-4)
     wrong = charrnn("sample", "run", cwd=tmp_path)
     assert wrong.returncode == 2
-    assert b"no language model; its task is classify" in wrong.stderr
+    assert b"writes no texts; its task is classify" in wrong.stderr
 
 
 def test_a_generator_wants_a_label(tmp_path: Path) -> None:
@@ -566,10 +548,8 @@ def test_a_translation_does_not_depend_on_its_neighbours(models: Models) -> None
     m = models("translate", epochs=0.2)
     texts = ["a", "abcdefgh" * 5]
     for beam in (1, 3):
-        together = translate(m.model, m.parameters, m.spec, texts, m.config, beam=beam)
-        alone = [
-            translate(m.model, m.parameters, m.spec, [t], m.config, beam=beam)[0] for t in texts
-        ]
+        together = translate(m, texts, beam=beam)
+        alone = [translate(m, [t], beam=beam)[0] for t in texts]
         assert [t.text for t in together] == [t.text for t in alone]
         assert len(together[0].text) <= m.spec.most(1)
 
@@ -637,17 +617,17 @@ def test_bad_rows_are_one_line_with_their_number(
         ("lm,directions=both", "predicts what comes next, and must not have read it"),
         ("lm,noise=0.1", "lm has no variant 'noise'"),
         ("generate,directions=both", "predicts what comes next"),
-        ("tag,directions=backward", "only translate turns its input round"),
+        ("tag,directions=backward", "choose from forward, both"),
         ("classify,readout=first", "choose from last, mean, max"),
         ("classify,readout=max,readout=last", "given twice"),
         ("tag,noise=much", "noise=much is not a number"),
-        ("summarise", "choose from lm, classify"),
+        ("summarise", "choose from classify, forecast"),
         ("forecast,directions=both", "a forecast predicts what comes next"),
     ],
 )
 def test_variants_that_are_none(task: str, message: str) -> None:
     with pytest.raises(InputError, match=message) as caught:
-        Config.of(**Config.parse_task(task))
+        Config.of(**Config.parse({"task": task}))
     assert "\n" not in str(caught.value)
 
 

@@ -177,7 +177,6 @@ def test_a_plain_text_needs_no_notes(tmp_path: Path) -> None:
     corpus = read_corpus([write(tmp_path, WIDE.encode())])
     assert text_of(corpus) == WIDE
     assert corpus.notes == ()
-    assert corpus.name == "corpus"
 
 
 @every_chunk
@@ -271,7 +270,6 @@ def test_a_pipe_is_read(tmp_path: Path) -> None:
 def test_standard_input_is_read() -> None:
     corpus = read_corpus(["-"], stdin=io.BytesIO(WIDE.encode()))
     assert text_of(corpus) == WIDE
-    assert corpus.name == "stdin"
     assert corpus.sha256 == hashlib.sha256(WIDE.encode()).hexdigest()
 
 
@@ -282,7 +280,6 @@ def test_several_files_are_joined(tmp_path: Path) -> None:
     corpus = read_corpus(paths)
     assert text_of(corpus) == "ab\néab\n"
     assert corpus.sha256 == hashlib.sha256(b"".join(parts)).hexdigest()
-    assert corpus.name == "0"
     assert len(corpus.notes) == 3
     assert read_corpus(paths[::-1]).sha256 == corpus.sha256  # a palindrome of files
     assert read_corpus([paths[1], paths[0]]).sha256 != corpus.sha256
@@ -291,7 +288,6 @@ def test_several_files_are_joined(tmp_path: Path) -> None:
 def test_no_files_mean_pythons_help() -> None:
     corpus = read_corpus([])
     text = text_of(corpus)
-    assert corpus.name == "pydoc-topics"
     assert all(topic.rstrip() in text for topic in topics.topics.values())
     assert corpus.sha256 == read_corpus([]).sha256
 

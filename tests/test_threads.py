@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support import TEXT, begin, corpus_of, run_until, text_data, text_task
+from support import TEXT, begin, corpus_of, reader_of, run_until, text_data, text_task
 
-from charrnn.config import Config
 from charrnn.engine import Engine
 from charrnn.evaluation.validation import evaluate
 from charrnn.runs.folder import RunFolder
+from charrnn.tasks.config import Config
 from charrnn.training import threads
 from charrnn.training.events import Alone, Measured
 from charrnn.training.run import Run
@@ -146,15 +146,15 @@ def test_a_validation_is_shared_out_too(start: Start, monkeypatch: pytest.Monkey
     """By the engine that it is given, which is the training's."""
     run = start()
     calls = []
-    compute = Engine.cross_entropy
+    compute = Engine.losses
 
     def counted(self: Engine, *arguments: object, **named: object) -> object:
         calls.append(self)
         return compute(self, *arguments, **named)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Engine, "cross_entropy", counted)
+    monkeypatch.setattr(Engine, "losses", counted)
     text_task(run).validate(run.trainer.parameters)
     assert calls
     assert set(calls) == {text_task(run).engine}
-    evaluate(run.model, run.trainer.parameters, text_task(run).ids, 100)
+    evaluate(reader_of(run.network), run.trainer.parameters, text_task(run).ids, 100)
     assert set(calls) != {text_task(run).engine}

@@ -20,6 +20,7 @@ from support import (
     fingerprint,
     metrics,
     names,
+    reader_of,
     resume,
     run_until,
     text_data,
@@ -30,7 +31,6 @@ from support import (
 from charrnn import checkpoint
 from charrnn.cli import app
 from charrnn.cli.train import train
-from charrnn.config import SCHEDULE_WORDS, TASK_WORDS, Config
 from charrnn.errors import CheckpointError, DivergedError, InputError, RunError
 from charrnn.evaluation.validation import Score, evaluate
 from charrnn.nn.cells import parse_cell
@@ -45,6 +45,8 @@ from charrnn.runs.folder import RunFolder
 from charrnn.runs.model import load_model
 from charrnn.tasks import carried
 from charrnn.tasks.carried import RUNAWAY
+from charrnn.tasks.config import SCHEDULE_WORDS, Config
+from charrnn.tasks.kinds import KINDS
 from charrnn.tasks.lm import LanguageModelTask
 from charrnn.text.corpora import Corpus
 from charrnn.training.events import (
@@ -209,7 +211,7 @@ def test_the_command_lines_defaults_are_the_settings_defaults() -> None:
     """They stand twice; a reader of --help must not be told another number."""
     options = inspect.signature(train).parameters
     config = Config()
-    variants = {name for words in TASK_WORDS.values() for name in words}
+    variants = {name for kind in KINDS.values() for name in kind.own}
     variants |= set(SCHEDULE_WORDS.values())
     assert not variants & set(options)  # given with the task's name, or the schedule's
     for name, value in config.to_json().items():
@@ -223,7 +225,7 @@ def test_the_command_lines_defaults_are_the_settings_defaults() -> None:
         "ctx",
         "corpus",
         "out",
-        "resume",
+        "resume_from",
         "init_from",
         "quiet",
     }
@@ -335,7 +337,7 @@ CELLS = ("rnn", "lstm", "gru")
 def test_one_lane_is_the_naive_loop(cell: str, start: int) -> None:
     model, parameters, ids = network(cell)
     nats, count = naive(model, parameters, ids, 0, start, 400)
-    score = evaluate(model, parameters, ids, start, lanes=1)
+    score = evaluate(reader_of(model), parameters, ids, start, lanes=1)
     assert score.count == count == 400 - start
     assert score.nats == pytest.approx(nats / count, rel=1e-12)
     assert score.bits == pytest.approx(nats / count / math.log(2), rel=1e-12)
@@ -345,7 +347,7 @@ def test_a_warm_up_is_read_and_not_scored() -> None:
     model, parameters, ids = network("lstm")
     for warm_up in (0, 1, 10, 63, 64, 65):
         nats, count = naive(model, parameters, ids, 300 - warm_up - 1, 300, 400)
-        score = evaluate(model, parameters, ids, 300, lanes=1, warm_up=warm_up)
+        score = evaluate(reader_of(model), parameters, ids, 300, lanes=1, warm_up=warm_up)
         assert (score.count, score.lanes, score.warm_up) == (100, 1, warm_up)
         assert score.nats == pytest.approx(nats / count, rel=1e-12)
 
@@ -361,7 +363,7 @@ def test_lanes_score_every_character_once(lanes: int) -> None:
         stop = 400 if lane == lanes - 1 else first + length
         nats, n = naive(model, parameters, ids, first - 1, first, stop)
         total, count = total + nats, count + n
-    score = evaluate(model, parameters, ids, 1, lanes=lanes, warm_up=0)
+    score = evaluate(reader_of(model), parameters, ids, 1, lanes=lanes, warm_up=0)
     assert score.count == count == 399
     assert score.nats == pytest.approx(total / count, rel=1e-12)
 
@@ -371,18 +373,19 @@ def test_no_lane_starts_cold_where_something_stands_before_it(start: int) -> Non
     """Near a text's beginning the first lane has little before it; the others have enough."""
     model, parameters, ids = network("lstm")
     nats, count = naive(model, parameters, ids, 0, start, 400)
-    score = evaluate(model, parameters, ids, start, lanes=7, warm_up=100)
+    score = evaluate(reader_of(model), parameters, ids, start, lanes=7, warm_up=100)
     assert score.count == count == 400 - start
     assert score.nats == pytest.approx(nats / count, abs=1e-6)
-    everything = evaluate(model, parameters, ids, start, lanes=3, warm_up=1000)
+    everything = evaluate(reader_of(model), parameters, ids, start, lanes=3, warm_up=1000)
     assert everything.nats == pytest.approx(nats / count, rel=1e-12)
 
 
 def test_warmed_lanes_come_close_to_one() -> None:
     model, parameters, ids = network("lstm")
-    one = evaluate(model, parameters, ids, 200, lanes=1).nats
+    one = evaluate(reader_of(model), parameters, ids, 200, lanes=1).nats
     cold, warm = (
-        abs(evaluate(model, parameters, ids, 200, lanes=13, warm_up=w).nats - one) for w in (0, 100)
+        abs(evaluate(reader_of(model), parameters, ids, 200, lanes=13, warm_up=w).nats - one)
+        for w in (0, 100)
     )
     assert warm < 1e-6  # what this network still remembers after a hundred characters
     assert cold > 1000 * warm
@@ -390,10 +393,10 @@ def test_warmed_lanes_come_close_to_one() -> None:
 
 def test_scores_do_not_depend_on_chunks_and_workspaces(monkeypatch: pytest.MonkeyPatch) -> None:
     model, parameters, ids = network("lstm")
-    whole = evaluate(model, parameters, ids, 100, lanes=4, warm_up=30)
+    whole = evaluate(reader_of(model), parameters, ids, 100, lanes=4, warm_up=30)
     for chunk in (1, 7, 1000):
-        monkeypatch.setattr("charrnn.evaluation.validation.CHUNK", chunk)
-        again = evaluate(model, parameters, ids, 100, lanes=4, warm_up=30)
+        monkeypatch.setattr("charrnn.evaluation.windows.CHUNK", chunk)
+        again = evaluate(reader_of(model), parameters, ids, 100, lanes=4, warm_up=30)
         assert again.nats == pytest.approx(whole.nats, rel=1e-12)
 
 
@@ -401,7 +404,7 @@ def test_scores_do_not_depend_on_chunks_and_workspaces(monkeypatch: pytest.Monke
 def test_nothing_to_score_is_refused(start: int) -> None:
     model, parameters, ids = network("rnn")
     with pytest.raises(ValueError, match="nothing to score"):
-        evaluate(model, parameters, ids, start)
+        evaluate(reader_of(model), parameters, ids, start)
 
 
 def test_the_tail_validates_and_is_not_trained_on(corpus: Corpus) -> None:
@@ -433,8 +436,8 @@ def test_the_state_is_carried_and_a_new_pass_begins_anew(corpus: Corpus) -> None
     assert again == first
     (x0, y0), (x1, y1) = task.lanes.chunk(0), task.lanes.chunk(1)
     x, y = np.concatenate([x0, x1]), np.concatenate([y0, y1])
-    state = run.model.zero_state(x.shape[1])
-    logits, _, _ = run.model.forward(theta, x, state)
+    state = run.network.zero_state(x.shape[1])
+    logits, _, _ = run.network.forward(theta, x, state)
     picked = np.take_along_axis(logits, y[..., None], -1)[..., 0]
     nats = np.log(np.exp(logits).sum(-1)) - picked
     assert first + second == pytest.approx(float(nats.sum()), rel=1e-5)
@@ -609,13 +612,15 @@ def test_a_run_learns_and_keeps_the_best(corpus: Corpus) -> None:
     assert [e.step for e in events if isinstance(e, Validated) and e.best][-1] == best
     saved = load_model(Path("run/best.npz"))
     assert saved.header["history"][-1]["step"] == best
-    again = evaluate(saved.model, saved.parameters, text_task(run).ids, text_task(run).split)
+    again = evaluate(
+        reader_of(saved.network), saved.parameters, text_task(run).ids, text_task(run).split
+    )
     assert again.nats == pytest.approx(scores[best], rel=1e-6)
     assert scores[best] < scores[10]
     losses = [e.nats for e in events if isinstance(e, Step)]
     assert losses[-1] < 0.9 * math.log(len(vocabulary_of(run))) < losses[0]
     assert "training" not in saved.header  # best.npz can be given away
-    assert [e["val"] for e in run.history] == list(scores.values())
+    assert [e.val for e in run.history] == list(scores.values())
 
 
 # Weights of another run
@@ -730,7 +735,8 @@ def test_a_rate_thirty_times_too_high_still_learns(tmp_path: Path) -> None:
         _, counts = np.unique(text.codes, return_counts=True)
         unigram = float(-(counts / counts.sum() * np.log(counts / counts.sum())).sum())
         assert run.best is not None
-        assert run.best["val"] < 0.6 * unigram, cell
+        assert run.best.val is not None
+        assert run.best.val < 0.6 * unigram, cell
 
 
 def test_a_rate_no_training_could_bear_is_found_out_at_once(tmp_path: Path) -> None:
@@ -742,7 +748,7 @@ def test_a_rate_no_training_could_bear_is_found_out_at_once(tmp_path: Path) -> N
         events = run_until(run)
         assert any(isinstance(event, RolledBack) for event in events)
         assert run.best is not None
-        assert run.best["val"] < 0.3 * np.log(len(vocabulary_of(run)))
+        assert run.best.val < 0.3 * np.log(len(vocabulary_of(run)))
 
 
 def test_what_diverges_after_a_good_validation_leaves_its_weights(corpus: Corpus) -> None:
@@ -778,7 +784,7 @@ def test_what_diverges_after_a_good_validation_leaves_its_weights(corpus: Corpus
     (back,) = [event for event in events if isinstance(event, RolledBack)]
     assert (back.step, back.to) == (12, 0)
     assert run.best is not None
-    assert (run.best["step"], run.best["val"]) == (10, 2.0)
+    assert (run.best.step, run.best.val) == (10, 2.0)
     assert (Path("run") / "best.npz").read_bytes() == kept
     assert not any(e.best for e in events[events.index(back) :] if isinstance(e, Validated))
     again = resume(Path("run"), corpus)
@@ -1023,7 +1029,7 @@ def test_best_npz_is_what_the_run_says_is_best(
     full_disk(monkeypatch, lambda path: run.trainer.number == 20 and path.name == "best.npz")
     run_until(run)
     assert run.best is not None
-    assert load_model(Path("run/best.npz")).header["history"][-1]["step"] == run.best["step"]
+    assert load_model(Path("run/best.npz")).header["history"][-1]["step"] == run.best.step
 
 
 # Patience

@@ -14,8 +14,8 @@ import pytest
 from support import charrnn, environment
 
 import charrnn.verdict as package
-from charrnn.config import Config
 from charrnn.errors import InputError
+from charrnn.tasks.config import Config
 from charrnn.text.corpora import read_corpus
 from charrnn.verdict import encodings, repeats
 from charrnn.verdict.encodings import first_error, judge_encoding

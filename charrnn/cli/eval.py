@@ -8,15 +8,16 @@ import typer
 
 from charrnn.cli.errors import reported, say
 from charrnn.cli.flow import echo
+from charrnn.cli.given import given_options
 from charrnn.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from charrnn.cli.texts import Scored
     from charrnn.evaluation.dynamic import Adaptation
     from charrnn.evaluation.report import Figure, Report
     from charrnn.runs.model import Model
+    from charrnn.runs.texts import ToScore
 
 __all__ = ["evaluate"]
 
@@ -52,6 +53,12 @@ def evaluate(
             help="The text that the model was trained on, where the run does not lead to it; may "
             "be given more than once.",
             show_default=False,
+        ),
+    ] = None,
+    cell: Annotated[
+        str | None,
+        typer.Option(
+            help="FILE.py:CLASS, for a model whose cell is its author's own.", show_default=False
         ),
     ] = None,
     mix: Annotated[
@@ -101,25 +108,24 @@ def evaluate(
     charrnn eval checkpoints/shakespeare-1 sonnets.txt --adapt --mix
     charrnn eval shared.npz sonnets.txt --train plays.txt --json[/dim]
     """
+    given = given_options(ctx)
     for name in ("adapt_rate", "adapt_decay", "adapt_segment"):
-        source = ctx.get_parameter_source(name)
-        if not adapt and source is not None and source.name == "COMMANDLINE":
+        if name in given and not adapt:
             raise InputError(
                 f"--{name.replace('_', '-')} goes with --adapt", "give that too, or leave it out"
             )
 
-    from charrnn.cli.texts import find_texts
     from charrnn.evaluation.dynamic import Adaptation
     from charrnn.evaluation.report import ADAPTED, CARRIED
-    from charrnn.nn.products import one_blas_thread
-    from charrnn.runs.model import find_checkpoint, load_model
+    from charrnn.runs.find import find_checkpoint
+    from charrnn.runs.model import load_model
+    from charrnn.runs.texts import find_texts
 
     try:
         adaptation = Adaptation(adapt_rate, adapt_decay, adapt_segment) if adapt else None
     except ValueError as error:
         raise InputError(str(error)) from None
-    one_blas_thread()
-    model = load_model(find_checkpoint(checkpoint)[0])
+    model = load_model(find_checkpoint(checkpoint)[0], cell)
     _ = model.vocabulary  # which refuses other tasks
     scored = find_texts(model, files or [], train or [])
     for note in scored.notes:
@@ -143,20 +149,20 @@ def evaluate(
 
 
 def _evaluate(
-    model: "Model", scored: "Scored", adaptation: "Adaptation | None", mix: bool, threads: int
+    model: "Model", scored: "ToScore", adaptation: "Adaptation | None", mix: bool, threads: int
 ) -> "Report":
     import sys
 
     import numpy as np
     from tqdm import tqdm
 
-    from charrnn.engine import available_cores
+    from charrnn.engine import Engine, available_cores
     from charrnn.evaluation.report import RESETS, report
     from charrnn.evaluation.windows import Reader
 
     count = len(scored.codes) - scored.start
     threads = threads or (available_cores() if count >= MANY else 1)
-    reader = Reader(model.model, threads)
+    reader = Reader(Engine(model.network, threads))
     shown = sys.stderr is not None and sys.stderr.isatty()
     bar = tqdm(
         total=count * (1 + len(RESETS) + (adaptation is not None)),
@@ -179,10 +185,10 @@ def _evaluate(
                 advance=bar.update,
             )
     finally:
-        reader.close()
+        reader.engine.close()
 
 
-def _as_json(model: "Model", scored: "Scored", report: "Report") -> dict[str, Any]:
+def _as_json(model: "Model", scored: "ToScore", report: "Report") -> dict[str, Any]:
     def figures(found: "list[Figure]") -> dict[str, dict[str, float | None]]:
         return {
             one.name: {
@@ -215,7 +221,7 @@ def _as_json(model: "Model", scored: "Scored", report: "Report") -> dict[str, An
     }
 
 
-def _print(model: "Model", scored: "Scored", report: "Report") -> None:
+def _print(model: "Model", scored: "ToScore", report: "Report") -> None:
     from charrnn.text.escapes import UNKNOWN_NATS
     from charrnn.yardsticks.scores import MOST_TRAINING
 

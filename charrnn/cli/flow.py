@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import typer
 
 from charrnn.cli.errors import printable
-from charrnn.cli.plot import COLUMNS, Series, draw
+from charrnn.cli.plot import COLUMNS, Marks, draw
 from charrnn.errors import InputError
 
 if TYPE_CHECKING:
@@ -38,12 +38,12 @@ def of_new_cells(names: list[str], hidden: int, num_steps: int, seed: int) -> "I
     import numpy as np
 
     from charrnn.nn.body import Body
-    from charrnn.nn.cells import UnknownCellError, parse_cell
+    from charrnn.nn.cells import UnknownCellError, make_cell
     from charrnn.nn.flow import random_functional
     from charrnn.nn.parameters import Parameters
 
     try:
-        cells = [parse_cell(name, hidden) for name in names]
+        cells = [make_cell(name, hidden) for name in names]
     except UnknownCellError as error:
         raise InputError(f"--cell: {error}") from None
     for one in cells:
@@ -58,7 +58,7 @@ def of_new_cells(names: list[str], hidden: int, num_steps: int, seed: int) -> "I
 
 
 def of_trained(
-    argument: str, prime: str | None, num_steps: int, rng: Any
+    argument: str, cell: str | None, prime: str | None, num_steps: int, rng: Any
 ) -> tuple[str, list[Curve]]:
     """Each layer of a trained model; E_T is the loss of the symbol after the last one read.
 
@@ -70,15 +70,16 @@ def of_trained(
     from charrnn.nn.conditional import Conditional
     from charrnn.nn.flow import cross_entropy_of, random_functional
     from charrnn.nn.translator import Translator
-    from charrnn.runs.model import find_checkpoint, load_model
+    from charrnn.runs.find import find_checkpoint
+    from charrnn.runs.model import load_model
 
-    model = load_model(find_checkpoint(argument)[0])
+    model = load_model(find_checkpoint(argument)[0], cell)
     if not model.config.layers:
         raise InputError(
             f"{model.path} has no recurrent layer", "no gradient goes through time in it"
         )
     ids = _prime(model, prime)
-    weights, network = model.parameters.astype(np.float64), model.model
+    weights, network = model.parameters.astype(np.float64), model.network
     lanes = LANES if ids is None else 1
     state: State | None = None
     if isinstance(network, Conditional):
@@ -235,7 +236,7 @@ def _plot(curves: list[Curve]) -> "Iterator[str]":
     bottom = min(bottom, top - 1)
     shown = {round(age * COLUMNS / num_steps): age for age in range(num_steps + 1)}.values()
     series = [
-        Series(_mark(number), [(age, float(log[age])) for age in shown])
+        Marks(_mark(number), [(age, float(log[age])) for age in shown])
         for number, log in enumerate(logs)
     ]
     yield from draw(

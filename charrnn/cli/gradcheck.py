@@ -3,18 +3,23 @@
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from charrnn.cli.errors import reported, say
+import charrnn
+from charrnn.cli.errors import printable, reported, say
+from charrnn.cli.given import given_options
 from charrnn.errors import CharrnnError, InputError
 
 if TYPE_CHECKING:
-    from charrnn.gradcheck import ModelCheck, TensorCheck
+    from charrnn.gradcheck import Finding, ModelCheck, TensorCheck
 
 __all__ = ["gradcheck"]
 
+MOST_FINDINGS = 8
 WHAT, HOW = "What to check", "How"
 
 
@@ -31,7 +36,8 @@ def gradcheck(
     cell: Annotated[
         str | None,
         typer.Option(
-            help="rnn, lstm or gru for all its variants; or one, as lstm,gates=cell.",
+            help="rnn, lstm or gru for all its variants; one of them, as lstm,gates=cell; or your "
+            "own, as my_cell.py:MyCell.",
             show_default=False,
             rich_help_panel=WHAT,
         ),
@@ -61,41 +67,44 @@ def gradcheck(
     """Prove the backward passes: compare every gradient with a numeric one.
 
     The complex step differentiates the very forward code that trains, exact to rounding; central
-    differences are a second opinion. Exit code 1 if any gradient is off.
+    differences are a second opinion. If a gradient is off, says where it goes wrong, and ends with
+    exit code 1.
     """
-    from charrnn.gradcheck import METHODS, check_all
+    from charrnn.gradcheck import METHODS, check_all, chosen_cells, diagnose
+    from charrnn.nn.cells import split_cell
 
     methods = METHODS if method == "both" else (method,)
-    if checkpoint is not None:
-        sources = [ctx.get_parameter_source(name) for name in ("cell", "layers", "hidden")]
-        if any(source is not None and source.name == "COMMANDLINE" for source in sources):
-            raise InputError(
-                "a checkpoint has its own cell, layers and hidden units",
-                "leave out --cell, --layers and --hidden",
-            )
+    if checkpoint is not None and given_options(ctx) & {"cell", "layers", "hidden"}:
+        raise InputError(
+            "a checkpoint has its own cell, layers and hidden units",
+            "leave out --cell, --layers and --hidden",
+        )
+    own = split_cell(cell or "")
+    code = {
+        "code": str(Path(charrnn.__file__).resolve().parent),
+        "cell_file": str(Path(own[0]).resolve()) if own else None,
+    }
     try:
         if checkpoint is not None:
             checks = _collect(_check_checkpoint(checkpoint, seq_len, seed, methods))
         else:
             depths = (layers,) if layers else (1, 2)
+            cells = chosen_cells(cell, hidden)
             checks = _collect(
-                check_all(
-                    cell=cell,
-                    num_layers=depths,
-                    hidden_size=hidden,
-                    seq_len=seq_len,
-                    seed=seed,
-                    methods=methods,
-                )
+                check_all(cells, num_layers=depths, seq_len=seq_len, seed=seed, methods=methods)
             )
     except ValueError as error:  # an unknown cell, or no draw that keeps clear of ReLU's kink
         raise InputError(str(error)) from None
 
+    findings = diagnose(checks)
     if as_json:
-        typer.echo(json.dumps([_as_json(check) for check in checks], indent=1))
+        typer.echo(json.dumps([code | _as_json(check, findings) for check in checks], indent=1))
     else:
+        of_cell = f" and the cell in {code['cell_file']}" if own else ""
+        typer.echo(printable(f"Checking the code in {code['code']}{of_cell}."))
         _print_tables(checks, methods, detail or checkpoint is not None or len(checks) <= 6)
         _print_notes(checks, trained=checkpoint is not None)
+        _print_findings(findings)
     failed = sum(not tensor.passed for check in checks for tensor in check.tensors)
     if failed:
         raise CharrnnError(f"gradcheck: {failed} gradients are off")
@@ -106,7 +115,11 @@ def _collect(checks: "Iterator[ModelCheck]") -> "list[ModelCheck]":
     """All of them, counted at a terminal while they come."""
     from tqdm import tqdm
 
-    return list(tqdm(checks, desc="checking", unit=" models", leave=False, disable=None))
+    from charrnn.nn.products import on_one_thread
+
+    return list(
+        tqdm(on_one_thread(checks), desc="checking", unit=" models", leave=False, disable=None)
+    )
 
 
 def _check_checkpoint(
@@ -117,10 +130,11 @@ def _check_checkpoint(
 
     import numpy as np
 
-    from charrnn.gradcheck import TRAINED_BOUNDS, check_loss, check_outputs
+    from charrnn.gradcheck import TRAINED_BOUND, check_loss, check_outputs
     from charrnn.nn.models import SequenceModel
     from charrnn.nn.parameters import Parameters
-    from charrnn.runs.model import find_checkpoint, load_model
+    from charrnn.runs.find import find_checkpoint
+    from charrnn.runs.model import load_model
 
     path, _ = find_checkpoint(argument)
     trained = load_model(path)
@@ -129,9 +143,9 @@ def _check_checkpoint(
         "seq_len": seq_len,
         "batch_size": 2,
         "methods": methods,
-        "bounds": TRAINED_BOUNDS,
+        "bound": TRAINED_BOUND,
     }
-    model = trained.model
+    model = trained.network
     label = model.cell.label if trained.config.layers else f"{trained.config.loss} regression"
     yield check_loss(model, f"{label}, loss", rng=np.random.default_rng(seed), **settings)
     if not isinstance(model, SequenceModel):
@@ -162,7 +176,7 @@ def _print_tables(checks: "list[ModelCheck]", methods: tuple[str, ...], detail: 
 
 def _print_notes(checks: "list[ModelCheck]", *, trained: bool) -> None:
     """What a reader of the tables must know about how they came to be."""
-    from charrnn.gradcheck import KINK_MARGIN, NUM_DIRECTIONS
+    from charrnn.gradcheck import KINK_MARGIN
 
     if any("activation=relu" in check.label for check in checks):
         typer.echo(
@@ -171,14 +185,27 @@ def _print_notes(checks: "list[ModelCheck]", *, trained: bool) -> None:
         )
     if any(tensor.directions for check in checks for tensor in check.tensors):
         typer.echo(
-            f"Models of more than 5,000 numbers are tried along {NUM_DIRECTIONS} random directions "
-            "in each larger tensor."
+            "Where not every element of a tensor is tried, random directions in it are; --detail "
+            "says how many."
         )
     if trained:
         typer.echo(
             "The bounds are wider than at initialisation: a gate that training has saturated is a "
             "small difference of numbers near 1, and keeps fewer digits."
         )
+
+
+def _print_findings(findings: "list[Finding]") -> None:
+    """Where it is wrong, in sentences: the first few places, and how many more there are."""
+    if findings:
+        typer.echo("\nWhere it goes wrong:")
+    for finding in findings[:MOST_FINDINGS]:
+        places = [*finding.where[:3]]
+        if len(finding.where) > 3:
+            places.append(f"{len(finding.where) - 3} more")
+        typer.echo(printable(f"- {'; '.join(places)}: {finding.text}"))
+    if len(findings) > MOST_FINDINGS:
+        typer.echo(f"- and {len(findings) - MOST_FINDINGS} more, which --json lists")
 
 
 def _print_by_model(console: Any, checks: "list[ModelCheck]", methods: tuple[str, ...]) -> None:
@@ -247,7 +274,8 @@ def _print_detail(console: Any, checks: "list[ModelCheck]") -> None:
         for column in ("gradient by", "size", "tried", "method", "error", "bound", ""):
             table.add_column(column, justify="right" if column in ("size", "error") else "left")
         for tensor in check.tensors:
-            tried = f"{tensor.directions} directions" if tensor.directions else "every element"
+            number = tensor.directions
+            tried = f"{number} direction{'s' * (number > 1)}" if number else "every element"
             table.add_row(
                 tensor.tensor,
                 str(tensor.size),
@@ -264,12 +292,24 @@ def _verdict(passed: bool) -> str:
     return "[green]ok[/green]" if passed else "[bold red]OFF[/bold red]"
 
 
-def _as_json(check: "ModelCheck") -> dict[str, Any]:
-    from dataclasses import asdict
+def _as_json(check: "ModelCheck", findings: "list[Finding]") -> dict[str, Any]:
     from math import isfinite
 
-    data = asdict(check) | {"passed": check.passed}
-    for row, tensor in zip(data["tensors"], check.tensors, strict=True):
-        row["passed"] = tensor.passed
-        row["error"] = tensor.error if isfinite(tensor.error) else None
-    return data
+    tensors = [
+        asdict(tensor)
+        | {"error": tensor.error if isfinite(tensor.error) else None, "passed": tensor.passed}
+        for tensor in check.tensors
+    ]
+    about = {check.label, check.cell.label}
+    return {
+        "label": check.label,
+        "num_layers": check.num_layers,
+        "draws": check.draws,
+        "tensors": tensors,
+        "passed": check.passed,
+        "findings": [
+            asdict(finding)
+            for finding in findings
+            if not check.passed and about & set(finding.where)
+        ],
+    }

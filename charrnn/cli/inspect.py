@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 import typer
 
 from charrnn.cli.errors import reported
+from charrnn.cli.given import given_options
 from charrnn.errors import InputError
 
 __all__ = ["inspect"]
@@ -12,13 +13,14 @@ __all__ = ["inspect"]
 CORPUS, MODEL, FLOW = "Of a corpus", "Of a model", "With --gradient-flow"
 OPTIONS = {
     "corpus": ("encoding", "level"),
-    "model": ("plot",),
+    "model": ("plot", "cell"),
     "gradient flow": ("cell", "hidden", "seq_len", "prime", "seed"),
 }
 """Which options go with what, besides --json."""
+NAMES = {"corpus": "a corpus", "model": "a model", "gradient flow": "--gradient-flow"}
 GOES_WITH = {
-    option: {"corpus": "a corpus", "model": "a model", "gradient flow": "--gradient-flow"}[kind]
-    for kind, options in OPTIONS.items()
+    option: " or ".join(NAMES[kind] for kind in OPTIONS if option in OPTIONS[kind])
+    for options in OPTIONS.values()
     for option in options
 }
 
@@ -66,7 +68,8 @@ def inspect(
     cell: Annotated[
         list[str] | None,
         typer.Option(
-            help="A new cell to look at, as lstm,gates=cell; may be given more than once. "
+            help="A new cell to look at, as lstm,gates=cell; may be given more than once. With a "
+            "model: FILE.py:CLASS, if its cell is its author's own. "
             "Else rnn, gru and lstm.",
             show_default=False,
             rich_help_panel=FLOW,
@@ -105,11 +108,7 @@ def inspect(
     charrnn inspect --gradient-flow --cell rnn --cell lstm
     charrnn inspect --gradient-flow checkpoints/shakespeare-1 --prime 'To be, or not to be'[/dim]
     """
-    given = {
-        name
-        for name in GOES_WITH
-        if (source := ctx.get_parameter_source(name)) is not None and source.name == "COMMANDLINE"
-    }
+    given = given_options(ctx) & GOES_WITH.keys()
     names = what or []
     if not (names or gradient_flow):
         raise InputError(
@@ -133,7 +132,7 @@ def inspect(
     elif kind == "model":
         from charrnn.cli.summary import summarise
 
-        summarise(models[0], as_json, plot)
+        summarise(models[0], _only(cell), as_json, plot)
     else:
         _show_flow(
             models[0] if models else None, cell, hidden, seq_len, prime, seed, given, as_json
@@ -171,6 +170,13 @@ def _is_model(name: str) -> bool:
         return False
 
 
+def _only(cell: list[str] | None) -> str | None:
+    """The cell of a model."""
+    if cell and len(cell) > 1:
+        raise InputError("a model has one cell", "give --cell once")
+    return cell[0] if cell else None
+
+
 def _show_flow(
     checkpoint: str | None,
     cell: list[str] | None,
@@ -181,10 +187,8 @@ def _show_flow(
     given: set[str],
     as_json: bool,
 ) -> None:
-    if checkpoint is not None and given & {"cell", "hidden"}:
-        raise InputError(
-            "a checkpoint has its own cell and hidden units", "leave out --cell and --hidden"
-        )
+    if checkpoint is not None and "hidden" in given:
+        raise InputError("a checkpoint has its own hidden units", "leave out --hidden")
     if checkpoint is None and prime is not None:
         raise InputError("new cells read random numbers, no --prime", "name a checkpoint")
     if prime is not None and "seq_len" in given:
@@ -195,16 +199,15 @@ def _show_flow(
     import numpy as np
 
     from charrnn.cli.flow import curve_json, of_new_cells, of_trained, print_curves
-    from charrnn.nn.products import one_blas_thread
+    from charrnn.nn.products import one_thread
 
-    one_blas_thread()
     rng = np.random.default_rng(seed)
-    with np.errstate(all="ignore"):  # what explodes may overflow, and is shown
+    with one_thread(), np.errstate(all="ignore"):  # what explodes may overflow, and is shown
         if checkpoint is None:
             title = f"new cells of {hidden} hidden units, standard normal inputs, seed {seed}"
             curves = list(of_new_cells(cell or ["rnn", "gru", "lstm"], hidden, seq_len, seed))
         else:
-            title, curves = of_trained(checkpoint, prime, seq_len, rng)
+            title, curves = of_trained(checkpoint, _only(cell), prime, seq_len, rng)
     if as_json:
         typer.echo(json.dumps([curve_json(curve) for curve in curves], indent=1))
     else:

@@ -4,8 +4,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-from charrnn.cli.curve import LearningCurve, Panel, panels
+from charrnn.cli.curve import Panel, panels
 from charrnn.errors import InputError, RunError
+from charrnn.runs.history import LearningCurve
 
 __all__ = ["SUFFIXES", "check_suffix", "write_picture"]
 

@@ -3,13 +3,13 @@
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-__all__ = ["COLUMNS", "ROWS", "Series", "draw"]
+__all__ = ["COLUMNS", "ROWS", "Marks", "draw"]
 
 ROWS, COLUMNS = 16, 60
 TICK_ROWS, NARROWEST = 4, 6
 
 
-class Series(NamedTuple):
+class Marks(NamedTuple):
     """Points that share a mark, one character."""
 
     mark: str
@@ -17,7 +17,7 @@ class Series(NamedTuple):
 
 
 def draw(
-    series: Sequence[Series],
+    series: Sequence[Marks],
     *,
     x: tuple[float, float],
     y: tuple[float, float],

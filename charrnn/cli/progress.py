@@ -1,15 +1,15 @@
 """What a training shows: a bar at a terminal, plain lines elsewhere."""
 
-import shutil
 import sys
 from collections import deque
 from time import monotonic
-from typing import Any
 
 from charrnn.cli.errors import say
 from charrnn.cli.output import TextWriter
+from charrnn.training.bar import Bar
 from charrnn.training.events import (
     Alone,
+    Compared,
     Event,
     Measured,
     Preview,
@@ -25,7 +25,6 @@ __all__ = ["Progress"]
 
 SECONDS_BETWEEN_LINES = 10.0
 SMOOTH_OVER = 50
-BAR = "{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}{postfix}]"
 
 
 class Progress:
@@ -39,53 +38,38 @@ class Progress:
     """
 
     def __init__(self, done: int, total: int, *, quiet: bool, unit: str = "nats/char") -> None:
-        from tqdm import tqdm
-
         self.total = total
         self.quiet = quiet
         self.unit = unit
         self._recent: deque[tuple[float, int, float]] = deque(maxlen=SMOOTH_OVER)
         self._last_line = monotonic()
-        self._bar: Any = None
-        if sys.stderr.isatty() and not quiet:
-            self._bar = tqdm(
-                total=total,
-                initial=done,
-                file=sys.stderr,
-                unit="step",
-                # Some pseudo-terminals say they are 0 wide; tqdm would believe them.
-                **(
-                    {"dynamic_ncols": True}
-                    if shutil.get_terminal_size((0, 0)).columns
-                    else {"ncols": 80}
-                ),
-                bar_format=BAR,
-            )
+        shown = sys.stderr.isatty() and not quiet
+        self._bar = Bar(done, total, unit) if shown else None
 
     def show(self, event: Event) -> None:
         """One event."""
+        if isinstance(event, Repaced | Settled):
+            self.total = event.total
+        if self._bar is not None:
+            self._bar.follow(event)
         if isinstance(event, Step):
             self._step(event)
+        elif isinstance(event, Compared):
+            self._line(self._describe_compared(event))
         elif isinstance(event, Validated):
             self._line(self._describe(event))
         elif isinstance(event, Measured):
             self._line(self._describe_threads(event))
         elif isinstance(event, Alone):
             self._line("warning: there is no other process any more; training goes on in one")
-        elif isinstance(event, Repaced):
-            self._repace(event)
         elif isinstance(event, Settled):
             self._line(
                 f"no better since step {event.best}: going on from its weights, "
                 f"down the rest of the schedule, to step {event.total}"
             )
-            self._repace(event)
         elif isinstance(event, RolledBack):
             self._line(f"{event.why}; going on from step {event.to} at --lr {event.lr:.2g}")
             self._recent.clear()
-            if self._bar is not None:
-                self._bar.reset()
-                self._bar.update(event.to)
         elif isinstance(event, SaveFailed):
             self._line(f"warning: {event.error}; training goes on")
         elif isinstance(event, Preview) and not self.quiet:
@@ -100,16 +84,10 @@ class Progress:
         now = monotonic()
         self._recent.append((now, step.count, step.nats))
         if self._bar is not None:
-            self._bar.set_postfix_str(self._speed(step), refresh=False)
-            self._bar.update()
+            self._bar.advance(self._speed(step))
         elif not self.quiet and now - self._last_line >= SECONDS_BETWEEN_LINES:
             self._last_line = now
             say(f"step {step.number}/{self.total}, epoch {step.epoch:.2f}, {self._speed(step)}")
-
-    def _repace(self, event: Repaced | Settled) -> None:
-        self.total = event.total
-        if self._bar is not None:
-            self._bar.total = event.total
 
     def _speed(self, step: Step) -> str:
         """Loss, characters a second and time left, over the last steps."""
@@ -124,6 +102,11 @@ class Progress:
                 left = (self.total - step.number) * seconds / (len(self._recent) - 1)
                 text += f", {int(left // 60)}:{int(left % 60):02d} left"
         return text
+
+    def _describe_compared(self, event: Compared) -> str:
+        shown = ", ".join(f"{name} {nats:.4f}" for name, nats in event.figures.items())
+        known = f" (from the last {event.known:,} that train)" if event.known else ""
+        return f"to beat, in {event.unit} on what is held out{known}: {shown}"
 
     def _describe_threads(self, event: Measured) -> str:
         times = [f"{1e3 * t.seconds:.3g} ms with {t.threads}" for t in event.timings]

@@ -1,23 +1,23 @@
 """``charrnn sample``."""
 
+import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from charrnn.cli.errors import reported, say
+from charrnn.cli.given import given_options
 from charrnn.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from charrnn.runs.model import Model
-    from charrnn.sampling import Choice, Ids
+    from charrnn.tasks.writing import Wanted
 
 __all__ = ["sample"]
 
 PRIME, CHOICE = "Beginning", "Choosing"
 SEPARATOR = b"---\n"
-MOST_TOGETHER = 1 << 28
 
 
 @reported
@@ -84,6 +84,12 @@ def sample(
             rich_help_panel=CHOICE,
         ),
     ] = 1.0,
+    cell: Annotated[
+        str | None,
+        typer.Option(
+            help="FILE.py:CLASS, for a model whose cell is its author's own.", show_default=False
+        ),
+    ] = None,
     seed: Annotated[
         int | None,
         typer.Option(
@@ -103,124 +109,61 @@ def sample(
     charrnn sample checkpoints/shakespeare-1 --prime 'ROMEO:' --top-p 0.9 > play.txt
     charrnn sample checkpoints/tunes-1 --label 'D Major' -n 4[/dim]
     """
-    import numpy as np
-
-    from charrnn.cli.output import TextWriter
-    from charrnn.nn.products import one_blas_thread
-    from charrnn.runs.model import find_checkpoint, load_model
+    from charrnn.runs.find import find_checkpoint
+    from charrnn.runs.model import drawn_seed, load_model
     from charrnn.sampling import Choice
-    from charrnn.sampling import sample as write
+    from charrnn.tasks.writing import Wanted
 
-    given = ctx.get_parameter_source("temp")
-    if greedy and given is not None and given.name == "COMMANDLINE" and temp > 0:
+    given = given_options(ctx)
+    if greedy and "temp" in given and temp > 0:
         raise InputError("--greedy and --temp exclude each other", "give one of them")
     try:
         choice = Choice(0.0 if greedy else temp, top_k, top_p)
     except ValueError as error:
         raise InputError(str(error).replace("_", "-")) from None
-
-    if number > 1 and length * number > MOST_TOGETHER:
-        raise InputError(
-            f"{number} texts of {length} characters are more than {MOST_TOGETHER} together",
-            "ask for shorter ones, or for one after the other",
-        )
-    one_blas_thread()
+    wanted = Wanted(prime, label, number, length if "length" in given else None, choice)
     path, found = find_checkpoint(checkpoint)
-    model = load_model(path)
-    if model.config.task == "generate":
-        given = ctx.get_parameter_source("length")
-        most = length if given is not None and given.name == "COMMANDLINE" else None
-        _sample_label(model, label, number, prime, choice, seed, most)
-        return
-    if label is not None:
-        raise InputError(f"{path} knows no labels", "leave out --label")
-    vocabulary = model.vocabulary
-    ids = vocabulary.encode_text(prime, "the prime")
-    if seed is None:
-        seed = int(np.random.SeedSequence().generate_state(1)[0])
-        say(f"{path} ({found}), seed {seed}")
+    model = load_model(path, cell)
+    own_seed = drawn_seed() if seed is None else seed
+    grown = model.write(wanted, own_seed)
+    kind = f"label {label}" if label is not None else found
+    say(f"{path} ({kind})" + (f", seed {own_seed}" if seed is None else ""))
+    if number == 1 and label is None:
+        _write_one(grown)
     else:
-        say(f"{path} ({found})")
-
-    start = ids if len(ids) else np.array([vocabulary.start])
-    symbols = write(
-        model.model,
-        model.parameters,
-        np.tile(start[:, None], number),
-        length,
-        np.random.default_rng(seed),
-        choice,
-    )
-    writer = TextWriter()
-    if number == 1:
-        writer.write(prime.encode())
-        for symbol in symbols:
-            writer.write(vocabulary.decode(symbol))
-        if length or prime:
-            writer.end()
-        return
-    texts = np.empty((length, number), dtype=np.int32)
-    for row, symbol in zip(texts, _with_bar(symbols, length), strict=True):
-        row[:] = symbol
-    for count, text in enumerate(texts.T):
-        if count:
-            writer.write(SEPARATOR)
-        writer.write(prime.encode() + vocabulary.decode(text))
-        writer.end()
+        _write_many(grown, wanted)
 
 
-def _sample_label(
-    model: "Model",
-    label: str | None,
-    number: int,
-    prime: str,
-    choice: "Choice",
-    seed: int | None,
-    most: int | None,
-) -> None:
-    """Texts of one kind, each to its own end (or cut off after ``most`` characters)."""
-    import numpy as np
-
+def _write_one(grown: "Iterator[list[bytes]]") -> None:
+    """A text as it is made."""
     from charrnn.cli.output import TextWriter
-    from charrnn.tasks.generate import write
-    from charrnn.text.vocab import name_characters
 
-    labels = model.spec.labels
-    if label not in labels:
-        shown = ", ".join(map(repr, labels[:20])) + (", ..." if len(labels) > 20 else "")
-        what = "there is no --label" if label is None else f"--label {label!r} is none it knows"
-        raise InputError(f"{model.path} writes texts of a kind, and {what}", f"choose from {shown}")
-    if model.spec.alphabet.unknown(prime):
-        known = model.spec.alphabet
-        odd = sorted({ord(c) for c in prime if known.unknown(c)})
-        raise InputError(f"the prime has characters the model never saw: {name_characters(odd)}")
-    if seed is None:
-        seed = int(np.random.SeedSequence().generate_state(1)[0])
-    say(f"{model.path}, label {label}, seed {seed}")
-    texts = write(
-        model.model,
-        model.parameters,
-        model.spec,
-        np.full(number, labels.index(label)),
-        np.random.default_rng(seed),
-        choice,
-        prime=prime,
-        most=most,
-    )
-    writer = TextWriter()
-    many_lines = any("\n" in text for text in texts)
-    for count, text in enumerate(texts):
-        if count and many_lines:
-            writer.write(SEPARATOR)
-        writer.write(text.encode("utf-8", "replace"))
+    writer, any_yet = TextWriter(), False
+    for (piece,) in grown:
+        writer.write(piece)
+        any_yet = any_yet or bool(piece)
+    if any_yet:
         writer.end()
 
 
-def _with_bar(symbols: "Iterator[Ids]", length: int) -> "Iterator[Ids]":
-    """Several texts show nothing before they are done: at a terminal, say how far they are."""
-    import sys
-
+def _write_many(grown: "Iterator[list[bytes]]", wanted: "Wanted") -> None:
+    """Texts one after the other; at a terminal, how far they are is shown until all are done."""
     from tqdm import tqdm
 
-    shown = sys.stderr is not None and sys.stderr.isatty()
-    yield from tqdm(symbols, total=length, disable=not shown, leave=False, unit="character")
+    from charrnn.cli.output import TextWriter
+
+    shown = sys.stderr is not None and sys.stderr.isatty() and wanted.number > 1
+    texts: list[list[bytes]] = [[] for _ in range(wanted.number)]
+    with tqdm(total=wanted.length, disable=not shown, leave=False, unit="character") as bar:
+        for parts in grown:
+            for text, part in zip(texts, parts, strict=True):
+                text.append(part)
+            bar.update(max(map(len, parts)))
+    whole = [b"".join(text) for text in texts]
+    part_them = wanted.label is None or any(b"\n" in text for text in whole)
+    writer = TextWriter()
+    for count, one in enumerate(whole):
+        if count and part_them:
+            writer.write(SEPARATOR)
+        writer.write(one)
+        writer.end()

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from charrnn.cli.curve import ERRORS, best_validation, draw_curve, is_number, read_curve
+from charrnn.cli.curve import draw_curve
 from charrnn.cli.flow import echo
 from charrnn.cli.picture import check_suffix, write_picture
 
@@ -17,19 +17,21 @@ if TYPE_CHECKING:
 __all__ = ["facts", "summarise"]
 
 
-def summarise(argument: str, as_json: bool, plot: str | None) -> None:
+def summarise(argument: str, cell: str | None, as_json: bool, plot: str | None) -> None:
     """Print what a run's folder or a checkpoint holds, and its learning curve; also as a picture.
 
     Raises:
         CheckpointError: it cannot be read.
         InputError: there is none, or no picture can be made.
     """
-    from charrnn.runs.model import find_checkpoint, load_model
+    from charrnn.runs.find import find_checkpoint, find_run
+    from charrnn.runs.history import read_curve
+    from charrnn.runs.model import load_model
 
     if plot is not None:
         check_suffix(plot)
-    model = load_model(find_checkpoint(argument)[0])
-    curve = read_curve(argument, model.header, model.config.task)
+    model = load_model(find_checkpoint(argument)[0], cell)
+    curve = read_curve(find_run(argument), model.header, model.config)
     if plot is not None:
         write_picture(plot, curve, argument)
     found = facts(model)
@@ -61,7 +63,8 @@ def _print(model: "Model", found: dict[str, Any]) -> None:
     }
     best = found["best"]
     if best is not None:
-        lines["best"] = f"{best['val']:.4f} {ERRORS[config.task]}, validated at step {best['step']}"
+        measure = config.kind.measure_of(config.level)
+        lines["best"] = f"{best['val']:.4f} {measure}, validated at step {best['step']}"
     lines["settings"] = " ".join(f"{name}={_short(v)}" for name, v in found["changed"].items())
     width = max(map(len, lines)) + 2
     for name, value in lines.items():
@@ -74,7 +77,8 @@ def _short(value: object) -> object:
 
 def facts(model: "Model") -> dict[str, Any]:
     """What a checkpoint says of itself. Its history is taken without trust."""
-    from charrnn.config import Config
+    from charrnn.runs.history import best_validation, is_number
+    from charrnn.tasks.config import Config
 
     settings = model.config.to_json()
     defaults = Config.of(model.config.task).to_json()
@@ -90,7 +94,7 @@ def facts(model: "Model") -> dict[str, Any]:
         "layers": model.config.layers,
         "hidden": model.config.hidden,
         "parameters": int(model.parameters.flat.size),
-        "knows": _knows(model.spec),
+        "knows": model.spec.knows(),
         "steps": steps if is_number(steps) else last.get("step"),
         "epochs": last["epoch"] if is_number(last.get("epoch")) else 0.0,
         "best": None if best is None else {"step": best[0], "val": best[1]},
@@ -102,26 +106,6 @@ def facts(model: "Model") -> dict[str, Any]:
 def _entries(header: "Mapping[str, Any]") -> list[dict[str, Any]]:
     history = header.get("history")
     return [e for e in history if isinstance(e, dict)] if isinstance(history, list) else []
-
-
-def _knows(spec: Any) -> dict[str, Any]:
-    """Labels, tags and columns by name; characters as one text, bytes as their number."""
-    known: dict[str, Any] = {}
-    for name in ("labels", "tags", "columns"):
-        if hasattr(spec, name):
-            known[name] = list(getattr(spec, name))
-    for name, called in (
-        ("vocabulary", "characters"),
-        ("alphabet", "characters"),
-        ("source", "characters of the source"),
-        ("target", "characters of the target"),
-    ):
-        if hasattr(spec, name):
-            vocabulary = getattr(spec, name)
-            vocabulary = getattr(vocabulary, "vocabulary", vocabulary)
-            whole = vocabulary.level == "byte"
-            known[called] = "all 256 bytes" if whole else "".join(map(chr, vocabulary.codes))
-    return known
 
 
 def _list(what: "list[str] | str") -> str:

@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from charrnn.cli.announce import conclude, introduce, quoted, report, show_yardsticks
-from charrnn.cli.begin import STOPPED, begin_run, remove_if_empty, resume_run
+from charrnn.cli.announce import conclude, introduce, quoted, show_test
 from charrnn.cli.errors import reported, say
+from charrnn.cli.given import given_options
 from charrnn.errors import InputError
 
 if TYPE_CHECKING:
@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 __all__ = ["train"]
 
 TEXT, MODEL, TRAINING, OUTPUT = "Data", "Model", "Training", "Run"
-FREE_WITH_RESUME = ("corpus", "val", "test", "resume", "quiet", "threads")
-NOT_SETTINGS = ("corpus", "val", "test", "threads", "out", "resume", "init_from", "quiet")
+FREE_WITH_RESUME = ("corpus", "val", "test", "resume_from", "quiet", "threads", "cell")
+NOT_SETTINGS = ("corpus", "val", "test", "threads", "out", "resume_from", "init_from", "quiet")
+STOPPED = "stopped before the training began: nothing is saved"
 
 
 @reported
@@ -81,7 +82,8 @@ def train(
         str,
         typer.Option(
             help="rnn, lstm or gru, with variants if wanted: rnn,activation=relu; "
-            "lstm,gates=cell,output=identity; gru,reset=before,update=write; bias=false.",
+            "lstm,gates=cell,output=identity; gru,reset=before,update=write; bias=false. Or one of "
+            "your own: FILE.py:CLASS.",
             rich_help_panel=MODEL,
         ),
     ] = "lstm",
@@ -175,9 +177,10 @@ def train(
             rich_help_panel=OUTPUT,
         ),
     ] = None,
-    resume: Annotated[
+    resume_from: Annotated[
         str | None,
         typer.Option(
+            "--resume",
             help="Go on with the run in this folder, exactly.",
             show_default=False,
             rich_help_panel=OUTPUT,
@@ -211,30 +214,35 @@ def train(
     from time import monotonic
 
     begun = monotonic()
-    given = [
-        name
-        for name in ctx.params
-        if (source := ctx.get_parameter_source(name)) and source.name == "COMMANDLINE"
-    ]
-    from charrnn.config import Config
-    from charrnn.nn.products import one_blas_thread
+    given = given_options(ctx)
     from charrnn.tasks.base import Paths
+    from charrnn.training.begin import begin, remove_if_empty, resume
 
-    one_blas_thread()
     for name, path in (("val", val), ("test", test)):
         if name in given and not path:
             raise InputError(f"--{name}: the name of the file is empty")
     paths = Paths(tuple(corpus or ()), val, test)
-    if resume is not None:
+    if resume_from is not None:
         _refuse_settings(given)
-        run = resume_run(resume, paths, threads if "threads" in given else None)
+        own_cell = cell if "cell" in given else None
+        run = resume(resume_from, paths, threads if "threads" in given else None, own_cell, say)
     else:
-        settings = {name: ctx.params[name] for name in given if name not in NOT_SETTINGS}
-        if "task" in given:
-            settings |= Config.parse_task(task)
-        if "schedule" in given:
-            settings |= Config.parse_schedule(schedule)
-        run = begin_run(settings, paths, out, init_from, threads, begun)
+        # In the order of the command line's own list, so that messages do not depend on chance.
+        names = [name for name in ctx.params if name in given and name not in NOT_SETTINGS]
+        settings = {name: ctx.params[name] for name in names}
+        try:
+            run = begin(
+                settings,
+                paths,
+                out=out,
+                init_from=init_from,
+                threads=threads,
+                begun=begun,
+                tell=say,
+            )
+        except KeyboardInterrupt:
+            say(STOPPED)
+            raise
     try:
         _train(run, quiet)
     finally:
@@ -242,8 +250,8 @@ def train(
         remove_if_empty(run.folder)
 
 
-def _refuse_settings(given: list[str]) -> None:
-    extra = [f"--{name.replace('_', '-')}" for name in given if name not in FREE_WITH_RESUME]
+def _refuse_settings(given: set[str]) -> None:
+    extra = [f"--{name.replace('_', '-')}" for name in sorted(given - {*FREE_WITH_RESUME})]
     if extra:
         raise InputError(
             f"--resume goes on with the run's own settings; {', '.join(extra)} cannot change them",
@@ -253,8 +261,8 @@ def _refuse_settings(given: list[str]) -> None:
 
 def _train(run: "Run", quiet: bool) -> None:
     from charrnn.cli.progress import Progress
-    from charrnn.cli.signals import StopOnSignal
     from charrnn.training.events import Stopped
+    from charrnn.training.signals import StopOnSignal
 
     introduce(run)
     trainer = run.trainer
@@ -263,16 +271,18 @@ def _train(run: "Run", quiet: bool) -> None:
             f"this run is complete ({trainer.number} steps); "
             f"to train on from its weights: --init-from {quoted(run.folder.path)}"
         )
-        report(run)
+        show_test(run)
         return
+    progress = Progress(trainer.number, trainer.total, quiet=quiet, unit=run.task.unit)
     if not trainer.number:
         try:
-            show_yardsticks(run)
+            compared = run.compare()
         except KeyboardInterrupt:
             say(STOPPED)
             raise
-    progress = Progress(trainer.number, trainer.total, quiet=quiet, unit=run.task.unit)
-    with StopOnSignal() as stop:
+        if compared is not None:
+            progress.show(compared)
+    with StopOnSignal(say) as stop:
         try:
             for event in run.events(lambda: stop.received is not None):
                 progress.show(event)
@@ -281,7 +291,8 @@ def _train(run: "Run", quiet: bool) -> None:
                     say(f"saved at step {event.step} of {trainer.total}. To go on:")
                     again = "- " if "-" in run.data.paths.train else ""
                     more = " < TEXT" if again else ""
-                    say(f"  charrnn train {again}--resume {quoted(run.folder.path)}{more}")
+                    folder, cell = quoted(run.folder.path), run.config.cell_option
+                    say(f"  charrnn train {again}--resume {folder}{cell}{more}")
                     raise typer.Exit(stop.exit_code)
         finally:
             progress.close()

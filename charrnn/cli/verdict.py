@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from charrnn.cli.announce import yardsticks_take
 from charrnn.cli.errors import say
 from charrnn.cli.flow import echo
 from charrnn.errors import InputError
@@ -54,20 +53,21 @@ def _planned(size: int, distinct: int, level: str) -> tuple[list[str], dict[str,
         size: of the text; 0 if it could not be decoded.
         distinct: how many of its symbols are distinct.
     """
-    from charrnn.nn.products import one_blas_thread
+    from charrnn.nn.products import one_thread
+    from charrnn.training.compare import yardsticks_take
     from charrnn.training.planner import CHOSEN, plan
     from charrnn.training.speed import text_like
 
-    one_blas_thread()
     if size and sys.stderr.isatty():
         say(f"timing networks, to see what --minutes {MINUTES:g} would choose")
     try:
-        found = plan(
-            text_like(size, distinct, level),
-            MINUTES,
-            {"level": level},
-            aside=partial(yardsticks_take, minutes=MINUTES),
-        )
+        with one_thread():
+            found = plan(
+                text_like(size, distinct, level),
+                MINUTES,
+                {"level": level},
+                aside=partial(yardsticks_take, minutes=MINUTES),
+            )
     except InputError:  # nothing, or too little to train on: the verdict has said so
         return [], None
     settings = found.config.to_json()

@@ -87,7 +87,7 @@ def gradient_rms(
     length = count // num_lanes
     length -= length % segment if length > segment else 0
     lanes = 1 + length * np.arange(num_lanes)
-    state = reader.model.zero_state(len(lanes), parameters.dtype)
+    state = reader.network.zero_state(len(lanes), parameters.dtype)
     gradients = parameters.zeros_like()
     squares = np.zeros_like(parameters.flat)
     edges = [*range(0, length, segment), length]
@@ -130,7 +130,7 @@ def adapted_nats(
     back = np.minimum(adaptation.decay * rms / mean, 1).astype(trained.dtype)
     weights = parameters.astype(parameters.dtype)
     gradients = weights.zeros_like()
-    state = reader.model.zero_state(1, weights.dtype)
+    state = reader.network.zero_state(1, weights.dtype)
     if start > 1:
         before = np.arange(max(1, start - WARM_UP), start)[:, None]
         _, state = reader.read(weights, ids, before, state)

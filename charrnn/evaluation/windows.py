@@ -1,26 +1,22 @@
 """What each symbol of a text costs, by how much of what stands before it the network has read."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from charrnn.engine import Engine, final_state
-from charrnn.nn.models import Loss, SequenceModel, Sequences
+from charrnn.engine import Engine
+from charrnn.nn.models import SequenceModel, Sequences
 from charrnn.nn.parameters import Parameters
 from charrnn.nn.types import Array, State
-from charrnn.nn.workspace import Workspace
 
-__all__ = ["LANES", "WARM_UP", "Reader", "carried", "log_loss", "resets", "windowed_nats"]
+__all__ = ["LANES", "WARM_UP", "Reader", "carried", "in_lanes", "resets", "windowed_nats"]
 
 WARM_UP = 256
 LANES = 64
-CHUNK = 256
-LOGITS = 1 << 21
-"""The outputs of all lanes and steps that stand in memory together."""
+CHUNK = 64
 
 EXACT = 1 << 17
 EXACT_PRODUCTS = 1 << 35
@@ -31,17 +27,17 @@ class Reader:
     """A language model that reads a text and says what each symbol costs.
 
     Args:
-        model: of symbols.
-        threads: how many processes compute; that changes no bit of the result.
+        engine: of the model; how many processes it has changes no bit of the result.
     """
 
-    def __init__(self, model: SequenceModel, threads: int = 1) -> None:
-        self.model = model
-        self._engine = Engine(_SymbolLosses(model), threads)
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
 
-    def close(self) -> None:
-        """Let the other processes go."""
-        self._engine.close()
+    @property
+    def network(self) -> SequenceModel:
+        """The model."""
+        network: SequenceModel = self.engine.model  # type: ignore[assignment]
+        return network
 
     def read(
         self,
@@ -60,66 +56,31 @@ class Reader:
             at: ``(T, B)`` places of those to score, at least 1; the one before each is what the
                 network reads to predict it.
             state: of B lanes.
-            weights: ``(T, B)``, of each symbol in the gradients.
-            gradients: overwritten by those of the weighted sum.
+            weights: ``(T, B)``, of each symbol in what comes out; ones if not given.
+            gradients: overwritten by those of the sum.
 
         Returns:
             ``(T, B)`` nats, and the state.
         """
         x, targets = ids[at - 1].astype(np.intp), ids[at].astype(np.intp)
-        batch = Sequences(x, targets, state, weights=weights)
-        losses = self._engine.losses(parameters, batch, gradients=gradients)
-        return np.concatenate([loss.total for loss in losses], axis=1), final_state(losses)
-
-
-@dataclass(frozen=True)
-class _SymbolLosses:
-    """A network for the engine, whose loss is not summed: ``(T, B)`` nats."""
-
-    model: SequenceModel
-
-    def part(self, batch: Sequences, lanes: slice) -> Sequences:
-        return self.model.part(batch, lanes)
-
-    def sum_loss(
-        self,
-        parameters: Parameters,
-        batch: Sequences,
-        workspace: Workspace,
-        *,
-        gradients: Parameters | None = None,
-        rng: np.random.Generator | None = None,
-    ) -> Loss:
-        y, final, saved = self.model.forward(parameters, batch.x, batch.state, workspace, rng)
-        nats = log_loss(y, batch.targets)
-        if gradients is not None:
-            steps, lanes = map(np.arange, batch.targets.shape)
-            y[steps[:, None], lanes, batch.targets] -= 1  # softmax - one-hot: dE/dy
-            if batch.weights is not None:
-                y *= batch.weights[..., None]
-            self.model.backward(parameters, gradients, y, None, saved)
-        return Loss(nats, final, ())
-
-
-def log_loss(y: Array, targets: npt.NDArray[Any]) -> Array:
-    """-ln softmax(y)[target] of each row; ``y`` becomes the softmax.
-
-    Args:
-        y: ``(..., V)`` logits.
-        targets: ``(...)`` integers in ``[0, V)``.
-    """
-    y -= y.max(axis=-1, keepdims=True)
-    chosen = np.take_along_axis(y, targets[..., None], axis=-1)[..., 0]
-    np.exp(y, out=y)
-    total = y.sum(axis=-1, keepdims=True)
-    y /= total
-    nats: Array = np.log(total[..., 0]) - chosen
-    return nats
+        batch = Sequences(x, targets, state, weights=weights, each=True)
+        losses = self.engine.losses(parameters, batch, gradients=gradients)
+        return losses.each, losses.final
 
 
 def resets(start: int, end: int, width: int) -> list[int]:
     """The edges of windows of ``width`` characters."""
     return [*range(start, end, width), end]
+
+
+def in_lanes(start: int, end: int, lanes: int, warm_up: int) -> list[int]:
+    """The edges of so many windows of one length; the last has what is left over as well.
+
+    What has less before it than a lane's warm-up is a window by itself.
+    """
+    first = start if lanes == 1 else max(start, min(warm_up + 1, end))
+    length = (end - first) // lanes
+    return sorted({start, *(first + lane * length for lane in range(lanes)), end})
 
 
 def carried(start: int, end: int, num_weights: int) -> list[int]:
@@ -129,12 +90,8 @@ def carried(start: int, end: int, num_weights: int) -> list[int]:
         num_weights: of the model.
     """
     count = end - start
-    if count <= EXACT and count * num_weights <= EXACT_PRODUCTS:
-        return [start, end]
-    # What has less before it than a lane's warm-up is a window by itself.
-    first = max(start, WARM_UP + 1)
-    width = max(1, (end - first) // LANES)
-    return sorted({start, *range(min(first, end), end, width), end})
+    exact = count <= EXACT and count * num_weights <= EXACT_PRODUCTS
+    return [start, end] if exact else in_lanes(start, end, LANES, WARM_UP)
 
 
 def windowed_nats(
@@ -159,22 +116,23 @@ def windowed_nats(
         advance: told how many more symbols have been scored.
 
     Returns:
-        ``(edges[-1] - edges[0],)`` nats, float32.
+        ``(edges[-1] - edges[0],)`` nats, of the dtype of the parameters.
     """
     start = edges[0]
-    nats = np.empty(edges[-1] - start, dtype=np.float32)
-    alike: dict[tuple[int, int], list[int]] = {}
+    nats = np.empty(edges[-1] - start, dtype=parameters.dtype)
+    by_warm_up: dict[int, list[tuple[int, int]]] = {}
     for first, end in pairwise(edges):
-        alike.setdefault((end - first, min(warm_up, first - 1)), []).append(first)
-    for (length, before), firsts in alike.items():
-        for k in range(0, len(firsts), LANES):
-            lanes = np.array(firsts[k : k + LANES])
-            state = reader.model.zero_state(len(lanes), parameters.dtype)
-            steps = max(1, min(CHUNK, LOGITS // (len(lanes) * reader.model.output_size)))
-            for begin, end in pairwise(
-                [*range(-before, 0, steps), *range(0, length, steps), length]
-            ):
-                at = lanes + np.arange(begin, end)[:, None]
+        by_warm_up.setdefault(min(warm_up, first - 1), []).append((end - first, first))
+    for before, windows in by_warm_up.items():
+        windows.sort(reverse=True)  # those that still run are the leading ones
+        for k in range(0, len(windows), LANES):
+            lengths, lanes = np.array(windows[k : k + LANES]).T
+            state = reader.network.zero_state(len(lanes), parameters.dtype)
+            stops = {*lengths.tolist(), *range(0, int(lengths[0]), CHUNK)}
+            for begin, end in pairwise([*range(-before, 0, CHUNK), *sorted(stops)]):
+                running = int(np.count_nonzero(lengths > begin))
+                state = tuple(tuple(part[:running] for part in layer) for layer in state)
+                at = lanes[:running] + np.arange(begin, end)[:, None]
                 found, state = reader.read(parameters, ids, at, state)
                 if begin >= 0:
                     nats[at - start] = found

@@ -16,27 +16,29 @@ weights and inputs are drawn again until no pre-activation is nearer to 0 than `
 from charrnn.gradcheck.checks import (
     KINK_MARGIN,
     ModelCheck,
-    check_all,
     check_loss,
     check_outputs,
 )
+from charrnn.gradcheck.diagnosis import Finding, diagnose
 from charrnn.gradcheck.numeric import (
-    BOUNDS,
+    BOUND,
     METHODS,
-    NUM_DIRECTIONS,
-    TRAINED_BOUNDS,
+    TRAINED_BOUND,
     TensorCheck,
 )
+from charrnn.gradcheck.suite import check_all, chosen_cells
 
 __all__ = [
-    "BOUNDS",
+    "BOUND",
     "KINK_MARGIN",
     "METHODS",
-    "NUM_DIRECTIONS",
-    "TRAINED_BOUNDS",
+    "TRAINED_BOUND",
+    "Finding",
     "ModelCheck",
     "TensorCheck",
     "check_all",
     "check_loss",
     "check_outputs",
+    "chosen_cells",
+    "diagnose",
 ]

@@ -1,28 +1,28 @@
-"""What is differentiated, at which weights, and the list of all checks."""
+"""What is differentiated, and at which weights."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Any
 
 import numpy as np
 
+from charrnn.engine import Engine
 from charrnn.gradcheck.networks import (
     AnyNetwork,
     draw_batch,
     draw_lengths,
     draw_state,
-    networks,
 )
-from charrnn.gradcheck.numeric import BOUNDS, METHODS, Problem, TensorCheck, compare
-from charrnn.nn.cells import CELLS, Cell, all_variants, parse_cell
+from charrnn.gradcheck.numeric import BOUND, METHODS, Problem, TensorCheck, compare
+from charrnn.nn.cells import Cell
 from charrnn.nn.conditional import Conditional
 from charrnn.nn.models import SequenceModel
 from charrnn.nn.parameters import Parameters
 from charrnn.nn.types import Array, State
 from charrnn.nn.workspace import Workspace
 
-__all__ = ["ModelCheck", "check_all", "check_loss", "check_outputs"]
+__all__ = ["KINK_MARGIN", "ModelCheck", "check_loss", "check_outputs"]
 
 KINK_MARGIN = 1e-4
 MAX_DRAWS = 2000
@@ -37,6 +37,10 @@ class ModelCheck:
     num_layers: int
     draws: int  # how many times weights and inputs were drawn to keep clear of ReLU's kink
     tensors: tuple[TensorCheck, ...]
+    sizes: dict[str, int]  # T and B
+    cell: Cell[Any] = field(repr=False)  # of all its layers
+    problem: Problem | None = field(repr=False)  # if a tensor is off
+    again: Callable[[int], "ModelCheck"] | None = field(default=None, repr=False)  # with another T
 
     @property
     def passed(self) -> bool:
@@ -45,7 +49,9 @@ class ModelCheck:
     def worst(self, method: str) -> TensorCheck | None:
         """The tensor nearest to (or furthest beyond) its bound, NaN first."""
         tensors = [tensor for tensor in self.tensors if tensor.method == method]
-        return max(tensors, key=lambda t: np.nan_to_num(t.error, nan=np.inf), default=None)
+        return max(
+            tensors, key=lambda t: np.nan_to_num(t.error / t.bound, nan=np.inf), default=None
+        )
 
 
 def _split(vector: Array, shapes: dict[str, tuple[int, ...]]) -> dict[str, Array]:
@@ -104,7 +110,8 @@ def check_outputs(
     batch_size: int = 4,
     ragged: bool = False,
     methods: Sequence[str] = METHODS,
-    bounds: dict[str, float] = BOUNDS,
+    bound: float = BOUND,
+    every_element: bool = True,
 ) -> ModelCheck:
     """Check a model through all its outputs and its final state.
 
@@ -117,7 +124,8 @@ def check_outputs(
         seq_len, batch_size: T and B.
         ragged: whether the sequences are of different lengths.
         methods: of :data:`METHODS`.
-        bounds: the largest error allowed, by method.
+        bound: the largest relative error by the complex step.
+        every_element: see :func:`charrnn.gradcheck.numeric.compare`.
 
     Raises:
         ValueError: no draw keeps clear of ReLU's kink.
@@ -164,12 +172,14 @@ def check_outputs(
 
     problem = Problem(
         _slices(at, others),
+        at.shapes | shapes,
         np.concatenate([at.flat, *(array.ravel() for array in others.values())]),
         np.concatenate([gradients.flat, *(d_others[name].ravel() for name in others)]),
         bind,
     )
-    tensors = tuple(compare(problem, methods, bounds, rng))
-    return ModelCheck(label, model.num_layers, draws, tensors)
+    tensors = tuple(compare(problem, methods, bound, rng, every_element=every_element))
+    sizes = {"T": seq_len, "B": batch_size}
+    return _check_of(label, model.num_layers, draws, tensors, sizes, model.cell, problem)
 
 
 def check_loss(
@@ -181,11 +191,17 @@ def check_loss(
     seq_len: int = 5,
     batch_size: int = 4,
     methods: Sequence[str] = METHODS,
-    bounds: dict[str, float] = BOUNDS,
+    bound: float = BOUND,
+    every_element: bool = True,
+    shared_out: bool = False,
 ) -> ModelCheck:
     """Check a network through the mean loss that it trains on, dropout included.
 
     Arguments, result and errors as in :func:`check_outputs`.
+
+    Args:
+        shared_out: whether the gradient is an engine's, the sum over shards of the batch; the loss
+            that is differentiated numerically is that of the batch as a whole. Without dropout.
     """
     mask_seed = int(rng.integers(2**32))  # every evaluation must drop the same units
 
@@ -203,7 +219,10 @@ def check_loss(
         return network.sum_loss(theta, batch, ws, gradients=gradients, rng=masks).total / count
 
     gradients = at.zeros_like()
-    loss(at, make(np.float64), gradients, Workspace())
+    if shared_out:
+        Engine(network).losses(at, make(np.float64), gradients=gradients)
+    else:
+        loss(at, make(np.float64), gradients, Workspace())
     gradients.flat /= count
 
     def bind(point: Array) -> Callable[[], Any]:
@@ -211,10 +230,17 @@ def check_loss(
         batch, workspace = make(point.dtype), Workspace()
         return lambda: loss(theta, batch, None, workspace)
 
-    problem = Problem(_slices(at, {}), at.flat, gradients.flat, bind)
-    tensors = tuple(compare(problem, methods, bounds, rng))
+    problem = Problem(_slices(at, {}), at.shapes, at.flat, gradients.flat, bind)
+    tensors = tuple(compare(problem, methods, bound, rng, every_element=every_element))
     layers = network.generator if isinstance(network, Conditional) else network
-    return ModelCheck(label, layers.num_layers, draws, tensors)
+    sizes = {"T": seq_len, "B": batch_size}
+    return _check_of(label, layers.num_layers, draws, tensors, sizes, layers.cell, problem)
+
+
+def _check_of(*parts: Any) -> ModelCheck:
+    """Without the problem, which holds on to everything, if there is nothing to look into."""
+    check = ModelCheck(*parts)
+    return replace(check, problem=None) if check.passed else check
 
 
 def _draw_parameters(model: AnyNetwork, rng: np.random.Generator) -> Parameters:
@@ -228,54 +254,3 @@ def _draw_parameters(model: AnyNetwork, rng: np.random.Generator) -> Parameters:
         # drowns in the rounding of a difference.
         parameters.flat[: parameters.num_matrix] *= 2
     return parameters
-
-
-def check_all(
-    *,
-    cell: str | None = None,
-    num_layers: Sequence[int] = (1, 2),
-    hidden_size: int = 4,
-    seq_len: int = 5,
-    seed: int = 0,
-    methods: Sequence[str] = METHODS,
-) -> Iterator[ModelCheck]:
-    """Every cell variant at every depth, both directions, then heads, read-outs and networks.
-
-    Args:
-        cell: a name (all its variants) or a name with variants (only that); else every cell.
-        num_layers: the depths to check each cell at.
-        hidden_size, seq_len: H and T.
-        seed: each check draws from a generator of its own, so that one does not move another.
-        methods: of :data:`METHODS`.
-
-    Raises:
-        UnknownCellError: ``cell`` names none.
-        ValueError: no draw keeps clear of ReLU's kink.
-    """
-    settings: dict[str, Any] = {"seq_len": seq_len, "methods": methods}
-    for variant in _variants(cell, hidden_size):
-        for depth in num_layers:
-            model = SequenceModel(3, 2, variant, depth)
-            rng = np.random.default_rng([seed, depth])
-            yield check_outputs(model, variant.label, rng=rng, **settings)
-
-    inner = parse_cell(cell or "lstm", hidden_size)
-    depth = max(num_layers)
-    for variant in [parse_cell(name, hidden_size) for name in ([cell] if cell else CELLS)]:
-        for ways in ("forward", "both"):
-            if seq_len == 1 and ways == "forward":
-                continue  # one step has one length
-            model = SequenceModel(3, 2, variant, depth, directions=ways)
-            name = "both directions" if ways == "both" else "different lengths"
-            rng = np.random.default_rng([seed, 3])
-            yield check_outputs(model, f"{name}, {variant.label}", rng=rng, ragged=True, **settings)
-    for name, network in networks(inner, depth).items():
-        label = name if name.endswith("regression") else f"{name}, {inner.label}"
-        yield check_loss(network, label, rng=np.random.default_rng(seed), **settings)
-
-
-def _variants(cell: str | None, hidden_size: int) -> list[Cell[Any]]:
-    if cell is None:
-        return [v for kind in CELLS.values() for v in all_variants(kind, hidden_size)]
-    chosen = parse_cell(cell, hidden_size)
-    return [chosen] if "," in cell else all_variants(type(chosen), hidden_size)

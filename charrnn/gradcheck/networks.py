@@ -8,16 +8,27 @@ import numpy.typing as npt
 
 from charrnn.nn.cells import Cell
 from charrnn.nn.conditional import Conditional, Labelled
+from charrnn.nn.head import HEAD_ELEMENTS
 from charrnn.nn.models import SequenceModel, Sequences
+from charrnn.nn.ops import ONE_HOT_LIMIT
 from charrnn.nn.translator import Translations, Translator
 from charrnn.nn.types import Array, State
 
-__all__ = ["AnyNetwork", "draw_batch", "draw_lengths", "draw_state", "networks"]
+__all__ = [
+    "AnyNetwork",
+    "draw_batch",
+    "draw_lengths",
+    "draw_state",
+    "networks",
+    "shared_networks",
+    "wide_networks",
+]
 
 AnyNetwork = SequenceModel | Translator | Conditional
 Make = Callable[[npt.DTypeLike], Any]
 
 SYMBOLS = 6
+LANES = 4
 
 
 def draw_lengths(num_steps: int, batch_size: int, rng: np.random.Generator) -> Array:
@@ -52,11 +63,15 @@ def draw_batch(
         return _translations(network, num_steps, batch_size, rng)
     lengths = draw_lengths(num_steps, batch_size, rng)
     if isinstance(network, Conditional):
-        size = network.generator.input_size
-        x, targets = rng.integers(size, size=(2, num_steps, batch_size))
+        x, targets = _symbols(network.generator.input_size, (2, num_steps, batch_size), rng)
         labels = rng.integers(network.num_labels, size=batch_size)
         return lambda dtype: Labelled(labels, x, targets, lengths), int(lengths.sum())
     return _sequences(network, num_steps, lengths, rng)
+
+
+def _symbols(number: int, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
+    """Some of them, so that even of many some come more than once."""
+    return rng.choice(rng.permutation(number)[: SYMBOLS + 2], shape)
 
 
 def _translations(
@@ -79,7 +94,7 @@ def _sequences(
     batch_size = len(lengths)
     x: Array
     if model.input == "symbols":
-        x = rng.integers(model.input_size, size=(num_steps, batch_size))
+        x = _symbols(model.input_size, (num_steps, batch_size), rng)
     else:
         x = rng.standard_normal((num_steps, batch_size, model.input_size))
     state = draw_state(model, batch_size, rng)
@@ -142,3 +157,30 @@ def networks(cell: Cell[Any], depth: int) -> dict[str, AnyNetwork]:
         "encoder-decoder, both directions": translator("both", "none", depth),
         "encoder-decoder, attention": translator("both", "luong"),
     }
+
+
+def wide_networks(cell: Cell[Any], num_steps: int) -> dict[str, AnyNetwork]:
+    """What runs through other code for being large, by the name of its row.
+
+    Symbols are gathered, and their gradients scattered, in another way where there are many of
+    them; the head makes its outputs in pieces where there are very many.
+    """
+    reads = num_steps * LANES
+    many = max(ONE_HOT_LIMIT, reads) + 50
+    pieces = HEAD_ELEMENTS // max(1, 3 * reads // 4)  # a piece is three quarters of what it reads
+    return {
+        "many symbols, softmax regression": SequenceModel(many, 3, cell, 0),
+        f"many symbols, one-hot, {cell.label}": SequenceModel(many, 3, cell, 1),
+        f"many symbols, embedding, {cell.label}": SequenceModel(many, 3, cell, 1, embedding_size=2),
+        # Directions "both" without layers stands for: of different lengths.
+        "head in pieces, embedding": SequenceModel(
+            SYMBOLS, pieces, cell, 0, embedding_size=2, directions="both", loss="squared"
+        ),
+    }
+
+
+def shared_networks(cell: Cell[Any]) -> dict[str, AnyNetwork]:
+    """A network for each way in which a batch is cut into shards."""
+    every = networks(cell, 1)
+    names = ("one-hot", "read-out last", "read-out spans", "one to many")
+    return {name: every[name] for name in (*names, "encoder-decoder, attention")}

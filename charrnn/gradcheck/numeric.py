@@ -1,4 +1,4 @@
-"""Numeric derivatives of a function of one flat vector, and their comparison with analytic ones."""
+"""Derivatives without calculus, and how far an analytic gradient may be from them."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -8,26 +8,48 @@ import numpy as np
 
 from charrnn.nn.types import Array
 
-__all__ = ["BOUNDS", "METHODS", "TRAINED_BOUNDS", "Problem", "TensorCheck", "compare"]
+__all__ = [
+    "BOUND",
+    "METHODS",
+    "TRAINED_BOUND",
+    "Problem",
+    "TensorCheck",
+    "central",
+    "compare",
+    "complex_step",
+    "derivatives",
+    "noise",
+]
 
 METHODS = ("complex", "central")
-BOUNDS = {"complex": 1e-12, "central": 1e-7}
-TRAINED_BOUNDS = {"complex": 1e-9, "central": 1e-5}
+BOUND = 1e-12
+"""The largest relative error by the complex step; that of a central difference it says itself."""
+
+TRAINED_BOUND = 1e-9
 """At trained weights gates saturate: σ near 1e-10 is ½ + ½·tanh with an absolute error of 1e-16,
 so a millionth of it is noise, in the forward pass and the backward pass alike."""
 
+SMALL_SHARE = 1e-3
+"""A tensor's gradient that is less than this share of the whole gradient is mostly a sum of terms
+that cancel, and has fewer digits than they: its error is seen relative to that share."""
+
 COMPLEX_STEP = 1e-30
-ELEMENT_STEP, DIRECTION_STEP = 1e-5, 1e-4  # a direction of length 1 is spread over many weights
+STEPS = (2e-4, 2e-3, 2e-5)  # of central differences: the second and third if the first is poor
+POOR = 1e-7
 EVERY_ELEMENT_UP_TO = 5000
-NUM_DIRECTIONS = 32
+FEW = {"complex": 2, "central": 1}  # random directions: one shows any error
+MANY = {"complex": 32, "central": 4}  # in the place of elements of which there are too many
+TRUNCATION_SAFETY, ROUNDING_SAFETY = 3.0, 20.0
+NOISE_POINTS, NOISE_STEP = 16, 1e-8
 
 
 @dataclass(frozen=True)
 class TensorCheck:
     """One tensor's analytic gradient against one numeric method.
 
-    ``error`` is ‖analytic - numeric‖ / ‖numeric‖, or, where the numeric gradient is zero to within
-    the bound, the absolute difference: ``zero`` says so.
+    ``error`` is ‖analytic - numeric‖ / ‖numeric‖; where the numeric gradient is less than
+    ``SMALL_SHARE`` of the gradient by all tensors, that share stands below the line, and ``zero``
+    says so.
     """
 
     tensor: str
@@ -52,66 +74,169 @@ class Problem:
     """
 
     slices: dict[str, slice]
+    shapes: dict[str, tuple[int, ...]]
     point: Array  # float64
     gradient: Array  # float64
     bind: Callable[[Array], Callable[[], Any]]
 
 
 def compare(
-    problem: Problem, methods: Sequence[str], bounds: dict[str, float], rng: np.random.Generator
+    problem: Problem,
+    methods: Sequence[str],
+    bound: float,
+    rng: np.random.Generator,
+    *,
+    every_element: bool = True,
 ) -> Iterator[TensorCheck]:
-    """Check every tensor of the problem by every method; ``rng`` draws the random directions."""
+    """Check every tensor of the problem by every method; ``rng`` draws the random directions.
+
+    Args:
+        bound: the largest relative error by the complex step.
+        every_element: whether the complex step tries each element of a problem of no more than
+            5,000, and many random directions in each tensor of a larger one; else a few.
+    """
+    values = {method: _bound_to(problem, method) for method in methods}
+    rounding = noise(*values["central"], rng) if "central" in methods else 0.0
+    whole = float(np.linalg.norm(problem.gradient))
+    few_elements = problem.point.size <= EVERY_ELEMENT_UP_TO
+    number = MANY if every_element and not few_elements else FEW
     for name, part in problem.slices.items():
         size = part.stop - part.start
-        directions = _directions(size, problem.point.size, rng)
-        analytic = problem.gradient[part]
-        if directions is not None:
-            analytic = directions @ analytic
-        for method in methods:
-            numeric = _numeric(problem, part, directions, method)
-            scale = float(np.linalg.norm(numeric))
-            error = float(np.linalg.norm(analytic - numeric))
-            zero = scale <= bounds[method]
+        for method, (value, point) in values.items():
+            every = every_element and few_elements and method == "complex"
+            moves = None if every else _directions(size, number[method], rng)
+            analytic = problem.gradient[part] if moves is None else moves @ problem.gradient[part]
+            floor = float(SMALL_SHARE * whole * np.sqrt(len(analytic) / size))
+            if method == "complex":
+                numeric, allowed = complex_step(value, point[part], moves), 0.0
+            else:
+                numeric, allowed = central(value, point[part], moves, rounding, floor)
+            length = float(np.linalg.norm(numeric))
+            scale = max(length, floor) or 1.0
             yield TensorCheck(
                 name,
                 size,
-                0 if directions is None else len(directions),
+                0 if moves is None else len(moves),
                 method,
-                error if zero else error / scale,
-                bounds[method],
-                zero,
+                float(np.linalg.norm(analytic - numeric)) / scale,
+                bound if method == "complex" else allowed / scale,
+                length < floor or not length,
             )
 
 
-def _directions(size: int, total: int, rng: np.random.Generator) -> Array | None:
+def derivatives(problem: Problem, name: str, method: str, moves: Array | None = None) -> Array:
+    """By every element of one tensor, or along ``moves``."""
+    value, point = _bound_to(problem, method)
+    tensor = point[problem.slices[name]]
+    if method == "complex":
+        return complex_step(value, tensor, moves)
+    return central(value, tensor, moves, float(np.finfo(np.float64).eps), 0.0)[0]
+
+
+def _bound_to(problem: Problem, method: str) -> tuple[Callable[[], Any], Array]:
+    """The function, and the point that it is evaluated at."""
+    point = problem.point.astype(np.complex128 if method == "complex" else np.float64)
+    return problem.bind(point), point
+
+
+def _directions(size: int, number: int, rng: np.random.Generator) -> Array | None:
     """Unit vectors to differentiate along; nothing where every element is tried by itself."""
-    if total <= EVERY_ELEMENT_UP_TO or size <= NUM_DIRECTIONS:
+    if size <= number:
         return None
-    directions: Array = rng.standard_normal((NUM_DIRECTIONS, size))
+    directions: Array = rng.standard_normal((number, size))
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
     return directions
 
 
-def _numeric(problem: Problem, part: slice, directions: Array | None, method: str) -> Array:
-    """Derivatives of the problem by one tensor, element by element or along directions."""
-    point = problem.point.astype(np.complex128 if method == "complex" else np.float64)
-    value, tensor = problem.bind(point), point[part]
-    base = tensor.copy()
-    if directions is None:
-        moves: Any = range(base.size)
-        step = ELEMENT_STEP
-    else:
-        moves, step = directions, DIRECTION_STEP
-
-    def shifted(move: Any, by: complex) -> Any:
-        if directions is None:
+def _at(value: Callable[[], Any], tensor: Array, moves: Array | None, by: complex) -> Array:
+    """The function where the tensor is moved ``by`` along each element, or each of ``moves``."""
+    base, results = tensor.copy(), []
+    for move in range(base.size) if moves is None else moves:
+        if moves is None:
             tensor[move] += by
         else:
-            tensor[...] += by * move
-        result = value()
+            tensor += by * move
+        results.append(value())
         tensor[...] = base
-        return result
+    return np.array(results)
 
-    if method == "complex":
-        return np.array([shifted(v, 1j * COMPLEX_STEP).imag for v in moves]) / COMPLEX_STEP
-    return np.array([shifted(v, step) - shifted(v, -step) for v in moves]) / (2 * step)
+
+def complex_step(value: Callable[[], Any], tensor: Array, moves: Array | None = None) -> Array:
+    """Derivatives by each element of ``tensor`` (complex128), or along ``moves``: exact."""
+    return np.asarray(_at(value, tensor, moves, 1j * COMPLEX_STEP).imag / COMPLEX_STEP)
+
+
+def noise(value: Callable[[], Any], point: Array, rng: np.random.Generator) -> float:
+    """The standard deviation of what rounding does to ``value()``.
+
+    At points so near to each other that the function is a straight line, its third differences
+    would be zero; they are rounding, and those of independent errors of variance σ² have variance
+    (1 + 9 + 9 + 1)·σ² (Moré and Wild, 2011, "Estimating computational noise"). Where a function is
+    too flat to show it, half a unit in its last place.
+    """
+    base = point.copy()
+    move = rng.standard_normal(point.size)
+    move *= NOISE_STEP / np.linalg.norm(move)
+    results = []
+    for k in range(NOISE_POINTS):
+        point[...] = base + k * move
+        results.append(value())
+    point[...] = base
+    third = np.diff(results, 3)
+    measured = float(np.sqrt(np.mean(third**2) / 20))
+    return max(measured, 0.5 * float(np.finfo(np.float64).eps) * float(np.max(np.abs(results))))
+
+
+def central(
+    value: Callable[[], Any], tensor: Array, moves: Array | None, noise: float, floor: float
+) -> tuple[Array, float]:
+    """Derivatives by differences alone, and how far from the truth they may be as a vector.
+
+    With D(h) = (f(h) - f(-h)) / 2h along a direction, Taylor's series gives
+
+        D(h)   = f' + h²/6·f''' + O(h⁴)
+        D(h/2) = f' + h²/24·f''' + O(h⁴)
+
+    so R = (4·D(h/2) - D(h)) / 3 = f' + O(h⁴) (Richardson, 1911), and |R - D(h/2)|, which is the
+    error of D(h/2), is a bound on the error of R that needs no third derivative by hand. It is h⁻²
+    times too wide: it stands for what the series leaves out as well.
+
+    The even part knows whether there is a series at all. With S(h) = f(h) - 2·f(0) + f(-h),
+
+        S(h) - 4·S(h/2) = h⁴/16·f'''' + ...
+
+    divided by 2h, is of the same small order. Where a kink of slope s lies at a distance p < h/2
+    (a ReLU, a maximum) it is s·|h - 3p| / 2h, R is off by s·|1/2 - 7p/6h|, and |R - D(h/2)| is
+    s·p/6h: twice the sum of the two is never less than R's error. The factor is three.
+
+    Rounding: if σ is the standard deviation of the rounding error of one value (:func:`noise`), R
+    has √(16·2/h² + 2/4h²)/3·σ < 2·σ/h of it. Ten times that is allowed.
+
+    The bound is the sum of the three, as norms over all directions. Of :data:`STEPS` the first is
+    taken, or, if its bound is poor, that with the least bound.
+
+    Args:
+        value: the function, at whatever ``tensor`` holds.
+        tensor: ``(n,)`` float64, moved and put back.
+        moves: ``(k, n)`` unit vectors; each element by itself if not given.
+        noise: σ of one value.
+        floor: a gradient less than this need not have all its digits.
+
+    Returns:
+        ``(k,)`` or ``(n,)`` derivatives, and the bound on the norm of their error.
+    """
+    middle = value()
+    results = []
+    for h in STEPS:
+        ahead, back, near, far = (_at(value, tensor, moves, by) for by in (h, -h, h / 2, -h / 2))
+        half = (near - far) / h
+        derivative = (4 * half - (ahead - back) / (2 * h)) / 3
+        even = (ahead - 2 * middle + back) - 4 * (near - 2 * middle + far)
+        truncation = np.linalg.norm(derivative - half) + np.linalg.norm(even) / (2 * h)
+        rounding = noise / h * np.sqrt(len(half))
+        bound = float(TRUNCATION_SAFETY * truncation + ROUNDING_SAFETY * rounding)
+        results.append((bound, derivative))
+        if bound <= POOR * max(float(np.linalg.norm(derivative)), floor):
+            break
+    bound, derivative = min(results, key=lambda result: result[0])
+    return derivative, bound

@@ -61,6 +61,10 @@ class Body:
     mask: str = "step"
 
     def __post_init__(self) -> None:
+        if not isinstance(self.cell, Cell):
+            raise TypeError(
+                f"cell must be a Cell, got {self.cell!r}; charrnn.cell('rnn', 64) makes one"
+            )
         if self.input_size < 1 or min(self.num_layers, self.embedding_size) < 0:
             raise ValueError(f"not a network: {self}")
         if self.input not in ("symbols", "vectors"):

@@ -80,6 +80,8 @@ class Head:
         weights: Array | None,
         dx: Array | None,
         workspace: Workspace,
+        *,
+        each: bool = False,
     ) -> Any:
         """The loss of all rows and, if ``g`` is given, its gradients.
 
@@ -91,10 +93,11 @@ class Head:
             targets: what the loss wants of N rows.
             weights: ``(N,)``; ones if not given.
             dx: ``(N, F)``, overwritten by the gradient by ``x``; nothing where that is symbols.
+            each: whether to return what each row costs, ``(N,)``; the gradients are of the sum.
         """
         piece = max(1, min(len(x), HEAD_ELEMENTS // self.output_size))
         outputs = workspace.array("y", (piece, self.output_size), w["W"].dtype)
-        total: Any = 0.0
+        total: Any = np.zeros(0, w["W"].dtype) if each else 0.0
         if g is not None and not len(x):
             g["W"][...], g["b"][...] = 0, 0
         for start in range(0, len(x), piece):
@@ -102,7 +105,8 @@ class Head:
             y = outputs[: part.stop - start]
             affine(w["W"], w["b"], x[part], out=y)
             own = None if weights is None else weights[part]
-            total = total + LOSSES[self.loss](y, targets[part], own)
+            loss = LOSSES[self.loss](y, targets[part], own, each=each)
+            total = np.concatenate([total, loss]) if each else total + loss
             if g is None:
                 continue
             dx_part = None if dx is None else dx[part]

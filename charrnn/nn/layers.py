@@ -118,7 +118,7 @@ class Recurrent:
         """The tensors by name: ``W_x``, the cell's own, ``b``."""
         width = self.cell.num_gates * self.cell.hidden_size
         shapes: dict[str, tuple[int, ...]] = {"W_x": (self.input_size, width)}
-        shapes |= self.cell.shapes()
+        shapes |= self.cell.checked_shapes()
         if self.cell.bias:
             shapes["b"] = (width,)
         return shapes
@@ -131,10 +131,7 @@ class Recurrent:
             if self.input == "symbols"
             else glorot(rng, shape, self.cell.num_gates)
         }
-        values |= self.cell.init(rng)
-        if self.cell.bias:
-            values["b"] = self.cell.init_bias()
-        return values
+        return values | self.cell.checked_init(rng)
 
     def forward(
         self,

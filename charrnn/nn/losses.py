@@ -1,7 +1,8 @@
 """Losses as sums over positions; the caller divides by how many there are in all.
 
 A position of weight 0 is padding. Sums over shards of a batch add up exactly to the batch's.
-Each takes the head's outputs ``y`` and leaves the gradient by them in their place.
+Each takes the head's outputs ``y`` and leaves the gradient by them in their place. Who wants to
+know what each position costs gets that in place of the sum (``each``).
 """
 
 from collections.abc import Callable
@@ -30,7 +31,9 @@ def softmax(logits: Array) -> None:
     logits /= logits.sum(axis=-1, keepdims=True)
 
 
-def softmax_cross_entropy(logits: Array, targets: Array, weights: Array | None = None) -> Any:
+def softmax_cross_entropy(
+    logits: Array, targets: Array, weights: Array | None = None, *, each: bool = False
+) -> Any:
     """E = -Σ_n w_n·ln p_n[target_n], p = softmax(y); the logits become dE/dy = w·(p - one-hot).
 
     Note 001's E over ŷ = softmax(Vs), Note 000's softmax regression.
@@ -39,6 +42,7 @@ def softmax_cross_entropy(logits: Array, targets: Array, weights: Array | None =
         logits: ``(N, V)``, overwritten by the gradient.
         targets: ``(N,)`` integers in ``[0, V)``.
         weights: ``(N,)``; ones if not given.
+        each: whether to return -ln p_n[target_n], ``(N,)``, whatever their weights, and no sum.
 
     Returns:
         The sum in nats, at least float64 (complex128 when the logits are).
@@ -52,12 +56,13 @@ def softmax_cross_entropy(logits: Array, targets: Array, weights: Array | None =
     logits /= total
     logits[index, targets] -= 1
     if weights is not None:
-        nats = nats * weights
         logits *= weights[:, None]
-    return nats.sum(dtype=np.result_type(nats.dtype, np.float64))
+    return nats if each else _total(nats, weights)
 
 
-def sigmoid_cross_entropy(logits: Array, targets: Array, weights: Array | None = None) -> Any:
+def sigmoid_cross_entropy(
+    logits: Array, targets: Array, weights: Array | None = None, *, each: bool = False
+) -> Any:
     """E = Σ_n w_n·Σ_k [-t·ln p - (1-t)·ln(1-p)], p = σ(y); y becomes dE/dy = w·(p - t).
 
     Note 003's loss: binary cross-entropy, each output a yes or no of its own.
@@ -66,6 +71,7 @@ def sigmoid_cross_entropy(logits: Array, targets: Array, weights: Array | None =
         logits: ``(N, K)``, overwritten by the gradient.
         targets: ``(N, K)`` in [0, 1].
         weights: ``(N,)``; ones if not given.
+        each: whether to return the losses of the rows, ``(N,)``, whatever their weights.
 
     Returns:
         The sum in nats, as :func:`softmax_cross_entropy`.
@@ -77,12 +83,13 @@ def sigmoid_cross_entropy(logits: Array, targets: Array, weights: Array | None =
     sigmoid(logits, out=logits)
     logits -= targets
     if weights is not None:
-        nats = nats * weights[:, None]
         logits *= weights[:, None]
-    return nats.sum(dtype=np.result_type(nats.dtype, np.float64))
+    return nats.sum(axis=1) if each else _total(nats, weights)
 
 
-def squared_error(y: Array, targets: Array, weights: Array | None = None) -> Any:
+def squared_error(
+    y: Array, targets: Array, weights: Array | None = None, *, each: bool = False
+) -> Any:
     """E = Σ_n w_n·½‖y_n - t_n‖²; y becomes dE/dy = w·(y - t).
 
     Note 000's linear regression, and the loss of note 002's scalar output.
@@ -91,6 +98,7 @@ def squared_error(y: Array, targets: Array, weights: Array | None = None) -> Any
         y: ``(N, K)``, overwritten by the gradient.
         targets: ``(N, K)``.
         weights: ``(N,)``; ones if not given.
+        each: whether to return the losses of the rows, ``(N,)``, whatever their weights.
 
     Returns:
         The sum, at least float64.
@@ -98,12 +106,17 @@ def squared_error(y: Array, targets: Array, weights: Array | None = None) -> Any
     y -= targets
     squares = 0.5 * y * y
     if weights is not None:
-        squares = squares * weights[:, None]
         y *= weights[:, None]
-    return squares.sum(dtype=np.result_type(squares.dtype, np.float64))
+    return squares.sum(axis=1) if each else _total(squares, weights)
 
 
-LOSSES: dict[str, Callable[[Array, Array, Array | None], Any]] = {
+def _total(losses: Array, weights: Array | None) -> Any:
+    if weights is not None:
+        losses = losses * (weights if losses.ndim == 1 else weights[:, None])
+    return losses.sum(dtype=np.result_type(losses.dtype, np.float64))
+
+
+LOSSES: dict[str, Callable[..., Any]] = {
     "softmax": softmax_cross_entropy,
     "sigmoid": sigmoid_cross_entropy,
     "squared": squared_error,

@@ -25,7 +25,7 @@ TIED_SCALE = 0.1
 class Loss(NamedTuple):
     """What a pass over a batch gives, besides the gradients of the weights."""
 
-    total: Any  # the sum over all positions
+    total: Any  # the sum over all positions; if so asked, what each of them costs
     final: State  # the state at each sequence's end
     dinitial: State  # the gradient by the state at the beginning; empty where none was asked for
 
@@ -42,6 +42,7 @@ class Sequences:
         lengths: ``(B,)``, longest first; all T if not given.
         spans: ``(N, 3)`` lane, first and last step: what the head reads.
         weights: of each target; steps beyond an end count nothing anyhow.
+        each: whether the loss of each target is wanted, in place of their sum.
     """
 
     x: Array
@@ -50,6 +51,7 @@ class Sequences:
     lengths: Array | None = None
     spans: Array | None = None
     weights: Array | None = None
+    each: bool = False
 
     @property
     def size(self) -> int:
@@ -325,7 +327,9 @@ class SequenceModel:
             drows = flat if self.readout == "steps" else np.empty_like(rows)
         w = self.head_weights(parameters)
         g = None if gradients is None else self._head_gradients(gradients, workspace)
-        total = self.head.sum_loss(w, g, rows, targets, weights, drows, workspace)
+        total = self.head.sum_loss(w, g, rows, targets, weights, drows, workspace, each=batch.each)
+        if batch.each:
+            total = total.reshape(heads)
         dinitial: State = ()
         if gradients is not None and g is not None:
             if dfeatures is not None and drows is not None:
@@ -351,7 +355,7 @@ class SequenceModel:
             if self.readout == "steps":
                 targets = targets[: lengths[0]]
                 weights = None if weights is None else weights[: lengths[0]]
-        return Sequences(x, targets, state, lengths, spans, weights)
+        return Sequences(x, targets, state, lengths, spans, weights, batch.each)
 
     def _read(self, features: Array, batch: Sequences) -> tuple[Array, Any]:
         return read_out(

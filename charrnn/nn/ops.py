@@ -29,11 +29,12 @@ def to_unit(t: Array) -> None:
     t += 0.5
 
 
-def sigmoid(a: Array, out: Array) -> None:
-    """σ(a) = 1 / (1 + e^-a), by :func:`to_unit`."""
-    np.multiply(a, 0.5, out=out)
+def sigmoid(a: Array, out: Array | None = None) -> Array:
+    """σ(a) = 1 / (1 + e^-a), by :func:`to_unit`; into ``out``, or else a new array."""
+    out = np.asarray(np.multiply(a, 0.5, out=out))
     np.tanh(out, out=out)
     to_unit(out)
+    return out
 
 
 def relu(a: Array, out: Array) -> None:

@@ -53,6 +53,10 @@ class Parameters(Mapping[str, Array]):
             start += prod(shapes[name])
         self._views = {name: flat[part].reshape(shapes[name]) for name, part in self.slices.items()}
 
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{name} {shape}" for name, shape in self.shapes.items())
+        return f"<Parameters: {self.flat.size:,} {self.dtype} numbers: {shown}>"
+
     def __getitem__(self, name: str) -> Array:
         return self._views[name]
 

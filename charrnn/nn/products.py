@@ -8,16 +8,20 @@ that stay below that; the measurements are in docs/log.md. Where the library has
 each gate is one panel.
 """
 
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from functools import lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
-from threadpoolctl import threadpool_info, threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from charrnn.nn.types import Array
 from charrnn.nn.workspace import Workspace
 
-__all__ = ["StepProduct", "Tile", "by_gate", "choose_tile", "one_blas_thread"]
+__all__ = ["StepProduct", "Tile", "by_gate", "choose_tile", "on_one_thread", "one_thread"]
+
+Item = TypeVar("Item")
 
 SMALL_PRODUCT = 1_000_000
 """Multiplications up to which OpenBLAS takes the routine that does not pack."""
@@ -33,20 +37,37 @@ class Tile(NamedTuple):
     columns: int
 
 
-def one_blas_thread() -> None:
-    """From now on this process makes every product on one thread.
+@lru_cache
+def _blas() -> ThreadpoolController:
+    return ThreadpoolController()
+
+
+def one_thread() -> AbstractContextManager[object]:
+    """Within it, every product is made on one thread.
 
     The products of a text model are too small to be shared out one by one; and how a library does
     that may change the last bits of them.
     """
-    threadpool_limits(limits=1)
+    limit: AbstractContextManager[object] = _blas().limit(limits=1)
+    return limit
+
+
+def on_one_thread(items: Iterator[Item]) -> Iterator[Item]:
+    """``items``, each made within :func:`one_thread`; between two, the caller has its own."""
+    while True:
+        with one_thread():
+            try:
+                item = next(items)
+            except StopIteration:
+                return
+        yield item
 
 
 @lru_cache
 def _has_small_products() -> bool:
     return any(
         library["internal_api"] == "openblas" and library["architecture"] in SMALL_PRODUCT_CORES
-        for library in threadpool_info()
+        for library in _blas().info()
     )
 
 

@@ -12,7 +12,8 @@ from typing import IO, Any
 from charrnn.checkpoint import remove_leftovers, write_checkpoint
 from charrnn.errors import CheckpointError, InputError, RunError
 from charrnn.nn.types import Array
-from charrnn.runs.model import DEFAULT_FOLDER, LATEST, Model, load_model
+from charrnn.runs.find import DEFAULT_FOLDER, LATEST
+from charrnn.runs.model import Model, load_model
 
 try:
     import fcntl
@@ -141,19 +142,24 @@ class RunFolder:
         except OSError:
             return
 
-    def load_last(self) -> tuple[Model, str | None]:
+    def load_last(self, cell: str | None = None) -> tuple[Model, str | None]:
         """The state to go on from: ``last.npz``, or ``previous.npz`` and why.
+
+        Args:
+            cell: ``FILE.py:CLASS``, for a run whose cell is its author's own.
 
         Raises:
             CheckpointError: neither can be read.
+            InputError: the cell must be named, or its source has changed.
         """
         try:
-            return load_model(self.last), None
+            return load_model(self.last, cell, exactly=True), None
         except CheckpointError as error:
             if not self.previous.exists():
                 raise
             self._last_is_whole = False  # it must not take the place of previous.npz
-            return load_model(self.previous), f"{error}; going on from {self.previous}"
+            again = load_model(self.previous, cell, exactly=True)
+            return again, f"{error}; going on from {self.previous}"
 
     def log(self, record: Mapping[str, Any]) -> None:
         """Append one line to ``metrics.jsonl``. A full disk must not stop a training."""

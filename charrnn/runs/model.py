@@ -1,44 +1,63 @@
-"""A trained model: reading one from a checkpoint, and finding the checkpoint."""
+"""A trained model: what it can be asked, and reading one from a checkpoint."""
 
-import os
-from collections.abc import Mapping
-from contextlib import suppress
+from codecs import getincrementaldecoder
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
+import numpy.typing as npt
 
-from charrnn.checkpoint import read_checkpoint
-from charrnn.config import Config
+from charrnn.checkpoint import read_checkpoint, write_checkpoint
 from charrnn.errors import CheckpointError, InputError
+from charrnn.evaluation.characters import Characters, score_text
+from charrnn.nn.cells import LoadedCell
 from charrnn.nn.parameters import Parameters
+from charrnn.nn.products import one_thread
 from charrnn.nn.types import Array
-from charrnn.tasks.kinds import TASKS
+from charrnn.runs.find import find_checkpoint, shipped_model
+from charrnn.runs.own_cell import loaded_again
+from charrnn.sampling import Choice
+from charrnn.tasks.base import Prediction, Trained
+from charrnn.tasks.config import Config
+from charrnn.tasks.examples import checked
 from charrnn.tasks.lm import TextSpec
+from charrnn.tasks.writing import Wanted
 from charrnn.text.vocab import Vocabulary
 
-__all__ = ["DEFAULT_FOLDER", "LATEST", "Model", "find_checkpoint", "load_model"]
-
-DEFAULT_FOLDER = Path("checkpoints")
-LATEST = "latest"
-SHIPPED = (
-    Path(__file__).parent.parent / "shipped.npz",  # in an installed package
-    Path(__file__).parent.parent.parent / "checkpoints" / "pydoc.npz",  # in a clone
-)
+__all__ = ["Model", "drawn_seed", "load", "load_model"]
 
 
-@dataclass(frozen=True)
-class Model:
-    """A trained network, as a checkpoint holds it."""
+@dataclass(frozen=True, repr=False)
+class Model(Trained):
+    """A trained model, as a checkpoint holds it.
+
+    Attributes:
+        config: the settings of its training.
+        parameters: its weights by name, ``(…)`` float32 each.
+        path: of the checkpoint.
+        header: what the checkpoint says besides.
+        arrays: what it holds besides the weights.
+    """
 
     path: Path
-    config: Config
-    spec: Any  # what the task needs besides: characters, labels, ...
-    model: Any  # the network of the task
-    parameters: Parameters
     header: Mapping[str, Any]
-    arrays: Mapping[str, Array]  # everything else that the file holds
+    arrays: Mapping[str, Array]
+
+    def __repr__(self) -> str:
+        config, knows = self.config, self.spec.knows()
+        size = f"{config.layers} × {config.hidden}"
+        known = ", ".join(f"{len(what)} {name}" for name, what in knows.items())
+        return (
+            f"<Model {self.path}: {config.task}, {size} {config.cell}, "
+            f"{self.parameters.flat.size:,} parameters; {known}>"
+        )
+
+    @property
+    def name(self) -> str:
+        """For messages."""
+        return str(self.path)
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -49,25 +68,220 @@ class Model:
         """
         if not isinstance(self.spec, TextSpec):
             raise InputError(
-                f"{self.path} is no language model; its task is {self.config.task}",
-                f"charrnn predict {self.path} TEXT",
+                f"{self.path} is no language model; its task is {self.config.task}", self.usage
             )
         return self.spec.vocabulary
 
+    @property
+    def usage(self) -> str:
+        """The command that uses it."""
+        return self.config.kind.usage.replace("RUN", self.name) + self.config.cell_option
 
-def load_model(path: Path) -> Model:
+    @overload
+    def sample(
+        self,
+        prime: str = "",
+        *,
+        length: int | None = None,
+        temperature: float = 0.8,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        seed: int | None = None,
+        label: str | None = None,
+        n: None = None,
+    ) -> str: ...
+
+    @overload
+    def sample(
+        self,
+        prime: str = "",
+        *,
+        length: int | None = None,
+        temperature: float = 0.8,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        seed: int | None = None,
+        label: str | None = None,
+        n: int,
+    ) -> list[str]: ...
+
+    def sample(
+        self,
+        prime: str = "",
+        *,
+        length: int | None = None,
+        temperature: float = 0.8,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        seed: int | None = None,
+        label: str | None = None,
+        n: int | None = None,
+    ) -> str | list[str]:
+        """Write a text.
+
+        Args:
+            prime: what it begins with; part of the result.
+            length: characters to write after it; 500 for a language model, to the text's own end
+                for a model of labelled texts, if not given.
+            temperature: below 1 safer, above 1 wilder; 0 takes the likeliest character.
+            top_k: choose among the k likeliest characters; 0 for all.
+            top_p: choose among the fewest likeliest that have this probability together.
+            seed: the same seed gives the same text; drawn, if not given.
+            label: what kind of text, for a model of labelled texts.
+            n: how many texts, written side by side.
+
+        Returns:
+            The text; with ``n``, a list of them. Bytes that are no UTF-8 become U+FFFD.
+
+        Raises:
+            InputError: a value is out of range, or the model does not know the prime's characters
+                or the label, or writes no texts.
+            DivergedError: the outputs are not finite.
+        """
+        choice = _choice(temperature, top_k, top_p)
+        wanted = Wanted(prime, label, 1 if n is None else n, length, choice)
+        grown = zip(*self.write(wanted, seed), strict=True)
+        texts = [b"".join(parts).decode("utf-8", "replace") for parts in grown]
+        return texts[0] if n is None else texts
+
+    def stream(
+        self,
+        prime: str = "",
+        *,
+        length: int | None = None,
+        temperature: float = 0.8,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        seed: int | None = None,
+        label: str | None = None,
+    ) -> Iterator[str]:
+        """The text of :meth:`sample` in pieces, as it is made; the prime is the first."""
+        wanted = Wanted(prime, label, 1, length, _choice(temperature, top_k, top_p))
+        return _decoded(self.write(wanted, seed))
+
+    def write(self, wanted: Wanted, seed: int | None = None) -> Iterator[list[bytes]]:
+        """What each text grows by, as bytes: what :meth:`sample` and :meth:`stream` are made of.
+
+        Raises:
+            InputError: as :meth:`sample`.
+        """
+        write = self.config.kind.write
+        if write is None:
+            raise InputError(
+                f"{self.path} writes no texts; its task is {self.config.task}", self.usage
+            )
+        rng = np.random.default_rng(drawn_seed() if seed is None else seed)
+        found: Iterator[list[bytes]] = write(self, wanted, rng)
+        return found
+
+    def score(self, text: str) -> Characters:
+        """What each character of a text costs a language model, in nats.
+
+        The first one is predicted after a line end, as where :meth:`sample` begins. A character
+        that the model does not know costs 27.7 nats (:mod:`charrnn.text.escapes`).
+
+        Raises:
+            InputError: the text is empty, or this is no language model.
+            DivergedError: the outputs are not finite.
+        """
+        found = score_text(self.network, self.parameters, self.vocabulary, text)
+        self.check_finite(found.nats)
+        return found
+
+    def predict(
+        self, inputs: str | Sequence[str] | npt.ArrayLike, *, beam: int = 1, steps: int = 1
+    ) -> list[Prediction]:
+        """Classify, tag or translate texts, or go on from a series of numbers.
+
+        Args:
+            inputs: texts, or one. For a forecast, ``(N, D)`` numbers or a CSV file's name.
+            beam: of a translation: how many beginnings are kept at a time; 1 is greedy.
+            steps: of a forecast: how many rows to predict.
+
+        Returns:
+            Of each text what the task gives: :class:`charrnn.tasks.classify.Classification`,
+            :class:`charrnn.tasks.tag.Tagging`, :class:`charrnn.tasks.translate.Translation`; of a
+            series, one :class:`charrnn.tasks.forecast.Forecast`.
+
+        Raises:
+            InputError: a text is empty, an option is another task's, or the model writes texts.
+            DivergedError: the outputs are not finite.
+        """
+        kind = self.config.kind
+        if kind.predict is None:
+            raise InputError(
+                f"{self.path} writes texts; there is nothing to predict from one", self.usage
+            )
+        options = {"beam": beam, "steps": steps}
+        for name, value in options.items():
+            if name not in kind.options and value != 1:
+                raise InputError(f"this model's task is {kind.name}, which has no {name}")
+        if isinstance(inputs, str):
+            inputs = [inputs]
+        if "steps" not in kind.options:
+            inputs = [checked(_text(text), row) for row, text in enumerate(inputs, 1)]  # type: ignore[arg-type]
+        with one_thread():
+            own = {name: value for name, value in options.items() if name in kind.options}
+            found: list[Prediction] = kind.predict(self, inputs, **own)
+        return found
+
+    def save(self, path: str | Path) -> None:
+        """Write the model alone, to be shared: its weights, settings and history.
+
+        Raises:
+            InputError: the name does not end in ``.npz``.
+            CheckpointError: it could not be written; what stood there is as it was.
+        """
+        path = Path(path)
+        if path.suffix != ".npz":
+            raise InputError(f"{str(path)!r} is no name of a checkpoint", "let it end in .npz")
+        header = {name: value for name, value in self.header.items() if name != "training"}
+        write_checkpoint(path, header, dict(self.parameters))
+
+
+def drawn_seed() -> int:
+    """A seed that nobody chose."""
+    return int(np.random.SeedSequence().generate_state(1)[0])
+
+
+def load(checkpoint: str | Path | None = None, *, cell: str | None = None) -> Model:
+    """A trained model.
+
+    Args:
+        checkpoint: an ``.npz`` file, a run's folder or a run's name; the small model that comes
+            with charrnn, if not given.
+        cell: ``FILE.py:CLASS``, for a model whose cell is its author's own.
+
+    Raises:
+        InputError: there is none, or its cell must be named.
+        CheckpointError: it is damaged.
+    """
+    if checkpoint is None:
+        return load_model(shipped_model(), cell)
+    return load_model(find_checkpoint(str(checkpoint))[0], cell)
+
+
+def load_model(path: Path, cell: str | LoadedCell | None = None, *, exactly: bool = False) -> Model:
     """Read a checkpoint and build its model.
+
+    Args:
+        cell: for a model whose cell is its author's own, ``FILE.py:CLASS`` or what that gave.
+        exactly: whether that must be the very source that the model was trained with.
 
     Raises:
         CheckpointError: it cannot be read, or its parts do not fit together.
+        InputError: its cell must be named.
+        CellError: that cell does not work.
     """
     header, arrays = read_checkpoint(path)
+    own_cell = cell
+    if not isinstance(own_cell, LoadedCell):
+        own_cell = loaded_again(header, own_cell, str(path), exactly=exactly)
     try:
-        config = Config.from_json(header["config"])
-        kind = TASKS[config.task]
-        spec = kind.spec(header[kind.key])
-        model = spec.model(config)
-        shapes = model.shapes()
+        config = Config.from_json(header["config"], own_cell)
+        spec = config.kind.spec(header[config.kind.key])
+        network = spec.model(config)
+        shapes = network.shapes()
         for name, shape in shapes.items():
             if arrays[name].shape != shape or arrays[name].dtype.str != "<f4":
                 raise ValueError(f"{name} does not fit the model")
@@ -78,41 +292,32 @@ def load_model(path: Path) -> Model:
             raise ValueError("a weight is not a finite number")
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError, InputError) as error:
         raise CheckpointError(f"{path} does not hold a model: {_reason(error)}") from error
-    return Model(path, config, spec, model, parameters, header, arrays)
+    return Model(network, parameters, spec, config, path, header, arrays)
 
 
 def _reason(error: Exception) -> str:
     return f"{error} is missing" if isinstance(error, KeyError) else str(error)
 
 
-def find_checkpoint(argument: str | None) -> tuple[Path, str]:
-    """The file that a user means, and how it was found, in words.
+def _choice(temperature: float, top_k: int, top_p: float) -> Choice:
+    try:
+        return Choice(temperature, top_k, top_p)
+    except ValueError as error:
+        raise InputError(str(error)) from None
 
-    Args:
-        argument: a file or a run's folder (its best model, else its last); nothing means the run
-            saved last from this folder, else the model that comes with charrnn.
 
-    Raises:
-        InputError: there is none.
-    """
-    if argument is not None:
-        path = Path(argument)
-        if path.is_dir():
-            for name in ("best.npz", "last.npz", "previous.npz"):
-                if (path / name).is_file():
-                    return path / name, "as given"
-            raise InputError(
-                f"{argument!r} holds no checkpoint", "name a run's folder or an .npz file"
-            )
-        if not path.exists():
-            raise InputError(f"checkpoint {argument!r} does not exist")
-        return path, "as given"
-    with suppress(OSError, ValueError):  # no note, or one that is damaged
-        noted = os.fsdecode((DEFAULT_FOLDER / LATEST).read_bytes()).strip()
-        for name in ("best.npz", "last.npz"):
-            if noted and (DEFAULT_FOLDER / noted / name).is_file():
-                return Path(os.path.normpath(DEFAULT_FOLDER / noted / name)), "the run saved last"
-    for shipped in SHIPPED:
-        if shipped.is_file():
-            return shipped, "the model that comes with charrnn"
-    raise InputError("there is no model yet", "train one: charrnn train CORPUS")
+def _text(text: object) -> str:
+    if not isinstance(text, str):
+        raise InputError(f"a text must be a str, got {text!r}")
+    return text
+
+
+def _decoded(grown: Iterator[list[bytes]]) -> Iterator[str]:
+    decoder = getincrementaldecoder("utf-8")("replace")
+    for (piece,) in grown:
+        text = decoder.decode(piece)
+        if text:
+            yield text
+    rest = decoder.decode(b"", final=True)
+    if rest:
+        yield rest

@@ -1,41 +1,51 @@
 """What every task provides: data that was read, a network for it, and a measure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 
-from charrnn.config import Config
 from charrnn.engine import Engine
+from charrnn.errors import DivergedError
 from charrnn.nn.parameters import Parameters
 from charrnn.nn.types import Array
+from charrnn.tasks.config import Config
 
 __all__ = [
     "FRESH",
     "NOISE",
-    "ORDER",
+    "SHUFFLE",
     "SPLIT",
     "Data",
+    "Outcome",
     "Paths",
-    "Report",
+    "Prediction",
     "Scored",
     "Spec",
     "Task",
     "TaskScore",
+    "Trained",
 ]
 
-SPLIT, ORDER, NOISE, FRESH = 1, 2, 3, 4
+SPLIT, SHUFFLE, NOISE, FRESH = 1, 2, 3, 4
 """With the seed, where the draws of each kind begin."""
 
 
 @dataclass(frozen=True)
 class Paths:
-    """Where a run's data come from."""
+    """Where a run's data come from.
+
+    Attributes:
+        train: files, read in order; ``-`` is standard input.
+        val, test: a file each; empty where these parts are split off.
+        text: what stands in the place of ``-``, for a text in memory.
+    """
 
     train: tuple[str, ...]
     val: str = ""
     test: str = ""
+    text: str | None = None
 
 
 class Spec(Protocol):
@@ -43,6 +53,33 @@ class Spec(Protocol):
 
     def to_header(self) -> dict[str, Any]: ...
     def model(self, config: Config) -> Any: ...
+    def knows(self) -> dict[str, str | list[str]]: ...  # characters as a text, labels as a list
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A network with its weights and what it knows: what every use of a model takes."""
+
+    network: Any
+    parameters: Parameters
+    spec: Any
+    config: Config
+
+    @property
+    def name(self) -> str:
+        """For messages."""
+        return "the model"
+
+    def check_finite(self, values: Array | float) -> None:
+        """Raise DivergedError unless outputs are finite numbers."""
+        if not np.isfinite(values).all():
+            raise DivergedError(f"{self.name}: the outputs are not finite numbers: it is spoilt")
+
+
+class Prediction(Protocol):
+    """What a model says of one input."""
+
+    def lines(self, form: str) -> Iterator[str]: ...  # "text", "tsv" or "jsonl"
 
 
 class Scored(Protocol):
@@ -90,7 +127,7 @@ def _number(value: float) -> str:
 
 
 @dataclass(frozen=True)
-class Report:
+class Outcome:
     """The measures of the best model on the test part, beside what simple methods reach there."""
 
     score: TaskScore
@@ -120,7 +157,7 @@ class Task(Protocol):
         rng: np.random.Generator | None,
     ) -> tuple[float, int]: ...
     def validate(self, parameters: Parameters) -> Scored | None: ...
-    def test(self, parameters: Parameters) -> Report | None: ...
+    def test(self, parameters: Parameters) -> Outcome | None: ...
     def preview(self, parameters: Parameters, rng: np.random.Generator) -> bytes: ...
     def arrays(self) -> dict[str, Array]: ...
     def restore(self, arrays: dict[str, Array]) -> None: ...

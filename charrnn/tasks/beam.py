@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from charrnn.nn.losses import softmax
 from charrnn.nn.parameters import Parameters
 from charrnn.nn.translator import Translator
 from charrnn.nn.types import Array, State
@@ -49,7 +50,9 @@ def beam_search(
     stepping = Workspace()
     for step in range(int(most.max())):
         y, state = model.decode(parameters, symbols[None], state, memory, lengths, stepping)
-        logp = _log_softmax(y[0].astype(np.float64))
+        p = y[0].astype(np.float64)
+        softmax(p)
+        logp = np.log(p)
         logp[:, [UNKNOWN, START]] = -np.inf
         logp = logp.reshape(batch_size, beam, vocab_size)
         logp[done] = -np.inf  # what is done goes on by ends, at no cost
@@ -85,10 +88,3 @@ def beam_search(
 
 def _chosen(state: State, lanes: Array) -> State:
     return tuple(tuple(part[lanes] for part in layer) for layer in state)
-
-
-def _log_softmax(y: Array) -> Array:
-    """ln p of the rows of y, in place."""
-    y -= y.max(axis=-1, keepdims=True)
-    y -= np.log(np.exp(y).sum(axis=-1, keepdims=True))
-    return y

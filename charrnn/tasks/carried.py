@@ -72,9 +72,10 @@ class LanesTask:
             self.state = self.model.zero_state(self.batch_size, parameters.dtype)
         x, targets = self.lanes.chunk(index)
         batch = Sequences(x, targets, self.state)
-        loss, self.state = self.engine.chunk(parameters, batch, gradients=gradients, rng=rng)
+        losses = self.engine.losses(parameters, batch, gradients=gradients, rng=rng)
+        self.state = losses.final
         self._restart_runaways()
-        return float(loss), x.shape[0] * x.shape[1]
+        return float(losses.total), x.shape[0] * x.shape[1]
 
     def _restart_runaways(self) -> None:
         """Let lanes whose state has run away begin anew from zero.

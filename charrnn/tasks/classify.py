@@ -1,6 +1,6 @@
 """Many to one: a text in, one of K labels out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -8,30 +8,34 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from charrnn.config import Config
 from charrnn.errors import InputError
 from charrnn.nn.models import SequenceModel, Sequences
 from charrnn.nn.parameters import Parameters
 from charrnn.nn.types import Array
 from charrnn.nn.workspace import Workspace
-from charrnn.tasks.base import Paths, Report, TaskScore
+from charrnn.tasks.base import Outcome, Paths, TaskScore, Trained
 from charrnn.tasks.baselines import NaiveBayes
+from charrnn.tasks.config import Config
 from charrnn.tasks.examples import (
+    OF_CARRIED,
+    as_json,
     check_labels,
     check_level,
     labels_of,
+    one_line,
     padded,
     same_labels,
     units,
     with_unknowns,
 )
+from charrnn.tasks.kinds import Kind, register
 from charrnn.tasks.measures import accuracy, confusion, macro_f1
 from charrnn.tasks.rows import Rows, read_rows
 from charrnn.tasks.supervised import SupervisedTask
 from charrnn.text.alphabet import END, START, Alphabet
 from charrnn.text.records import Pair, read_pairs
 
-__all__ = ["ClassifyData", "ClassifySpec", "ClassifyTask", "classify"]
+__all__ = ["Classification", "ClassifyData", "ClassifySpec", "ClassifyTask", "classify", "predict"]
 
 TOGETHER = 64
 SHOWN, SHOWN_LENGTH = 5, 100
@@ -80,6 +84,10 @@ class ClassifySpec:
             readout=config.readout,
             loss=config.loss,
         )
+
+    def knows(self) -> dict[str, str | list[str]]:
+        """Its characters and labels."""
+        return {"labels": list(self.labels), "characters": self.alphabet.vocabulary.shown}
 
 
 class ClassifyData:
@@ -132,14 +140,12 @@ class ClassifyData:
         return [
             f"{self.size:,} texts of {len(spec.labels)} labels, {len(spec.alphabet.vocabulary)} "
             "distinct characters",
-            self.rows.split("rows"),
+            self.rows.described("rows"),
         ]
 
 
 class ClassifyTask(SupervisedTask[Pair]):
     """Trains on texts and labels."""
-
-    unit = "nats/text"
 
     def __init__(
         self,
@@ -149,12 +155,11 @@ class ClassifyTask(SupervisedTask[Pair]):
         model: SequenceModel,
         threads: int = 1,
     ) -> None:
-        self._spec = spec
         self._texts = [framed(spec.alphabet, row.left) for row in rows.train]
         number = {label: k for k, label in enumerate(spec.labels)}
         self._labels = np.array([number[row.right] for row in rows.train])
         self._number = number
-        super().__init__(rows, model, list(map(len, self._texts)), config, threads)
+        super().__init__(rows, model, spec, list(map(len, self._texts)), config, threads)
 
     def batch(
         self, rows: npt.NDArray[np.intp], rng: np.random.Generator | None
@@ -168,34 +173,34 @@ class ClassifyTask(SupervisedTask[Pair]):
     def validate(self, parameters: Parameters) -> TaskScore | None:
         return self._score(parameters, self._rows.val)[0]
 
-    def test(self, parameters: Parameters) -> Report | None:
+    def test(self, parameters: Parameters) -> Outcome | None:
         rows = self._rows.test
         if not rows:
             return None
         score, predicted = self._score(parameters, rows)
         gold = [row.right for row in rows]
-        lines = table(gold, predicted, self._spec.labels)
+        lines = table(gold, predicted, self.spec.labels)
         train = self._rows.train
-        if sum(len(row.left) for row in train) * len(self._spec.labels) > MOST_COUNTS:
-            return Report(score, {}, (*lines, "naive Bayes is left out: too many labels for it"))
+        if sum(len(row.left) for row in train) * len(self.spec.labels) > MOST_COUNTS:
+            return Outcome(score, {}, (*lines, "naive Bayes is left out: too many labels for it"))
         simple = NaiveBayes().fit([row.left for row in train], [row.right for row in train])
         baseline = accuracy(gold, simple.predict([row.left for row in rows]))
-        return Report(score, {"character n-gram naive Bayes": baseline}, lines)
+        return Outcome(score, {"character n-gram naive Bayes": baseline}, lines)
 
     def preview(self, parameters: Parameters, rng: np.random.Generator) -> bytes:
         rows = self._rows.val
         chosen = [rows[k] for k in rng.permutation(len(rows))[:SHOWN]]
-        outputs = classify(self.model, parameters, self._spec, [row.left for row in chosen])
+        outputs = classify(self.trained(parameters), [row.left for row in chosen])
         lines = []
         for row, p in zip(chosen, outputs, strict=True):
-            label = self._spec.labels[int(p.argmax())]
+            label = self.spec.labels[int(p.argmax())]
             verdict = "" if label == row.right else f" (it is {row.right})"
             lines.append(f"{label} {p.max():.2f}{verdict}: {row.left[:SHOWN_LENGTH]}\n")
         return "".join(lines).encode()
 
     def _score(self, parameters: Parameters, rows: Sequence[Pair]) -> tuple[TaskScore, list[str]]:
-        labels = self._spec.labels
-        p = classify(self.model, parameters, self._spec, [row.left for row in rows])
+        labels = self.spec.labels
+        p = classify(self.trained(parameters), [row.left for row in rows])
         gold = [row.right for row in rows]
         predicted = [labels[k] for k in p.argmax(axis=1)]
         index = np.array([self._number[label] for label in gold])
@@ -218,13 +223,12 @@ def targets_of(labels: Array, model: SequenceModel) -> Array:
     return np.eye(model.output_size)[labels]
 
 
-def classify(
-    model: SequenceModel, parameters: Parameters, spec: ClassifySpec, texts: Sequence[str]
-) -> Array:
+def classify(trained: Trained, texts: Sequence[str]) -> Array:
     """The probability of each label for each text, ``(N, K)``.
 
     With the sigmoid loss each label's is its own, and they need not add up to one.
     """
+    network, parameters, spec = trained.network, trained.parameters, trained.spec
     encoded = [framed(spec.alphabet, text) for text in texts]
     order = sorted(range(len(texts)), key=lambda k: -len(encoded[k]))
     probabilities = np.empty((len(texts), len(spec.labels)))
@@ -232,11 +236,46 @@ def classify(
     for start in range(0, len(order), TOGETHER):
         rows = order[start : start + TOGETHER]
         x, lengths = padded([encoded[row] for row in rows])
-        state = model.zero_state(len(rows), parameters.dtype)
+        state = network.zero_state(len(rows), parameters.dtype)
         batch = Sequences(x, np.zeros(len(rows), dtype=np.intp), state, lengths)
         with np.errstate(all="ignore"):  # a spoilt model is found by its numbers
-            probabilities[rows] = model.probabilities(parameters, batch, workspace)
+            probabilities[rows] = network.probabilities(parameters, batch, workspace)
     return probabilities
+
+
+@dataclass(frozen=True)
+class Classification:
+    """A text, its likeliest label, and the probability of each."""
+
+    text: str
+    label: str
+    probabilities: Mapping[str, float]
+
+    def lines(self, form: str) -> Iterator[str]:
+        """As ``charrnn predict`` writes it."""
+        if form == "text":
+            yield one_line(self.label)
+        elif form == "tsv":
+            chance = self.probabilities[self.label]
+            yield f"{one_line(self.text)}\t{one_line(self.label)}\t{chance:.4f}"
+        else:
+            every = {name: round(p, 6) for name, p in self.probabilities.items()}
+            yield as_json(text=self.text, label=self.label, probabilities=every)
+
+
+def predict(trained: Trained, texts: Sequence[str]) -> list[Classification]:
+    """The label of each text.
+
+    Raises:
+        DivergedError: the outputs are not finite.
+    """
+    found = classify(trained, texts)
+    trained.check_finite(found)
+    labels = trained.spec.labels
+    return [
+        Classification(text, labels[int(p.argmax())], dict(zip(labels, p.tolist(), strict=True)))
+        for text, p in zip(texts, found, strict=True)
+    ]
 
 
 def table(gold: Sequence[str], predicted: Sequence[str], labels: Sequence[str]) -> tuple[str, ...]:
@@ -256,3 +295,29 @@ def table(gold: Sequence[str], predicted: Sequence[str], labels: Sequence[str]) 
     for label, row in zip(short, counts, strict=True):
         lines.append(f"{label:<{width}}" + "".join(f"{count:>{column}}" for count in row))
     return tuple(lines)
+
+
+register(
+    Kind(
+        name="classify",
+        read=ClassifyData,
+        spec=ClassifySpec.from_header,
+        usage="charrnn predict RUN TEXT",
+        unit="nats/text",
+        measure="1 - accuracy",
+        defaults={
+            "hidden": 256,
+            "embedding": 32,
+            "dropout": 0.5,
+            "directions": "both",
+            "epochs": 15.0,
+            "lr": 4e-3,
+            "batch_size": 64,
+            "noise": 0.1,
+        },
+        own={"directions": ("forward", "both"), "readout": (), "loss": (), "noise": ()},
+        without=OF_CARRIED,
+        least_updates=1000,
+        predict=predict,
+    )
+)

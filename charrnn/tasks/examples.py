@@ -1,24 +1,61 @@
 """What rows of texts and labels have in common: their steps, their noise, the labels known."""
 
+import json
 from collections.abc import Sequence
 
 import numpy as np
 
-from charrnn.config import Config
 from charrnn.errors import InputError
 from charrnn.nn.types import Array
+from charrnn.tasks.config import Config
 from charrnn.text.alphabet import END, UNKNOWN, Alphabet
 from charrnn.text.records import Pair
 
 __all__ = [
+    "OF_CARRIED",
+    "as_json",
     "check_labels",
     "check_level",
+    "checked",
     "labels_of",
+    "one_line",
     "padded",
     "same_labels",
     "units",
     "with_unknowns",
 ]
+
+
+OF_CARRIED = {
+    "seq_len": "each example is read whole",
+    "keep_newlines": "each line is an example",
+}
+"""What means nothing where examples stand by themselves, and why."""
+
+
+def one_line(text: str) -> str:
+    """As a cell of a table."""
+    return text.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n")
+
+
+def as_json(**values: object) -> str:
+    """One line of JSON."""
+    return json.dumps(values, ensure_ascii=False)
+
+
+def checked(text: str, row: int) -> str:
+    """A text as the rows trained on are: without white space at its ends.
+
+    Raises:
+        InputError: it is empty, or a row of two columns.
+    """
+    if "\t" in text:
+        raise InputError(
+            f"text {row} has a tab: is it a row to train on?", "give the texts alone (cut -f1)"
+        )
+    if not text.strip():
+        raise InputError(f"text {row} is empty")
+    return text.strip()
 
 
 def padded(texts: Sequence[Array]) -> tuple[Array, Array]:

@@ -4,10 +4,10 @@ from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
 
-from charrnn.config import Config
 from charrnn.nn.parameters import Parameters
 from charrnn.nn.types import Array
 from charrnn.tasks.base import FRESH, Data
+from charrnn.tasks.config import Config
 from charrnn.text.vocab import name_characters
 
 __all__ = ["Extensible", "begin_from", "extended_spec"]

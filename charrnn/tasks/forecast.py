@@ -1,25 +1,37 @@
 """A numeric series: each row predicted from all before it, by a linear head and squared error."""
 
+import csv
 import hashlib
-from collections.abc import Iterable, Mapping
+import io
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from charrnn.config import Config
 from charrnn.errors import InputError
 from charrnn.nn.models import SequenceModel
 from charrnn.nn.parameters import Parameters
 from charrnn.nn.types import Array, State
 from charrnn.nn.workspace import Workspace
-from charrnn.tasks.base import Paths, Report, TaskScore
+from charrnn.tasks.base import Outcome, Paths, TaskScore, Trained
 from charrnn.tasks.baselines import last_value, linear_autoregression
 from charrnn.tasks.carried import LanesTask
+from charrnn.tasks.config import Config
+from charrnn.tasks.examples import as_json
+from charrnn.tasks.kinds import Kind, register
 from charrnn.text.records import Series, read_series
 
-__all__ = ["ForecastData", "ForecastSpec", "ForecastTask", "forecast", "one_step"]
+__all__ = [
+    "Forecast",
+    "ForecastData",
+    "ForecastSpec",
+    "ForecastTask",
+    "forecast",
+    "one_step",
+    "predict",
+]
 
 CHUNK = 256
 TINY = 1e-150
@@ -76,6 +88,10 @@ class ForecastSpec:
             input="vectors",
             loss="squared",
         )
+
+    def knows(self) -> dict[str, str | list[str]]:
+        """Its columns."""
+        return {"columns": list(self.columns)}
 
     def standardised(self, values: Array) -> Array:
         """(values - mean) / deviation, float32 ``(N, D)``."""
@@ -189,8 +205,6 @@ class ForecastData:
 class ForecastTask(LanesTask):
     """Trains on lanes of the series, the state carried from chunk to chunk."""
 
-    unit = "½ squared deviations/row"
-
     def __init__(
         self,
         values: npt.NDArray[np.float64],
@@ -201,9 +215,13 @@ class ForecastTask(LanesTask):
         threads: int = 1,
     ) -> None:
         self._values, self._edges, self._spec = values, edges, spec
+        self.config, self.unit = config, config.kind.unit
         x = spec.standardised(values[: edges[0]])
         lanes = max(1, min(config.batch_size, (edges[0] - 1) // 2))
         super().__init__(model, x, lanes, config.seq_len, threads)
+
+    def _trained(self, parameters: Parameters) -> Trained:
+        return Trained(self.model, parameters, self._spec, self.config)
 
     @property
     def held_out(self) -> int:
@@ -214,7 +232,7 @@ class ForecastTask(LanesTask):
         """One step ahead on the validation rows, the state carried from the training rows on."""
         return self._score(parameters, self._edges[0], self._edges[1])
 
-    def test(self, parameters: Parameters) -> Report | None:
+    def test(self, parameters: Parameters) -> Outcome | None:
         """The same on the test rows, beside the last value and a linear autoregression."""
         start = self._edges[1]
         if start >= len(self._values):
@@ -227,10 +245,10 @@ class ForecastTask(LanesTask):
             baselines["linear autoregression on all rows before"] = linear
         except ValueError:  # too few rows for it
             pass
-        return Report(score, baselines)
+        return Outcome(score, baselines)
 
     def _score(self, parameters: Parameters, start: int, end: int) -> TaskScore:
-        predicted = one_step(self.model, parameters, self._spec, self._values[:end])[start - 1 :]
+        predicted = one_step(self._trained(parameters), self._values[:end])[start - 1 :]
         errors = predicted - self._values[start:end]
         squared = float((errors**2).mean())
         scaled = errors / np.array(self._spec.deviation)
@@ -243,7 +261,7 @@ class ForecastTask(LanesTask):
         """Some steps from the end of the training rows on, beside what came."""
         del rng
         start = self._edges[0]
-        ahead = forecast(self.model, parameters, self._spec, self._values[:start], 5)
+        ahead = forecast(self._trained(parameters), self._values[:start], 5)
         lines = ["forecast from the end of the training rows, and what came"]
         for p, v in zip(ahead, self._values[start:], strict=False):
             lines.append(f"{_row(p)}   {_row(v)}")
@@ -254,38 +272,114 @@ def _row(values: Iterable[float]) -> str:
     return ", ".join(f"{value:.4g}" for value in values)
 
 
-def _read(
-    model: SequenceModel, parameters: Parameters, x: Array, state: State
-) -> tuple[Array, State]:
+def _read(trained: Trained, x: Array, state: State) -> tuple[Array, State]:
     """The outputs after each row of ``x`` (N, D), and the state after the last."""
     outputs, workspace = [], Workspace()
     for start in range(0, len(x), CHUNK):
         with np.errstate(all="ignore"):  # a spoilt model is found by its numbers
-            y, state, _ = model.forward(
-                parameters, x[start : start + CHUNK, None], state, workspace
+            y, state, _ = trained.network.forward(
+                trained.parameters, x[start : start + CHUNK, None], state, workspace
             )
         outputs.append(y[:, 0].copy())
     return np.concatenate(outputs), state
 
 
-def one_step(
-    model: SequenceModel, parameters: Parameters, spec: ForecastSpec, values: Array
-) -> Array:
+def one_step(trained: Trained, values: Array) -> Array:
     """What is expected after each of ``values`` but the last: ``(N, D)`` to ``(N-1, D)``."""
-    x = spec.standardised(values)
-    y, _ = _read(model, parameters, x[:-1], model.zero_state(1))
+    spec: ForecastSpec = trained.spec
+    y, _ = _read(trained, spec.standardised(values)[:-1], trained.network.zero_state(1))
     return spec.restored(y)
 
 
-def forecast(
-    model: SequenceModel, parameters: Parameters, spec: ForecastSpec, values: Array, steps: int
-) -> Array:
+def forecast(trained: Trained, values: Array, steps: int) -> Array:
     """The ``steps`` rows after ``values`` (N, D), each predicted from the predictions before it."""
+    spec: ForecastSpec = trained.spec
     if steps < 1:
         return np.zeros((0, len(spec.columns)))
-    y, state = _read(model, parameters, spec.standardised(values), model.zero_state(1))
+    y, state = _read(trained, spec.standardised(values), trained.network.zero_state(1))
     rows = [y[-1]]
     for _ in range(steps - 1):
-        y, state = _read(model, parameters, rows[-1][None], state)
+        y, state = _read(trained, rows[-1][None], state)
         rows.append(y[-1])
     return spec.restored(np.array(rows))
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """The rows that come after a series."""
+
+    columns: tuple[str, ...]
+    values: Array  # (steps, D)
+    notes: tuple[str, ...] = ()  # on the file that was read
+
+    def lines(self, form: str) -> Iterator[str]:
+        """As ``charrnn predict`` writes it."""
+        rows = self.values.tolist()
+        if form == "jsonl":
+            for step, row in enumerate(rows, start=1):
+                yield as_json(step=step, values=dict(zip(self.columns, row, strict=True)))
+            return
+        text = io.StringIO()
+        table = csv.writer(text, delimiter="," if form == "text" else "\t", lineterminator="\n")
+        table.writerow(self.columns)
+        table.writerows([f"{value:.10g}" for value in row] for row in rows)
+        yield text.getvalue().removesuffix("\n")
+
+
+def predict(
+    trained: Trained, series: Sequence[str] | npt.ArrayLike, *, steps: int = 1
+) -> list[Forecast]:
+    """The rows after a series.
+
+    Args:
+        series: ``(N, D)`` numbers, or the one name of a CSV file.
+        steps: how many.
+
+    Raises:
+        InputError: the file cannot be read, or it has other columns than the model.
+        DivergedError: the outputs are not finite.
+    """
+    names, notes = trained.spec.columns, tuple[str, ...]()
+    if isinstance(series, Sequence) and all(isinstance(name, str) for name in series):
+        if len(series) != 1:
+            raise InputError(f"a forecast goes on from one series, {len(series)} were given")
+        source = read_series(str(series[0]), encoding=trained.config.encoding)
+        if source.records.columns != names:
+            raise InputError(
+                f"{series[0]} has the columns {', '.join(source.records.columns)}; the model reads "
+                + ", ".join(names)
+            )
+        values, notes = source.records.values, source.notes
+    else:
+        values = np.asarray(series, dtype=np.float64)
+        if values.ndim == 1 and len(names) == 1:
+            values = values[:, None]
+        if values.ndim != 2 or values.shape[1] != len(names) or not len(values):
+            raise InputError(
+                f"a series of shape {values.shape}: the model reads rows of {len(names)} numbers "
+                f"({', '.join(names)})"
+            )
+    ahead = forecast(trained, values, steps)
+    trained.check_finite(ahead)
+    return [Forecast(names, ahead, notes)]
+
+
+register(
+    Kind(
+        name="forecast",
+        read=ForecastData,
+        spec=ForecastSpec.from_header,
+        usage="charrnn predict RUN SERIES.csv --steps 10",
+        unit="½ squared deviations/row",
+        defaults={"hidden": 32, "epochs": 30.0, "seq_len": 32, "batch_size": 16},
+        without={
+            "directions": "a forecast predicts what comes next, and must not have read it",
+            "keep_newlines": "it reads numbers",
+            "level": "it reads numbers",
+            "embedding": "it reads numbers",
+        },
+        carried=True,
+        predict=predict,
+        options=("steps",),
+    )
+)

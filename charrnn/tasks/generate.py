@@ -8,19 +8,30 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from charrnn.config import Config
 from charrnn.errors import InputError
 from charrnn.nn.conditional import Conditional, Labelled
 from charrnn.nn.models import SequenceModel
 from charrnn.nn.parameters import Parameters
 from charrnn.nn.types import Array
 from charrnn.sampling import Choice, sample
-from charrnn.tasks.base import Paths, Report, TaskScore
-from charrnn.tasks.examples import check_labels, check_level, labels_of, padded, same_labels, units
+from charrnn.tasks.base import Outcome, Paths, TaskScore, Trained
+from charrnn.tasks.config import Config
+from charrnn.tasks.examples import (
+    OF_CARRIED,
+    check_labels,
+    check_level,
+    labels_of,
+    padded,
+    same_labels,
+    units,
+)
+from charrnn.tasks.kinds import Kind, register
 from charrnn.tasks.rows import Rows, read_rows
 from charrnn.tasks.supervised import SupervisedTask
+from charrnn.tasks.writing import Wanted, pieces
 from charrnn.text.alphabet import END, START, UNKNOWN, Alphabet
 from charrnn.text.records import Pair, Source, read_pairs
+from charrnn.text.vocab import name_characters
 
 __all__ = ["GenerateData", "GenerateSpec", "GenerateTask", "write"]
 
@@ -73,6 +84,10 @@ class GenerateSpec:
             config.dropout,
         )
         return Conditional(generator, len(self.labels))
+
+    def knows(self) -> dict[str, str | list[str]]:
+        """Its characters and labels."""
+        return {"labels": list(self.labels), "characters": self.alphabet.vocabulary.shown}
 
     def symbols(self) -> Array:
         """``(V,)`` the code point of each number, ascending; the signs are below zero."""
@@ -149,7 +164,7 @@ class GenerateData:
         return [
             f"{self.size:,} texts of {len(spec.labels)} labels, {len(spec.alphabet.vocabulary)} "
             "distinct characters",
-            self.rows.split("texts").replace("split off by input", "split off by text"),
+            self.rows.described("texts").replace("split off by input", "split off by text"),
         ]
 
 
@@ -164,8 +179,6 @@ def _read(path: str, *, encoding: str) -> Source[tuple[Pair, ...]]:
 class GenerateTask(SupervisedTask[Pair]):
     """Trains to write the texts of each label."""
 
-    unit = "nats/char"
-
     def __init__(
         self,
         rows: Rows[Pair],
@@ -174,15 +187,15 @@ class GenerateTask(SupervisedTask[Pair]):
         model: Conditional,
         threads: int = 1,
     ) -> None:
-        self._spec = spec
+        self.spec = spec
         self._number = {label: k for k, label in enumerate(spec.labels)}
         self._texts = [self._encode(row) for row in rows.train]
         self._labels = np.array([self._number[row.left] for row in rows.train])
-        super().__init__(rows, model, list(map(len, self._texts)), config, threads)
+        super().__init__(rows, model, spec, list(map(len, self._texts)), config, threads)
 
     def _encode(self, row: Pair) -> Array:
         """A text between its start and its end."""
-        return np.concatenate([[START], self._spec.alphabet.encode(row.right), [END]])
+        return np.concatenate([[START], self.spec.alphabet.encode(row.right), [END]])
 
     def batch(
         self, rows: npt.NDArray[np.intp], rng: np.random.Generator | None
@@ -200,15 +213,16 @@ class GenerateTask(SupervisedTask[Pair]):
     def validate(self, parameters: Parameters) -> TaskScore | None:
         return self._score(parameters, self._rows.val)
 
-    def test(self, parameters: Parameters) -> Report | None:
+    def test(self, parameters: Parameters) -> Outcome | None:
         if not self._rows.test:
             return None
-        return Report(self._score(parameters, self._rows.test), {})
+        return Outcome(self._score(parameters, self._rows.test), {})
 
     def preview(self, parameters: Parameters, rng: np.random.Generator) -> bytes:
-        labels = rng.permutation(len(self._spec.labels))[:SHOWN]
-        texts = write(self.model, parameters, self._spec, labels, rng, PREVIEW_CHOICE)
-        lines = [f"{self._spec.labels[k]}: {text}\n" for k, text in zip(labels, texts, strict=True)]
+        labels = rng.permutation(len(self.spec.labels))[:SHOWN]
+        symbols = _symbols(self.trained(parameters), labels, "", None, rng, PREVIEW_CHOICE)
+        texts = [self.spec.alphabet.decode(text) for text in np.array(list(symbols)).T]
+        lines = [f"{self.spec.labels[k]}: {text}\n" for k, text in zip(labels, texts, strict=True)]
         return "".join(lines).encode()
 
     def _score(self, parameters: Parameters, rows: Sequence[Pair]) -> TaskScore:
@@ -220,41 +234,50 @@ class GenerateTask(SupervisedTask[Pair]):
         return TaskScore(loss, self.unit, loss, measures, method)
 
 
-def write(
-    model: Conditional,
-    parameters: Parameters,
-    spec: GenerateSpec,
+def _symbols(
+    trained: Trained,
     labels: Array,
+    prime: str,
+    most: int | None,
     rng: np.random.Generator,
     choice: Choice,
-    *,
-    prime: str = "",
-    most: int | None = None,
-) -> list[str]:
-    """A text for each label ``(n,)``, each until its end.
-
-    Args:
-        prime: what every text begins with; it is part of the result.
-        most: characters after which a text is cut off; by the longest trained on if not given.
-
-    Raises:
-        DivergedError: the model's outputs are not finite.
-    """
+) -> Iterator[Array]:
+    """The symbols ``(n,)`` of a text for each label, until all have ended."""
+    spec: GenerateSpec = trained.spec
     start = np.concatenate([[START], spec.alphabet.encode(prime, "the prime")]).astype(np.intp)
-    state = model.initial_state(parameters, np.asarray(labels))
     symbols = sample(
-        model.generator,
-        parameters,
+        trained.network.generator,
+        trained.parameters,
         np.tile(start[:, None], len(labels)),
         spec.most if most is None else most,
         rng,
         choice,
-        state=state,
+        state=trained.network.initial_state(trained.parameters, np.asarray(labels)),
         never=(UNKNOWN, START),
     )
-    rows = list(_until_all_end(symbols, len(labels)))
-    texts = np.array(rows).reshape(len(rows), len(labels)).T
-    return [prime + spec.alphabet.decode(text) for text in texts]
+    return _until_all_end(symbols, len(labels))
+
+
+def write(trained: Trained, wanted: Wanted, rng: np.random.Generator) -> Iterator[list[bytes]]:
+    """Texts of one kind, each to its end; cut off after ``wanted.length`` characters if given.
+
+    Raises:
+        InputError: there is no such label, or the prime has characters that the model never saw.
+    """
+    spec: GenerateSpec = trained.spec
+    label = wanted.label
+    if label not in spec.labels:
+        shown = ", ".join(map(repr, spec.labels[:20])) + (", ..." if len(spec.labels) > 20 else "")
+        what = "there is no --label" if label is None else f"--label {label!r} is none it knows"
+        raise InputError(
+            f"{trained.name} writes texts of a kind, and {what}", f"choose from {shown}"
+        )
+    odd = sorted({ord(c) for c in wanted.prime if spec.alphabet.unknown(c)})
+    if odd:
+        raise InputError(f"the prime has characters the model never saw: {name_characters(odd)}")
+    labels = np.full(wanted.number, spec.labels.index(label))
+    symbols = _symbols(trained, labels, wanted.prime, wanted.length, rng, wanted.choice)
+    return pieces(wanted, symbols, spec.alphabet.decode_bytes, end=END)
 
 
 def _until_all_end(symbols: Iterator[Array], count: int) -> Iterator[Array]:
@@ -264,3 +287,27 @@ def _until_all_end(symbols: Iterator[Array], count: int) -> Iterator[Array]:
         ended |= row == END
         if ended.all():
             return
+
+
+register(
+    Kind(
+        name="generate",
+        read=GenerateData,
+        spec=GenerateSpec.from_header,
+        usage="charrnn sample RUN --label LABEL",
+        unit="nats/{level}",
+        defaults={
+            "hidden": 384,
+            "dropout": 0.5,
+            "epochs": 16.0,
+            "lr": 4e-3,
+            "batch_size": 16,
+        },
+        without={
+            **OF_CARRIED,
+            "directions": "a generator predicts what comes next, and must not have read it",
+        },
+        least_updates=600,
+        write=write,
+    )
+)

@@ -1,38 +1,79 @@
-"""The tasks by name."""
+"""The tasks by name. Each is one record, which the task's own file registers."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from charrnn.config import Config
-from charrnn.tasks.base import Data, Paths, Spec
-from charrnn.tasks.classify import ClassifyData, ClassifySpec
-from charrnn.tasks.forecast import ForecastData, ForecastSpec
-from charrnn.tasks.generate import GenerateData, GenerateSpec
-from charrnn.tasks.lm import TextData, TextSpec
-from charrnn.tasks.tag import TagData, TagSpec
-from charrnn.tasks.translate import TranslateData, TranslateSpec
+from charrnn.errors import InputError
 
-__all__ = ["TASKS", "Kind"]
+__all__ = ["KINDS", "Kind", "kind_of", "register"]
 
 
 @dataclass(frozen=True)
 class Kind:
-    """How a task reads its data, and what its checkpoints say of them.
+    """All that the rest of charrnn knows of a task.
 
-    ``key`` is the entry of a checkpoint's header.
+    Attributes:
+        name: as ``--task`` takes it.
+        read: from :class:`charrnn.tasks.base.Paths` and a configuration to its data
+            (:class:`charrnn.tasks.base.Data`).
+        spec: from a checkpoint's header to what the network needs besides weights
+            (:class:`charrnn.tasks.base.Spec`).
+        usage: the command that uses a trained run; ``RUN`` stands for its folder.
+        unit: of the training loss; ``{level}`` stands for ``char`` or ``byte``.
+        measure: what the best model has least of, likewise; the training loss, if not given.
+        key: the entry of a checkpoint's header that ``spec`` reads.
+        defaults: the settings in which it differs from a language model.
+        own: the settings that are given with its name (``--task tag,column=4``), each with the
+            words that it may be, if they are fewer than the setting's.
+        without: other settings that mean nothing to it, and why.
+        least_updates: with few examples, its epochs are raised until there are so many updates.
+        carried: whether it reads one long sequence in chunks, the state carried from one to the
+            next.
+        write: writes texts (:mod:`charrnn.tasks.writing`), if it can.
+        predict: predicts from texts (:mod:`charrnn.tasks.predictions`), if it can.
+        options: the options of ``predict`` that it takes.
     """
 
-    read: Callable[[Paths, Config], Data]
-    spec: Callable[[Mapping[str, Any]], Spec]
+    name: str
+    read: Callable[..., Any]
+    spec: Callable[[Mapping[str, Any]], Any]
+    usage: str
+    unit: str
+    measure: str = ""
     key: str = "spec"
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    own: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    without: Mapping[str, str] = field(default_factory=dict)
+    least_updates: int = 0
+    carried: bool = False
+    write: Callable[..., Any] | None = None
+    predict: Callable[..., Any] | None = None
+    options: tuple[str, ...] = ()
+
+    def unit_of(self, level: str) -> str:
+        """The unit of the training loss."""
+        return self.unit.format(level=level)
+
+    def measure_of(self, level: str) -> str:
+        """What the best model has least of, in words."""
+        return (self.measure or self.unit).format(level=level)
 
 
-TASKS: dict[str, Kind] = {
-    "lm": Kind(TextData.read, TextSpec.from_header, "vocabulary"),
-    "classify": Kind(ClassifyData, ClassifySpec.from_header),
-    "tag": Kind(TagData, TagSpec.from_header),
-    "translate": Kind(TranslateData, TranslateSpec.from_header),
-    "generate": Kind(GenerateData, GenerateSpec.from_header),
-    "forecast": Kind(ForecastData, ForecastSpec.from_header),
-}
+KINDS: dict[str, Kind] = {}
+
+
+def register(kind: Kind) -> None:
+    """Make a task known by its name."""
+    KINDS[kind.name] = kind
+
+
+def kind_of(name: str) -> Kind:
+    """The task of that name.
+
+    Raises:
+        InputError: there is none; with the names that there are.
+    """
+    if name not in KINDS:
+        raise InputError(f"--task {name}: choose from {', '.join(KINDS)}")
+    return KINDS[name]

@@ -1,24 +1,31 @@
 """The language model: predict each character from all before it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from charrnn.config import Config
 from charrnn.errors import InputError
 from charrnn.evaluation.validation import Score, evaluate
+from charrnn.evaluation.windows import Reader
 from charrnn.nn.models import SequenceModel
 from charrnn.nn.parameters import Parameters
 from charrnn.sampling import Choice, sample
-from charrnn.tasks.base import Paths, Report
+from charrnn.tasks.base import Outcome, Paths, Trained
 from charrnn.tasks.carried import LanesTask
-from charrnn.text.corpora import Corpus, read_corpus, split
+from charrnn.tasks.config import Config
+from charrnn.tasks.kinds import Kind, register
+from charrnn.tasks.writing import Wanted, pieces
+from charrnn.text.corpora import Corpus, first_held_out, read_corpus
 from charrnn.text.vocab import Vocabulary
 
-__all__ = ["LanguageModelTask", "TextData", "TextSpec"]
+__all__ = ["LanguageModelTask", "TextData", "TextSpec", "write"]
+
+LENGTH = 500
+"""Characters that are written if nobody says how many."""
 
 PREVIEW_LENGTH = 300
 PREVIEW_CHOICE = Choice(temperature=0.8)
@@ -49,7 +56,22 @@ class TextSpec:
         """The network of these settings."""
         if self.vocabulary.level != config.level:
             raise ValueError("the vocabulary is of another level")
-        return config.model(len(self.vocabulary))
+        size = len(self.vocabulary)
+        tied = config.head == "tied"
+        return SequenceModel(
+            input_size=size,
+            output_size=size,
+            cell=config.recurrence(),
+            num_layers=config.layers,
+            embedding_size=config.hidden if tied else config.embedding,
+            dropout=config.dropout,
+            tied=tied,
+            mask=config.mask,
+        )
+
+    def knows(self) -> dict[str, str | list[str]]:
+        """Its characters."""
+        return {"characters": self.vocabulary.shown}
 
     def symbols(self) -> npt.NDArray[Any]:
         """``(V,)`` the code point (or byte) of each number, ascending."""
@@ -84,11 +106,13 @@ class TextData:
                 "a language model holds out the end of its text",
                 "give --val-fraction instead of --val or --test",
             )
+        memory = None if paths.text is None else _as_file(paths.text)
         corpus = read_corpus(
             paths.train,
             level=config.level,
-            encoding=config.encoding,
+            encoding=config.encoding if memory is None else "utf-8",
             keep_newlines=config.keep_newlines,
+            stdin=memory,
         )
         return cls(corpus, paths)
 
@@ -98,7 +122,7 @@ class TextData:
         Raises:
             InputError: the text is too short to hold out what the settings say.
         """
-        size, train = self.size, split(self.size, config.val_fraction)
+        size, train = self.size, first_held_out(self.size, config.val_fraction)
         if config.val_fraction and not 2 <= train < size:
             what = {"char": "character", "byte": "byte"}[self.corpus.level]
             raise InputError(
@@ -166,6 +190,13 @@ class TextData:
         return int(np.count_nonzero(~np.isin(tail, np.unique(train))))
 
 
+def _as_file(text: str) -> BytesIO:
+    try:
+        return BytesIO(text.encode())
+    except UnicodeEncodeError:
+        raise InputError("the text has halves of characters (lone surrogates)") from None
+
+
 class LanguageModelTask(LanesTask):
     """A text cut in two: the beginning trains, the contiguous tail validates.
 
@@ -196,29 +227,75 @@ class LanguageModelTask(LanesTask):
         self.unit = f"nats/{level}"
         self.ids = ids
         self.split = split
-        self._vocabulary = vocabulary
+        self.vocabulary = vocabulary
         super().__init__(model, ids[: self.split], batch_size, seq_len, threads)
+
+    @property
+    def codes(self) -> npt.NDArray[Any]:
+        """``(N,)`` the code points (or bytes) of the whole text."""
+        if self.vocabulary is None:
+            raise ValueError("nobody has said what the symbols are")
+        codes: npt.NDArray[Any] = np.array(self.vocabulary.codes)[self.ids]
+        return codes
 
     @property
     def held_out(self) -> int:
         """How many characters a validation scores."""
         return len(self.ids) - self.split
 
-    def test(self, parameters: Parameters) -> Report | None:
+    def test(self, parameters: Parameters) -> Outcome | None:
         """Nothing: what is held out has chosen the model."""
 
     def preview(self, parameters: Parameters, rng: np.random.Generator) -> bytes:
         """What the model writes now."""
-        if self._vocabulary is None:
+        if self.vocabulary is None:
             return b""
-        start = np.full((1, 1), self._vocabulary.start)
+        start = np.full((1, 1), self.vocabulary.start)
         symbols = sample(self.model, parameters, start, PREVIEW_LENGTH, rng, PREVIEW_CHOICE)
-        return self._vocabulary.decode(np.concatenate(list(symbols)))
+        return self.vocabulary.decode(np.concatenate(list(symbols)))
 
     def validate(self, parameters: Parameters) -> Score | None:
         """The held-out tail, every character of it; nothing if none was held out."""
         if self.split == len(self.ids):
             return None
-        return evaluate(
-            self.model, parameters, self.ids, self.split, engine=self.engine, unit=self.unit
-        )
+        return evaluate(Reader(self.engine), parameters, self.ids, self.split, unit=self.unit)
+
+
+def write(trained: Trained, wanted: Wanted, rng: np.random.Generator) -> Iterator[list[bytes]]:
+    """Texts that go on from a prime; without one, from a line end.
+
+    Raises:
+        InputError: the prime has characters that the model does not know, or a label is wanted.
+    """
+    if wanted.label is not None:
+        raise InputError(f"{trained.name} knows no labels", "leave out --label")
+    vocabulary: Vocabulary = trained.spec.vocabulary
+    ids = vocabulary.encode_text(wanted.prime, "the prime")
+    start = ids if len(ids) else np.array([vocabulary.start])
+    symbols = sample(
+        trained.network,
+        trained.parameters,
+        np.tile(start[:, None], wanted.number),
+        LENGTH if wanted.length is None else wanted.length,
+        rng,
+        wanted.choice,
+    )
+    return pieces(wanted, symbols, vocabulary.decode)
+
+
+register(
+    Kind(
+        name="lm",
+        read=TextData.read,
+        spec=TextSpec.from_header,
+        key="vocabulary",
+        usage="charrnn sample RUN",
+        unit="nats/{level}",
+        own={"head": (), "mask": ()},
+        without={
+            "directions": "a language model predicts what comes next, and must not have read it"
+        },
+        carried=True,
+        write=write,
+    )
+)

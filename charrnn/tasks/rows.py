@@ -7,9 +7,9 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
-from charrnn.config import Config
 from charrnn.errors import InputError
 from charrnn.tasks.base import SPLIT, Paths
+from charrnn.tasks.config import Config
 from charrnn.tasks.splits import overlap, split
 from charrnn.text.records import Source
 
@@ -40,7 +40,7 @@ class Rows(Generic[R]):
         """Rows in all."""
         return len(self.train) + len(self.val) + len(self.test)
 
-    def split(self, noun: str) -> str:
+    def described(self, noun: str) -> str:
         """Where the parts come from, in words."""
         val = f"from {self.paths.val}" if self.paths.val else "split off by input"
         text = f"{len(self.train):,} {noun} train, {len(self.val):,} validate ({val})"

@@ -13,16 +13,16 @@ __all__ = ["Parts", "overlap", "split"]
 
 TRAIN, VAL, TEST = 0, 1, 2
 
-Rows = npt.NDArray[np.intp]
+Indices = npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True, eq=False)
 class Parts:
     """Indices of rows, from 0, each part ascending; together every row once."""
 
-    train: Rows
-    val: Rows
-    test: Rows
+    train: Indices
+    val: Indices
+    test: Indices
 
 
 def split(
@@ -85,7 +85,7 @@ def overlap(train_keys: Iterable[Hashable], other_keys: Iterable[Hashable]) -> l
     return [row for row, key in enumerate(other_keys) if key in known]
 
 
-def _numbered(keys: Sequence[Hashable]) -> Rows:
+def _numbered(keys: Sequence[Hashable]) -> Indices:
     """``(N,)`` equal keys as equal numbers, in the order in which they first occur."""
     numbers: dict[Hashable, int] = {}
     return np.array([numbers.setdefault(key, len(numbers)) for key in keys], dtype=np.intp)
@@ -102,7 +102,7 @@ class _Groups:
         members: ``(S,)`` how many groups each stratum is in.
     """
 
-    def __init__(self, group_of: Rows, stratum_of: Rows | None) -> None:
+    def __init__(self, group_of: Indices, stratum_of: Indices | None) -> None:
         self.size = int(group_of.max(initial=-1)) + 1
         self.rows = np.bincount(group_of, minlength=self.size)
         if stratum_of is None:
@@ -121,7 +121,7 @@ class _Groups:
         self.strata = [flat[start:end] for start, end in pairwise(bounds)]
 
 
-def _share(groups: _Groups, val: float, test: float, rng: np.random.Generator) -> Rows:
+def _share(groups: _Groups, val: float, test: float, rng: np.random.Generator) -> Indices:
     """``(groups,)`` the part that each group goes to."""
     parts = np.zeros(groups.size, dtype=np.intp)
     num_strata = len(groups.members)

@@ -7,11 +7,11 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from charrnn.config import Config
 from charrnn.engine import Engine
 from charrnn.nn.parameters import Parameters
 from charrnn.nn.types import Array
-from charrnn.tasks.base import NOISE, ORDER, Report, Scored
+from charrnn.tasks.base import NOISE, SHUFFLE, Outcome, Scored, Trained
+from charrnn.tasks.config import Config
 from charrnn.tasks.rows import Rows
 
 __all__ = ["Shuffled", "SupervisedTask"]
@@ -53,7 +53,7 @@ class Shuffled:
         return self._batches[index]
 
     def _shuffle(self, epoch: int) -> list[npt.NDArray[np.intp]]:
-        rng = np.random.default_rng([self._seed, ORDER, epoch])
+        rng = np.random.default_rng([self._seed, SHUFFLE, epoch])
         order = rng.permutation(len(self._lengths))
         batches: list[npt.NDArray[np.intp]] = []
         for start in range(0, len(order), POOL * self._batch_size):
@@ -70,18 +70,25 @@ class SupervisedTask(ABC, Generic[R]):
     Args:
         rows: in their parts.
         model: the network.
+        spec: what it needs besides weights.
         lengths: of the training examples.
         config: how they are taken.
         threads: how many processes compute.
     """
 
-    unit = "nats/example"
-
     def __init__(
-        self, rows: Rows[R], model: Any, lengths: Sequence[int], config: Config, threads: int = 1
+        self,
+        rows: Rows[R],
+        model: Any,
+        spec: Any,
+        lengths: Sequence[int],
+        config: Config,
+        threads: int = 1,
     ) -> None:
         self._rows = rows
         self.model = model
+        self.spec = spec
+        self.unit = config.kind.unit_of(config.level)
         self.config = config
         self.batch_size = min(config.batch_size, len(lengths))
         self.engine = Engine(model, threads)
@@ -91,6 +98,10 @@ class SupervisedTask(ABC, Generic[R]):
     def steps_per_epoch(self) -> int:
         """Updates in one pass over the training examples."""
         return len(self._order)
+
+    def trained(self, parameters: Parameters) -> Trained:
+        """The network at these weights."""
+        return Trained(self.model, parameters, self.spec, self.config)
 
     @property
     def held_out(self) -> int:
@@ -116,7 +127,7 @@ class SupervisedTask(ABC, Generic[R]):
         """The measures on the validation part."""
 
     @abstractmethod
-    def test(self, parameters: Parameters) -> Report | None:
+    def test(self, parameters: Parameters) -> Outcome | None:
         """The measures on the test part; nothing if there is none."""
 
     @abstractmethod
@@ -146,13 +157,13 @@ class SupervisedTask(ABC, Generic[R]):
         noise = np.random.default_rng([self.config.seed, NOISE, number])
         batch, count = self.batch(self._order.batch(number), noise)
         losses = self.engine.losses(parameters, batch, gradients=gradients, rng=rng)
-        return float(sum(loss.total for loss in losses)), count
+        return float(losses.total), count
 
     def mean_loss(self, parameters: Parameters, batches: Iterable[tuple[Any, int]]) -> float:
         """The loss of batches by target, nothing dropped; each comes with how many it has."""
         total, count = 0.0, 0
         for batch, targets in batches:
-            total += float(sum(loss.total for loss in self.engine.losses(parameters, batch)))
+            total += float(self.engine.losses(parameters, batch).total)
             count += targets
         return total / count
 

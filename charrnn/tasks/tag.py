@@ -8,22 +8,32 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from charrnn.config import Config
 from charrnn.errors import InputError
 from charrnn.nn.models import SequenceModel, Sequences
 from charrnn.nn.parameters import Parameters
 from charrnn.nn.types import Array
 from charrnn.nn.workspace import Workspace
-from charrnn.tasks.base import Paths, Report, TaskScore
+from charrnn.tasks.base import Outcome, Paths, TaskScore, Trained
 from charrnn.tasks.baselines import TagBaseline
-from charrnn.tasks.examples import check_level, labels_of, padded, same_labels, units, with_unknowns
+from charrnn.tasks.config import Config
+from charrnn.tasks.examples import (
+    OF_CARRIED,
+    as_json,
+    check_level,
+    labels_of,
+    padded,
+    same_labels,
+    units,
+    with_unknowns,
+)
+from charrnn.tasks.kinds import Kind, register
 from charrnn.tasks.measures import accuracy, is_bio, span_f1
 from charrnn.tasks.rows import Rows, read_rows
 from charrnn.tasks.supervised import SupervisedTask
 from charrnn.text.alphabet import END, START, Alphabet
 from charrnn.text.records import Sentence, read_sentences
 
-__all__ = ["TagData", "TagSpec", "TagTask", "tag"]
+__all__ = ["TagData", "TagSpec", "TagTask", "Tagging", "predict", "tag"]
 
 TOGETHER = 64
 SHOWN = 3
@@ -62,6 +72,10 @@ class TagSpec:
             directions=config.directions,
             readout="spans",
         )
+
+    def knows(self) -> dict[str, str | list[str]]:
+        """Its characters and tags."""
+        return {"tags": list(self.tags), "characters": self.alphabet.vocabulary.shown}
 
     def encode(self, tokens: Sequence[str]) -> tuple[Array, Array]:
         """A sentence's numbers (T,), and the first and last step of each token (N, 2).
@@ -142,14 +156,12 @@ class TagData:
         return [
             f"{self.size:,} sentences, {tokens:,} tokens of {len(spec.tags)} tags, "
             f"{len(spec.alphabet.vocabulary)} distinct characters",
-            self.rows.split("sentences"),
+            self.rows.described("sentences"),
         ]
 
 
 class TagTask(SupervisedTask[Sentence]):
     """Trains on sentences and their tags."""
-
-    unit = "nats/token"
 
     def __init__(
         self,
@@ -159,14 +171,14 @@ class TagTask(SupervisedTask[Sentence]):
         model: SequenceModel,
         threads: int = 1,
     ) -> None:
-        self._spec = spec
         self._sentences = [spec.encode(row.tokens) for row in rows.train]
         number = {name: k for k, name in enumerate(spec.tags)}
         self._tags = [np.array([number[name] for name in row.tags]) for row in rows.train]
         self._number = number
         every = (*rows.train, *rows.val, *rows.test)
         self._bio = is_bio([name for row in every for name in row.tags])
-        super().__init__(rows, model, [len(ids) for ids, _ in self._sentences], config, threads)
+        lengths = [len(ids) for ids, _ in self._sentences]
+        super().__init__(rows, model, spec, lengths, config, threads)
 
     def batch(
         self, rows: npt.NDArray[np.intp], rng: np.random.Generator | None
@@ -181,7 +193,7 @@ class TagTask(SupervisedTask[Sentence]):
     def validate(self, parameters: Parameters) -> TaskScore | None:
         return self._score(parameters, self._rows.val)
 
-    def test(self, parameters: Parameters) -> Report | None:
+    def test(self, parameters: Parameters) -> Outcome | None:
         rows = self._rows.test
         if not rows:
             return None
@@ -190,15 +202,15 @@ class TagTask(SupervisedTask[Sentence]):
             way: self._measures(rows, simple.predict([row.tokens for row in rows], way))[0]
             for way in TagBaseline.WAYS
         }
-        return Report(self._score(parameters, rows), baselines)
+        return Outcome(self._score(parameters, rows), baselines)
 
     def preview(self, parameters: Parameters, rng: np.random.Generator) -> bytes:
         rows = self._rows.val
         chosen = [rows[k] for k in rng.permutation(len(rows))[:SHOWN]]
-        found = tag(self.model, parameters, self._spec, [row.tokens for row in chosen])
+        found = tag(self.trained(parameters), [row.tokens for row in chosen])
         lines = []
         for row, p in zip(chosen, found, strict=True):
-            names = [self._spec.tags[k] for k in p.argmax(axis=1)]
+            names = [self.spec.tags[k] for k in p.argmax(axis=1)]
             words = zip(row.tokens, names, row.tags, strict=True)
             lines.append(
                 " ".join(f"{w}/{n}" + ("" if n == g else f"(it is {g})") for w, n, g in words)
@@ -217,8 +229,8 @@ class TagTask(SupervisedTask[Sentence]):
         return (span_f1(gold, predicted) if self._bio else right), right
 
     def _score(self, parameters: Parameters, rows: Sequence[Sentence]) -> TaskScore:
-        found = tag(self.model, parameters, self._spec, [row.tokens for row in rows])
-        predicted = [[self._spec.tags[k] for k in p.argmax(axis=1)] for p in found]
+        found = tag(self.trained(parameters), [row.tokens for row in rows])
+        predicted = [[self.spec.tags[k] for k in p.argmax(axis=1)] for p in found]
         probabilities = [
             p[self._number[name]] if name in self._number else 0.0
             for row, part in zip(rows, found, strict=True)
@@ -240,13 +252,9 @@ def _spans(ends: Sequence[Array]) -> Array:
     return np.column_stack([lanes, np.concatenate(ends)]).astype(np.intp)
 
 
-def tag(
-    model: SequenceModel,
-    parameters: Parameters,
-    spec: TagSpec,
-    sentences: Sequence[Sequence[str]],
-) -> list[Array]:
+def tag(trained: Trained, sentences: Sequence[Sequence[str]]) -> list[Array]:
     """The probability of each tag for each token, ``(tokens, K)`` a sentence."""
+    network, parameters, spec = trained.network, trained.parameters, trained.spec
     encoded = [spec.encode(tokens) for tokens in sentences]
     order = sorted(range(len(sentences)), key=lambda k: -len(encoded[k][0]))
     order = [k for k in order if len(sentences[k])]
@@ -256,11 +264,72 @@ def tag(
         rows = order[start : start + TOGETHER]
         x, lengths = padded([encoded[row][0] for row in rows])
         spans = _spans([encoded[row][1] for row in rows])
-        state = model.zero_state(len(rows), parameters.dtype)
+        state = network.zero_state(len(rows), parameters.dtype)
         batch = Sequences(x, np.zeros(len(spans), dtype=np.intp), state, lengths, spans)
         with np.errstate(all="ignore"):  # a spoilt model is found by its numbers
-            p = model.probabilities(parameters, batch, workspace)
+            p = network.probabilities(parameters, batch, workspace)
         cuts = np.cumsum([len(sentences[row]) for row in rows])[:-1]
         for row, part in zip(rows, np.split(p.astype(np.float64), cuts), strict=True):
             found[row] = part
     return found
+
+
+@dataclass(frozen=True)
+class Tagging:
+    """The tokens of a sentence, the likeliest tag of each, and its probability."""
+
+    tokens: tuple[str, ...]
+    tags: tuple[str, ...]
+    probabilities: tuple[float, ...]
+
+    def lines(self, form: str) -> Iterator[str]:
+        """As ``charrnn predict`` writes it."""
+        rows = zip(self.tokens, self.tags, self.probabilities, strict=True)
+        if form == "text":
+            yield " ".join(f"{token}/{name}" for token, name, _ in rows)
+        elif form == "tsv":
+            yield from (f"{token}\t{name}\t{p:.4f}" for token, name, p in rows)
+            yield ""
+        else:
+            shown = [round(p, 6) for p in self.probabilities]
+            yield as_json(tokens=self.tokens, tags=self.tags, probabilities=shown)
+
+
+def predict(trained: Trained, texts: Sequence[str]) -> list[Tagging]:
+    """The tag of each token of each text; white space parts the tokens.
+
+    Raises:
+        DivergedError: the outputs are not finite.
+    """
+    sentences = [text.split() for text in texts]
+    taggings = []
+    for tokens, p in zip(sentences, tag(trained, sentences), strict=True):
+        trained.check_finite(p)
+        names = tuple(trained.spec.tags[k] for k in p.argmax(axis=1))
+        taggings.append(Tagging(tuple(tokens), names, tuple(p.max(axis=1, initial=0).tolist())))
+    return taggings
+
+
+register(
+    Kind(
+        name="tag",
+        read=TagData,
+        spec=TagSpec.from_header,
+        usage="charrnn predict RUN TEXT",
+        unit="nats/token",
+        measure="1 - F1 of spans, or 1 - accuracy",
+        defaults={
+            "hidden": 128,
+            "embedding": 32,
+            "dropout": 0.5,
+            "directions": "both",
+            "epochs": 15.0,
+            "lr": 3e-3,
+            "noise": 0.02,
+        },
+        own={"directions": ("forward", "both"), "noise": (), "column": ()},
+        without=OF_CARRIED,
+        least_updates=1000,
+        predict=predict,
+    )
+)

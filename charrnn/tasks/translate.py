@@ -1,30 +1,40 @@
 """Many to many, T_x ≠ T_y: one text in, another one out, by an encoder and a decoder."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from math import exp
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from charrnn.config import Config
 from charrnn.errors import InputError
 from charrnn.nn.parameters import Parameters
 from charrnn.nn.translator import Translations, Translator
 from charrnn.nn.types import Array
-from charrnn.tasks.base import Paths, Report, TaskScore
+from charrnn.tasks.base import Outcome, Paths, TaskScore, Trained
 from charrnn.tasks.baselines import NearestNeighbour
 from charrnn.tasks.beam import beam_search
-from charrnn.tasks.examples import check_level, padded, units, with_unknowns
+from charrnn.tasks.config import Config
+from charrnn.tasks.examples import (
+    OF_CARRIED,
+    as_json,
+    check_level,
+    one_line,
+    padded,
+    units,
+    with_unknowns,
+)
+from charrnn.tasks.kinds import Kind, register
 from charrnn.tasks.measures import character_error_rate, exact_match
 from charrnn.tasks.rows import Rows, read_rows
 from charrnn.tasks.supervised import SupervisedTask
 from charrnn.text.alphabet import END, START, Alphabet
 from charrnn.text.records import Pair, read_pairs
 
-__all__ = ["TranslateData", "TranslateSpec", "TranslateTask", "Translation", "translate"]
+__all__ = ["TranslateData", "TranslateSpec", "TranslateTask", "Translation", "predict", "translate"]
 
 TOGETHER = 64
 SHOWN, SHOWN_LENGTH = 4, 100
@@ -87,6 +97,13 @@ class TranslateSpec:
             config.attention,
         )
 
+    def knows(self) -> dict[str, str | list[str]]:
+        """The characters of either side."""
+        return {
+            "characters of the source": self.source.vocabulary.shown,
+            "characters of the target": self.target.vocabulary.shown,
+        }
+
     def most(self, source_length: int) -> int:
         """Where a translation of so many characters is cut off."""
         return int(min(SLACK * self.longest, 10 + SLACK * self.ratio * source_length)) + 1
@@ -145,14 +162,12 @@ class TranslateData:
         return [
             f"{self.size:,} pairs, {len(spec.source.vocabulary)} and "
             f"{len(spec.target.vocabulary)} distinct characters",
-            self.rows.split("pairs"),
+            self.rows.described("pairs"),
         ]
 
 
 class TranslateTask(SupervisedTask[Pair]):
     """Trains on pairs, the decoder reading the true target (teacher forcing)."""
-
-    unit = "nats/char"
 
     def __init__(
         self,
@@ -162,17 +177,15 @@ class TranslateTask(SupervisedTask[Pair]):
         model: Translator,
         threads: int = 1,
     ) -> None:
-        self._spec = spec
+        self.spec = spec
         self._pairs = [self._encode(row, config) for row in rows.train]
         # By source first; those of one length by target.
         lengths = [len(source) * (spec.longest + 2) + len(target) for source, target in self._pairs]
-        super().__init__(rows, model, lengths, config, threads)
+        super().__init__(rows, model, spec, lengths, config, threads)
 
     def _encode(self, row: Pair, config: Config) -> tuple[Array, Array]:
-        target = np.concatenate([self._spec.target.encode(row.right), [END]]).astype(np.intp)
-        return encoded_source(
-            self._spec, row.left, backward=config.directions == "backward"
-        ), target
+        target = np.concatenate([self.spec.target.encode(row.right), [END]]).astype(np.intp)
+        return encoded_source(self.spec, row.left, backward=config.directions == "backward"), target
 
     def batch(
         self, rows: npt.NDArray[np.intp], rng: np.random.Generator | None
@@ -199,7 +212,7 @@ class TranslateTask(SupervisedTask[Pair]):
     def validate(self, parameters: Parameters) -> TaskScore | None:
         return self._score(parameters, self._rows.val, MOST_VALIDATED)
 
-    def test(self, parameters: Parameters) -> Report | None:
+    def test(self, parameters: Parameters) -> Outcome | None:
         rows = self._rows.test
         if not rows:
             return None
@@ -208,23 +221,18 @@ class TranslateTask(SupervisedTask[Pair]):
         sources, references = _by_source(rows)
         baseline = character_error_rate(simple.predict(sources), references)
         score = self._score(parameters, rows, len(rows))
-        beam = [
-            t.text
-            for t in translate(self.model, parameters, self._spec, sources, self.config, beam=BEAM)
-        ]
+        beam = [t.text for t in translate(self.trained(parameters), sources, beam=BEAM)]
         lines = (
             f"with a beam of {BEAM}: character error rate "
             f"{character_error_rate(beam, references):.4f}, "
             f"exact match {exact_match(beam, references):.4f}",
         )
-        return Report(score, {"nearest neighbour": baseline}, lines)
+        return Outcome(score, {"nearest neighbour": baseline}, lines)
 
     def preview(self, parameters: Parameters, rng: np.random.Generator) -> bytes:
         rows = self._rows.val
         chosen = [rows[k] for k in rng.permutation(len(rows))[:SHOWN]]
-        found = translate(
-            self.model, parameters, self._spec, [row.left for row in chosen], self.config
-        )
+        found = translate(self.trained(parameters), [row.left for row in chosen])
         lines = [
             f"{row.left[:SHOWN_LENGTH]} → {t.text[:SHOWN_LENGTH]}"
             + ("" if t.text == row.right else f" (for {row.right[:SHOWN_LENGTH]})")
@@ -236,7 +244,7 @@ class TranslateTask(SupervisedTask[Pair]):
         loss = self._loss(parameters, rows)
         sources, references = _by_source(rows)
         sources, references = sources[:most], references[:most]
-        found = translate(self.model, parameters, self._spec, sources, self.config)
+        found = translate(self.trained(parameters), sources)
         texts = [t.text for t in found]
         rate = character_error_rate(texts, references)
         exact = exact_match(texts, references)
@@ -271,6 +279,7 @@ def encoded_source(spec: TranslateSpec, text: str, *, backward: bool) -> Array:
 class Translation:
     """A text, and the logarithm of the probability that the model gives it (with its end)."""
 
+    source: str
     text: str
     log_probability: float
 
@@ -279,16 +288,19 @@ class Translation:
         """The mean logarithm, by which texts of different lengths are compared."""
         return self.log_probability / (len(self.text) + 1)
 
+    def lines(self, form: str) -> Iterator[str]:
+        """As ``charrnn predict`` writes it."""
+        if form == "text":
+            yield one_line(self.text)
+        elif form == "tsv":
+            chance = exp(self.log_probability)
+            yield f"{one_line(self.source)}\t{one_line(self.text)}\t{chance:.4g}"
+        else:
+            nats = round(self.log_probability, 6)
+            yield as_json(source=self.source, target=self.text, log_probability=nats)
 
-def translate(
-    model: Translator,
-    parameters: Parameters,
-    spec: TranslateSpec,
-    texts: Sequence[str],
-    config: Config,
-    *,
-    beam: int = 1,
-) -> list[Translation]:
+
+def translate(trained: Trained, texts: Sequence[str], *, beam: int = 1) -> list[Translation]:
     """The translation of each text.
 
     Args:
@@ -296,7 +308,8 @@ def translate(
             the highest probability a character (Wu et al., 2016, with α = 1), among those of the
             beam and the greedy one, which the beam may have lost on the way.
     """
-    backward = config.directions == "backward"
+    spec: TranslateSpec = trained.spec
+    backward = trained.config.directions == "backward"
     encoded = [encoded_source(spec, text, backward=backward) for text in texts]
     order = sorted(range(len(texts)), key=lambda k: -len(encoded[k]))
     found: dict[int, Translation] = {}
@@ -305,15 +318,51 @@ def translate(
         rows = order[start : start + together]
         source, lengths = padded([encoded[row] for row in rows])
         most = np.array([spec.most(int(length) - 1) for length in lengths])
-        with np.errstate(all="ignore"):  # a spoilt model is found by its numbers
-            outputs = [
-                Translation(spec.target.decode(ids), nats)
-                for ids, nats in beam_search(model, parameters, source, lengths, most, 1)
-            ]
-            if beam > 1:
-                wide = beam_search(model, parameters, source, lengths, most, beam)
-                for lane, (ids, nats) in enumerate(wide):
-                    other = Translation(spec.target.decode(ids), nats)
-                    outputs[lane] = max(outputs[lane], other, key=lambda t: t.per_character)
-        found |= dict(zip(rows, outputs, strict=True))
+        for width in sorted({1, beam}):
+            with np.errstate(all="ignore"):  # a spoilt model is found by its numbers
+                ends = beam_search(
+                    trained.network, trained.parameters, source, lengths, most, width
+                )
+            for row, (ids, nats) in zip(rows, ends, strict=True):
+                new = Translation(texts[row], spec.target.decode(ids), nats)
+                found[row] = max(found.get(row, new), new, key=lambda t: t.per_character)
     return [found[k] for k in range(len(texts))]
+
+
+def predict(trained: Trained, texts: Sequence[str], *, beam: int = 1) -> list[Translation]:
+    """As :func:`translate`.
+
+    Raises:
+        DivergedError: the outputs are not finite.
+    """
+    found = translate(trained, texts, beam=beam)
+    for translation in found:
+        trained.check_finite(translation.log_probability)
+    return found
+
+
+register(
+    Kind(
+        name="translate",
+        read=TranslateData,
+        spec=TranslateSpec.from_header,
+        usage="charrnn predict RUN TEXT",
+        unit="nats/{level}",
+        measure="character error rate",
+        defaults={
+            "hidden": 384,
+            "embedding": 64,
+            "dropout": 0.4,
+            "directions": "both",
+            "epochs": 16.0,
+            "lr": 3e-3,
+            "batch_size": 64,
+            "noise": 0.01,
+        },
+        own={"directions": (), "attention": (), "noise": ()},
+        without=OF_CARRIED,
+        least_updates=2000,
+        predict=predict,
+        options=("beam",),
+    )
+)

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from charrnn.errors import InputError
-from charrnn.text.vocab import LEVELS, NUM_CODE_POINTS, Vocabulary
+from charrnn.text.vocab import LEVELS, NUM_CODE_POINTS, Vocabulary, codes_of
 
 __all__ = ["END", "START", "UNKNOWN", "Alphabet"]
 
@@ -77,13 +77,7 @@ class Alphabet:
         Raises:
             InputError: the text has lone surrogates, as from arguments that are not valid UTF-8.
         """
-        try:
-            if self.level == "byte":
-                codes: Ids = np.frombuffer(text.encode("utf-8"), dtype=np.uint8)
-            else:
-                codes = np.frombuffer(text.encode("utf-32-le"), dtype="<u4")
-        except UnicodeEncodeError as error:
-            raise _not_text(what) from error
+        codes = codes_of(text, self.level, what)
         ids: Ids = self._table[np.minimum(codes, np.uint32(len(self._table) - 1))]
         return ids
 
@@ -108,6 +102,10 @@ class Alphabet:
             self.vocabulary.decode(numbers[start:stop] - NUM_SIGNS).decode("utf-8", "replace")
             for start, stop in zip(starts, stops, strict=True)
         )
+
+    def decode_bytes(self, ids: Ids) -> bytes:
+        """The bytes of ``(T,)`` numbers of characters; no sign may be among them."""
+        return self.vocabulary.decode(np.asarray(ids, dtype=np.intp) - NUM_SIGNS)
 
     def unknown(self, text: str) -> int:
         """How many of a text's characters, repeats counted, are not in the alphabet.

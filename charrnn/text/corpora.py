@@ -15,7 +15,15 @@ import numpy.typing as npt
 
 from charrnn.errors import InputError
 
-__all__ = ["BOMS", "Corpus", "decode_text", "encoded", "read_bytes", "read_corpus", "split"]
+__all__ = [
+    "BOMS",
+    "Corpus",
+    "decode_text",
+    "encoded",
+    "first_held_out",
+    "read_bytes",
+    "read_corpus",
+]
 
 CHUNK = 1 << 23
 LARGEST = 1 << 32
@@ -34,21 +42,19 @@ class Corpus:
     """A text as integers.
 
     Attributes:
-        name: a short word for it, from the first file's name.
         level: ``"char"`` or ``"byte"``.
         codes: ``(N,)`` code points or bytes.
         sha256: of the raw bytes of all files in order.
         notes: what a reader should know: a byte order mark removed, line ends changed, ...
     """
 
-    name: str
     level: str
     codes: npt.NDArray[Any]
     sha256: str
     notes: tuple[str, ...] = field(default=())
 
 
-def split(size: int, val_fraction: float) -> int:
+def first_held_out(size: int, val_fraction: float) -> int:
     """How many symbols of a text train; those after them are held out."""
     return size - round(size * val_fraction)
 
@@ -83,9 +89,8 @@ def read_corpus(
         InputError: a file cannot be read or decoded, with the place; or the corpus is empty.
     """
     if not paths:
-        name, sources = "pydoc-topics", [("Python's own help", _python_help())]
+        sources = [("Python's own help", _python_help())]
     else:
-        name = "stdin" if paths[0] == "-" else Path(paths[0]).stem or "corpus"
         sources = [
             ("standard input" if path == "-" else path, read_bytes(path, stdin)) for path in paths
         ]
@@ -102,7 +107,7 @@ def read_corpus(
             notes += [f"{path}: {note}" for note in found]
     if not sum(map(len, pieces)):
         raise InputError(f"the corpus is empty ({', '.join(path for path, _ in sources)})")
-    return Corpus(name, level, np.concatenate(pieces), digest.hexdigest(), tuple(notes))
+    return Corpus(level, np.concatenate(pieces), digest.hexdigest(), tuple(notes))
 
 
 def _python_help() -> bytes:

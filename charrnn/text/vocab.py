@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from charrnn.errors import InputError
 
-__all__ = ["LEVELS", "UnknownCharacterError", "Vocabulary", "name_characters"]
+__all__ = ["LEVELS", "UnknownCharacterError", "Vocabulary", "codes_of", "name_characters"]
 
 LEVELS = ("char", "byte")
 SHOWN = 10
@@ -19,6 +19,20 @@ Codes = npt.NDArray[Any]
 
 class UnknownCharacterError(InputError):
     """A text has characters that the vocabulary lacks."""
+
+
+def codes_of(text: str, level: str, what: str = "the text") -> Codes:
+    """``(N,)`` code points of a string; at byte level, its UTF-8 bytes.
+
+    Raises:
+        InputError: the text has lone surrogates, as from arguments that are not valid UTF-8.
+    """
+    try:
+        if level == "byte":
+            return np.frombuffer(text.encode("utf-8"), dtype=np.uint8)
+        return np.frombuffer(text.encode("utf-32-le"), dtype="<u4")
+    except UnicodeEncodeError as error:
+        raise InputError(f"{what} is not valid UTF-8", "check the terminal's encoding") from error
 
 
 def name_characters(codes: list[int]) -> str:
@@ -67,6 +81,11 @@ class Vocabulary:
     def __len__(self) -> int:
         return len(self.codes)
 
+    @property
+    def shown(self) -> str:
+        """All characters as one text; of bytes, how many there are."""
+        return "all 256 bytes" if self.level == "byte" else "".join(map(chr, self.codes))
+
     def union(self, other: "Vocabulary") -> "Vocabulary":
         """The symbols of both, ascending: one that came before may stand further on.
 
@@ -112,15 +131,7 @@ class Vocabulary:
             UnknownCharacterError: as :meth:`encode`.
             InputError: the text has lone surrogates, as from arguments that are not valid UTF-8.
         """
-        try:
-            data = text.encode("utf-8")
-        except UnicodeEncodeError as error:
-            raise InputError(
-                f"{what} is not valid UTF-8", "check the terminal's encoding"
-            ) from error
-        if self.level == "byte":
-            return self.encode(np.frombuffer(data, dtype=np.uint8), what)
-        return self.encode(np.frombuffer(text.encode("utf-32-le"), dtype="<u4"), what)
+        return self.encode(codes_of(text, self.level, what), what)
 
     def decode(self, ids: Codes) -> bytes:
         """UTF-8 bytes of symbols (at byte level, the bytes themselves)."""

@@ -1,14 +1,17 @@
 """What happens while a run trains."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from charrnn.errors import CheckpointError
-from charrnn.tasks.base import Scored
+from charrnn.tasks.base import Outcome, Scored
 from charrnn.training.loop import Step
 from charrnn.training.threads import Timing
 
 __all__ = [
     "Alone",
+    "Compared",
+    "Concluded",
     "Event",
     "Finished",
     "Measured",
@@ -20,6 +23,15 @@ __all__ = [
     "Stopped",
     "Validated",
 ]
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What simple methods reach on the text held out, when they know the training text."""
+
+    figures: Mapping[str, float]  # nats a character, by method
+    unit: str
+    known: int | None  # they know so many characters of it, the last ones; nothing: all
 
 
 @dataclass(frozen=True)
@@ -105,8 +117,16 @@ class Alone:
     step: int
 
 
+@dataclass(frozen=True)
+class Concluded:
+    """The best model on the test part, beside what simple methods reach there."""
+
+    outcome: Outcome
+
+
 Event = (
-    Measured
+    Compared
+    | Measured
     | Step
     | Alone
     | Validated
@@ -117,4 +137,5 @@ Event = (
     | SaveFailed
     | Stopped
     | Finished
+    | Concluded
 )

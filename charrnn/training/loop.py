@@ -6,12 +6,12 @@ from math import isfinite
 
 import numpy as np
 
-from charrnn.config import Config
 from charrnn.errors import DivergedError
 from charrnn.nn.parameters import Parameters
 from charrnn.optim.optimizers import clip_by_global_norm, make_optimizer
 from charrnn.optim.schedules import learning_rate
 from charrnn.tasks.base import Task
+from charrnn.tasks.config import Config
 from charrnn.training.pace import Pace
 from charrnn.training.watch import LossWatch
 

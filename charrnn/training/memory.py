@@ -3,9 +3,9 @@
 from math import prod
 from typing import Any
 
-from charrnn.config import Config
 from charrnn.engine import shards
 from charrnn.optim.optimizers import OPTIMIZERS
+from charrnn.tasks.config import Config
 
 __all__ = ["memory_needed"]
 

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from charrnn.config import Config
 from charrnn.tasks.base import Data, Spec
+from charrnn.tasks.config import Config
 from charrnn.training.pace import Deadline
 from charrnn.training.speed import Speed, measure, text_like
 

@@ -2,23 +2,29 @@
 
 from collections.abc import Callable, Iterator
 from time import monotonic
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
 from charrnn import __version__
-from charrnn.config import Config
 from charrnn.engine import shards
 from charrnn.errors import CheckpointError, DivergedError, InputError
 from charrnn.nn.parameters import Parameters
+from charrnn.nn.products import on_one_thread, one_thread
 from charrnn.nn.types import Array
 from charrnn.runs.folder import RunFolder
+from charrnn.runs.history import Validation, lowest, whole
 from charrnn.runs.model import Model, load_model
-from charrnn.tasks.base import Data, Report, Scored, Spec
+from charrnn.runs.own_cell import source_of
+from charrnn.tasks.base import Data, Outcome, Scored, Spec
+from charrnn.tasks.config import Config
 from charrnn.tasks.extension import begin_from
-from charrnn.tasks.kinds import TASKS
+from charrnn.training.bar import Bar
+from charrnn.training.compare import compare
 from charrnn.training.events import (
     Alone,
+    Compared,
+    Concluded,
     Event,
     Finished,
     Measured,
@@ -32,14 +38,13 @@ from charrnn.training.events import (
 )
 from charrnn.training.loop import Step, Trainer
 from charrnn.training.pace import Deadline
+from charrnn.training.signals import StopOnSignal
 from charrnn.training.state import (
+    Interval,
     Snapshot,
     capture,
-    entry_of,
     good_of,
-    lowest,
     restore,
-    whole,
     with_good,
 )
 from charrnn.training.threads import fastest, time_threads, worth_timing
@@ -62,10 +67,17 @@ SETTLING = 0.5
 class Run:
     """A training and its folder.
 
-    Build one by :meth:`begin` or :meth:`resume`, consume :meth:`events`, and :meth:`close` it.
+    :func:`charrnn.train` and :func:`charrnn.resume` make one. Iterate over it for what happens, or
+    :meth:`finish` it; :meth:`stop` saves and ends it, :meth:`close` lets go of it.
 
     ``threads`` is how many processes compute; 0 has it measured before the first step. It makes
     no difference to what they compute.
+
+    Attributes:
+        config: its settings.
+        folder: where it is kept.
+        history: its validations so far.
+        best: the one with the lowest error.
     """
 
     def __init__(
@@ -81,24 +93,26 @@ class Run:
         self.data = data
         self.spec = spec
         self.folder = folder
-        self.model = spec.model(config)
+        self.network = spec.model(config)
         self.threads = min(threads, len(shards(config.batch_size)))
-        self.task = data.task(spec, config, self.model, self.threads or 1)
+        self.task = data.task(spec, config, self.network, self.threads or 1)
         # Apart, so that how often a sample is shown does not change what is learnt.
         dropout, self.preview = (
             np.random.default_rng(seed) for seed in np.random.SeedSequence(config.seed).spawn(3)[1:]
         )
         self.trainer = Trainer(self.task, parameters, config, dropout)
         self._unwritten_best: tuple[dict[str, Any], dict[str, Array]] | None = None
-        self.history: list[dict[str, Any]] = []
+        self.history: list[Validation] = []
         # The validation of best.npz. A training that diverges forgets what came after its last
         # good state; that file stays, and only what is better replaces it.
-        self.best: dict[str, Any] | None = None
+        self.best: Validation | None = None
         self.best_score: Scored | None = None  # of this process's validations
-        self.interval = [0.0, 0]  # summed loss and targets since the last validation
+        self.interval = Interval()
         self.settling = 0  # the step at which it ran out of patience
         self.timekeeper = Timekeeper(config, self.task, data.trained_on(config))
         self.notes: tuple[str, ...] = ()  # for people, on how it began
+        self.shown = False  # whether a bar shows how far it is
+        self._stopping = False
         self._begun = monotonic()
         self._good: Snapshot | None = None  # what a divergence returns to
 
@@ -165,9 +179,10 @@ class Run:
             if threads is None:
                 threads = whole(state.get("threads", 0))
             run = cls(saved.config, data, saved.spec, saved.parameters, folder, threads)
-            restore(run, Snapshot(state, saved.header["history"], saved.arrays))
-            best = saved.header.get("best") or lowest(run.history)
-            run.best = entry_of(best) if best else None
+            history = [Validation.from_json(one) for one in saved.header["history"]]
+            restore(run, Snapshot(state, history, saved.arrays))
+            best = saved.header.get("best")
+            run.best = Validation.from_json(best) if best else lowest(run.history)
             run._good = good_of(state, saved.arrays)
         except (KeyError, TypeError, ValueError, IndexError, OverflowError) as error:
             raise CheckpointError(
@@ -177,10 +192,89 @@ class Run:
         folder.cut_log(run.trainer.number)
         return run
 
+    def __repr__(self) -> str:
+        trainer = self.trainer
+        best = "" if self.best is None else f", best {self.best.val:.4f} at {self.best.step:,}"
+        return (
+            f"<Run {self.folder.path}: {self.config.task}, {trainer.number:,} of "
+            f"{trainer.total:,} steps{best}>"
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def __iter__(self) -> Iterator[Event]:
+        """All that happens: the comparison, the steps and what is between them, the test.
+
+        Raises:
+            DivergedError: however low the rate; the last good files stay.
+            CheckpointError: the final state could not be saved.
+        """
+        bar = Bar(self.trainer.number, self.trainer.total, self.task.unit) if self.shown else None
+        try:
+            for event in self._all_events():
+                if bar is not None:
+                    bar.show(event)
+                yield event
+        finally:
+            if bar is not None:
+                bar.close()
+            if self.complete or self._stopping:
+                self.close()
+
+    def _all_events(self) -> Iterator[Event]:
+        if not self.trainer.number:
+            compared = self.compare()
+            if compared is not None:
+                yield compared
+        yield from self.events(lambda: self._stopping)
+        outcome = None if self._stopping and not self.complete else self.report()
+        if outcome is not None:
+            yield Concluded(outcome)
+
+    def finish(self) -> Model:
+        """Train to the end, and return the best model.
+
+        An interrupt (Ctrl-C) finishes the step, saves and raises KeyboardInterrupt; then
+        :func:`charrnn.resume` goes on.
+
+        Raises:
+            DivergedError, CheckpointError: as iterating over it.
+        """
+        with StopOnSignal() as asked:
+            for _ in self:
+                if asked.received is not None:
+                    self.stop()
+        if asked.received is not None and not self.complete:
+            raise KeyboardInterrupt
+        return self.model
+
+    def stop(self) -> None:
+        """After the step that is going on, save and end."""
+        self._stopping = True
+
+    @property
+    def model(self) -> Model:
+        """The best model so far; the weights as they are, where none was saved yet."""
+        for path in (self.folder.best, self.folder.last):
+            if path.exists():
+                return load_model(path, self.config.own_cell)
+        parameters = self.trainer.parameters.astype(np.float32)
+        header = self._header()
+        return Model(self.network, parameters, self.spec, self.config, path, header, {})
+
     def close(self) -> None:
         """Let the other processes go, and the folder."""
         self.task.engine.close()
         self.folder.close()
+
+    def compare(self) -> Compared | None:
+        """What simple methods reach on the text held out; nothing for tasks other than that."""
+        with one_thread():
+            return compare(self.task, self.config)
 
     @property
     def validate_every(self) -> int:
@@ -198,7 +292,7 @@ class Run:
         best = self.best
         if not self.config.patience or best is None or self.settling:
             return False
-        behind = [entry for entry in self.history if entry["step"] > best["step"]]
+        behind = [one for one in self.history if one.step > best.step]
         return len(behind) >= self.config.patience
 
     def events(self, should_stop: Callable[[], bool] = lambda: False) -> Iterator[Event]:
@@ -208,6 +302,9 @@ class Run:
             DivergedError: however low the rate; the last good files stay.
             CheckpointError: the final state could not be saved.
         """
+        return on_one_thread(self._events(should_stop))
+
+    def _events(self, should_stop: Callable[[], bool]) -> Iterator[Event]:
         if not self.threads:
             steps = self.trainer.total - self.trainer.number
             parameters = self.trainer.parameters
@@ -236,8 +333,8 @@ class Run:
             if self.task.engine.lost and not lost:
                 lost = True
                 yield Alone(step.number)
-            self.interval[0] += step.nats * step.count
-            self.interval[1] += step.count
+            self.interval.total += step.nats * step.count
+            self.interval.count += step.count
             done = step.number == self.trainer.total
             if step.number % LOG_EVERY == 0 or done:
                 self._log(step.number, "train", **_numbers(step))
@@ -312,13 +409,13 @@ class Run:
             for name, weight in self._unwritten_best[1].items():
                 np.copyto(self.trainer.parameters[name], weight)
         else:
-            np.copyto(self.trainer.parameters.flat, load_model(self.folder.best).parameters.flat)
-        steps = max(2 * self.validate_every, round(SETTLING * best["step"]))
+            np.copyto(self.trainer.parameters.flat, self._saved_best().flat)
+        steps = max(2 * self.validate_every, round(SETTLING * best.step))
         total = min(number + steps, self.trainer.total)
         self.trainer.pace = self.trainer.pace.ending(number, total)
         self.settling = number
-        self._log(number, "settled", best=best["step"], total=total)
-        return Settled(number, best["step"], total)
+        self._log(number, "settled", best=best.step, total=total)
+        return Settled(number, best.step, total)
 
     def _repace(self, speed: float) -> Repaced | None:
         """Another number of updates, if a speed of so many a second asks for it."""
@@ -330,7 +427,7 @@ class Run:
         self._log(number, "repaced", total=self.trainer.total)
         return Repaced(number, self.trainer.total)
 
-    def report(self) -> Report | None:
+    def report(self) -> Outcome | None:
         """The best model on the test part; nothing if the task has none.
 
         Raises:
@@ -338,34 +435,35 @@ class Run:
         """
         parameters = self.trainer.parameters
         if self.folder.best.exists():
-            parameters = load_model(self.folder.best).parameters
-        report = self.task.test(parameters)
-        if report is not None:
-            numbers = report.score.numbers | {"baselines": dict(report.baselines)}
+            parameters = self._saved_best()
+        with one_thread():
+            outcome = self.task.test(parameters)
+        if outcome is not None:
+            numbers = outcome.score.numbers | {"baselines": dict(outcome.baselines)}
             self._log(self.trainer.number, "test", **numbers)
-        return report
+        return outcome
+
+    def _saved_best(self) -> Parameters:
+        return load_model(self.folder.best, self.config.own_cell).parameters
 
     def _validate(self, step: Step) -> Validated:
         begun = monotonic()
         with np.errstate(all="ignore"):  # what overflows is found just below
             score = self.task.validate(self.trainer.parameters)
         self.timekeeper.scoring = monotonic() - begun
-        train_nats = self.interval[0] / max(1, self.interval[1])
+        train_nats = self.interval.mean
         if score is not None and self.trainer.watch.validation_diverged(score.loss, train_nats):
             raise DivergedError(
                 f"training diverged by step {step.number}: the validation loss is {score.loss:.4g}"
             )
-        self.interval = [0.0, 0]
-        entry = {
-            "step": step.number,
-            "epoch": step.epoch,
-            "train": train_nats,
-            "val": None if score is None else score.error,
-        }
-        self.history.append(entry)
-        improved = score is None or self.best is None or score.error < self.best["val"]
+        self.interval = Interval()
+        error = None if score is None else score.error
+        found = Validation(step.number, step.epoch, train_nats, error)
+        self.history.append(found)
+        known = None if self.best is None else self.best.val
+        improved = error is None or known is None or error < known
         if improved and score is not None:
-            self.best, self.best_score = entry, score
+            self.best, self.best_score = found, score
         return Validated(step.number, step.epoch, train_nats, score, improved)
 
     def _save(self, *, best: bool, stopped: bool = False) -> None:
@@ -374,13 +472,7 @@ class Run:
         A run that is stopped somewhere must return, when it diverges, to where it would have
         returned: its last good state is then saved with it.
         """
-        header = {
-            "charrnn": __version__,
-            "config": self.config.to_json(),
-            TASKS[self.config.task].key: self.spec.to_header(),
-            "history": list(self.history),
-            "best": self.best,
-        }
+        header = self._header()
         begun, weights = monotonic(), dict(self.trainer.parameters)
         if not np.isfinite(self.trainer.parameters.flat).all():
             raise DivergedError(
@@ -418,6 +510,17 @@ class Run:
         self.timekeeper.saving = monotonic() - begun
         if failed is not None:
             raise failed
+
+    def _header(self) -> dict[str, Any]:
+        """What a checkpoint says besides its arrays."""
+        return {
+            "charrnn": __version__,
+            "config": self.config.to_json(),
+            self.config.kind.key: self.spec.to_header(),
+            "history": [one.to_json() for one in self.history],
+            "best": None if self.best is None else self.best.to_json(),
+            **source_of(self.config.own_cell),
+        }
 
     def _log(self, step: int, event: str, **values: Any) -> None:
         seconds = round(monotonic() - self._begun, 3)

@@ -7,9 +7,9 @@ from time import perf_counter
 
 import numpy as np
 
-from charrnn.config import Config
 from charrnn.errors import InputError
 from charrnn.tasks.base import Data, Paths, Spec
+from charrnn.tasks.config import Config
 from charrnn.tasks.lm import TextData
 from charrnn.text.corpora import Corpus
 from charrnn.training.loop import Step, Trainer
@@ -61,4 +61,4 @@ def text_like(size: int, distinct: int, level: str = "char") -> TextData:
     if not 0 < distinct <= size:
         raise InputError(f"there is no text of {size} symbols, {distinct} of them distinct")
     codes = np.resize(np.arange(distinct, dtype=np.min_scalar_type(distinct)), size)
-    return TextData(Corpus("text", level, codes, ""), Paths(("text",)))
+    return TextData(Corpus(level, codes, ""), Paths(("text",)))

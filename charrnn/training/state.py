@@ -11,22 +11,36 @@ from typing import Any, Protocol
 import numpy as np
 
 from charrnn.nn.types import Array
+from charrnn.runs.history import Validation, whole
 from charrnn.training.loop import Trainer
 from charrnn.training.pace import Pace
 from charrnn.training.watch import LossWatch
 
-__all__ = ["Snapshot", "capture", "entry_of", "good_of", "lowest", "restore", "whole", "with_good"]
+__all__ = ["Interval", "Snapshot", "capture", "good_of", "restore", "with_good"]
 
 GOOD = "good."
+
+
+@dataclass
+class Interval:
+    """The training losses since the last validation."""
+
+    total: float = 0.0
+    count: int = 0  # targets
+
+    @property
+    def mean(self) -> float:
+        """By target."""
+        return self.total / max(1, self.count)
 
 
 class Resumable(Protocol):
     """What of a run is captured."""
 
     trainer: Trainer
-    history: list[dict[str, Any]]
+    history: list[Validation]
     preview: np.random.Generator
-    interval: list[float]
+    interval: Interval
     settling: int
 
 
@@ -35,7 +49,7 @@ class Snapshot:
     """A state at one update: numbers and words, the validations so far, and arrays by name."""
 
     numbers: Mapping[str, Any]
-    history: Sequence[Mapping[str, Any]]
+    history: Sequence[Validation]
     arrays: Mapping[str, Array]
 
     def copy(self) -> "Snapshot":
@@ -49,7 +63,7 @@ def capture(run: Resumable) -> Snapshot:
     trainer = run.trainer
     numbers = {
         "step": trainer.number,
-        "interval": list(run.interval),
+        "interval": [run.interval.total, run.interval.count],
         "pace": [list(anchor) for anchor in trainer.pace.anchors],
         "lowered": trainer.lowered,
         "settling": run.settling,
@@ -88,33 +102,15 @@ def restore(run: Resumable, snapshot: Snapshot) -> None:
     trainer.watch = LossWatch(**numbers["watch"])
     trainer.rng.bit_generator.state = numbers["generators"]["dropout"]
     run.preview.bit_generator.state = numbers["generators"]["preview"]
-    run.interval = [float(numbers["interval"][0]), whole(numbers["interval"][1])]
-    run.history = [entry_of(entry) for entry in snapshot.history]
-
-
-def entry_of(written: Mapping[str, Any]) -> dict[str, Any]:
-    """A validation, as a file has it.
-
-    Raises:
-        KeyError, TypeError, ValueError, OverflowError: it is none.
-    """
-    return {
-        "step": whole(written["step"]),
-        "epoch": float(written["epoch"]),
-        "train": float(written["train"]),
-        "val": None if written["val"] is None else float(written["val"]),
-    }
-
-
-def lowest(history: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
-    """The validation with the lowest error; nothing without any."""
-    scored = [entry for entry in history if entry["val"] is not None]
-    return min(scored, key=lambda entry: float(entry["val"]), default=None)
+    total, count = numbers["interval"]
+    run.interval = Interval(float(total), whole(count))
+    run.history = list(snapshot.history)
 
 
 def with_good(snapshot: Snapshot) -> tuple[dict[str, Any], dict[str, Array]]:
     """An earlier state, to be saved beside a later one: numbers and arrays of other names."""
-    numbers = {"good": {**snapshot.numbers, "history": list(snapshot.history)}}
+    history = [one.to_json() for one in snapshot.history]
+    numbers = {"good": {**snapshot.numbers, "history": history}}
     return numbers, {GOOD + name: array for name, array in snapshot.arrays.items()}
 
 
@@ -122,20 +118,10 @@ def good_of(numbers: Mapping[str, Any], arrays: Mapping[str, Array]) -> Snapshot
     """The inverse of :func:`with_good`; nothing if there is none.
 
     Raises:
-        KeyError: it is not whole.
+        KeyError, TypeError, ValueError, OverflowError: it is not whole.
     """
     if "good" not in numbers:
         return None
     own = {name[len(GOOD) :]: part for name, part in arrays.items() if name.startswith(GOOD)}
-    return Snapshot(numbers["good"], numbers["good"]["history"], own)
-
-
-def whole(value: Any) -> int:
-    """A number of things.
-
-    Raises:
-        ValueError: it is not one.
-    """
-    if type(value) is not int or value < 0:
-        raise ValueError(f"expected a whole number, got {value!r}")
-    return value
+    history = [Validation.from_json(one) for one in numbers["good"]["history"]]
+    return Snapshot(numbers["good"], history, own)

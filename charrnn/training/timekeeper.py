@@ -2,8 +2,8 @@
 
 from math import ceil, floor, inf, log2
 
-from charrnn.config import Config
 from charrnn.tasks.base import Task
+from charrnn.tasks.config import Config
 from charrnn.training.pace import Deadline, Pace
 
 __all__ = ["MOST_STEPS_BETWEEN", "SCORED", "Timekeeper"]

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from charrnn.errors import InputError
-from charrnn.text.corpora import BOMS, decode_text, read_corpus, split
+from charrnn.text.corpora import BOMS, decode_text, first_held_out, read_corpus
 from charrnn.verdict.encodings import judge_encoding
 from charrnn.verdict.findings import SEVERITIES, Finding, Verdict
 from charrnn.verdict.lines import (
@@ -81,7 +81,7 @@ def judge(
         texts = [with_plain_line_ends(codes) for codes in texts]
     codes = np.concatenate(texts)
     del read, texts
-    train = split(len(codes), held_out)
+    train = first_held_out(len(codes), held_out)
     tallies = tally(codes, train)
     distinct = len(tallies.codes)
     what = "character" if level == "char" else "byte"

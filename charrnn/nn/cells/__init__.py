@@ -1,9 +1,12 @@
 """The recurrent cells and their names on the command line."""
 
 from charrnn.nn.cells.base import Cell, Saved
+from charrnn.nn.cells.errors import CellError
+from charrnn.nn.cells.files import LoadedCell, load_cell, make_cell, split_cell
 from charrnn.nn.cells.gru import GRU
 from charrnn.nn.cells.lstm import LSTM
 from charrnn.nn.cells.names import CELLS, UnknownCellError, all_variants, parse_cell
+from charrnn.nn.cells.plain import PlainCell
 from charrnn.nn.cells.rnn import RNN
 
 __all__ = [
@@ -12,8 +15,14 @@ __all__ = [
     "LSTM",
     "RNN",
     "Cell",
+    "CellError",
+    "LoadedCell",
+    "PlainCell",
     "Saved",
     "UnknownCellError",
     "all_variants",
+    "load_cell",
+    "make_cell",
     "parse_cell",
+    "split_cell",
 ]

@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Generic, Self, TypeVar
 
 import numpy as np
 
+from charrnn.nn.cells.errors import CellError, place, report_errors
 from charrnn.nn.init import orthogonal
 from charrnn.nn.products import StepProduct
 from charrnn.nn.types import Array, LayerState, Weights
@@ -103,6 +104,11 @@ class Cell(ABC, Generic[S]):
     state_names: ClassVar[tuple[str, ...]] = ("h",)
     choices: ClassVar[dict[str, tuple[str, ...]]] = {}  # the variants, the default first
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if not cls.__module__.startswith("charrnn.nn."):
+            report_errors(cls)
+
     def __post_init__(self) -> None:
         if self.hidden_size < 1:
             raise ValueError(f"hidden_size must be at least 1, got {self.hidden_size}")
@@ -130,20 +136,99 @@ class Cell(ABC, Generic[S]):
         return replace(self, hidden_size=hidden_size)
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """The tensors that multiply the state, by name."""
+        """The tensors that the cell has besides the layer's ``W_x`` and ``b``, by name.
+
+        A name is an identifier, a shape one or more positive integers.
+        """
         return {"W_h": (self.hidden_size, self.num_gates * self.hidden_size)}
 
     def init(self, rng: np.random.Generator) -> dict[str, Array]:
-        """Initial values of :meth:`shapes`: each gate's matrix orthogonal, biases zero."""
-        size = self.hidden_size
-        return {
-            name: orthogonal(rng, size, shape[1] // size) if len(shape) == 2 else np.zeros(shape)
-            for name, shape in self.shapes().items()
-        }
+        """Initial values of :meth:`shapes`: vectors zero, matrices of orthogonal blocks (H, H).
+
+        A cell with a tensor of another shape overrides this.
+
+        Raises:
+            CellError: a tensor is neither a vector nor a matrix (H, k·H).
+        """
+        size, values = self.hidden_size, {}
+        for name, shape in self.shapes().items():
+            if len(shape) == 1:
+                values[name] = np.zeros(shape)
+            elif len(shape) == 2 and shape[0] == size and shape[1] % size == 0:
+                values[name] = orthogonal(rng, size, shape[1] // size)
+            else:
+                raise CellError(
+                    f"{place(type(self).shapes)}: shapes() gives {name} the shape {shape}; a cell "
+                    "that does not define init() may have vectors, which begin as zeros, and "
+                    f"matrices (H, k·H), which begin orthogonal; H is {size}",
+                    "define init(self, rng), which returns the first values by name",
+                )
+        return values
 
     def init_bias(self) -> Array:
         """The initial ``b`` of the pre-activations, ``(G·H,)``."""
         return np.zeros(self.num_gates * self.hidden_size)
+
+    def checked_shapes(self) -> dict[str, tuple[int, ...]]:
+        """:meth:`shapes`, which whoever wrote the cell may have got wrong.
+
+        Raises:
+            CellError: a name or a shape is none, or the name belongs to the layer.
+        """
+        shapes: Any = self.shapes()
+        where = f"{place(type(self).shapes)}: shapes()"
+        if not isinstance(shapes, dict):
+            raise CellError(
+                f"{where} must return a dictionary of shapes by name, got {shapes!r}",
+                "for example {'W_h': (self.hidden_size, self.hidden_size)}",
+            )
+        for name, shape in shapes.items():
+            if not (isinstance(name, str) and name.isidentifier()) or name in ("W_x", "b"):
+                raise CellError(
+                    f"{where} names a tensor {name!r}; a name is letters, digits and _, and W_x "
+                    "and b are the layer's own"
+                )
+            if not (
+                isinstance(shape, tuple)
+                and shape
+                and all(isinstance(n, int | np.integer) and n > 0 for n in shape)
+            ):
+                raise CellError(
+                    f"{where} gives {name} the shape {shape!r}; a shape is a tuple of positive "
+                    "integers",
+                    "a vector's is (H,), with the comma",
+                )
+        return shapes
+
+    def checked_init(self, rng: np.random.Generator) -> dict[str, Array]:
+        """:meth:`init`, and with biases :meth:`init_bias` as ``b``.
+
+        Raises:
+            CellError: they are not of the shapes that :meth:`checked_shapes` gives.
+        """
+        shapes, values = self.checked_shapes(), self.init(rng)
+        where = f"{place(type(self).init)}: init()"
+        if not isinstance(values, dict) or values.keys() != shapes.keys():
+            got = list(values) if isinstance(values, dict) else repr(values)
+            raise CellError(
+                f"{where} must return a dictionary of {list(shapes)}, as shapes() does, got {got}"
+            )
+        for name, shape in shapes.items():
+            self._check_initial(f"{where} returned {name}", values[name], shape)
+        if self.bias:
+            b, width = self.init_bias(), self.num_gates * self.hidden_size
+            where = f"{place(type(self).init_bias)}: init_bias()"
+            self._check_initial(f"{where} returned b", b, (width,))
+            values = values | {"b": b}
+        return values
+
+    @staticmethod
+    def _check_initial(what: str, value: Any, shape: tuple[int, ...]) -> None:
+        array = np.asarray(value)
+        if array.shape != shape:
+            raise CellError(f"{what} with shape {array.shape}, expected {shape}")
+        if array.dtype.kind not in "iuf" or not np.isfinite(array).all():
+            raise CellError(f"{what} with elements that are not finite real numbers")
 
     def zero_state(self, batch_size: int, dtype: np.dtype[Any]) -> LayerState:
         """The state that stands for "nothing read yet": zeros, ``(B, H)`` each."""

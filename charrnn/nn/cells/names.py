@@ -1,5 +1,6 @@
 """Cells by name: ``lstm``, ``gru,reset=before,update=write``, ``rnn,bias=false``."""
 
+from collections.abc import Sequence
 from dataclasses import fields
 from itertools import product
 from typing import Any
@@ -9,13 +10,13 @@ from charrnn.nn.cells.gru import GRU
 from charrnn.nn.cells.lstm import LSTM
 from charrnn.nn.cells.rnn import RNN
 
-__all__ = ["CELLS", "UnknownCellError", "all_variants", "parse_cell"]
+__all__ = ["CELLS", "UnknownCellError", "all_variants", "parse_cell", "read_variants"]
 
 AnyCell = Cell[Any]
 
 CELLS: dict[str, type[AnyCell]] = {"rnn": RNN, "lstm": LSTM, "gru": GRU}
 
-BIAS = {"true": True, "false": False}
+BIAS = {"true": ("bias", True), "false": ("bias", False)}
 
 
 class UnknownCellError(ValueError):
@@ -23,28 +24,40 @@ class UnknownCellError(ValueError):
 
 
 def parse_cell(text: str, hidden_size: int) -> AnyCell:
-    """The cell that ``text`` describes: a name, then variants as ``option=word``, comma-separated.
+    """The built-in cell that ``text`` describes: a name, then variants as ``option=word``.
 
     Raises:
         UnknownCellError: with the names or words that would do.
     """
-    name, *variants = (part.strip().lower() for part in text.split(","))
-    if name not in CELLS:
+    name, *variants = (part.strip() for part in text.split(","))
+    kind = CELLS.get(name.lower())
+    if kind is None:
         raise UnknownCellError(f"unknown cell {name!r}: choose from {', '.join(CELLS)}")
-    choices: dict[str, dict[str, Any]] = {
-        option: {word: word for word in words} for option, words in CELLS[name].choices.items()
+    return kind(hidden_size, **read_variants(kind, variants))
+
+
+def read_variants(kind: type[AnyCell], variants: Sequence[str]) -> dict[str, Any]:
+    """``option=word`` each, as arguments of the cell; case does not matter.
+
+    Raises:
+        UnknownCellError: with the words that would do.
+    """
+    choices: dict[str, dict[str, tuple[str, Any]]] = {
+        option.lower(): {word.lower(): (option, word) for word in words}
+        for option, words in kind.choices.items()
     }
     choices["bias"] = BIAS
     options: dict[str, Any] = {}
     for variant in variants:
-        option, _, word = variant.partition("=")
-        if option not in choices or word not in choices[option]:
+        option, _, word = variant.lower().partition("=")
+        if word not in choices.get(option, ()):
             known = " ".join(f"{o}={'|'.join(words)}" for o, words in choices.items())
-            raise UnknownCellError(f"{name} has no variant {variant!r}: choose from {known}")
-        if option in options:
-            raise UnknownCellError(f"{option!r} is given twice in {text!r}")
-        options[option] = choices[option][word]
-    return CELLS[name](hidden_size, **options)
+            raise UnknownCellError(f"{kind.name} has no variant {variant!r}: choose from {known}")
+        name, value = choices[option][word]
+        if name in options:
+            raise UnknownCellError(f"{name!r} is given twice in {','.join(variants)!r}")
+        options[name] = value
+    return options
 
 
 def all_variants(cell: type[AnyCell], hidden_size: int) -> list[AnyCell]:

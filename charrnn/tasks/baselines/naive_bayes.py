@@ -1,19 +1,29 @@
 """Classes of texts: naive Bayes over character n-grams."""
 
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from charrnn.tasks.baselines.held_out import tenth
-from charrnn.tasks.baselines.ngrams import NGrams
+from charrnn.tasks.baselines.numbering import NGrams
 from charrnn.tasks.measures import accuracy
 
-__all__ = ["NaiveBayes"]
+__all__ = ["NaiveBayes", "tenth"]
 
 ORDERS = (1, 2, 3, 4, 5, 6, 7, 8)
 SMOOTHINGS = (0.03, 0.1, 0.3, 1.0, 3.0)
+
+Item = TypeVar("Item")
+
+
+def tenth(items: Sequence[Item]) -> tuple[list[Item], list[Item]]:
+    """Nine of ten to learn from, and every tenth to choose by; none of those if there are not ten.
+
+    They come from all over the file, so that it may be in any order but one that repeats itself
+    every ten lines.
+    """
+    return [x for k, x in enumerate(items) if k % 10 != 9], list(items[9::10])
 
 
 class NaiveBayes:

@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from charrnn.tasks.baselines.ngrams import NGrams
+from charrnn.tasks.baselines.numbering import NGrams
 
 __all__ = ["NearestNeighbour"]
 

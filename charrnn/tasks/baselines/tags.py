@@ -4,9 +4,6 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import ClassVar, Self
 
-from charrnn.tasks.baselines.held_out import tenth
-from charrnn.tasks.measures import accuracy
-
 __all__ = ["TagBaseline"]
 
 Keys = Iterator[Hashable]
@@ -49,15 +46,10 @@ class TagBaseline:
     }
 
     def __init__(self) -> None:
-        self.chosen = self.NEIGHBOURS
-        """The way that is right most often on held-out training sentences."""
         self._tables: dict[str, dict[Hashable, str]] = {}
 
     def fit(self, sentences: Sequence[tuple[Sequence[str], Sequence[str]]]) -> Self:
-        """Learn from sentences, and choose the better way.
-
-        The better way is right more often on every tenth sentence when the others are learned; then
-        all are. If both are as good, or there are not ten sentences, it is :attr:`NEIGHBOURS`.
+        """Learn from sentences.
 
         Args:
             sentences: the words and the tags of each.
@@ -70,32 +62,23 @@ class TagBaseline:
                 raise ValueError(f"a sentence has {len(words)} words, but {len(tags)} tags")
         if not any(words for words, _ in sentences):
             raise ValueError("there are no words to learn from")
-        self.chosen = self.NEIGHBOURS
-        rest, held = tenth(sentences)
-        if any(words for words, _ in held) and any(words for words, _ in rest):
-            self._count(rest)
-            right = self.accuracies(held)
-            self.chosen = max(reversed(self.WAYS), key=right.__getitem__)
         self._count(sentences)
         return self
 
-    def predict(
-        self, sentences: Sequence[Sequence[str]], way: str | None = None
-    ) -> list[list[str]]:
+    def predict(self, sentences: Sequence[Sequence[str]], way: str) -> list[list[str]]:
         """The tags of sentences.
 
         Args:
             sentences: the words of each.
-            way: one of :attr:`WAYS`; the chosen one if not given.
+            way: one of :attr:`WAYS`.
 
         Raises:
             ValueError: nothing has been learned yet, or the way is unknown.
         """
         if not self._tables:
             raise ValueError("fit comes before predict")
-        if way is not None and way not in self.WAYS:
+        if way not in self.WAYS:
             raise ValueError(f"no way {way!r}; there are {', '.join(self.WAYS)}")
-        way = way or self.chosen
         table, keys = self._tables[way], self.KEYS[way]
         overall = table[None]
         return [
@@ -105,25 +88,6 @@ class TagBaseline:
             ]
             for words in sentences
         ]
-
-    def accuracies(
-        self, sentences: Sequence[tuple[Sequence[str], Sequence[str]]]
-    ) -> dict[str, float]:
-        """The part of the words that each way gives the right tag, all sentences together.
-
-        Args:
-            sentences: the words and the tags of each.
-
-        Raises:
-            ValueError: nothing has been learned yet, there are no words, or a sentence has not as
-                many tags as words.
-        """
-        gold = [tag for _, tags in sentences for tag in tags]
-        texts = [words for words, _ in sentences]
-        return {
-            way: accuracy(gold, [tag for tags in self.predict(texts, way) for tag in tags])
-            for way in self.WAYS
-        }
 
     def _count(self, sentences: Sequence[tuple[Sequence[str], Sequence[str]]]) -> None:
         """Find the most frequent tag of every key; that of all words has the key ``None``."""

@@ -1,20 +1,18 @@
-"""Which text ``charrnn eval`` scores, and the one that the model was trained on."""
+"""Which text is scored, and the one that the model was trained on."""
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
+from charrnn.checkpoint import read_checkpoint
 from charrnn.errors import CheckpointError, InputError
+from charrnn.runs.model import Model
+from charrnn.text.corpora import Corpus, encoded, first_held_out, read_corpus
+from charrnn.verdict.repeats import PASSAGE
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    import numpy.typing as npt
-
-    from charrnn.runs.model import Model
-    from charrnn.text.corpora import Corpus
-
-__all__ = ["Scored", "find_texts"]
+__all__ = ["ToScore", "find_texts"]
 
 SEEN = (
     "this text stands in the training text, or that in this: the model has seen what is scored, "
@@ -22,16 +20,16 @@ SEEN = (
 )
 
 
-class Scored(NamedTuple):
+class ToScore(NamedTuple):
     """What is to be scored."""
 
-    codes: "npt.NDArray[Any]"
+    codes: npt.NDArray[Any]
     """Code points or bytes, with what stands before."""
     start: int
     """The first to score, at least 1."""
     what: str
     """In words."""
-    train: "npt.NDArray[Any] | None"
+    train: npt.NDArray[Any] | None
     """What was trained on, if it can be read."""
     notes: tuple[str, ...]
 
@@ -43,7 +41,7 @@ class _Noted(NamedTuple):
     sha256: str
 
 
-def find_texts(model: "Model", files: list[str], train: list[str]) -> Scored:
+def find_texts(model: Model, files: list[str], train: list[str]) -> ToScore:
     """The files, or what the model's run held out; and the text that trained it.
 
     Args:
@@ -74,7 +72,7 @@ def find_texts(model: "Model", files: list[str], train: list[str]) -> Scored:
             trained_on = corpus.codes[: _split(model, corpus)] if corpus else None
             if trained_on is not None and _overlap(text.codes, trained_on, model.config.level):
                 notes.append(SEEN)
-            return Scored(text.codes, 1, _names(files), trained_on, (*text.notes, *notes))
+            return ToScore(text.codes, 1, _names(files), trained_on, (*text.notes, *notes))
         if corpus is not None and not np.array_equal(text.codes, corpus.codes):
             raise InputError(
                 f"{' '.join(files)} is what this run was trained on, --train is another text",
@@ -89,20 +87,18 @@ def find_texts(model: "Model", files: list[str], train: list[str]) -> Scored:
         raise InputError(
             f"nothing of {what} was held out from training", "name a text that the model never saw"
         )
-    return Scored(corpus.codes, split, f"the end of {what}", corpus.codes[:split], tuple(notes))
+    return ToScore(corpus.codes, split, f"the end of {what}", corpus.codes[:split], tuple(notes))
 
 
 def _names(files: list[str]) -> str:
     return "standard input" if files == ["-"] else " ".join(files)
 
 
-def _overlap(text: "npt.NDArray[Any]", trained_on: "npt.NDArray[Any]", level: str) -> bool:
+def _overlap(text: npt.NDArray[Any], trained_on: npt.NDArray[Any], level: str) -> bool:
     """Whether one stands in the other, so that the model has seen what it is scored on.
 
     A word or two stand in any text.
     """
-    from charrnn.text.corpora import encoded
-    from charrnn.verdict.repeats import PASSAGE
 
     if min(len(text), len(trained_on)) < PASSAGE:
         return False
@@ -110,9 +106,7 @@ def _overlap(text: "npt.NDArray[Any]", trained_on: "npt.NDArray[Any]", level: st
     return shorter in longer
 
 
-def _corpus(
-    model: "Model", train: list[str], noted: "_Noted | None"
-) -> "tuple[Corpus | None, str]":
+def _corpus(model: Model, train: list[str], noted: _Noted | None) -> tuple[Corpus | None, str]:
     """What the model was trained on; or why it is not there, and what to do."""
     if train:
         return _read(model, train), ""
@@ -131,12 +125,11 @@ def _corpus(
     return corpus, ""
 
 
-def _noted(model: "Model") -> "_Noted | None":
+def _noted(model: Model) -> _Noted | None:
     """Where the run says that its text was: its last checkpoint does, the best one beside it not.
 
     A file beside it may be of another run. Headers are taken without trust.
     """
-    from charrnn.checkpoint import read_checkpoint
 
     header: Any = model.header
     try:
@@ -151,9 +144,8 @@ def _noted(model: "Model") -> "_Noted | None":
         return None
 
 
-def _read(model: "Model", paths: list[str]) -> "Corpus":
+def _read(model: Model, paths: list[str]) -> Corpus:
     """As the model's own corpus was read."""
-    from charrnn.text.corpora import read_corpus
 
     config = model.config
     try:
@@ -169,8 +161,7 @@ def _read(model: "Model", paths: list[str]) -> "Corpus":
         ) from error
 
 
-def _split(model: "Model", corpus: "Corpus") -> int:
+def _split(model: Model, corpus: Corpus) -> int:
     """Where what was held out begins."""
-    from charrnn.text.corpora import split
 
-    return split(len(corpus.codes), model.config.val_fraction)
+    return first_held_out(len(corpus.codes), model.config.val_fraction)

@@ -3,22 +3,30 @@
 import os
 import signal
 from collections.abc import Callable
+from threading import current_thread, main_thread
 from types import FrameType
 from typing import Self
-
-from charrnn.cli.errors import say
 
 __all__ = ["StopOnSignal"]
 
 
 class StopOnSignal:
-    """While entered, turns SIGINT, SIGTERM and SIGHUP into a wish to stop."""
+    """While entered, turns SIGINT, SIGTERM and SIGHUP into a wish to stop.
 
-    def __init__(self) -> None:
+    Outside of the main thread, where signals cannot be caught, it does nothing.
+
+    Args:
+        tell: told what will happen, when the first one comes.
+    """
+
+    def __init__(self, tell: Callable[[str], object] = lambda line: None) -> None:
+        self._tell = tell
         self.received: int | None = None
         self._previous: dict[int, Callable[[int, FrameType | None], object] | int | None] = {}
 
     def __enter__(self) -> Self:
+        if current_thread() is not main_thread():
+            return self
         for name in ("SIGINT", "SIGTERM", "SIGHUP"):
             number = getattr(signal, name, None)
             # What the caller chose to ignore (nohup) stays ignored.
@@ -34,7 +42,7 @@ class StopOnSignal:
         if self.received is not None:
             os._exit(128 + number)
         self.received = number
-        say(
+        self._tell(
             "\nstopping after this step (and its validation); "
             "once more to quit at once, without saving"
         )

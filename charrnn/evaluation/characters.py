@@ -1,0 +1,67 @@
+"""What each character of a text costs a language model."""
+
+from dataclasses import dataclass
+from math import exp, log
+
+import numpy as np
+import numpy.typing as npt
+
+from charrnn.engine import Engine
+from charrnn.errors import InputError
+from charrnn.evaluation.windows import Reader, windowed_nats
+from charrnn.nn.models import SequenceModel
+from charrnn.nn.parameters import Parameters
+from charrnn.text.escapes import escape
+from charrnn.text.vocab import Vocabulary, codes_of
+
+__all__ = ["Characters", "score_text"]
+
+
+@dataclass(frozen=True, eq=False)
+class Characters:
+    """A text's score.
+
+    Attributes:
+        text: what was scored.
+        nats: ``(N,)`` -ln p of each character (of each byte, for a model of bytes), given all
+            before it.
+    """
+
+    text: str
+    nats: npt.NDArray[np.float64]
+
+    @property
+    def total(self) -> float:
+        """Nats of the whole text."""
+        return float(self.nats.sum())
+
+    @property
+    def bits(self) -> float:
+        """Bits a character."""
+        return self.total / len(self.nats) / log(2)
+
+    @property
+    def perplexity(self) -> float:
+        """Among how many characters, equally likely, it was as hard to choose."""
+        return exp(self.total / len(self.nats))
+
+    def __repr__(self) -> str:
+        return f"<{len(self.nats):,} characters: {self.total:.2f} nats, {self.bits:.3f} bits each>"
+
+
+def score_text(
+    network: SequenceModel, parameters: Parameters, vocabulary: Vocabulary, text: str
+) -> Characters:
+    """Score a text from its first character on, which is predicted after a line end.
+
+    Raises:
+        InputError: the text is empty, or has lone surrogates.
+    """
+    codes = codes_of(text, vocabulary.level)
+    if not len(codes):
+        raise InputError("an empty text has no score")
+    start = vocabulary.codes[vocabulary.start]
+    escaped = escape(vocabulary, np.concatenate([[start], codes]))
+    reader = Reader(Engine(network))
+    nats = windowed_nats(reader, parameters, escaped.ids, [1, len(codes) + 1])
+    return Characters(text, escaped.charge(nats, 1))

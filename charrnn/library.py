@@ -1,0 +1,110 @@
+"""Trainings for those who use charrnn from Python; the commands go the same way."""
+
+from collections.abc import Sequence
+from os import PathLike, fspath
+from typing import Any
+
+from charrnn.errors import InputError
+from charrnn.nn.cells import Cell, UnknownCellError, make_cell
+from charrnn.tasks.base import Paths
+from charrnn.training.bar import in_notebook
+from charrnn.training.begin import begin
+from charrnn.training.begin import resume as go_on
+from charrnn.training.run import Run
+
+__all__ = ["cell", "resume", "train"]
+
+File = str | PathLike[str]
+
+
+def train(
+    *corpus: File,
+    text: str | None = None,
+    val: File = "",
+    test: File = "",
+    out: File | None = None,
+    init_from: File | None = None,
+    threads: int = 0,
+    progress: bool | None = None,
+    **settings: Any,
+) -> Run:
+    """A new training; it makes its steps as you iterate over it, or by ``finish()``.
+
+    Args:
+        corpus: files, read in order; without any, the help topics that come with Python.
+        text: a text to train on instead of files.
+        val, test: files to validate and to test with; split off, if not given.
+        out: the run's folder; else ``checkpoints/NAME-K``.
+        init_from: a checkpoint, a run's folder or a run's name, whose weights it begins with.
+        threads: how many processes share the work; measured, if not given. The results are the
+            same.
+        progress: whether a bar shows how far it is; only in a notebook, if not given.
+        settings: those of ``charrnn train`` by name: ``minutes=5``, ``cell="gru"``, ``layers=2``,
+            ``task="tag,column=4"``, ...
+
+    Raises:
+        InputError: a setting, a file or their combination will not do.
+        CheckpointError: the checkpoint to begin with is damaged.
+    """
+    if text is not None and corpus:
+        raise InputError("files and text= exclude each other", "give one of them")
+    run = begin(
+        settings,
+        _paths(corpus, val, test, text),
+        out=None if out is None else fspath(out),
+        init_from=None if init_from is None else fspath(init_from),
+        threads=threads,
+    )
+    run.shown = in_notebook() if progress is None else progress
+    return run
+
+
+def resume(
+    run: File,
+    *corpus: File,
+    text: str | None = None,
+    val: File = "",
+    test: File = "",
+    threads: int | None = None,
+    cell: str | None = None,
+    progress: bool | None = None,
+) -> Run:
+    """A training to go on with, exactly as if it had never stopped.
+
+    Args:
+        run: its folder or its name.
+        corpus, text, val, test: its data, if they are no longer where they were or were never in a
+            file.
+        threads: another number of processes than before.
+        cell: ``FILE.py:CLASS``, for a run whose cell is its author's own.
+        progress: as of :func:`train`.
+
+    Raises:
+        InputError: there is no such run, or its data are not there or have changed.
+        CheckpointError: what was saved is damaged.
+    """
+    found = go_on(fspath(run), _paths(corpus, val, test, text), threads, cell)
+    found.shown = in_notebook() if progress is None else progress
+    return found
+
+
+def cell(text: str, hidden_size: int) -> Cell[Any]:
+    """A recurrent cell, as ``--cell`` takes it: ``gru,reset=before`` or ``my_cell.py:MyCell``.
+
+    Args:
+        text: a name, or a file and a class in it; then variants after commas.
+        hidden_size: H.
+
+    Raises:
+        InputError: there is no such cell or variant.
+        CellError: the file does not run (:class:`charrnn.nn.cells.CellError`).
+    """
+    try:
+        return make_cell(text, hidden_size)
+    except UnknownCellError as error:
+        raise InputError(str(error)) from None
+
+
+def _paths(corpus: Sequence[File], val: File, test: File, text: str | None) -> Paths:
+    train = ("-",) if text is not None else tuple(fspath(file) for file in corpus)
+    return Paths(train, fspath(val), fspath(test), text)

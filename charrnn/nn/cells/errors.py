@@ -1,0 +1,122 @@
+"""What goes wrong inside a cell that someone else wrote, and where in their file."""
+
+import functools
+import inspect
+import linecache
+import os
+import re
+import traceback
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import FrameType, FunctionType
+from typing import Any
+
+import numpy as np
+
+__all__ = ["CellError", "place", "raised_at", "report_errors", "shown"]
+
+
+class CellError(Exception):
+    """A learner's cell cannot be loaded, or fails, or returns what does not fit.
+
+    Args:
+        message: one line: which file, which line, what is wrong.
+        hint: one thing to do about it.
+    """
+
+    exit_code = 2
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+def place(function: Callable[..., Any]) -> str:
+    """Where a function is defined: ``my_cell.py:14``."""
+    code = inspect.unwrap(function).__code__
+    return f"{shown(code.co_filename)}:{code.co_firstlineno}"
+
+
+def raised_at(error: BaseException, namespace: Mapping[str, Any], otherwise: str) -> CellError:
+    """``error`` with the deepest of its lines that belongs to a module.
+
+    Args:
+        error: as it was caught.
+        namespace: the module's globals. (Not its file: a notebook has many.)
+        otherwise: what to name if no line of it does.
+    """
+    if isinstance(error, SyntaxError) and error.filename:
+        line = (error.text or "").strip()
+        return CellError(f"{shown(error.filename)}:{error.lineno}: {line}: {_told(error)}")
+    found = [
+        (frame, number)
+        for frame, number in traceback.walk_tb(error.__traceback__)
+        if frame.f_globals is namespace and number is not None
+    ]
+    if not found:
+        return CellError(f"{otherwise}: {_told(error)}")
+    frame, number = found[-1]
+    filename = frame.f_code.co_filename
+    linecache.checkcache(filename)
+    line = linecache.getline(filename, number, frame.f_globals).strip()
+    shapes = _shapes(frame, line)
+    return CellError(
+        f"{shown(filename)}:{number}: {line}: {_told(error)}",
+        f"the shapes there: {shapes}" if shapes else "",
+    )
+
+
+def report_errors(cls: type) -> None:
+    """Let every method of ``cls`` that a base class has, too, raise :class:`CellError` only.
+
+    (And MemoryError, which is nobody's mistake.)
+    """
+    for name, method in list(vars(cls).items()):
+        if (
+            isinstance(method, FunctionType)
+            and (name in ("__init__", "__post_init__") or not name.startswith("_"))
+            and any(name in vars(base) for base in cls.__mro__[1:])
+        ):
+            setattr(cls, name, _reporting(method))
+
+
+def _reporting(method: FunctionType) -> Callable[..., Any]:
+    @functools.wraps(method)
+    def reporting(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return method(*args, **kwargs)
+        except (CellError, MemoryError):
+            raise
+        except Exception as error:
+            raise raised_at(error, method.__globals__, place(method)) from error
+
+    return reporting
+
+
+def _told(error: BaseException) -> str:
+    """Type and message, on one line."""
+    message = error.msg if isinstance(error, SyntaxError) else str(error)
+    return " ".join(f"{type(error).__name__}: {message}".split())
+
+
+def shown(filename: str) -> str:
+    """As seen from the working directory, if it is below that."""
+    relative = os.path.relpath(filename) if Path(filename).is_absolute() else filename
+    return filename if relative.startswith(os.pardir) else relative
+
+
+def _shapes(frame: FrameType, line: str) -> str:
+    """The shapes of the arrays that a line names, those of a dictionary included."""
+    words, shapes = set(re.findall(r"\w+", line)), []
+    for name, value in frame.f_locals.items():
+        if name not in words:
+            continue
+        if isinstance(value, np.ndarray):
+            shapes.append(f"{name} {value.shape}")
+        elif isinstance(value, Mapping):
+            shapes += [
+                f"{name}[{key!r}] {array.shape}"
+                for key, array in value.items()
+                if key in words and isinstance(array, np.ndarray)
+            ]
+    return ", ".join(shapes)

@@ -1,0 +1,71 @@
+"""The cell of a model that its author wrote: it is loaded when a person names its file again."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from charrnn.errors import CheckpointError, InputError
+from charrnn.nn.cells import LoadedCell, UnknownCellError, load_cell, split_cell
+
+__all__ = ["SOURCE", "loaded_again", "source_of"]
+
+SOURCE = "cell_source"
+"""The entry of a checkpoint's header that has the hash of the cell's source."""
+
+
+def source_of(cell: LoadedCell | None) -> dict[str, Any]:
+    """For a checkpoint: nothing for a built-in cell. It never causes an import."""
+    return {} if cell is None else {SOURCE: {"sha256": cell.sha256}}
+
+
+def loaded_again(
+    header: Mapping[str, Any], given: str | None, what: str, *, exactly: bool = False
+) -> LoadedCell | None:
+    """The cell of a checkpoint, from the file that was named; nothing if it is a built-in one.
+
+    Args:
+        header: of the checkpoint.
+        given: ``FILE.py:CLASS``, as a person named it.
+        what: the checkpoint, in words.
+        exactly: whether the file must be the one that the model was trained with.
+
+    Raises:
+        InputError: none was named, or another one; or one where none is needed.
+        CheckpointError: the header is damaged.
+        CellError: the file does not run.
+    """
+    try:
+        text, hidden = header["config"]["cell"], header["config"]["hidden"]
+        parts = split_cell(text)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise CheckpointError(f"{what} does not say what its cell is") from error
+    if parts is None:
+        if given is not None:
+            raise InputError(f"{what} has the built-in cell {text}", "leave out --cell")
+        return None
+    path, name, variants = parts
+    if given is None:
+        raise InputError(
+            f"{what} has a cell of its author's own, which is loaded only if you name it",
+            f"if you trust that file: --cell {path}:{name}",
+        )
+    again = split_cell(given)
+    if again is None or again[1] != name or again[2] not in ([], variants):
+        raise InputError(
+            f"{what} has the cell {','.join([name, *variants])}, --cell {given} is another",
+            f"name the file that defines it: --cell {path}:{name}",
+        )
+    try:
+        cell = load_cell(",".join([f"{again[0]}:{name}", *variants]), hidden)
+    except UnknownCellError as error:
+        raise InputError(f"--cell {given}: {error}") from None
+    if exactly and cell.sha256 != _noted_hash(header):
+        raise InputError(
+            f"{again[0]} is no longer what this run was trained with, so it cannot go on exactly",
+            f"to train on from its weights: --init-from {what} --cell {given}",
+        )
+    return cell
+
+
+def _noted_hash(header: Mapping[str, Any]) -> object:
+    noted = header.get(SOURCE)
+    return noted.get("sha256") if isinstance(noted, Mapping) else None

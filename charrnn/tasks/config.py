@@ -1,0 +1,308 @@
+"""The settings of a run: checked once, frozen, and saved with it."""
+
+import codecs
+from collections.abc import Iterable, Mapping
+from dataclasses import Field, dataclass, field, fields, replace
+from difflib import get_close_matches
+from math import ceil
+from shlex import quote
+from typing import Any
+
+from charrnn.errors import InputError
+from charrnn.nn.cells import Cell, LoadedCell, UnknownCellError, load_cell, parse_cell, split_cell
+from charrnn.nn.stack import MASKS
+from charrnn.optim.optimizers import OPTIMIZERS
+from charrnn.optim.schedules import SCHEDULES
+from charrnn.tasks.kinds import Kind, kind_of
+from charrnn.text.vocab import LEVELS
+
+__all__ = ["SCHEDULE_WORDS", "Config"]
+
+
+def _within(default: Any, low: float, high: float, *, own: bool = False) -> Any:
+    """A number's default and the closed range it must be in."""
+    return field(default=default, metadata={"low": low, "high": high, "own": own})
+
+
+def _one_of(default: str, words: tuple[str, ...], *, own: bool = False) -> Any:
+    """A word's default and those to choose from; ``own``: only some tasks have it."""
+    return field(default=default, metadata={"words": words, "own": own})
+
+
+SCHEDULE_WORDS = {"warmup": "warmup", "final": "lr_final"}
+"""Settings by their names in ``--schedule cosine,warmup=0.1,final=0.01``."""
+
+NOUNS = {bool: "True or False", int: "a whole number", float: "a number", str: "a text"}
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything that decides what a run computes, besides its corpus.
+
+    A setting that means nothing to the task has its default.
+
+    Raises:
+        InputError: a value is of the wrong type or out of its range, or means nothing to the task.
+    """
+
+    task: str = "lm"
+    # the text
+    level: str = _one_of("char", LEVELS)
+    encoding: str = "utf-8"
+    keep_newlines: bool = False
+    val_fraction: float = _within(0.1, 0, 0.9)
+    column: int = _within(0, 0, 1 << 10, own=True)
+    # the model
+    cell: str = "lstm"
+    layers: int = _within(1, 0, 64)
+    hidden: int = _within(256, 1, 1 << 15)
+    embedding: int = _within(0, 0, 1 << 15)
+    dropout: float = _within(0.0, 0, 0.95)
+    directions: str = _one_of("forward", ("forward", "backward", "both"), own=True)
+    readout: str = _one_of("max", ("last", "mean", "max"), own=True)
+    attention: str = _one_of("luong", ("luong", "none"), own=True)
+    loss: str = _one_of("softmax", ("softmax", "sigmoid"), own=True)
+    head: str = _one_of("free", ("free", "tied"), own=True)
+    mask: str = _one_of("sequence", MASKS, own=True)
+    # the training
+    seq_len: int = _within(64, 1, 1 << 20)
+    batch_size: int = _within(32, 1, 1 << 20)
+    minutes: float = _within(0.0, 0, 1e6)
+    epochs: float = _within(10.0, 1e-3, 1e9)
+    patience: int = _within(0, 0, 1 << 40)
+    optimizer: str = _one_of("adamw", tuple(OPTIMIZERS))
+    lr: float = _within(5e-3, 0, 1e6)
+    schedule: str = _one_of("cosine", tuple(SCHEDULES))
+    warmup: float = _within(0.05, 0, 1)
+    lr_final: float = _within(0.01, 0, 1)
+    clip: float = _within(1.0, 0, 1e12)
+    weight_decay: float = _within(0.0, 0, 1)
+    noise: float = _within(0.0, 0, 0.9, own=True)
+    seed: int = _within(0, 0, 2**128)
+    eval_every: int = _within(0, 0, 1 << 40)
+    sample_every: int = _within(0, 0, 1 << 40)
+    # what a checkpoint only names: the cell, where that is one from a person's file
+    own_cell: LoadedCell | None = field(default=None, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        for setting in _settings():
+            self._check(setting)
+        try:
+            codecs.lookup(self.encoding)
+        except (LookupError, TypeError, ValueError):
+            raise InputError(
+                f"unknown encoding {self.encoding!r}", "for example utf-8, latin-1, cp1252"
+            ) from None
+        if self.head == "tied" and (not self.layers or self.embedding not in (0, self.hidden)):
+            raise InputError(
+                f"--task {self.task},head=tied: an embedding that is also the head is as wide as "
+                "a layer",
+                "leave out --embedding, and --layers 0",
+            )
+        try:
+            self.recurrence()
+        except UnknownCellError as error:
+            raise InputError(f"--cell {self.cell}: {error}") from None
+
+    def _check(self, setting: Field[Any]) -> None:
+        """Raise InputError unless a setting has a value that it may have."""
+        name, value, rule = setting.name, getattr(self, setting.name), setting.metadata
+        option = self._option(name)
+        _check_type(setting, value, option)
+        words = self.kind.own.get(name) or rule.get("words")
+        if not _has(self.kind, setting) and value != setting.default:
+            raise _meaningless(self.kind, name, option + str(value))
+        if words and value not in words:
+            raise InputError(f"--{option}{value}: choose from {', '.join(words)}")
+        if "low" in rule and not rule["low"] <= value <= rule["high"]:
+            raise InputError(
+                f"--{option}{value}: must be between {rule['low']:g} and {rule['high']:g}"
+            )
+
+    def _option(self, name: str) -> str:
+        """How a setting is given on the command line, up to its value."""
+        if next(s for s in _settings() if s.name == name).metadata.get("own"):
+            return f"task {self.task},{name}="
+        for word, known in SCHEDULE_WORDS.items():
+            if known == name:
+                return f"schedule {self.schedule},{word}="
+        return name.replace("_", "-") + " "
+
+    @property
+    def kind(self) -> Kind:
+        """The task.
+
+        Raises:
+            InputError: there is none of that name.
+        """
+        return kind_of(self.task)
+
+    @property
+    def cell_option(self) -> str:
+        """What a command needs besides to use a model of these settings: its author's own cell."""
+        return "" if self.own_cell is None else f" --cell {quote(self.cell)}"
+
+    @property
+    def own_settings(self) -> dict[str, Any]:
+        """The settings in which this task may differ from a language model."""
+        names = dict.fromkeys((*self.kind.defaults, *self.kind.own))
+        return {name: getattr(self, name) for name in names}
+
+    @classmethod
+    def of(cls, task: str = "lm", **settings: Any) -> "Config":
+        """The settings of a task: its defaults, but for those given.
+
+        Raises:
+            InputError: as the class; or there is no such setting.
+        """
+        known = {setting.name for setting in _settings()}
+        for name in settings:
+            if name not in {*known, "own_cell"}:
+                raise InputError(f"there is no setting {name!r}", _close(name, known))
+        return cls(**{**kind_of(task).defaults, "task": task, **settings})
+
+    @classmethod
+    def parse(cls, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Settings as a person gives them, for :meth:`of`.
+
+        ``task`` and ``schedule`` may have variants after commas: ``tag,directions=forward`` and
+        ``cosine,warmup=0.1``.
+
+        Raises:
+            InputError: a task, a schedule or a variant is not known, or a setting means nothing to
+                the task; with what would do.
+        """
+        settings = dict(given)
+        if "task" in settings:
+            settings |= cls._parse_task(_text("task", settings["task"]))
+        if "schedule" in settings:
+            settings |= cls._parse_schedule(_text("schedule", settings["schedule"]))
+        kind = kind_of(settings.get("task", cls.task))
+        for name in given:
+            if name in kind.without:
+                raise _meaningless(kind, name, name.replace("_", "-"))
+        cell = settings.get("cell")
+        if isinstance(cell, str) and split_cell(cell) is not None:
+            try:
+                settings["own_cell"] = load_cell(cell, 1)
+            except UnknownCellError as error:
+                raise InputError(f"--cell {cell}: {error}") from None
+        return settings
+
+    @classmethod
+    def _parse_task(cls, text: str) -> dict[str, Any]:
+        task, variants = text.split(",")[0].strip(), text.split(",")[1:]
+        kind = kind_of(task)
+        for variant in variants:
+            name = variant.partition("=")[0].strip()
+            if name in kind.without:
+                raise _meaningless(kind, name, f"task {task},{variant.strip()}")
+        names = {name: name for name in kind.own}
+        return {"task": task, **cls._parse_variants("task", text, task, variants, names)}
+
+    @classmethod
+    def _parse_schedule(cls, text: str) -> dict[str, Any]:
+        schedule, variants = text.split(",")[0].strip(), text.split(",")[1:]
+        if schedule not in SCHEDULES:
+            raise InputError(f"--schedule {schedule}: choose from {', '.join(SCHEDULES)}")
+        settings = cls._parse_variants("schedule", text, schedule, variants, SCHEDULE_WORDS)
+        return {"schedule": schedule, **settings}
+
+    @classmethod
+    def _parse_variants(
+        cls, option: str, text: str, what: str, variants: list[str], names: Mapping[str, str]
+    ) -> dict[str, Any]:
+        """``name=word`` each: the settings of those names, as their defaults' types read them."""
+        settings: dict[str, Any] = {}
+        for variant in variants:
+            name, _, word = (part.strip() for part in variant.partition("="))
+            if name not in names:
+                raise InputError(
+                    f"--{option} {text}: {what} has no variant {name!r}",
+                    f"its variants: {', '.join(names) or 'none'}",
+                )
+            if names[name] in settings:
+                raise InputError(f"--{option} {text}: {name} is given twice")
+            try:
+                settings[names[name]] = type(getattr(cls, names[name]))(word)
+            except ValueError:
+                raise InputError(f"--{option} {text}: {name}={word} is not a number") from None
+        return settings
+
+    def long_enough(self, examples: int) -> "Config":
+        """These settings, with more epochs where so few examples need them."""
+        updates = -(-examples // self.batch_size)
+        least = self.kind.least_updates / max(1, updates)
+        return replace(self, epochs=float(ceil(least))) if self.epochs < least else self
+
+    def recurrence(self) -> Cell[Any]:
+        """The cell."""
+        if self.own_cell is not None:
+            return self.own_cell.cell.resized(self.hidden)
+        return parse_cell(self.cell, self.hidden)
+
+    def to_json(self) -> dict[str, Any]:
+        """A dictionary for :meth:`from_json`; the cell is named in it and no more."""
+        return {setting.name: getattr(self, setting.name) for setting in _settings()}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any], own_cell: LoadedCell | None = None) -> "Config":
+        """The inverse of :meth:`to_json`, for data that may come from anywhere.
+
+        Args:
+            own_cell: the cell, where ``data`` name one from a file.
+
+        Raises:
+            InputError: a setting is unknown, or its value is of the wrong type or out of range.
+        """
+        known = {setting.name: setting for setting in _settings()}
+        settings = dict(data)
+        for name, value in data.items():
+            if name not in known:
+                raise InputError(f"unknown setting {name!r}")
+            _check_type(known[name], value, f"{name} ")
+        kind = kind_of(settings.get("task", cls.task))
+        for name in data:
+            if not _has(kind, known[name]):
+                del settings[name]  # earlier versions noted those of other tasks too
+        return cls(**settings, own_cell=own_cell)
+
+
+def _settings() -> tuple[Field[Any], ...]:
+    """Those that are given and saved."""
+    return tuple(setting for setting in fields(Config) if setting.name != "own_cell")
+
+
+def _has(kind: Kind, setting: Field[Any]) -> bool:
+    """Whether a setting means something to a task."""
+    own = setting.metadata.get("own", False)
+    return setting.name in kind.own if own else setting.name not in kind.without
+
+
+def _meaningless(kind: Kind, name: str, given: str) -> InputError:
+    why = kind.without.get(name)
+    return InputError(
+        f"--{given} means nothing to --task {kind.name}" + (f": {why}" if why else ""),
+        "leave it out",
+    )
+
+
+def _check_type(setting: Field[Any], value: object, option: str) -> None:
+    """Raise InputError unless a value is of its default's type; a whole number is a number."""
+    wanted = type(setting.default)
+    numeric = wanted is float and isinstance(value, int | float) and not isinstance(value, bool)
+    if type(value) is wanted or numeric:
+        return
+    raise InputError(f"--{option.strip()} must be {NOUNS[wanted]}, got {value!r}")
+
+
+def _text(name: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise InputError(f"--{name} must be a text, got {value!r}")
+    return value
+
+
+def _close(name: str, known: Iterable[str]) -> str:
+    """What was meant, perhaps."""
+    near = get_close_matches(name, known)
+    return f"did you mean {near[0]!r}?" if near else f"there are {', '.join(sorted(known))}"

@@ -1,0 +1,78 @@
+"""How far a training is, as a bar: at a terminal, in a notebook, in a script that asks for one."""
+
+import shutil
+import sys
+import warnings
+from typing import Any
+
+from charrnn.training.events import Event, Repaced, RolledBack, Settled, Validated
+from charrnn.training.loop import Step
+
+__all__ = ["Bar", "in_notebook"]
+
+FORM = "{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}{postfix}]"
+
+
+def in_notebook() -> bool:
+    """Whether this is the kernel of a notebook."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    return type(shell).__name__ == "ZMQInteractiveShell"
+
+
+class Bar:
+    """A bar of updates.
+
+    Args:
+        done: updates made already.
+        total: updates in all.
+        unit: of the loss.
+    """
+
+    def __init__(self, done: int, total: int, unit: str) -> None:
+        self.unit = unit
+        self._losses = {"loss": "", "validation": ""}
+        self.bar: Any
+        if in_notebook():
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # where widgets are missing, a bar of characters
+                from tqdm.auto import tqdm as notebook_tqdm
+            self.bar = notebook_tqdm(total=total, initial=done, unit="step")
+            return
+        from tqdm import tqdm
+
+        # Some pseudo-terminals say they are 0 wide; tqdm would believe them.
+        known = shutil.get_terminal_size((0, 0)).columns
+        width: dict[str, Any] = {"dynamic_ncols": True} if known else {"ncols": 80}
+        self.bar = tqdm(total=total, initial=done, unit="step", bar_format=FORM, **width)
+
+    def show(self, event: Event) -> None:
+        """One event."""
+        if isinstance(event, Step):
+            self._losses["loss"] = f"loss {event.nats:.3f}"
+            self.advance(", ".join(filter(None, self._losses.values())))
+        elif isinstance(event, Validated) and event.score is not None:
+            self._losses["validation"] = f"validation {event.score.text}"
+        else:
+            self.follow(event)
+
+    def follow(self, event: Event) -> None:
+        """Stand where a run has gone, or end where it will."""
+        if isinstance(event, Repaced | Settled):
+            self.bar.total = event.total
+        elif isinstance(event, RolledBack):
+            self.bar.reset()
+            self.bar.update(event.to)
+
+    def advance(self, text: str) -> None:
+        """By an update, with ``text`` behind the bar."""
+        self.bar.set_postfix_str(text, refresh=False)
+        self.bar.update()
+
+    def clear(self) -> None:
+        """Make room for a line; the next update shows the bar again."""
+        self.bar.clear()
+
+    def close(self) -> None:
+        """Leave the terminal in order."""
+        self.bar.close()

@@ -1,0 +1,252 @@
+"""The run that is asked for: a new one, or one to go on with."""
+
+import os
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from shlex import quote
+from time import monotonic
+from typing import Any
+
+from charrnn.errors import InputError
+from charrnn.nn.products import one_thread
+from charrnn.runs.find import DEFAULT_FOLDER, find_checkpoint, find_run
+from charrnn.runs.folder import RunFolder, new_folder
+from charrnn.runs.model import Model, load_model
+from charrnn.tasks.base import Data, Paths, Spec
+from charrnn.tasks.config import Config
+from charrnn.tasks.extension import extended_spec
+from charrnn.training.compare import yardsticks_take
+from charrnn.training.memory import memory_needed
+from charrnn.training.planner import Plan, plan
+from charrnn.training.run import Run
+
+__all__ = ["begin", "remove_if_empty", "resume"]
+
+Tell = Callable[[str], object]
+
+OF_NETWORK = ("task", "cell", "layers", "hidden", "embedding", "level")
+"""What the weights of a checkpoint have decided, besides the task's own settings."""
+
+NOT_OF_NETWORK = ("noise", "column", "mask")
+"""Settings of tasks that the weights do not depend on."""
+
+
+def silent(line: str) -> None:
+    """Tell nobody."""
+
+
+def begin(
+    given: Mapping[str, Any],
+    paths: Paths,
+    *,
+    out: str | Path | None = None,
+    init_from: str | None = None,
+    threads: int = 0,
+    begun: float | None = None,
+    tell: Tell = silent,
+) -> Run:
+    """A new run.
+
+    Args:
+        given: settings as a person gives them, by the names of ``charrnn train``'s options.
+        paths: the data.
+        out: the run's folder; else one by the data's name.
+        init_from: a checkpoint whose weights it begins with.
+        threads: how many processes compute; 0 for as many as is fastest.
+        begun: when its minutes began, by :func:`time.monotonic`; now, if not given.
+        tell: told what a person should know, as it is found.
+
+    Raises:
+        InputError: a setting, a file or their combination will not do.
+        CheckpointError: the checkpoint is damaged.
+    """
+    begun = monotonic() if begun is None else begun
+    settings = Config.parse(given)
+    initial = None
+    if init_from is not None:
+        cell = settings.get("own_cell")
+        initial = load_model(find_checkpoint(init_from)[0], cell and cell.text)
+        settings = _of_the_same_network(settings, initial)
+    config = Config.of(**settings)
+    if initial is not None and config.task != "lm":
+        tell(
+            "note: that model may have been trained on rows that test it now; give the files that "
+            "it has not met (--val, --test)"
+        )
+    if settings.get("patience") and not (config.val_fraction or paths.val):
+        raise InputError(
+            "--patience counts validations, and --val-fraction 0 leaves none", "leave out either"
+        )
+    if config.task != "lm" and (not paths.train or paths.text is not None):
+        raise InputError(f"--task {config.task} needs a file to train on")
+    data = _read(paths, config, tell)
+    spec = extended_spec(initial.spec, data) if initial else data.spec()
+    if out == "":
+        raise InputError("the name of the run's folder is empty")
+    folder = RunFolder(new_folder(_name(paths)) if out is None else Path(out), resume=False)
+    try:
+        deadline = None
+        with one_thread():
+            if config.minutes:
+                planned = _plan(config, data, spec, settings, threads, begun, tell)
+                config, threads, deadline = planned.config, planned.threads, planned.deadline
+            elif "epochs" not in settings:
+                config = config.long_enough(data.trained_on(config))
+            _check_memory(config, data, spec, tell)
+            return Run.begin(config, data, folder, initial, threads, deadline)
+    except BaseException:
+        folder.close()
+        remove_if_empty(folder)
+        raise
+
+
+def resume(
+    argument: str | Path,
+    given: Paths,
+    threads: int | None = None,
+    cell: str | None = None,
+    tell: Tell = silent,
+) -> Run:
+    """The run in a folder, to go on with.
+
+    Args:
+        argument: the folder, or the run's name.
+        given: the data; what is empty is where the run says it was.
+        threads: another number of processes than before.
+        cell: ``FILE.py:CLASS``, for a run whose cell is its author's own.
+        tell: told what a person should know.
+
+    Raises:
+        InputError: it cannot be found or read, or the data are not those it began with.
+        CheckpointError: what was saved is damaged.
+    """
+    folder = RunFolder(find_run(str(argument)), resume=True)
+    try:
+        saved, fallback = folder.load_last(cell)
+        if fallback:
+            tell(f"warning: {fallback}")
+        noted = _noted_paths(saved, folder, needed=not given.train)
+        paths = Paths(
+            given.train or noted.train, given.val or noted.val, given.test or noted.test, given.text
+        )
+        if "-" in (*paths.train, paths.val, paths.test) and not given.train:
+            raise InputError(
+                "this run was trained on standard input, or on a text in memory",
+                f"give it again: charrnn train - --resume {quote(str(folder.path))} < TEXT",
+            )
+        try:
+            data = _read(paths, saved.config, tell)
+        except InputError as error:
+            hint = f"name the text: charrnn train TEXT --resume {quote(str(folder.path))}"
+            raise InputError(str(error), error.hint if given.train else hint) from error
+        return Run.resume(saved, data, folder, threads)
+    except BaseException:
+        folder.close()
+        raise
+
+
+def _of_the_same_network(settings: Mapping[str, Any], initial: Model) -> dict[str, Any]:
+    """Settings with those that a model's weights have decided.
+
+    Raises:
+        InputError: others were given.
+    """
+    names = {*OF_NETWORK, *initial.config.kind.own} - {*NOT_OF_NETWORK}
+    fixed = {name: getattr(initial.config, name) for name in sorted(names)}
+    own_cell = initial.config.own_cell
+    if own_cell is not None:  # by whatever path it was named
+        fixed["cell"], settings = own_cell.text, {**settings, "cell": own_cell.text}
+    for name, value in fixed.items():
+        if settings.get(name, value) != value:
+            raise InputError(f"the checkpoint has {name}={value}, you asked {settings[name]}")
+    return {**settings, **fixed, "own_cell": own_cell}
+
+
+def _noted_paths(saved: Model, folder: RunFolder, *, needed: bool) -> Paths:
+    """Where a run's data were; nothing if it does not say, unless that is needed."""
+    try:
+        noted = saved.header["training"]["corpus"]
+        return Paths(
+            tuple(map(str, noted["paths"])), str(noted.get("val", "")), str(noted.get("test", ""))
+        )
+    except (KeyError, TypeError, AttributeError):
+        if not needed:
+            return Paths(())
+        raise InputError(
+            f"{saved.path} does not say what it was trained on",
+            f"name it: charrnn train CORPUS --resume {quote(str(folder.path))}",
+        ) from None
+
+
+def _plan(
+    config: Config,
+    data: Data,
+    spec: Spec,
+    settings: Mapping[str, Any],
+    threads: int,
+    begun: float,
+    tell: Tell,
+) -> Plan:
+    """What suits the data and the time, told as it is chosen."""
+    data.trained_on(config)  # raises if there is too little
+    tell("plan: timing networks on this machine")
+    planned = plan(
+        data,
+        config.minutes,
+        settings,
+        threads=threads,
+        begun=begun,
+        spec=spec,
+        aside=partial(yardsticks_take, minutes=config.minutes),
+    )
+    for line in planned.reasons:
+        tell(f"plan: {line}")
+    return planned
+
+
+def _name(paths: Paths) -> str:
+    """A short word for what is trained on."""
+    if not paths.train:
+        return "pydoc-topics"
+    first = paths.train[0]
+    return "stdin" if first == "-" else Path(first).stem or "corpus"
+
+
+def _read(paths: Paths, config: Config, tell: Tell) -> Data:
+    data: Data = config.kind.read(paths, config)
+    for note in data.notes:
+        tell(f"note: {note}")
+    return data
+
+
+def _check_memory(config: Config, data: Data, spec: Spec, tell: Tell) -> None:
+    """Say at once, and not after minutes of drawing weights, that a model cannot fit."""
+    lanes, carried = config.batch_size, config.kind.carried
+    if not carried:
+        lanes = min(lanes, data.trained_on(config))
+    needed = memory_needed(config, spec.model(config), lanes, data.longest(config))
+    try:
+        there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):
+        return
+    if needed > there:
+        raise InputError(
+            f"this model needs about {needed / 2**30:.1f} GiB to train, the machine has "
+            f"{there / 2**30:.1f}",
+            "try smaller --hidden, --layers, --batch-size or --seq-len"
+            if carried
+            else f"its longest example has {data.longest(config):,} characters; leave such out, or "
+            "try smaller --hidden, --layers or --batch-size",
+        )
+    if needed > there // 8:
+        tell(f"note: training takes about {needed / 2**30:.1f} GiB of memory; drawing the weights")
+
+
+def remove_if_empty(folder: RunFolder) -> None:
+    """A run that never began leaves no folder, nor one for all runs that has none."""
+    with suppress(OSError):
+        folder.path.rmdir()
+        if folder.path.parent == DEFAULT_FOLDER:
+            DEFAULT_FOLDER.rmdir()

@@ -1,0 +1,35 @@
+"""What simple methods reach on the text held out, for a network to beat; and the time they take."""
+
+from math import inf
+
+from charrnn.tasks.base import Task
+from charrnn.tasks.config import Config
+from charrnn.tasks.lm import LanguageModelTask
+from charrnn.training.events import Compared
+from charrnn.yardsticks.scores import affordable, yardsticks
+
+__all__ = ["compare", "yardsticks_take"]
+
+PART = 0.1
+"""The part of ``--minutes`` that they may take."""
+
+
+def yardsticks_take(trained_on: int, held_out: int, minutes: float) -> float:
+    """Seconds of a run of so many minutes; none where there is nothing to score."""
+    return _afford(trained_on, minutes)[1] if held_out else 0.0
+
+
+def compare(task: Task, config: Config) -> Compared | None:
+    """Score the text held out by n-grams and compressors; nothing for other tasks."""
+    if not isinstance(task, LanguageModelTask) or task.vocabulary is None or not task.held_out:
+        return None
+    vocabulary, split = task.vocabulary, task.split
+    most, _ = _afford(split, config.minutes)
+    codes = task.codes
+    found = yardsticks(codes[:split], codes[split:], vocabulary, most=most)
+    return Compared(dict(found), task.unit, most if most < split else None)
+
+
+def _afford(trained_on: int, minutes: float) -> tuple[int, float]:
+    """How much of a training text they may use in so many minutes, and its seconds."""
+    return affordable(trained_on, PART * 60 * minutes if minutes else inf)
