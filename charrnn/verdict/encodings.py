@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from charrnn.text.corpora import BOMS
 from charrnn.verdict.findings import Finding
-from charrnn.verdict.guess import COHERENCE, DISORDER, INSTALL, MARGIN, guess_encoding
+from charrnn.verdict.guess import BEYOND, CONFIDENCE, INSTALL, guess_encoding
 from charrnn.verdict.words import SHOWN
 
 __all__ = ["CONTROLS", "DAMAGED", "FEWER", "JOINED", "NULS", "first_error", "judge_encoding"]
@@ -53,7 +53,7 @@ OR_BYTES = "if it is no text, or nobody knows: --level byte reads any file"
 
 WIDE = {"CONTROLS": CONTROLS, "NULS": NULS, "FEWER": FEWER}
 PARTLY = {"DAMAGED": DAMAGED, "JOINED": JOINED}
-GUESSED = {"DISORDER": DISORDER, "MARGIN": MARGIN, "COHERENCE": COHERENCE}
+GUESSED = {"CONFIDENCE": CONFIDENCE, "BEYOND": BEYOND}
 
 Codes = npt.NDArray[Any]
 _found = partial(Finding, "encoding")
@@ -147,12 +147,12 @@ def _of_utf8_in_part(data: bytes, problem: str) -> Finding | None:
 
 
 def _of_unknown(data: bytes, problem: str) -> Finding:
-    """What charset-normalizer makes of it, if that is clear."""
+    """What chardet makes of it, if that is clear."""
     unclear = f"{problem}; which encoding it is in, is not clear"
     try:
         named, decodings = guess_encoding(data)
-    except ImportError:
-        return _found("mend", unclear, (f"to have it guessed: {INSTALL}", LOOK, OR_BYTES))
+    except ImportError as error:
+        return _found("mend", unclear, (f"to have it guessed ({error}): {INSTALL}", LOOK, OR_BYTES))
     measured = {"decodings": [asdict(one) | {"text": _line(one.text)} for one in decodings[:SHOWN]]}
     if len(named) == 1:
         return _offered(problem, named[0], decodings[0].text, GUESSED, measured)
