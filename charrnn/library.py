@@ -5,7 +5,8 @@ from os import PathLike, fspath
 from typing import Any
 
 from charrnn.errors import InputError
-from charrnn.nn.cells import Cell, UnknownCellError, make_cell
+from charrnn.nn.cells import Cell, UnknownCellError
+from charrnn.own_cells import make_cell
 from charrnn.tasks.base import Paths
 from charrnn.training.bar import in_notebook
 from charrnn.training.begin import begin

@@ -3,7 +3,20 @@
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
+from data_modules import make_data
+from threadpoolctl import threadpool_limits
+
+hypothesis.settings.register_profile("busy", deadline=None)  # others may have the processor
+hypothesis.settings.load_profile("busy")
+threadpool_limits(limits=1)  # more help no matrix as small as those here, and compete with others
+
+
+@pytest.fixture(scope="session")
+def generated() -> dict[str, bytes]:
+    """What the script of data/ writes, made once."""
+    return make_data.corpora()
 
 
 @pytest.fixture(scope="session")

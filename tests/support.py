@@ -2,13 +2,22 @@
 
 import hashlib
 import json
+import multiprocessing
 import os
+import signal
 import subprocess
 import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import chdir, contextmanager
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from runpy import run_module
+from tempfile import TemporaryFile
+from typing import IO, Any
+from unittest import mock
 
 import numpy as np
+import pytest
 
 from charrnn.engine import Engine
 from charrnn.evaluation.windows import Reader
@@ -31,6 +40,7 @@ __all__ = [
     "TINY",
     "begin",
     "charrnn",
+    "charrnn_apart",
     "command",
     "corpus_of",
     "cross_entropy",
@@ -38,6 +48,7 @@ __all__ = [
     "fingerprint",
     "metrics",
     "names",
+    "read_clock",
     "reader_of",
     "resume",
     "run_until",
@@ -47,6 +58,7 @@ __all__ = [
 ]
 
 ROOT = Path(__file__).resolve().parent.parent
+READ_AT_START = {"PYTHONIOENCODING", "PYTHONUTF8", "PYTHONHASHSEED"}
 TINY = ("--hidden", "8", "--seq-len", "8", "--batch-size", "4")
 
 
@@ -127,6 +139,15 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir() if path.name != "run.lock")
 
 
+def read_clock(monkeypatch: pytest.MonkeyPatch, clock: Callable[[], float]) -> None:
+    """Give all of charrnn this clock, in seconds, until the test ends."""
+    import_module("charrnn.cli")  # and all its commands
+    for name, module in list(sys.modules.items()):
+        for reads in ("monotonic", "perf_counter"):
+            if name.startswith("charrnn.") and hasattr(module, reads):
+                monkeypatch.setattr(module, reads, clock)
+
+
 def reader_of(model: SequenceModel) -> Reader:
     """Of a language model, in this process."""
     return Reader(Engine(model))
@@ -152,6 +173,75 @@ def command(*arguments: str | bytes) -> list[str | bytes]:
 
 
 def charrnn(
+    *arguments: str | bytes,
+    cwd: Path,
+    stdin: bytes | None = None,
+    env: dict[str, str] | None = None,
+) -> subprocess.CompletedProcess[bytes]:
+    """A command of charrnn, as ``python -m charrnn`` runs it, but in this process.
+
+    The streams are files: nothing here is a terminal. What a command must not leave behind is
+    checked. Variables that an interpreter reads when it starts need one of their own, as do tests
+    of signals, of pipes and of closed streams: :func:`charrnn_apart`.
+    """
+    env = env or environment()
+    if READ_AT_START & env.keys():
+        return charrnn_apart(*arguments, cwd=cwd, stdin=stdin, env=env)
+    with TemporaryFile() as given, TemporaryFile() as out, TemporaryFile() as err:
+        given.write(stdin or b"")
+        given.seek(0)
+        before = _process_state()
+        with _streams(given, out, err), chdir(cwd), mock.patch.dict(os.environ, env, clear=True):
+            code = _main(arguments)
+        assert _process_state() == before, arguments
+        out.seek(0)
+        err.seek(0)
+        return subprocess.CompletedProcess(list(arguments), code, out.read(), err.read())
+
+
+def _main(arguments: Sequence[str | bytes]) -> int:
+    """The exit code of a command line; what else it raises would be a traceback."""
+    with mock.patch.object(sys, "argv", ["charrnn", *map(os.fsdecode, arguments)]):
+        try:
+            run_module("charrnn", run_name="__main__", alter_sys=True)
+        except SystemExit as end:
+            return int(end.code or 0)
+    return 0
+
+
+@contextmanager
+def _streams(*files: IO[bytes]) -> Iterator[None]:
+    """Files in place of standard input, output and error, as an interpreter would open them."""
+    ours = [sys.stdin, sys.stdout, sys.stderr]
+    first = [sys.__stdin__, sys.__stdout__, sys.__stderr__]
+    kept = [os.dup(number) for number in range(3)]
+    opened = []
+    try:
+        for stream in ours[1:]:
+            stream.flush()
+        for number, (file, like) in enumerate(zip(files, first, strict=True)):
+            os.dup2(file.fileno(), number)
+            assert like is not None
+            mode, errors = "r" if number == 0 else "w", like.errors
+            opened.append(open(number, mode, encoding="utf-8", errors=errors, closefd=False))  # noqa: SIM115
+        sys.stdin, sys.stdout, sys.stderr = opened
+        yield
+    finally:
+        sys.stdin, sys.stdout, sys.stderr = ours
+        for stream in opened:
+            stream.close()
+        for number, copy in enumerate(kept):
+            os.dup2(copy, number)
+            os.close(copy)
+
+
+def _process_state() -> list[object]:
+    """What a command must leave as it found it, if another is to run in the same process."""
+    handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    return [np.geterr(), handlers, multiprocessing.active_children()]
+
+
+def charrnn_apart(
     *arguments: str | bytes,
     cwd: Path,
     stdin: bytes | None = None,

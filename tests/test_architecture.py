@@ -22,6 +22,7 @@ RANKS = {
     "charrnn.nn": 0,
     "charrnn.errors": 0,
     "charrnn.engine": 1,
+    "charrnn.own_cells": 1,
     "charrnn.optim": 1,
     "charrnn.text": 1,
     "charrnn.checkpoint": 2,

@@ -84,9 +84,9 @@ def test_a_piece_of_the_head_is_at_least_one_row(monkeypatch: pytest.MonkeyPatch
     """And no more, where one row alone is more logits than were asked for."""
     sizes = []
 
-    def recording(logits: Array, targets: Array, weights: Array | None) -> Any:
+    def recording(logits: Array, targets: Array, weights: Array | None, *, each: bool) -> Any:
         sizes.append(len(logits))
-        return softmax_cross_entropy(logits, targets, weights)
+        return softmax_cross_entropy(logits, targets, weights, each=each)
 
     monkeypatch.setattr(head, "HEAD_ELEMENTS", 1)
     monkeypatch.setitem(LOSSES, "softmax", recording)

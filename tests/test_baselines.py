@@ -107,7 +107,7 @@ def test_without_evidence_the_frequent_label_is_likeliest() -> None:
     assert NaiveBayes(2, 1.0).fit(["ab", "ab"], ["z", "a"]).predict(["ab", "x"]) == ["a", "a"]
 
 
-def test_one_class_only() -> None:
+def test_one_class_is_always_predicted() -> None:
     model = NaiveBayes().fit(["ab"] * 12, ["x"] * 12)
     assert model.predict(["ab", "", "zzz"]) == ["x", "x", "x"]
 
@@ -239,7 +239,7 @@ def test_the_edges_of_a_sentence_are_no_words() -> None:
     assert TagBaseline().fit(sentences).predict([["w"]], TagBaseline.NEIGHBOURS) == [["A"]]
 
 
-def test_one_tag_only() -> None:
+def test_one_tag_is_always_predicted() -> None:
     model = TagBaseline().fit([(["w", "v"], ["A", "A"])] * 20)
     for way in TagBaseline.WAYS:
         assert model.predict([["w", "unseen", ""]], way) == [["A", "A", "A"]]
@@ -387,7 +387,7 @@ def test_series_refuse_what_makes_no_sense() -> None:
 # Real corpora
 
 
-def test_questions(corpora: Path) -> None:
+def test_naive_bayes_classifies_real_questions(corpora: Path) -> None:
     def read(name: str) -> tuple[list[str], list[str]]:
         lines = (corpora / "trec-question-class" / name).read_text("latin-1").splitlines()
         pairs = [line.split(" ", 1) for line in lines]
@@ -397,7 +397,7 @@ def test_questions(corpora: Path) -> None:
     assert accuracy(gold, NaiveBayes().fit(*read("train.txt")).predict(asked)) > 0.8
 
 
-def test_names(corpora: Path) -> None:
+def test_naive_bayes_tells_the_nationality_of_real_names(corpora: Path) -> None:
     pairs = {
         (name.strip(), file.stem)
         for file in (corpora / "names-nationality").glob("*.txt")
@@ -410,7 +410,7 @@ def test_names(corpora: Path) -> None:
     assert accuracy(labels[:cut], predicted) > 0.79
 
 
-def test_parts_of_speech(corpora: Path) -> None:
+def test_frequent_tags_fit_a_real_treebank(corpora: Path) -> None:
     def read(part: str) -> list[tuple[list[str], list[str]]]:
         file = corpora / "ud-english-atis-pos" / f"en_atis-ud-{part}.conllu"
         sentences = []
@@ -430,7 +430,7 @@ def test_parts_of_speech(corpora: Path) -> None:
     assert right[TagBaseline.NEIGHBOURS] > 0.985
 
 
-def test_translations(corpora: Path) -> None:
+def test_nearest_neighbours_translate_real_sentences(corpora: Path) -> None:
     lines = (corpora / "tatoeba-eng-fra" / "eng-fra.tsv").read_text("utf-8").splitlines()
     french: dict[str, list[str]] = {}
     pairs = [tuple(line.split("\t")[:2]) for line in lines]

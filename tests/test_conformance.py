@@ -225,7 +225,7 @@ def unpack(flat: Array, like: Results) -> Results:
 @every_cell
 @every_depth
 @every_way
-def test_equals_the_reference(cell: AnyCell, num_layers: int, both: bool) -> None:
+def test_outputs_equal_the_reference(cell: AnyCell, num_layers: int, both: bool) -> None:
     """The gradient of a wrong network can be right: the values are held to the papers first."""
     case = make_case(cell, num_layers, both=both)
     outputs, final, _ = run_forward(case, Workspace())
@@ -312,7 +312,7 @@ def test_both_directions_equal_the_complex_step(
 @every_depth
 @every_way
 @pytest.mark.parametrize("num_steps", [5, 7], ids=["longest", "padded"])
-def test_ragged_is_each_sequence_alone(
+def test_a_ragged_batch_is_each_sequence_alone(
     cell: AnyCell, num_layers: int, both: bool, num_steps: int
 ) -> None:
     """Outputs, last states and every gradient; a batch that is padded beyond the longest too."""
@@ -357,7 +357,7 @@ def test_padding_never_matters(cell: AnyCell, both: bool, symbols: bool) -> None
 
 @every_cell
 @every_way
-def test_equal_lengths_are_no_lengths(cell: AnyCell, both: bool) -> None:
+def test_equal_lengths_give_what_no_lengths_give(cell: AnyCell, both: bool) -> None:
     """To the last bit."""
     case = make_case(cell, num_layers=2, both=both)
     lengths = np.full(BATCH_SIZE, NUM_STEPS)

@@ -15,7 +15,7 @@ from charrnn.runs.model import load_model
 A_FEW = (*TINY, "--eval-every", "20", "--epochs")
 
 
-def test_poems_in_chinese(tmp_path: Path, corpora: Path) -> None:
+def test_chinese_poems_are_learnt_and_continued(tmp_path: Path, corpora: Path) -> None:
     """Thousands of characters of three bytes, a byte order mark, a hundred lines' worth of text."""
     poems = corpora / "tang-poems-zh" / "tang300.txt"
     done = charrnn("train", str(poems), *A_FEW, "0.02", "--out", "run", cwd=tmp_path)
@@ -33,7 +33,7 @@ def test_poems_in_chinese(tmp_path: Path, corpora: Path) -> None:
     assert "'Ж' (U+0416)" in refused.stderr.decode()
 
 
-def test_the_bytes_of_any_file(tmp_path: Path) -> None:
+def test_any_file_trains_as_bytes(tmp_path: Path) -> None:
     """A file of no encoding at all, and a sample that may be none either."""
     (tmp_path / "any.bin").write_bytes(random.Random(0).randbytes(4000))
     flags = (*A_FEW, "0.2", "--level", "byte", "--out", "run")
@@ -50,7 +50,9 @@ def test_the_bytes_of_any_file(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
-def test_shakespeare_in_three_epochs(tmp_path: Path, corpora: Path, cell: str) -> None:
+def test_three_epochs_of_shakespeare_reach_their_loss(
+    tmp_path: Path, corpora: Path, cell: str
+) -> None:
     """The defaults are good: 1.70 nats is what others need far longer for."""
     text = corpora / "tinyshakespeare" / "input.txt"
     flags = ["--epochs", "3", "--cell", cell, "--out", "run", "--quiet"]

@@ -247,7 +247,7 @@ def test_the_picture_fits_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
         assert max(column for _, column in marks(rows, "o")) == max(20, min(120, width - 22))
 
 
-def test_the_command_shows_it(folder: Path) -> None:
+def test_inspect_draws_the_curve(folder: Path) -> None:
     ascii_only = environment(PYTHONIOENCODING="ascii", PYTHONUTF8="0")
     done = charrnn("inspect", "run", cwd=folder, env=ascii_only)
     assert done.returncode == 0, done.stderr
@@ -260,7 +260,7 @@ def test_the_command_shows_it(folder: Path) -> None:
     assert facts["history"]["train"] == [list(point) for point in curve.train]
 
 
-def test_a_run_of_one_step(tmp_path: Path) -> None:
+def test_a_run_of_one_validation_has_no_curve(tmp_path: Path) -> None:
     corpus_of(tmp_path)
     flags = [*TINY, "--epochs", "0.01", "--out", "run", "--quiet", "--threads", "1"]
     assert charrnn("train", "corpus.txt", *flags, cwd=tmp_path).returncode == 0
@@ -281,7 +281,7 @@ def test_without_matplotlib_the_install_line_is_shown(
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(InputError, match="needs matplotlib") as error:
         write_picture(str(tmp_path / "x.png"), CURVE, "run")
-    assert error.value.hint == "python -m pip install 'charrnn[plot]'"
+    assert error.value.hint == "python -m pip install matplotlib"
     assert error.value.exit_code == 2
 
 
@@ -342,7 +342,9 @@ def test_a_picture_is_whole_or_as_it_was(tmp_path: Path, monkeypatch: pytest.Mon
     ("name", "start"), [("x.png", b"\x89PNG"), ("x.SVG", b"<?xml"), ("x.pdf", b"%PDF")]
 )
 @pytest.mark.filterwarnings("default")
-def test_pictures(tmp_path: Path, name: str, start: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_plot_writes_png_svg_and_pdf(
+    tmp_path: Path, name: str, start: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("matplotlib")
     monkeypatch.delenv("DISPLAY", raising=False)
     for curve in (

@@ -68,7 +68,7 @@ def test_shards_are_all_lanes_in_order(batch_size: int) -> None:
     ("batch_size", "count"),
     [(1, 1), (23, 1), (24, 2), (32, 2), (64, 2), (65, 4), (128, 4), (129, 8), (5000, 8)],
 )
-def test_how_many_shards(batch_size: int, count: int) -> None:
+def test_the_number_of_shards_follows_from_the_batch_size(batch_size: int, count: int) -> None:
     assert len(shards(batch_size)) == count
 
 
@@ -182,7 +182,7 @@ def test_panels_are_the_matrix(monkeypatch: pytest.MonkeyPatch, tile: Tile, halv
         joined[...] = before
 
 
-def test_how_matrices_are_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_panels_follow_from_the_sizes_of_the_product(monkeypatch: pytest.MonkeyPatch) -> None:
     """Below a million multiplications, if the library has a routine for it; never into slivers."""
     monkeypatch.setattr(products, "_has_small_products", lambda: True)
     assert choose_tile(128, 128, 25) == (128, 64)

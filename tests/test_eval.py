@@ -116,7 +116,7 @@ def test_carried_windows_cover_the_text(start: int) -> None:
     assert len(carried(start, start + (1 << 17) + 1, 1)) > 60
 
 
-def test_carried_is_what_validation_says() -> None:
+def test_eval_with_the_state_carried_is_what_validation_says() -> None:
     model, w = network()
     w.flat /= 3  # so that it forgets within a lane's warm-up
     ids, start = some_text(3000), 100
@@ -158,7 +158,7 @@ def plain_adaptation(
 
 
 @pytest.mark.parametrize("decay", [0.0, 0.3, 100.0])
-def test_the_update_is_the_paper_s(decay: float) -> None:
+def test_an_adaptation_updates_as_the_paper_says(decay: float) -> None:
     model, w = network("gru")
     ids, adaptation = some_text(60), Adaptation(rate=0.02, decay=decay, segment=8, epsilon=0.1)
     rms = np.random.default_rng(3).random(w.flat.size)
@@ -204,7 +204,7 @@ def test_many_lanes_estimate_what_one_would() -> None:
     np.testing.assert_allclose(many[w.slices["head.b"]], plain, rtol=0.3)
 
 
-def test_nothing_is_known_of_what_comes() -> None:
+def test_an_adaptation_knows_nothing_of_what_comes() -> None:
     model, w = network()
     ids, adaptation = some_text(200), Adaptation(0.01, 0.01, 16)
     rms = gradient_rms(Reader(Engine(model)), w, ids, 16)
@@ -217,7 +217,7 @@ def test_nothing_is_known_of_what_comes() -> None:
         assert changed[place - 1] != base[place - 1]
 
 
-def test_without_a_step_it_is_the_plain_score() -> None:
+def test_an_adaptation_without_a_step_is_the_plain_score() -> None:
     model, w = network()
     ids = some_text(200)
     rms = gradient_rms(Reader(Engine(model)), w, ids, 16)
@@ -226,7 +226,7 @@ def test_without_a_step_it_is_the_plain_score() -> None:
     np.testing.assert_allclose(still, plain, rtol=1e-5)
 
 
-def test_a_text_of_its_own_kind_is_learnt() -> None:
+def test_an_adaptation_learns_a_text_of_its_own_kind() -> None:
     model, w = network()
     ids = np.tile(some_text(10), 100)
     rms = gradient_rms(Reader(Engine(model)), w, some_text(), 16)
@@ -265,7 +265,7 @@ def test_a_segment_s_gradient_is_the_mean_over_what_is_known() -> None:
 @pytest.mark.parametrize(
     "wrong", [{"rate": -1.0}, {"decay": float("nan")}, {"segment": 0}, {"epsilon": 0.0}]
 )
-def test_an_adaptation_that_is_none(wrong: dict[str, Any]) -> None:
+def test_settings_of_an_adaptation_out_of_range_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"must be finite and at least 0|not a segment"):
         Adaptation(**wrong)
 
@@ -518,7 +518,7 @@ def test_a_training_text_that_has_changed_is_not_taken(place: Path, tmp_path: Pa
     assert find_texts(other, [str(place / "other.txt")], []).train is None
 
 
-def test_adaptation_and_mixture(place: Path) -> None:
+def test_eval_reports_adaptation_and_mixture(place: Path) -> None:
     kept = hashlib.sha256((place / "run" / "best.npz").read_bytes()).hexdigest()
     found = facts(place, "run", "other.txt", "--adapt", "--mix")
     assert list(found["network"])[-1] == "adapted"
@@ -539,7 +539,7 @@ def test_adaptation_and_mixture(place: Path) -> None:
     assert hashlib.sha256((place / "run" / "best.npz").read_bytes()).hexdigest() == kept
 
 
-def test_the_page(place: Path) -> None:
+def test_eval_prints_every_figure_on_its_page(place: Path) -> None:
     arguments = ("run", "other.txt", "--adapt", "--mix")
     found = facts(place, *arguments)
     for encoding in ("utf-8", "ascii"):
@@ -597,7 +597,7 @@ def test_a_perplexity_beyond_all_numbers_is_none() -> None:
     assert Figure("sure", log(2)).perplexity == pytest.approx(2)
 
 
-def test_a_reader_that_goes_away(place: Path) -> None:
+def test_eval_whose_reader_goes_away_ends_quietly(place: Path) -> None:
     line = f"{sys.executable} -m charrnn eval run | true; exit ${{PIPESTATUS[0]}}"
     done = subprocess.run(
         ["bash", "-c", line], cwd=place, env=environment(), capture_output=True, check=False

@@ -155,7 +155,7 @@ def test_characters_that_the_new_text_lacks_are_kept(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", [OLD, "bd"])
-def test_with_nothing_new_nothing_changes(tmp_path: Path, text: str) -> None:
+def test_without_new_characters_nothing_changes(tmp_path: Path, text: str) -> None:
     old, parameters, spec, extended, notes = extend(tmp_path, text, {})
     assert spec is old
     assert extended is parameters
@@ -425,7 +425,7 @@ def test_an_extended_run_resumes_exactly(tmp_path: Path) -> None:
     assert fingerprint(Path("broken")) == fingerprint(Path("whole"))
 
 
-def test_from_the_command_line(tmp_path: Path) -> None:
+def test_init_from_on_the_command_line_learns_new_characters(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("abc abd\n" * 60, encoding="utf-8")
     (tmp_path / "b.txt").write_text("Zebra 😀\n" * 60, encoding="utf-8")
     flags = [*TINY, "--threads", "1", "--lr", "0.05"]

@@ -250,9 +250,8 @@ def test_the_gather_of_few_symbols_of_many_is_checked(monkeypatch: pytest.Monkey
 
 @pytest.mark.parametrize("part", ["W", "b", "x"])
 def test_the_head_in_pieces_is_checked(monkeypatch: pytest.MonkeyPatch, part: str) -> None:
-    def spoil(
-        head: Head, w: Any, g: Any, x: Array, targets: Any, weights: Any, dx: Any, workspace: Any
-    ) -> None:
+    def spoil(head: Head, w: Any, g: Any, x: Array, *others: Any, **_: Any) -> None:
+        _, _, dx, _ = others
         if g is not None and len(x) * head.output_size > HEAD_ELEMENTS:
             spoiled = dx if part == "x" else g[part]
             spoiled *= 1.001

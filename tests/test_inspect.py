@@ -275,7 +275,7 @@ def curves(place: Path, *arguments: str) -> list[dict[str, Any]]:
     return found
 
 
-def test_new_cells_are_compared(place: Path) -> None:
+def test_gradient_flow_compares_new_cells(place: Path) -> None:
     found = curves(place, "--hidden", "8", "--seq-len", "30")
     assert [(c["label"], c["part"]) for c in found] == [
         ("rnn", "h"),
@@ -291,25 +291,25 @@ def test_new_cells_are_compared(place: Path) -> None:
     assert curves(place, "--hidden", "8", "--seq-len", "30", "--seed", "1") != found
 
 
-def test_cells_may_be_chosen(place: Path) -> None:
+def test_gradient_flow_of_chosen_cells(place: Path) -> None:
     chosen = ["--cell", "rnn,activation=relu", "--cell", "gru,reset=before"]
     found = curves(place, *chosen, "--hidden", "4", "--seq-len", "5")
     assert [c["label"] for c in found] == ["rnn,activation=relu", "gru,reset=before"]
 
 
-def test_one_step_is_enough(place: Path) -> None:
+def test_gradient_flow_over_one_step(place: Path) -> None:
     done = charrnn("inspect", "--gradient-flow", "--seq-len", "1", "--hidden", "1", cwd=place)
     assert done.returncode == 0, done.stderr
 
 
-def test_every_layer_of_a_trained_model(place: Path) -> None:
+def test_gradient_flow_of_every_layer_of_a_trained_model(place: Path) -> None:
     found = curves(place, "two", "--prime", TEXT[:20])
     assert [c["label"] for c in found] == ["lstm, layer 0"] * 2 + ["lstm, layer 1"] * 2
     assert all(len(c["norms"]) == 20 for c in found)
 
 
 @pytest.mark.parametrize("task", ["classify", "translate", "generate"])
-def test_every_kind_of_model(place: Path, task: str) -> None:
+def test_inspect_reads_a_model_of_every_task(place: Path, task: str) -> None:
     found = curves(place, task, "--seq-len", "6")
     labels = {c["label"] for c in found}
     assert labels == ({"encoder lstm", "decoder lstm"} if task == "translate" else {"lstm"})
@@ -318,7 +318,7 @@ def test_every_kind_of_model(place: Path, task: str) -> None:
     assert f"task{task:>20}".split() == done.stdout.decode().splitlines()[1].split()
 
 
-def test_what_is_not_finite_is_null() -> None:
+def test_figures_that_are_not_finite_are_null_in_json() -> None:
     from charrnn.cli.flow import Curve, _plot, curve_json
 
     norms = np.array([1.0, np.inf, np.nan, 0.0])
@@ -347,7 +347,7 @@ def test_the_plot_is_plain_characters(place: Path) -> None:
     assert any(row[:4] == ["+", "h", "of", "lstm"] for row in rows)
 
 
-def test_a_summary(place: Path) -> None:
+def test_inspect_says_what_a_run_is(place: Path) -> None:
     done = charrnn("inspect", "run", cwd=place)
     assert done.returncode == 0, done.stderr
     page = done.stdout.decode()
@@ -389,8 +389,8 @@ def test_a_history_is_taken_without_trust(place: Path) -> None:
         (["run", "--hidden", "3"], "--hidden goes with --gradient-flow"),
         (["missing"], "does not exist"),
         (["--gradient-flow", "missing"], "does not exist"),
-        (["--gradient-flow", "run", "--hidden", "3"], "has its own cell and hidden units"),
-        (["--gradient-flow", "run", "--cell", "rnn"], "has its own cell and hidden units"),
+        (["--gradient-flow", "run", "--hidden", "3"], "has its own hidden units"),
+        (["--gradient-flow", "run", "--cell", "rnn"], "has the built-in cell lstm"),
         (["--gradient-flow", "--prime", "abc"], "no --prime"),
         (["--gradient-flow", "run", "--prime", "a"], "one character to read"),
         (["--gradient-flow", "run", "--prime", "abZ"], "Z"),

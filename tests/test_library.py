@@ -96,7 +96,7 @@ def test_the_example_of_the_front_page_runs_as_written() -> None:
     kinds = {type(event) for event in run}
     assert {Compared, Step, Validated, Finished} <= kinds
     assert run.model.config.hidden == 8
-    assert run.history[-1].step == run.best.step if run.best else 0
+    assert run.best in run.history
     assert package.load("corpus-1").name.endswith("best.npz")
 
 
@@ -415,3 +415,74 @@ def test_a_script_needs_no_guard_to_share_the_work_out() -> None:
     assert done.returncode == 0, done.stderr
     assert done.stdout.count(b"\n") == 1, done.stdout
     assert json.loads(done.stdout) == {"threads": 2, "alone": False}
+
+
+@pytest.mark.parametrize("task", ["lm", "classify", "tag", "translate", "generate", "forecast"])
+def test_what_means_nothing_to_a_task_is_refused_wherever_it_comes_from(task: str) -> None:
+    """By name in what is given, by value in the settings themselves; an old file may name it."""
+    from dataclasses import fields
+
+    from charrnn.tasks.config import Config
+    from charrnn.tasks.kinds import KINDS
+
+    others: dict[str, Any] = {
+        "head": "tied",
+        "attention": "none",
+        "readout": "last",
+        "column": 3,
+        "noise": 0.2,
+    }
+    others |= {"loss": "sigmoid", "mask": "step", "directions": "both", "seq_len": 5}
+    others |= {"keep_newlines": True, "level": "byte", "embedding": 9}
+    kind, refused = KINDS[task], []
+    for name, value in others.items():
+        setting = next(one for one in fields(Config) if one.name == name)
+        own = setting.metadata.get("own", False)
+        if (name in kind.own) if own else (name not in kind.without):
+            assert getattr(Config.of(task, **{name: value}), name) == value
+            continue
+        refused.append(name)
+        with pytest.raises(package.InputError, match=f"means nothing to --task {task}"):
+            Config(task=task, **{name: value})
+        written = {**Config.of(task).to_json(), name: value}
+        assert Config.from_json(written) == Config.of(task)
+    assert refused
+    assert {"lm": "directions", "forecast": "level"}.get(task, "seq_len") in refused
+
+
+def test_a_model_of_bytes_is_judged_by_bytes(capsys: pytest.CaptureFixture[str]) -> None:
+    from charrnn.cli import app
+
+    package.train("corpus.txt", level="byte", out="run", **SMALL).finish()
+    app(["inspect", "run"], standalone_mode=False)
+    shown = capsys.readouterr().out
+    assert "nats/byte, validated at step" in shown
+    assert "nats/char" not in shown
+
+
+def test_a_notebook_trains_samples_scores_and_resumes() -> None:
+    """In a real kernel, cell by cell; the bar is drawn by the notebook's own widgets."""
+    nbformat = pytest.importorskip("nbformat", reason="a notebook's kernel needs nbclient")
+    nbclient = pytest.importorskip("nbclient", reason="a notebook's kernel needs nbclient")
+    pytest.importorskip("ipykernel", reason="a notebook's kernel needs ipykernel")
+    notebook = nbformat.v4.new_notebook()
+    notebook.cells = [
+        nbformat.v4.new_code_cell(source)
+        for source in (
+            "import charrnn",
+            f"run = charrnn.train('corpus.txt', out='run', **{SMALL!r})",
+            "from charrnn.training.loop import Step\n"
+            "for event in run:\n"
+            "    if isinstance(event, Step) and event.number == 9:\n"
+            "        run.stop()",
+            "model = charrnn.resume('run').finish()",
+            "print(model.sample(seed=1, length=20))\nprint(model.score('abc').bits)",
+            "model",
+        )
+    ]
+    nbclient.NotebookClient(notebook, timeout=120).execute()
+    printed = "".join(out.get("text", "") for out in notebook.cells[4].outputs)
+    assert len(printed.splitlines()) >= 2
+    (shown,) = notebook.cells[5].outputs
+    assert shown["data"]["text/plain"].startswith("<Model run/best.npz: lm")
+    assert any("34" in str(out) for out in notebook.cells[3].outputs)

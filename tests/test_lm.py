@@ -47,6 +47,23 @@ def test_no_lane_restarts_where_a_tanh_closes_the_cell() -> None:
     assert (task.state[0][1] == 1000.0).all()
 
 
+def test_each_epoch_begins_from_the_zero_state() -> None:
+    """A lane's end is not what comes before its beginning."""
+    task = build(LSTM(4))
+    weights = task.model.init(np.random.default_rng(0), np.float64)
+    steps = task.steps_per_epoch
+    results = []
+    for number in range(2 * steps + 1):
+        gradients = weights.zeros_like()
+        loss, _ = task.gradients(weights, gradients, number, None)
+        results.append((loss, gradients.flat.copy(), task.state[0][0].copy()))
+        assert task.state[0][0].any()  # carried on to the next chunk
+    for number in (steps, 2 * steps):
+        for found, expected in zip(results[number], results[0], strict=True):
+            np.testing.assert_array_equal(found, expected)
+    assert results[1][0] != results[0][0]
+
+
 def test_the_tail_is_held_out_and_scored_whole() -> None:
     task = build(LSTM(4))
     assert task.split == 180

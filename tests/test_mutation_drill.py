@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import mutation_drill as drill
@@ -25,7 +26,7 @@ def run_drill(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_every_backward_pass_is_found() -> None:
     """One nested in a function, or named otherwise, would never be altered."""
     written, found = 0, []
-    for path in (drill.ROOT / "charrnn" / "nn").rglob("*.py"):
+    for path in drill.MODULES:
         text = path.read_text(encoding="utf-8")
         written += len(re.findall(r"def \w*backward|def weight_gradients", text))
         found += [name for name, _ in drill.backward_passes(ast.parse(text))]
@@ -77,8 +78,12 @@ def test_survivors_and_old_excuses_are_errors(
 
 @needs_fork
 def test_no_alteration_of_the_rnn_survives() -> None:
-    """The drill itself works: one small backward pass, every alteration of it."""
-    result = run_drill("--function", "RNN.backward", "--function", "RNN.weight_gradients")
+    """The drill itself works: one small backward pass, every alteration of it.
+
+    That the unaltered network passes, the tests beside this one show.
+    """
+    names = ("--function", "RNN.backward", "--function", "RNN.weight_gradients")
+    result = run_drill("--trust", *names)
     assert result.returncode == 0, result.stdout + result.stderr
     assert "SURVIVED" not in result.stdout
     rows = re.findall(r"^(\S+) +(\d+) +(\d+) +(\d+) +(\d+) +(\d+) +(\d+)$", result.stdout, re.M)
@@ -87,6 +92,20 @@ def test_no_alteration_of_the_rnn_survives() -> None:
     assert number >= 40
     assert by_gradcheck > number / 2
     assert survived == 0
+
+
+@needs_fork
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_mutant_that_never_ends_is_a_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the processor's time if it computes, by the clock on the wall if it waits."""
+    (mutant, *_) = mutants_of_rnn()
+    monkeypatch.setattr(drill, "SECONDS", 1)
+    monkeypatch.setattr(drill, "check", lambda _: [None for _ in iter(int, 1)])
+    assert list(drill.drill([mutant], 1)) == [
+        (0, drill.Verdict("timeout", "1 s of processor time"))
+    ]
+    monkeypatch.setattr(drill, "check", lambda _: time.sleep(60))
+    assert list(drill.drill([mutant], 1, seconds=1)) == [(0, drill.Verdict("timeout", "1 s"))]
 
 
 @needs_fork

@@ -196,7 +196,7 @@ def test_gradients_equal_the_complex_step(network: Network) -> None:
 
 @every_network
 @pytest.mark.parametrize("cut", [1, 3])
-def test_parts_add_up(network: Network, cut: int) -> None:
+def test_losses_and_gradients_of_parts_add_up(network: Network, cut: int) -> None:
     """Loss and gradients of two parts of the lanes; the longest of one is not the other's."""
     p, batch = random_parameters(network), batch_of(network)
     if cut == 3 and isinstance(batch, Sequences):
@@ -329,13 +329,13 @@ def test_processes_change_no_bit_of_a_ragged_batch(name: str) -> None:
 # Sequences of different lengths
 
 
-def test_how_many_run() -> None:
+def test_at_each_step_the_longer_sequences_run() -> None:
     """At each step as many as are longer than its number."""
     assert running(LENGTHS, 6) == (4, 3, 3, 1, 1, 0)
     assert running(np.array([2, 2]), 2) == (2, 2)
 
 
-def test_turned_twice_is_as_before() -> None:
+def test_a_batch_turned_twice_is_as_before() -> None:
     """Each sequence within its own length; what is beyond stays where it is."""
     x = np.arange(24).reshape(6, 4)
     once = turned(x, LENGTHS)
@@ -347,7 +347,9 @@ def test_turned_twice_is_as_before() -> None:
 
 
 @every_cell
-def test_ragged_on_panels(cell: AnyCell, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ragged_batches_on_panels_equal_those_without(
+    cell: AnyCell, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Fewer lanes than a product's buffers were laid out for, its matrix in several panels."""
     model = replace(read("mean", cell), embedding_size=0)
     p, batch = random_parameters(model), batch_of(model)
@@ -948,7 +950,7 @@ def logits_of(loss: str, rows: int = 8) -> tuple[Array, Array]:
     return logits, targets
 
 
-def test_yes_or_no_by_its_definition() -> None:
+def test_sigmoid_cross_entropy_by_its_definition() -> None:
     """Σ w·(-t·ln p - (1-t)·ln(1-p)) and w·(p - t), against the plain formulas."""
     logits, targets = logits_of("sigmoid")
     y, p = logits.copy(), 1 / (1 + np.exp(-logits))
@@ -980,7 +982,7 @@ def test_squared_error_by_its_definition() -> None:
 
 
 @every_dtype
-def test_yes_or_no_stays_finite(dtype: type[np.floating[Any]]) -> None:
+def test_sigmoid_cross_entropy_stays_finite(dtype: type[np.floating[Any]]) -> None:
     """e^10000 overflows every float: certain and right costs nothing, certain and wrong 10000."""
     y = np.array([[1e4, 1e4, 1e4, -1e4, -1e4, -1e4]], dtype=dtype)
     targets = np.array([[1, 0, 0.5, 0, 1, 0.25]], dtype=dtype)
@@ -993,7 +995,7 @@ def test_yes_or_no_stays_finite(dtype: type[np.floating[Any]]) -> None:
     assert logits.tolist() == [[0, 1, 0.5, 0, -1, -0.25]]
 
 
-def test_yes_or_no_is_softmax_over_two() -> None:
+def test_sigmoid_cross_entropy_is_softmax_over_two() -> None:
     """σ(y) = e^y / (e^y + e^0)."""
     y = np.linspace(-30, 30, 25)
     both = np.column_stack([y, np.zeros(25)])
@@ -1005,7 +1007,7 @@ def test_yes_or_no_is_softmax_over_two() -> None:
         assert_close(single[:, 0], pair[:, 0])
 
 
-def test_yes_or_no_costs_least_where_p_is_t() -> None:
+def test_sigmoid_cross_entropy_is_least_where_p_is_t() -> None:
     """The entropy of t; there the gradient is zero, and on either side the loss is larger."""
     t = np.linspace(0.05, 0.95, 7)[:, None]
     y = np.log(t / (1 - t))

@@ -22,23 +22,14 @@ from charrnn.cli.errors import reported
 from charrnn.engine import Engine
 from charrnn.gradcheck import check_loss, check_outputs
 from charrnn.gradcheck.networks import networks
-from charrnn.nn.cells import (
-    LSTM,
-    RNN,
-    CellError,
-    PlainCell,
-    UnknownCellError,
-    all_variants,
-    load_cell,
-    make_cell,
-    split_cell,
-)
+from charrnn.nn.cells import LSTM, RNN, CellError, PlainCell, UnknownCellError, all_variants
 from charrnn.nn.layers import Recurrent
 from charrnn.nn.models import SequenceModel
 from charrnn.nn.stepper import Stepper
 from charrnn.nn.types import Array, Weights
 from charrnn.nn.workspace import Workspace
 from charrnn.optim.optimizers import clip_by_global_norm, make_optimizer
+from charrnn.own_cells import load_cell, make_cell, split_cell
 from charrnn.text.batches import Lanes
 
 AnyCell = Any
@@ -161,7 +152,7 @@ def test_no_step_is_asked_of_no_sequences() -> None:
             assert len(dh)
             return super().step_back(w, dw, kept, dh)
 
-    suite.test_ragged_is_each_sequence_alone(Looking(SIZE), 2, True, 7)
+    suite.test_a_ragged_batch_is_each_sequence_alone(Looking(SIZE), 2, True, 7)
 
 
 # The document
@@ -236,7 +227,7 @@ def test_its_cells_pass_through_the_losses_that_train(own: AnyCell, name: str) -
 def test_its_cells_do_what_the_built_in_ones_do(own: AnyCell) -> None:
     """A few checks of the suite; one cell that is written plainly goes through all of it."""
     for both in (False, True):
-        suite.test_ragged_is_each_sequence_alone(own, 2, both, 7)
+        suite.test_a_ragged_batch_is_each_sequence_alone(own, 2, both, 7)
         suite.test_padding_never_matters(own, both, symbols=True)
     suite.test_two_chunks_equal_one_run(own, 2)
     suite.test_ranges_of_steps_equal_one_range(own)

@@ -578,7 +578,7 @@ def test_a_vector_that_does_not_fit_is_refused(flat: Array) -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_functions_at_their_ends(dtype: type[np.floating[Any]]) -> None:
+def test_sigmoid_and_relu_at_their_ends(dtype: type[np.floating[Any]]) -> None:
     """σ saturates without overflow; ReLU cuts at zero; both write where they are told."""
     a = np.array([-1e4, -1.0, 0.0, 1.0, 1e4], dtype=dtype)
     out = np.empty_like(a)
@@ -632,7 +632,7 @@ def test_cross_entropy_by_its_definition() -> None:
     np.testing.assert_array_equal(plain, ones)
 
 
-def test_weight_zero_is_not_there() -> None:
+def test_targets_of_weight_zero_count_for_nothing() -> None:
     """Padding: whatever its logits and target, neither the loss nor a gradient sees it."""
     logits, targets = some_logits()
     weights = np.array([1.0, 0, 1, 1, 0, 0, 1, 1])
@@ -725,9 +725,9 @@ def test_pieces_of_the_head_are_as_small_as_asked(monkeypatch: pytest.MonkeyPatc
     """Else the test above would prove nothing, and memory would not be saved."""
     sizes = []
 
-    def recording(logits: Array, targets: Array, weights: Array | None) -> Any:
+    def recording(logits: Array, targets: Array, weights: Array | None, *, each: bool) -> Any:
         sizes.append(len(logits))
-        return softmax_cross_entropy(logits, targets, weights)
+        return softmax_cross_entropy(logits, targets, weights, each=each)
 
     monkeypatch.setattr(head, "HEAD_ELEMENTS", 30)
     monkeypatch.setitem(LOSSES, "softmax", recording)
@@ -802,7 +802,7 @@ def test_a_workspace_reuses_its_memory() -> None:
 
 @pytest.mark.parametrize("hidden_size", [1, 7])
 @pytest.mark.parametrize("kind", CELLS)
-def test_labels_are_read_back(kind: str, hidden_size: int) -> None:
+def test_labels_of_cells_are_parsed_back(kind: str, hidden_size: int) -> None:
     """A checkpoint keeps the label: it must name the cell and all of its variants."""
     cells = all_variants(CELLS[kind], hidden_size)
     assert len(cells) == 2 * math.prod(len(words) for words in CELLS[kind].choices.values())
@@ -813,7 +813,7 @@ def test_labels_are_read_back(kind: str, hidden_size: int) -> None:
         assert parse_cell(cell.label, hidden_size) == cell
 
 
-def test_cells_by_name() -> None:
+def test_cells_are_parsed_from_their_names() -> None:
     """Defaults may be spelt out, order, case and spaces do not matter."""
     written = "GRU, update=write ,reset=before,bias=TRUE"
     assert parse_cell(written, 4) == GRU(4, reset="before", update="write")

@@ -3,27 +3,49 @@
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
+from support import ROOT, TEXT, charrnn, environment
 
-ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+COMMANDS = ("train", "sample", "eval", "predict", "gradcheck", "inspect")
+PARTS = ("charrnn", "docs", "benchmarks", "data")
 DOCUMENTS = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"]
-DOCUMENTS += ["docs/equations.md", "docs/your-own-cell.md"]
+DOCUMENTS += ["docs/equations.md", "docs/library.md", "docs/your-own-cell.md"]
 
 
 def blocks(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
 
 
-def test_the_library_in_twelve_lines_runs_and_learns() -> None:
+def run_as_written(code: str, place: Path) -> str:
+    """What Python prints, in a folder with data, where minutes are short."""
+    (place / "corpus.txt").write_text(TEXT * 3, encoding="utf-8")
+    rows = [
+        f"what is {'ab' * (k % 5)} {k} ?\t{'thing' if k % 2 else 'person'}\n" for k in range(80)
+    ]
+    (place / "questions.tsv").write_text("".join(rows), encoding="utf-8")
+    (place / "script.py").write_text(code.replace("minutes=5", "minutes=0.03"), encoding="utf-8")
+    run = [sys.executable, "script.py"]
+    return subprocess.run(
+        run, capture_output=True, text=True, check=True, cwd=place, env=environment()
+    ).stdout
+
+
+def test_the_front_pages_python_runs_as_written(tmp_path: Path) -> None:
     (code,) = blocks("python")
-    assert len([line for line in code.splitlines() if line and "import" not in line]) <= 12
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
-    )
-    assert float(done.stdout.split()[0]) < 0.5
+    assert "bits a character" in run_as_written(code, tmp_path)
+
+
+def test_the_library_document_runs_as_written(tmp_path: Path) -> None:
+    text = (ROOT / "docs/library.md").read_text(encoding="utf-8")
+    pieces = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+    assert len([line for line in pieces[-1].splitlines() if line and "import" not in line]) <= 12
+    shown = run_as_written("".join(pieces), tmp_path)
+    assert "there is no setting 'hiden' - did you mean 'hidden'?" in shown
+    assert float(shown.splitlines()[-1].split()[0]) < 0.5
 
 
 def test_the_commands_of_the_tour_exist() -> None:
@@ -37,9 +59,46 @@ def test_the_commands_of_the_tour_exist() -> None:
             shown.setdefault(command, set()).update(re.findall(r"(?<=\s)--[a-z-]+", rest))
     assert set(shown) == set(commands.split("|"))
     for command, options in shown.items():
-        run = [sys.executable, "-m", "charrnn", command, "--help"]
-        page = subprocess.run(run, capture_output=True, text=True, check=True, cwd=ROOT).stdout
+        page = charrnn(command, "--help", cwd=ROOT).stdout.decode()
         assert options <= set(re.findall(r"--[a-z-]+", page)), command
+
+
+INSTALLS_CHARRNN = re.compile(
+    r"""install\s(?:[^&;|`)\n]*[\s'"=])?charrnn(?![\w./])"""  # as in: pip install -U charrnn
+    r"""|charrnn(?:-numpy)?\\*\[(?:plot|test|dev)"""  # as in: charrnn[plot]
+)
+
+
+def test_no_text_installs_charrnn_from_pypi(tmp_path: Path) -> None:
+    """There the name is a stranger's. This project is installed from its clone."""
+    for line in (
+        "pip install charrnn",
+        "install -U 'charrnn'",
+        "install\ncharrnn-numpy",
+        "charrnn[plot]",
+    ):
+        assert INSTALLS_CHARRNN.search(line)
+    assert not INSTALLS_CHARRNN.search("pip install -q . && .venv/bin/charrnn train")
+    wide = environment(COLUMNS="400")
+    texts = {
+        f"{command} --help": charrnn(command, "--help", cwd=tmp_path, env=wide).stdout.decode()
+        for command in COMMANDS
+    }
+    assert "python -m pip install matplotlib" in texts["inspect --help"]
+    for path in [*ROOT.glob("*.*"), *(p for f in PARTS for p in (ROOT / f).rglob("*.*"))]:
+        if path.suffix in (".md", ".py", ".sh"):
+            texts[str(path)] = path.read_text(encoding="utf-8")
+    assert len(texts) > 100
+    assert [name for name, text in texts.items() if INSTALLS_CHARRNN.search(text)] == []
+
+
+def test_the_distribution_has_a_name_of_its_own() -> None:
+    """And its extras are taken from it, not from PyPI's charrnn."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["name"] == "charrnn-numpy"
+    assert project["scripts"] == {"charrnn": "charrnn.cli:main"}
+    wanted = [line for lines in project["optional-dependencies"].values() for line in lines]
+    assert [line for line in wanted if line.startswith("charrnn")] == ["charrnn-numpy[test]"]
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)

@@ -58,6 +58,13 @@ def test_top_p_draws_among_the_fewest_that_reach_it(top_p: float, kept: list[int
     assert_distributed(frequencies(Choice(top_p=top_p)), expected)
 
 
+@pytest.mark.parametrize(("top_p", "kept"), [(0.25, 1), (0.5, 2), (0.75, 3), (1.0, 4)])
+def test_symbols_that_reach_top_p_exactly_are_enough(top_p: float, kept: int) -> None:
+    """Of four equally likely symbols two have a probability of 0.5 together; no third is needed."""
+    choice = Choice(top_p=top_p)
+    assert_distributed(frequencies(choice, np.zeros(4)), (np.arange(4) < kept).astype(float))
+
+
 def test_top_p_is_of_what_temperature_and_top_k_leave() -> None:
     """Of the three likeliest at τ = 1/2 (0.16 : 0.0625 : 0.04) the first two have 85 %."""
     choice = Choice(temperature=0.5, top_k=3, top_p=0.8)

@@ -268,6 +268,27 @@ def test_training_starts_from_another_model_of_the_same_labels(tmp_path: Path) -
     folder.close()
 
 
+@pytest.mark.parametrize("loss", ["softmax", "sigmoid"])
+def test_a_classifier_is_validated_by_the_loss_that_trains_it(tmp_path: Path, loss: str) -> None:
+    """With the sigmoid, all that it says of the labels which a text does not have counts too."""
+    rows = [f"{w}\t{w[0]}\n" for w in words(60) if w[0] in "abcd"]
+    path = written(tmp_path, rows)
+    config = Config.of("classify", **SMALL | {"loss": loss, "readout": "last"})
+    data = ClassifyData(Paths((path,), val=path), config)
+    spec = data.spec()
+    model = spec.model(config)
+    task = data.task(spec, config, model, threads=1)
+    weights = model.init(np.random.default_rng(0), np.float64)
+    weights.flat *= 3
+    score = task.validate(weights)
+    assert score is not None
+    examples = len(data.rows.train)
+    assert examples == len(data.rows.val) == len(rows)
+    order = np.array(sorted(range(examples), key=lambda k: -len(data.rows.train[k].left)))
+    trained = task.mean_loss(weights, [task.batch(order, None)])
+    assert score.loss == pytest.approx(trained, rel=1e-12)
+
+
 # Networks that learn
 
 
@@ -533,7 +554,7 @@ def test_a_tag_that_is_no_span_in_a_held_out_part(tmp_path: Path) -> None:
     assert run.best is not None
 
 
-def test_columns_that_do_not_change(tmp_path: Path) -> None:
+def test_columns_of_a_series_that_do_not_change(tmp_path: Path) -> None:
     """The deviation of a constant is rounding errors: nothing to divide by."""
     path = written(tmp_path, [f"{k % 5},0.1\n" for k in range(100)], "c.csv")
     spec = ForecastData(Paths((path,)), Config.of("forecast")).spec()
@@ -625,7 +646,7 @@ def test_bad_rows_are_one_line_with_their_number(
         ("forecast,directions=both", "a forecast predicts what comes next"),
     ],
 )
-def test_variants_that_are_none(task: str, message: str) -> None:
+def test_unknown_variants_of_a_task_are_refused(task: str, message: str) -> None:
     with pytest.raises(InputError, match=message) as caught:
         Config.of(**Config.parse({"task": task}))
     assert "\n" not in str(caught.value)

@@ -214,7 +214,7 @@ def test_unknown_encodings_are_refused(tmp_path: Path, encoding: str) -> None:
         read_corpus([write(tmp_path, b"abc")], encoding=encoding)
 
 
-def test_latin_1(tmp_path: Path) -> None:
+def test_latin_1_is_read_when_told(tmp_path: Path) -> None:
     path = write(tmp_path, bytes(range(32, 256)))
     assert text_of(read_corpus([path], encoding="latin-1")) == "".join(map(chr, range(32, 256)))
 

@@ -43,7 +43,7 @@ from charrnn.optim.schedules import SCHEDULES, learning_rate
 from charrnn.runs import folder as runs
 from charrnn.runs.folder import RunFolder
 from charrnn.runs.model import load_model
-from charrnn.tasks import carried
+from charrnn.tasks import carried, lm
 from charrnn.tasks.carried import RUNAWAY
 from charrnn.tasks.config import SCHEDULE_WORDS, Config
 from charrnn.tasks.kinds import KINDS
@@ -65,8 +65,9 @@ from charrnn.training.state import Snapshot, capture
 
 @pytest.fixture(autouse=True)
 def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A run notes itself in the current folder's checkpoints/latest."""
+    """A run notes itself in the current folder's checkpoints/latest; what it shows is short."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(lm, "PREVIEW_LENGTH", 20)
 
 
 @pytest.fixture
@@ -730,7 +731,7 @@ def test_a_rate_thirty_times_too_high_still_learns(tmp_path: Path) -> None:
     words = ["lorem ", "ipsum ", "dolor ", "sit, ", "amet. ", "ut\n"]
     text = corpus_of(tmp_path, "".join(rng.choice(words, 600)))
     for cell in ("rnn", "lstm", "gru"):
-        run = begin(Path(cell), text, cell=cell, lr=0.15, epochs=6.0)
+        run = begin(Path(cell), text, cell=cell, lr=0.15, epochs=6.0, eval_every=50)
         run_until(run)
         _, counts = np.unique(text.codes, return_counts=True)
         unigram = float(-(counts / counts.sum() * np.log(counts / counts.sum())).sum())
@@ -1073,10 +1074,15 @@ def test_settling_begins_with_the_best_weights(corpus: Corpus) -> None:
     assert (run.trainer.parameters.flat == load_model(Path("run/best.npz")).parameters.flat).all()
 
 
+def test_patience_without_validations_is_refused(corpus: Corpus) -> None:
+    with pytest.raises(InputError, match="patience counts validations"):
+        begin(Path("run"), corpus, patience=3, val_fraction=0.0)
+
+
 def test_a_run_without_patience_goes_to_its_end(corpus: Corpus) -> None:
-    events = run_until(overfitted("run", corpus))
+    events = run_until(overfitted("run", corpus, epochs=30.0))
     assert not any(isinstance(event, Settled) for event in events)
-    assert [e.number for e in events if isinstance(e, Step)][-1] == 60 * 17
+    assert [e.number for e in events if isinstance(e, Step)][-1] == 30 * 17
 
 
 def test_a_run_that_settles_resumes_exactly(corpus: Corpus) -> None:

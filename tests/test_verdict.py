@@ -18,6 +18,8 @@ import charrnn.verdict as package
 from charrnn.errors import InputError
 from charrnn.tasks.config import Config
 from charrnn.text.corpora import read_corpus
+from charrnn.training import planner
+from charrnn.training.speed import Speed
 from charrnn.verdict import encodings, repeats
 from charrnn.verdict.encodings import first_error, judge_encoding
 from charrnn.verdict.guess import BEYOND, CONFIDENCE, INSTALL, LONGEST, SAMPLE, guess_encoding
@@ -68,6 +70,7 @@ def test_a_good_text_is_good() -> None:
         "rare characters",
         "odd characters",
         "lines",
+        "items",
         "repeats",
         "held-out repeats",
         "held-out end",
@@ -817,6 +820,12 @@ def test_characters_that_only_the_end_has() -> None:
 # The command
 
 
+@pytest.fixture(autouse=True)
+def _no_networks_are_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What time there would be for is no part of a verdict."""
+    monkeypatch.setattr(planner, "measure", lambda *_: Speed(1, 1e5))
+
+
 def inspect(folder: Path, *arguments: str, stdin: bytes | None = None) -> dict[str, Any]:
     done = charrnn("inspect", "--json", *arguments, cwd=folder, stdin=stdin)
     assert done.returncode == 0, done.stderr
@@ -831,7 +840,7 @@ def test_the_command_gives_the_verdict(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     page = done.stdout.decode().splitlines()
     assert page[0] == "good.txt: good to train on"
-    assert len([line for line in page if line.startswith("fine  ")]) == 9
+    assert len([line for line in page if line.startswith("fine  ")]) == 10
     found = inspect(tmp_path, "good.txt")
     assert found["verdict"] == "good to train on"
     assert found["size"] == len(GOOD)

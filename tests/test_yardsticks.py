@@ -78,7 +78,7 @@ def test_probabilities_are_what_the_equations_say(
 
 @settings(max_examples=60, deadline=None)
 @given(symbols, st.lists(st.integers(0, V - 1), max_size=6), st.integers(1, 5))
-def test_they_sum_to_one_after_any_context(
+def test_ngram_probabilities_sum_to_one_after_any_context(
     train: list[int], context: list[int], order: int
 ) -> None:
     model = KneserNey(np.array(train, dtype=np.uint8), V, order)
@@ -169,7 +169,7 @@ def words(count: int, seed: int) -> bytes:
         ("xz", 300_000, True),
     ],
 )
-def test_how_far_back_they_see(name: str, distance: int, seen: bool) -> None:
+def test_how_far_back_each_compressor_sees(name: str, distance: int, seen: bool) -> None:
     text, digits = words(300, 1), bytes(c - 49 for c in letters(distance, 2))
     alone = compressed_nats(name, digits, text)
     cost = compressed_nats(name, text + digits, text)
@@ -177,7 +177,7 @@ def test_how_far_back_they_see(name: str, distance: int, seen: bool) -> None:
     assert seen or cost == alone
 
 
-def test_their_cost_is_what_a_text_adds() -> None:
+def test_a_compressors_cost_is_what_a_text_adds() -> None:
     train, text = words(500, 1), words(100, 2)
     added = len(lzma.compress(train + text)) - len(lzma.compress(train))
     assert compressed_nats("xz", train, text) == pytest.approx(8 * added * log(2))
@@ -244,7 +244,7 @@ def test_what_is_used_of_a_training_text_can_be_afforded() -> None:
 
 
 @pytest.mark.parametrize("size", [1, 2, 3])
-def test_tiny_texts(size: int) -> None:
+def test_yardsticks_of_tiny_texts_are_finite(size: int) -> None:
     codes = np.arange(97, 97 + size + 1)
     found = yardsticks(codes[:size], codes[size:], Vocabulary.of("char", codes))
     assert all(np.isfinite(nats) for _, nats in found)

@@ -16,7 +16,7 @@ from charrnn.tasks.config import Config
 from charrnn.tasks.examples import OF_CARRIED, as_json, padded, units
 from charrnn.tasks.kinds import Kind, register
 from charrnn.tasks.rows import Rows, read_rows
-from charrnn.tasks.supervised import SupervisedTask
+from charrnn.tasks.supervised import SupervisedData, SupervisedTask
 from charrnn.text.alphabet import Alphabet
 from charrnn.text.records import Pair, read_pairs
 
@@ -41,17 +41,13 @@ class VowelSpec:
         return {"characters": self.alphabet.vocabulary.shown}
 
 
-class VowelData:
+class VowelData(SupervisedData[Pair]):
     def __init__(self, paths: Paths, config: Config) -> None:
         def read(path: str) -> Any:
             return read_pairs(path, left="word", right="vowels", encoding=config.encoding)
 
-        self.rows: Rows[Pair] = read_rows(paths, read, config, key=lambda row: row.left)
-        self.paths, self.sha256, self.notes = paths, self.rows.sha256, self.rows.notes
-        self.size = self.rows.size
-
-    def trained_on(self, config: Config) -> int:
-        return len(self.rows.train)
+        rows: Rows[Pair] = read_rows(paths, read, config, key=lambda row: row.left)
+        super().__init__(rows, config)
 
     def spec(self) -> VowelSpec:
         return VowelSpec(Alphabet.of("char", [row.left for row in self.rows.train]))
@@ -61,8 +57,6 @@ class VowelData:
 
     def longest(self, config: Config) -> int:
         return max(units(row.left, config) for row in self.rows.train)
-
-    def check_labels(self, spec: VowelSpec) -> None: ...
 
     def describe(self, spec: VowelSpec, config: Config) -> list[str]:
         return [f"{self.size} words", self.rows.described("words")]

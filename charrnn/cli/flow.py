@@ -38,9 +38,10 @@ def of_new_cells(names: list[str], hidden: int, num_steps: int, seed: int) -> "I
     import numpy as np
 
     from charrnn.nn.body import Body
-    from charrnn.nn.cells import UnknownCellError, make_cell
+    from charrnn.nn.cells import UnknownCellError
     from charrnn.nn.flow import random_functional
     from charrnn.nn.parameters import Parameters
+    from charrnn.own_cells import make_cell
 
     try:
         cells = [make_cell(name, hidden) for name in names]

@@ -71,13 +71,12 @@ def gradcheck(
     exit code 1.
     """
     from charrnn.gradcheck import METHODS, check_all, chosen_cells, diagnose
-    from charrnn.nn.cells import split_cell
+    from charrnn.own_cells import split_cell
 
     methods = METHODS if method == "both" else (method,)
-    if checkpoint is not None and given_options(ctx) & {"cell", "layers", "hidden"}:
+    if checkpoint is not None and given_options(ctx) & {"layers", "hidden"}:
         raise InputError(
-            "a checkpoint has its own cell, layers and hidden units",
-            "leave out --cell, --layers and --hidden",
+            "a checkpoint has its own layers and hidden units", "leave out --layers and --hidden"
         )
     own = split_cell(cell or "")
     code = {
@@ -86,7 +85,7 @@ def gradcheck(
     }
     try:
         if checkpoint is not None:
-            checks = _collect(_check_checkpoint(checkpoint, seq_len, seed, methods))
+            checks = _collect(_check_checkpoint(checkpoint, cell, seq_len, seed, methods))
         else:
             depths = (layers,) if layers else (1, 2)
             cells = chosen_cells(cell, hidden)
@@ -123,7 +122,7 @@ def _collect(checks: "Iterator[ModelCheck]") -> "list[ModelCheck]":
 
 
 def _check_checkpoint(
-    argument: str, seq_len: int, seed: int, methods: tuple[str, ...]
+    argument: str, cell: str | None, seq_len: int, seed: int, methods: tuple[str, ...]
 ) -> "Iterator[ModelCheck]":
     """Through the loss it trains on, and through its outputs and final state."""
     from dataclasses import replace
@@ -137,7 +136,7 @@ def _check_checkpoint(
     from charrnn.runs.model import load_model
 
     path, _ = find_checkpoint(argument)
-    trained = load_model(path)
+    trained = load_model(path, cell)
     settings: dict[str, Any] = {
         "parameters": trained.parameters,
         "seq_len": seq_len,

@@ -52,7 +52,7 @@ def inspect(
         typer.Option(
             metavar="FILE",
             help="Write the learning curve to a .png, .svg or .pdf file. Needs matplotlib: "
-            "python -m pip install 'charrnn\\[plot]'.",
+            "python -m pip install matplotlib.",
             show_default=False,
             rich_help_panel=MODEL,
         ),

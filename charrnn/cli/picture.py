@@ -37,7 +37,7 @@ def write_picture(path: str, curve: LearningCurve, title: str) -> None:
         from matplotlib.figure import Figure
     except ImportError as error:
         raise InputError(
-            f"--plot needs matplotlib ({error})", "python -m pip install 'charrnn[plot]'"
+            f"--plot needs matplotlib ({error})", "python -m pip install matplotlib"
         ) from error
     shown = panels(curve)
     if not shown:

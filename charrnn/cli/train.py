@@ -1,5 +1,6 @@
 """``charrnn train``."""
 
+from time import monotonic
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -211,8 +212,6 @@ def train(
     charrnn train questions.tsv --task classify --test others.tsv
     charrnn train --resume checkpoints/corpus-1[/dim]
     """
-    from time import monotonic
-
     begun = monotonic()
     given = given_options(ctx)
     from charrnn.tasks.base import Paths

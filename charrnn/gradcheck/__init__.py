@@ -3,11 +3,14 @@
 The complex step evaluates the forward code at θ + iε·v: the imaginary part of the result, divided
 by ε, is the derivative along v. Nothing is subtracted, so ε may be 1e-30 and the answer is right to
 rounding (Squire and Trapp, 1998). Central differences, (f(θ + hv) - f(θ - hv)) / 2h in float64,
-are a second opinion that shares no idea with the first, at half the digits.
+are a second opinion that shares no idea with the first, at half the digits. They are judged by a
+bound that follows from their own error.
 
 Two functions are differentiated. A *cell* check reads a random linear functional of every output
 *and* of the final state, by every parameter, the input and the initial state. A *network* check
 reads the training loss itself, from symbols.
+
+Where a gradient is off, :func:`diagnose` takes one step of the cell apart and says where.
 
 ReLU has no derivative at 0, and a difference taken across that kink is no derivative either:
 weights and inputs are drawn again until no pre-activation is nearer to 0 than ``KINK_MARGIN``.

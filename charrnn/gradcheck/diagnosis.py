@@ -24,6 +24,9 @@ __all__ = ["Finding", "diagnose", "diagnose_cell"]
 
 Pairs = dict[str, Pair]
 
+NETWORKS = 3
+"""Where the cells are right, so many networks show what is wrong with them all."""
+
 LARGEST = 1000
 """Elements of a network's tensor that are tried one by one."""
 
@@ -313,13 +316,16 @@ def diagnose(checks: Iterable[ModelCheck]) -> list[Finding]:
     """What is wrong where ``checks`` have failed, in the order of the checks.
 
     A cell that is wrong by itself explains all networks of such cells. Where the cell is right, the
-    tensors of the network are compared.
+    tensors of the network are compared; after :data:`NETWORKS` such networks it is enough.
     """
     by_cell: dict[Cell[Any], list[Finding]] = {}
     findings: list[Finding] = []
+    networks = 0
     for check in checks:
         if check.problem is None:
             continue
+        if networks == NETWORKS:
+            break
         if unfit := _unfit(check):
             findings.append(unfit)
             continue
@@ -330,6 +336,7 @@ def diagnose(checks: Iterable[ModelCheck]) -> list[Finding]:
             findings += by_cell[cell]
         if not by_cell[cell]:
             findings += _of_network(check, check.problem, method)
+            networks += 1
     return _together(findings)
 
 
@@ -355,7 +362,9 @@ def _unfit(check: ModelCheck) -> Finding | None:
 def _of_network(check: ModelCheck, problem: Problem, method: str) -> list[Finding]:
     """Each tensor that is off, where the cell by itself is right."""
     findings = []
-    for name in dict.fromkeys(tensor.tensor for tensor in check.tensors if not tensor.passed):
+    again, last = check.again, check.sizes["T"]
+    fewer = [(t, _off(again(t))) for t in range(1, last)] if again else []
+    for name in _off(check):
         found, moves = problem.gradient[problem.slices[name]], None
         if found.size > LARGEST:
             moves = np.random.default_rng(0).standard_normal((2 * LANES, found.size))
@@ -364,7 +373,7 @@ def _of_network(check: ModelCheck, problem: Problem, method: str) -> list[Findin
         shape = found.shape if moves is not None else problem.shapes[name]
         truth = derivatives(problem, name, method, moves)
         words = relation(found.reshape(shape), truth.reshape(shape), check.sizes)
-        since = _first_wrong(check, name)
+        since = next((t for t, off in fewer if name in off), last if again else 1)
         text = f"The gradient by {name} is {words}."
         if since > 1:
             text += f" It is right for T = 1 and wrong from T = {since} on."
@@ -373,15 +382,9 @@ def _of_network(check: ModelCheck, problem: Problem, method: str) -> list[Findin
     return findings
 
 
-def _first_wrong(check: ModelCheck, name: str) -> int:
-    """The least T with which a tensor is off; 1 if the check cannot be made again."""
-    if check.again is None:
-        return 1
-    for num_steps in range(1, check.sizes["T"]):
-        tensors = check.again(num_steps).tensors
-        if any(tensor.tensor == name and not tensor.passed for tensor in tensors):
-            return num_steps
-    return check.sizes["T"]
+def _off(check: ModelCheck) -> list[str]:
+    """The tensors that are off."""
+    return list(dict.fromkeys(tensor.tensor for tensor in check.tensors if not tensor.passed))
 
 
 def _together(findings: Iterable[Finding]) -> list[Finding]:

@@ -29,7 +29,7 @@ TRAINED_BOUND = 1e-9
 """At trained weights gates saturate: σ near 1e-10 is ½ + ½·tanh with an absolute error of 1e-16,
 so a millionth of it is noise, in the forward pass and the backward pass alike."""
 
-SMALL_SHARE = 1e-3
+SMALL_SHARE = 1e-2
 """A tensor's gradient that is less than this share of the whole gradient is mostly a sum of terms
 that cancel, and has fewer digits than they: its error is seen relative to that share."""
 
@@ -47,9 +47,10 @@ NOISE_POINTS, NOISE_STEP = 16, 1e-8
 class TensorCheck:
     """One tensor's analytic gradient against one numeric method.
 
-    ``error`` is ‖analytic - numeric‖ / ‖numeric‖; where the numeric gradient is less than
+    ``error`` is ‖analytic - numeric‖ / ‖numeric‖. Where the numeric gradient is less than
     ``SMALL_SHARE`` of the gradient by all tensors, that share stands below the line, and ``zero``
-    says so.
+    says so. Along random directions, which may all be at right angles to the gradient, at least
+    what is to be expected of its length stands there.
     """
 
     tensor: str
@@ -105,14 +106,17 @@ def compare(
         for method, (value, point) in values.items():
             every = every_element and few_elements and method == "complex"
             moves = None if every else _directions(size, number[method], rng)
-            analytic = problem.gradient[part] if moves is None else moves @ problem.gradient[part]
-            floor = float(SMALL_SHARE * whole * np.sqrt(len(analytic) / size))
+            gradient = problem.gradient[part]
+            analytic = gradient if moves is None else moves @ gradient
+            share = np.sqrt(len(analytic) / size)  # of a vector's length, seen along directions
+            floor = float(SMALL_SHARE * whole * share)
+            least = floor if moves is None else max(floor, float(np.linalg.norm(gradient) * share))
             if method == "complex":
                 numeric, allowed = complex_step(value, point[part], moves), 0.0
             else:
-                numeric, allowed = central(value, point[part], moves, rounding, floor)
+                numeric, allowed = central(value, point[part], moves, rounding, least)
             length = float(np.linalg.norm(numeric))
-            scale = max(length, floor) or 1.0
+            scale = max(length, least) or 1.0
             yield TensorCheck(
                 name,
                 size,

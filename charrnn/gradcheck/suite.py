@@ -11,8 +11,9 @@ from charrnn.engine import shards
 from charrnn.gradcheck.checks import ModelCheck, check_loss, check_outputs
 from charrnn.gradcheck.networks import AnyNetwork, networks, shared_networks, wide_networks
 from charrnn.gradcheck.numeric import METHODS
-from charrnn.nn.cells import CELLS, LSTM, Cell, all_variants, make_cell, split_cell
+from charrnn.nn.cells import CELLS, LSTM, Cell, all_variants
 from charrnn.nn.models import SequenceModel
+from charrnn.own_cells import make_cell, split_cell
 
 __all__ = ["check_all", "chosen_cells"]
 
@@ -27,7 +28,7 @@ def chosen_cells(cell: str | None, hidden_size: int) -> list[Cell[Any]]:
     """A name: all its variants; a name with variants: only that; nothing: every built-in cell.
 
     Args:
-        cell: as :func:`charrnn.nn.cells.make_cell` takes it, from a file as well.
+        cell: as :func:`charrnn.own_cells.make_cell` takes it, from a file as well.
         hidden_size: H.
 
     Raises:

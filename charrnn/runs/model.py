@@ -4,7 +4,7 @@ from codecs import getincrementaldecoder
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, TypedDict, Unpack, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -12,10 +12,10 @@ import numpy.typing as npt
 from charrnn.checkpoint import read_checkpoint, write_checkpoint
 from charrnn.errors import CheckpointError, InputError
 from charrnn.evaluation.characters import Characters, score_text
-from charrnn.nn.cells import LoadedCell
 from charrnn.nn.parameters import Parameters
 from charrnn.nn.products import one_thread
 from charrnn.nn.types import Array
+from charrnn.own_cells import LoadedCell
 from charrnn.runs.find import find_checkpoint, shipped_model
 from charrnn.runs.own_cell import loaded_again
 from charrnn.sampling import Choice
@@ -26,7 +26,17 @@ from charrnn.tasks.lm import TextSpec
 from charrnn.tasks.writing import Wanted
 from charrnn.text.vocab import Vocabulary
 
-__all__ = ["Model", "drawn_seed", "load", "load_model"]
+__all__ = ["How", "Model", "drawn_seed", "load", "load_model"]
+
+
+class How(TypedDict, total=False):
+    """The options of :meth:`Model.sample` besides the seed and the number of texts."""
+
+    length: int | None
+    temperature: float
+    top_k: int
+    top_p: float
+    label: str | None
 
 
 @dataclass(frozen=True, repr=False)
@@ -79,43 +89,25 @@ class Model(Trained):
 
     @overload
     def sample(
-        self,
-        prime: str = "",
-        *,
-        length: int | None = None,
-        temperature: float = 0.8,
-        top_k: int = 0,
-        top_p: float = 1.0,
-        seed: int | None = None,
-        label: str | None = None,
-        n: None = None,
+        self, prime: str = "", *, n: None = None, seed: int | None = None, **how: Unpack[How]
     ) -> str: ...
 
     @overload
     def sample(
-        self,
-        prime: str = "",
-        *,
-        length: int | None = None,
-        temperature: float = 0.8,
-        top_k: int = 0,
-        top_p: float = 1.0,
-        seed: int | None = None,
-        label: str | None = None,
-        n: int,
+        self, prime: str = "", *, n: int, seed: int | None = None, **how: Unpack[How]
     ) -> list[str]: ...
 
     def sample(
         self,
         prime: str = "",
         *,
+        n: int | None = None,
         length: int | None = None,
         temperature: float = 0.8,
         top_k: int = 0,
         top_p: float = 1.0,
         seed: int | None = None,
         label: str | None = None,
-        n: int | None = None,
     ) -> str | list[str]:
         """Write a text.
 
@@ -138,26 +130,27 @@ class Model(Trained):
                 or the label, or writes no texts.
             DivergedError: the outputs are not finite.
         """
-        choice = _choice(temperature, top_k, top_p)
-        wanted = Wanted(prime, label, 1 if n is None else n, length, choice)
+        wanted = _wanted(
+            prime,
+            1 if n is None else n,
+            length=length,
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
+            label=label,
+        )
         grown = zip(*self.write(wanted, seed), strict=True)
         texts = [b"".join(parts).decode("utf-8", "replace") for parts in grown]
         return texts[0] if n is None else texts
 
     def stream(
-        self,
-        prime: str = "",
-        *,
-        length: int | None = None,
-        temperature: float = 0.8,
-        top_k: int = 0,
-        top_p: float = 1.0,
-        seed: int | None = None,
-        label: str | None = None,
+        self, prime: str = "", *, seed: int | None = None, **how: Unpack[How]
     ) -> Iterator[str]:
-        """The text of :meth:`sample` in pieces, as it is made; the prime is the first."""
-        wanted = Wanted(prime, label, 1, length, _choice(temperature, top_k, top_p))
-        return _decoded(self.write(wanted, seed))
+        """The text of :meth:`sample` in pieces, as it is made; the prime is the first.
+
+        Arguments and errors as there.
+        """
+        return _decoded(self.write(_wanted(prime, 1, **how), seed))
 
     def write(self, wanted: Wanted, seed: int | None = None) -> Iterator[list[bytes]]:
         """What each text grows by, as bytes: what :meth:`sample` and :meth:`stream` are made of.
@@ -299,11 +292,21 @@ def _reason(error: Exception) -> str:
     return f"{error} is missing" if isinstance(error, KeyError) else str(error)
 
 
-def _choice(temperature: float, top_k: int, top_p: float) -> Choice:
+def _wanted(
+    prime: str,
+    number: int,
+    *,
+    length: int | None = None,
+    temperature: float = 0.8,
+    top_k: int = 0,
+    top_p: float = 1.0,
+    label: str | None = None,
+) -> Wanted:
     try:
-        return Choice(temperature, top_k, top_p)
+        choice = Choice(temperature, top_k, top_p)
     except ValueError as error:
         raise InputError(str(error)) from None
+    return Wanted(prime, label, number, length, choice)
 
 
 def _text(text: object) -> str:

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from charrnn.errors import CheckpointError, InputError
-from charrnn.nn.cells import LoadedCell, UnknownCellError, load_cell, split_cell
+from charrnn.nn.cells import UnknownCellError
+from charrnn.own_cells import LoadedCell, load_cell, split_cell
 
 __all__ = ["SOURCE", "loaded_again", "source_of"]
 

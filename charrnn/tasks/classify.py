@@ -31,7 +31,7 @@ from charrnn.tasks.examples import (
 from charrnn.tasks.kinds import Kind, register
 from charrnn.tasks.measures import accuracy, confusion, macro_f1
 from charrnn.tasks.rows import Rows, read_rows
-from charrnn.tasks.supervised import SupervisedTask
+from charrnn.tasks.supervised import SupervisedData, SupervisedTask
 from charrnn.text.alphabet import END, START, Alphabet
 from charrnn.text.records import Pair, read_pairs
 
@@ -90,7 +90,7 @@ class ClassifySpec:
         return {"labels": list(self.labels), "characters": self.alphabet.vocabulary.shown}
 
 
-class ClassifyData:
+class ClassifyData(SupervisedData[Pair]):
     """Lines of ``text<TAB>label``.
 
     Raises:
@@ -99,12 +99,10 @@ class ClassifyData:
 
     def __init__(self, paths: Paths, config: Config) -> None:
         read = partial(read_pairs, left="text", right="label", encoding=config.encoding)
-        self.rows: Rows[Pair] = read_rows(
+        rows: Rows[Pair] = read_rows(
             paths, read, config, key=lambda row: row.left, stratum=lambda row: row.right
         )
-        self.paths, self.sha256, self.notes = paths, self.rows.sha256, self.rows.notes
-        self.size = self.rows.size
-        self._config = config
+        super().__init__(rows, config)
         labels = sorted({row.right for row in self.rows.train})
         if len(labels) < 2:
             raise InputError(f"all rows have the label {labels[0]!r}", "there is nothing to tell")
@@ -112,14 +110,10 @@ class ClassifyData:
         check_labels(self.rows.test, labels, paths.test, "right")
         self._labels = tuple(labels)
 
-    def trained_on(self, config: Config) -> int:
-        """How many examples train."""
-        return len(self.rows.train)
-
     def spec(self) -> ClassifySpec:
         """Characters and labels of the training part."""
         texts = (row.left for row in self.rows.train)
-        return ClassifySpec(Alphabet.of(self._config.level, texts), self._labels)
+        return ClassifySpec(Alphabet.of(self.config.level, texts), self._labels)
 
     def task(
         self, spec: ClassifySpec, config: Config, model: SequenceModel, threads: int

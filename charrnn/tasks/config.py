@@ -9,10 +9,11 @@ from shlex import quote
 from typing import Any
 
 from charrnn.errors import InputError
-from charrnn.nn.cells import Cell, LoadedCell, UnknownCellError, load_cell, parse_cell, split_cell
+from charrnn.nn.cells import Cell, UnknownCellError, parse_cell
 from charrnn.nn.stack import MASKS
 from charrnn.optim.optimizers import OPTIMIZERS
 from charrnn.optim.schedules import SCHEDULES
+from charrnn.own_cells import LoadedCell, load_cell, split_cell
 from charrnn.tasks.kinds import Kind, kind_of
 from charrnn.text.vocab import LEVELS
 
@@ -231,7 +232,8 @@ class Config:
 
     def long_enough(self, examples: int) -> "Config":
         """These settings, with more epochs where so few examples need them."""
-        updates = -(-examples // self.batch_size)
+        of_an_update = self.batch_size * (self.seq_len if self.kind.carried else 1)
+        updates = -(-examples // of_an_update)
         least = self.kind.least_updates / max(1, updates)
         return replace(self, epochs=float(ceil(least))) if self.epochs < least else self
 

@@ -27,7 +27,7 @@ from charrnn.tasks.examples import (
 )
 from charrnn.tasks.kinds import Kind, register
 from charrnn.tasks.rows import Rows, read_rows
-from charrnn.tasks.supervised import SupervisedTask
+from charrnn.tasks.supervised import SupervisedData, SupervisedTask
 from charrnn.tasks.writing import Wanted, pieces
 from charrnn.text.alphabet import END, START, UNKNOWN, Alphabet
 from charrnn.text.records import Pair, Source, read_pairs
@@ -111,7 +111,7 @@ class GenerateSpec:
         return SLACK * self.longest + 10
 
 
-class GenerateData:
+class GenerateData(SupervisedData[Pair]):
     r"""Lines of ``label<TAB>text``; in the text ``\n`` stands for a line end.
 
     Raises:
@@ -119,30 +119,24 @@ class GenerateData:
     """
 
     def __init__(self, paths: Paths, config: Config) -> None:
-        self.rows: Rows[Pair] = read_rows(
+        rows: Rows[Pair] = read_rows(
             paths,
             partial(_read, encoding=config.encoding),
             config,
             key=lambda row: row.right,
             stratum=lambda row: row.left,
         )
-        self.paths, self.sha256, self.notes = paths, self.rows.sha256, self.rows.notes
-        self.size = self.rows.size
-        self._config = config
+        super().__init__(rows, config)
         if not config.layers:
             raise InputError("--layers 0: there must be a state for the label to set")
         self._labels = tuple(sorted({row.left for row in self.rows.train}))
         check_labels(self.rows.val, self._labels, paths.val, "left")
         check_labels(self.rows.test, self._labels, paths.test, "left")
 
-    def trained_on(self, config: Config) -> int:
-        """How many examples train."""
-        return len(self.rows.train)
-
     def spec(self) -> GenerateSpec:
         """Labels and characters of the training part."""
         texts = [row.right for row in self.rows.train]
-        alphabet = Alphabet.of(self._config.level, texts)
+        alphabet = Alphabet.of(self.config.level, texts)
         return GenerateSpec(self._labels, alphabet, max(len(alphabet.encode(t)) for t in texts))
 
     def task(

@@ -295,6 +295,7 @@ register(
         without={
             "directions": "a language model predicts what comes next, and must not have read it"
         },
+        least_updates=300,
         carried=True,
         write=write,
     )

@@ -14,7 +14,7 @@ from charrnn.tasks.base import NOISE, SHUFFLE, Outcome, Scored, Trained
 from charrnn.tasks.config import Config
 from charrnn.tasks.rows import Rows
 
-__all__ = ["Shuffled", "SupervisedTask"]
+__all__ = ["Shuffled", "SupervisedData", "SupervisedTask"]
 
 R = TypeVar("R")
 
@@ -62,6 +62,27 @@ class Shuffled:
             cuts = range(self._batch_size, len(pool), self._batch_size)
             batches += np.split(pool, list(cuts))
         return [batches[k] for k in rng.permutation(len(batches))]
+
+
+class SupervisedData(Generic[R]):
+    """Rows in their parts, as :class:`charrnn.tasks.base.Data` wants them.
+
+    Args:
+        rows: of the task's files.
+        config: the settings that they were read by.
+    """
+
+    def __init__(self, rows: Rows[R], config: Config) -> None:
+        self.rows, self.config = rows, config
+        self.paths, self.sha256, self.notes = rows.paths, rows.sha256, rows.notes
+        self.size = rows.size
+
+    def trained_on(self, config: Config) -> int:
+        """How many examples train."""
+        return len(self.rows.train)
+
+    def check_labels(self, spec: Any) -> None:
+        """Raise InputError unless the labels, if there are any, are those that ``spec`` has."""
 
 
 class SupervisedTask(ABC, Generic[R]):

@@ -29,7 +29,7 @@ from charrnn.tasks.examples import (
 from charrnn.tasks.kinds import Kind, register
 from charrnn.tasks.measures import accuracy, is_bio, span_f1
 from charrnn.tasks.rows import Rows, read_rows
-from charrnn.tasks.supervised import SupervisedTask
+from charrnn.tasks.supervised import SupervisedData, SupervisedTask
 from charrnn.text.alphabet import END, START, Alphabet
 from charrnn.text.records import Sentence, read_sentences
 
@@ -96,7 +96,7 @@ class TagSpec:
         return np.concatenate(pieces).astype(np.intp), np.array(ends).reshape(-1, 2)
 
 
-class TagData:
+class TagData(SupervisedData[Sentence]):
     """Sentences of tagged tokens: CoNLL or CoNLL-U.
 
     Raises:
@@ -105,10 +105,8 @@ class TagData:
 
     def __init__(self, paths: Paths, config: Config) -> None:
         read = partial(read_sentences, column=config.column or None, encoding=config.encoding)
-        self.rows: Rows[Sentence] = read_rows(paths, read, config, key=lambda row: row.tokens)
-        self.paths, self.sha256, self.notes = paths, self.rows.sha256, self.rows.notes
-        self.size = self.rows.size
-        self._config = config
+        rows: Rows[Sentence] = read_rows(paths, read, config, key=lambda row: row.tokens)
+        super().__init__(rows, config)
         self._tags = tuple(sorted({tag for row in self.rows.train for tag in row.tags}))
         if len(self._tags) < 2:
             raise InputError(
@@ -127,14 +125,10 @@ class TagData:
                 f"has, and count as missed (the first: {name!r}, in the sentence of row {row})"
             )
 
-    def trained_on(self, config: Config) -> int:
-        """How many examples train."""
-        return len(self.rows.train)
-
     def spec(self) -> TagSpec:
         """Characters and tags of the training part."""
         texts = [token for row in self.rows.train for token in row.tokens]
-        return TagSpec(Alphabet.of(self._config.level, [" ", *texts]), self._tags)
+        return TagSpec(Alphabet.of(self.config.level, [" ", *texts]), self._tags)
 
     def task(self, spec: TagSpec, config: Config, model: SequenceModel, threads: int) -> "TagTask":
         """The training."""

@@ -30,7 +30,7 @@ from charrnn.tasks.examples import (
 from charrnn.tasks.kinds import Kind, register
 from charrnn.tasks.measures import character_error_rate, exact_match
 from charrnn.tasks.rows import Rows, read_rows
-from charrnn.tasks.supervised import SupervisedTask
+from charrnn.tasks.supervised import SupervisedData, SupervisedTask
 from charrnn.text.alphabet import END, START, Alphabet
 from charrnn.text.records import Pair, read_pairs
 
@@ -109,7 +109,7 @@ class TranslateSpec:
         return int(min(SLACK * self.longest, 10 + SLACK * self.ratio * source_length)) + 1
 
 
-class TranslateData:
+class TranslateData(SupervisedData[Pair]):
     """Lines of ``source<TAB>target``; a source may come with several targets.
 
     Raises:
@@ -118,10 +118,8 @@ class TranslateData:
 
     def __init__(self, paths: Paths, config: Config) -> None:
         read = partial(read_pairs, left="source", right="target", encoding=config.encoding)
-        self.rows: Rows[Pair] = read_rows(paths, read, config, key=lambda row: row.left)
-        self.paths, self.sha256, self.notes = paths, self.rows.sha256, self.rows.notes
-        self.size = self.rows.size
-        self._config = config
+        rows: Rows[Pair] = read_rows(paths, read, config, key=lambda row: row.left)
+        super().__init__(rows, config)
         if config.directions == "both" and config.hidden % 2:
             raise InputError(
                 f"--hidden {config.hidden}: with both directions each has half of it",
@@ -130,13 +128,9 @@ class TranslateData:
         if not config.layers:
             raise InputError("--layers 0: a translation needs an encoder and a decoder")
 
-    def trained_on(self, config: Config) -> int:
-        """How many examples train."""
-        return len(self.rows.train)
-
     def spec(self) -> TranslateSpec:
         """Characters of the training part's sources and targets."""
-        rows, level = self.rows.train, self._config.level
+        rows, level = self.rows.train, self.config.level
         source = Alphabet.of(level, (row.left for row in rows))
         target = Alphabet.of(level, (row.right for row in rows))
         lengths = [(len(source.encode(r.left)), len(target.encode(r.right))) for r in rows]
@@ -153,9 +147,6 @@ class TranslateData:
         """Steps of the longest example."""
         rows = self.rows.train
         return max(max(units(r.left, config), units(r.right, config)) + 1 for r in rows)
-
-    def check_labels(self, spec: TranslateSpec) -> None:
-        """There are none."""
 
     def describe(self, spec: TranslateSpec, config: Config) -> list[str]:
         """Lines for people."""

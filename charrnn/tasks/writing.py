@@ -14,7 +14,10 @@ from charrnn.sampling import Choice
 __all__ = ["Wanted", "pieces"]
 
 AT_ONCE = 16
-"""Characters of a piece: few enough that a reader sees no steps."""
+"""Characters of a piece: few enough that a reader sees no steps, ..."""
+
+UNSEEN = 256
+"""... which nobody does where several texts are written side by side."""
 
 MOST_TOGETHER = 1 << 28
 """Characters of all texts that are written side by side."""
@@ -73,7 +76,8 @@ def pieces(
     """
     yield [wanted.prime.encode("utf-8", "surrogateescape")] * wanted.number
     going = np.ones(wanted.number, dtype=bool)
-    for block in on_one_thread(_blocks(symbols)):
+    size = AT_ONCE if wanted.number == 1 else UNSEEN
+    for block in on_one_thread(_blocks(symbols, size)):
         grown = []
         for text, column in enumerate(block.T):
             ends = np.flatnonzero(column == end) if end is not None else NO_PLACES
@@ -82,6 +86,6 @@ def pieces(
         yield grown
 
 
-def _blocks(symbols: Iterator[Array]) -> Iterator[Array]:
-    while rows := list(islice(symbols, AT_ONCE)):
+def _blocks(symbols: Iterator[Array], size: int) -> Iterator[Array]:
+    while rows := list(islice(symbols, size)):
         yield np.array(rows)

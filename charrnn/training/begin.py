@@ -11,7 +11,7 @@ from typing import Any
 
 from charrnn.errors import InputError
 from charrnn.nn.products import one_thread
-from charrnn.runs.find import DEFAULT_FOLDER, find_checkpoint, find_run
+from charrnn.runs.find import DEFAULT_FOLDER, find_checkpoint, find_run, found_again
 from charrnn.runs.folder import RunFolder, new_folder
 from charrnn.runs.model import Model, load_model
 from charrnn.tasks.base import Data, Paths, Spec
@@ -75,10 +75,6 @@ def begin(
             "note: that model may have been trained on rows that test it now; give the files that "
             "it has not met (--val, --test)"
         )
-    if settings.get("patience") and not (config.val_fraction or paths.val):
-        raise InputError(
-            "--patience counts validations, and --val-fraction 0 leaves none", "leave out either"
-        )
     if config.task != "lm" and (not paths.train or paths.text is not None):
         raise InputError(f"--task {config.task} needs a file to train on")
     data = _read(paths, config, tell)
@@ -93,7 +89,12 @@ def begin(
                 planned = _plan(config, data, spec, settings, threads, begun, tell)
                 config, threads, deadline = planned.config, planned.threads, planned.deadline
             elif "epochs" not in settings:
-                config = config.long_enough(data.trained_on(config))
+                asked, config = config.epochs, config.long_enough(data.trained_on(config))
+                if config.epochs > asked and config.kind.carried:
+                    tell(
+                        f"note: {config.epochs:g} epochs in place of {asked:g}: a text this short "
+                        "would make too few updates to learn from (--epochs sets their number)"
+                    )
             _check_memory(config, data, spec, tell)
             return Run.begin(config, data, folder, initial, threads, deadline)
     except BaseException:
@@ -168,8 +169,11 @@ def _noted_paths(saved: Model, folder: RunFolder, *, needed: bool) -> Paths:
     """Where a run's data were; nothing if it does not say, unless that is needed."""
     try:
         noted = saved.header["training"]["corpus"]
+        found = partial(found_again, folder=folder.path)
         return Paths(
-            tuple(map(str, noted["paths"])), str(noted.get("val", "")), str(noted.get("test", ""))
+            tuple(found(str(path)) for path in noted["paths"]),
+            found(str(noted.get("val", ""))),
+            found(str(noted.get("test", ""))),
         )
     except (KeyError, TypeError, AttributeError):
         if not needed:

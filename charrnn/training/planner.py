@@ -169,7 +169,8 @@ def plan(
     config = Config.of(**fixed)
     if config.task == "lm":
         part = min(config.val_fraction, HELD_OUT / data.size)
-        fixed = {"val_fraction": part, **fixed}
+        patience = PATIENCE if part else 0
+        fixed = {"val_fraction": part, "patience": patience, **given, "minutes": minutes}
         config = Config.of(**fixed)
     trained_on = data.trained_on(config)
     asked = _Asked(

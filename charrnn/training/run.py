@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from time import monotonic
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -101,7 +101,7 @@ class Run:
             np.random.default_rng(seed) for seed in np.random.SeedSequence(config.seed).spawn(3)[1:]
         )
         self.trainer = Trainer(self.task, parameters, config, dropout)
-        self._unwritten_best: tuple[dict[str, Any], dict[str, Array]] | None = None
+        self._unwritten_best: _Weights | None = None
         self.history: list[Validation] = []
         # The validation of best.npz. A training that diverges forgets what came after its last
         # good state; that file stays, and only what is better replaces it.
@@ -135,7 +135,8 @@ class Run:
             deadline: it then makes more updates or fewer than its settings say.
 
         Raises:
-            InputError: there is too little data, or it has labels that ``initial`` lacks.
+            InputError: there is too little data, or it has labels that ``initial`` lacks; or there
+                is patience and nothing to validate with.
         """
         notes: tuple[str, ...] = ()
         if initial is None:
@@ -147,6 +148,11 @@ class Run:
             spec, parameters, notes = begin_from(initial.spec, initial.parameters, data, config)
         folder.cut_log(-1)  # of a run that ended before its first save
         run = cls(config, data, spec, parameters, folder, threads)
+        if config.patience and not run.task.held_out:
+            raise InputError(
+                "--patience counts validations, and nothing is held out to validate with",
+                "leave out --patience, or --val-fraction 0",
+            )
         run.timekeeper.deadline = deadline
         run.notes = notes
         return run
@@ -406,7 +412,7 @@ class Run:
         best, number = self.best, self.trainer.number
         assert best is not None
         if self._unwritten_best is not None:
-            for name, weight in self._unwritten_best[1].items():
+            for name, weight in self._unwritten_best.weights.items():
                 np.copyto(self.trainer.parameters[name], weight)
         else:
             np.copyto(self.trainer.parameters.flat, self._saved_best().flat)
@@ -480,7 +486,7 @@ class Run:
             )
         failed: CheckpointError | None = None
         if best:
-            self._unwritten_best = header, weights
+            self._unwritten_best = _Weights(header, weights)
         if self._unwritten_best is not None:
             try:
                 self.folder.save_best(*self._unwritten_best)
@@ -489,7 +495,7 @@ class Run:
                 failed = error
                 if best:  # the weights go on changing; a copy of these is tried again
                     kept = {name: weight.copy() for name, weight in weights.items()}
-                    self._unwritten_best = header, kept
+                    self._unwritten_best = _Weights(header, kept)
         state = capture(self)
         training = {
             **state.numbers,
@@ -525,6 +531,13 @@ class Run:
     def _log(self, step: int, event: str, **values: Any) -> None:
         seconds = round(monotonic() - self._begun, 3)
         self.folder.log({"step": step, "schema": 1, "event": event, **values, "seconds": seconds})
+
+
+class _Weights(NamedTuple):
+    """What ``best.npz`` is to hold."""
+
+    header: dict[str, Any]
+    weights: dict[str, Array]
 
 
 def _numbers(step: Step) -> dict[str, float]:

@@ -71,7 +71,7 @@ def judge_repeats(codes: Codes, boundary: int) -> Iterator[Finding]:
         repeated,
         end - begin,
         f"of {searched} stood there before, in passages of {PASSAGE} characters or more",
-        "nothing stands twice",
+        f"no passage of {PASSAGE} characters stands twice",
         (REPEATED_NOTE, REPEATED_MEND),
         ("keep one copy of each passage: repeats are learnt by heart",),
         codes[begin:end],
@@ -84,7 +84,7 @@ def judge_repeats(codes: Codes, boundary: int) -> Iterator[Finding]:
             overlap,
             end - boundary,
             "of the held-out end stands in the training part too",
-            "nothing of the held-out end stands in the training part",
+            f"no passage of {PASSAGE} characters of the held-out end stands in the training part",
             (OVERLAP_NOTE, OVERLAP_MEND),
             (
                 "the validation loss would flatter: what was learnt by heart is asked again",

@@ -2,7 +2,6 @@
 
 from charrnn.nn.cells.base import Cell, Saved
 from charrnn.nn.cells.errors import CellError
-from charrnn.nn.cells.files import LoadedCell, load_cell, make_cell, split_cell
 from charrnn.nn.cells.gru import GRU
 from charrnn.nn.cells.lstm import LSTM
 from charrnn.nn.cells.names import CELLS, UnknownCellError, all_variants, parse_cell
@@ -16,13 +15,9 @@ __all__ = [
     "RNN",
     "Cell",
     "CellError",
-    "LoadedCell",
     "PlainCell",
     "Saved",
     "UnknownCellError",
     "all_variants",
-    "load_cell",
-    "make_cell",
     "parse_cell",
-    "split_cell",
 ]
