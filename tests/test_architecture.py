@@ -44,6 +44,7 @@ OUTSIDE = {
     "typer": ("charrnn.cli",),
     "rich": ("charrnn.cli",),
     "tqdm": ("charrnn.cli", "charrnn.training.bar"),
+    "chardet": ("charrnn.verdict.guess",),
     "matplotlib": ("charrnn.cli.picture",),
     "threadpoolctl": ("charrnn.nn", "charrnn.engine"),
 }
