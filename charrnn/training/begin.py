@@ -88,14 +88,20 @@ def begin(
                 planned = _plan(config, data, spec, settings, threads, begun, tell)
                 config, threads, deadline = planned.config, planned.threads, planned.deadline
             elif "epochs" not in settings:
-                asked, config = config.epochs, config.long_enough(data.trained_on(config))
-                if config.epochs > asked and config.kind.carried:
-                    tell(
-                        f"note: {config.epochs:g} epochs in place of {asked:g}: a text this short "
-                        "would make too few updates to learn from (--epochs sets their number)"
-                    )
+                config = config.long_enough(data.trained_on(config))
             _check_memory(config, data, spec, tell)
-            return Run.begin(config, data, folder, initial, threads, deadline)
+            run = Run.begin(config, data, folder, initial, threads, deadline)
+            usual = Config.of(config.task).epochs
+            if (
+                config.kind.text
+                and config.epochs > usual
+                and not {"epochs", "minutes"} & {*settings}
+            ):
+                tell(
+                    f"note: {config.epochs:g} epochs in place of {usual:g}: a text this short would "
+                    "make too few updates to learn from (--epochs sets their number)"
+                )
+            return run
     except BaseException:
         folder.close()
         remove_if_empty(folder)
