@@ -91,15 +91,11 @@ def begin(
                 config = config.long_enough(data.trained_on(config))
             _check_memory(config, data, spec, tell)
             run = Run.begin(config, data, folder, initial, threads, deadline)
-            usual = Config.of(config.task).epochs
-            if (
-                config.kind.text
-                and config.epochs > usual
-                and not {"epochs", "minutes"} & {*settings}
-            ):
+            usual, chosen = Config.of(config.task).epochs, {"epochs", "minutes"} & {*settings}
+            if config.kind.text and config.epochs > usual and not chosen:
                 tell(
-                    f"note: {config.epochs:g} epochs in place of {usual:g}: a text this short would "
-                    "make too few updates to learn from (--epochs sets their number)"
+                    f"note: {config.epochs:g} epochs in place of {usual:g}: a text this short "
+                    "would make too few updates to learn from (--epochs sets their number)"
                 )
             return run
     except BaseException:
