@@ -125,6 +125,7 @@ def evaluate(
     from charrnn.runs.find import find_checkpoint, is_checkpoint
     from charrnn.runs.model import load_model
     from charrnn.runs.texts import find_texts
+    from charrnn.tasks.kinds import KINDS
 
     try:
         adaptation = Adaptation(adapt_rate, adapt_decay, adapt_segment) if adapt else None
@@ -138,7 +139,9 @@ def evaluate(
         models = [load_model(path, cell) for path in named]
         _compare(models, (files or [])[len(others) :], train or [], threads, as_json)
         return
-    model = load_model(find_checkpoint(checkpoint, ("lm",))[0], cell)
+    model = load_model(
+        find_checkpoint(checkpoint, [kind.name for kind in KINDS.values() if kind.text])[0], cell
+    )
     _ = model.vocabulary  # which refuses other tasks
     scored = find_texts(model, files or [], train or [])
     for note in scored.notes:

@@ -118,6 +118,7 @@ def sample(
     from charrnn.runs.find import find_checkpoint
     from charrnn.runs.model import drawn_seed, load_model
     from charrnn.sampling import Choice
+    from charrnn.tasks.kinds import KINDS
     from charrnn.tasks.writing import Wanted
 
     given = given_options(ctx)
@@ -129,7 +130,8 @@ def sample(
         raise InputError(str(error).replace("_", "-")) from None
     wanted = Wanted(prime, label, number, length if "length" in given else None, choice)
     try:
-        path, found = find_checkpoint(checkpoint, ("lm",) if label is None else ("generate",))
+        writing = [k.name for k in KINDS.values() if k.write and k.text == (label is None)]
+        path, found = find_checkpoint(checkpoint, writing)
     except InputError as error:
         raise _perhaps_a_prime(checkpoint, error) from None
     model = load_model(path, cell)

@@ -20,7 +20,7 @@ try:
 except ImportError:  # not on Windows; there two processes in one folder go unnoticed
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["RunFolder", "new_folder"]
+__all__ = ["RunFolder", "new_folder", "remove_if_empty"]
 
 
 def new_folder(name: str) -> Path:
@@ -99,6 +99,10 @@ class RunFolder:
         with suppress(OSError):  # Windows keeps open files
             (self.path / "run.lock").unlink()
         self._lock.close()
+
+    def __del__(self) -> None:
+        with suppress(AttributeError):  # of one that never got so far
+            self._lock.close()
 
     def save_last(self, header: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
         """Write ``last.npz``; what it was becomes ``previous.npz``.
@@ -185,3 +189,11 @@ class RunFolder:
         temporary = self.path / f".metrics.{os.getpid()}.tmp"
         temporary.write_text("".join(kept), encoding="utf-8")
         temporary.replace(self.metrics)
+
+
+def remove_if_empty(folder: RunFolder) -> None:
+    """A run that never began leaves no folder, nor one for all runs that has none."""
+    with suppress(OSError):
+        folder.path.rmdir()
+        if folder.path.parent == DEFAULT_FOLDER:
+            DEFAULT_FOLDER.rmdir()

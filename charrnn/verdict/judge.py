@@ -70,7 +70,7 @@ def judge(
     if level == "char":
         findings += _together(
             [
-                judge_encoding(name, data, encoding, decoded=codes is not None)
+                judge_encoding(name, data, encoding, codes)
                 for (name, data), codes in zip(whole, read, strict=True)
             ]
         )
