@@ -139,9 +139,8 @@ def evaluate(
         models = [load_model(path, cell) for path in named]
         _compare(models, (files or [])[len(others) :], train or [], threads, as_json)
         return
-    model = load_model(
-        find_checkpoint(checkpoint, [kind.name for kind in KINDS.values() if kind.text])[0], cell
-    )
+    of_texts = [kind.name for kind in KINDS.values() if kind.text]
+    model = load_model(find_checkpoint(checkpoint, of_texts)[0], cell)
     _ = model.vocabulary  # which refuses other tasks
     scored = find_texts(model, files or [], train or [])
     for note in scored.notes:
