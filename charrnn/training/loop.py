@@ -40,7 +40,8 @@ class Trainer:
         rng: draws dropout masks.
 
     Attributes:
-        pace: how many updates there are; may be changed between two.
+        planned: how many updates the settings ask for.
+        pace: how many there are; may be changed between two.
         lowered: the factor of every rate; below one after a divergence.
         watch: notices one.
     """
@@ -57,7 +58,7 @@ class Trainer:
         self.config = config
         self.rng = rng
         self.optimizer = make_optimizer(config.optimizer, parameters, config.weight_decay)
-        self.pace = Pace.even(max(1, round(config.epochs * task.steps_per_epoch)))
+        self.pace = self.planned = Pace.even(max(1, round(config.epochs * task.steps_per_epoch)))
         self.lowered = 1.0
         self.watch = LossWatch(guess=task.guess)
         self._gradients = parameters.zeros_like()

@@ -14,7 +14,7 @@ from charrnn.nn.products import on_one_thread, one_thread
 from charrnn.nn.types import Array
 from charrnn.runs.folder import RunFolder
 from charrnn.runs.history import Validation, lowest, whole
-from charrnn.runs.model import Model, load_model
+from charrnn.runs.model import Model, load_model, reason
 from charrnn.runs.own_cell import source_of
 from charrnn.tasks.base import Data, Outcome, Scored, Spec
 from charrnn.tasks.config import Config
@@ -43,8 +43,10 @@ from charrnn.training.state import (
     Interval,
     Snapshot,
     capture,
+    check,
     good_of,
     restore,
+    shapes,
     with_good,
 )
 from charrnn.training.threads import fastest, time_threads, worth_timing
@@ -190,9 +192,13 @@ class Run:
             best = saved.header.get("best")
             run.best = Validation.from_json(best) if best else lowest(run.history)
             run._good = good_of(state, saved.arrays)
+            if run._good is not None:
+                check(run, run._good)
+                if shapes(run._good) != shapes(capture(run)):
+                    raise ValueError("the last good state is of another network")
         except (KeyError, TypeError, ValueError, IndexError, OverflowError) as error:
             raise CheckpointError(
-                f"{saved.path} cannot be resumed: its training state is not whole",
+                f"{saved.path} cannot be resumed: its training state is not whole: {reason(error)}",
                 f"start a new run from its weights: --init-from {saved.path}",
             ) from error
         folder.cut_log(run.trainer.number)
