@@ -42,7 +42,7 @@ MOST_MEMBERS = 2048
 LARGEST_DIRECTORY = MOST_MEMBERS << 8
 END, LOCATOR, LONG_END = 22, 20, 56
 """Lengths of what ends a zip file: the end record; before it, in a large file, two more."""
-LEFTOVER = re.compile(r"\.((best|last)\.npz|previous|metrics)\.\d+\.tmp")
+LEFTOVER = re.compile(r"\.((best|last)\.npz|previous|metrics|latest)\.\d+\.tmp")
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.]{0,99}")
 DTYPES = {"<f4": np.float32, "<f8": np.float64, "<i8": np.int64, "|u1": np.uint8}
 EPOCH = (1980, 1, 1, 0, 0, 0)  # equal contents make equal files

@@ -1,5 +1,7 @@
 """``charrnn train``."""
 
+import shlex
+import sys
 from time import monotonic
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -238,6 +240,7 @@ def train(
                 threads=threads,
                 begun=begun,
                 tell=say,
+                command=shlex.join(["charrnn", *sys.argv[1:]]),
             )
         except KeyboardInterrupt:
             say(STOPPED)

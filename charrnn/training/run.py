@@ -450,9 +450,11 @@ class Run:
             parameters = self._saved_best()
         with one_thread():
             outcome = self.task.test(parameters)
-        if outcome is not None:
+        # A run that was killed after its last save has yet to say it; a finished one has said it.
+        number = self.trainer.number
+        if outcome is not None and not self.folder.has_logged("test", number):
             numbers = outcome.score.numbers | {"baselines": dict(outcome.baselines)}
-            self._log(self.trainer.number, "test", **numbers)
+            self._log(number, "test", **numbers)
         return outcome
 
     def _saved_best(self) -> Parameters:
