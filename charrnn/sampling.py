@@ -12,6 +12,7 @@ from charrnn.errors import DivergedError
 from charrnn.nn.models import SequenceModel
 from charrnn.nn.ops import check_symbols
 from charrnn.nn.parameters import Parameters
+from charrnn.nn.runaway import CHUNK, restart_runaways
 from charrnn.nn.stepper import Stepper
 from charrnn.nn.types import Array, State
 from charrnn.nn.workspace import Workspace
@@ -110,6 +111,7 @@ def sample(
     *,
     state: State | None = None,
     never: Sequence[int] = (),
+    restart: bool = True,
 ) -> Iterator[Ids]:
     """Continue ``prime``, forgetting nothing: the state is carried from symbol to symbol.
 
@@ -121,6 +123,8 @@ def sample(
         choice: how.
         state: what has been read before the prime, ``(n, H)`` each; nothing if not given.
         never: symbols that are not to be chosen.
+        restart: whether a text whose state runs away goes on from zero, as where a state is
+            carried in training; not for a model that was trained on texts of their own.
 
     Yields:
         ``(n,)`` symbols, ``length`` times.
@@ -138,15 +142,22 @@ def sample(
         state = model.zero_state(prime.shape[1], parameters.dtype)
     width = prime.shape[1] * max(model.output_size, 4 * model.cell.hidden_size)
     chunk = max(1, min(PRIME_CHUNK, PRIME_NUMBERS // width))
+    restart = restart and not model.cell.bounded
+    if restart:
+        chunk = min(chunk, CHUNK)
     for start in range(0, len(prime) - 1, chunk):
         part = prime[start : min(start + chunk, len(prime) - 1)]
         _, state, _ = model.forward(parameters, part.astype(np.intp), state, reading)
+        if restart:
+            restart_runaways(model.cell, state)
     del reading
     if alike:
         state = tuple(tuple(h.repeat(len(symbols), axis=0) for h in layer) for layer in state)
     stepper = Stepper(model, parameters, state, len(symbols))
     scratch = Scratch((len(symbols), model.output_size))
-    for _ in range(length):
+    for number in range(length):
+        if restart and number and not number % CHUNK:
+            restart_runaways(model.cell, stepper.state)
         with np.errstate(all="ignore"):  # what overflows is found just below
             y = stepper.step(symbols)
             total = np.add.reduce(y, axis=None)

@@ -15,13 +15,17 @@ class TextWriter:
 
     A file or pipe gets them unchanged, flushed at line ends. A terminal gets text at once, without
     the control characters by which a text could take it over.
+
+    Args:
+        raw: whether a terminal gets those too.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, raw: bool = False) -> None:
         self._stream = sys.stdout
         self._is_terminal = self._stream.isatty()
         encoding = (self._stream.encoding or "ascii").lower().replace("_", "-")
-        self._raw = not self._is_terminal and encoding in ("utf-8", "utf8")
+        self._raw = (raw or not self._is_terminal) and encoding in ("utf-8", "utf8")
+        self._shown = self._is_terminal and not raw
         if not self._raw and hasattr(self._stream, "reconfigure"):
             self._stream.reconfigure(errors="backslashreplace")
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
@@ -33,7 +37,7 @@ class TextWriter:
             self._stream.buffer.write(data)
         else:
             text = self._decoder.decode(data)
-            if self._is_terminal:
+            if self._shown:
                 text = printable(text)
             self._stream.write(text)
         self._pending += len(data)

@@ -99,6 +99,14 @@ def sample(
             show_default=False,
         ),
     ] = None,
+    raw: Annotated[
+        bool,
+        typer.Option(
+            "--raw",
+            help="At a terminal too, write control characters as they are; else they are shown as "
+            "symbols.",
+        ),
+    ] = False,
 ) -> None:
     """Write text with a trained model.
 
@@ -129,16 +137,16 @@ def sample(
     kind = f"label {label}" if label is not None else found
     say(f"{path} ({kind})" + (f", seed {own_seed}" if seed is None else ""))
     if number == 1 and label is None:
-        _write_one(grown)
+        _write_one(grown, raw=raw)
     else:
-        _write_many(grown, wanted)
+        _write_many(grown, wanted, raw=raw)
 
 
-def _write_one(grown: "Iterator[list[bytes]]") -> None:
+def _write_one(grown: "Iterator[list[bytes]]", *, raw: bool) -> None:
     """A text as it is made."""
     from charrnn.cli.output import TextWriter
 
-    writer, any_yet = TextWriter(), False
+    writer, any_yet = TextWriter(raw=raw), False
     for (piece,) in grown:
         writer.write(piece)
         any_yet = any_yet or bool(piece)
@@ -146,7 +154,7 @@ def _write_one(grown: "Iterator[list[bytes]]") -> None:
         writer.end()
 
 
-def _write_many(grown: "Iterator[list[bytes]]", wanted: "Wanted") -> None:
+def _write_many(grown: "Iterator[list[bytes]]", wanted: "Wanted", *, raw: bool) -> None:
     """Texts one after the other; at a terminal, how far they are is shown until all are done."""
     from tqdm import tqdm
 
@@ -161,7 +169,7 @@ def _write_many(grown: "Iterator[list[bytes]]", wanted: "Wanted") -> None:
             bar.update(max(map(len, parts)))
     whole = [b"".join(text) for text in texts]
     part_them = wanted.label is None or any(b"\n" in text for text in whole)
-    writer = TextWriter()
+    writer = TextWriter(raw=raw)
     for count, one in enumerate(whole):
         if count and part_them:
             writer.write(SEPARATOR)

@@ -10,13 +10,13 @@ import numpy.typing as npt
 from charrnn.engine import Engine
 from charrnn.nn.models import SequenceModel, Sequences
 from charrnn.nn.parameters import Parameters
+from charrnn.nn.runaway import CHUNK, restart_runaways
 from charrnn.nn.types import Array, State
 
 __all__ = ["LANES", "WARM_UP", "Reader", "carried", "in_lanes", "resets", "windowed_nats"]
 
 WARM_UP = 256
 LANES = 64
-CHUNK = 64
 
 EXACT = 1 << 17
 EXACT_PRODUCTS = 1 << 35
@@ -60,12 +60,14 @@ class Reader:
             gradients: overwritten by those of the sum.
 
         Returns:
-            ``(T, B)`` nats, and the state.
+            ``(T, B)`` nats, and the state; zero in lanes where it has run away.
         """
         x, targets = ids[at - 1].astype(np.intp), ids[at].astype(np.intp)
         batch = Sequences(x, targets, state, weights=weights, each=True)
         losses = self.engine.losses(parameters, batch, gradients=gradients)
-        return losses.each, losses.final
+        after = losses.final
+        restart_runaways(self.network.cell, after)
+        return losses.each, after
 
 
 def resets(start: int, end: int, width: int) -> list[int]:

@@ -74,6 +74,7 @@ class Stepper:
             )
             for number, part in enumerate(state)
         ]
+        self._all = layers
         self._layers = [layer for layer in layers if isinstance(layer, _Upper)]
         # A first layer that reads symbols, and what each of them adds to its gates.
         self._first = layers[0] if layers and self._embedding is None else None
@@ -83,6 +84,11 @@ class Stepper:
             if cell.bias:
                 self._table += gate_biases(w["b"], cell.hidden_size, cell.num_sigmoids)
         self._y = np.empty((batch_size, len(self._b)), dtype=parameters.dtype)
+
+    @property
+    def state(self) -> State:
+        """Where the texts stand, ``(n, H)`` each: views, from which the next step goes on."""
+        return tuple(tuple(part[0] for part in layer.s.states) for layer in self._all)
 
     def step(self, symbols: Array) -> Array:
         """Read one symbol of each text.
