@@ -15,9 +15,11 @@ import os
 import pickle
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+import weakref
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -169,6 +171,7 @@ class Engine:
         self._terms: list[Parameters] = []  # the gradients of each shard but the first
         self._layout: tuple[Shapes, np.dtype[Any]] | None = None  # of what is in that memory
         self._pid = 0  # the process that started the others
+        self._farewell: Callable[[], None] | None = None  # how it parts with them
 
     @property
     def threads(self) -> int:
@@ -193,14 +196,11 @@ class Engine:
         self._shared, self._terms, self._layout, self.lost = None, [], None, False
 
     def _leave(self) -> None:
-        atexit.unregister(self.close)
-        others, self._others = self._others, []
-        if self._pid != os.getpid():
-            return  # a fork: they are not its own
-        for _, connection in others:
-            connection.close()  # which they take as the end
-        for process, _ in others:
-            process.join()
+        if self._farewell is not None:
+            atexit.unregister(self._farewell)
+            self._farewell()
+            self._farewell = None
+        self._others = []
 
     def losses(
         self,
@@ -287,13 +287,27 @@ class Engine:
         memory = multiprocessing.RawArray("b", count * size)
         self._shared, *self._terms = _views(memory, shapes, dtype, count)
         self._pid = os.getpid()
-        # Before multiprocessing's own farewell, which would wait for them forever.
-        atexit.register(self.close)
+        # Before multiprocessing's own farewell, which would wait for them forever; and when nobody
+        # has this engine any more.
+        self._farewell = partial(_part, self._others, self._pid)
+        atexit.register(self._farewell)
+        weakref.finalize(self, self._farewell)
         # A script is run again only for what it alone defines: a cell of one's own, perhaps.
         script = nullcontext() if b"__main__" in model else _main_left_out()
         with _signals_held_back(), script:
             for _ in range(min(self.threads, count) - 1):
                 self._others.append(_spawn((model, memory, shapes, dtype, count)))
+
+
+def _part(others: list[_Other], pid: int) -> None:
+    """Let processes go, in the one that started them: in a fork they are not its own."""
+    if pid != os.getpid():
+        return
+    for _, connection in others:
+        connection.close()  # which they take as the end
+    for process, _ in others:
+        process.join()
+    others.clear()
 
 
 def _views(memory: Any, shapes: Shapes, dtype: npt.DTypeLike, count: int) -> Iterator[Parameters]:

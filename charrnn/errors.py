@@ -6,7 +6,10 @@ __all__ = [
     "DivergedError",
     "InputError",
     "RunError",
+    "as_type",
 ]
+
+from typing import Any, TypeVar
 
 
 class CharrnnError(Exception):
@@ -40,3 +43,23 @@ class DivergedError(CharrnnError):
 
 class RunError(CharrnnError):
     """A run's folder cannot be used."""
+
+
+NOUNS: dict[type, str] = {bool: "True or False", int: "a whole number", float: "a number"}
+
+V = TypeVar("V")
+
+
+def as_type(name: str, value: Any, kind: type[V], least: float | None = None) -> V:
+    """``value``, if it is of the type that ``name`` wants; a whole number does for a number.
+
+    Raises:
+        InputError: it is of another, or less than ``least``.
+    """
+    number = kind is float and isinstance(value, int) and not isinstance(value, bool)
+    if not number and (not isinstance(value, kind) or isinstance(value, bool) > (kind is bool)):
+        raise InputError(f"{name} must be {NOUNS.get(kind, 'a str')}, got {value!r}")
+    if least is not None and not value >= least:
+        raise InputError(f"{name} must be {least:g} or more, got {value!r}")
+    found: V = value
+    return found

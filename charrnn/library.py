@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from os import PathLike, fspath
 from typing import Any
 
-from charrnn.errors import InputError
+from charrnn.errors import InputError, as_type
 from charrnn.nn.cells import Cell, UnknownCellError
 from charrnn.own_cells import make_cell
 from charrnn.tasks.base import Paths
@@ -47,14 +47,12 @@ def train(
         InputError: a setting, a file or their combination will not do.
         CheckpointError: the checkpoint to begin with is damaged.
     """
-    if text is not None and corpus:
-        raise InputError("files and text= exclude each other", "give one of them")
     run = begin(
         settings,
         _paths(corpus, val, test, text),
-        out=None if out is None else fspath(out),
-        init_from=None if init_from is None else fspath(init_from),
-        threads=threads,
+        out=None if out is None else _file("out", out),
+        init_from=None if init_from is None else _file("init_from", init_from),
+        threads=as_type("threads", threads, int, 0),
     )
     run.shown = in_notebook() if progress is None else progress
     return run
@@ -84,7 +82,7 @@ def resume(
         InputError: there is no such run, or its data are not there or have changed.
         CheckpointError: what was saved is damaged.
     """
-    found = go_on(fspath(run), _paths(corpus, val, test, text), threads, cell)
+    found = go_on(_file("run", run), _paths(corpus, val, test, text), threads, cell)
     found.shown = in_notebook() if progress is None else progress
     return found
 
@@ -100,12 +98,25 @@ def cell(text: str, hidden_size: int) -> Cell[Any]:
         InputError: there is no such cell or variant.
         CellError: the file does not run (:class:`charrnn.nn.cells.CellError`).
     """
+    as_type("hidden_size", hidden_size, int, 1)
     try:
-        return make_cell(text, hidden_size)
+        return make_cell(as_type("text", text, str), hidden_size)
     except UnknownCellError as error:
         raise InputError(str(error)) from None
 
 
 def _paths(corpus: Sequence[File], val: File, test: File, text: str | None) -> Paths:
-    train = ("-",) if text is not None else tuple(fspath(file) for file in corpus)
-    return Paths(train, fspath(val), fspath(test), text)
+    if text is not None and corpus:
+        raise InputError("files and text= exclude each other", "give one of them")
+    if text is not None:
+        return Paths(("-",), _file("val", val), _file("test", test), as_type("text", text, str))
+    train = tuple(_file("corpus", file) for file in corpus)
+    return Paths(train, _file("val", val), _file("test", test))
+
+
+def _file(name: str, file: File) -> str:
+    """A file's name as a text."""
+    try:
+        return as_type(name, fspath(file), str)
+    except TypeError:
+        raise InputError(f"{name} must be the name of a file, got {file!r}") from None

@@ -89,7 +89,7 @@ def load_cell(text: str, hidden_size: int) -> LoadedCell:
     options = read_variants(kind, variants)
     try:
         cell = kind(hidden_size, **options)
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise raised_at(error, vars(module), f"{parts[0]}: {kind.__name__}") from error
     return LoadedCell(cell, text, path, _digest(source))
 

@@ -46,7 +46,7 @@ class Choice:
     """How the next symbol is chosen from the outputs y.
 
     Args:
-        temperature: τ in p ∝ e^(y/τ): below 1 bolder, above 1 wilder; 0 takes the likeliest.
+        temperature: τ in p ∝ e^(y/τ): below 1 safer, above 1 wilder; 0 takes the likeliest.
         top_k: draw among the k likeliest only; 0 for all.
         top_p: draw among the fewest likeliest that have this probability together (Holtzman et
             al., 2020, "The curious case of neural text degeneration"); 1 for all.

@@ -318,7 +318,7 @@ def test_representations_say_what_things_are(place: Path) -> None:
     [
         (lambda: package.load("nowhere"), "checkpoint 'nowhere' does not exist"),
         (lambda: package.load().sample("x", temperature=-1), "temperature must be 0 or more"),
-        (lambda: package.load().sample(n=0), "0 texts"),
+        (lambda: package.load().sample(n=0), "n must be 1 or more, got 0"),
         (lambda: package.load().sample("€"), "the prime has 1 character the model never saw"),
         (lambda: package.load().sample(label="x"), "knows no labels"),
         (lambda: package.load().score(""), "an empty text has no score"),
@@ -334,8 +334,8 @@ def test_representations_say_what_things_are(place: Path) -> None:
             "hidden must be a whole number, got True",
         ),
         (lambda: package.train("corpus.txt", hiden=64), "there is no setting 'hiden'"),
-        (lambda: package.train("corpus.txt", cell=3), "cell must be a text, got 3"),
-        (lambda: package.train("corpus.txt", task=3), "task must be a text, got 3"),
+        (lambda: package.train("corpus.txt", cell=3), "cell must be a str, got 3"),
+        (lambda: package.train("corpus.txt", task=3), "task must be a str, got 3"),
         (lambda: package.train("corpus.txt", cell="lstn"), "unknown cell 'lstn'"),
         (lambda: package.train(text="ab\ud800" * 50), "lone surrogates"),
         (lambda: package.train(text="a\tb", task="classify"), "needs a file to train on"),
@@ -486,3 +486,99 @@ def test_a_notebook_trains_samples_scores_and_resumes() -> None:
     (shown,) = notebook.cells[5].outputs
     assert shown["data"]["text/plain"].startswith("<Model run/best.npz: lm")
     assert any("34" in str(out) for out in notebook.cells[3].outputs)
+
+
+def test_a_run_that_is_closed_trains_no_more() -> None:
+    """Its folder may be another's by now."""
+    run = package.train("corpus.txt", out="run", **SMALL)
+    next(iter(run))
+    run.close()
+    assert not Path("run").exists()  # nothing was saved in it
+    with pytest.raises(package.InputError, match="this run is closed"):
+        run.finish()
+    other = package.train("corpus.txt", out="run", **SMALL)
+    events = iter(other)
+    next(events)
+    with pytest.raises(package.InputError, match="iterates over this run already"):
+        next(iter(other))
+    other.stop()
+    *_, last = events
+    assert isinstance(last, Stopped)
+    with pytest.raises(package.InputError) as caught:
+        other.finish()
+    assert caught.value.hint == "charrnn.resume('run') goes on"
+
+
+def test_a_run_that_is_left_can_be_gone_on_with() -> None:
+    package.train("corpus.txt", out="whole", **SMALL).finish()
+    run = package.train("corpus.txt", out="left", **SMALL)
+    for event in run:
+        if isinstance(event, Step) and event.number == 7:
+            break
+    run.finish()
+    assert fingerprint(Path("left")) == fingerprint(Path("whole"))
+
+
+def test_a_run_stopped_before_it_begins_is_saved_as_it_is() -> None:
+    run = package.train("corpus.txt", out="run", **SMALL)
+    run.stop()
+    (event,) = list(run)
+    assert event == Stopped(0)
+    package.train("corpus.txt", out="whole", **SMALL).finish()
+    package.resume("run").finish()
+    assert fingerprint(Path("run")) == fingerprint(Path("whole"))
+
+
+@pytest.mark.filterwarnings("ignore")  # that nobody closed its lock is the point
+def test_no_process_outlives_a_run_that_is_forgotten() -> None:
+    import gc
+    import multiprocessing
+
+    run = package.train("corpus.txt", out="run", **{**SMALL, "batch_size": 24, "threads": 2})
+    for event in run:
+        if isinstance(event, Step):
+            break
+    assert multiprocessing.active_children()
+    del run, event
+    gc.collect()
+    assert not multiprocessing.active_children()
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda m: m.sample(5), "prime must be a str, got 5"),
+        (lambda m: m.sample(b"x"), "prime must be a str, got b'x'"),
+        (lambda m: m.sample(length=1.5), "length must be a whole number, got 1.5"),
+        (lambda m: m.sample(n="2"), "n must be a whole number, got '2'"),
+        (lambda m: m.sample(n=True), "n must be a whole number, got True"),
+        (lambda m: m.sample(temperature=None), "temperature must be a number, got None"),
+        (lambda m: m.sample(seed=-1), "seed must be 0 or more, got -1"),
+        (lambda m: m.sample(seed="a"), "seed must be a whole number, got 'a'"),
+        (lambda m: m.sample(label=3), "label must be a str, got 3"),
+        (lambda m: m.score(5), "text must be a str, got 5"),
+        (lambda m: package.train(5), "corpus must be the name of a file, got 5"),  # type: ignore[arg-type]
+        (lambda m: package.train("corpus.txt", threads=-1), "threads must be 0 or more, got -1"),
+        (lambda m: package.train("corpus.txt", own_cell=3), "there is no setting 'own_cell'"),
+        (lambda m: package.train(text=b"x"), "text must be a str, got b'x'"),  # type: ignore[arg-type]
+        (lambda m: package.resume(5), "run must be the name of a file, got 5"),  # type: ignore[arg-type]
+        (lambda m: package.resume("run", "corpus.txt", text="x"), "exclude each other"),
+        (lambda m: package.cell("rnn", 0), "hidden_size must be 1 or more, got 0"),
+        (lambda m: package.cell(5, 4), "text must be a str, got 5"),  # type: ignore[arg-type]
+    ],
+)
+def test_wrong_types_are_named(call: Any, message: str) -> None:
+    with pytest.raises(package.InputError) as caught:
+        call(package.load())
+    assert message in str(caught.value)
+
+
+def test_models_are_compared_as_things() -> None:
+    one, other = package.load(), package.load()
+    assert one == one
+    assert one != other
+    assert len({one, other}) == 2
+
+
+def test_completion_shows_the_promise() -> None:
+    assert {name for name in dir(package) if not name.startswith("_")} == set(package.__all__)

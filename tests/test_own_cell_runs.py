@@ -144,3 +144,50 @@ def test_a_minimal_gated_unit_learns_to_write_plays(corpora: Path) -> None:
     assert run.best.val is not None
     assert run.best.val < 1.9
     assert len(model.sample("ROMEO:", length=200, seed=1)) == 206
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["$(touch PWNED).py:X;`id`", "a\nerror: disk full\nhint: nothing.py:Y", "x" * 4000 + ".py:Z"],
+)
+def test_a_header_does_not_choose_what_is_pasted_or_printed(name: str, folder: Path) -> None:
+    library.train("corpus.txt", cell=CELL, out="run", **SMALL).finish()  # type: ignore[arg-type]
+    header, arrays = read_checkpoint(Path("run/best.npz"))
+    header["config"]["cell"] = name
+    write_checkpoint(Path("forged.npz"), header, arrays)
+    done = charrnn("sample", "forged.npz", cwd=folder)
+    lines = done.stderr.decode().splitlines()
+    assert len(lines) <= 2
+    assert max(map(len, lines)) < 200
+    if "$" in name:
+        assert "--cell '$(touch PWNED).py:X;`id`'" in lines[1]
+    else:
+        assert "names no cell" in lines[0]
+
+
+@pytest.mark.parametrize("hidden", [-8, 0, "8", [8], 10**9, True])
+def test_a_damaged_number_of_units_is_a_damaged_checkpoint(hidden: object) -> None:
+    library.train("corpus.txt", cell=CELL, out="run", **SMALL).finish()  # type: ignore[arg-type]
+    header, arrays = read_checkpoint(Path("run/best.npz"))
+    header["config"]["hidden"] = hidden
+    write_checkpoint(Path("forged.npz"), header, arrays)
+    with pytest.raises(library.CheckpointError, match="does not hold a model"):
+        library.load("forged.npz", cell=CELL)
+
+
+@pytest.mark.parametrize(
+    ("line", "message", "hint"),
+    [
+        ("raise SystemExit(3)", "SystemExit: 3", ""),
+        ("self.last = h_prev", "FrozenInstanceError", "a cell keeps nothing: return from step"),
+    ],
+)
+def test_what_a_step_must_not_do_is_told_with_its_line(line: str, message: str, hint: str) -> None:
+    spoilt = MGU.replace("        a_f, a_n = a\n", f"        {line}\n        a_f, a_n = a\n", 1)
+    Path("my_cell.py").write_text(spoilt, encoding="utf-8")
+    with pytest.raises(InputError) as caught:
+        library.train("corpus.txt", cell=CELL, out="run", **SMALL).finish()  # type: ignore[arg-type]
+    assert re.match(r"my_cell\.py:\d+: ", str(caught.value))
+    assert line in str(caught.value)
+    assert message in str(caught.value)
+    assert caught.value.hint.startswith(hint)

@@ -3,8 +3,11 @@
 import importlib
 import json
 import pkgutil
+import string
+import sys
 import unicodedata
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -17,8 +20,9 @@ from charrnn.tasks.config import Config
 from charrnn.text.corpora import read_corpus
 from charrnn.training import planner
 from charrnn.training.speed import Speed
-from charrnn.verdict import repeats
-from charrnn.verdict.candidates import candidates, first_error
+from charrnn.verdict import encodings, repeats
+from charrnn.verdict.encodings import first_error, judge_encoding
+from charrnn.verdict.guess import BEYOND, CONFIDENCE, INSTALL, LONGEST, SAMPLE, guess_encoding
 from charrnn.verdict.judge import HELD_OUT, Finding, Verdict, judge
 from charrnn.verdict.lines import count_line_ends, with_plain_line_ends
 from charrnn.verdict.repeats import Passages, find_passages
@@ -66,6 +70,7 @@ def test_a_good_text_is_good() -> None:
         "rare characters",
         "odd characters",
         "lines",
+        "items",
         "repeats",
         "held-out repeats",
         "held-out end",
@@ -85,6 +90,9 @@ def test_what_is_flagged_says_what_to_do_and_by_which_rule() -> None:
         "Ã©tÃ© " * 5000,
         b"\xff\xfe\xfd",
         "d\xe9j\xe0 vu, \xe9t\xe9".encode("latin-1"),
+        "d\xe9j\xe0 vu, \xe9t\xe9".encode("utf-16-le"),
+        "d\xe9j\xe0 vu, \xe9t\xe9\n".encode() * 9 + b"\xe9\n",
+        "d\xe9j\xe0 vu\n".encode() + b"\xe9t\xe9\n",
         "a" * 20_000,
     ]
     seen = set()
@@ -94,7 +102,7 @@ def test_what_is_flagged_says_what_to_do_and_by_which_rule() -> None:
                 assert constants[name] == value, name
                 seen.add(name)
             assert bool(one.advice) == (one.severity != "fine"), one
-    assert len(seen) > 15
+    assert len(seen) > 20
     json.dumps([verdict_of(text).to_json() for text in texts], allow_nan=False)
 
 
@@ -162,7 +170,7 @@ def test_passages_are_those_that_a_plain_search_finds(
     seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(repeats, "BLOCK", 16)  # windows must not mind where blocks end
-    monkeypatch.setattr(repeats, "ROWS", 3)
+    monkeypatch.setattr(repeats, "COMPARED", 3)
     rng = np.random.default_rng(seed)
     text = "".join(rng.choice(list("abcd")[: 2 + seed % 3], 150))
     if seed % 2:
@@ -268,43 +276,223 @@ ENCODINGS = {
 EVERY = [(name, e) for name in CASES for e in ("utf-16-le", "utf-16-be", *ENCODINGS[name])]
 
 
+UNCLEAR = ("French", "German")  # of one sentence: few of its bytes tell
+
+
 @pytest.mark.parametrize(("language", "encoding"), EVERY)
-def test_the_encoding_is_offered_with_what_it_reads(language: str, encoding: str) -> None:
+def test_an_encoding_is_offered_with_what_it_reads_or_none_is(language: str, encoding: str) -> None:
+    """One that reads the text as it was written; of a sentence of few accents none is clear."""
     text = f"{CASES[language]}\nplain letters 123\n{CASES[language]}\n"
     verdict = verdict_of(text.encode(encoding))
-    assert [one.check for one in verdict.findings] == ["encoding"]
     (found,) = verdict.findings
-    assert found.severity == "mend"
-    assert f"--encoding {encoding} " in found.advice[0]
-    first = found.measured["candidates"][0]
-    assert first["encoding"] == encoding
-    assert first["excerpt"][:30] == text[:30]
-    assert verdict.size == 0
-    assert [one.check for one in verdict_of(text.encode(encoding), encoding=encoding).findings][
-        1
-    ] == "line ends"
-
-
-@pytest.mark.parametrize(
-    ("text", "encoding"),
-    [
-        ("He said “no” – and that’s it…", "cp1252"),
-        ("Un café noir. ", "cp1252"),
-        ("¿Dónde está el niño?", "cp1252"),
-        ("Привет мир", "cp1251"),
-        ("See Толстой in English", "cp1251"),
-        ("Καλημέρα κόσμε", "cp1253"),
-        ("こんにちは世界", "shift_jis"),
-    ],
-)
-def test_a_few_words_are_enough(text: str, encoding: str) -> None:
-    """What else it may be is shown, but no other alphabet where letters of both would mix."""
-    first, *others = candidates(text.encode(encoding))
-    assert (first.encoding, first.excerpt) == (encoding, text.strip())
-    if encoding == "cp1252":
-        assert not {one.encoding for one in others} & {"cp1251", "cp1253", "cp1255", "cp1256"}
+    assert (found.check, found.severity, verdict.size) == ("encoding", "mend", 0)
+    is_wide = encoding.startswith("utf-16")
+    assert bool(found.measured["candidates"]) == (is_wide or language not in UNCLEAR)
+    if found.measured["candidates"]:
+        (offered,) = found.measured["candidates"]
+        assert text.encode(encoding).decode(offered["encoding"]) == text
+        assert offered["excerpt"] == CASES[language][:40].strip()
+        assert f"--encoding {offered['encoding']} reads {offered['excerpt']!r}" in found.advice[0]
+        read = verdict_of(text.encode(encoding), encoding=offered["encoding"])
+        assert [one.check for one in read.findings][:2] == ["encoding", "line ends"]
     else:
-        assert "cp1252" not in {one.encoding for one in others}
+        assert "is not clear" in found.text
+        assert "--level byte" in found.advice[-1]
+        assert not any("reads '" in advice for advice in found.advice)
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "cp1250", "cp1251", "cp1253", "mac_roman", "cp850"])
+def test_of_a_few_words_nothing_wrong_is_offered(encoding: str) -> None:
+    words = (
+        "Un café noir. ",
+        "¿Dónde está?",
+        "Привет мир",
+        "See Толстой",
+        "Καλημέρα κόσμε",
+        "Łódź",
+    )
+    for text in words:
+        try:
+            data = text.encode(encoding)
+        except UnicodeEncodeError:
+            continue
+        assert [data.decode(named) for named in guess_encoding(data)[0]] in ([], [text])
+
+
+RARE_ONES = [
+    "cp862",
+    "cp737",
+    "cp857",
+    "mac_greek",
+    "mac_turkish",
+    "iso8859-3",
+    "iso8859-6",
+    "cp500",
+]
+
+
+@pytest.mark.parametrize("encoding", RARE_ONES)
+def test_of_a_rare_encoding_nothing_wrong_is_offered(encoding: str) -> None:
+    """Nor of EBCDIC, which is not even considered."""
+    tried = 0
+    for text in CASES.values():
+        try:
+            data = f"{text}\n".encode(encoding) * 4
+        except UnicodeEncodeError:
+            continue
+        tried += 1
+        named, _ = guess_encoding(data)
+        assert [data.decode(name) for name in named] in ([], [data.decode(encoding)])
+    assert tried
+
+
+PARAGRAPHS = {
+    "French": "Le matin, il sortit de la maison et descendit jusqu’à la rivière. Au-dessus\n"
+    "de l’eau flottait une brume épaisse, et l’on ne voyait aucune barque. Le vieil homme était\n"
+    "assis sur la berge et regardait en silence le soleil s’élever. « Tu es là de bonne heure »,\n"
+    "dit-il sans se retourner. Le garçon s’assit à côté de lui et tira du pain de sa poche.\n",
+    "German": "Am Morgen ging er aus dem Haus und hinunter zum Fluss. Über dem Wasser lag Nebel,\n"
+    "und man sah keine Boote. Der Alte saß am Ufer und schaute zu, wie die Sonne höher stieg.\n"
+    "„Früh bist du heute“, sagte er, ohne sich umzudrehen. „Möchtest du Brot? Es ist für\n"
+    "beide genug da, und später wären wir hungrig.“ Der Junge setzte sich und schwieg.\n",
+}
+
+
+@pytest.mark.parametrize("language", PARAGRAPHS)
+@pytest.mark.parametrize("encoding", ["cp1252", "mac_roman"])
+def test_of_a_paragraph_an_encoding_is_clear(language: str, encoding: str) -> None:
+    text = PARAGRAPHS[language]
+    data = text.encode(encoding)
+    (named,), decodings = guess_encoding(data)
+    assert data.decode(named) == text
+    assert named == decodings[0].encodings[0] == encoding.replace("_", "-")
+
+
+def test_what_a_guess_weighed_is_among_the_figures() -> None:
+    (found,) = verdict_of(CASES["Russian"].encode("koi8-r")).findings
+    first, second, *_ = found.measured["decodings"]
+    assert first["encodings"] == ["koi8-r", "koi8-u", "koi8-t"]
+    assert first["text"] == CASES["Russian"][:40].strip()
+    assert 1 >= first["confidence"] >= found.rules["CONFIDENCE"] > second["confidence"] >= 0
+    assert second["text"] != first["text"]
+    assert found.rules["BEYOND"] == BEYOND
+
+
+def test_a_few_bytes_are_not_enough_however_confident_chardet_is() -> None:
+    """And lines that stand twice tell nothing new."""
+    few = "كتاب".encode("cp1256")
+    _, decodings = guess_encoding(few)
+    assert len(few) == BEYOND - 1
+    assert decodings[0].encodings == ["gb18030"]
+    assert decodings[0].confidence >= CONFIDENCE
+    assert guess_encoding(few)[0] == []
+    line = "Fonction de type non valide à la ligne : « »\n".encode("mac_roman")
+    assert guess_encoding(line)[1][0].encodings == ["iso8859-6"]
+    assert guess_encoding(line * 3)[0] == []
+    more = PARAGRAPHS["French"].encode("mac_roman")
+    assert guess_encoding(line * 60 + more)[0] == ["mac-roman"]
+    enough = "人人人".encode("gb18030")
+    assert guess_encoding(enough)[0] == ["gb18030"]
+
+
+def lines_of(language: str, number: int, quotes: str = "{}") -> list[str]:
+    """No two alike."""
+    return [f"{k} {quotes.format(CASES[language][k % 20 :])}" for k in range(number)]
+
+
+@pytest.mark.parametrize("turn", [1, -1])
+def test_two_names_for_the_same_characters_are_one_encoding(turn: int) -> None:
+    """One end alone may be ISO 8859-7 as well as cp1253; only the quotes of the other tell."""
+    texts = [lines_of("Greek", 200), lines_of("Greek", 200, "“{}”")][::turn]
+    data = ["\n".join(text).encode("cp1253") for text in texts]
+    assert [guess_encoding(end)[0] for end in data] == [["iso8859-7"], ["cp1253"]][::turn]
+    assert guess_encoding(b"\n".join(data))[0] == ["cp1253"]
+
+
+@pytest.mark.parametrize("added", ["Άλλα", "“"])
+def test_each_byte_is_asked_about_wherever_it_stands(added: str) -> None:
+    """In ISO 8859-7 the first would be another letter, the second a control character."""
+    lines = lines_of("Greek", 5000)
+    lines[3001] += added
+    data = "\n".join(lines).encode("cp1253")
+    named, decodings = guess_encoding(data)
+    assert named == ["cp1253"]
+    assert added in decodings[0].text
+    assert SAMPLE / 2 < decodings[0].text.count("\n") < 2 * SAMPLE
+
+
+def test_a_text_without_line_ends_is_cut() -> None:
+    """Within a character, it may be."""
+    for cut in range(4):
+        data = b"x" * cut + (CASES["Chinese"] * 4000).encode("gb18030")
+        named, decodings = guess_encoding(data)
+        assert named == ["gb18030"]
+        assert len(decodings[0].text) < 70_000
+    late = b"a word " * LONGEST + (CASES["Chinese"] * 50).encode("gb18030")
+    assert guess_encoding(late)[0] == ["gb18030"]
+    lines = [b"x" * LONGEST + "été".encode("cp1252"), *(line.encode("koi8-r") for line in SHORT)]
+    assert guess_encoding(b"\n".join(lines))[1][0].text == "\n".join(SHORT)
+
+
+SHORT = [CASES["Russian"], "Привет мир"]
+
+
+def test_what_reads_alike_in_the_sample_only_is_not_clear() -> None:
+    """Greek quotes differ between cp1253 and ISO 8859-7; here they stand in a line too long."""
+    text = f"{CASES['Greek']}\n" + CASES["Greek"] * 20
+    data = text.encode("iso8859-7")
+    assert guess_encoding(data)[0] == ["iso8859-7"]
+    quoted = text.encode("iso8859-7") + "‘α’".encode("iso8859-7")
+    assert quoted.decode("cp1253") != quoted.decode("iso8859-7")
+    assert guess_encoding(quoted)[0] == []
+    japanese = f"{CASES['Japanese']}\n{CASES['Japanese'] * 20}〜".encode("shift_jis")
+    assert japanese.decode("cp932") != japanese.decode("shift_jis")  # but in a tilde only
+    assert guess_encoding(japanese)[0] == ["cp932"]
+    windows = text.encode("cp1253") + "“α”".encode("cp1253")  # in ISO 8859-7 control characters
+    assert guess_encoding(windows)[0] == ["cp1253"]
+
+
+def test_an_encoding_must_read_the_whole_file() -> None:
+    """Not only the samples; and give the same bytes again."""
+    text = f"{CASES['Korean']}\n"
+    named, decodings = guess_encoding(text.encode("euc_kr"))
+    assert named == ["cp949"]
+    assert decodings[0].encodings == ["cp949", "euc_kr"]
+    data = f"{CASES['Taiwanese']}\n".encode("big5")
+    assert guess_encoding(data)[0] == ["big5"]
+    twice = b"\xa2\xcc"  # big5 has some characters twice
+    assert twice.decode("big5").encode("big5") != twice
+    assert guess_encoding(data + twice + b"\n" + data)[0] == []
+    damaged = data + b"x" * LONGEST + b"\xff\n"  # in a line that is not asked about
+    assert guess_encoding(damaged)[1][0].encodings[0] == "big5"
+    assert guess_encoding(damaged)[0] == []
+
+
+def test_without_the_extra_package_it_is_said_how_to_get_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What is certain is said all the same."""
+    monkeypatch.setitem(sys.modules, "chardet", None)
+    (found,) = verdict_of(CASES["Russian"].encode("koi8-r")).findings
+    assert "byte 0xf7 at offset 0 (line 1)" in found.text
+    assert "is not clear" in found.text
+    assert found.advice[0].startswith("to have it guessed (")
+    assert found.advice[0].endswith(f"): {INSTALL}")
+    assert INSTALL == "python -m pip install 'chardet>=7'"
+    assert found.measured["candidates"] == []
+    (wide,) = verdict_of(CASES["Russian"].encode("utf-16-le")).findings
+    assert "--encoding utf-16-le reads 'Все" in wide.advice[0]
+
+
+def test_of_an_old_version_it_is_said_how_to_get_a_new_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    old = ModuleType("chardet")
+    vars(old).update(__version__="5.2.0", detect_all=None)
+    monkeypatch.setitem(sys.modules, "chardet", old)
+    (found,) = verdict_of(CASES["Russian"].encode("koi8-r")).findings
+    assert found.advice[0] == f"to have it guessed (chardet 5.2.0 is too old): {INSTALL}"
+    assert found.measured["candidates"] == []
 
 
 def test_utf16_of_ascii_is_valid_utf8_and_still_found_out() -> None:
@@ -333,6 +521,25 @@ def test_utf8_read_as_something_else_is_found_out() -> None:
     assert "encoding" not in flagged(verdict_of(GOOD, encoding="latin-1"))
 
 
+def test_a_mark_that_was_kept_is_told_of() -> None:
+    """As the text was read, so the words are."""
+    data = f"{GOOD}é".encode("utf-16")
+    order = "utf-16-le" if data[:1] == b"\xff" else "utf-16-be"
+    kept = np.array([0xFEFF, *map(ord, GOOD)], dtype=np.uint16)
+    found = judge_encoding("text", data, order, kept)
+    assert found.severity == "mend"
+    assert found.advice == ("leave --encoding out: the mark decides",)
+    found = judge_encoding("text", data, order, kept[1:])
+    assert found.severity == "fine"
+    assert "with a byte order mark, which goes" in found.text
+
+
+def test_a_file_with_a_mark_that_is_cut_off() -> None:
+    (found,) = verdict_of("cut off é".encode("utf-16")[:-1]).findings
+    assert "by its byte order mark it is" in found.text
+    assert found.measured["candidates"] == []
+
+
 def test_utf8_with_a_damaged_place_is_not_taken_for_something_else() -> None:
     data = ("déjà vu " * 100).encode()
     (found,) = verdict_of(data[:803] + b"\xe9" + data[803:]).findings
@@ -340,17 +547,84 @@ def test_utf8_with_a_damaged_place_is_not_taken_for_something_else() -> None:
     assert "offset 803" in found.text
     assert len(found.advice) == 1
     assert "iconv -c" in found.advice[0]
+    assert found.measured["damaged_places"] == 1
+    assert found.measured["damaged"] == pytest.approx(1 / 401)
     cut = verdict_of(data[:2]).findings[0]
     assert cut.severity == "mend"
+    (few,) = verdict_of("é “so” ".encode() + b"\xe9").findings
+    assert "this apart, it is UTF-8" in few.text
+
+
+def test_damaged_places_are_named_by_their_lines() -> None:
+    lines = ["déjà vu, été".encode()] * 200
+    for k in (4, 9, 30, 31, 99, 150):
+        lines[k] = b"d\xe9j\xe0 vu"
+    (found,) = verdict_of(b"\n".join(lines)).findings
+    assert "12 places (lines 5, 10, 31, 32, 100 ...) apart, it is UTF-8" in found.text
+    assert "iconv -c" in found.advice[0]
+
+
+@pytest.mark.parametrize("language", ["French", "Polish", "Russian", "Japanese", "Chinese"])
+@pytest.mark.parametrize("part", [15, 50, 85])
+def test_utf8_joined_to_another_encoding_is_not_taken_for_either(language: str, part: int) -> None:
+    line = f"{CASES[language]}\n"
+    other = line.encode(ENCODINGS[language][0])
+    for data in (
+        line.encode() * part + other * (100 - part),
+        other * (100 - part) + line.encode() * part,
+    ):
+        (found,) = verdict_of(data).findings
+        assert "two encodings joined" in found.text
+        assert found.measured["candidates"] == []
+        assert "make each part UTF-8" in found.advice[0]
+        first = part + 1 if data.startswith(line.encode()) else 1
+        assert f"not lines {first}, {first + 1}, " in found.text
+
+
+def test_two_other_encodings_joined_are_named() -> None:
+    chinese, korean = CASES["Chinese"].encode("gb18030"), CASES["Korean"].encode("euc_kr")
+    (found,) = verdict_of(chinese + b"\n" + korean).findings
+    assert "its beginning looks like GB18030, its end like CP949" in found.text
+    assert found.measured["candidates"] == []
+    assert "make each part UTF-8" in found.advice[0]
+
+
+def test_a_short_end_in_another_encoding_is_told() -> None:
+    """Though the whole can be read as the beginning is."""
+    begin = "\n".join(lines_of("Russian", 200)).encode("cp866")
+    end = "\n".join(lines_of("Russian", 20)).encode("koi8-r")
+    assert guess_encoding(begin)[0] == ["cp866"]
+    assert guess_encoding(begin + b"\n" + end)[0] == ["cp866", "koi8-r"]
+    assert guess_encoding(end + b"\n" + begin)[0] == ["koi8-r", "cp866"]
+    rubbish = b"\n".join(b"abc %d \xa4" % k for k in range(20))
+    assert guess_encoding(rubbish)[0] == []
+    assert guess_encoding(rubbish + b"\n" + begin)[0]
+    assert guess_encoding(rubbish + b"\n" + begin + b"\n" + end)[0] == []
 
 
 def test_bytes_at_random_are_not_called_text() -> None:
     data = np.random.default_rng(0).bytes(20_000)
-    assert candidates(data) == []
-    assert "--level byte" in of(verdict_of(data), "encoding").advice[0]
+    assert guess_encoding(data)[0] == []
+    found = of(verdict_of(data), "encoding")
+    assert "nor does it look like text" in found.text
+    assert "--level byte" in found.advice[0]
+    high = bytes(0xA0 + byte % 96 for byte in data)
+    assert "is not clear" in of(verdict_of(high), "encoding").text
     verdict = verdict_of(data, level="byte")
     assert verdict.size == 20_000
     assert not {"encoding", "rare characters"} & {one.check for one in verdict.findings}
+
+
+def test_nul_bytes_alone_do_not_make_utf16() -> None:
+    """Wherever they stand: those of UTF-16 are in every other place."""
+    rng = np.random.default_rng(0)
+    for _ in range(100):
+        data = bytearray(rng.choice(list(string.ascii_letters.encode()), 200).astype(np.uint8))
+        for at in rng.integers(200, size=4):
+            data[at] = 0
+        assert of(verdict_of(bytes(data)), "encoding").severity == "fine"
+    numbers = np.arange(-3000, 3000, dtype="<i2").tobytes()
+    assert of(verdict_of(numbers), "encoding").measured["candidates"] == []
 
 
 @pytest.mark.parametrize("start", [b"%PDF-1.7", b"PK\x03\x04", b"\x1f\x8b\x08", b"{\\rtf1 x"])
@@ -362,9 +636,7 @@ def test_documents_and_archives_are_called_by_name(start: bytes) -> None:
 
 @pytest.mark.parametrize("chunk", [1, 2, 3, 7, 1 << 20])
 def test_where_a_text_stops_decoding(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    from charrnn.verdict import candidates as module
-
-    monkeypatch.setattr(module, "CHUNK", chunk)
+    monkeypatch.setattr(encodings, "CHUNK", chunk)
     assert first_error("déjà 漢字".encode(), "utf-8") is None
     assert first_error("déjà".encode() + b"\xe9 vu", "utf-8") == 6
     assert first_error("漢字".encode()[:-1], "utf-8") == 3
@@ -568,7 +840,7 @@ def test_the_command_gives_the_verdict(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     page = done.stdout.decode().splitlines()
     assert page[0] == "good.txt: good to train on"
-    assert len([line for line in page if line.startswith("fine  ")]) == 9
+    assert len([line for line in page if line.startswith("fine  ")]) == 10
     found = inspect(tmp_path, "good.txt")
     assert found["verdict"] == "good to train on"
     assert found["size"] == len(GOOD)
@@ -579,13 +851,15 @@ def test_the_command_gives_the_verdict(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_decoded_still_gets_its_verdict(tmp_path: Path) -> None:
-    (tmp_path / "latin.txt").write_bytes("déjà vu, été\n".encode("latin-1") * 999)
-    done = charrnn("inspect", "latin.txt", cwd=tmp_path)
+    line = f"{CASES['Russian']}\n"
+    (tmp_path / "koi.txt").write_bytes(line.encode("koi8-r") * 999)
+    done = charrnn("inspect", "koi.txt", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "mend this first" in done.stdout.decode()
-    assert "--encoding cp1252 reads 'déjà vu, été" in done.stdout.decode()
-    assert inspect(tmp_path, "latin.txt", "--encoding", "cp1252")["size"] == 13 * 999
-    assert inspect(tmp_path, "latin.txt", "--level", "byte")["level"] == "byte"
+    assert f"--encoding koi8-r reads {line[:30]!r}"[:-1] in done.stdout.decode()
+    assert "(by CONFIDENCE = 0.15, BEYOND = 5)" in done.stdout.decode()
+    assert inspect(tmp_path, "koi.txt", "--encoding", "koi8-r")["size"] == len(line) * 999
+    assert inspect(tmp_path, "koi.txt", "--level", "byte")["level"] == "byte"
 
 
 def test_a_text_does_not_rule_the_terminal(tmp_path: Path) -> None:

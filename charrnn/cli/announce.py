@@ -32,7 +32,7 @@ def introduce(run: "Run") -> None:
         f"model: {label}, {trainer.parameters.flat.size:,} parameters; "
         f"{trainer.total} steps of {batch}"
     )
-    if config.task != "lm":
+    if not config.kind.text:
         own = config.own_settings.items()
         say("settings: " + ", ".join(f"{name} {value}" for name, value in own))
     if run.threads:

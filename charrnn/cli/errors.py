@@ -105,10 +105,6 @@ def reported(command: Callable[P, None]) -> Callable[P, None]:
                 raise
             import numpy as np
 
-            from charrnn.nn.cells import CellError
-
-            if isinstance(error, CellError):
-                _fail(error, str(error), error.hint, error.exit_code)
             versions = (
                 f"charrnn {__version__}, numpy {np.__version__}, Python {sys.version.split()[0]}"
             )

@@ -118,7 +118,7 @@ def _prime(model: "Model", prime: str | None) -> "Array | None":
     """The symbols of the text to read, and the one to predict."""
     if prime is None:
         return None
-    if model.config.task != "lm":
+    if not model.config.kind.text:
         raise InputError(f"--prime is for language models; {model.path} is none", "leave it out")
     ids = model.vocabulary.encode_text(prime, "the prime")
     if len(ids) < 2:

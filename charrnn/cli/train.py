@@ -217,7 +217,7 @@ def train(
     begun = monotonic()
     given = given_options(ctx)
     from charrnn.tasks.base import Paths
-    from charrnn.training.begin import begin, remove_if_empty, resume
+    from charrnn.training.begin import begin, resume
 
     for name, path in (("val", val), ("test", test)):
         if name in given and not path:
@@ -249,7 +249,6 @@ def train(
         _train(run, quiet)
     finally:
         run.close()
-        remove_if_empty(run.folder)
 
 
 def _refuse_settings(given: set[str]) -> None:

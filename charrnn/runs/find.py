@@ -6,7 +6,15 @@ from pathlib import Path
 
 from charrnn.errors import InputError
 
-__all__ = ["DEFAULT_FOLDER", "LATEST", "find_checkpoint", "find_run", "run_names", "shipped_model"]
+__all__ = [
+    "DEFAULT_FOLDER",
+    "LATEST",
+    "find_checkpoint",
+    "find_run",
+    "found_again",
+    "run_names",
+    "shipped_model",
+]
 
 DEFAULT_FOLDER = Path("checkpoints")
 LATEST = "latest"
@@ -55,6 +63,21 @@ def find_run(argument: str) -> Path:
         named = DEFAULT_FOLDER / argument
         if argument and not path.exists() and path.name == argument and named.is_dir():
             return named
+    return path
+
+
+def found_again(path: str, folder: Path) -> str:
+    """A file that a run noted, as its path is from here.
+
+    It was noted as it was named when the run began; what was named from a folder that the run's is
+    in is found there. (Whoever reads it compares its hash.)
+    """
+    with suppress(OSError, ValueError):
+        if path in ("", "-") or Path(path).exists():
+            return path
+        for parent in folder.absolute().parents:
+            if (parent / path).is_file():
+                return os.path.relpath(parent / path)
     return path
 
 

@@ -21,7 +21,7 @@ try:
 except ImportError:  # not on Windows; there two processes in one folder go unnoticed
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["RunFolder", "new_folder"]
+__all__ = ["RunFolder", "new_folder", "remove_if_empty"]
 
 
 LOCK = "run.lock"
@@ -161,6 +161,10 @@ class RunFolder:
         with suppress(OSError):  # a full disk, where not even the signature could be written
             self._lock.close()
 
+    def __del__(self) -> None:
+        with suppress(AttributeError):  # of one that never got so far
+            self._lock.close()
+
     def save_last(self, header: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
         """Write ``last.npz``; what it was becomes ``previous.npz``.
 
@@ -272,3 +276,11 @@ def _removed_on_failure(temporary: Path) -> Iterator[None]:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
         raise
+
+
+def remove_if_empty(folder: RunFolder) -> None:
+    """A run that never began leaves no folder, nor one for all runs that has none."""
+    with suppress(OSError):
+        folder.path.rmdir()
+        if folder.path.parent == DEFAULT_FOLDER:
+            DEFAULT_FOLDER.rmdir()

@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from charrnn.checkpoint import read_checkpoint, write_checkpoint
-from charrnn.errors import CheckpointError, InputError
+from charrnn.errors import CheckpointError, InputError, as_type
 from charrnn.evaluation.characters import Characters, score_text
+from charrnn.nn.cells import CellError
 from charrnn.nn.parameters import Parameters
 from charrnn.nn.products import one_thread
 from charrnn.nn.types import Array
@@ -45,7 +46,7 @@ class How(TypedDict, total=False):
     label: str | None
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Model(Trained):
     """A trained model, as a checkpoint holds it.
 
@@ -169,7 +170,8 @@ class Model(Trained):
             raise InputError(
                 f"{self.path} writes no texts; its task is {self.config.task}", self.usage
             )
-        rng = np.random.default_rng(drawn_seed() if seed is None else seed)
+        seed = drawn_seed() if seed is None else as_type("seed", seed, int, 0)
+        rng = np.random.default_rng(seed)
         found: Iterator[list[bytes]] = write(self, wanted, rng)
         return found
 
@@ -183,6 +185,7 @@ class Model(Trained):
             InputError: the text is empty, or this is no language model.
             DivergedError: the outputs are not finite.
         """
+        as_type("text", text, str)
         found = score_text(self.network, self.parameters, self.vocabulary, text)
         self.check_finite(found.nats)
         return found
@@ -211,14 +214,17 @@ class Model(Trained):
             raise InputError(
                 f"{self.path} writes texts; there is nothing to predict from one", self.usage
             )
-        options = {"beam": beam, "steps": steps}
+        options = {"beam": as_type("beam", beam, int, 1), "steps": as_type("steps", steps, int, 1)}
         for name, value in options.items():
             if name not in kind.options and value != 1:
                 raise InputError(f"this model's task is {kind.name}, which has no {name}")
         if isinstance(inputs, str):
             inputs = [inputs]
         if "steps" not in kind.options:
-            inputs = [checked(_text(text), row) for row, text in enumerate(inputs, 1)]  # type: ignore[arg-type]
+            if not isinstance(inputs, Sequence):
+                raise InputError(f"texts must be a list, got {inputs!r}")
+            rows = enumerate(inputs, 1)
+            inputs = [checked(as_type("a text", text, str), row) for row, text in rows]
         with one_thread():
             own = {name: value for name, value in options.items() if name in kind.options}
             found: list[Prediction] = kind.predict(self, inputs, **own)
@@ -296,6 +302,8 @@ def load_model(path: Path, cell: str | LoadedCell | None = None, *, exactly: boo
             parameters[name][...] = arrays.pop(name)
         if not np.isfinite(parameters.flat).all():
             raise ValueError("a weight is not a finite number")
+    except CellError:
+        raise
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError, InputError) as error:
         raise CheckpointError(f"{path} does not hold a model: {reason(error)}") from error
     return Model(network, parameters, spec, config, path, header, arrays)
@@ -318,16 +326,20 @@ def _wanted(
     label: str | None = None,
 ) -> Wanted:
     try:
-        choice = Choice(temperature, top_k, top_p)
+        choice = Choice(
+            as_type("temperature", temperature, float),
+            as_type("top_k", top_k, int),
+            as_type("top_p", top_p, float),
+        )
     except ValueError as error:
         raise InputError(str(error)) from None
-    return Wanted(prime, label, number, length, choice)
-
-
-def _text(text: object) -> str:
-    if not isinstance(text, str):
-        raise InputError(f"a text must be a str, got {text!r}")
-    return text
+    return Wanted(
+        as_type("prime", prime, str),
+        None if label is None else as_type("label", label, str),
+        as_type("n", number, int, 1),
+        None if length is None else as_type("length", length, int, 0),
+        choice,
+    )
 
 
 def _decoded(grown: Iterator[list[bytes]]) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """The cell of a model that its author wrote: it is loaded when a person names its file again."""
 
 from collections.abc import Mapping
+from shlex import quote
 from typing import Any
 
 from charrnn.errors import CheckpointError, InputError
@@ -8,6 +9,9 @@ from charrnn.nn.cells import UnknownCellError
 from charrnn.own_cells import LoadedCell, load_cell, split_cell
 
 __all__ = ["SOURCE", "loaded_again", "source_of"]
+
+LONGEST, MOST_UNITS = 300, 1 << 15
+"""Of a cell's name in a checkpoint, and of its hidden units."""
 
 SOURCE = "cell_source"
 """The entry of a checkpoint's header that has the hash of the cell's source."""
@@ -36,24 +40,29 @@ def loaded_again(
     """
     try:
         text, hidden = header["config"]["cell"], header["config"]["hidden"]
+        if len(text) > LONGEST or not text.isprintable():
+            raise ValueError("no name of a cell")
+        if type(hidden) is not int or not 0 < hidden <= MOST_UNITS:
+            raise ValueError("no number of units")
         parts = split_cell(text)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise CheckpointError(f"{what} does not say what its cell is") from error
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise CheckpointError(f"{what} does not hold a model: it names no cell") from error
     if parts is None:
         if given is not None:
             raise InputError(f"{what} has the built-in cell {text}", "leave out --cell")
         return None
     path, name, variants = parts
+    option = f"--cell {quote(f'{path}:{name}')}"
     if given is None:
         raise InputError(
             f"{what} has a cell of its author's own, which is loaded only if you name it",
-            f"if you trust that file: --cell {path}:{name}",
+            f"if you trust that file: {option}",
         )
     again = split_cell(given)
     if again is None or again[1] != name or again[2] not in ([], variants):
         raise InputError(
             f"{what} has the cell {','.join([name, *variants])}, --cell {given} is another",
-            f"name the file that defines it: --cell {path}:{name}",
+            f"name the file that defines it: {option}",
         )
     try:
         cell = load_cell(",".join([f"{again[0]}:{name}", *variants]), hidden)
@@ -62,7 +71,7 @@ def loaded_again(
     if exactly and cell.sha256 != _noted_hash(header):
         raise InputError(
             f"{again[0]} is no longer what this run was trained with, so it cannot go on exactly",
-            f"to train on from its weights: --init-from {what} --cell {given}",
+            f"to train on from its weights: --init-from {quote(what)} --cell {quote(given)}",
         )
     return cell
 

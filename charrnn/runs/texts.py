@@ -8,8 +8,10 @@ import numpy.typing as npt
 
 from charrnn.checkpoint import read_checkpoint
 from charrnn.errors import CheckpointError, InputError
+from charrnn.runs.find import found_again
 from charrnn.runs.model import Model
 from charrnn.text.corpora import Corpus, encoded, first_held_out, read_corpus
+from charrnn.text.vocab import codes_of
 from charrnn.verdict.repeats import PASSAGE
 
 __all__ = ["ToScore", "find_texts"]
@@ -69,6 +71,7 @@ def find_texts(model: Model, files: list[str], train: list[str]) -> ToScore:
                 raise InputError("a text of one character has none that could be predicted")
             if missing:
                 notes.append(f"{missing}; if it holds what is scored, the model has seen it")
+            notes += _other_form(model, text, corpus)
             trained_on = corpus.codes[: _split(model, corpus)] if corpus else None
             if trained_on is not None and _overlap(text.codes, trained_on, model.config.level):
                 notes.append(SEEN)
@@ -88,6 +91,20 @@ def find_texts(model: Model, files: list[str], train: list[str]) -> ToScore:
             f"nothing of {what} was held out from training", "name a text that the model never saw"
         )
     return ToScore(corpus.codes, split, f"the end of {what}", corpus.codes[:split], tuple(notes))
+
+
+def _other_form(model: Model, text: Corpus, corpus: Corpus | None) -> list[str]:
+    """What there is to say of a text that the model knows in another form."""
+    if not model.vocabulary.unknown(text.codes):
+        return []
+    known = model.vocabulary.known_form(encoded(text.codes, text.level).decode("utf-8", "replace"))
+    if known is None:
+        return []
+    name, form = known
+    notes = [f"with {name} the model knows all characters of this text: convert it"]
+    if corpus is not None and np.array_equal(codes_of(form, corpus.level), corpus.codes):
+        notes.append("so written, it is the text that the model was trained on")
+    return notes
 
 
 def _names(files: list[str]) -> str:
@@ -139,7 +156,8 @@ def _noted(model: Model) -> _Noted | None:
             if any(header[key] != model.header[key] for key in ("config", "vocabulary")):
                 return None
         noted = header["training"]["corpus"]
-        return _Noted(tuple(map(str, noted["paths"])), str(noted["sha256"]))
+        paths = (found_again(str(path), model.path.parent) for path in noted["paths"])
+        return _Noted(tuple(paths), str(noted["sha256"]))
     except (CheckpointError, KeyError, TypeError):
         return None
 

@@ -56,7 +56,7 @@ class Spec(Protocol):
     def knows(self) -> dict[str, str | list[str]]: ...  # characters as a text, labels as a list
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Trained:
     """A network with its weights and what it knows: what every use of a model takes."""
 

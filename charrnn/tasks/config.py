@@ -8,7 +8,7 @@ from math import ceil
 from shlex import quote
 from typing import Any
 
-from charrnn.errors import InputError
+from charrnn.errors import InputError, as_type
 from charrnn.nn.cells import Cell, UnknownCellError, parse_cell
 from charrnn.nn.stack import MASKS
 from charrnn.optim.optimizers import OPTIMIZERS
@@ -32,8 +32,6 @@ def _one_of(default: str, words: tuple[str, ...], *, own: bool = False) -> Any:
 
 SCHEDULE_WORDS = {"warmup": "warmup", "final": "lr_final"}
 """Settings by their names in ``--schedule cosine,warmup=0.1,final=0.01``."""
-
-NOUNS = {bool: "True or False", int: "a whole number", float: "a number", str: "a text"}
 
 
 @dataclass(frozen=True)
@@ -174,10 +172,12 @@ class Config:
                 the task; with what would do.
         """
         settings = dict(given)
+        if "own_cell" in settings:
+            raise InputError("there is no setting 'own_cell'", "did you mean 'cell'?")
         if "task" in settings:
-            settings |= cls._parse_task(_text("task", settings["task"]))
+            settings |= cls._parse_task(as_type("task", settings["task"], str))
         if "schedule" in settings:
-            settings |= cls._parse_schedule(_text("schedule", settings["schedule"]))
+            settings |= cls._parse_schedule(as_type("schedule", settings["schedule"], str))
         kind = kind_of(settings.get("task", cls.task))
         for name in given:
             if name in kind.without:
@@ -232,7 +232,8 @@ class Config:
 
     def long_enough(self, examples: int) -> "Config":
         """These settings, with more epochs where so few examples need them."""
-        updates = -(-examples // self.batch_size)
+        of_an_update = self.batch_size * (self.seq_len if self.kind.carried else 1)
+        updates = -(-examples // of_an_update)
         least = self.kind.least_updates / max(1, updates)
         return replace(self, epochs=float(ceil(least))) if self.epochs < least else self
 
@@ -290,17 +291,7 @@ def _meaningless(kind: Kind, name: str, given: str) -> InputError:
 
 def _check_type(setting: Field[Any], value: object, option: str) -> None:
     """Raise InputError unless a value is of its default's type; a whole number is a number."""
-    wanted = type(setting.default)
-    numeric = wanted is float and isinstance(value, int | float) and not isinstance(value, bool)
-    if type(value) is wanted or numeric:
-        return
-    raise InputError(f"--{option.strip()} must be {NOUNS[wanted]}, got {value!r}")
-
-
-def _text(name: str, value: object) -> str:
-    if not isinstance(value, str):
-        raise InputError(f"--{name} must be a text, got {value!r}")
-    return value
+    as_type(f"--{option.strip()}", value, type(setting.default))
 
 
 def _close(name: str, known: Iterable[str]) -> str:

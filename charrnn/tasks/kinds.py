@@ -28,6 +28,8 @@ class Kind:
             words that it may be, if they are fewer than the setting's.
         without: other settings that mean nothing to it, and why.
         least_updates: with few examples, its epochs are raised until there are so many updates.
+        text: whether it models a text: then it is planned for as such, has n-grams beside it, and
+            needs no file of its own.
         carried: whether it reads one long sequence in chunks, the state carried from one to the
             next.
         write: writes texts (:mod:`charrnn.tasks.writing`), if it can.
@@ -46,6 +48,7 @@ class Kind:
     own: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     without: Mapping[str, str] = field(default_factory=dict)
     least_updates: int = 0
+    text: bool = False
     carried: bool = False
     write: Callable[..., Any] | None = None
     predict: Callable[..., Any] | None = None

@@ -297,6 +297,8 @@ register(
         without={
             "directions": "a language model predicts what comes next, and must not have read it"
         },
+        least_updates=300,
+        text=True,
         carried=True,
         write=write,
     )

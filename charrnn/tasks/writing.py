@@ -48,11 +48,6 @@ class Wanted:
     choice: Choice = DEFAULT
 
     def __post_init__(self) -> None:
-        if self.number < 1 or (self.length or 0) < 0:
-            raise InputError(
-                f"{self.number} texts of {self.length} characters cannot be written",
-                "ask for one text at least, of 0 characters at least",
-            )
         if self.number > 1 and (self.length or 0) * self.number > MOST_TOGETHER:
             raise InputError(
                 f"{self.number} texts of {self.length} characters are more than {MOST_TOGETHER} "

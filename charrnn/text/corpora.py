@@ -34,6 +34,15 @@ BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+MARKED = {
+    codecs.BOM_UTF8: "utf-8",
+    codecs.BOM_UTF32_LE: "utf-32-le",
+    codecs.BOM_UTF32_BE: "utf-32-be",
+    codecs.BOM_UTF16_LE: "utf-16-le",
+    codecs.BOM_UTF16_BE: "utf-16-be",
+}
+"""The encodings whose marks these are: Python would read the mark as a character."""
+
 OR_BYTES = "; or read bytes (--level byte)"
 
 
@@ -202,12 +211,19 @@ def _decode(
 
 
 def _marked(data: bytes, encoding: str) -> tuple[str, list[str]]:
-    """The encoding that a byte order mark tells, if the one asked for is UTF-8; and a note."""
-    if encoding.lower().replace("_", "-") in ("utf-8", "utf8"):
-        for mark, marked in BOMS:
-            if data.startswith(mark):
-                name = marked.removesuffix("-sig").upper()
-                return marked, [f"byte order mark of {name} removed"]
+    """The encoding that a byte order mark tells, and a note.
+
+    Where UTF-8 was asked for, any mark decides; else only one of the encoding that was named, by
+    whichever of its names.
+    """
+    try:
+        asked = codecs.lookup(encoding).name
+    except (LookupError, TypeError, ValueError):  # which whoever decodes will say
+        return encoding, []
+    for mark, marked in BOMS:
+        if data.startswith(mark) and asked in ("utf-8", MARKED[mark]):
+            name = marked.removesuffix("-sig").upper()
+            return marked, [f"byte order mark of {name} removed"]
     return encoding, []
 
 

@@ -1,7 +1,9 @@
 """Characters (or bytes) and their numbers."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
+from unicodedata import normalize
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +35,23 @@ def codes_of(text: str, level: str, what: str = "the text") -> Codes:
         return np.frombuffer(text.encode("utf-32-le"), dtype="<u4")
     except UnicodeEncodeError as error:
         raise InputError(f"{what} is not valid UTF-8", "check the terminal's encoding") from error
+
+
+PLAIN = {
+    ord(odd): plain
+    for plain, odds in (("'", "‘’‚‛′"), ('"', "“”„‟″"), ("-", "‐‑‒–—―"))
+    for odd in odds
+}
+
+FORMS: dict[str, Callable[[str], str]] = {
+    "letters composed (NFC)": lambda text: normalize("NFC", text),
+    "letters in parts (NFD)": lambda text: normalize("NFD", text),
+    "plain quotes and dashes": lambda text: text.translate(PLAIN),
+    "letters composed (NFC), plain quotes and dashes": lambda text: normalize(
+        "NFC", text.translate(PLAIN)
+    ),
+}
+"""Ways to write the same text otherwise: what a keyboard or a file system decided, not a writer."""
 
 
 def name_characters(codes: list[int]) -> str:
@@ -133,7 +152,24 @@ class Vocabulary:
             UnknownCharacterError: as :meth:`encode`.
             InputError: the text has lone surrogates, as from arguments that are not valid UTF-8.
         """
-        return self.encode(codes_of(text, self.level, what), what)
+        try:
+            return self.encode(codes_of(text, self.level, what), what)
+        except UnknownCharacterError as error:
+            known = self.known_form(text)
+            if known is None:
+                raise
+            name, form = known
+            raise UnknownCharacterError(
+                str(error), f"with {name} the model knows all of it: {form!r}"
+            ) from None
+
+    def known_form(self, text: str) -> tuple[str, str] | None:
+        """A way to write a text of which every character is known, by name, and the text so."""
+        for name, written in FORMS.items():
+            form = written(text)
+            if form != text and not self.unknown(codes_of(form, self.level)):
+                return name, form
+        return None
 
     def decode(self, ids: Codes) -> bytes:
         """UTF-8 bytes of symbols (at byte level, the bytes themselves)."""

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from shlex import quote
@@ -11,8 +10,8 @@ from typing import Any
 
 from charrnn.errors import InputError
 from charrnn.nn.products import one_thread
-from charrnn.runs.find import DEFAULT_FOLDER, find_checkpoint, find_run
-from charrnn.runs.folder import RunFolder, new_folder
+from charrnn.runs.find import find_checkpoint, find_run, found_again
+from charrnn.runs.folder import RunFolder, new_folder, remove_if_empty
 from charrnn.runs.model import Model, load_model
 from charrnn.tasks.base import Data, Paths, Spec
 from charrnn.tasks.config import Config
@@ -22,7 +21,7 @@ from charrnn.training.memory import memory_needed
 from charrnn.training.planner import Plan, plan
 from charrnn.training.run import Run
 
-__all__ = ["begin", "remove_if_empty", "resume"]
+__all__ = ["begin", "resume"]
 
 Tell = Callable[[str], object]
 
@@ -72,12 +71,12 @@ def begin(
         initial = load_model(find_checkpoint(init_from)[0], cell and cell.text)
         settings = _of_the_same_network(settings, initial)
     config = Config.of(**settings)
-    if initial is not None and config.task != "lm":
+    if initial is not None and not config.kind.text:
         tell(
             "note: that model may have been trained on rows that test it now; give the files that "
             "it has not met (--val, --test)"
         )
-    if config.task != "lm" and (not paths.train or paths.text is not None):
+    if not config.kind.text and (not paths.train or paths.text is not None):
         raise InputError(f"--task {config.task} needs a file to train on")
     data = _read(paths, config, tell)
     spec = extended_spec(initial.spec, data) if initial else data.spec()
@@ -96,7 +95,14 @@ def begin(
             elif "epochs" not in settings:
                 config = config.long_enough(data.trained_on(config))
             _check_memory(config, data, spec, tell)
-            return Run.begin(config, data, folder, initial, threads, deadline)
+            run = Run.begin(config, data, folder, initial, threads, deadline)
+            usual, chosen = Config.of(config.task).epochs, {"epochs", "minutes"} & {*settings}
+            if config.kind.text and config.epochs > usual and not chosen:
+                tell(
+                    f"note: {config.epochs:g} epochs in place of {usual:g}: a text this short "
+                    "would make too few updates to learn from (--epochs sets their number)"
+                )
+            return run
     except BaseException:
         folder.close()
         remove_if_empty(folder)
@@ -169,8 +175,11 @@ def _noted_paths(saved: Model, folder: RunFolder, *, needed: bool) -> Paths:
     """Where a run's data were; nothing if it does not say, unless that is needed."""
     try:
         noted = saved.header["training"]["corpus"]
+        found = partial(found_again, folder=folder.path)
         return Paths(
-            tuple(map(str, noted["paths"])), str(noted.get("val", "")), str(noted.get("test", ""))
+            tuple(found(str(path)) for path in noted["paths"]),
+            found(str(noted.get("val", ""))),
+            found(str(noted.get("test", ""))),
         )
     except (KeyError, TypeError, AttributeError):
         if not needed:
@@ -243,11 +252,3 @@ def _check_memory(config: Config, data: Data, spec: Spec, tell: Tell) -> None:
         )
     if needed > there // 8:
         tell(f"note: training takes about {needed / 2**30:.1f} GiB of memory; drawing the weights")
-
-
-def remove_if_empty(folder: RunFolder) -> None:
-    """A run that never began leaves no folder, nor one for all runs that has none."""
-    with suppress(OSError):
-        folder.path.rmdir()
-        if folder.path.parent == DEFAULT_FOLDER:
-            DEFAULT_FOLDER.rmdir()

@@ -167,7 +167,7 @@ def plan(
     end = (monotonic() if begun is None else begun) + 60 * minutes
     fixed = {"patience": PATIENCE, **given, "minutes": minutes}
     config = Config.of(**fixed)
-    if config.task == "lm":
+    if config.kind.text:
         part = min(config.val_fraction, HELD_OUT / data.size)
         patience = PATIENCE if part else 0
         fixed = {"val_fraction": part, "patience": patience, **given, "minutes": minutes}
@@ -180,10 +180,10 @@ def plan(
         fixed,
         trained_on,
         end,
-        aside(trained_on, data.size - trained_on) if config.task == "lm" else 0.0,
+        aside(trained_on, data.size - trained_on) if config.kind.text else 0.0,
         threads,
     )
-    if config.task == "lm":
+    if config.kind.text:
         return _plan_text(asked)
     if "epochs" not in given:
         config = config.long_enough(trained_on)

@@ -12,7 +12,7 @@ from charrnn.errors import CheckpointError, DivergedError, InputError
 from charrnn.nn.parameters import Parameters
 from charrnn.nn.products import on_one_thread, one_thread
 from charrnn.nn.types import Array
-from charrnn.runs.folder import RunFolder
+from charrnn.runs.folder import RunFolder, remove_if_empty
 from charrnn.runs.history import Validation, lowest, whole
 from charrnn.runs.model import Model, load_model, reason
 from charrnn.runs.own_cell import source_of
@@ -70,7 +70,8 @@ class Run:
     """A training and its folder.
 
     :func:`charrnn.train` and :func:`charrnn.resume` make one. Iterate over it for what happens, or
-    :meth:`finish` it; :meth:`stop` saves and ends it, :meth:`close` lets go of it.
+    :meth:`finish` it; :meth:`stop` saves and ends it, :meth:`close` lets go of it. Who only breaks
+    out of the loop may go on with another; until then what came after the last save is not kept.
 
     ``threads`` is how many processes compute; 0 has it measured before the first step. It makes
     no difference to what they compute.
@@ -114,7 +115,8 @@ class Run:
         self.timekeeper = Timekeeper(config, self.task, data.trained_on(config))
         self.notes: tuple[str, ...] = ()  # for people, on how it began
         self.shown = False  # whether a bar shows how far it is
-        self._stopping = False
+        self._stopping = self._running = self._closed = False
+        self._course: Iterator[Event] | None = None
         self._begun = monotonic()
         self._good: Snapshot | None = None  # what a divergence returns to
 
@@ -225,25 +227,38 @@ class Run:
             DivergedError: however low the rate; the last good files stay.
             CheckpointError: the final state could not be saved.
         """
+        if self._closed:
+            folder = str(self.folder.path)
+            raise InputError("this run is closed", f"charrnn.resume({folder!r}) goes on")
+        if self._running:
+            raise InputError("someone iterates over this run already", "go on with that")
+        self._running = True
         bar = Bar(self.trainer.number, self.trainer.total, self.task.unit) if self.shown else None
         try:
-            for event in self._all_events():
+            # One course for all who iterate: who breaks off is gone on with in the same place.
+            self._course = self._course or self._all_events()
+            for event in self._course:
                 if bar is not None:
                     bar.show(event)
                 yield event
         finally:
+            self._running = False
             if bar is not None:
                 bar.close()
             if self.complete or self._stopping:
                 self.close()
 
     def _all_events(self) -> Iterator[Event]:
+        if self._stopping:
+            self._save(best=False, stopped=True)
+            yield Stopped(self.trainer.number)
+            return
         if not self.trainer.number:
             compared = self.compare()
             if compared is not None:
                 yield compared
         yield from self.events(lambda: self._stopping)
-        outcome = None if self._stopping and not self.complete else self.report()
+        outcome = self.report() if self.complete else None
         if outcome is not None:
             yield Concluded(outcome)
 
@@ -255,6 +270,8 @@ class Run:
 
         Raises:
             DivergedError, CheckpointError: as iterating over it.
+            InputError: the run is closed; or its author's own cell fails.
+            KeyboardInterrupt: it was interrupted, and has saved.
         """
         with StopOnSignal() as asked:
             for _ in self:
@@ -279,9 +296,11 @@ class Run:
         return Model(self.network, parameters, self.spec, self.config, path, header, {})
 
     def close(self) -> None:
-        """Let the other processes go, and the folder."""
+        """Let the other processes go, and the folder, which goes too if nothing was saved in it."""
+        self._closed = True
         self.task.engine.close()
         self.folder.close()
+        remove_if_empty(self.folder)
 
     def compare(self) -> Compared | None:
         """What simple methods reach on the text held out; nothing for tasks other than that."""

@@ -1,36 +1,40 @@
 """Whether a file's bytes are what they are read as.
 
-Nothing is guessed silently: what seems likely is shown, with the option that reads it so and a
-piece of the text so read, for a person to judge.
+What is certain is said first: a byte order mark, UTF-16 by its NUL bytes, UTF-8 that is damaged or
+joined to something else. Any other encoding is a guess, and offered only where it is clear, with
+the option that reads it so and a piece of the text so read, for a person to judge.
 """
 
 import codecs
-from typing import NamedTuple
+import re
+from dataclasses import asdict, replace
+from functools import partial
+from typing import Any
 
-from charrnn.verdict.candidates import (
-    DOUBTED,
-    PLAUSIBLE,
-    WIDE_PLAUSIBLE,
-    Candidate,
-    candidates,
-    doubtful,
-    first_error,
-)
+import numpy.typing as npt
+
+from charrnn.text.corpora import BOMS
 from charrnn.verdict.findings import Finding
+from charrnn.verdict.guess import BEYOND, CONFIDENCE, INSTALL, guess_encoding
+from charrnn.verdict.words import SHOWN
 
-__all__ = ["DAMAGED", "judge_encoding"]
+__all__ = ["CONTROLS", "DAMAGED", "FEWER", "JOINED", "NULS", "first_error", "judge_encoding"]
 
-DAMAGED = 0.1
-"""Of the characters beyond ASCII, the part that may be damaged where the rest is UTF-8."""
+DAMAGED = 0.05
+"""Of the bytes beyond ASCII, the part that may be damaged where the rest is UTF-8."""
+JOINED = 0.1
+"""The part of them in lines of UTF-8 from which these are not UTF-8 by chance."""
+CONTROLS = 0.1
+"""The part of control characters from which a file is UTF-16, or no text."""
+NULS, FEWER = 0.01, 0.9
+"""Of UTF-16, the part of the high bytes that are NUL; and how many distinct bytes there are in the
+high places for each in the low ones."""
 
 CHUNK = 1 << 23
-RULES = {
-    "DAMAGED": DAMAGED,
-    "DOUBTED": DOUBTED,
-    "PLAUSIBLE": PLAUSIBLE,
-    "WIDE_PLAUSIBLE": WIDE_PLAUSIBLE,
-}
-PLAUSIBILITY = ("PLAUSIBLE", "WIDE_PLAUSIBLE")
+EXCERPT = 40
+MARK = 0xFEFF
+DAMAGE = re.compile("[\udc80-\udcff]+")  # bytes that are not UTF-8, escaped as surrogates
+CONTROL = bytes((*range(9), *range(14, 32)))
 
 SIGNATURES = (
     (b"%PDF", "a PDF", "pdftotext FILE"),
@@ -42,123 +46,178 @@ SIGNATURES = (
     (b"\xfd7zXZ", "compressed by xz", "xz -dc FILE | charrnn inspect -"),
     (b"\x28\xb5\x2f\xfd", "compressed by zstd", "zstd -dc FILE | charrnn inspect -"),
 )
-BOMS = (
-    (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, whose mark begins this one
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
+EACH = "make each part UTF-8, then join them: iconv -f ENCODING -t UTF-8 PART > NEW"
+DROP = "mend it there, or drop what is damaged: iconv -c -f UTF-8 -t UTF-8 FILE > NEW"
+LOOK = "look at the file, or ask who made it, and name its encoding (--encoding)"
+OR_BYTES = "if it is no text, or nobody knows: --level byte reads any file"
+
+WIDE = {"CONTROLS": CONTROLS, "NULS": NULS, "FEWER": FEWER}
+PARTLY = {"DAMAGED": DAMAGED, "JOINED": JOINED}
+GUESSED = {"CONFIDENCE": CONFIDENCE, "BEYOND": BEYOND}
+
+Codes = npt.NDArray[Any]
+_found = partial(Finding, "encoding")
 
 
-class Diagnosis(NamedTuple):
-    """A finding in the making."""
-
-    severity: str
-    text: str
-    advice: tuple[str, ...] = ()
-    offered: tuple[Candidate, ...] = ()
-    rules: tuple[str, ...] = ()
-
-
-def judge_encoding(name: str, data: bytes, encoding: str, *, decoded: bool) -> Finding:
+def judge_encoding(name: str, data: bytes, encoding: str, codes: Codes | None) -> Finding:
     """Whether a file's bytes are what they are read as, and else what they may be.
 
     Args:
         name: of the file.
         data: its bytes, at least one.
         encoding: the one asked for; where that is UTF-8, a byte order mark decides.
-        decoded: whether it could be read so.
+        codes: ``(N,)`` characters, read so; None if it could not be.
     """
-    mark = next((marked for bom, marked in BOMS if data.startswith(bom)), None)
-    read_as = encoding.lower().replace("_", "-").replace("utf8", "utf-8")
-    if mark and read_as == "utf-8":
-        read_as = mark
-    found = _kind_of_file(data)
-    if found is None:
-        found = (_of_decoded if decoded else _of_undecoded)(data, read_as, mark)
-    return Finding(
-        check="encoding",
-        severity=found.severity,
-        text=f"{name!r} {found.text}",
-        advice=found.advice,
-        measured={
-            "name": name,
-            "bytes": len(data),
-            "byte_order_mark": mark,
-            "decoded": decoded,
-            "candidates": [one._asdict() for one in found.offered],
-        },
-        rules={name: RULES[name] for name in found.rules},
-    )
+    mark = next((marked.removesuffix("-sig") for bom, marked in BOMS if data.startswith(bom)), None)
+    read_as = codecs.lookup(encoding).name
+    read_as = read_as if read_as.startswith("utf") else encoding.lower()
+    read_as = mark if mark and read_as == "utf-8" else read_as
+    kind = next((kind for kind in SIGNATURES if data.startswith(kind[0])), None)
+    if kind:
+        found = _found("mend", f"is {kind[1]}", (f"make a text of it: {kind[2]}",))
+    elif codes is None:
+        found = _of_undecoded(data, read_as, mark)
+    else:
+        found = _of_decoded(data, read_as, mark, MARK in codes[:1])
+    of_file = {"name": name, "bytes": len(data), "byte_order_mark": mark}
+    measured = {**of_file, "decoded": codes is not None, "candidates": [], **found.measured}
+    return replace(found, text=f"{name!r} {found.text}", measured=measured)
 
 
-def _kind_of_file(data: bytes) -> Diagnosis | None:
-    for signature, kind, mend in SIGNATURES:
-        if data.startswith(signature):
-            return Diagnosis("mend", f"is {kind}", (f"make a text of it: {mend}",))
-    return None
-
-
-def _of_decoded(data: bytes, read_as: str, mark: str | None) -> Diagnosis:
+def _of_decoded(data: bytes, read_as: str, mark: str | None, mark_kept: bool) -> Finding:
     """It could be read; is it what was meant?"""
-    if mark and not read_as.startswith(mark):
+    if mark and (mark_kept or not read_as.startswith(mark)):
         text = f"was read as {read_as}, but begins with the byte order mark of {mark.upper()}"
-        return Diagnosis("mend", text, ("leave --encoding out: the mark decides",))
-    ascii_text, is_wide = data.isascii(), read_as.startswith(("utf-16", "utf-32"))
-    if not is_wide and doubtful(data) and (offered := tuple(candidates(data))):
-        text = f"can be read as {read_as.upper()}, but seems to be {offered[0].encoding.upper()}"
-        return Diagnosis("mend", text, _offers(offered), offered, ("DOUBTED", "WIDE_PLAUSIBLE"))
-    if not (read_as.startswith("utf-") or ascii_text) and first_error(data, "utf-8") is None:
+        return _found("mend", text, ("leave --encoding out: the mark decides",))
+    is_wide, is_ascii = read_as.startswith(("utf-16", "utf-32")), data.isascii()
+    if not is_wide and _controls(data) >= CONTROLS and (wide := _wide(data)):
+        text = f"can be read as {read_as.upper()}, but is {wide.upper()} without a byte order mark"
+        return _offered(text, wide, data.decode(wide), WIDE)
+    if not (read_as.startswith("utf-") or is_ascii) and first_error(data, "utf-8") is None:
         text = f"was read as {read_as}, but is UTF-8: other encodings look so by chance only"
-        return Diagnosis("mend", text, ("leave --encoding out",))
-    text = "is ASCII" if ascii_text and not is_wide else f"is {read_as.upper()}"
+        return _found("mend", text, ("leave --encoding out",))
+    text = "is ASCII" if is_ascii and not is_wide else f"is {read_as.upper()}"
     text += " with a byte order mark, which goes" if mark else ""
-    return Diagnosis("fine", text, rules=("DOUBTED",))
+    return _found("fine", text, rules={"CONTROLS": CONTROLS})
 
 
-def _of_undecoded(data: bytes, read_as: str, mark: str | None) -> Diagnosis:
+def _of_undecoded(data: bytes, read_as: str, mark: str | None) -> Finding:
     """It could not be read; what may it be?"""
     problem = f"is not {read_as.upper()}"
     offset = first_error(data, read_as)
     if offset is not None and offset < len(data):
         line = data.count(b"\n", 0, offset) + 1
         problem += f": byte 0x{data[offset]:02x} at offset {offset:,} (line {line:,})"
-    if read_as != "utf-8":
-        if mark and not read_as.startswith(mark):
-            text = f"{problem}; it begins with the byte order mark of {mark.upper()}"
-            return Diagnosis("mend", text, ("leave --encoding out: the mark decides",))
-        if first_error(data, "utf-8") is None:
-            return Diagnosis("mend", f"{problem}; it is UTF-8", ("leave --encoding out",))
-    damaged, beyond = _not_utf8(data)
-    drop: tuple[str, ...] = ()
-    if damaged <= max(1, DAMAGED * beyond):
-        problem += f"; {'this' if damaged == 1 else f'{damaged:,} places'} apart, it is UTF-8"
-        drop = ("mend it there, or drop what is damaged: iconv -c -f UTF-8 -t UTF-8 FILE > NEW",)
-        if damaged <= DAMAGED * beyond:
-            return Diagnosis("mend", problem, drop, rules=("DAMAGED",))
-    offered = tuple(candidates(data))
-    if not offered and not drop:
-        hint = "if it is text, name its encoding (--encoding); --level byte reads any file"
-        problem += "; in no encoding does it look like text"
-        return Diagnosis("mend", problem, (hint,), rules=PLAUSIBILITY)
-    return Diagnosis("mend", problem, (*drop, *_offers(offered)), offered, PLAUSIBILITY)
+    if mark and not read_as.startswith(mark):
+        text = f"{problem}; it begins with the byte order mark of {mark.upper()}"
+        return _found("mend", text, ("leave --encoding out: the mark decides",))
+    if mark and mark != "utf-8":
+        text = f"{problem}; by its byte order mark it is: it is damaged, or cut off"
+        return _found("mend", text, ("mend it there, or fetch the file again",))
+    if first_error(data, "utf-8") is None:
+        return _found("mend", f"{problem}; it is UTF-8", ("leave --encoding out",))
+    if wide := _wide(data):
+        text = f"{problem}; it is {wide.upper()} without a byte order mark"
+        return _offered(text, wide, data.decode(wide), WIDE)
+    if b"\0" in data or _controls(data) >= CONTROLS:
+        return _found("mend", f"{problem}; nor does it look like text", (OR_BYTES, LOOK), {}, WIDE)
+    return _of_utf8_in_part(data, problem) or _of_unknown(data, problem)
 
 
-def _offers(offered: tuple[Candidate, ...]) -> tuple[str, ...]:
-    """The likeliest first."""
-    if not offered:
-        return ()
-    first, *others = (f"--encoding {one.encoding} reads {one.excerpt!r}" for one in offered)
-    return (f"name its encoding: {first}", *(f"or {other}" for other in others))
+def _of_utf8_in_part(data: bytes, problem: str) -> Finding | None:
+    """UTF-8 with places that are damaged, or joined to something else; None if it is neither."""
+    text = data.decode(errors="surrogateescape")
+    damage, beyond = DAMAGE.findall(text), _beyond_ascii(text)
+    bad, whole = list[str](), 0
+    for number, line in enumerate(text.split("\n"), 1):
+        if DAMAGE.search(line):
+            bad.append(f"{number:,}")
+        elif not line.isascii():
+            whole += _beyond_ascii(line)
+    places, share, in_lines = len(damage), sum(map(len, damage)) / beyond, whole / beyond
+    lines = f"line{'s' * (len(bad) > 1)} {', '.join(bad[:SHOWN])}{' ...' * (len(bad) > SHOWN)}"
+    measured = {"damaged_places": places, "damaged": share, "in_lines_of_utf8": in_lines}
+    if share <= DAMAGED or (places == 1 and share < 1):
+        apart = "this" if places == 1 else f"{places:,} places ({lines})"
+        return _found("mend", f"{problem}; {apart} apart, it is UTF-8", (DROP,), measured, PARTLY)
+    if in_lines >= JOINED:
+        problem += f"; the rest is UTF-8, but not {lines}: two encodings joined, or much damage"
+        return _found("mend", problem, (EACH, DROP), measured, PARTLY)
+    return None
 
 
-def _not_utf8(data: bytes) -> tuple[int, int]:
-    """How many places are not UTF-8, and how many characters beyond ASCII there are with them."""
-    decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
-    damaged, beyond = -data.count("\ufffd".encode()), 0
+def _of_unknown(data: bytes, problem: str) -> Finding:
+    """What chardet makes of it, if that is clear."""
+    unclear = f"{problem}; which encoding it is in, is not clear"
+    try:
+        named, decodings = guess_encoding(data)
+    except ImportError as error:
+        return _found("mend", unclear, (f"to have it guessed ({error}): {INSTALL}", LOOK, OR_BYTES))
+    measured = {"decodings": [asdict(one) | {"text": _line(one.text)} for one in decodings[:SHOWN]]}
+    if len(named) == 1:
+        return _offered(problem, named[0], decodings[0].text, GUESSED, measured)
+    if named:
+        first, last = map(str.upper, named)
+        problem += f"; its beginning looks like {first}, its end like {last}: two files joined?"
+        return _found("mend", problem, (EACH,), measured, GUESSED)
+    return _found("mend", unclear, (LOOK, OR_BYTES), measured, GUESSED)
+
+
+def _offered(
+    text: str, encoding: str, decoded: str, rules: dict[str, float], measured: Any = None
+) -> Finding:
+    shown = _line(decoded)
+    advice = f"name its encoding: --encoding {encoding} reads {shown!r}"
+    candidates = {"candidates": [{"encoding": encoding, "excerpt": shown}]}
+    return _found("mend", text, (advice,), candidates | (measured or {}), rules)
+
+
+def _line(text: str) -> str:
+    """Of the line with the first character beyond ASCII, what is around it."""
+    at = next((k for k, c in enumerate(text) if c > "\x7f"), 0)
+    begin = max(text.rfind("\n", 0, at) + 1, at - EXCERPT // 2)
+    return text[begin : begin + EXCERPT].strip().partition("\n")[0]
+
+
+def _wide(data: bytes) -> str | None:
+    """The encoding of 16 or 32 bits a character, without a mark, that the NUL bytes tell.
+
+    UTF-32 has so many impossible values that nothing else decodes. In UTF-16 the high bytes are of
+    fewer kinds than the low ones, and NUL in spaces, line ends and all of ASCII.
+    """
+    places = data[::2], data[1::2]
+    kinds = [len(set(place)) for place in places]
+    high = int(kinds[1] < kinds[0])
+    likely = ["utf-32-le", "utf-32-be"]
+    if kinds[high] < FEWER * kinds[not high] and places[high].count(0) >= NULS * len(places[high]):
+        likely.append(("utf-16-be", "utf-16-le")[high])
+    for encoding in likely:
+        if first_error(data, encoding) is None:
+            text = data.decode(encoding)
+            return None if "\0" in text or _controls(text.encode()) >= CONTROLS else encoding
+    return None
+
+
+def _controls(data: bytes) -> float:
+    """The part of its bytes that are control characters no text has."""
+    return sum(map(data.count, CONTROL)) / len(data)
+
+
+def _beyond_ascii(text: str) -> int:
+    """How many of its bytes in UTF-8 are beyond ASCII, those that are damaged among them."""
+    return len(text.encode(errors="surrogateescape")) - len(text.encode("ascii", errors="ignore"))
+
+
+def first_error(data: bytes, encoding: str) -> int | None:
+    """The offset of the first byte that does not decode; None if all do."""
+    decoder = codecs.getincrementaldecoder(encoding)()
     for start in range(0, len(data), CHUNK):
-        text = decoder.decode(data[start : start + CHUNK], final=start + CHUNK >= len(data))
-        damaged += text.count("\ufffd")
-        beyond += len(text) - len(text.encode("ascii", errors="ignore"))
-    return damaged, beyond
+        chunk = data[start : start + CHUNK]
+        try:
+            decoder.decode(chunk, final=start + CHUNK >= len(data))
+        except UnicodeDecodeError as error:
+            # The decoder saw what an earlier chunk had left over in front of this one.
+            return start + error.start - (len(error.object) - len(chunk))
+        except UnicodeError:
+            return start
+    return None

@@ -16,6 +16,7 @@ from charrnn.errors import InputError
 from charrnn.text.corpora import BOMS, decode_text, first_held_out, read_corpus
 from charrnn.verdict.encodings import judge_encoding
 from charrnn.verdict.findings import SEVERITIES, Finding, Verdict
+from charrnn.verdict.items import judge_items
 from charrnn.verdict.lines import (
     count_line_ends,
     judge_line_ends,
@@ -69,7 +70,7 @@ def judge(
     if level == "char":
         findings += _together(
             [
-                judge_encoding(name, data, encoding, decoded=codes is not None)
+                judge_encoding(name, data, encoding, codes)
                 for (name, data), codes in zip(whole, read, strict=True)
             ]
         )
@@ -88,7 +89,8 @@ def judge(
     findings.append(judge_size(codes, distinct, sum(len(data) for _, data in whole), what))
     if level == "char":
         findings += [judge_rare(tallies), *judge_odd(codes, tallies)]
-    findings += [judge_lines(codes), *judge_repeats(codes, train), judge_held_out(tallies)]
+    findings += [judge_lines(codes), judge_items(codes, train, level)]
+    findings += [*judge_repeats(codes, train), judge_held_out(tallies)]
     return Verdict(names, level, encoding, len(codes), distinct, tuple(findings))
 
 

@@ -36,7 +36,7 @@ OVERLAP_NOTE, OVERLAP_MEND = 0.01, 0.25
 """Parts of the held-out text that the training part has too."""
 
 BLOCK = 1 << 15  # windows hashed at a time, in the second-level cache
-ROWS = 1 << 12  # windows compared at a time
+COMPARED = 1 << 12  # windows compared at a time
 MIX = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.uint64(31))
 
 Codes = npt.NDArray[Any]
@@ -52,18 +52,18 @@ class Passages(NamedTuple):
     length: int  # 0: there is none
 
 
-def judge_repeats(codes: Codes, split: int) -> Iterator[Finding]:
-    """How much of a text it says twice, and of the part after ``split`` what the rest has too.
+def judge_repeats(codes: Codes, boundary: int) -> Iterator[Finding]:
+    """How much of a text it says twice, and of the part after ``boundary`` what the rest has too.
 
-    Of a text of more than :data:`SEARCHED` characters, so many around ``split`` are searched.
+    Of a text of more than :data:`SEARCHED` characters, so many around ``boundary`` are searched.
     """
     begin, end = 0, len(codes)
     searched = "the text"
     if end > SEARCHED:
-        begin = split - round(SEARCHED * split / len(codes))
+        begin = boundary - round(SEARCHED * boundary / len(codes))
         end = begin + SEARCHED
         searched = f"characters {begin + 1:,} to {end:,} (only these were searched)"
-    repeated, overlap = find_passages(codes[begin:end], split - begin)
+    repeated, overlap = find_passages(codes[begin:end], boundary - begin)
     looked_at = {"from": begin, "to": end}
     rules: dict[str, float] = {"PASSAGE": PASSAGE, "SEARCHED": SEARCHED}
     yield _finding(
@@ -71,20 +71,20 @@ def judge_repeats(codes: Codes, split: int) -> Iterator[Finding]:
         repeated,
         end - begin,
         f"of {searched} stood there before, in passages of {PASSAGE} characters or more",
-        "nothing stands twice",
+        f"no passage of {PASSAGE} characters stands twice",
         (REPEATED_NOTE, REPEATED_MEND),
         ("keep one copy of each passage: repeats are learnt by heart",),
         codes[begin:end],
         looked_at,
         rules | {"REPEATED_NOTE": REPEATED_NOTE, "REPEATED_MEND": REPEATED_MEND},
     )
-    if end > split:
+    if end > boundary:
         yield _finding(
             "held-out repeats",
             overlap,
-            end - split,
+            end - boundary,
             "of the held-out end stands in the training part too",
-            "nothing of the held-out end stands in the training part",
+            f"no passage of {PASSAGE} characters of the held-out end stands in the training part",
             (OVERLAP_NOTE, OVERLAP_MEND),
             (
                 "the validation loss would flatter: what was learnt by heart is asked again",
@@ -135,12 +135,12 @@ def _finding(
     return Finding(check, severity, text, advice, measured, rules)
 
 
-def find_passages(codes: Codes, split: int, length: int = PASSAGE) -> tuple[Passages, Passages]:
-    """What of a text stood in it before; and what of ``codes[split:]`` stands in ``codes[:split]``.
+def find_passages(codes: Codes, boundary: int, length: int = PASSAGE) -> tuple[Passages, Passages]:
+    """What of a text stood in it before; and what of its end stood before the end.
 
     Args:
         codes: ``(N,)`` characters or bytes, fewer than 2³¹.
-        split: where the second part begins.
+        boundary: where the end begins.
         length: that a passage must have.
     """
     count = len(codes) - length + 1
@@ -160,10 +160,10 @@ def find_passages(codes: Codes, split: int, length: int = PASSAGE) -> tuple[Pass
     # any is.
     first = np.where(same, 0, np.arange(count, dtype=np.int32))
     np.maximum.accumulate(first, out=first)
-    held_out = at >= split
+    held_out = at >= boundary
     earlier[:] = -1
     earlier[at[held_out]] = at[first[held_out]]
-    windows = np.flatnonzero((earlier >= 0) & (earlier <= split - length)).astype(np.int32)
+    windows = np.flatnonzero((earlier >= 0) & (earlier <= boundary - length)).astype(np.int32)
     return repeated, _compared(codes, windows, earlier[windows], length)
 
 
@@ -216,7 +216,7 @@ def _compared(codes: Codes, windows: Indices, earlier: Indices, length: int) -> 
     equal = codes[windows + (length - 1)] == codes[earlier + (length - 1)]
     every = np.lib.stride_tricks.sliding_window_view(codes, length)
     whole = np.flatnonzero(begins)
-    for rows in np.split(whole, range(ROWS, len(whole), ROWS)):
+    for rows in np.split(whole, range(COMPARED, len(whole), COMPARED)):
         equal[rows] = (every[windows[rows]] == every[earlier[rows]]).all(axis=1)
     # In each run, what comes after a difference is not known to be equal.
     number = np.arange(len(windows), dtype=np.int32)

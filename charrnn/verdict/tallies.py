@@ -15,8 +15,8 @@ __all__ = [
     "DRIFT",
     "DRIFT_TIMES",
     "ODD_END",
-    "RARE",
     "RARE_KINDS",
+    "SELDOM",
     "UNSEEN",
     "Tallies",
     "judge_held_out",
@@ -24,7 +24,7 @@ __all__ = [
     "tally",
 ]
 
-RARE = 10
+SELDOM = 10
 """Occurrences: a character with fewer can hardly be learnt."""
 RARE_KINDS = 0.2
 """Part of the distinct characters that may be rare."""
@@ -63,10 +63,10 @@ class Tallies:
         return total
 
 
-def tally(codes: Codes, split: int) -> Tallies:
-    """Count ``(N,)`` symbols, in parts of ``codes[:split]`` and in the rest."""
-    edges = [round(split * part / PARTS) for part in range(PARTS + 1)]
-    if split < len(codes):
+def tally(codes: Codes, boundary: int) -> Tallies:
+    """Count ``(N,)`` symbols, in parts of ``codes[:boundary]`` and in the rest."""
+    edges = [round(boundary * part / PARTS) for part in range(PARTS + 1)]
+    if boundary < len(codes):
         edges.append(len(codes))
     parts = [_count(codes[begin:end]) for begin, end in pairwise(edges)]
     widest = max(map(len, parts))
@@ -74,7 +74,7 @@ def tally(codes: Codes, split: int) -> Tallies:
     for row, part in zip(counts, parts, strict=True):
         row[: len(part)] = part
     distinct = np.flatnonzero(counts.any(axis=0))
-    return Tallies(distinct, counts[:, distinct], len(codes) - split)
+    return Tallies(distinct, counts[:, distinct], len(codes) - boundary)
 
 
 def _count(codes: Codes) -> Counts:
@@ -88,15 +88,15 @@ def _count(codes: Codes) -> Counts:
 def judge_rare(tallies: Tallies) -> Finding:
     """Characters that occur too seldom to be learnt."""
     total = tallies.total
-    rare = np.flatnonzero(total < RARE)
+    rare = np.flatnonzero(total < SELDOM)
     rare = rare[np.argsort(total[rare], kind="stable")]
     share = float(total[rare].sum() / total.sum())
     kinds = len(rare) / len(total)
     shown = [(int(tallies.codes[k]), int(total[k])) for k in rare]
-    text = f"every character occurs {RARE} times at least"
+    text = f"every character occurs {SELDOM} times at least"
     if shown:
         text = (
-            f"{len(shown):,} of {len(total):,} distinct characters occur fewer than {RARE} times "
+            f"{len(shown):,} of {len(total):,} distinct characters occur fewer than {SELDOM} times "
             f"({percent(share)} of the text): "
             + first_few([f"{character(code)} {count}" for code, count in shown])
         )
@@ -117,7 +117,7 @@ def judge_rare(tallies: Tallies) -> Finding:
             "share_of_kinds": kinds,
             "characters": {f"U+{code:04X}": count for code, count in shown},
         },
-        {"RARE": RARE, "RARE_KINDS": RARE_KINDS},
+        {"SELDOM": SELDOM, "RARE_KINDS": RARE_KINDS},
     )
 
 

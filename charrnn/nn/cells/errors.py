@@ -7,28 +7,23 @@ import os
 import re
 import traceback
 from collections.abc import Callable, Mapping
+from dataclasses import FrozenInstanceError
 from pathlib import Path
 from types import FrameType, FunctionType
 from typing import Any
 
 import numpy as np
 
+from charrnn.errors import InputError
+
 __all__ = ["CellError", "place", "raised_at", "report_errors", "shown"]
 
 
-class CellError(Exception):
+class CellError(InputError):
     """A learner's cell cannot be loaded, or fails, or returns what does not fit.
 
-    Args:
-        message: one line: which file, which line, what is wrong.
-        hint: one thing to do about it.
+    Its message says which file, which line, and what is wrong.
     """
-
-    exit_code = 2
-
-    def __init__(self, message: str, hint: str = "") -> None:
-        super().__init__(message)
-        self.hint = hint
 
 
 def place(function: Callable[..., Any]) -> str:
@@ -51,7 +46,10 @@ def raised_at(error: BaseException, namespace: Mapping[str, Any], otherwise: str
     found = [
         (frame, number)
         for frame, number in traceback.walk_tb(error.__traceback__)
-        if frame.f_globals is namespace and number is not None
+        if frame.f_globals is namespace
+        and number is not None
+        # What a dataclass generates has no lines of its own.
+        and frame.f_code.co_filename != "<string>"
     ]
     if not found:
         return CellError(f"{otherwise}: {_told(error)}")
@@ -60,10 +58,10 @@ def raised_at(error: BaseException, namespace: Mapping[str, Any], otherwise: str
     linecache.checkcache(filename)
     line = linecache.getline(filename, number, frame.f_globals).strip()
     shapes = _shapes(frame, line)
-    return CellError(
-        f"{shown(filename)}:{number}: {line}: {_told(error)}",
-        f"the shapes there: {shapes}" if shapes else "",
-    )
+    hint = f"the shapes there: {shapes}" if shapes else ""
+    if isinstance(error, FrozenInstanceError):
+        hint = "a cell keeps nothing: return from step what step_back will need"
+    return CellError(f"{shown(filename)}:{number}: {line}: {_told(error)}", hint)
 
 
 def report_errors(cls: type) -> None:
@@ -87,7 +85,7 @@ def _reporting(method: FunctionType) -> Callable[..., Any]:
             return method(*args, **kwargs)
         except (CellError, MemoryError):
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise raised_at(error, method.__globals__, place(method)) from error
 
     return reporting

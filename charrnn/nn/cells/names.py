@@ -32,7 +32,8 @@ def parse_cell(text: str, hidden_size: int) -> AnyCell:
     name, *variants = (part.strip() for part in text.split(","))
     kind = CELLS.get(name.lower())
     if kind is None:
-        raise UnknownCellError(f"unknown cell {name!r}: choose from {', '.join(CELLS)}")
+        known = f"{', '.join(CELLS)}, or your own, FILE.py:CLASS"
+        raise UnknownCellError(f"unknown cell {name!r}: choose from {known}")
     return kind(hidden_size, **read_variants(kind, variants))
 
 

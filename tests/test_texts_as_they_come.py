@@ -1,0 +1,113 @@
+"""Texts as people have them: other forms of letters, marks, encodings of a pipe, short, moved."""
+
+import json
+from pathlib import Path
+
+import pytest
+from support import TEXT, TINY, charrnn, charrnn_apart, environment
+
+import charrnn as library
+from charrnn.errors import InputError
+from charrnn.text.corpora import read_corpus
+from charrnn.text.vocab import Vocabulary
+
+BRIEF = (*TINY, "--epochs", "1", "-q")
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_pipe_gets_utf_8_whatever_the_terminals_encoding(folder: Path) -> None:
+    Path("days.txt").write_text("день и ночь 日\n" * 60, encoding="utf-8")
+    rows = "".join(f"{'добрый' if k % 2 else 'злой'} {k}\t{k % 2}\n" for k in range(60))
+    Path("rows.tsv").write_text(rows, encoding="utf-8")
+    assert charrnn("train", "days.txt", *BRIEF, "--out", "lm", cwd=folder).returncode == 0
+    flags = ("--task", "classify", "--hidden", "4", "--epochs", "1", "-q", "--out", "judge")
+    assert charrnn("train", "rows.tsv", *flags, cwd=folder).returncode == 0
+    windows = environment(PYTHONIOENCODING="cp1252")
+    text = charrnn_apart("sample", "lm", "-l", "40", "--seed", "1", cwd=folder, env=windows).stdout
+    assert text.decode() == library.load("lm").sample(length=40, seed=1) + "\n"
+    predict = ("predict", "judge", "день 😀", "--format", "jsonl")
+    line = charrnn_apart(*predict, cwd=folder, env=windows).stdout
+    assert json.loads(line)["text"] == "день 😀"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "mark", "name"),
+    [
+        ("utf-16-le", b"\xff\xfe", "utf-16-le"),
+        ("UTF_16LE", b"\xff\xfe", "utf-16-le"),
+        ("utf-16-be", b"\xfe\xff", "utf-16-be"),
+        ("utf-32-le", b"\xff\xfe\0\0", "utf-32-le"),
+        ("u8", b"\xef\xbb\xbf", "utf-8"),
+        ("utf-8", b"\xff\xfe", "utf-16-le"),
+    ],
+)
+def test_a_mark_goes_by_whichever_name_its_encoding_was_given(
+    encoding: str, mark: bytes, name: str
+) -> None:
+    Path("marked.txt").write_bytes(mark + ("abc\n" * 9).encode(name))
+    corpus = read_corpus(["marked.txt"], encoding=encoding)
+    assert bytes(corpus.codes.astype("u1")) == b"abc\n" * 9
+    assert "byte order mark" in corpus.notes[0]
+
+
+def test_a_mark_of_another_encoding_stays() -> None:
+    Path("odd.txt").write_bytes("\ufeffabc".encode())
+    assert len(read_corpus(["odd.txt"], encoding="latin-1").codes) == 6
+
+
+@pytest.mark.parametrize(
+    ("prime", "form"),
+    [
+        ("cafe\u0301", "with letters composed (NFC) the model knows all of it: 'café'"),
+        ("“cafe–”", "with plain quotes and dashes the model knows all of it: '\"cafe-\"'"),
+        ("‘cafe\u0301’", "NFC), plain quotes and dashes the model knows all of it: \"'café'\""),
+    ],
+)
+def test_a_prime_is_offered_in_the_form_that_the_model_knows(prime: str, form: str) -> None:
+    vocabulary = Vocabulary("char", tuple(sorted(map(ord, set("abcdefé '\"-")))))
+    with pytest.raises(InputError, match="the prime has") as caught:
+        vocabulary.encode_text(prime, "the prime")
+    assert form in caught.value.hint
+    with pytest.raises(InputError, match="the prime has") as other:
+        vocabulary.encode_text("cafe\u0301 ж", "the prime")
+    assert "train on a text that has them" in other.value.hint
+
+
+def test_a_text_in_another_form_is_called_by_its_name(folder: Path) -> None:
+    text = "le café noir\n" * 60
+    Path("nfc.txt").write_text(text, encoding="utf-8")
+    Path("nfd.txt").write_text(text.replace("é", "e\u0301"), encoding="utf-8")
+    assert charrnn("train", "nfc.txt", *BRIEF, "--out", "run", cwd=folder).returncode == 0
+    done = charrnn("eval", "run", "nfd.txt", cwd=folder)
+    assert b"with letters composed (NFC) the model knows all characters" in done.stderr
+    assert b"it is the text that the model was trained on" in done.stderr
+    assert b"composed" not in charrnn("eval", "run", "nfc.txt", cwd=folder).stderr
+
+
+def test_a_run_is_used_from_another_folder(folder: Path) -> None:
+    """Its text is where it was, and is found from the run's own folder."""
+    place = folder / "place"
+    place.mkdir()
+    (place / "text.txt").write_text(TEXT, encoding="utf-8")
+    assert charrnn("train", "text.txt", *BRIEF, cwd=place).returncode == 0
+    done = charrnn("eval", "place/checkpoints/text-1", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert bytes(Path("place") / "text.txt") in done.stdout
+    again = charrnn("train", "--resume", "place/checkpoints/text-1", cwd=folder)
+    assert again.returncode == 0, again.stderr
+    (place / "text.txt").write_text(TEXT + "!", encoding="utf-8")
+    assert charrnn("eval", "place/checkpoints/text-1", cwd=folder).returncode == 2
+
+
+def test_a_short_text_makes_enough_updates_by_default(folder: Path) -> None:
+    Path("short.txt").write_text(TEXT * 3, encoding="utf-8")
+    done = charrnn("train", "short.txt", "--hidden", "8", "-q", "--out", "run", cwd=folder)
+    assert b"note: 300 epochs in place of 10" in done.stderr
+    assert b" 300 steps of 32" in done.stderr
+    other = charrnn("train", "short.txt", *BRIEF, "--out", "brief", cwd=folder)
+    assert b"in place of" not in other.stderr
