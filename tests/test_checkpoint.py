@@ -317,6 +317,7 @@ COSTLY: dict[str, tuple[Callable[[Path], None], str]] = {
     "members that are not counted": (lambda p: many_members(p, 500_000, claimed=1), "1 arrays in"),
     "nested lists": (lambda p: with_header(p, b"[" + b"[]," * (LONG // 3) + b"[]]"), "lists"),
     "objects": (lambda p: with_header(p, b"[" + b'{"":0},' * (LONG // 7) + b"0]"), "objects"),
+    "fewer objects": (lambda p: with_header(p, b"[" + b"{}," * 300_000 + b"0]"), "300,000 values"),
     "numbers": (lambda p: with_header(p, b"[" + b"300," * (LONG // 4) + b"0]"), "values"),
     "a long header": (lambda p: with_header(p, b'"' + b" " * (1 << 25) + b'"'), "bytes"),
     "a long cell": (lambda p: with_setting(p, "a" * LONG), "a setting has 15,728,640"),
