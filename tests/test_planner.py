@@ -205,7 +205,9 @@ def test_a_plan_is_for_what_trains(machine: Callable[[float], None]) -> None:
     for minutes in (0.5, 60):
         found = [plan(text_of(size), minutes, {"val_fraction": part}) for size, part in parts]
         assert len({one.reasons for one in found}) == 1
-        assert len({replace(one.config, val_fraction=0.0) for one in found}) == 1
+        assert len({replace(one.config, val_fraction=0.0, patience=0) for one in found}) == 1
+        # Patience counts validations, and there are none of nothing.
+        assert [bool(one.config.patience) for one in found] == [True, True, False, True]
 
 
 def test_runs_on_one_text_hold_out_the_same(machine: Callable[[float], None]) -> None:
