@@ -148,7 +148,7 @@ def sample(
     for start in range(0, len(prime) - 1, chunk):
         part = prime[start : min(start + chunk, len(prime) - 1)]
         _, state, _ = model.forward(parameters, part.astype(np.intp), state, reading)
-        if restart:
+        if restart and len(part) == CHUNK:
             restart_runaways(model.cell, state)
     del reading
     if alike:

@@ -86,6 +86,16 @@ def test_scoring_gives_a_state_up_at_the_end_of_a_chunk() -> None:
     assert np.ptp(found[CHUNK - 8 : CHUNK]) > 10 * np.ptp(found[CHUNK : CHUNK + 8])
 
 
+def test_a_window_is_scored_alike_whatever_is_read_beside_it() -> None:
+    """Others that end earlier must not make a chunk of it end."""
+    parameters, reader = growing(MODEL), Reader(Engine(MODEL))
+    ids = np.random.default_rng(6).integers(5, size=300)
+    edges = [1, 160, 200, 300]
+    found = windowed_nats(reader, parameters, ids, edges)
+    apart = [windowed_nats(reader, parameters, ids, [*edge]) for edge in pairwise(edges)]
+    np.testing.assert_allclose(found, np.concatenate(apart), rtol=1e-6)
+
+
 def written(prime: Any, length: int, drawn: int = 0, **more: Any) -> Any:
     rng = np.random.default_rng(3)
     rng.random(drawn)

@@ -48,6 +48,7 @@ class Reader:
         *,
         weights: Array | None = None,
         gradients: Parameters | None = None,
+        restart: bool = True,
     ) -> tuple[Array, State]:
         """Read on from a state.
 
@@ -58,15 +59,17 @@ class Reader:
             state: of B lanes.
             weights: ``(T, B)``, of each symbol in what comes out; ones if not given.
             gradients: overwritten by those of the sum.
+            restart: whether a chunk ends here: lanes whose state has run away then begin anew.
 
         Returns:
-            ``(T, B)`` nats, and the state; zero in lanes where it has run away.
+            ``(T, B)`` nats, and the state.
         """
         x, targets = ids[at - 1].astype(np.intp), ids[at].astype(np.intp)
         batch = Sequences(x, targets, state, weights=weights, each=True)
         losses = self.engine.losses(parameters, batch, gradients=gradients)
         after = losses.final
-        restart_runaways(self.network.cell, after)
+        if restart:
+            restart_runaways(self.network.cell, after)
         return losses.each, after
 
 
@@ -135,7 +138,9 @@ def windowed_nats(
                 running = int(np.count_nonzero(lengths > begin))
                 state = tuple(tuple(part[:running] for part in layer) for layer in state)
                 at = lanes[:running] + np.arange(begin, end)[:, None]
-                found, state = reader.read(parameters, ids, at, state)
+                # Not where some other lane ends: a window's score is its own.
+                whole = end % CHUNK == 0
+                found, state = reader.read(parameters, ids, at, state, restart=whole)
                 if begin >= 0:
                     nats[at - start] = found
                     advance(at.size)
