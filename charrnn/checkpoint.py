@@ -6,6 +6,8 @@ more than the file is long, whatever the file claims.
 """
 
 import ast
+import hashlib
+import io
 import json
 import os
 import re
@@ -29,11 +31,18 @@ __all__ = ["FORMAT", "FORMAT_VERSION", "read_checkpoint", "remove_leftovers", "w
 FORMAT = "charrnn"
 FORMAT_VERSION = 1
 
-HEADER = "header"
+HEADER, DIGEST = "header", "digest"
+NO_DIGEST = "0" * 64
 LARGEST = 1 << 33
 LARGEST_HEADER = 1 << 24
+MOST_VALUES, MOST_CONTAINERS = 1 << 20, 1 << 18
+"""Of a header: its commas, and the brackets that open a list or an object. A value of two bytes
+takes seventy in memory, an object two hundred."""
 MOST_MEMBERS = 2048
-LEFTOVER = re.compile(r"\.((best|last)\.npz|previous|metrics)\.\d+\.tmp")
+LARGEST_DIRECTORY = MOST_MEMBERS << 8
+END, LOCATOR, LONG_END = 22, 20, 56
+"""Lengths of what ends a zip file: the end record; before it, in a large file, two more."""
+LEFTOVER = re.compile(r"\.((best|last)\.npz|previous|metrics|latest)\.\d+\.tmp")
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.]{0,99}")
 DTYPES = {"<f4": np.float32, "<f8": np.float64, "<i8": np.int64, "|u1": np.uint8}
 EPOCH = (1980, 1, 1, 0, 0, 0)  # equal contents make equal files
@@ -65,16 +74,24 @@ def write_checkpoint(path: Path, header: Mapping[str, Any], arrays: Mapping[str,
 
     Args:
         path: the file; its folder exists.
-        header: JSON; ``format`` and ``format_version`` are added.
+        header: JSON; ``format``, ``format_version`` and ``digest`` are added.
         arrays: by name; float32, float64, int64 or uint8.
 
     Raises:
         CheckpointError: it could not be written; what stood at ``path`` is as it was.
     """
-    header = {**header, "format": FORMAT, "format_version": FORMAT_VERSION}
+    _check_arrays(arrays)
+    header = {**header, "format": FORMAT, "format_version": FORMAT_VERSION, DIGEST: NO_DIGEST}
     # ASCII, with escapes: the name of a corpus may be bytes that are no UTF-8.
-    text = json.dumps(header, sort_keys=True, allow_nan=False)
-    members = {HEADER: np.frombuffer(text.encode("ascii"), dtype=np.uint8), **arrays}
+    text = json.dumps(header, sort_keys=True, allow_nan=False).encode("ascii")
+    try:
+        _of_bearable_size(text)
+    except _UnfitError as error:
+        raise CheckpointError(f"could not write {path}: {error}") from None
+    sums = {name: _sum_of(array) for name, array in arrays.items()}
+    blank, digest = (f'"{DIGEST}": "{it}"'.encode() for it in (NO_DIGEST, _digest(text, sums)))
+    text = text.replace(blank, digest)
+    members = {HEADER: np.frombuffer(text, dtype=np.uint8), **arrays}
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         try:
@@ -94,11 +111,37 @@ def write_checkpoint(path: Path, header: Mapping[str, Any], arrays: Mapping[str,
         ) from error
 
 
+def _check_arrays(arrays: Mapping[str, Array]) -> None:
+    """Raise ValueError for what could not be read again."""
+    for name, array in arrays.items():
+        if array.dtype.str not in DTYPES or not NAME.fullmatch(name) or name == HEADER:
+            raise ValueError(f"cannot save {name!r} of dtype {array.dtype}")
+
+
+def _sum_of(array: Array) -> str:
+    """The SHA-256 of an array's .npy file."""
+    start = io.BytesIO()
+    array = np.asarray(array, order="C")
+    np.lib.format.write_array_header_1_0(start, np.lib.format.header_data_from_array_1_0(array))
+    sha256 = hashlib.sha256(start.getvalue())
+    sha256.update(array.data)
+    return sha256.hexdigest()
+
+
+def _digest(header: bytes, sums: Mapping[str, str]) -> str:
+    """What ties a file's parts together: a checksum of each would not miss one that is gone.
+
+    Args:
+        header: its JSON, with :data:`NO_DIGEST` for the digest.
+        sums: the SHA-256 of each other member, by name.
+    """
+    lines = "".join(f"{sums[name]}  {name}.npy\n" for name in sorted(sums))
+    return hashlib.sha256(header + lines.encode("ascii")).hexdigest()
+
+
 def _write_members(file: IO[bytes], members: Mapping[str, Array]) -> None:
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         for name, array in members.items():
-            if array.dtype.str not in DTYPES or not NAME.fullmatch(name):
-                raise ValueError(f"cannot save {name!r} of dtype {array.dtype}")
             info = zipfile.ZipInfo(name + ".npy", EPOCH)
             with archive.open(info, "w", force_zip64=True) as member:
                 np.lib.format.write_array(member, np.asarray(array, order="C"), version=(1, 0))
@@ -139,11 +182,15 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, Array]]:
                 raise CheckpointError(f"{path} is not a file")
             if status.st_size > LARGEST:
                 raise CheckpointError(f"{path} is too large for a checkpoint")
+            _check_directory(file, status.st_size)
             with zipfile.ZipFile(file) as archive:
                 infos = _list_members(file, archive, status.st_size)
-                header = _parse_header(_read_member(archive, infos.pop(HEADER)))
+                raw, _ = _read_member(archive, infos.pop(HEADER))
+                header = _parse_header(raw)
                 _check_version(path, header)
-                arrays = {name: _read_member(archive, info) for name, info in infos.items()}
+                read = {name: _read_member(archive, info) for name, info in infos.items()}
+            _check_digest(header, raw, {name: found for name, (_, found) in read.items()})
+            arrays = {name: array for name, (array, _) in read.items()}
     except FileNotFoundError:
         raise CheckpointError(f"{path} does not exist") from None
     except CheckpointError:
@@ -151,6 +198,8 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, Array]]:
     except UNREADABLE as error:
         # NumPy's own messages can advise loading a file unsafely; they are not passed on.
         reason = error.strerror if isinstance(error, OSError) and error.strerror else "damaged"
+        if isinstance(error, _UnfitError):
+            reason = str(error)
         raise CheckpointError(
             f"{path} is not a checkpoint that can be read ({reason})",
             "if it was cut short or changed, use another one: previous.npz is the one before",
@@ -163,12 +212,39 @@ def _check_version(path: Path, header: Mapping[str, Any]) -> None:
     if header.get("format") != FORMAT:
         raise CheckpointError(f"{path} is not a checkpoint of charrnn")
     version = header.get("format_version")
-    if not isinstance(version, int) or version < 1:
+    if not isinstance(version, int) or not 0 < version < 1 << 31:
         raise CheckpointError(f"{path} has no format version")
     if version > FORMAT_VERSION:
         raise CheckpointError(
             f"{path} was written in format {version}; this charrnn reads up to {FORMAT_VERSION}",
             "upgrade charrnn",
+        )
+
+
+class _UnfitError(ValueError):
+    """What is wrong with a file, in words of our own."""
+
+
+def _check_directory(file: IO[bytes], size: int) -> None:
+    """Refuse a directory that would be long to read, by what the end of the file claims.
+
+    zipfile reads all of a directory at once, and makes an object of each entry.
+    """
+    file.seek(max(0, size - LONG_END - LOCATOR - END))
+    tail = file.read()
+    end, locator, long_end = tail[-END:], tail[-LOCATOR - END : -END], tail[: -LOCATOR - END]
+    if end[:4] != b"PK\x05\x06":
+        raise _UnfitError("its end is missing, or something stands after it")
+    count, length = struct.unpack("<HI", end[10:16])
+    if locator[:4] == b"PK\x06\x07":
+        (at,) = struct.unpack("<Q", locator[8:16])
+        if long_end[:4] != b"PK\x06\x06" or at != size - len(tail):
+            raise _UnfitError("its directory is damaged")
+        count, length = struct.unpack("<QQ", long_end[32:48])
+    if count > MOST_MEMBERS or length > LARGEST_DIRECTORY:
+        raise _UnfitError(
+            f"its directory claims {count:,} arrays in {length:,} bytes; "
+            f"{MOST_MEMBERS:,} in {LARGEST_DIRECTORY:,} are the most"
         )
 
 
@@ -191,7 +267,8 @@ def _list_members(
     return members
 
 
-def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Array:
+def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> tuple[Array, str]:
+    """An array, and the SHA-256 of its .npy file."""
     # Stored members cannot be bombs: their size in memory is their size on disk.
     if (
         info.compress_type != zipfile.ZIP_STORED
@@ -203,13 +280,14 @@ def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Array:
         return _read_array(member, info.file_size)
 
 
-def _read_array(member: IO[bytes], size: int) -> Array:
+def _read_array(member: IO[bytes], size: int) -> tuple[Array, str]:
     """One .npy file, its claims held against ``size`` before anything is allocated."""
     prefix = member.read(10)
     if prefix[:8] != b"\x93NUMPY\x01\x00":
         raise ValueError("not a .npy file of version 1.0")
     (length,) = struct.unpack("<H", prefix[8:])
-    header = ast.literal_eval(member.read(length).decode("latin-1"))
+    described = member.read(length)
+    header = ast.literal_eval(described.decode("latin-1"))
     shape, dtype = header["shape"], DTYPES[header["descr"]]
     if set(header) != {"descr", "fortran_order", "shape"} or header["fortran_order"] is not False:
         raise ValueError("unexpected .npy header")
@@ -220,13 +298,51 @@ def _read_array(member: IO[bytes], size: int) -> Array:
     if 10 + length + prod(shape) * np.dtype(dtype).itemsize != size:
         raise ValueError("shape does not match the data")
     # Reading to the very end makes zipfile compare the checksum.
-    return np.frombuffer(bytearray(member.read()), dtype=dtype).reshape(shape)
+    data = bytearray(member.read())
+    sha256 = hashlib.sha256(prefix + described)
+    sha256.update(data)
+    return np.frombuffer(data, dtype=dtype).reshape(shape), sha256.hexdigest()
 
 
 def _parse_header(raw: Array) -> dict[str, Any]:
-    if raw.dtype != np.uint8 or raw.size > LARGEST_HEADER:
+    if raw.dtype != np.uint8:
         raise ValueError("unexpected header")
-    header = json.loads(raw.tobytes().decode("utf-8"))
+    header = json.loads(
+        str(_of_bearable_size(raw.tobytes()), "utf-8"), parse_constant=_refuse_constant
+    )
     if not isinstance(header, dict):
         raise TypeError("unexpected header")
     return header
+
+
+def _refuse_constant(name: str) -> None:
+    raise _UnfitError(f"a number in its header is {name}")
+
+
+def _of_bearable_size(data: bytes) -> bytes:
+    """A header as it was given, if its values would not take up much more memory than it does."""
+    if len(data) > LARGEST_HEADER:
+        raise _UnfitError(f"its header has {len(data):,} bytes; {LARGEST_HEADER:,} are the most")
+    values, containers = data.count(b","), data.count(b"[") + data.count(b"{")
+    if values > MOST_VALUES or containers > MOST_CONTAINERS:
+        raise _UnfitError(
+            f"its header has {values:,} values in {containers:,} lists and objects; "
+            f"{MOST_VALUES:,} in {MOST_CONTAINERS:,} are the most"
+        )
+    return data
+
+
+def _check_digest(header: dict[str, Any], raw: Array, sums: Mapping[str, str]) -> None:
+    """Take the digest out of the header, and hold the file against it.
+
+    Earlier versions wrote none.
+    """
+    digest = header.pop(DIGEST, None)
+    if digest is None:
+        return
+    fits = isinstance(digest, str) and len(digest) == len(NO_DIGEST)
+    if fits:
+        blank = raw.tobytes().replace(digest.encode(), NO_DIGEST.encode())
+        fits = digest == _digest(blank, sums)
+    if not fits:
+        raise _UnfitError("its contents do not fit its digest")

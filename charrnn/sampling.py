@@ -13,6 +13,7 @@ from charrnn.nn.models import SequenceModel
 from charrnn.nn.ops import check_symbols
 from charrnn.nn.parameters import Parameters
 from charrnn.nn.products import one_thread
+from charrnn.nn.runaway import CHUNK, restart_runaways
 from charrnn.nn.stepper import Stepper
 from charrnn.nn.types import Array, State
 from charrnn.nn.workspace import Workspace
@@ -147,6 +148,7 @@ def sample(
     *,
     state: State | None = None,
     never: Sequence[int] = (),
+    restart: bool = True,
 ) -> Iterator[Ids]:
     """Continue ``prime``, forgetting nothing: the state is carried from symbol to symbol.
 
@@ -160,6 +162,8 @@ def sample(
         state: what has been read before the prime, ``(n, H)`` each, or ``(1, H)`` before all of
             them; nothing if not given.
         never: symbols that are not to be chosen.
+        restart: whether a text whose state runs away goes on from zero, as where a state is
+            carried in training; not for a model that was trained on texts of their own.
 
     Yields:
         ``(n,)`` symbols, ``length`` times.
@@ -179,16 +183,23 @@ def sample(
         state, alike = _repeated(state, len(symbols)), False
     width = prime.shape[1] * max(model.output_size, 4 * model.cell.hidden_size)
     chunk = max(1, min(PRIME_CHUNK, PRIME_NUMBERS // width))
+    restart = restart and not model.cell.bounded
+    if restart:
+        chunk = min(chunk, CHUNK)
     for start in range(0, len(prime) - 1, chunk):
         part = prime[start : min(start + chunk, len(prime) - 1)]
         _, state, _ = model.forward(parameters, part.astype(np.intp), state, reading)
+        if restart and len(part) == CHUNK:
+            restart_runaways(model.cell, state)
     del reading
     if alike:
         state = _repeated(state, len(symbols))
     stepper = Stepper(model, parameters, state, len(symbols))
     scratch = Scratch((len(symbols), model.output_size))
     numbers = rng if len(symbols) == 1 else Streams(rng, len(symbols))
-    for _ in range(length):
+    for number in range(length):
+        if restart and number and not number % CHUNK:
+            restart_runaways(model.cell, stepper.state)
         with np.errstate(all="ignore"):  # what overflows is found just below
             y = stepper.step(symbols)
             total = np.add.reduce(y, axis=None)

@@ -1,10 +1,12 @@
 """A checkpoint is written wholly or not at all, and read without trust."""
 
 import errno
+import hashlib
 import io
 import json
 import os
 import pickle
+import re
 import shutil
 import stat
 import struct
@@ -165,6 +167,222 @@ def test_what_could_not_be_read_is_not_written(tmp_path: Path, name: str, array:
     with pytest.raises(ValueError, match="cannot save"):
         write_checkpoint(tmp_path / "x.npz", {}, {name: array})
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["header", "a b"])
+def test_a_reserved_or_odd_name_is_not_written(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ValueError, match="cannot save"):
+        write_checkpoint(tmp_path / "x.npz", {}, {name: np.zeros(2)})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_header_that_could_not_be_read_is_not_written(tmp_path: Path) -> None:
+    path = tmp_path / "x.npz"
+    good = write_good(path)
+    with pytest.raises(CheckpointError, match="values"):
+        write_checkpoint(path, {"history": [0] * (checkpoint.MOST_VALUES + 1)}, {})
+    assert path.read_bytes() == good
+
+
+# The digest
+
+
+def test_the_digest_is_computed_as_the_format_says(tmp_path: Path) -> None:
+    """From what any reader of zip files and JSON sees."""
+    write_good(tmp_path / "x.npz")
+    with zipfile.ZipFile(tmp_path / "x.npz") as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    raw = np.load(tmp_path / "x.npz")["header"].tobytes()
+    assert members.pop("header.npy").endswith(raw)
+    digest = json.loads(raw)["digest"]
+    lines = [f"{hashlib.sha256(members[n]).hexdigest()}  {n}\n" for n in sorted(members)]
+    whole = raw.replace(digest.encode(), b"0" * 64) + "".join(lines).encode()
+    assert digest == hashlib.sha256(whole).hexdigest()
+
+
+def test_a_model_saved_again_has_a_digest_of_its_own(tmp_path: Path) -> None:
+    write_good(tmp_path / "x.npz")
+    model = load_model(tmp_path / "x.npz")
+    model.parameters.flat[:] += 1
+    model.save(tmp_path / "y.npz")
+    assert (load_model(tmp_path / "y.npz").parameters.flat == model.parameters.flat).all()
+
+
+@pytest.mark.parametrize("digest", ["0" * 64, "é" * 64, "", "0" * 63, 0, ["0" * 64], {}])
+def test_another_digest_is_refused(tmp_path: Path, digest: Any) -> None:
+    path = tmp_path / "x.npz"
+    write_good(path)
+    members = good_members()
+    header = HEADER | {"format": "charrnn", "format_version": 1, "digest": digest}
+    raw = np.frombuffer(json.dumps(header).encode(), np.uint8)
+    zip_of(path, [("header.npy", npy(raw)), *members[1:]])
+    assert "digest" in str(refused(path))
+
+
+def without_the_last(data: bytes, count: int) -> bytes:
+    """A zip file whose directory lacks its last entries, and says so."""
+    start, entries = data.index(b"PK\x01\x02"), data.split(b"PK\x01\x02")[1:]
+    kept = b"".join(b"PK\x01\x02" + entry for entry in entries[:-count])
+    left = len(entries) - count
+    end = struct.pack("<4sHHHHIIH", b"PK\x05\x06", 0, 0, left, left, len(kept), start, 0)
+    return data[:start] + kept + end
+
+
+def test_a_directory_without_its_last_entries_is_noticed(tmp_path: Path) -> None:
+    """All that is left of such a file is whole: every checksum fits."""
+    path = tmp_path / "x.npz"
+    extra = {"optimizer.m": np.ones(3), "state.0.h": np.ones(2)}
+    write_checkpoint(path, HEADER, {**weights(), **extra})
+    good = path.read_bytes()
+    for count in range(1, len(SHAPES) + 2):
+        path.write_bytes(without_the_last(good, count))
+        with zipfile.ZipFile(path) as archive:
+            assert archive.testzip() is None
+        with pytest.raises(CheckpointError, match="digest"):
+            read_checkpoint(path)
+
+
+def mutated(data: bytes, rng: np.random.Generator) -> bytes:
+    """A file with some bytes changed, above all in its directory."""
+    changed = bytearray(data)
+    for _ in range(rng.integers(1, 4)):
+        begin = data.index(b"PK\x01\x02") if rng.random() < 0.7 else 0
+        at, other = (int(rng.integers(begin, len(changed))) for _ in range(2))
+        length = int(rng.integers(1, 100))
+        kind = rng.integers(6)
+        if kind == 0:
+            changed[at] ^= 1 << rng.integers(8)
+        elif kind == 1:
+            changed[at : at + 4] = int(rng.choice([0, begin, len(data) - begin])).to_bytes(4)[::-1]
+        elif kind == 2:
+            changed[at:at] = rng.bytes(length)
+        elif kind == 3 and len(changed) > len(data) // 2:
+            del changed[at : at + length]
+        else:
+            changed[at : at + length] = changed[other : other + length]
+    return bytes(changed)
+
+
+def test_a_mutated_training_state_is_refused_or_the_very_same(tmp_path: Path) -> None:
+    path, rng = tmp_path / "last.npz", np.random.default_rng(5)
+    extra = {f"{part}.{name}": np.full(7, k) for k, part in enumerate("moc") for name in "hv"}
+    write_checkpoint(path, HEADER | {"training": {"step": 7}}, {**weights(), **extra})
+    good, (header, arrays) = path.read_bytes(), read_checkpoint(path)
+    refusals = 0
+    for _ in range(1000):
+        path.write_bytes(mutated(good, rng))
+        try:
+            found, parts = read_checkpoint(path)
+        except CheckpointError:
+            refusals += 1
+            continue
+        assert found == header
+        assert parts.keys() == arrays.keys()
+        assert all((parts[name] == array).all() for name, array in arrays.items())
+    assert refusals > 700
+
+
+# What a file may cost
+
+
+def many_members(path: Path, count: int, claimed: int | None = None) -> None:
+    """A directory of so many entries, in the longer form that large archives have."""
+    entries = bytearray()
+    for number in range(count):
+        name = f"{number:x}".encode()
+        fields = (20, 20, 0, 0, 0, 33, 0, 0, 0, len(name), 0, 0, 0, 0, 0, 0)
+        entries += struct.pack("<4s6H3I5H2I", b"PK\x01\x02", *fields) + name
+    local = struct.pack("<4s5H3I2H", b"PK\x03\x04", 20, 0, 0, 0, 33, 0, 0, 0, 1, 0) + b"0"
+    claimed = count if claimed is None else claimed
+    place = (claimed, claimed, len(entries), len(local))
+    long_end = struct.pack("<4sQ2H2I4Q", b"PK\x06\x06", 44, 45, 45, 0, 0, *place)
+    locator = struct.pack("<4sIQI", b"PK\x06\x07", 0, len(local) + len(entries), 1)
+    end = struct.pack("<4s4H2IH", b"PK\x05\x06", 0, 0, 0xFFFF, 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0)
+    path.write_bytes(local + entries + long_end + locator + end)
+
+
+def with_header(path: Path, raw: bytes) -> None:
+    zip_of(path, [("header.npy", npy(np.frombuffer(raw, np.uint8))), *good_members()[1:]])
+
+
+def with_setting(path: Path, value: Any, name: str = "cell") -> None:
+    header = HEADER | {"format": "charrnn", "format_version": 1}
+    header["config"] = CONFIG.to_json() | {name: value}
+    with_header(path, json.dumps(header).encode())
+
+
+LONG = 15 << 20
+COSTLY: dict[str, tuple[Callable[[Path], None], str]] = {
+    "two million members": (lambda p: many_members(p, 2_000_000), "2,000,000 arrays"),
+    "members that are not counted": (lambda p: many_members(p, 500_000, claimed=1), "1 arrays in"),
+    "nested lists": (lambda p: with_header(p, b"[" + b"[]," * (LONG // 3) + b"[]]"), "lists"),
+    "objects": (lambda p: with_header(p, b"[" + b'{"":0},' * (LONG // 7) + b"0]"), "objects"),
+    "fewer objects": (lambda p: with_header(p, b"[" + b"{}," * 300_000 + b"0]"), "300,000 values"),
+    "numbers": (lambda p: with_header(p, b"[" + b"300," * (LONG // 4) + b"0]"), "values"),
+    "a long header": (lambda p: with_header(p, b'"' + b" " * (1 << 25) + b'"'), "bytes"),
+    "a long cell": (lambda p: with_setting(p, "a" * LONG), "a setting has 15,728,640"),
+    "a cell's long file": (lambda p: with_setting(p, "f.py:" + "a" * LONG), "a setting has"),
+    "a long name": (lambda p: with_setting(p, 1, "a" * LONG), "a setting has 15,728,640"),
+    "a long vocabulary": (
+        lambda p: with_header(
+            p,
+            json.dumps(
+                HEADER
+                | {"format": "charrnn", "format_version": 1}
+                | {"vocabulary": {"level": "char", "symbols": "a" * LONG}}
+            ).encode(),
+        ),
+        "a vocabulary of",
+    ),
+    "a long level": (
+        lambda p: with_header(
+            p,
+            json.dumps(
+                HEADER
+                | {"format": "charrnn", "format_version": 1}
+                | {"vocabulary": {"level": "a" * LONG, "symbols": "ab"}}
+            ).encode(),
+        ),
+        "not a vocabulary",
+    ),
+    "infinity": (lambda p: with_header(p, b'{"a": Infinity}'), "Infinity"),
+}
+
+MEASURE = """
+import sys
+from pathlib import Path
+from time import process_time
+from charrnn.errors import CheckpointError
+from charrnn.runs.model import load_model
+begun = process_time()
+try:
+    load_model(Path(sys.argv[1]))
+except CheckpointError as error:
+    print(error)
+status = dict(line.split(":") for line in open("/proc/self/status"))
+print(process_time() - begun, int(status["VmHWM"].split()[0]) / 1024)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak is read from /proc")
+@pytest.mark.parametrize("kind", COSTLY)
+def test_a_file_that_claims_much_costs_little(tmp_path: Path, kind: str) -> None:
+    """Under 300 MB and two seconds of the processor, the interpreter and NumPy included."""
+    make, reason = COSTLY[kind]
+    make(tmp_path / "x.npz")
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURE, str(tmp_path / "x.npz")],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    message, figures = done.stdout.strip().split("\n")
+    assert reason in message
+    assert len(message) < 1000
+    seconds, megabytes = map(float, figures.split())
+    assert seconds < 2
+    assert megabytes < 300
 
 
 # Headers
@@ -746,3 +964,15 @@ def test_a_good_checkpoint_copied_elsewhere_is_good(tmp_path: Path) -> None:
     write_good(tmp_path / "x.npz")
     shutil.copy(tmp_path / "x.npz", tmp_path / "y z é.npz")
     equal(tmp_path / "y z é.npz")
+
+
+def test_the_documented_check_of_the_digest_runs(tmp_path: Path) -> None:
+    """And fails for a file that was changed."""
+    text = (Path(__file__).parent.parent / "docs/checkpoint-format.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+    path = tmp_path / "last.npz"
+    good = write_good(path)
+    check = [sys.executable, "-c", code]
+    subprocess.run(check, cwd=tmp_path, check=True)
+    path.write_bytes(without_the_last(good, 1))
+    assert subprocess.run(check, cwd=tmp_path, check=False, capture_output=True).returncode

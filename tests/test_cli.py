@@ -514,6 +514,49 @@ def test_a_text_cannot_take_over_the_terminal(tmp_path: Path) -> None:
     assert b"\x1b[2J" not in shown
 
 
+ORDERS = "\x1b[2J\u202eא\u202c\u2066b\u2069\u202a"
+OBEYED = set("\x1b\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+def test_nothing_of_a_model_turns_a_line_of_the_terminal_round(tmp_path: Path) -> None:
+    """Its characters, its labels, its file's name: shown as symbols, as they are in a pipe."""
+    (tmp_path / "wild.txt").write_text(ORDERS * 40, encoding="utf-8")
+    out = "run\u202eא"
+    done = charrnn("train", "wild.txt", "--layers", "0", "--out", out, *BRIEF, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    sampled = ["sample", out, "-t", "2", "--seed", "1", "-p", ORDERS]
+    piped = charrnn(*sampled, cwd=tmp_path).stdout.decode()
+    assert piped.startswith(ORDERS)
+    code, shown = at_a_terminal(sampled, tmp_path)
+    text = shown.decode().replace("\r\n", "\n")
+    assert code == 0
+    assert not set(text) & OBEYED
+    assert "\\x1b[2J\\u202eא\\u202c\\u2066b\\u2069\\u202a" in text
+    assert "run\\u202eא" in text
+    code, shown = at_a_terminal([*sampled, "--raw"], tmp_path, errors=False)
+    assert code == 0
+    assert shown.decode().replace("\r\n", "\n") == piped
+    for arguments in (["inspect", out], ["inspect", "wild.txt"], ["sample", "no\u202e\x1b"]):
+        code, shown = at_a_terminal(arguments, tmp_path)
+        assert not set(shown.decode()) & OBEYED, arguments
+        assert b"\\u202e" in shown, arguments
+
+
+def test_no_label_turns_a_line_of_the_terminal_round(tmp_path: Path) -> None:
+    rows = "".join(f"{w} {n}\t{w}{ORDERS}\n" for n in range(20) for w in ("good", "bad"))
+    (tmp_path / "rows.tsv").write_text(rows, encoding="utf-8")
+    flags = ["--task", "classify", "--hidden", "2", "--epochs", "1", "--out", "run"]
+    code, shown = at_a_terminal(["train", "rows.tsv", *flags], tmp_path)
+    assert code == 0, shown
+    assert b"\x1b[2J" not in shown
+    assert not set(shown.decode()) & (OBEYED - {"\x1b"})
+    predicted = ["predict", "run", "good"]
+    assert ORDERS in charrnn(*predicted, cwd=tmp_path).stdout.decode()
+    code, shown = at_a_terminal(predicted, tmp_path)
+    assert code == 0
+    assert not set(shown.decode()) & OBEYED
+
+
 # Signals
 
 HELD = """

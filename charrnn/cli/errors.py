@@ -18,13 +18,23 @@ from charrnn.errors import CharrnnError
 __all__ = ["open_closed_streams", "output_errors", "printable", "reported", "say"]
 
 P = ParamSpec("P")
-CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""What a terminal would obey: controls, but for tab and line feed; and what turns the order of a
+line's characters round ("Trojan Source", Boucher and Anderson, 2021)."""
 BROKEN_PIPE = 141  # 128 + SIGPIPE, as of a program that the signal ends
 
 
 def printable(text: str) -> str:
-    """Control characters shown, not obeyed: a text or a file's name must not rule a terminal."""
-    return CONTROL.sub(lambda match: f"\\x{ord(match[0]):02x}", text)
+    """Control characters and changes of direction shown as symbols, as ``\\x1b`` and ``\\u202e``.
+
+    A text, a label or a file's name must not rule a terminal.
+    """
+    return CONTROL.sub(_symbol, text)
+
+
+def _symbol(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
 
 
 def say(message: str) -> None:

@@ -15,12 +15,15 @@ class TextWriter:
 
     A file or pipe gets them unchanged, whatever the terminal's encoding, flushed at line ends. A
     terminal gets text at once, without the control characters by which a text could take it over.
+
+    Args:
+        raw: whether a terminal gets them unchanged too.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, raw: bool = False) -> None:
         self._stream = sys.stdout
         self._is_terminal = self._stream.isatty()
-        self._raw = not self._is_terminal and hasattr(self._stream, "buffer")
+        self._raw = (raw or not self._is_terminal) and hasattr(self._stream, "buffer")
         if not self._raw and hasattr(self._stream, "reconfigure"):
             self._stream.reconfigure(errors="backslashreplace")
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
@@ -32,9 +35,7 @@ class TextWriter:
             self._stream.buffer.write(data)
         else:
             text = self._decoder.decode(data)
-            if self._is_terminal:
-                text = printable(text)
-            self._stream.write(text)
+            self._stream.write(printable(text) if self._is_terminal else text)
         self._pending += len(data)
         if self._is_terminal or b"\n" in data or self._pending >= FLUSH_AFTER:
             self._stream.flush()

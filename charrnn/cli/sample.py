@@ -105,6 +105,14 @@ def sample(
             show_default=False,
         ),
     ] = None,
+    raw: Annotated[
+        bool,
+        typer.Option(
+            "--raw",
+            help="At a terminal too, write control characters as they are; else they are shown as "
+            "symbols.",
+        ),
+    ] = False,
 ) -> None:
     """Write text with a trained model.
 
@@ -140,9 +148,9 @@ def sample(
     kind = f"label {label}" if label is not None else found
     say(f"{path} ({kind})" + (f", seed {own_seed}" if seed is None else ""))
     if number == 1 and label is None:
-        _write_one(grown)
+        _write_one(grown, raw=raw)
     else:
-        _write_many(grown, wanted)
+        _write_many(grown, wanted, raw=raw)
 
 
 def _perhaps_a_prime(given: str | None, error: InputError) -> InputError:
@@ -155,11 +163,11 @@ def _perhaps_a_prime(given: str | None, error: InputError) -> InputError:
     return InputError(what, f"{prime}; {error.hint}" if error.hint else prime)
 
 
-def _write_one(grown: "Iterator[list[bytes]]") -> None:
+def _write_one(grown: "Iterator[list[bytes]]", *, raw: bool) -> None:
     """A text as it is made."""
     from charrnn.cli.output import TextWriter
 
-    writer, any_yet = TextWriter(), False
+    writer, any_yet = TextWriter(raw=raw), False
     for (piece,) in grown:
         writer.write(piece)
         any_yet = any_yet or bool(piece)
@@ -167,7 +175,7 @@ def _write_one(grown: "Iterator[list[bytes]]") -> None:
         writer.end()
 
 
-def _write_many(grown: "Iterator[list[bytes]]", wanted: "Wanted") -> None:
+def _write_many(grown: "Iterator[list[bytes]]", wanted: "Wanted", *, raw: bool) -> None:
     """Texts one after the other; at a terminal, how far they are is shown until all are done."""
     from tqdm import tqdm
 
@@ -180,7 +188,7 @@ def _write_many(grown: "Iterator[list[bytes]]", wanted: "Wanted") -> None:
             for text, part in zip(texts, parts, strict=True):
                 text.append(part)
             bar.update(max(map(len, parts)))
-    writer = TextWriter()
+    writer = TextWriter(raw=raw)
     for count, text in enumerate(texts):
         if count:
             writer.write(SEPARATOR)

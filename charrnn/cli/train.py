@@ -1,5 +1,7 @@
 """``charrnn train``."""
 
+import shlex
+import sys
 from math import ceil
 from shlex import quote
 from time import monotonic
@@ -246,6 +248,7 @@ def train(
                 threads=threads,
                 begun=begun,
                 tell=say,
+                command=shlex.join(["charrnn", *sys.argv[1:]]),
             )
         except KeyboardInterrupt:
             say(STOPPED)

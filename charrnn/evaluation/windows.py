@@ -10,13 +10,13 @@ import numpy.typing as npt
 from charrnn.engine import Engine
 from charrnn.nn.models import SequenceModel, Sequences
 from charrnn.nn.parameters import Parameters
+from charrnn.nn.runaway import CHUNK, restart_runaways
 from charrnn.nn.types import Array, State
 
 __all__ = ["LANES", "WARM_UP", "Reader", "carried", "in_lanes", "resets", "windowed_nats"]
 
 WARM_UP = 256
 LANES = 64
-CHUNK = 64
 
 EXACT = 1 << 17
 EXACT_PRODUCTS = 1 << 35
@@ -48,6 +48,7 @@ class Reader:
         *,
         weights: Array | None = None,
         gradients: Parameters | None = None,
+        restart: bool = True,
     ) -> tuple[Array, State]:
         """Read on from a state.
 
@@ -58,6 +59,7 @@ class Reader:
             state: of B lanes.
             weights: ``(T, B)``, of each symbol in what comes out; ones if not given.
             gradients: overwritten by those of the sum.
+            restart: whether a chunk ends here: lanes whose state has run away then begin anew.
 
         Returns:
             ``(T, B)`` nats, and the state.
@@ -65,7 +67,10 @@ class Reader:
         x, targets = ids[at - 1].astype(np.intp), ids[at].astype(np.intp)
         batch = Sequences(x, targets, state, weights=weights, each=True)
         losses = self.engine.losses(parameters, batch, gradients=gradients)
-        return losses.each, losses.final
+        after = losses.final
+        if restart:
+            restart_runaways(self.network.cell, after)
+        return losses.each, after
 
 
 def resets(start: int, end: int, width: int) -> list[int]:
@@ -136,7 +141,9 @@ def windowed_nats(
                 running = int(np.count_nonzero(lengths > begin))
                 state = tuple(tuple(part[:running] for part in layer) for layer in state)
                 at = lanes[:running] + np.arange(begin, end)[:, None]
-                found, state = reader.read(parameters, ids, at, state)
+                # Not where some other lane ends: a window's score is its own.
+                whole = end % CHUNK == 0
+                found, state = reader.read(parameters, ids, at, state, restart=whole)
                 if begin >= 0:
                     nats[at - start] = found
                     advance(at.size)

@@ -87,8 +87,8 @@ class Stepper:
 
     @property
     def state(self) -> State:
-        """Where the n texts stand now, ``(n, H)`` each; copies."""
-        return tuple(layer.s.state(0) for layer in self._all)
+        """Where the texts stand, ``(n, H)`` each: views, from which the next step goes on."""
+        return tuple(tuple(part[0] for part in layer.s.states) for layer in self._all)
 
     def step(self, symbols: Array) -> Array:
         """Read one symbol of each text.

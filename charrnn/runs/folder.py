@@ -2,14 +2,15 @@
 
 import json
 import os
+import shlex
 import shutil
 import socket
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
-from charrnn.checkpoint import remove_leftovers, write_checkpoint
+from charrnn.checkpoint import LEFTOVER, remove_leftovers, write_checkpoint
 from charrnn.errors import CheckpointError, InputError, RunError
 from charrnn.nn.types import Array
 from charrnn.runs.find import DEFAULT_FOLDER, LATEST
@@ -23,13 +24,33 @@ except ImportError:  # not on Windows; there two processes in one folder go unno
 __all__ = ["RunFolder", "new_folder", "remove_if_empty"]
 
 
+LOCK = "run.lock"
+METRICS = "metrics.jsonl"
+LONGEST_NOTE = 1 << 16
+
+
 def new_folder(name: str) -> Path:
-    """``checkpoints/NAME-K`` with the first K that is free."""
+    """``checkpoints/NAME-K`` with the first K that is free, or was left before a first save."""
     safe = "".join(c if c.isalnum() or c in "-_" else "-" for c in name)[:60] or "run"
     number = 1
-    while (DEFAULT_FOLDER / f"{safe}-{number}").exists():
+    while not _is_free(DEFAULT_FOLDER / f"{safe}-{number}"):
         number += 1
     return DEFAULT_FOLDER / f"{safe}-{number}"
+
+
+def _is_free(path: Path) -> bool:
+    """Whether nothing is there, or only what a start leaves that was killed before it saved."""
+    if not path.exists():
+        return True
+    try:
+        names = {file.name for file in path.iterdir() if not LEFTOVER.fullmatch(file.name)}
+        if fcntl is None or LOCK not in names or names - {LOCK, METRICS}:
+            return False
+        with (path / LOCK).open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:  # no folder; or someone is about to save
+        return False
+    return True
 
 
 class RunFolder:
@@ -38,50 +59,85 @@ class RunFolder:
     Args:
         path: the folder; made if need be.
         resume: whether a run must be there already, or must not.
+        command: how to begin it again, for one who finds that it was killed before its first save.
 
     Raises:
         InputError: there is a run and there must not be, or the reverse.
         RunError: the folder cannot be written, or another process trains in it.
     """
 
-    def __init__(self, path: Path, *, resume: bool) -> None:
+    def __init__(self, path: Path, *, resume: bool, command: str = "") -> None:
         self.path = path
         self.best = path / "best.npz"
         self.last = path / "last.npz"
         self.previous = path / "previous.npz"
-        self.metrics = path / "metrics.jsonl"
+        self.metrics = path / METRICS
         self._last_is_whole = True
+        self._note_stays = False  # of a start that was killed, for who asks again
         if resume and not path.is_dir():
             raise InputError(f"{str(path)!r} holds no run to resume", "name a run's folder")
         try:
             path.mkdir(parents=True, exist_ok=True)
             self._lock = self._take_lock()
-            remove_leftovers(path)
         except OSError as error:
             raise RunError(f"cannot write to {path}: {error.strerror or error}") from error
-        # Only who holds the lock knows what is there.
+        try:
+            # Only who holds the lock knows what is there.
+            self._check_presence(resume)
+            remove_leftovers(path)
+            remove_leftovers(DEFAULT_FOLDER)  # of who noted a run there as the latest
+            self._sign(command)
+        except OSError as error:
+            self.close()
+            with suppress(OSError):  # as it was before
+                path.rmdir()
+            raise RunError(f"cannot write to {path}: {error.strerror or error}") from error
+        except InputError:
+            self.close()
+            raise
+
+    def _check_presence(self, resume: bool) -> None:
+        """Raise InputError if there is a run and there must not be, or the reverse."""
         present = self.last.exists() or self.previous.exists()
         if resume and not present:
-            self.close()
-            raise InputError(f"{str(path)!r} holds no run to resume", "name a run's folder")
-        if not resume and (present or self.best.exists()):
-            self.close()
+            message = f"{str(self.path)!r} holds no run to resume"
+            begun = self._noted_command()
+            self._note_stays = begun is not None
+            if begun is None:
+                raise InputError(message, "name a run's folder")
             raise InputError(
-                f"{str(path)!r} holds a run already",
-                f"go on with it (--resume {path}), or choose another --out",
+                f"{message}: it was killed before its first save", f"begin it again: {begun}"
             )
+        if not resume and (present or self.best.exists()):
+            raise InputError(
+                f"{str(self.path)!r} holds a run already",
+                f"go on with it (--resume {self.path}), or choose another --out",
+            )
+
+    def _noted_command(self) -> str | None:
+        """How a start that was killed can be made again, taken without trust from its lock.
+
+        Nothing, if it does not say. Whatever it says is quoted as arguments of the one command.
+        """
+        self._lock.seek(0)
+        _, _, line = self._lock.read(LONGEST_NOTE).partition("\n")
+        try:
+            words = shlex.split(line.partition("\n")[0])
+        except ValueError:
+            return None
+        return shlex.join(words) if words[:2] == ["charrnn", "train"] else None
 
     def _take_lock(self) -> IO[str]:
         """A lock of the kernel's, gone when the process is, however it ends."""
-        path = self.path / "run.lock"
+        path = self.path / LOCK
         while True:
-            lock = path.open("a+", encoding="utf-8")
+            lock = path.open("a+", encoding="utf-8", errors="surrogateescape")
             try:
                 if fcntl is not None:
                     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 lock.seek(0)
-                holder = lock.read().strip() or "another process"
+                holder = lock.readline(LONGEST_NOTE).strip() or "another process"
                 lock.close()
                 raise RunError(
                     f"{self.path} is in use by {holder}", "wait for it, or stop it"
@@ -89,16 +145,21 @@ class RunFolder:
             if path.exists() and os.path.samestat(os.fstat(lock.fileno()), path.stat()):
                 break
             lock.close()  # who held it took the file away meanwhile: it guards nothing any more
-        lock.truncate(0)
-        lock.write(f"process {os.getpid()} on {socket.gethostname()}\n")
-        lock.flush()
         return lock
+
+    def _sign(self, command: str) -> None:
+        """Say in the lock's file who holds it, and how to begin again what may be killed."""
+        self._lock.truncate(0)
+        self._lock.write(f"process {os.getpid()} on {socket.gethostname()}\n{command}\n")
+        self._lock.flush()
 
     def close(self) -> None:
         """Let others in."""
-        with suppress(OSError):  # Windows keeps open files
-            (self.path / "run.lock").unlink()
-        self._lock.close()
+        if not self._note_stays:
+            with suppress(OSError):  # Windows keeps open files
+                (self.path / LOCK).unlink()
+        with suppress(OSError):  # a full disk, where not even the signature could be written
+            self._lock.close()
 
     def __del__(self) -> None:
         with suppress(AttributeError):  # of one that never got so far
@@ -113,14 +174,14 @@ class RunFolder:
         if self.last.exists() and self._last_is_whole:
             spare = self.path / f".previous.{os.getpid()}.tmp"
             try:
-                spare.unlink(missing_ok=True)
-                try:
-                    spare.hardlink_to(self.last)
-                except OSError:  # a file system without links
-                    shutil.copyfile(self.last, spare)
-                spare.replace(self.previous)
+                with _removed_on_failure(spare):
+                    spare.unlink(missing_ok=True)
+                    try:
+                        spare.hardlink_to(self.last)
+                    except OSError:  # a file system without links
+                        shutil.copyfile(self.last, spare)
+                    spare.replace(self.previous)
             except OSError as error:
-                spare.unlink(missing_ok=True)
                 raise CheckpointError(
                     f"could not write {self.previous}: {error.strerror}"
                 ) from error
@@ -141,8 +202,10 @@ class RunFolder:
         try:
             DEFAULT_FOLDER.mkdir(exist_ok=True)
             temporary = DEFAULT_FOLDER / f".{LATEST}.{os.getpid()}.tmp"
-            temporary.write_bytes(os.fsencode(os.path.relpath(self.path, DEFAULT_FOLDER)) + b"\n")
-            temporary.replace(DEFAULT_FOLDER / LATEST)
+            note = os.fsencode(os.path.relpath(self.path, DEFAULT_FOLDER)) + b"\n"
+            with _removed_on_failure(temporary):
+                temporary.write_bytes(note)
+                temporary.replace(DEFAULT_FOLDER / LATEST)
         except OSError:
             return
 
@@ -177,18 +240,42 @@ class RunFolder:
         """Drop lines later than the save at ``step``: they will be written again."""
         if not self.metrics.exists():
             return
-        kept = []
+        # That a run returned to this step was said after it had been saved.
+        kept = [
+            line + "\n"
+            for line, at, event in self._logged()
+            if at < step + (event != "rolled back")
+        ]
+        temporary = self.path / f".metrics.{os.getpid()}.tmp"
+        with _removed_on_failure(temporary):
+            temporary.write_text("".join(kept), encoding="utf-8")
+            temporary.replace(self.metrics)
+
+    def has_logged(self, event: str, step: int) -> bool:
+        """Whether ``metrics.jsonl`` has such a line."""
+        return any((at, what) == (step, event) for _, at, what in self._logged())
+
+    def _logged(self) -> Iterator[tuple[str, float, object]]:
+        """The lines of ``metrics.jsonl``, with the step and the event of each."""
+        if not self.metrics.exists():
+            return
         for line in self.metrics.read_text(encoding="utf-8", errors="replace").splitlines():
             try:
                 record = json.loads(line)
-                # That a run returned to this step was said after it had been saved.
-                if record["step"] < step + (record.get("event") != "rolled back"):
-                    kept.append(line + "\n")
-            except (ValueError, KeyError, TypeError):
+                yield line, float(record["step"]), record.get("event")
+            except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
                 continue  # half a line, from a kill in the middle of a write
-        temporary = self.path / f".metrics.{os.getpid()}.tmp"
-        temporary.write_text("".join(kept), encoding="utf-8")
-        temporary.replace(self.metrics)
+
+
+@contextmanager
+def _removed_on_failure(temporary: Path) -> Iterator[None]:
+    """A file that is to take another's place, and must not stay where it cannot."""
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
 
 
 def remove_if_empty(folder: RunFolder) -> None:

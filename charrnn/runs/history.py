@@ -13,9 +13,11 @@ from charrnn.tasks.config import Config
 from charrnn.tasks.kinds import kind_of
 
 __all__ = [
+    "MOST_STEPS",
     "LearningCurve",
     "Validation",
     "best_validation",
+    "finite",
     "is_number",
     "lowest",
     "read_curve",
@@ -60,9 +62,9 @@ class Validation:
         val = written["val"]
         return cls(
             whole(written["step"]),
-            float(written["epoch"]),
-            float(written["train"]),
-            None if val is None else float(val),
+            finite(written["epoch"]),
+            finite(written["train"]),
+            None if val is None else finite(val),
         )
 
 
@@ -76,11 +78,22 @@ def whole(value: Any) -> int:
     """A number of things.
 
     Raises:
-        ValueError: it is not one.
+        ValueError: it is not one, or more than there can be.
     """
-    if type(value) is not int or value < 0:
+    if type(value) is not int or not 0 <= value < MOST_STEPS:
         raise ValueError(f"expected a whole number, got {value!r}")
     return value
+
+
+def finite(value: Any) -> float:
+    """A number that can be reckoned with.
+
+    Raises:
+        ValueError: it is not one.
+    """
+    if not is_number(value):
+        raise ValueError(f"expected a finite number, got {value!r}")
+    return float(value)
 
 
 class LearningCurve(NamedTuple):

@@ -27,7 +27,13 @@ from charrnn.tasks.lm import TextSpec, opening_of
 from charrnn.tasks.writing import Wanted
 from charrnn.text.vocab import Vocabulary
 
-__all__ = ["How", "Model", "drawn_seed", "load", "load_model"]
+__all__ = ["How", "Model", "drawn_seed", "load", "load_model", "reason"]
+
+
+LONGEST_SETTING = 1 << 13
+"""Characters of a setting; the longest is the name of a file that defines a cell."""
+
+LONGEST_REASON = 500
 
 
 class How(TypedDict, total=False):
@@ -276,6 +282,13 @@ def load_model(path: Path, cell: str | LoadedCell | None = None, *, exactly: boo
         CellError: that cell does not work.
     """
     header, arrays = read_checkpoint(path)
+    settings = header.get("config")
+    if isinstance(settings, dict):
+        longest = max((len(str(part)) for pair in settings.items() for part in pair), default=0)
+        if longest > LONGEST_SETTING:
+            raise CheckpointError(
+                f"{path} does not hold a model: a setting has {longest:,} characters"
+            )
     own_cell = cell
     if not isinstance(own_cell, LoadedCell):
         own_cell = loaded_again(header, own_cell, str(path), exactly=exactly)
@@ -295,12 +308,14 @@ def load_model(path: Path, cell: str | LoadedCell | None = None, *, exactly: boo
     except CellError:
         raise
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError, InputError) as error:
-        raise CheckpointError(f"{path} does not hold a model: {_reason(error)}") from error
+        raise CheckpointError(f"{path} does not hold a model: {reason(error)}") from error
     return Model(network, parameters, spec, config, path, header, arrays)
 
 
-def _reason(error: Exception) -> str:
-    return f"{error} is missing" if isinstance(error, KeyError) else str(error)
+def reason(error: Exception) -> str:
+    """What is wrong with a file, in a line of bearable length."""
+    text = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+    return text if len(text) <= LONGEST_REASON else f"{text[:LONGEST_REASON]} ..."
 
 
 def _wanted(

@@ -5,13 +5,11 @@ import numpy as np
 from charrnn.engine import Engine
 from charrnn.nn.models import SequenceModel, Sequences
 from charrnn.nn.parameters import Parameters
+from charrnn.nn.runaway import RUNAWAY, restart_runaways
 from charrnn.nn.types import Array
 from charrnn.text.batches import Lanes
 
-__all__ = ["LanesTask"]
-
-RUNAWAY = 20.0
-"""|h| beyond which a lane is given up; 50 was too late on real text (docs/log.md)."""
+__all__ = ["RUNAWAY", "LanesTask"]
 
 
 class LanesTask:
@@ -78,18 +76,8 @@ class LanesTask:
         return float(losses.total), x.shape[0] * x.shape[1]
 
     def _restart_runaways(self) -> None:
-        """Let lanes whose state has run away begin anew from zero.
-
-        Where a tanh closes the cell, |h| ≤ 1 and this never happens. An LSTM that puts out o⊙c, and
-        a ReLU network, have no such bound: while they learn, a state can grow, and being carried it
-        would spoil every chunk to come.
-        """
-        for h, *_ in self.state:
-            runaways = ~(np.abs(h).max(axis=1) <= RUNAWAY)
-            if runaways.any():
-                for layer in self.state:
-                    for part in layer:
-                        part[runaways] = 0
+        """Let lanes whose state has run away begin anew from zero."""
+        restart_runaways(self.model.cell, self.state, RUNAWAY)
 
     def arrays(self) -> dict[str, Array]:
         """What must be saved to go on from here: the state of every lane."""

@@ -13,6 +13,8 @@ import numpy.typing as npt
 from charrnn.errors import InputError
 from charrnn.nn.models import SequenceModel
 from charrnn.nn.parameters import Parameters
+from charrnn.nn.runaway import CHUNK as WATCHED
+from charrnn.nn.runaway import restart_runaways
 from charrnn.nn.types import Array, State
 from charrnn.nn.workspace import Workspace
 from charrnn.tasks.base import Outcome, Paths, TaskScore, Trained
@@ -274,12 +276,15 @@ def _row(values: Iterable[float]) -> str:
 
 def _read(trained: Trained, x: Array, state: State) -> tuple[Array, State]:
     """The outputs after each row of ``x`` (N, D), and the state after the last."""
-    outputs, workspace = [], Workspace()
-    for start in range(0, len(x), CHUNK):
+    outputs, workspace, cell = [], Workspace(), trained.network.cell
+    chunk = CHUNK if cell.bounded else WATCHED
+    for start in range(0, len(x), chunk):
         with np.errstate(all="ignore"):  # a spoilt model is found by its numbers
             y, state, _ = trained.network.forward(
-                trained.parameters, x[start : start + CHUNK, None], state, workspace
+                trained.parameters, x[start : start + chunk, None], state, workspace
             )
+        if start + chunk <= len(x):
+            restart_runaways(cell, state)
         outputs.append(y[:, 0].copy())
     return np.concatenate(outputs), state
 
@@ -298,7 +303,9 @@ def forecast(trained: Trained, values: Array, steps: int) -> Array:
         return np.zeros((0, len(spec.columns)))
     y, state = _read(trained, spec.standardised(values), trained.network.zero_state(1))
     rows = [y[-1]]
-    for _ in range(steps - 1):
+    for step in range(1, steps):
+        if step % WATCHED == 0:
+            restart_runaways(trained.network.cell, state)
         y, state = _read(trained, rows[-1][None], state)
         rows.append(y[-1])
     return spec.restored(np.array(rows))

@@ -248,6 +248,7 @@ def _symbols(
         choice,
         state=trained.network.initial_state(trained.parameters, np.asarray(labels)),
         never=(UNKNOWN, START),
+        restart=False,
     )
     return _until_all_end(symbols, len(labels))
 

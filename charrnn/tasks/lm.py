@@ -21,7 +21,7 @@ from charrnn.tasks.config import Config
 from charrnn.tasks.kinds import Kind, register
 from charrnn.tasks.writing import Wanted, pieces
 from charrnn.text.corpora import Corpus, first_held_out, read_corpus
-from charrnn.text.vocab import Vocabulary
+from charrnn.text.vocab import NUM_CODE_POINTS, Vocabulary
 
 __all__ = ["LanguageModelTask", "TextData", "TextSpec", "opening_of", "write"]
 
@@ -50,8 +50,10 @@ class TextSpec:
         Raises:
             KeyError, TypeError, ValueError: it is not what that wrote.
         """
-        codes = range(256) if header["level"] == "byte" else map(ord, header["symbols"])
-        return cls(Vocabulary(header["level"], tuple(codes)))
+        level, symbols = header["level"], header["symbols"]
+        if len(symbols) > NUM_CODE_POINTS:
+            raise ValueError(f"a vocabulary of {len(symbols):,} symbols")
+        return cls(Vocabulary(level, tuple(range(256) if level == "byte" else map(ord, symbols))))
 
     def model(self, config: Config) -> SequenceModel:
         """The network of these settings."""

@@ -50,6 +50,7 @@ def begin(
     threads: int = 0,
     begun: float | None = None,
     tell: Tell = silent,
+    command: str = "",
 ) -> Run:
     """A new run.
 
@@ -61,6 +62,7 @@ def begin(
         threads: how many processes compute; 0 for as many as is fastest.
         begun: when its minutes began, by :func:`time.monotonic`; now, if not given.
         tell: told what a person should know, as it is found.
+        command: by which a person asked for it, to be told where it is killed before it saves.
 
     Raises:
         InputError: a setting, a file or their combination will not do.
@@ -88,7 +90,10 @@ def begin(
     spec = extended_spec(initial.spec, data) if initial else data.spec()
     if out == "":
         raise InputError("the name of the run's folder is empty")
-    folder = RunFolder(new_folder(_name(paths)) if out is None else Path(out), resume=False)
+    place = new_folder(_name(paths)) if out is None else Path(out)
+    if command and out is None:
+        command += f" --out {quote(str(place))}"
+    folder = RunFolder(place, resume=False, command=command)
     try:
         deadline = None
         with one_thread():

@@ -1,7 +1,9 @@
 """How many updates a run makes, and how far along its schedule each of them is."""
 
+from bisect import bisect_left
 from dataclasses import dataclass
 from itertools import pairwise
+from math import isfinite
 
 __all__ = ["Deadline", "Pace"]
 
@@ -27,7 +29,7 @@ class Pace:
             the line between them. The last is where the run ends.
 
     Raises:
-        ValueError: the anchors do not ascend from (0, 0).
+        ValueError: the anchors do not ascend from (0, 0) to finite ones.
     """
 
     anchors: tuple[tuple[int, float], ...]
@@ -35,8 +37,9 @@ class Pace:
     def __post_init__(self) -> None:
         numbers, places = zip(*self.anchors, strict=True)
         ascend = all(a < b for row in (numbers, places) for a, b in pairwise(row))
-        if self.anchors[0] != (0, 0.0) or len(self.anchors) < 2 or not ascend:
-            raise ValueError(f"not a pace: {self.anchors}")
+        begins_and_ends = self.anchors[0] == (0, 0.0) and isfinite(places[-1])
+        if len(self.anchors) < 2 or not ascend or not begins_and_ends:
+            raise ValueError("not a pace: it does not ascend from 0 to an end")
 
     @classmethod
     def even(cls, total: int) -> "Pace":
@@ -55,8 +58,8 @@ class Pace:
 
     def place(self, number: int) -> float:
         """Where on the schedule the update after ``number`` others is."""
-        pairs = pairwise(self.anchors)
-        (n0, p0), (n1, p1) = next(pair for pair in pairs if number <= pair[1][0])
+        end = max(1, bisect_left(self.anchors, (number,)))
+        (n0, p0), (n1, p1) = self.anchors[end - 1 : end + 1]
         return p0 + (number - n0) * (p1 - p0) / (n1 - n0)
 
     def ending(self, number: int, total: int) -> "Pace":

@@ -18,7 +18,7 @@ from charrnn.nn.types import Array
 from charrnn.runs.ancestry import ancestor_json
 from charrnn.runs.folder import RunFolder, remove_if_empty
 from charrnn.runs.history import Validation, lowest, whole
-from charrnn.runs.model import Model, load_model
+from charrnn.runs.model import Model, load_model, reason
 from charrnn.runs.own_cell import source_of
 from charrnn.tasks.base import Data, Outcome, Scored, Spec
 from charrnn.tasks.config import Config
@@ -48,8 +48,10 @@ from charrnn.training.state import (
     Interval,
     Snapshot,
     capture,
+    check,
     good_of,
     restore,
+    shapes,
     with_good,
 )
 from charrnn.training.threads import fastest, time_threads, worth_timing
@@ -95,7 +97,7 @@ class Run:
         folder: RunFolder,
         threads: int,
     ) -> None:
-        self.config = config
+        self.config = self.asked = config  # asked: what the state that is restored was made by
         self.data = data
         self.spec = spec
         self.folder = folder
@@ -201,17 +203,23 @@ class Run:
             if epochs is not None:
                 config = replace(config, epochs=epochs, minutes=0.0)
             run = cls(config, data, saved.spec, saved.parameters, folder, threads)
+            run.asked = saved.config
             history = [Validation.from_json(one) for one in saved.header["history"]]
             restore(run, Snapshot(state, history, saved.arrays))
             best = saved.header.get("best")
             run.best = Validation.from_json(best) if best else lowest(run.history)
             run._good = good_of(state, saved.arrays)
+            if run._good is not None:
+                check(run, run._good)
+                if shapes(run._good) != shapes(capture(run)):
+                    raise ValueError("the last good state is of another network")
+            run.asked = run.config
             run.ancestor = state.get("ancestor")
             if epochs is not None:
                 run._extend()
         except (KeyError, TypeError, ValueError, IndexError, OverflowError) as error:
             raise CheckpointError(
-                f"{saved.path} cannot be resumed: its training state is not whole",
+                f"{saved.path} cannot be resumed: its training state is not whole: {reason(error)}",
                 "start a new run from its weights: "
                 f"charrnn train CORPUS --init-from {quote(str(saved.path))}",
             ) from error
@@ -506,9 +514,11 @@ class Run:
             parameters = self._saved_best()
         with one_thread():
             outcome = self.task.test(parameters)
-        if outcome is not None:
+        # A run that was killed after its last save has yet to say it; a finished one has said it.
+        number = self.trainer.number
+        if outcome is not None and not self.folder.has_logged("test", number):
             numbers = outcome.score.numbers | {"baselines": dict(outcome.baselines)}
-            self._log(self.trainer.number, "test", **numbers)
+            self._log(number, "test", **numbers)
         return outcome
 
     def _saved_best(self) -> Parameters:

@@ -5,18 +5,19 @@ training that is killed after it returned, and resumed, returns again.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Protocol
 
 import numpy as np
 
 from charrnn.nn.types import Array
-from charrnn.runs.history import Validation, whole
+from charrnn.runs.history import MOST_STEPS, Validation, finite, whole
+from charrnn.tasks.config import Config
 from charrnn.training.loop import Trainer
 from charrnn.training.pace import Pace
 from charrnn.training.watch import LossWatch
 
-__all__ = ["Interval", "Snapshot", "capture", "good_of", "restore", "with_good"]
+__all__ = ["Interval", "Snapshot", "capture", "check", "good_of", "restore", "shapes", "with_good"]
 
 GOOD = "good."
 
@@ -37,6 +38,7 @@ class Interval:
 class Resumable(Protocol):
     """What of a run is captured."""
 
+    asked: Config
     trainer: Trainer
     history: list[Validation]
     preview: np.random.Generator
@@ -86,9 +88,8 @@ def restore(run: Resumable, snapshot: Snapshot) -> None:
         KeyError, TypeError, ValueError, IndexError, OverflowError: something is missing or is not
             what :func:`capture` wrote.
     """
+    check(run, snapshot)
     numbers, trainer = snapshot.numbers, run.trainer
-    if not all(np.isfinite(array).all() for array in snapshot.arrays.values()):
-        raise ValueError("a number is not finite")
     for name in trainer.parameters:
         if name in snapshot.arrays:
             np.copyto(trainer.parameters[name], snapshot.arrays[name])
@@ -96,15 +97,56 @@ def restore(run: Resumable, snapshot: Snapshot) -> None:
     for name, memory in trainer.optimizer.memory.items():
         np.copyto(memory, snapshot.arrays[f"optimizer.{name}"].reshape(memory.shape))
     trainer.optimizer.number = whole(numbers["step"])
-    trainer.pace = Pace(tuple((whole(n), float(place)) for n, place in numbers["pace"]))
+    trainer.pace = _pace(numbers)
     trainer.lowered = float(numbers["lowered"])
     run.settling = whole(numbers["settling"])
-    trainer.watch = LossWatch(**numbers["watch"])
+    trainer.watch = _watch(numbers)
     trainer.rng.bit_generator.state = numbers["generators"]["dropout"]
     run.preview.bit_generator.state = numbers["generators"]["preview"]
     total, count = numbers["interval"]
-    run.interval = Interval(float(total), whole(count))
+    run.interval = Interval(finite(total), whole(count))
     run.history = list(snapshot.history)
+
+
+def check(run: Resumable, snapshot: Snapshot) -> None:
+    """Whether a training with the run's settings can have come to a state.
+
+    Raises:
+        KeyError, TypeError, ValueError, IndexError, OverflowError: something is missing, or no
+            training can have written it.
+    """
+    numbers, trainer = snapshot.numbers, run.trainer
+    if not all(np.isfinite(array).all() for array in snapshot.arrays.values()):
+        raise ValueError("a number is not finite")
+    pace = _pace(numbers)
+    # Only a run that must end on time may find that it has time for more updates.
+    planned = max(1, round(run.asked.epochs * trainer.task.steps_per_epoch))
+    most = MOST_STEPS if run.asked.minutes else planned
+    if not whole(numbers["step"]) <= pace.total <= most or pace.length > planned:
+        raise ValueError("more updates than the settings ask for")
+    if whole(numbers["settling"]) > numbers["step"]:
+        raise ValueError("patience ran out in the future")
+    if not 0 < finite(numbers["lowered"]) <= 1:
+        raise ValueError("the rates were raised")
+    _watch(numbers)
+
+
+def _pace(numbers: Mapping[str, Any]) -> Pace:
+    return Pace(tuple((whole(n), finite(place)) for n, place in numbers["pace"]))
+
+
+def _watch(numbers: Mapping[str, Any]) -> LossWatch:
+    watch = LossWatch(**numbers["watch"])
+    whole(watch.seen)
+    for part in fields(watch):
+        if part.default is not None or getattr(watch, part.name) is not None:
+            finite(getattr(watch, part.name))
+    return watch
+
+
+def shapes(snapshot: Snapshot) -> dict[str, tuple[int, ...]]:
+    """Of its arrays, by name."""
+    return {name: array.shape for name, array in snapshot.arrays.items()}
 
 
 def with_good(snapshot: Snapshot) -> tuple[dict[str, Any], dict[str, Array]]:

@@ -122,6 +122,11 @@ class Cell(ABC, Generic[S]):
                 )
 
     @property
+    def bounded(self) -> bool:
+        """Whether |h| ≤ 1 from the zero state on, whatever the weights and the input."""
+        return False
+
+    @property
     def label(self) -> str:
         """The cell and every variant that is not the default: ``gru,reset=before``."""
         parts = [self.name]

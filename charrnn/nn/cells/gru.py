@@ -55,6 +55,10 @@ class GRU(Cell[SavedGRU]):
         "update": ("keep", "write"),
     }
 
+    @property
+    def bounded(self) -> bool:
+        return True
+
     def shapes(self) -> dict[str, tuple[int, ...]]:
         shapes = super().shapes()
         if self.bias and self.reset == "after":

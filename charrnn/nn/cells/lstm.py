@@ -60,6 +60,10 @@ class LSTM(Cell[SavedLSTM]):
         "output": ("tanh", "identity"),
     }
 
+    @property
+    def bounded(self) -> bool:
+        return self.output == "tanh"
+
     def shapes(self) -> dict[str, tuple[int, ...]]:
         size = self.hidden_size
         if self.gates == "hidden":

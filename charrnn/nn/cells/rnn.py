@@ -30,6 +30,10 @@ class RNN(Cell[Saved]):
     num_gates: ClassVar[int] = 1
     choices: ClassVar[dict[str, tuple[str, ...]]] = {"activation": ("tanh", "relu")}
 
+    @property
+    def bounded(self) -> bool:
+        return self.activation == "tanh"
+
     def begin(
         self,
         a: Array,
