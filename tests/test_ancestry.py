@@ -34,9 +34,9 @@ def test_the_hint_of_a_complete_run_is_a_whole_command(place: Path) -> None:
 
 
 def test_settings_beside_resume_are_put_into_a_whole_command(place: Path) -> None:
-    done = charrnn("train", "--resume", "a", "--lr", "0.1", "--keep-newlines", cwd=place)
+    done = charrnn("train", "--resume", "a", "--lr", "0.1", "--lines", cwd=place)
     assert done.returncode == 2
-    assert b"charrnn train CORPUS --init-from a --keep-newlines --lr 0.1" in done.stderr
+    assert b"charrnn train CORPUS --init-from a --lines --lr 0.1" in done.stderr
 
 
 def test_without_a_corpus_the_ancestors_own_is_taken(place: Path) -> None:
@@ -50,7 +50,7 @@ def test_without_a_corpus_the_ancestors_own_is_taken(place: Path) -> None:
 
 def test_the_ancestors_corpus_is_read_as_it_was(place: Path) -> None:
     (place / "old.txt").write_bytes(("é" + TEXT).replace("\n", "\r\n").encode("latin-1", "replace"))
-    flags = ("--encoding", "latin-1", "--keep-newlines", "--val-fraction", "0.2", "--epochs", "1")
+    flags = ("--encoding", "latin-1,newlines=keep", "--val-fraction", "0.2", "--epochs", "1")
     assert charrnn("train", "old.txt", *BRIEF, *flags, "--out", "o", cwd=place).returncode == 0
     done = charrnn("train", "--init-from", "o", "--epochs", "1", "--out", "b", "-q", cwd=place)
     assert done.returncode == 0, done.stderr

@@ -231,7 +231,7 @@ def test_characters_that_utf8_lacks_are_no_bug(tmp_path: Path) -> None:
     assert b"bug" not in done.stderr
 
 
-WILD = ["--cell", "rnn,activation=relu", "--optimizer", "sgd", "--clip", "0"]
+WILD = ["--cell", "rnn,activation=relu", "--optimizer", "sgd,clip=0"]
 
 
 def test_a_rate_too_high_is_lowered_and_said(tmp_path: Path) -> None:
@@ -495,7 +495,7 @@ def test_a_text_cannot_take_over_the_terminal(tmp_path: Path) -> None:
     """Escape sequences, bells and carriage returns of a text are shown, not obeyed."""
     wild = "\x1b[2J\x07\r\x9b31m\x00\x7f\x08é\t\n" * 40
     (tmp_path / "wild.txt").write_text(wild, encoding="utf-8", newline="")
-    flags = ["--layers", "0", "--keep-newlines", "--out", "run", *BRIEF]
+    flags = ["--layers", "0", "--encoding", "utf-8,newlines=keep", "--out", "run", *BRIEF]
     done = charrnn("train", "wild.txt", *flags, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     arguments = ["sample", "run", "-t", "2", "--seed", "1", "-p", "\x1b[2J\x07"]

@@ -146,12 +146,12 @@ SETTINGS: list[dict[str, Any]] = [
     {"task": "lm,mask=step", "dropout": 0.4},
     {"level": "byte"},
     {"val_fraction": 0.0},
-    {"val_fraction": 0.3, "keep_newlines": True},
+    {"val_fraction": 0.3, "encoding": "utf-8,newlines=keep"},
     {"optimizer": "sgd", "lr": 0.1},
     {"optimizer": "rmsprop"},
     {"schedule": "step"},
     {"schedule": "cosine,warmup=0.2,final=0.1"},
-    {"clip": 0.1, "weight_decay": 0.01},
+    {"optimizer": "adamw,clip=0.1", "weight_decay": 0.01},
     {"seed": 7},
     {"eval_every": 5, "sample_every": 7},
     {"patience": 1, "eval_every": 4},
@@ -437,6 +437,7 @@ def test_what_means_nothing_to_a_task_is_refused_wherever_it_comes_from(task: st
     }
     others |= {"loss": "sigmoid", "mask": "step", "directions": "both", "seq_len": 5}
     others |= {"keep_newlines": True, "level": "byte", "embedding": 9}
+    others |= {"lines": True, "columns": "1,2"}
     kind, refused = KINDS[task], []
     for name, value in others.items():
         setting = next(one for one in fields(Config) if one.name == name)

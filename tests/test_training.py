@@ -5,6 +5,7 @@ import inspect
 import json
 import math
 import os
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -45,7 +46,7 @@ from charrnn.runs.folder import RunFolder
 from charrnn.runs.model import load_model
 from charrnn.tasks import carried, lm
 from charrnn.tasks.carried import RUNAWAY
-from charrnn.tasks.config import SCHEDULE_WORDS, Config
+from charrnn.tasks.config import GIVEN_IN, Config
 from charrnn.tasks.kinds import KINDS
 from charrnn.tasks.lm import LanguageModelTask
 from charrnn.text.corpora import Corpus
@@ -213,8 +214,8 @@ def test_the_command_lines_defaults_are_the_settings_defaults() -> None:
     options = inspect.signature(train).parameters
     config = Config()
     variants = {name for kind in KINDS.values() for name in kind.own}
-    variants |= set(SCHEDULE_WORDS.values())
-    assert not variants & set(options)  # given with the task's name, or the schedule's
+    variants |= set(GIVEN_IN)
+    assert not variants & set(options)  # given with the task's name, the schedule's, ...
     for name, value in config.to_json().items():
         if name not in variants:
             assert options[name].default == value, name
@@ -236,10 +237,40 @@ def test_the_command_lines_words_are_the_settings_words() -> None:
     hints = get_type_hints(train)
     for setting in Config.__dataclass_fields__.values():
         words = setting.metadata.get("words")
-        if setting.name in ("task", "schedule") or setting.name not in hints:
+        if setting.name in ("task", "schedule", "optimizer") or setting.name not in hints:
             continue  # words with variants; or itself a variant
         literal = hints[setting.name] if get_origin(hints[setting.name]) is not None else None
         assert (get_args(literal) if literal else None) == words, setting.name
+
+
+@pytest.mark.parametrize(
+    ("given", "settings"),
+    [
+        ({"encoding": "latin-1,newlines=keep"}, {"encoding": "latin-1", "keep_newlines": True}),
+        ({"encoding": "utf-8, newlines=change"}, {"encoding": "utf-8", "keep_newlines": False}),
+        ({"optimizer": "sgd,clip=0.5"}, {"optimizer": "sgd", "clip": 0.5}),
+        ({"schedule": "step,warmup=0.5"}, {"schedule": "step", "warmup": 0.5}),
+    ],
+)
+def test_settings_are_given_as_variants_of_others(
+    given: dict[str, str], settings: dict[str, Any]
+) -> None:
+    assert Config.parse(given) == settings
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"encoding": "utf-8,newlines=foo"}, "newlines is keep or change"),
+        ({"encoding": "utf-8,lines=keep"}, "utf-8 has no variant 'lines'"),
+        ({"optimizer": "adamax,clip=1"}, "--optimizer adamax: choose from sgd, momentum"),
+        ({"optimizer": "sgd,clip=much"}, "clip=much is not a number"),
+        ({"optimizer": "sgd,clip=1,clip=2"}, "clip is given twice"),
+    ],
+)
+def test_a_wrong_variant_is_told(given: dict[str, str], message: str) -> None:
+    with pytest.raises(InputError, match=re.escape(message)):
+        Config.parse(given)
 
 
 def test_train_has_at_most_thirty_options() -> None:
@@ -288,6 +319,7 @@ def test_settings_out_of_range_are_refused(name: str, value: Any) -> None:
     with pytest.raises(InputError) as caught:
         Config(**{name: value})
     option = {"warmup": "schedule cosine,warmup=", "lr_final": "schedule cosine,final="}
+    option["clip"] = "optimizer adamw,clip="
     assert "--" + option.get(name, name.replace("_", "-") + " ") in str(caught.value)
     assert caught.value.exit_code == 2
 

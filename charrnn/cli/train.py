@@ -66,18 +66,32 @@ def train(
         Literal["char", "byte"],
         typer.Option(help="Unicode characters, or bytes of any file.", rich_help_panel=TEXT),
     ] = "char",
+    columns: Annotated[
+        str,
+        typer.Option(
+            help="Of a table, by name or number, in the task's order: text,label or 2,1; for a "
+            "forecast, those to predict.",
+            show_default=False,
+            rich_help_panel=TEXT,
+        ),
+    ] = "",
+    lines: Annotated[
+        bool,
+        typer.Option(
+            "--lines",
+            help="Each line is an item by itself (names, titles): the held-out lines are drawn "
+            "from all over the text.",
+            rich_help_panel=TEXT,
+        ),
+    ] = False,
     encoding: Annotated[
         str,
         typer.Option(
-            help="Of the files; with utf-8, a byte order mark decides.", rich_help_panel=TEXT
+            help="Of the files; with utf-8, a byte order mark decides. A variant: "
+            "utf-8,newlines=keep leaves CR and CR LF as they are.",
+            rich_help_panel=TEXT,
         ),
     ] = "utf-8",
-    keep_newlines: Annotated[
-        bool,
-        typer.Option(
-            "--keep-newlines", help="Leave CR and CR LF as they are.", rich_help_panel=TEXT
-        ),
-    ] = False,
     val_fraction: Annotated[
         float,
         typer.Option(
@@ -132,8 +146,12 @@ def train(
         ),
     ] = 0,
     optimizer: Annotated[
-        Literal["sgd", "momentum", "rmsprop", "adam", "adamw"],
-        typer.Option(help="Update rule.", rich_help_panel=TRAINING),
+        str,
+        typer.Option(
+            help="Update rule: sgd, momentum, rmsprop, adam or adamw. A variant: adamw,clip=1 (the "
+            "largest norm of a gradient; 0: any).",
+            rich_help_panel=TRAINING,
+        ),
     ] = "adamw",
     lr: Annotated[float, typer.Option(help="Peak learning rate.", rich_help_panel=TRAINING)] = 5e-3,
     schedule: Annotated[
@@ -145,9 +163,6 @@ def train(
             rich_help_panel=TRAINING,
         ),
     ] = "cosine",
-    clip: Annotated[
-        float, typer.Option(help="Largest gradient norm; 0: any.", rich_help_panel=TRAINING)
-    ] = 1.0,
     weight_decay: Annotated[
         float, typer.Option(help="On matrices, not on biases.", rich_help_panel=TRAINING)
     ] = 0.0,

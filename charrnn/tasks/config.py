@@ -17,7 +17,7 @@ from charrnn.own_cells import LoadedCell, load_cell, split_cell
 from charrnn.tasks.kinds import Kind, kind_of
 from charrnn.text.vocab import LEVELS
 
-__all__ = ["SCHEDULE_WORDS", "Config"]
+__all__ = ["GIVEN_IN", "Config"]
 
 
 def _within(default: Any, low: float, high: float, *, own: bool = False) -> Any:
@@ -30,8 +30,16 @@ def _one_of(default: str, words: tuple[str, ...], *, own: bool = False) -> Any:
     return field(default=default, metadata={"words": words, "own": own})
 
 
-SCHEDULE_WORDS = {"warmup": "warmup", "final": "lr_final"}
-"""Settings by their names in ``--schedule cosine,warmup=0.1,final=0.01``."""
+GIVEN_IN = {
+    "warmup": ("schedule", "warmup"),
+    "lr_final": ("schedule", "final"),
+    "clip": ("optimizer", "clip"),
+    "keep_newlines": ("encoding", "newlines"),
+}
+"""Settings that are variants of another one: ``--schedule cosine,warmup=0.1,final=0.01``."""
+
+SPELT = {"keep_newlines": {"keep": True, "change": False}}
+"""Settings that are words on the command line."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +58,8 @@ class Config:
     encoding: str = "utf-8"
     keep_newlines: bool = False
     val_fraction: float = _within(0.1, 0, 0.9)
+    lines: bool = False
+    columns: str = ""
     column: int = _within(0, 0, 1 << 10, own=True)
     # the model
     cell: str = "lstm"
@@ -122,9 +132,9 @@ class Config:
         """How a setting is given on the command line, up to its value."""
         if next(s for s in _settings() if s.name == name).metadata.get("own"):
             return f"task {self.task},{name}="
-        for word, known in SCHEDULE_WORDS.items():
-            if known == name:
-                return f"schedule {self.schedule},{word}="
+        if name in GIVEN_IN:
+            of, word = GIVEN_IN[name]
+            return f"{of} {getattr(self, of)},{word}="
         return name.replace("_", "-") + " "
 
     @property
@@ -164,20 +174,22 @@ class Config:
     def parse(cls, given: Mapping[str, Any]) -> dict[str, Any]:
         """Settings as a person gives them, for :meth:`of`.
 
-        ``task`` and ``schedule`` may have variants after commas: ``tag,directions=forward`` and
-        ``cosine,warmup=0.1``.
+        ``task``, ``schedule``, ``optimizer`` and ``encoding`` may have variants after commas:
+        ``tag,directions=forward``, ``cosine,warmup=0.1``, ``adamw,clip=0.5``,
+        ``latin-1,newlines=keep``.
 
         Raises:
-            InputError: a task, a schedule or a variant is not known, or a setting means nothing to
-                the task; with what would do.
+            InputError: a word or a variant is not known, or a setting means nothing to the task;
+                with what would do.
         """
         settings = dict(given)
         if "own_cell" in settings:
             raise InputError("there is no setting 'own_cell'", "did you mean 'cell'?")
         if "task" in settings:
             settings |= cls._parse_task(as_type("task", settings["task"], str))
-        if "schedule" in settings:
-            settings |= cls._parse_schedule(as_type("schedule", settings["schedule"], str))
+        for name in dict.fromkeys(of for of, _ in GIVEN_IN.values()):
+            if name in settings:
+                settings |= cls._parse_with_variants(name, as_type(name, settings[name], str))
         kind = kind_of(settings.get("task", cls.task))
         for name in given:
             if name in kind.without:
@@ -202,12 +214,14 @@ class Config:
         return {"task": task, **cls._parse_variants("task", text, task, variants, names)}
 
     @classmethod
-    def _parse_schedule(cls, text: str) -> dict[str, Any]:
-        schedule, variants = text.split(",")[0].strip(), text.split(",")[1:]
-        if schedule not in SCHEDULES:
-            raise InputError(f"--schedule {schedule}: choose from {', '.join(SCHEDULES)}")
-        settings = cls._parse_variants("schedule", text, schedule, variants, SCHEDULE_WORDS)
-        return {"schedule": schedule, **settings}
+    def _parse_with_variants(cls, option: str, text: str) -> dict[str, Any]:
+        what, *variants = text.split(",")
+        words = cls.__dataclass_fields__[option].metadata.get("words")
+        if words and what.strip() not in words:
+            raise InputError(f"--{option} {what.strip()}: choose from {', '.join(words)}")
+        names = {word: name for name, (of, word) in GIVEN_IN.items() if of == option}
+        settings = cls._parse_variants(option, text, what.strip(), variants, names)
+        return {option: what.strip(), **settings}
 
     @classmethod
     def _parse_variants(
@@ -224,8 +238,12 @@ class Config:
                 )
             if names[name] in settings:
                 raise InputError(f"--{option} {text}: {name} is given twice")
+            spelt = SPELT.get(names[name])
+            if spelt is not None and word not in spelt:
+                raise InputError(f"--{option} {text}: {name} is {' or '.join(spelt)}")
             try:
-                settings[names[name]] = type(getattr(cls, names[name]))(word)
+                read = spelt.__getitem__ if spelt else type(getattr(cls, names[name]))
+                settings[names[name]] = read(word)
             except ValueError:
                 raise InputError(f"--{option} {text}: {name}={word} is not a number") from None
         return settings

@@ -29,6 +29,7 @@ __all__ = [
 OF_CARRIED = {
     "seq_len": "each example is read whole",
     "keep_newlines": "each line is an example",
+    "lines": "its rows are drawn from all over the file as it is",
 }
 """What means nothing where examples stand by themselves, and why."""
 

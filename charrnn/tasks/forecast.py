@@ -382,6 +382,7 @@ register(
         without={
             "directions": "a forecast predicts what comes next, and must not have read it",
             "keep_newlines": "it reads numbers",
+            "lines": "the end of a series is held out",
             "level": "it reads numbers",
             "embedding": "it reads numbers",
         },

@@ -317,7 +317,8 @@ register(
         unit="nats/{level}",
         own={"head": (), "mask": ()},
         without={
-            "directions": "a language model predicts what comes next, and must not have read it"
+            "directions": "a language model predicts what comes next, and must not have read it",
+            "columns": "a text has none",
         },
         least_updates=300,
         text=True,

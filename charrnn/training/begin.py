@@ -33,7 +33,7 @@ NOT_OF_NETWORK = ("noise", "column", "mask")
 """Settings of tasks that the weights do not depend on."""
 
 
-OF_DATA = ("encoding", "keep_newlines", "val_fraction")
+OF_DATA = ("encoding", "keep_newlines", "val_fraction", "lines", "columns")
 """How a checkpoint's own data are read and cut, unless something else is asked for."""
 
 

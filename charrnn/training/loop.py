@@ -102,7 +102,7 @@ class Trainer:
                 raise DivergedError(
                     f"training diverged at step {self.number + 1}: loss {nats / count:.4g}, "
                     f"gradient norm {grad_norm:.4g}, learning rate {lr:.2g}",
-                    f"try --lr {config.lr / 3:.2g}, or a smaller --clip",
+                    f"try --lr {config.lr / 3:.2g}, or a smaller clip (--optimizer NAME,clip=...)",
                 )
             self.optimizer.step(self.parameters, self._gradients, lr)
             epoch = self.number / self.task.steps_per_epoch
