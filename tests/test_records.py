@@ -16,15 +16,10 @@ from hypothesis import strategies as st
 
 from charrnn.errors import InputError
 from charrnn.text.alphabet import END, START, UNKNOWN, Alphabet
-from charrnn.text.records import (
-    Pair,
-    Sentence,
-    Series,
-    Source,
-    read_pairs,
-    read_sentences,
-    read_series,
-)
+from charrnn.text.conll import Sentence, read_sentences
+from charrnn.text.pairs import Pair, read_pairs
+from charrnn.text.series import Series, read_series
+from charrnn.text.tables import Source
 from charrnn.text.vocab import Vocabulary
 
 READERS: tuple[Callable[..., Source[Any]], ...] = (read_pairs, read_sentences, read_series)

@@ -18,7 +18,7 @@ from charrnn.tasks.kinds import Kind, register
 from charrnn.tasks.rows import Rows, read_rows
 from charrnn.tasks.supervised import SupervisedData, SupervisedTask
 from charrnn.text.alphabet import Alphabet
-from charrnn.text.records import Pair, read_pairs
+from charrnn.text.pairs import Pair, read_pairs
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ from charrnn.tasks.measures import accuracy, confusion, macro_f1
 from charrnn.tasks.rows import Rows, read_rows
 from charrnn.tasks.supervised import SupervisedData, SupervisedTask
 from charrnn.text.alphabet import END, START, Alphabet
-from charrnn.text.records import Pair, read_pairs
+from charrnn.text.pairs import Pair, read_pairs
 
 __all__ = ["Classification", "ClassifyData", "ClassifySpec", "ClassifyTask", "classify", "predict"]
 

@@ -9,7 +9,7 @@ from charrnn.errors import InputError
 from charrnn.nn.types import Array
 from charrnn.tasks.config import Config
 from charrnn.text.alphabet import END, UNKNOWN, Alphabet
-from charrnn.text.records import Pair
+from charrnn.text.pairs import Pair
 
 __all__ = [
     "OF_CARRIED",

@@ -23,7 +23,7 @@ from charrnn.tasks.carried import LanesTask
 from charrnn.tasks.config import Config
 from charrnn.tasks.examples import as_json
 from charrnn.tasks.kinds import Kind, register
-from charrnn.text.records import Series, read_series
+from charrnn.text.series import Series, read_series
 
 __all__ = [
     "Forecast",

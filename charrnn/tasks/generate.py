@@ -30,7 +30,8 @@ from charrnn.tasks.rows import Rows, read_rows
 from charrnn.tasks.supervised import SupervisedData, SupervisedTask
 from charrnn.tasks.writing import Wanted, pieces
 from charrnn.text.alphabet import END, START, UNKNOWN, Alphabet
-from charrnn.text.records import Pair, Source, read_pairs
+from charrnn.text.pairs import Pair, read_pairs
+from charrnn.text.tables import Source
 from charrnn.text.vocab import name_characters
 
 __all__ = ["GenerateData", "GenerateSpec", "GenerateTask", "write"]

@@ -11,7 +11,7 @@ from charrnn.errors import InputError
 from charrnn.tasks.base import SPLIT, Paths
 from charrnn.tasks.config import Config
 from charrnn.tasks.splits import overlap, split
-from charrnn.text.records import Source
+from charrnn.text.tables import Source
 
 __all__ = ["Rows", "read_rows"]
 

@@ -31,7 +31,7 @@ from charrnn.tasks.measures import accuracy, is_bio, span_f1
 from charrnn.tasks.rows import Rows, read_rows
 from charrnn.tasks.supervised import SupervisedData, SupervisedTask
 from charrnn.text.alphabet import END, START, Alphabet
-from charrnn.text.records import Sentence, read_sentences
+from charrnn.text.conll import Sentence, read_sentences
 
 __all__ = ["TagData", "TagSpec", "TagTask", "Tagging", "predict", "tag"]
 

@@ -32,7 +32,7 @@ from charrnn.tasks.measures import character_error_rate, exact_match
 from charrnn.tasks.rows import Rows, read_rows
 from charrnn.tasks.supervised import SupervisedData, SupervisedTask
 from charrnn.text.alphabet import END, START, Alphabet
-from charrnn.text.records import Pair, read_pairs
+from charrnn.text.pairs import Pair, read_pairs
 
 __all__ = ["TranslateData", "TranslateSpec", "TranslateTask", "Translation", "predict", "translate"]
 

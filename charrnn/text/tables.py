@@ -1,0 +1,98 @@
+"""A file of rows: its lines, what is wrong with them, and what was read.
+
+Nothing is dropped or mended in silence. What a reader leaves out by rule (comments, ...) it counts
+in a note; what it cannot make sense of is an error that names the row, from 1.
+"""
+
+import csv
+import hashlib
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import BinaryIO, Generic, TypeVar
+
+from charrnn.errors import InputError
+from charrnn.text.corpora import decode_text, read_bytes
+
+__all__ = ["Source", "TableFile", "shown"]
+
+Records = TypeVar("Records")
+
+SHOWN = 40
+
+
+@dataclass(frozen=True)
+class Source(Generic[Records]):
+    """What a file held.
+
+    Attributes:
+        path: the file's name, or ``"standard input"``.
+        records: a tuple of pairs or of sentences, or a series.
+        sha256: of the raw bytes.
+        notes: what a reader should know: a byte order mark removed, lines left out, ...
+    """
+
+    path: str
+    records: Records
+    sha256: str
+    notes: tuple[str, ...] = field(default=())
+
+
+class TableFile:
+    """A file's lines, and what is wrong with them."""
+
+    def __init__(self, path: str, encoding: str, stdin: BinaryIO | None) -> None:
+        data = read_bytes(path, stdin)
+        self.path = "standard input" if path == "-" else path
+        text, notes = decode_text(self.path, data, encoding)
+        self.sha256 = hashlib.sha256(data).hexdigest()
+        self.notes = tuple(f"{self.path}: {note}" for note in notes)
+        # Not splitlines: U+2028 and its like are characters.
+        self.lines = text.split("\n")
+        while self.lines and not self.lines[-1].strip() and "\t" not in self.lines[-1]:
+            self.lines.pop()
+        if not self.lines:
+            raise InputError(f"{self.path!r} is empty")
+        self._first: tuple[str, str] | None = None
+        self._bad_rows: set[int] = set()
+
+    def rows(self) -> Iterator[tuple[int, str]]:
+        return enumerate(self.lines, start=1)
+
+    def table(self) -> Iterator[tuple[int, list[str]]]:
+        """Rows of cells without white space at their ends, and the number of their first line."""
+        bare = re.sub(r'"[^"]*"', "", self.lines[0])
+        separator = next((mark for mark in "\t;" if mark in bare), ",")
+        reader = csv.reader((line + "\n" for line in self.lines), delimiter=separator, strict=True)
+        row = 1
+        try:
+            for cells in reader:
+                yield row, [cell.strip() for cell in cells]
+                row = reader.line_num + 1
+        except csv.Error as error:
+            self.bad(row, f"not CSV: {error}")
+
+    def bad(self, row: int, what: str, hint: str = "") -> None:
+        """Keep the first thing that is wrong, and count the rows in which something is."""
+        self._first = self._first or (f"{self.path!r}, row {row}: {what}", hint)
+        self._bad_rows.add(row)
+
+    def check(self, number: int, what: str) -> None:
+        """Raise what was found wrong; or that there is nothing of what was looked for."""
+        if self._first:
+            message, hint = self._first
+            more = len(self._bad_rows) - 1
+            if more:
+                message += f" (and {more} more bad row{'s' * (more > 1)})"
+            raise InputError(message, hint)
+        if not number:
+            raise InputError(f"{self.path!r} has no {what}")
+
+    def source(self, records: Records, notes: Iterable[str] = ()) -> Source[Records]:
+        """What was read."""
+        found = tuple(f"{self.path}: {note}" for note in notes)
+        return Source(self.path, records, self.sha256, self.notes + found)
+
+
+def shown(text: str) -> str:
+    return repr(text) if len(text) <= SHOWN else f"{text[:SHOWN]!r}..."
