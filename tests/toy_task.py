@@ -55,8 +55,8 @@ class VowelData(SupervisedData[Pair]):
     def task(self, spec: VowelSpec, config: Config, model: SequenceModel, threads: int) -> Any:
         return VowelTask(self.rows, model, spec, config, threads)
 
-    def longest(self, config: Config) -> int:
-        return max(units(row.left, config) for row in self.rows.train)
+    def lengths(self, config: Config) -> list[int]:
+        return [units(row.left, config) for row in self.rows.train]
 
     def describe(self, spec: VowelSpec, config: Config) -> list[str]:
         return [f"{self.size} words", self.rows.described("words")]

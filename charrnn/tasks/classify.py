@@ -21,10 +21,13 @@ from charrnn.tasks.examples import (
     as_json,
     check_labels,
     check_level,
+    check_order,
+    label_notes,
     labels_of,
     one_line,
     padded,
     same_labels,
+    together,
     units,
     with_unknowns,
 )
@@ -37,7 +40,6 @@ from charrnn.text.pairs import Pair, read_pairs
 
 __all__ = ["Classification", "ClassifyData", "ClassifySpec", "ClassifyTask", "classify", "predict"]
 
-TOGETHER = 64
 SHOWN, SHOWN_LENGTH = 5, 100
 MOST_COUNTS = 1 << 24
 """Characters times labels up to which n-grams are counted: beyond, they would take gigabytes."""
@@ -98,10 +100,18 @@ class ClassifyData(SupervisedData[Pair]):
     """
 
     def __init__(self, paths: Paths, config: Config) -> None:
-        read = partial(read_pairs, left="text", right="label", encoding=config.encoding)
+        read = partial(
+            read_pairs,
+            left="text",
+            right="label",
+            columns=config.columns,
+            encoding=config.encoding,
+        )
         rows: Rows[Pair] = read_rows(
             paths, read, config, key=lambda row: row.left, stratum=lambda row: row.right
         )
+        every = (*rows.train, *rows.val, *rows.test)
+        check_order([row.left for row in every], [row.right for row in every], "2,1")
         super().__init__(rows, config)
         labels = sorted({row.right for row in self.rows.train})
         if len(labels) < 2:
@@ -109,6 +119,8 @@ class ClassifyData(SupervisedData[Pair]):
         check_labels(self.rows.val, labels, paths.val, "right")
         check_labels(self.rows.test, labels, paths.test, "right")
         self._labels = tuple(labels)
+        train, test = ((row.right for row in part) for part in (rows.train, rows.test))
+        self.notes += tuple(label_notes(train, test, labels))
 
     def spec(self) -> ClassifySpec:
         """Characters and labels of the training part."""
@@ -121,9 +133,9 @@ class ClassifyData(SupervisedData[Pair]):
         """The training."""
         return ClassifyTask(self.rows, spec, config, model, threads)
 
-    def longest(self, config: Config) -> int:
-        """Steps of the longest example."""
-        return max(units(row.left, config) + 2 for row in self.rows.train)
+    def lengths(self, config: Config) -> list[int]:
+        """Steps of each training example."""
+        return [units(row.left, config) + 2 for row in self.rows.train]
 
     def check_labels(self, spec: ClassifySpec) -> None:
         """Raise InputError unless these are the labels that ``spec`` has."""
@@ -224,11 +236,9 @@ def classify(trained: Trained, texts: Sequence[str]) -> Array:
     """
     network, parameters, spec = trained.network, trained.parameters, trained.spec
     encoded = [framed(spec.alphabet, text) for text in texts]
-    order = sorted(range(len(texts)), key=lambda k: -len(encoded[k]))
     probabilities = np.empty((len(texts), len(spec.labels)))
     workspace = Workspace()
-    for start in range(0, len(order), TOGETHER):
-        rows = order[start : start + TOGETHER]
+    for rows in together([len(text) for text in encoded]):
         x, lengths = padded([encoded[row] for row in rows])
         state = network.zero_state(len(rows), parameters.dtype)
         batch = Sequences(x, np.zeros(len(rows), dtype=np.intp), state, lengths)

@@ -1,7 +1,8 @@
 """What rows of texts and labels have in common: their steps, their noise, the labels known."""
 
 import json
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -12,19 +13,25 @@ from charrnn.text.alphabet import END, UNKNOWN, Alphabet
 from charrnn.text.pairs import Pair
 
 __all__ = [
+    "MOST_STEPS",
     "OF_CARRIED",
     "as_json",
     "check_labels",
     "check_level",
+    "check_order",
     "checked",
+    "label_notes",
     "labels_of",
     "one_line",
     "padded",
     "same_labels",
+    "together",
     "units",
     "with_unknowns",
 ]
 
+
+SHOWN = 10
 
 OF_CARRIED = {
     "seq_len": "each example is read whole",
@@ -32,6 +39,29 @@ OF_CARRIED = {
     "lines": "its rows are drawn from all over the file as it is",
 }
 """What means nothing where examples stand by themselves, and why."""
+
+
+MOST_STEPS = 1 << 16
+"""A batch's examples times the steps of its longest: so much memory is spent and no more."""
+
+TOGETHER = 64
+
+
+def together(
+    lengths: Sequence[int], most: int = TOGETHER, steps: Sequence[int] | None = None
+) -> Iterator[list[int]]:
+    """Indices of examples to be computed together, those of the greatest ``lengths`` first.
+
+    So many at most, and of :data:`MOST_STEPS` ``steps`` (``lengths``, if not given); one at least.
+    """
+    order = sorted(range(len(lengths)), key=lambda k: -lengths[k])
+    steps = lengths if steps is None else steps
+    while order:
+        some = order[:most]
+        while len(some) > 1 and len(some) * max(steps[k] for k in some) > MOST_STEPS:
+            some = some[: len(some) // 2]
+        yield some
+        order = order[len(some) :]
 
 
 def one_line(text: str) -> str:
@@ -115,6 +145,43 @@ def check_labels(rows: Sequence[Pair], known: Sequence[str], path: str, side: st
                 f"{path}, row {row.row}: no row to train on has the label {label!r}",
                 f"the labels are {', '.join(map(repr, known[:20]))}",
             )
+
+
+def check_order(texts: Sequence[str], labels: Sequence[str], columns: str) -> None:
+    """Raise InputError if the columns seem to be in the other order: few texts, many labels.
+
+    Args:
+        columns: what to give as ``--columns`` if they are.
+    """
+    kinds, inputs = len(set(labels)), len(set(texts))
+    if kinds > len(labels) / 2 and inputs < kinds / 2:
+        raise InputError(
+            f"{kinds} labels of {len(labels)} rows, {inputs} texts: are the columns in the other "
+            "order?",
+            f"then say which is which: --columns {columns}",
+        )
+
+
+def label_notes(train: Iterable[str], test: Iterable[str], known: Sequence[str]) -> Iterator[str]:
+    """What there is to say of labels: such as are nearly the same, such as nobody tests.
+
+    Args:
+        train, test: the label of each row, of the training and of the test part.
+        known: those that the training part has.
+    """
+    alike = defaultdict(list)
+    for label in known:
+        alike[" ".join(label.split()).casefold()].append(label)
+    counts = Counter(train)
+    for names in alike.values():
+        if len(names) > 1:
+            listed = ", ".join(f"{name!r} ({counts[name]} rows)" for name in names)
+            yield f"labels that differ by case or space alone: {listed}; are they one?"
+    tested = set(test)
+    absent = [label for label in known if label not in tested]
+    if tested and absent:
+        listed = ", ".join(map(repr, absent[:SHOWN])) + (", ..." if len(absent) > SHOWN else "")
+        yield f"no row to test with has the label {listed}: the report says nothing of it"
 
 
 def same_labels(found: Sequence[str], known: Sequence[str]) -> None:

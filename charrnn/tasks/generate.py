@@ -23,6 +23,7 @@ from charrnn.tasks.examples import (
     labels_of,
     padded,
     same_labels,
+    together,
     units,
 )
 from charrnn.tasks.kinds import Kind, register
@@ -36,7 +37,6 @@ from charrnn.text.vocab import name_characters
 
 __all__ = ["GenerateData", "GenerateSpec", "GenerateTask", "write"]
 
-TOGETHER = 64
 SHOWN = 4
 MOST_LENGTH = 1 << 20
 SLACK = 2
@@ -146,9 +146,9 @@ class GenerateData(SupervisedData[Pair]):
         """The training."""
         return GenerateTask(self.rows, spec, config, model, threads)
 
-    def longest(self, config: Config) -> int:
-        """Steps of the longest example."""
-        return max(units(row.right, config) + 1 for row in self.rows.train)
+    def lengths(self, config: Config) -> list[int]:
+        """Steps of each training example."""
+        return [units(row.right, config) + 1 for row in self.rows.train]
 
     def check_labels(self, spec: GenerateSpec) -> None:
         """Raise InputError unless these are the labels that ``spec`` has."""
@@ -221,9 +221,8 @@ class GenerateTask(SupervisedTask[Pair]):
         return "".join(lines).encode()
 
     def _score(self, parameters: Parameters, rows: Sequence[Pair]) -> TaskScore:
-        ordered = sorted(rows, key=lambda row: -len(self._encode(row)))
-        parts = (ordered[k : k + TOGETHER] for k in range(0, len(ordered), TOGETHER))
-        loss = self.mean_loss(parameters, map(self._of_rows, parts))
+        parts = together([len(self._encode(row)) for row in rows])
+        loss = self.mean_loss(parameters, (self._of_rows([rows[k] for k in p]) for p in parts))
         method = self._rows.method(rows, "texts, each to its end")
         measures = {"bits per character": loss / np.log(2)}
         return TaskScore(loss, self.unit, loss, measures, method)

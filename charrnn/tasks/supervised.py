@@ -1,7 +1,12 @@
-"""Training on examples that are independent of each other: their order, their batches."""
+"""Training on examples that are independent of each other: their order, their batches.
+
+A batch holds at most 65,536 steps, its longest example's times its examples': where examples are so
+long that ``batch_size`` of them would be more, half as many stand in a batch, or a quarter, ... So
+one long row among short ones costs what it costs by itself.
+"""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -12,14 +17,27 @@ from charrnn.nn.parameters import Parameters
 from charrnn.nn.types import Array
 from charrnn.tasks.base import NOISE, SHUFFLE, Outcome, Scored, Trained
 from charrnn.tasks.config import Config
+from charrnn.tasks.examples import MOST_STEPS
 from charrnn.tasks.rows import Rows
 
-__all__ = ["Shuffled", "SupervisedData", "SupervisedTask"]
+__all__ = ["Shuffled", "SupervisedData", "SupervisedTask", "lanes_of"]
 
 R = TypeVar("R")
 
 POOL = 32
 """Batches are made of examples of about one length, out of so many batches' worth at a time."""
+
+MUCH_LONGER = 8
+"""A row is named if it takes a smaller batch and is so many times as long as the median."""
+
+
+def lanes_of(length: int, batch_size: int) -> int:
+    """How many examples of up to ``length`` steps stand in a batch: ``batch_size``, halved until
+    all of them have :data:`charrnn.tasks.examples.MOST_STEPS` steps at most; one at least.
+    """
+    while batch_size > 1 and batch_size * length > MOST_STEPS:
+        batch_size //= 2
+    return batch_size
 
 
 class Shuffled:
@@ -30,20 +48,31 @@ class Shuffled:
 
     Args:
         lengths: ``(N,)``, what like examples have alike.
-        batch_size: B; the last batch may be smaller.
+        batch_size: B; the last batch may be smaller, and those of very long examples are.
         seed: decides.
+        steps: ``(N,)`` of each example, if they are not ``lengths``.
     """
 
-    def __init__(self, lengths: Sequence[int], batch_size: int, seed: int) -> None:
+    def __init__(
+        self,
+        lengths: Sequence[int],
+        batch_size: int,
+        seed: int,
+        steps: Sequence[int] | None = None,
+    ) -> None:
         self._lengths = np.asarray(lengths)
-        self._batch_size = batch_size
         self._seed = seed
+        lanes = [lanes_of(length, batch_size) for length in (steps or lengths)]
+        self._lanes = np.array(lanes, dtype=np.intp)
+        sizes, counts = np.unique(self._lanes, return_counts=True)
+        self._sizes = sizes[::-1].tolist()
+        self._count = int((-(-counts // sizes)).sum())
         self._epoch = -1
         self._batches: list[npt.NDArray[np.intp]] = []
 
     def __len__(self) -> int:
         """Batches in an epoch."""
-        return -(-len(self._lengths) // self._batch_size)
+        return self._count
 
     def batch(self, number: int) -> npt.NDArray[np.intp]:
         """The examples of the update that follows ``number`` others, longest first."""
@@ -56,15 +85,16 @@ class Shuffled:
         rng = np.random.default_rng([self._seed, SHUFFLE, epoch])
         order = rng.permutation(len(self._lengths))
         batches: list[npt.NDArray[np.intp]] = []
-        for start in range(0, len(order), POOL * self._batch_size):
-            pool = order[start : start + POOL * self._batch_size]
-            pool = pool[np.argsort(-self._lengths[pool], kind="stable")]
-            cuts = range(self._batch_size, len(pool), self._batch_size)
-            batches += np.split(pool, list(cuts))
+        for size in self._sizes:
+            alike = order[self._lanes[order] == size]
+            for start in range(0, len(alike), POOL * size):
+                pool = alike[start : start + POOL * size]
+                pool = pool[np.argsort(-self._lengths[pool], kind="stable")]
+                batches += np.split(pool, list(range(size, len(pool), size)))
         return [batches[k] for k in rng.permutation(len(batches))]
 
 
-class SupervisedData(Generic[R]):
+class SupervisedData(ABC, Generic[R]):
     """Rows in their parts, as :class:`charrnn.tasks.base.Data` wants them.
 
     Args:
@@ -74,8 +104,31 @@ class SupervisedData(Generic[R]):
 
     def __init__(self, rows: Rows[R], config: Config) -> None:
         self.rows, self.config = rows, config
-        self.paths, self.sha256, self.notes = rows.paths, rows.sha256, rows.notes
+        self.paths, self.sha256 = rows.paths, rows.sha256
         self.size = rows.size
+        self.notes = (*rows.notes, *self._long())
+
+    @abstractmethod
+    def lengths(self, config: Config) -> list[int]:
+        """Steps of each training example."""
+
+    def longest(self, config: Config) -> int:
+        """Steps of the longest training example."""
+        return max(self.lengths(config))
+
+    def _long(self) -> Iterator[str]:
+        """Names the longest row, where it is of another kind than the others."""
+        lengths = self.lengths(self.config)
+        longest, lanes = max(lengths), min(self.config.batch_size, len(lengths))
+        usual = int(np.median(lengths))
+        if lanes_of(longest, lanes) < lanes and longest > MUCH_LONGER * usual:
+            row = getattr(self.rows.train[lengths.index(longest)], "row", 0)
+            many = sum(lanes_of(length, lanes) < lanes for length in lengths)
+            others = f"; {many} rows this long stand in smaller batches" if many > 1 else ""
+            yield (
+                f"row {row} takes {longest:,} steps, half of the rows {usual:,} at most: long rows "
+                f"make a training slow{others or ', it stands in a batch by itself'}"
+            )
 
     def trained_on(self, config: Config) -> int:
         """How many examples train."""
@@ -92,9 +145,10 @@ class SupervisedTask(ABC, Generic[R]):
         rows: in their parts.
         model: the network.
         spec: what it needs besides weights.
-        lengths: of the training examples.
+        lengths: of the training examples: those in a batch have about one.
         config: how they are taken.
         threads: how many processes compute.
+        steps: of the training examples, if they are not ``lengths``.
     """
 
     def __init__(
@@ -105,6 +159,7 @@ class SupervisedTask(ABC, Generic[R]):
         lengths: Sequence[int],
         config: Config,
         threads: int = 1,
+        steps: Sequence[int] | None = None,
     ) -> None:
         self._rows = rows
         self.model = model
@@ -113,7 +168,7 @@ class SupervisedTask(ABC, Generic[R]):
         self.config = config
         self.batch_size = min(config.batch_size, len(lengths))
         self.engine = Engine(model, threads)
-        self._order = Shuffled(lengths, self.batch_size, config.seed)
+        self._order = Shuffled(lengths, self.batch_size, config.seed, steps)
 
     @property
     def steps_per_epoch(self) -> int:

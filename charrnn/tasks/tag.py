@@ -23,6 +23,7 @@ from charrnn.tasks.examples import (
     labels_of,
     padded,
     same_labels,
+    together,
     units,
     with_unknowns,
 )
@@ -35,7 +36,6 @@ from charrnn.text.conll import Sentence, read_sentences
 
 __all__ = ["TagData", "TagSpec", "TagTask", "Tagging", "predict", "tag"]
 
-TOGETHER = 64
 SHOWN = 3
 
 
@@ -134,11 +134,11 @@ class TagData(SupervisedData[Sentence]):
         """The training."""
         return TagTask(self.rows, spec, config, model, threads)
 
-    def longest(self, config: Config) -> int:
-        """Steps of the longest example."""
-        return max(
+    def lengths(self, config: Config) -> list[int]:
+        """Steps of each training example."""
+        return [
             sum(units(token, config) + 1 for token in row.tokens) + 2 for row in self.rows.train
-        )
+        ]
 
     def check_labels(self, spec: TagSpec) -> None:
         """Raise InputError unless these are the tags that ``spec`` has."""
@@ -250,12 +250,11 @@ def tag(trained: Trained, sentences: Sequence[Sequence[str]]) -> list[Array]:
     """The probability of each tag for each token, ``(tokens, K)`` a sentence."""
     network, parameters, spec = trained.network, trained.parameters, trained.spec
     encoded = [spec.encode(tokens) for tokens in sentences]
-    order = sorted(range(len(sentences)), key=lambda k: -len(encoded[k][0]))
-    order = [k for k in order if len(sentences[k])]
     found = [np.zeros((0, len(spec.tags)))] * len(sentences)
     workspace = Workspace()
-    for start in range(0, len(order), TOGETHER):
-        rows = order[start : start + TOGETHER]
+    there = [k for k, tokens in enumerate(sentences) if len(tokens)]
+    for part in together([len(encoded[k][0]) for k in there]):
+        rows = [there[k] for k in part]
         x, lengths = padded([encoded[row][0] for row in rows])
         spans = _spans([encoded[row][1] for row in rows])
         state = network.zero_state(len(rows), parameters.dtype)
@@ -263,8 +262,8 @@ def tag(trained: Trained, sentences: Sequence[Sequence[str]]) -> list[Array]:
         with np.errstate(all="ignore"):  # a spoilt model is found by its numbers
             p = network.probabilities(parameters, batch, workspace)
         cuts = np.cumsum([len(sentences[row]) for row in rows])[:-1]
-        for row, part in zip(rows, np.split(p.astype(np.float64), cuts), strict=True):
-            found[row] = part
+        for row, own in zip(rows, np.split(p.astype(np.float64), cuts), strict=True):
+            found[row] = own
     return found
 
 

@@ -20,10 +20,12 @@ from charrnn.tasks.beam import beam_search
 from charrnn.tasks.config import Config
 from charrnn.tasks.examples import (
     OF_CARRIED,
+    TOGETHER,
     as_json,
     check_level,
     one_line,
     padded,
+    together,
     units,
     with_unknowns,
 )
@@ -36,7 +38,6 @@ from charrnn.text.pairs import Pair, read_pairs
 
 __all__ = ["TranslateData", "TranslateSpec", "TranslateTask", "Translation", "predict", "translate"]
 
-TOGETHER = 64
 SHOWN, SHOWN_LENGTH = 4, 100
 BEAM = 4
 """Beginnings kept where the best model is tested; greedy is beside it."""
@@ -117,7 +118,13 @@ class TranslateData(SupervisedData[Pair]):
     """
 
     def __init__(self, paths: Paths, config: Config) -> None:
-        read = partial(read_pairs, left="source", right="target", encoding=config.encoding)
+        read = partial(
+            read_pairs,
+            left="source",
+            right="target",
+            columns=config.columns,
+            encoding=config.encoding,
+        )
         rows: Rows[Pair] = read_rows(paths, read, config, key=lambda row: row.left)
         super().__init__(rows, config)
         if config.directions == "both" and config.hidden % 2:
@@ -143,10 +150,10 @@ class TranslateData(SupervisedData[Pair]):
         """The training."""
         return TranslateTask(self.rows, spec, config, model, threads)
 
-    def longest(self, config: Config) -> int:
-        """Steps of the longest example."""
+    def lengths(self, config: Config) -> list[int]:
+        """Steps of each training example."""
         rows = self.rows.train
-        return max(max(units(r.left, config), units(r.right, config)) + 1 for r in rows)
+        return [max(units(r.left, config), units(r.right, config)) + 1 for r in rows]
 
     def describe(self, spec: TranslateSpec, config: Config) -> list[str]:
         """Lines for people."""
@@ -172,7 +179,8 @@ class TranslateTask(SupervisedTask[Pair]):
         self._pairs = [self._encode(row, config) for row in rows.train]
         # By source first; those of one length by target.
         lengths = [len(source) * (spec.longest + 2) + len(target) for source, target in self._pairs]
-        super().__init__(rows, model, spec, lengths, config, threads)
+        steps = [max(len(source), len(target)) for source, target in self._pairs]
+        super().__init__(rows, model, spec, lengths, config, threads, steps)
 
     def _encode(self, row: Pair, config: Config) -> tuple[Array, Array]:
         target = np.concatenate([self.spec.target.encode(row.right), [END]]).astype(np.intp)
@@ -247,9 +255,11 @@ class TranslateTask(SupervisedTask[Pair]):
         return TaskScore(loss, self.unit, rate + min(loss, 100.0) / 1e5, measures, method)
 
     def _loss(self, parameters: Parameters, rows: Sequence[Pair]) -> float:
-        pairs = sorted((self._encode(row, self.config) for row in rows), key=lambda p: -len(p[0]))
-        parts = (pairs[start : start + TOGETHER] for start in range(0, len(pairs), TOGETHER))
-        return self.mean_loss(parameters, (self._batch(part, None) for part in parts))
+        pairs = [self._encode(row, self.config) for row in rows]
+        lengths, steps = [len(source) for source, _ in pairs], [max(map(len, p)) for p in pairs]
+        parts = together(lengths, steps=steps)
+        batches = (self._batch([pairs[k] for k in part], None) for part in parts)
+        return self.mean_loss(parameters, batches)
 
 
 def _by_source(rows: Sequence[Pair]) -> tuple[list[str], list[list[str]]]:
@@ -302,11 +312,8 @@ def translate(trained: Trained, texts: Sequence[str], *, beam: int = 1) -> list[
     spec: TranslateSpec = trained.spec
     backward = trained.config.directions == "backward"
     encoded = [encoded_source(spec, text, backward=backward) for text in texts]
-    order = sorted(range(len(texts)), key=lambda k: -len(encoded[k]))
     found: dict[int, Translation] = {}
-    together = max(1, TOGETHER // beam)
-    for start in range(0, len(order), together):
-        rows = order[start : start + together]
+    for rows in together([len(source) for source in encoded], max(1, TOGETHER // beam)):
         source, lengths = padded([encoded[row] for row in rows])
         most = np.array([spec.most(int(length) - 1) for length in lengths])
         for width in sorted({1, beam}):

@@ -168,8 +168,8 @@ def _limited(file: BinaryIO, what: str) -> bytes:
 def decode_text(path: str, data: bytes, encoding: str = "utf-8") -> tuple[str, tuple[str, ...]]:
     """The text of a file's bytes, and what was noticed.
 
-    A byte order mark decides and goes, as in :func:`read_corpus`. ``\\r\\n`` becomes ``\\n``;
-    every other character stays, a lone ``\\r`` too.
+    A byte order mark decides and goes, as in :func:`read_corpus`. ``\\r\\n`` becomes ``\\n``, and
+    so does ``\\r`` in a text without any ``\\n``; else it stays, as every other character does.
 
     Raises:
         InputError: the bytes are not of this encoding, with the place; or nobody knows it.
@@ -181,7 +181,10 @@ def decode_text(path: str, data: bytes, encoding: str = "utf-8") -> tuple[str, t
         text = text.replace("\r\n", "\n")
         notes.append("line ends '\\r\\n' became '\\n'")
     returns, nulls = text.count("\r"), text.count("\0")
-    if returns:
+    if returns and "\n" not in text:
+        text = text.replace("\r", "\n")
+        notes.append("line ends '\\r' became '\\n'")
+    elif returns:
         notes.append(f"{returns} carriage returns are characters: only '\\n' ends a line")
     if nulls:
         notes.append(f"{nulls} NUL characters: is it text?")

@@ -1,21 +1,30 @@
 """Pairs of texts: a text and its label, a source and its translation."""
 
+from collections import Counter
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
-from charrnn.text.tables import Source, TableFile
+from charrnn.text.cells import TSV, Cells, Row, cells_of
+from charrnn.text.columns import LABELS, SOURCES, TARGETS, TEXTS, Role, choose
+from charrnn.text.tables import Source, TableFile, shown
 
-__all__ = ["Pair", "read_pairs"]
+__all__ = ["BETWEEN_LABELS", "Pair", "read_pairs"]
+
+BETWEEN_LABELS = "|"
+"""Stands between the labels of a row that has several."""
+
+KNOWN = {"text": TEXTS, "label": LABELS, "source": SOURCES, "target": TARGETS}
+SEVERAL = "several labels a row are for --task classify,loss=sigmoid"
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Two texts of one line, without white space at their ends.
+    """Two texts of one row, without white space at their ends.
 
     Attributes:
-        row: the number of the line, from 1.
-        left: before the tab.
-        right: after it.
+        row: the number of its line, from 1; of its first, where a cell holds line ends.
+        left: the first of the task's two columns.
+        right: the second.
     """
 
     row: int
@@ -28,39 +37,103 @@ def read_pairs(
     *,
     left: str = "text",
     right: str = "label",
+    columns: str = "",
+    several: bool = False,
     encoding: str = "utf-8",
     stdin: BinaryIO | None = None,
 ) -> Source[tuple[Pair, ...]]:
-    """Read lines of two texts with a tab between them.
+    """Read rows of two texts: TSV, CSV, JSON lines or fastText's (:mod:`charrnn.text.cells`).
 
     White space at both ends of either text goes; within, everything stays. Blank lines may end
-    the file, but not interrupt it.
+    the file, but not interrupt it. What the file says of its columns, or ``columns`` does, decides
+    which are read (:func:`charrnn.text.columns.choose`).
 
     Args:
         path: a file's name; ``-`` is standard input.
-        left: what the first text is called in errors.
-        right: what the second text is called in errors.
+        left: what the first text is called.
+        right: what the second text is called; a ``label`` is one of a few kinds.
+        columns: both columns by name or number, with a comma between.
+        several: whether a row may have several labels, or none: they are joined by
+            :data:`BETWEEN_LABELS`.
         encoding: of the file; with the default a byte order mark decides, where there is one.
         stdin: what ``-`` reads.
 
     Raises:
-        InputError: a file cannot be read or decoded, has no rows, or has rows that are not two
-            texts: the first such row, and how many more.
+        InputError: a file cannot be read or decoded, has no rows, has no such columns, or has rows
+            that are not two texts: the first such row, and how many more.
     """
     file = TableFile(path, encoding, stdin)
-    wanted = f"every row is {left}<TAB>{right}"
+    cells = cells_of(file)
+    names = (left, right)
+    width, rows = _alike(cells, len(names))
+    roles = [Role(name, KNOWN.get(name, frozenset()), name == "label") for name in names]
+    chosen = choose(file, roles, cells.names, rows, columns)
+    wanted = f"every row is {left}<TAB>{right}" if width == len(names) else ""
     pairs = []
-    for row, line in file.rows():
-        sides = line.split("\t")
-        texts = [side.strip() for side in sides]
-        if len(sides) == 1:
-            file.bad(row, f"no tab between {left} and {right}" if texts[0] else "blank", wanted)
-        elif len(sides) > 2:
-            file.bad(row, f"{len(sides)} columns, not 2", wanted)
-        elif not all(texts):
-            names = [name for name, text in zip((left, right), texts, strict=True) if not text]
-            file.bad(row, f"the {' and the '.join(names)} is empty", wanted)
+    header = rows[0][0] if chosen.header else 0
+    for row, found in cells.rows:
+        if row == header:
+            continue
+        if len(found) == width:
+            texts = _texts(file, row, names, [found[k] for k in chosen.places], several, wanted)
+            if texts:
+                pairs.append(Pair(row, *texts))
+        elif len(found) > 1:
+            file.bad(row, f"{len(found)} columns, not {width}", wanted)
         else:
-            pairs.append(Pair(row, texts[0], texts[1]))
+            file.bad(row, f"no tab between {left} and {right}" if found[0] else "blank", wanted)
     file.check(len(pairs), "rows")
-    return file.source(tuple(pairs))
+    notes = [chosen.asked] if chosen.asked else []
+    if chosen.said or cells.quoted or cells.form != TSV:
+        form = f"{cells.form} with quoted cells" if cells.quoted else cells.form
+        notes.insert(0, f"read as {form}" + (f"; {chosen.said}" if chosen.said else ""))
+    return file.source(tuple(pairs), notes)
+
+
+def _alike(cells: Cells, least: int) -> tuple[int, list[Row]]:
+    """How many columns most rows have, and those rows."""
+    widths = Counter(len(found) for _, found in cells.rows)
+    width = widths.most_common(1)[0][0] if widths else least
+    width = max(width, least) if not cells.names else len(cells.names)
+    return width, [(row, found) for row, found in cells.rows if len(found) == width]
+
+
+def _texts(
+    file: TableFile,
+    row: int,
+    names: tuple[str, str],
+    values: list[Any],
+    several: bool,
+    wanted: str,
+) -> tuple[str, str] | None:
+    """The two texts of a row; nothing if it has none, which is kept as a fault."""
+    texts, empty = [], []
+    for name, value in zip(names, values, strict=True):
+        text, fault = _text(value, label=name == "label", several=several)
+        if fault:
+            file.bad(row, f"the {name} {fault}", SEVERAL if isinstance(value, list) else "")
+            return None
+        texts.append(text)
+        if not text and not (several and name == "label"):
+            empty.append(name)
+    if empty:
+        file.bad(row, f"the {' and the '.join(empty)} is empty", wanted)
+        return None
+    return texts[0], texts[1]
+
+
+def _text(value: Any, *, label: bool, several: bool) -> tuple[str, str]:
+    """A cell as a text, and what is wrong with it."""
+    if value is None:
+        return "", ""
+    if isinstance(value, str):
+        return value.strip(), ""
+    if label and isinstance(value, list) and all(isinstance(one, str) for one in value):
+        if len(value) == 1 or several:
+            return BETWEEN_LABELS.join(one.strip() for one in value), ""
+        return "", f"is {len(value)} labels"
+    if isinstance(value, bool):
+        return str(value).lower(), ""
+    if isinstance(value, int | float) and label:
+        return f"{value:g}" if isinstance(value, float) else str(value), ""
+    return "", f"is {shown(str(value))}, not a text"

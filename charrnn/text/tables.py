@@ -48,7 +48,11 @@ class TableFile:
         self.sha256 = hashlib.sha256(data).hexdigest()
         self.notes = tuple(f"{self.path}: {note}" for note in notes)
         # Not splitlines: U+2028 and its like are characters.
-        self.lines = text.split("\n")
+        lines = text.split("\n")
+        self.lines = [piece for line in lines for piece in _rows_within(line)]
+        if len(self.lines) > len(lines):
+            more = len(self.lines) - len(lines)
+            self.notes += (f"{self.path}: {more} carriage returns between rows end a line",)
         while self.lines and not self.lines[-1].strip() and "\t" not in self.lines[-1]:
             self.lines.pop()
         if not self.lines:
@@ -92,6 +96,13 @@ class TableFile:
         """What was read."""
         found = tuple(f"{self.path}: {note}" for note in notes)
         return Source(self.path, records, self.sha256, self.notes + found)
+
+
+def _rows_within(line: str) -> list[str]:
+    """The rows that a line holds, where carriage returns stand between such as have tabs."""
+    pieces = line.split("\r") if "\r" in line else [line]
+    whole = len(pieces) == 1 or not all("\t" in piece for piece in pieces if piece.strip())
+    return [line] if whole else pieces
 
 
 def shown(text: str) -> str:

@@ -17,6 +17,7 @@ from charrnn.runs.model import Model, load_model
 from charrnn.tasks.base import Data, Paths, Spec
 from charrnn.tasks.config import Config
 from charrnn.tasks.extension import extended_spec
+from charrnn.tasks.supervised import lanes_of
 from charrnn.training.compare import yardsticks_take
 from charrnn.training.memory import memory_needed
 from charrnn.training.planner import Plan, plan
@@ -266,9 +267,10 @@ def _read(paths: Paths, config: Config, tell: Tell) -> Data:
 def _check_memory(config: Config, data: Data, spec: Spec, tell: Tell) -> None:
     """Say at once, and not after minutes of drawing weights, that a model cannot fit."""
     lanes, carried = config.batch_size, config.kind.carried
+    longest = data.longest(config)
     if not carried:
-        lanes = min(lanes, data.trained_on(config))
-    needed = memory_needed(config, spec.model(config), lanes, data.longest(config))
+        lanes = lanes_of(longest, min(lanes, data.trained_on(config)))
+    needed = memory_needed(config, spec.model(config), lanes, longest)
     try:
         there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, OSError, ValueError):
@@ -279,7 +281,7 @@ def _check_memory(config: Config, data: Data, spec: Spec, tell: Tell) -> None:
             f"{there / 2**30:.1f}",
             "try smaller --hidden, --layers, --batch-size or --seq-len"
             if carried
-            else f"its longest example has {data.longest(config):,} characters; leave such out, or "
+            else f"its longest example has {longest:,} characters; leave such out, or "
             "try smaller --hidden, --layers or --batch-size",
         )
     if needed > there // 8:

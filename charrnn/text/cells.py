@@ -1,0 +1,156 @@
+"""Rows of cells: TSV, CSV, JSON lines and fastText's labelled texts, told apart by what they hold.
+
+TSV is taken as it stands, quotes and all, unless its cells are quoted as Python's ``csv`` quotes
+them and something shows that they are: a line end, a tab or a doubled quote within, or a column of
+nothing else.
+"""
+
+import csv
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from charrnn.text.tables import TableFile, shown
+
+__all__ = ["TSV", "Cells", "Row", "cells_of"]
+
+TSV, CSV, JSON_LINES, FASTTEXT = "TSV", "CSV", "JSON lines", "fastText"
+LABEL = "__label__"
+LARGEST_CELL = 1 << 28
+LABELS, TEXT = "labels", "text"
+
+Row = tuple[int, list[Any]]
+
+
+@dataclass(frozen=True)
+class Cells:
+    """What a file holds, cell by cell.
+
+    Attributes:
+        form: ``"TSV"``, ``"CSV"``, ``"JSON lines"`` or ``"fastText"``.
+        names: ``(D,)`` of the columns, where every row says them (JSON lines, fastText); else none.
+        rows: the number of each row's first line, from 1, and its cells: texts without white space
+            at their ends; of JSON lines any value, and None for what a row lacks.
+        quoted: whether tabs separate cells that are quoted.
+    """
+
+    form: str
+    names: tuple[str, ...]
+    rows: Sequence[Row]
+    quoted: bool = False
+
+
+def cells_of(file: TableFile) -> Cells:
+    """The cells of a file; what is no row is kept as a fault of ``file``.
+
+    JSON lines begin with ``{``, fastText's lines with ``__label__``. A file that has a tab is TSV;
+    one without is CSV if commas or semicolons part all its rows alike, or by its name.
+    """
+    first = next((line for line in file.lines if line.strip()), "")
+    if first.lstrip().startswith("{"):
+        return _json_lines(file)
+    if first.startswith(LABEL):
+        return _fasttext(file)
+    named_csv = file.path.lower().endswith(".csv")
+    if any("\t" in line for line in (file.lines[:1] if named_csv else file.lines)):
+        return _tsv(file)
+    for separator in sorted(",;", key=lambda mark: -_bare(first).count(mark)):
+        rows = _parsed(file.lines, separator)
+        widths = {len(cells) for _, cells in rows or () if cells}
+        if rows and len(widths) == 1 and max(widths) > 1:
+            return Cells(CSV, (), rows)
+    if named_csv:
+        separator = ";" if _bare(first).count(";") > _bare(first).count(",") else ","
+        return Cells(CSV, (), _parsed(file.lines, separator, file) or ())
+    return _literal(file)
+
+
+def _bare(line: str) -> str:
+    """A line without what is quoted in it."""
+    return "".join(line.split('"')[::2])
+
+
+def _literal(file: TableFile) -> Cells:
+    rows = [(row, [cell.strip() for cell in line.split("\t")]) for row, line in file.rows()]
+    return Cells(TSV, (), rows)
+
+
+def _tsv(file: TableFile) -> Cells:
+    literal = _literal(file)
+    if not any(cell.startswith('"') for _, cells in literal.rows for cell in cells):
+        return literal
+    rows = _parsed(file.lines, "\t")
+    widths = {len(cells) for _, cells in rows or ()}
+    if not rows or len(widths) > 1:
+        return literal
+    raw = [cells for _, cells in literal.rows]
+    within = len(rows) < len(raw) or any('""' in cell[1:-1] for cells in raw for cell in cells)
+    columns = zip(*raw[1:], strict=True) if len({len(cells) for cells in raw}) == 1 else ()
+    if within or any(all(_is_quoted(cell) for cell in column) for column in columns):
+        return Cells(TSV, (), rows, quoted=True)
+    return literal
+
+
+def _is_quoted(cell: str) -> bool:
+    return len(cell) > 1 and cell[0] == cell[-1] == '"'
+
+
+def _parsed(lines: list[str], separator: str, file: TableFile | None = None) -> list[Row] | None:
+    """The rows as Python's ``csv`` reads them.
+
+    Where it cannot: nothing; with ``file``, those before, and the fault is kept.
+    """
+    previous = csv.field_size_limit(LARGEST_CELL)
+    try:
+        reader = csv.reader((line + "\n" for line in lines), delimiter=separator, strict=True)
+        rows, number = [], 1
+        try:
+            for cells in reader:
+                rows.append((number, [cell.strip() for cell in cells] or [""]))
+                number = reader.line_num + 1
+        except csv.Error as error:
+            if file is None:
+                return None
+            file.bad(number, f"not CSV: {error}")
+        return rows
+    finally:
+        csv.field_size_limit(previous)
+
+
+def _json_lines(file: TableFile) -> Cells:
+    found: list[tuple[int, dict[str, Any]]] = []
+    names: dict[str, None] = {}
+    for row, line in file.rows():
+        try:
+            value = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            what = "blank" if not line.strip() else f"not JSON: {error}"
+            file.bad(row, what, "one object a line: jq -c . makes it so")
+            continue
+        if isinstance(value, dict):
+            found.append((row, value))
+            names |= dict.fromkeys(value)
+        else:
+            file.bad(row, f"{shown(line)} is no JSON object", "every line is one")
+    return Cells(
+        JSON_LINES, tuple(names), [(row, [one.get(name) for name in names]) for row, one in found]
+    )
+
+
+def _fasttext(file: TableFile) -> Cells:
+    """Labels stand before the text, each a word that begins with ``__label__``."""
+    rows: list[Row] = []
+    for row, line in file.rows():
+        labels, rest = [], line.strip()
+        while rest.startswith(LABEL):
+            word, *more = rest.split(maxsplit=1)
+            labels.append(word.removeprefix(LABEL))
+            rest = more[0] if more else ""
+        if not labels:
+            file.bad(row, "blank" if not rest else f"no {LABEL} at its beginning")
+        elif not all(labels):
+            file.bad(row, f"{LABEL} without a name")
+        else:
+            rows.append((row, [labels, rest]))
+    return Cells(FASTTEXT, (LABELS, TEXT), rows)
