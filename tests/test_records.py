@@ -264,7 +264,7 @@ def test_ten_columns_alone_are_not_conllu(tmp_path: Path) -> None:
         ("a\tb\nc d\n", None, ", row 2: 1 column, not a token and its tag"),
         ("a\tb\nc\t\n", None, ", row 2: the tag is empty"),
         ("a\tb\n \tc\n", None, ", row 2: the token is empty"),
-        ("a\tb\n\t\nc\td\n", None, ", row 2: the token is empty"),
+        ("a\tb\nc\td\te\n\t \n", None, ", row 2: 3 columns, not 2 as in the first line"),
         ("a b\n", 3, ", row 1: 2 columns: the tags cannot be in 3"),
         ("-DOCSTART- -X- O\n", None, " has no sentences"),
     ],

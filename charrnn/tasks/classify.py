@@ -21,7 +21,6 @@ from charrnn.tasks.examples import (
     as_json,
     check_labels,
     check_level,
-    check_order,
     label_notes,
     labels_of,
     one_line,
@@ -110,8 +109,6 @@ class ClassifyData(SupervisedData[Pair]):
         rows: Rows[Pair] = read_rows(
             paths, read, config, key=lambda row: row.left, stratum=lambda row: row.right
         )
-        every = (*rows.train, *rows.val, *rows.test)
-        check_order([row.left for row in every], [row.right for row in every], "2,1")
         super().__init__(rows, config)
         labels = sorted({row.right for row in self.rows.train})
         if len(labels) < 2:

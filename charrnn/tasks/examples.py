@@ -18,7 +18,6 @@ __all__ = [
     "as_json",
     "check_labels",
     "check_level",
-    "check_order",
     "checked",
     "label_notes",
     "labels_of",
@@ -145,21 +144,6 @@ def check_labels(rows: Sequence[Pair], known: Sequence[str], path: str, side: st
                 f"{path}, row {row.row}: no row to train on has the label {label!r}",
                 f"the labels are {', '.join(map(repr, known[:20]))}",
             )
-
-
-def check_order(texts: Sequence[str], labels: Sequence[str], columns: str) -> None:
-    """Raise InputError if the columns seem to be in the other order: few texts, many labels.
-
-    Args:
-        columns: what to give as ``--columns`` if they are.
-    """
-    kinds, inputs = len(set(labels)), len(set(texts))
-    if kinds > len(labels) / 2 and inputs < kinds / 2:
-        raise InputError(
-            f"{kinds} labels of {len(labels)} rows, {inputs} texts: are the columns in the other "
-            "order?",
-            f"then say which is which: --columns {columns}",
-        )
 
 
 def label_notes(train: Iterable[str], test: Iterable[str], known: Sequence[str]) -> Iterator[str]:

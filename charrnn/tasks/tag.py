@@ -104,13 +104,18 @@ class TagData(SupervisedData[Sentence]):
     """
 
     def __init__(self, paths: Paths, config: Config) -> None:
-        read = partial(read_sentences, column=config.column or None, encoding=config.encoding)
+        read = partial(
+            read_sentences,
+            columns=config.columns,
+            column=config.column or None,
+            encoding=config.encoding,
+        )
         rows: Rows[Sentence] = read_rows(paths, read, config, key=lambda row: row.tokens)
         super().__init__(rows, config)
         self._tags = tuple(sorted({tag for row in self.rows.train for tag in row.tags}))
         if len(self._tags) < 2:
             raise InputError(
-                f"all tokens have the tag {self._tags[0]!r}", "choose another: tag,column=N"
+                f"all tokens have the tag {self._tags[0]!r}", "choose others: --columns WORDS,TAGS"
             )
         self.notes += tuple(self._unknown(paths.val, self.rows.val))
         self.notes += tuple(self._unknown(paths.test, self.rows.test))

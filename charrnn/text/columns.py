@@ -9,7 +9,19 @@ from typing import Any
 from charrnn.errors import InputError
 from charrnn.text.tables import TableFile, shown
 
-__all__ = ["LABELS", "SOURCES", "TAGS", "TARGETS", "TEXTS", "WORDS", "Chosen", "Role", "choose"]
+__all__ = [
+    "LABELS",
+    "SOURCES",
+    "TAGS",
+    "TARGETS",
+    "TEXTS",
+    "WORDS",
+    "Chosen",
+    "Role",
+    "choose",
+    "is_name",
+    "said",
+]
 
 MOST_NAMED = 12
 
@@ -119,15 +131,13 @@ def choose(
         )
     if wanted:
         by_name = named or not all(cell.isdecimal() for cell in wanted)
-        places = [
-            _place(file, cell, present, columns, by_name=by_name, named=named) for cell in wanted
-        ]
+        places = [_place(file, cell, present, columns, by_name=by_name) for cell in wanted]
         if len(set(places)) < len(places):
             raise InputError(f"--columns {columns}: names a column twice")
         header = not named and (
             by_name or _is_header([first[k] for k in places], roles, rows, places)
         )
-        return Chosen(tuple(places), header, _said(roles, places, present, named, header))
+        return Chosen(tuple(places), header, said(roles, places, present, named, header))
     width = len(present)
     natural = list(range(len(roles)))
     ordered = width == len(roles)
@@ -135,10 +145,10 @@ def choose(
     found = _by_names(present, roles) if named or header or _names_columns(present, roles) else None
     if found is not None:
         header = not named
-        return Chosen(tuple(found), header, _said(roles, found, present, named, header))
+        return Chosen(tuple(found), header, said(roles, found, present, named, header))
     if ordered and not named:
-        said = _said(roles, natural, present, False, header) if header else ""
-        return Chosen(tuple(natural), header, said, "" if header else _asked(roles, rows))
+        which = said(roles, natural, present, False, True) if header else ""
+        return Chosen(tuple(natural), header, which, "" if header else _asked(roles, rows))
     if width < len(roles):
         return Chosen(tuple(natural), False)
     raise InputError(
@@ -151,7 +161,7 @@ def choose(
 
 
 def _place(
-    file: TableFile, cell: str, present: Sequence[str], columns: str, *, by_name: bool, named: bool
+    file: TableFile, cell: str, present: Sequence[str], columns: str, *, by_name: bool
 ) -> int:
     """The place of one column, from 0."""
     if by_name:
@@ -161,7 +171,7 @@ def _place(
                 return found[0]
             if found:
                 raise InputError(f"{file.path!r} has {len(found)} columns {cell!r}")
-    if cell.isdecimal() and not named and 0 < int(cell) <= len(present):
+    if cell.isdecimal() and 0 < int(cell) <= len(present):
         return int(cell) - 1
     raise InputError(
         f"--columns {columns}: {file.path!r} has no column {cell!r}", f"it has {_listed(present)}"
@@ -242,9 +252,15 @@ def _asked(roles: Sequence[Role], rows: Sequence[tuple[int, list[Any]]]) -> str:
     return ""
 
 
-def _said(
+def is_name(cell: str, known: frozenset[str]) -> bool:
+    """Whether a cell is one of these names, however it is written."""
+    return _plain(cell) in known
+
+
+def said(
     roles: Sequence[Role], places: Sequence[int], present: Sequence[str], named: bool, header: bool
 ) -> str:
+    """Which columns are read, in words: by number, or by name where rows name their values."""
     parts = []
     for role, place in zip(roles, places, strict=True):
         column = shown(present[place]) if named else f"column {place + 1}"

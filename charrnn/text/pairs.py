@@ -1,9 +1,11 @@
 """Pairs of texts: a text and its label, a source and its translation."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
+from charrnn.errors import InputError
 from charrnn.text.cells import TSV, Cells, Row, cells_of
 from charrnn.text.columns import LABELS, SOURCES, TARGETS, TEXTS, Role, choose
 from charrnn.text.tables import Source, TableFile, shown
@@ -12,6 +14,9 @@ __all__ = ["BETWEEN_LABELS", "Pair", "read_pairs"]
 
 BETWEEN_LABELS = "|"
 """Stands between the labels of a row that has several."""
+
+FEW = 8
+"""Rows: so few may have as many labels by chance."""
 
 KNOWN = {"text": TEXTS, "label": LABELS, "source": SOURCES, "target": TARGETS}
 SEVERAL = "several labels a row are for --task classify,loss=sigmoid"
@@ -83,11 +88,27 @@ def read_pairs(
         else:
             file.bad(row, f"no tab between {left} and {right}" if found[0] else "blank", wanted)
     file.check(len(pairs), "rows")
+    for place, role in enumerate(roles):
+        if role.repeats:
+            _check_order(file.path, pairs, place, chosen.places)
     notes = [chosen.asked] if chosen.asked else []
     if chosen.said or cells.quoted or cells.form != TSV:
         form = f"{cells.form} with quoted cells" if cells.quoted else cells.form
         notes.insert(0, f"read as {form}" + (f"; {chosen.said}" if chosen.said else ""))
     return file.source(tuple(pairs), notes)
+
+
+def _check_order(path: str, pairs: Sequence[Pair], place: int, places: Sequence[int]) -> None:
+    """Raise InputError where the labels seem to be in the other column: few texts, many labels."""
+    labels = {(pair.left, pair.right)[place] for pair in pairs}
+    texts = {(pair.right, pair.left)[place] for pair in pairs}
+    if len(pairs) >= FEW and len(labels) > len(pairs) / 2 and len(texts) < len(labels) / 2:
+        other = ",".join(str(k + 1) for k in places[::-1])
+        raise InputError(
+            f"{path!r}: {len(labels)} labels of {len(pairs)} rows, {len(texts)} texts: are the "
+            "columns in the other order?",
+            f"then say so: --columns {other}",
+        )
 
 
 def _alike(cells: Cells, least: int) -> tuple[int, list[Row]]:

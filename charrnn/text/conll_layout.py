@@ -1,0 +1,180 @@
+"""Where in the lines of a CoNLL file the tokens and their tags stand."""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+
+from charrnn.errors import InputError
+from charrnn.text.columns import TAGS, WORDS, Role, choose, is_name, said
+from charrnn.text.tables import TableFile
+
+__all__ = [
+    "ROLES",
+    "UPOS",
+    "WORD_ID",
+    "XPOS",
+    "Layout",
+    "between",
+    "is_docstart",
+    "layout_of",
+    "parted",
+]
+
+CONLLU = ("ID", "FORM", "LEMMA", "UPOS", "XPOS", "FEATS", "HEAD", "DEPREL", "DEPS", "MISC")
+GLOBAL_COLUMNS = re.compile(r"#\s*global\.columns\s*=(.*)", re.IGNORECASE)
+UPOS, XPOS = 4, 5
+FIRST_ID = re.compile(r"1|1-[0-9]+|0\.1")
+WORD_ID = re.compile(r"[0-9]{1,9}")
+RANGE_ID = re.compile(r"[0-9]+-[0-9]+")
+EMPTY_ID = re.compile(r"[0-9]+\.[0-9]+")
+
+ROLES = (Role("word", WORDS), Role("tag", TAGS, repeats=True))
+BESIDE = frozenset(
+    ["id", "index", "lemma", "feats", "head", "deprel", "deps", "misc", "#", "no", "number"]
+)
+"""Names of columns that are neither the tokens' nor the tags'."""
+
+Line = tuple[int, list[str]]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where in a line the token and its tag stand.
+
+    Attributes:
+        token, tag: their columns, from 0; -1 is the last.
+        tabs: whether tabs part the columns, and not spaces.
+        width: how many columns a token's line has; 0 if they may differ.
+        usual: how many most lines have.
+        conllu: whether this is CoNLL-U.
+        counts: whether the first column counts the words of each sentence.
+        header: the row that names the columns; 0 if none does.
+        said: what a reader should know of it.
+    """
+
+    token: int
+    tag: int
+    tabs: bool
+    width: int
+    usual: int
+    conllu: bool = False
+    counts: bool = False
+    header: int = 0
+    said: str = ""
+
+    def is_comment(self, cells: Sequence[str]) -> bool:
+        """Whether a line is none of a token: ``#`` may be one, in a line like the others."""
+        return cells[0].startswith("#") and (self.conllu or len(cells) != self.usual)
+
+
+def is_docstart(line: str) -> bool:
+    """Whether a line only says that a document begins."""
+    return line.startswith("-DOCSTART-")
+
+
+def parted(line: str, *, tabs: bool) -> list[str]:
+    """The columns of a line."""
+    return line.split("\t") if tabs else [part for part in line.split(" ") if part] or [line]
+
+
+def layout_of(file: TableFile, columns: str, column: int | None) -> Layout:
+    """The layout of a file, as :func:`charrnn.text.conll.read_sentences` has it.
+
+    Raises:
+        InputError: there are no such columns, or none that could be of the tags.
+    """
+    tabs = any("\t" in line and not is_docstart(line) for line in file.lines)
+    lines = [(row, line) for row, line in file.rows() if line.strip() and not is_docstart(line)]
+    every = [(row, parted(line, tabs=tabs)) for row, line in lines]
+    plain = [cells for _, cells in every if not cells[0].startswith("#")]
+    widths = Counter(map(len, plain or [cells for _, cells in every]))
+    usual = widths.most_common(1)[0][0] if widths else 0
+    layout = Layout(0, -1, tabs, usual, usual)
+    tokens = [(row, cells) for row, cells in every if not layout.is_comment(cells)]
+    if not tokens:
+        return layout
+    first = tokens[0][1]
+    conllu = tabs and len(first) == len(CONLLU) and bool(FIRST_ID.fullmatch(first[0]))
+    names = _global_columns(file) or (CONLLU if conllu else ())
+    header = 0
+    if not names and _is_header(first, [cells for _, cells in tokens[1:]]):
+        header, names = tokens[0][0], tuple(first)
+    counts = conllu or _counts(file, layout, header)
+    layout = replace(layout, width=len(first), conllu=conllu, counts=counts, header=header)
+    if columns:
+        chosen = choose(file, ROLES, names, [(tokens[0][0], list(first))], columns)
+        token, tag = chosen.places
+        header = header or (tokens[0][0] if chosen.header else 0)
+        return replace(layout, token=token, tag=tag, width=0, header=header, said=chosen.said)
+    if names and not conllu:
+        layout = _by_names(layout, names)
+    elif counts:
+        layout = replace(layout, token=1, tag=UPOS - 1 if conllu else -1)
+    if column is not None:
+        if column < 1 or column == layout.token + 1:
+            what = "none" if column < 1 else "the tokens'"
+            raise InputError(
+                f"column {column} of {file.path!r} is {what}, not the tags'",
+                "columns count from 1",
+            )
+        layout = replace(layout, tag=column - 1)
+    if counts and not conllu and len(first) < 3:
+        raise InputError(
+            f"{file.path!r}: column 1 only counts the words, and no column is left for the tags",
+            "give a file of words and their tags",
+        )
+    if conllu or not (names or counts):
+        return layout
+    places = (layout.token, layout.tag % len(first))
+    text = said(ROLES, places, names or first, named=False, header=bool(header))
+    return replace(layout, said=text + (", column 1 only counts" if counts else ""))
+
+
+def _global_columns(file: TableFile) -> tuple[str, ...]:
+    """The names that the first line of CoNLL-U Plus gives."""
+    match = GLOBAL_COLUMNS.match(file.lines[0])
+    return tuple(match[1].split()) if match else ()
+
+
+def _is_header(first: Sequence[str], others: Sequence[Sequence[str]]) -> bool:
+    """Whether a first line names columns: one of words, one of tags, and none is anything else."""
+    known = [is_name(cell, WORDS | TAGS | BESIDE) for cell in first]
+    of_words = [is_name(cell, WORDS) for cell in first]
+    of_tags = [k for k, cell in enumerate(first) if is_name(cell, TAGS)]
+    again = any(k < len(cells) and cells[k] == first[k] for k in of_tags for cells in others)
+    return all(known) and any(of_words) and bool(of_tags) and not again
+
+
+def _by_names(layout: Layout, names: Sequence[str]) -> Layout:
+    """The first column that is called like words, the last that is called like tags."""
+    words = [k for k, name in enumerate(names) if is_name(name, WORDS)]
+    tags = [k for k, name in enumerate(names) if is_name(name, TAGS)]
+    return replace(layout, token=words[0] if words else 0, tag=tags[-1] if tags else -1)
+
+
+def between(number: str) -> bool:
+    """Whether this counts a range of words or an empty node."""
+    return bool(RANGE_ID.fullmatch(number) or EMPTY_ID.fullmatch(number))
+
+
+def _counts(file: TableFile, layout: Layout, header: int) -> bool:
+    """Whether the first column counts the words of every sentence, from 0 or from 1."""
+    long = False
+    for blank, lines in groupby(file.rows(), key=lambda item: not item[1].strip()):
+        if blank:
+            continue
+        cells = [
+            parted(line, tabs=layout.tabs)
+            for row, line in lines
+            if row != header and not is_docstart(line)
+        ]
+        ids = [one[0] for one in cells if not layout.is_comment(one) and not between(one[0])]
+        if ids and ids not in (
+            [str(k) for k in range(len(ids))],
+            [str(k + 1) for k in range(len(ids))],
+        ):
+            return False
+        long = long or len(ids) > 1
+    return long
