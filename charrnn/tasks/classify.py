@@ -1,7 +1,7 @@
 """Many to one: a text in, one of K labels out."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -106,10 +106,11 @@ class ClassifyData(SupervisedData[Pair]):
             columns=config.columns,
             encoding=config.encoding,
         )
+        most = config.longest
         rows: Rows[Pair] = read_rows(
-            paths, read, config, key=lambda row: row.left, stratum=lambda row: row.right
+            paths, read, config, key=lambda row: cut(row.left, most), stratum=lambda row: row.right
         )
-        super().__init__(rows, config)
+        super().__init__(_shortened(rows, most), config)
         labels = sorted({row.right for row in self.rows.train})
         if len(labels) < 2:
             raise InputError(f"all rows have the label {labels[0]!r}", "there is nothing to tell")
@@ -145,6 +146,24 @@ class ClassifyData(SupervisedData[Pair]):
             "distinct characters",
             self.rows.described("rows"),
         ]
+
+
+def cut(text: str, most: int) -> str:
+    """The first ``most`` characters of a text; all of it, if that is 0."""
+    return text[:most] if most else text
+
+
+def _shortened(rows: Rows[Pair], most: int) -> Rows[Pair]:
+    """The rows, their texts cut, and a note of it."""
+    count = sum(len(row.left) > most > 0 for row in (*rows.train, *rows.val, *rows.test))
+    if not count:
+        return rows
+    train, val, test = (
+        tuple(replace(row, left=cut(row.left, most)) for row in part)
+        for part in (rows.train, rows.val, rows.test)
+    )
+    note = f"{count:,} texts are read to their first {most:,} characters"
+    return replace(rows, train=train, val=val, test=test, notes=(*rows.notes, note))
 
 
 class ClassifyTask(SupervisedTask[Pair]):
@@ -232,7 +251,8 @@ def classify(trained: Trained, texts: Sequence[str]) -> Array:
     With the sigmoid loss each label's is its own, and they need not add up to one.
     """
     network, parameters, spec = trained.network, trained.parameters, trained.spec
-    encoded = [framed(spec.alphabet, text) for text in texts]
+    most = trained.config.longest
+    encoded = [framed(spec.alphabet, cut(text, most)) for text in texts]
     probabilities = np.empty((len(texts), len(spec.labels)))
     workspace = Workspace()
     for rows in together([len(text) for text in encoded]):
@@ -316,7 +336,13 @@ register(
             "batch_size": 64,
             "noise": 0.1,
         },
-        own={"directions": ("forward", "both"), "readout": (), "loss": (), "noise": ()},
+        own={
+            "directions": ("forward", "both"),
+            "readout": (),
+            "loss": (),
+            "noise": (),
+            "longest": (),
+        },
         without=OF_CARRIED,
         least_updates=1000,
         predict=predict,

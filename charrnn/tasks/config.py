@@ -61,6 +61,8 @@ class Config:
     lines: bool = False
     columns: str = ""
     column: int = _within(0, 0, 1 << 10, own=True)
+    longest: int = _within(0, 0, 1 << 30, own=True)
+    escapes: str = _one_of("auto", ("auto", "yes", "no"), own=True)
     # the model
     cell: str = "lstm"
     layers: int = _within(1, 0, 64)

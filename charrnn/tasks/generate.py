@@ -31,8 +31,8 @@ from charrnn.tasks.rows import Rows, read_rows
 from charrnn.tasks.supervised import SupervisedData, SupervisedTask
 from charrnn.tasks.writing import Wanted, pieces
 from charrnn.text.alphabet import END, START, UNKNOWN, Alphabet
+from charrnn.text.backslashes import are_escapes, count_line_ends, unescaped
 from charrnn.text.pairs import Pair, read_pairs
-from charrnn.text.tables import Source
 from charrnn.text.vocab import name_characters
 
 __all__ = ["GenerateData", "GenerateSpec", "GenerateTask", "write"]
@@ -113,7 +113,11 @@ class GenerateSpec:
 
 
 class GenerateData(SupervisedData[Pair]):
-    r"""Lines of ``label<TAB>text``; in the text ``\n`` stands for a line end.
+    r"""Rows of a label and a text.
+
+    In the text ``\n`` stands for a line end and ``\\`` for a backslash: if ``escapes`` says so, or
+    by itself if the files use backslashes for hardly anything else
+    (:func:`charrnn.text.backslashes.are_escapes`).
 
     Raises:
         InputError: a file cannot be read, or a part has a label that the training part lacks.
@@ -122,12 +126,18 @@ class GenerateData(SupervisedData[Pair]):
     def __init__(self, paths: Paths, config: Config) -> None:
         rows: Rows[Pair] = read_rows(
             paths,
-            partial(_read, encoding=config.encoding),
+            partial(
+                read_pairs,
+                left="label",
+                right="text",
+                columns=config.columns,
+                encoding=config.encoding,
+            ),
             config,
             key=lambda row: row.right,
             stratum=lambda row: row.left,
         )
-        super().__init__(rows, config)
+        super().__init__(_with_line_ends(rows, config.escapes), config)
         if not config.layers:
             raise InputError("--layers 0: there must be a state for the label to set")
         self._labels = tuple(sorted({row.left for row in self.rows.train}))
@@ -163,12 +173,22 @@ class GenerateData(SupervisedData[Pair]):
         ]
 
 
-def _read(path: str, *, encoding: str) -> Source[tuple[Pair, ...]]:
-    source = read_pairs(path, left="label", right="text", encoding=encoding)
-    records = tuple(
-        Pair(row.row, row.left, row.right.replace("\\n", "\n")) for row in source.records
+def _with_line_ends(rows: Rows[Pair], escapes: str) -> Rows[Pair]:
+    """The rows with their escapes read, and a note of it."""
+    every = [row.right for row in (*rows.train, *rows.val, *rows.test)]
+    there = sum(map(count_line_ends, every))
+    if escapes == "no" or (escapes == "auto" and not are_escapes(every)):
+        kept = f"{there} of '\\n' stay as they are (line ends: --task generate,escapes=yes)"
+        return replace(
+            rows, notes=(*rows.notes, kept) if there and escapes == "auto" else rows.notes
+        )
+    train, val, test = (
+        tuple(replace(row, right=unescaped(row.right)) for row in part)
+        for part in (rows.train, rows.val, rows.test)
     )
-    return Source(source.path, records, source.sha256, source.notes)
+    read = f"{there} of '\\n' became line ends (to keep them: --task generate,escapes=no)"
+    notes = (*rows.notes, read) if there else rows.notes
+    return replace(rows, train=train, val=val, test=test, notes=notes)
 
 
 class GenerateTask(SupervisedTask[Pair]):
@@ -298,6 +318,7 @@ register(
             "lr": 4e-3,
             "batch_size": 16,
         },
+        own={"escapes": ()},
         without={
             **OF_CARRIED,
             "directions": "a generator predicts what comes next, and must not have read it",

@@ -127,8 +127,14 @@ class SupervisedData(ABC, Generic[R]):
             others = f"; {many} rows this long stand in smaller batches" if many > 1 else ""
             yield (
                 f"row {row} takes {longest:,} steps, half of the rows {usual:,} at most: long rows "
-                f"make a training slow{others or ', it stands in a batch by itself'}"
+                f"make a training slow{others or ', it stands in a batch by itself'}{self._cure()}"
             )
+
+    def _cure(self) -> str:
+        """What to do about long rows, where something can be done but leaving them out."""
+        if "longest" not in self.config.kind.own:
+            return ""
+        return f" (--task {self.config.task},longest=N reads the first N characters)"
 
     def trained_on(self, config: Config) -> int:
         """How many examples train."""

@@ -30,7 +30,7 @@ Tell = Callable[[str], object]
 OF_NETWORK = ("task", "cell", "layers", "hidden", "embedding", "level")
 """What the weights of a checkpoint have decided, besides the task's own settings."""
 
-NOT_OF_NETWORK = ("noise", "column", "mask")
+NOT_OF_NETWORK = ("noise", "column", "mask", "escapes", "longest")
 """Settings of tasks that the weights do not depend on."""
 
 

@@ -1,0 +1,380 @@
+"""Tables as people have them: ten files of each format, made after public ones."""
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from charrnn.errors import InputError
+from charrnn.text.conll import Sentence, read_sentences
+from charrnn.text.pairs import Pair, read_pairs
+
+DOCS = Path(__file__).parent.parent / "docs" / "tasks.md"
+
+
+def put(folder: Path, data: str | bytes, name: str = "data.txt") -> str:
+    path = folder / name
+    path.write_bytes(data.encode() if isinstance(data, str) else data)
+    return str(path)
+
+
+def pairs(folder: Path, data: str | bytes, name: str = "data.txt", **how: Any) -> list[Any]:
+    return [(one.left, one.right) for one in read_pairs(put(folder, data, name), **how).records]
+
+
+WANTED = [("good, red", "pos"), ("bad blue", "neg"), ("bad red", "neg")]
+"""What each of these files holds."""
+
+TSV: dict[str, str] = {
+    "plain": "good, red\tpos\nbad blue\tneg\nbad red\tneg\n",
+    "header": "text\tlabel\ngood, red\tpos\nbad blue\tneg\nbad red\tneg\n",
+    "header of other words": "review\tsentiment\ngood, red\tpos\nbad blue\tneg\nbad red\tneg\n",
+    "in the other order": "label\ttext\npos\tgood, red\nneg\tbad blue\nneg\tbad red\n",
+    "with ids": "id\tsentence\tcategory\n1\tgood, red\tpos\n2\tbad blue\tneg\n3\tbad red\tneg\n",
+    "every cell quoted": '"good, red"\t"pos"\n"bad blue"\t"neg"\n"bad red"\t"neg"\n',
+    "line ends of a Mac": "good, red\tpos\rbad blue\tneg\rbad red\tneg\r",
+    "line ends of Windows": "\ufeffgood, red\tpos\r\nbad blue\tneg\r\nbad red\tneg\r\n\r\n",
+    "line ends of three kinds": "good, red\tpos\rbad blue\tneg\nbad red\tneg\r\n",
+    "spaces about": " good, red \t pos\nbad blue\tneg \nbad red\tneg",
+}
+CSV: dict[str, str | bytes] = {
+    "plain": '"good, red",pos\nbad blue,neg\nbad red,neg\n',
+    "header": 'text,label\n"good, red",pos\nbad blue,neg\nbad red,neg\n',
+    "semicolons": "Text;Label\r\ngood, red;pos\r\nbad blue;neg\r\nbad red;neg\r\n",
+    "all quoted": '"text","label"\n"good, red","pos"\n"bad blue","neg"\n"bad red","neg"\n',
+    "in the other order": 'sentiment,review\npos,"good, red"\nneg,bad blue\nneg,bad red\n',
+    "an index without a name": ',text,label\n0,"good, red",pos\n1,bad blue,neg\n2,bad red,neg\n',
+    "more columns": 'id,title,stars\n7,"good, red",pos\n8,bad blue,neg\n9,bad red,neg\n',
+    "line ends of a Mac": 'text,label\r"good, red",pos\rbad blue,neg\rbad red,neg\r',
+    "UTF-16": 'text,label\n"good, red",pos\nbad blue,neg\nbad red,neg\n'.encode("utf-16"),
+    "capitals": 'Review Text,Class Label\n"good, red",pos\nbad blue,neg\nbad red,neg\n',
+}
+JSON: dict[str, list[dict[str, Any]]] = {
+    "plain": [{"text": a, "label": b} for a, b in WANTED],
+    "other names": [{"review": a, "stars": b} for a, b in WANTED],
+    "other order": [{"label": b, "sentence": a} for a, b in WANTED],
+    "more keys": [{"id": k, "text": a, "label": b, "x": [1]} for k, (a, b) in enumerate(WANTED)],
+    "spaces": [{"text": f" {a}\n", "label": f"{b} "} for a, b in WANTED],
+    "a list of one label": [{"text": a, "labels": [b]} for a, b in WANTED],
+    "the label last but one": [{"content": a, "category": b, "n": None} for a, b in WANTED],
+    "not every key": [
+        {"text": a, "label": b, **({"y": 1} if b == "pos" else {})} for a, b in WANTED
+    ],
+    "capitals": [{"Text": a, "Label": b} for a, b in WANTED],
+    "questions": [{"question": a, "intent": b} for a, b in WANTED],
+}
+FASTTEXT = {
+    "plain": "__label__pos good, red\n__label__neg bad blue\n__label__neg bad red\n",
+    "spaces": "__label__pos  good, red \n__label__neg bad blue\n__label__neg\tbad red\n",
+    "a tab": "__label__pos\tgood, red\n__label__neg\tbad blue\n__label__neg\tbad red\n",
+    "Windows": "__label__pos good, red\r\n__label__neg bad blue\r\n__label__neg bad red\r\n",
+    "a Mac": "__label__pos good, red\r__label__neg bad blue\r__label__neg bad red",
+    "a mark": "\ufeff__label__pos good, red\n__label__neg bad blue\n__label__neg bad red\n",
+}
+
+
+FILES: dict[str, tuple[str | bytes, str]] = {
+    **{f"TSV: {name}": (data, "data.tsv") for name, data in TSV.items()},
+    **{f"CSV: {name}": (data, "data.csv") for name, data in CSV.items()},
+    **{f"JSON: {n}": ("\n".join(map(json.dumps, data)), "data.jsonl") for n, data in JSON.items()},
+    **{f"fastText: {name}": (data, "data.txt") for name, data in FASTTEXT.items()},
+}
+
+
+@pytest.mark.parametrize(("data", "name"), FILES.values(), ids=FILES)
+def test_texts_and_labels_are_read_from_any_table(
+    tmp_path: Path, data: str | bytes, name: str
+) -> None:
+    assert pairs(tmp_path, data, name) == WANTED
+    assert pairs(tmp_path, data, "data") == WANTED  # whatever the file is called
+
+
+def test_a_cell_of_csv_holds_quotes_and_line_ends(tmp_path: Path) -> None:
+    data = 'text,label\n"say ""no"",\r\nreally",pos\n"x",neg\n'
+    source = read_pairs(put(tmp_path, data))
+    assert source.records == (Pair(2, 'say "no",\nreally', "pos"), Pair(4, "x", "neg"))
+    quoted = data.replace(",label", "\tlabel").replace('",', '"\t', 2).replace('"\t\r', '",\r')
+    assert pairs(tmp_path, quoted.replace('",neg', '"\tneg'))[0][0] == 'say "no",\nreally'
+
+
+def test_quotes_in_tsv_that_quote_nothing_stay(tmp_path: Path) -> None:
+    data = '"Go!" he said.\tpos\n"Stop!"\tneg\nhe said "no"\tneg\n'
+    assert [left for left, _ in pairs(tmp_path, data)] == [
+        '"Go!" he said.',
+        '"Stop!"',
+        'he said "no"',
+    ]
+
+
+def test_columns_are_named_and_numbered(tmp_path: Path) -> None:
+    data = 'Day,Text A,"Kind, or so"\n1,red,p\n2,blue,n\n'
+    for columns in ('Text A,"Kind, or so"', 'text a,"kind, or so"', "2,3", "Text A,3"):
+        source = read_pairs(put(tmp_path, data, "a.csv"), columns=columns)
+        expected = (("red", "p"), ("blue", "n"))
+        assert tuple((p.left, p.right) for p in source.records)[-2:] == expected, columns
+    assert source.notes[-1].endswith(
+        "read as CSV; text: column 2 'Text A', label: column 3 'Kind, or so', header left out"
+    )
+    assert pairs(tmp_path, "a\tb\tc\nd\te\tf\n", columns="3,1") == [("c", "a"), ("f", "d")]
+
+
+@pytest.mark.parametrize(
+    ("columns", "message", "hint"),
+    [
+        ("Text,Other", "has no column 'Other'", "it has 1 'Text', 2 'Kind'"),
+        ("1,3", "has no column '3'", "it has 1 'Text', 2 'Kind'"),
+        ("Text", "1 columns, not 2", "in order: text,label"),
+        ("2,2", "names a column twice", ""),
+        ('"Text', "not a list", "commas between"),
+    ],
+)
+def test_columns_that_are_not_there_are_told(
+    tmp_path: Path, columns: str, message: str, hint: str
+) -> None:
+    with pytest.raises(InputError, match=message) as caught:
+        read_pairs(put(tmp_path, "Text,Kind\nred,p\nblue,n\n", "a.csv"), columns=columns)
+    assert hint in caught.value.hint
+
+
+def test_a_third_column_is_asked_about(tmp_path: Path) -> None:
+    path = put(tmp_path, "Go.\tGeh.\tCC-BY 2.0\nHi.\tHallo.\tCC-BY 2.0\n")
+    with pytest.raises(
+        InputError, match="which of its 3 columns are the source and the target"
+    ) as e:
+        read_pairs(path, left="source", right="target")
+    assert "--columns 1,2" in e.value.hint
+    found = read_pairs(path, left="source", right="target", columns="1,2").records
+    assert [(one.left, one.right) for one in found] == [("Go.", "Geh."), ("Hi.", "Hallo.")]
+
+
+def test_a_header_is_left_out_and_said(tmp_path: Path) -> None:
+    source = read_pairs(put(tmp_path, "review\tstars\ngood\t5\nbad\t1\n"))
+    assert source.records == (Pair(2, "good", "5"), Pair(3, "bad", "1"))
+    assert source.notes[0].endswith(
+        "text: column 1 'review', label: column 2 'stars', header left out"
+    )
+
+
+def test_a_first_row_that_may_be_a_header_is_asked_about(tmp_path: Path) -> None:
+    source = read_pairs(put(tmp_path, "wording\tverdict\ngood\tp\nbad\tn\nfine\tp\npoor\tn\n"))
+    assert len(source.records) == 5
+    assert "the label 'verdict' occurs once, in row 1: a header?" in source.notes[0]
+    assert "--columns 'wording,verdict'" in source.notes[0]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        "text\tlabel\nother\tlabel\nx\ty\n",  # a label of another row
+        "the text\tpos\nthe label\tneg\n",
+    ],
+)
+def test_a_first_row_like_the_others_stays(tmp_path: Path, data: str) -> None:
+    assert len(read_pairs(put(tmp_path, data)).records) == data.count("\n")
+
+
+def test_a_header_of_languages_names_a_translation(tmp_path: Path) -> None:
+    data = "de\ten\nrot\tred\nblau\tblue\n"
+    assert pairs(tmp_path, data, left="source", right="target") == [
+        ("rot", "red"),
+        ("blau", "blue"),
+    ]
+
+
+def test_columns_in_the_other_order_are_asked_about(tmp_path: Path) -> None:
+    data = "".join(f"{'pos' if k % 2 else 'neg'}\tword {k}\n" for k in range(20))
+    with pytest.raises(InputError, match="20 labels of 20 rows, 2 texts") as caught:
+        read_pairs(put(tmp_path, data))
+    assert "--columns 2,1" in caught.value.hint
+    assert pairs(tmp_path, data, columns="2,1")[1] == ("word 1", "pos")
+    swapped = "".join(f"word {k}\t{'pos' if k % 2 else 'neg'}\n" for k in range(20))
+    with pytest.raises(InputError, match="are the columns in the other order"):
+        read_pairs(put(tmp_path, swapped), left="label", right="text")
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (['{"text": "a", "label": "b"}', "{"], ", row 2: not JSON:"),
+        (['{"text": "a", "label": "b"}', "[1]"], ", row 2: '\\[1\\]' is no JSON object"),
+        (['{"text": "a", "label": "b"}', "", "{}"], ", row 2: blank"),
+        (['{"text": "a", "label": "b"}', '{"text": "a"}'], ", row 2: the label is empty"),
+        (['{"text": 5, "label": "b"}'], ", row 1: the text is '5', not a text"),
+        (['{"text": "a", "label": ["b", "c"]}'], ", row 1: the label is 2 labels"),
+        (['{"a": "a", "b": "b"}'], "which of its 2 columns are the text and the label"),
+    ],
+)
+def test_a_bad_row_of_json_is_named(tmp_path: Path, rows: list[str], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        read_pairs(put(tmp_path, "\n".join(rows), "a.jsonl"))
+
+
+def test_labels_of_json_are_written_out(tmp_path: Path) -> None:
+    rows = [{"text": "a", "label": 1}, {"text": "b", "label": True}, {"text": "c", "label": 0.5}]
+    data = "\n".join(map(json.dumps, rows))
+    assert [label for _, label in pairs(tmp_path, data)] == ["1", "true", "0.5"]
+
+
+def test_several_labels_are_joined_where_they_are_wanted(tmp_path: Path) -> None:
+    data = "__label__a __label__b one\n__label__a two\n"
+    assert pairs(tmp_path, data, several=True) == [("one", "a|b"), ("two", "a")]
+    with pytest.raises(InputError, match="row 1: the label is 2 labels") as caught:
+        read_pairs(put(tmp_path, data))
+    assert "loss=sigmoid" in caught.value.hint
+    rows = [{"text": "a", "label": ["x", "y"]}, {"text": "b", "label": []}]
+    data = "\n".join(map(json.dumps, rows))
+    assert pairs(tmp_path, data, several=True) == [("a", "x|y"), ("b", "")]
+
+
+def test_a_csv_file_with_an_open_quote_is_located(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="row 3: not CSV"):
+        read_pairs(put(tmp_path, 'text,label\na,b\n"c,d\n', "a.csv"))
+
+
+# Sentences
+
+TAGGED = [(("EU", "rejects", "#"), ("B-ORG", "O", "O")), (("Peter",), ("B-PER",))]
+
+CONLL = {
+    "2003": "-DOCSTART- -X- -X- O\n\nEU NNP B-NP B-ORG\nrejects VBZ B-VP O\n# SYM O O\n\n"
+    "Peter NNP B-NP B-PER\n",
+    "2002, Windows": "EU NC B-ORG\r\nrejects V O\r\n# S O\r\n\r\nPeter NC B-PER\r\n",
+    "GermEval": "#\thttp://x.de/y\t[2009-10-17]\n1\tEU\tO\tB-ORG\n2\trejects\tO\tO\n3\t#\tO\tO\n\n"
+    "#\thttp://x.de/z\t[2009-10-18]\n1\tPeter\tO\tB-PER\n",
+    "WNUT, a tab in the blank line": "EU\tB-ORG\nrejects\tO\n#\tO\n\t\nPeter\tB-PER\n\t\n",
+    "header": "Token\tPOS\tNER\nEU\tN\tB-ORG\nrejects\tV\tO\n#\tS\tO\n\nPeter\tN\tB-PER\n",
+    "counted from 0, with ranges": "0\tEU\tx\tB-ORG\n1-2\trejects#\t_\t_\n1\trejects\tx\tO\n"
+    "2\t#\tx\tO\n2.1\tx\t_\t_\n\n0\tPeter\tx\tB-PER\n",
+    "comments": "# id = 1\nEU\tB-ORG\nrejects\tO\n#\tO\n\n# id = 2\nPeter\tB-PER\n",
+    "2012's documents": "#begin document (a); part 000\nEU\tB-ORG\nrejects\tO\n#\tO\n\n"
+    "Peter\tB-PER\n#end document\n",
+    "a Mac's": "EU\tB-ORG\rrejects\tO\r#\tO\r\rPeter\tB-PER\r",
+    "JSON lines": '{"id": 1, "tokens": ["EU", "rejects", "#"], "ner_tags": ["B-ORG", "O", "O"]}\n'
+    '{"id": 2, "tokens": ["Peter"], "ner_tags": ["B-PER"]}\n',
+    "CoNLL-U Plus": "# global.columns = ID FORM UPOS NER\n1\tEU\tX\tB-ORG\n2\trejects\tX\tO\n"
+    "3\t#\tX\tO\n\n1\tPeter\tX\tB-PER\n",
+}
+
+
+@pytest.mark.parametrize("data", CONLL.values(), ids=CONLL)
+def test_tagged_sentences_are_read_from_any_variant(tmp_path: Path, data: str) -> None:
+    found = read_sentences(put(tmp_path, data)).records
+    assert [(one.tokens, one.tags) for one in found] == TAGGED
+
+
+def test_what_is_left_out_is_told(tmp_path: Path) -> None:
+    notes = read_sentences(put(tmp_path, CONLL["GermEval"])).notes
+    assert notes[0].endswith("word: column 2, tag: column 4, column 1 only counts")
+    assert notes[1].endswith("2 lines that begin with # left out")
+    notes = read_sentences(put(tmp_path, CONLL["header"])).notes
+    assert notes[0].endswith("word: column 1 'Token', tag: column 3 'NER', header left out")
+
+
+def test_the_columns_of_words_and_tags_are_named(tmp_path: Path) -> None:
+    path = put(tmp_path, "bc/x 0 0 Peter NNP *\nbc/x 0 1 sees VBZ *  -  x\n\nbc/x 0 0 it PRP *\n")
+    found = read_sentences(path, columns="4,5").records
+    assert [(one.tokens, one.tags) for one in found] == [
+        (("Peter", "sees"), ("NNP", "VBZ")),
+        (("it",), ("PRP",)),
+    ]
+    path = put(tmp_path, CONLL["header"])
+    assert read_sentences(path, columns="Token,POS").records[1].tags == ("N",)
+    assert read_sentences(path, columns="1,2").records[1] == Sentence(6, ("Peter",), ("N",))
+    path = put(tmp_path, CONLL["CoNLL-U Plus"])
+    assert read_sentences(path, columns="FORM,UPOS").records[0].tags == ("X", "X", "X")
+    with pytest.raises(InputError, match="both say where the tags are"):
+        read_sentences(path, columns="FORM,UPOS", column=3)
+    with pytest.raises(InputError, match="has no column 'XPOS'"):
+        read_sentences(path, columns="FORM,XPOS")
+
+
+def test_a_column_that_only_counts_is_no_column_of_words(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="column 1 only counts the words"):
+        read_sentences(put(tmp_path, "1\tred\n2\tblue\n\n1\tgreen\n"))
+
+
+def test_tokens_that_are_numbers_stay(tmp_path: Path) -> None:
+    found = read_sentences(put(tmp_path, "1\tC\tO\n7\tC\tO\n\n1\tC\tO\n2\tC\tO\n")).records
+    assert found[0].tokens == ("1", "7")
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ('{"tokens": ["a"], "tags": []}', "row 1: 1 tokens and 0 tags"),
+        ('{"tokens": "a b", "tags": ["x"]}', "row 1: 'tokens' is not a list"),
+        ('{"tokens": ["a", ""], "tags": ["x", "y"]}', "row 1: a token or a tag is empty"),
+        ('{"tokens": ["a"], "pos_tags": ["x"], "ner_tags": ["y"]}', "which of its 3 columns"),
+    ],
+)
+def test_bad_sentences_of_json_are_named(tmp_path: Path, data: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        read_sentences(put(tmp_path, data, "a.jsonl"))
+
+
+# The conversions that docs/tasks.md gives
+
+CONVERSIONS = dict(
+    re.findall(
+        r"^\| (.+?) \| [A-Za-z0-9 -]+ \| `(.+?)`(?:,.*)? \|$",
+        DOCS.read_text("utf-8").split("## Converting")[1],
+        re.M,
+    )
+)
+
+
+@pytest.mark.parametrize(
+    ("start", "files", "made", "expected"),
+    [
+        (
+            "`label text`",
+            {"train.txt": "NUM:date When was it ?\nHUM:ind Who is it ?\n"},
+            "train.tsv",
+            "When was it ?\tNUM\nWho is it ?\tHUM\n",
+        ),
+        (
+            "a folder",
+            {"Irish.txt": "Ryan\nByrne\n", "Greek.txt": "Pappas\n"},
+            "names.tsv",
+            "Pappas\tGreek\nRyan\tIrish\nByrne\tIrish\n",
+        ),
+        (
+            "two files",
+            {"source.txt": "a\nb\n", "target.txt": "c\nd\n"},
+            "pairs.tsv",
+            "a\tc\nb\td\n",
+        ),
+        ("Latin-1", {"a.txt": "café\n".encode("latin-1")}, "b.txt", "café\n"),
+        (
+            "`word/TAG",
+            {"a.txt": "The/DT 1/2/CD\nEnd/NN\n"},
+            "a.conll",
+            "The\tDT\n1/2\tCD\n\nEnd\tNN\n\n",
+        ),
+        (
+            "tunes",
+            {"tunes.abc": "X:1\nK:D\nabc|\n\nX:2\nK:G\ndef|\n"},
+            "tunes.tsv",
+            "D\tX:1\\nK:D\\nabc|\nG\tX:2\\nK:G\\ndef|\n",
+        ),
+    ],
+)
+def test_a_documented_conversion_does_what_it_says(
+    tmp_path: Path, start: str, files: dict[str, str | bytes], made: str, expected: str
+) -> None:
+    bash = shutil.which("bash")
+    if bash is None or shutil.which("iconv") is None:
+        pytest.skip("the conversions are for a shell with the standard tools")
+    (command,) = (how for what, how in CONVERSIONS.items() if what.startswith(start))
+    for name, data in files.items():
+        put(tmp_path, data, name)
+    subprocess.run([bash, "-c", command], cwd=tmp_path, check=True, timeout=20)
+    assert (tmp_path / made).read_text("utf-8") == expected
+
+
+def test_every_documented_conversion_is_run() -> None:
+    assert len(CONVERSIONS) == 6
