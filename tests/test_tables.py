@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from charrnn.errors import InputError
+from charrnn.tasks.examples import label_notes
 from charrnn.text.conll import Sentence, read_sentences
 from charrnn.text.pairs import Pair, read_pairs
 
@@ -110,6 +111,20 @@ def test_quotes_in_tsv_that_quote_nothing_stay(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "data",
+    [
+        '"say\tpos\nno"\tneg\nx\ty\n',  # one cell of csv, but two good rows as they stand
+        '"a ""b"" c"\tpos\n"say\tpos\nno"\tneg\n',
+        '"a\tb"\tc\n"d"\te\tf\n',  # three columns as they stand
+    ],
+)
+def test_what_quotes_would_swallow_stays(tmp_path: Path, data: str) -> None:
+    rows = [tuple(line.split("\t")[:2]) for line in data.splitlines()]
+    columns = "1,2" if data.count("\t") > data.count("\n") else ""
+    assert pairs(tmp_path, data, columns=columns) == rows
+
+
 def test_columns_are_named_and_numbered(tmp_path: Path) -> None:
     data = 'Day,Text A,"Kind, or so"\n1,red,p\n2,blue,n\n'
     for columns in ('Text A,"Kind, or so"', 'text a,"kind, or so"', "2,3", "Text A,3"):
@@ -164,6 +179,8 @@ def test_a_first_row_that_may_be_a_header_is_asked_about(tmp_path: Path) -> None
     assert len(source.records) == 5
     assert "the label 'verdict' occurs once, in row 1: a header?" in source.notes[0]
     assert "--columns 'wording,verdict'" in source.notes[0]
+    others = "good\tp\nbad\tn\nfine\tp\n"  # where other labels occur once as well
+    assert read_pairs(put(tmp_path, "wording\tverdict\n" + others)).notes == ()
 
 
 @pytest.mark.parametrize(
@@ -171,6 +188,7 @@ def test_a_first_row_that_may_be_a_header_is_asked_about(tmp_path: Path) -> None
     [
         "text\tlabel\nother\tlabel\nx\ty\n",  # a label of another row
         "the text\tpos\nthe label\tneg\n",
+        "label\tlabel\nx\ty\n",  # not two names
     ],
 )
 def test_a_first_row_like_the_others_stays(tmp_path: Path, data: str) -> None:
@@ -191,6 +209,8 @@ def test_columns_in_the_other_order_are_asked_about(tmp_path: Path) -> None:
         read_pairs(put(tmp_path, data))
     assert "--columns 2,1" in caught.value.hint
     assert pairs(tmp_path, data, columns="2,1")[1] == ("word 1", "pos")
+    few = "".join(f"pos\tword {k}\n" for k in range(4))
+    assert pairs(tmp_path, few)[0] == ("pos", "word 0")
     swapped = "".join(f"word {k}\t{'pos' if k % 2 else 'neg'}\n" for k in range(20))
     with pytest.raises(InputError, match="are the columns in the other order"):
         read_pairs(put(tmp_path, swapped), left="label", right="text")
@@ -235,6 +255,15 @@ def test_a_csv_file_with_an_open_quote_is_located(tmp_path: Path) -> None:
         read_pairs(put(tmp_path, 'text,label\na,b\n"c,d\n', "a.csv"))
 
 
+def test_labels_that_are_nearly_the_same_or_not_tested_are_told() -> None:
+    notes = list(label_notes(["Pos", "pos", "pos", "a  b", "a b"], ["pos"], ["Pos", "a b", "pos"]))
+    assert notes == [
+        "labels that differ by case or space alone: 'Pos' (1 rows), 'pos' (2 rows); are they one?",
+        "no row to test with has the label 'Pos', 'a b': the report says nothing of it",
+    ]
+    assert list(label_notes(["x", "y"], [], ["x", "y"])) == []
+
+
 # Sentences
 
 TAGGED = [(("EU", "rejects", "#"), ("B-ORG", "O", "O")), (("Peter",), ("B-PER",))]
@@ -272,6 +301,11 @@ def test_what_is_left_out_is_told(tmp_path: Path) -> None:
     assert notes[1].endswith("2 lines that begin with # left out")
     notes = read_sentences(put(tmp_path, CONLL["header"])).notes
     assert notes[0].endswith("word: column 1 'Token', tag: column 3 'NER', header left out")
+
+
+def test_a_first_line_whose_tag_comes_again_is_no_header(tmp_path: Path) -> None:
+    found = read_sentences(put(tmp_path, "word\ttag\nanother\ttag\n")).records
+    assert found[0].tokens == ("word", "another")
 
 
 def test_the_columns_of_words_and_tags_are_named(tmp_path: Path) -> None:

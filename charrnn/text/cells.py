@@ -1,8 +1,8 @@
 """Rows of cells: TSV, CSV, JSON lines and fastText's labelled texts, told apart by what they hold.
 
 TSV is taken as it stands, quotes and all, unless its cells are quoted as Python's ``csv`` quotes
-them and something shows that they are: a line end, a tab or a doubled quote within, or a column of
-nothing else.
+them and something shows that they are: only so are all rows equally wide, or a quoted cell has a
+doubled quote in it, or a column has nothing else.
 """
 
 import csv
@@ -85,9 +85,11 @@ def _tsv(file: TableFile) -> Cells:
     if not rows or len(widths) > 1:
         return literal
     raw = [cells for _, cells in literal.rows]
-    within = len(rows) < len(raw) or any('""' in cell[1:-1] for cells in raw for cell in cells)
-    columns = zip(*raw[1:], strict=True) if len({len(cells) for cells in raw}) == 1 else ()
-    if within or any(all(_is_quoted(cell) for cell in column) for column in columns):
+    if len({len(cells) for cells in raw}) > 1:
+        return Cells(TSV, (), rows, quoted=True)
+    doubled = any('""' in cell[1:-1] for cells in raw for cell in cells if _is_quoted(cell))
+    columns = any(all(map(_is_quoted, column)) for column in zip(*raw[1:], strict=True))
+    if len(rows) == len(raw) and (doubled or columns):
         return Cells(TSV, (), rows, quoted=True)
     return literal
 
