@@ -29,6 +29,7 @@ def read_pairs(
     left: str = "text",
     right: str = "label",
     encoding: str = "utf-8",
+    empty_right: bool = False,
     stdin: BinaryIO | None = None,
 ) -> Source[tuple[Pair, ...]]:
     """Read lines of two texts with a tab between them.
@@ -40,6 +41,7 @@ def read_pairs(
         path: a file's name; ``-`` is standard input.
         left: what the first text is called in errors.
         right: what the second text is called in errors.
+        empty_right: whether the second text may be empty.
         encoding: of the file; with the default a byte order mark decides, where there is one.
         stdin: what ``-`` reads.
 
@@ -57,7 +59,7 @@ def read_pairs(
             file.bad(row, f"no tab between {left} and {right}" if texts[0] else "blank", wanted)
         elif len(sides) > 2:
             file.bad(row, f"{len(sides)} columns, not 2", wanted)
-        elif not all(texts):
+        elif not (texts[0] and (texts[1] or empty_right)):
             names = [name for name, text in zip((left, right), texts, strict=True) if not text]
             file.bad(row, f"the {' and the '.join(names)} is empty", wanted)
         else:
