@@ -169,7 +169,8 @@ def test_each_part_has_every_label() -> None:
         common = [name for name, count in total.items() if count >= 15]
         assert len(common) == 14
         assert set(found) >= (set(total) if share > 0.5 else set(common))
-        assert all(abs(found[name] / total[name] - share) < 0.1 for name in common)
+        often = [name for name in common if total[name] >= 40]
+        assert all(abs(found[name] / total[name] - share) < 0.08 for name in often)
 
 
 def test_a_label_of_one_row_is_trained_on() -> None:
