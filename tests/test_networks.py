@@ -1110,6 +1110,36 @@ def test_weight_zero_is_not_there_in_any_loss(loss: str) -> None:
     np.testing.assert_array_equal(plain, ones)
 
 
+@pytest.mark.parametrize("loss", LOSSES)
+def test_each_row_costs_what_it_does_alone(loss: str) -> None:
+    """Whatever its weight; and the gradients are of the weighted sum."""
+    logits, targets = logits_of(loss)
+    weights, function = np.linspace(0, 2, 8), LOSSES[loss]
+    each, plain = logits.copy(), logits.copy()
+    found = function(each, targets, weights, each=True)
+    alone = [function(logits[[n]], targets[[n]]) for n in range(8)]
+    np.testing.assert_allclose(found, alone, rtol=1e-13)
+    assert function(plain, targets, weights) == pytest.approx(found @ weights, rel=1e-13)
+    np.testing.assert_array_equal(each, plain)
+
+
+def test_a_batch_may_ask_for_another_loss() -> None:
+    """Whole and in parts: what a network that is trained by that loss would give."""
+    network = SequenceModel(SYMBOLS, SYMBOLS, GRU(4), loss="sigmoid")
+    rng = np.random.default_rng(3)
+    x, targets = rng.integers(SYMBOLS, size=(2, 5, 9))
+    batch = Sequences(x, targets, network.zero_state(9, np.float64))
+    p = random_parameters(network)
+    expected, gradients = loss_of(replace(network, loss="normalised"), p, batch)
+    asked = replace(batch, loss="normalised")
+    found, own = loss_of(network, p, asked)
+    assert found.total == expected.total
+    assert found.total != loss_of(network, p, batch)[0].total
+    np.testing.assert_array_equal(own.flat, gradients.flat)
+    parts = [loss_of(network, p, network.part(asked, s))[0] for s in (slice(0, 4), slice(4, 9))]
+    assert sum(part.total for part in parts) == pytest.approx(expected.total, rel=1e-12)
+
+
 @pytest.mark.parametrize("loss", ["sigmoid", "squared"])
 def test_no_layers_are_note_000s_regressions(loss: str) -> None:
     """The closed forms of their gradients: Xᵀ(Xθ - y), Xᵀ(p - t); Σ for the bias."""
