@@ -18,7 +18,7 @@ from charrnn.runs.folder import RunFolder
 from charrnn.runs.model import load_model
 from charrnn.tasks.base import Paths, TaskScore
 from charrnn.tasks.baselines import LabelBayes
-from charrnn.tasks.classify import ClassifyData
+from charrnn.tasks.classify import ClassifyData, predict
 from charrnn.tasks.config import Config
 from charrnn.tasks.labels import label_table, labels_in, separator_of
 from charrnn.tasks.measures import label_f1, micro_f1, several_labels
@@ -104,6 +104,22 @@ def test_a_row_may_have_any_number_of_labels(tmp_path: Path) -> None:
     without = sum(row.endswith("\t\n") for row in rows)
     assert without
     assert f"{without} of 120 rows have no label: a no for every one" in data.notes
+
+
+def test_a_row_without_a_label_is_a_case_of_several(tmp_path: Path) -> None:
+    rows = [f"word {k}\t{'odd' if k % 2 else ''}\n" for k in range(40)]
+    spec = data_of(tmp_path, rows).spec()
+    assert spec.several
+    assert spec.labels == ("odd",)
+
+
+def test_a_label_of_two_rows_is_trained_on(tmp_path: Path) -> None:
+    """Wherever it stands: no two rows have the same labels together."""
+    rows = [f"text {k}\t{k}|{(k + 1) % 31}\n" for k in range(31)]
+    path = written(tmp_path, rows)
+    for seed in range(5):
+        data = ClassifyData(Paths((path,)), config_of(seed=seed, val_fraction=0.2))
+        assert len(data.spec().labels) == 31
 
 
 def test_one_label_a_row_is_no_case_of_several(tmp_path: Path) -> None:
@@ -294,7 +310,8 @@ def score_of(data: ClassifyData, logits: list[float]) -> tuple[TaskScore, Any, A
 @pytest.mark.parametrize("loss", ["softmax", "sigmoid"])
 def test_the_largest_logit_decides_and_costs_what_it_is(tmp_path: Path, loss: str) -> None:
     """Where σ in float32 is 1 of two labels alike, and 0 of the third."""
-    rows = [f"{k} {label}\t{label}\n" for k in range(60) for label in "abc"]
+    rows = [f"{k}{label}\t{label}\n" for k in range(60) for label in "abbbcc"]
+    rows = [f"{n} {row}" for n, row in enumerate(rows)]
     data = data_of(tmp_path, rows, f"classify,loss={loss}")
     y = [40.0, 41.0, -42.0]
     score, task, weights = score_of(data, y)
@@ -318,7 +335,10 @@ def test_several_labels_far_out(tmp_path: Path) -> None:
     """Each a yes from logit 0 on; the loss is the binary cross-entropy of Python's numbers."""
     data = data_of(tmp_path, rows_of())
     y = [40.0, 0.0, -40.0]
-    score, _, _ = score_of(data, y)
+    score, task, weights = score_of(data, y)
+    (found,) = predict(task.trained(weights), ["any"])
+    assert found.labels == ("hiss", "lips")
+    assert found.probabilities["vowel"] == pytest.approx(math.exp(-40))
     total, right, said, there = 0.0, 0, 0, 0
     for row in data.rows.val:
         own = row.right.split("|")
