@@ -195,8 +195,8 @@ def held_out(run: Path, rows: Sequence[Sequence[str]]) -> dict[str, list[str]]:
 
 def recall(judge: Any, texts: Sequence[str], label: str) -> float:
     """How many of the texts the classifier takes for this label."""
-    p = classify(judge, texts)
-    return float(np.mean(p.argmax(axis=1) == judge.spec.labels.index(label)))
+    y = classify(judge, texts)
+    return float(np.mean(y.argmax(axis=1) == judge.spec.labels.index(label)))
 
 
 def translate(folder: Path, seeds: int) -> None:

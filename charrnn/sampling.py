@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from charrnn.errors import DivergedError
+from charrnn.nn.losses import log_probabilities
 from charrnn.nn.models import SequenceModel
 from charrnn.nn.ops import check_symbols
 from charrnn.nn.parameters import Parameters
@@ -201,7 +202,7 @@ def sample(
         if restart and number and not number % CHUNK:
             restart_runaways(model.cell, stepper.state)
         with np.errstate(all="ignore"):  # what overflows is found just below
-            y = stepper.step(symbols)
+            y = _logits(model, stepper.step(symbols))
             total = np.add.reduce(y, axis=None)
         if not isfinite(total):
             raise DivergedError(
@@ -211,6 +212,15 @@ def sample(
             y[:, list(never)] = -np.inf
         symbols = choice.draw(y, numbers, scratch)
         yield symbols.copy()
+
+
+def _logits(model: SequenceModel, y: Array) -> Array:
+    """Outputs whose softmax is what the model says of the next symbol.
+
+    Where each is trained as a yes or a no of its own, that is σ(y) over the sum of all: the softmax
+    of ln σ(y).
+    """
+    return log_probabilities("sigmoid", y) if model.loss == "sigmoid" else y
 
 
 def _repeated(state: State, count: int) -> State:
@@ -261,7 +271,8 @@ def _written_ends(
     lines, paragraphs = [_flat(zero)[:0]], [_flat(zero)[:0]]
     for number in range(OPENING_UNSEEN + OPENING_WRITTEN):
         before = symbols
-        symbols = choice.draw(stepper.step(before), rng, scratch).copy()
+        y = _logits(model, stepper.step(before))
+        symbols = choice.draw(y, rng, scratch).copy()
         ended = symbols == line_end
         if number >= OPENING_UNSEEN and ended.any():
             state = _flat(stepper.state)
@@ -289,7 +300,8 @@ def _read_ends(
 
 def _doubt(model: SequenceModel, parameters: Parameters, state: State, line_end: int) -> float:
     """The entropy of what comes after a line end, in nats."""
-    y = Stepper(model, parameters, state, 1).step(np.array([line_end]))[0].astype(np.float64)
+    y = Stepper(model, parameters, state, 1).step(np.array([line_end]))[0]
+    y = _logits(model, y).astype(np.float64)
     p = np.exp(y - y.max())
     p /= p.sum()
     return float(-(p * np.log(np.maximum(p, COLDEST))).sum())

@@ -55,6 +55,7 @@ ALSO = {
     "scatter_rows",
     "softmax_cross_entropy",
     "sigmoid_cross_entropy",
+    "normalised_cross_entropy",
     "squared_error",
     "SequenceModel.cross_entropy",
     "sum_loss",

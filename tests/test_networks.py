@@ -6,6 +6,7 @@ What a gradient check cannot see: see ``test_properties.py``, which does it for 
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import product
+from math import exp, log1p
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,14 @@ from charrnn.nn.attention import Attention
 from charrnn.nn.cells import CELLS, GRU, LSTM, RNN, Cell, all_variants
 from charrnn.nn.conditional import Conditional, Labelled
 from charrnn.nn.layers import Bidirectional, Recurrent, running, turned
-from charrnn.nn.losses import LOSSES, sigmoid_cross_entropy, softmax_cross_entropy, squared_error
+from charrnn.nn.losses import (
+    LOSSES,
+    log_probabilities,
+    normalised_cross_entropy,
+    sigmoid_cross_entropy,
+    softmax_cross_entropy,
+    squared_error,
+)
 from charrnn.nn.models import Loss, SequenceModel, Sequences
 from charrnn.nn.parameters import Parameters
 from charrnn.nn.products import Tile
@@ -277,7 +285,6 @@ def test_float32_stays_float32(network: Network) -> None:
     np.testing.assert_allclose(gradients.flat, expected.flat, rtol=1e-2, atol=1e-4)
     if isinstance(network, SequenceModel):
         assert network.outputs(p, batch, workspace).dtype == np.float32
-        assert network.probabilities(p, batch, workspace).dtype == np.float32
 
 
 @every_network
@@ -946,7 +953,8 @@ def test_a_label_out_of_range_is_refused(label: int) -> None:
 def logits_of(loss: str, rows: int = 8) -> tuple[Array, Array]:
     rng = np.random.default_rng(0)
     logits = 3 * rng.standard_normal((rows, 5))
-    targets = rng.integers(5, size=rows) if loss == "softmax" else rng.random((rows, 5))
+    one_each = loss in ("softmax", "normalised")
+    targets = rng.integers(5, size=rows) if one_each else rng.random((rows, 5))
     return logits, targets
 
 
@@ -979,6 +987,67 @@ def test_squared_error_by_its_definition() -> None:
     expected = (weights[:, None] * 0.5 * (outputs - targets) ** 2).sum()
     assert squared_error(y, targets, weights) == pytest.approx(expected, rel=1e-13, abs=0)
     assert_close(y, weights[:, None] * (outputs - targets))
+
+
+def test_sigmoid_cross_entropy_of_one_yes_among_noes() -> None:
+    """An integer stands for a row of noes and one yes."""
+    logits, _ = logits_of("sigmoid")
+    index, weights = np.array([0, 4, 2, 2, 1, 3, 0, 4]), np.linspace(0.1, 2, 8)
+    short, long = logits.copy(), logits.copy()
+    expected = sigmoid_cross_entropy(long, np.eye(5)[index], weights)
+    assert sigmoid_cross_entropy(short, index, weights) == expected
+    np.testing.assert_array_equal(short, long)
+
+
+def test_normalised_cross_entropy_by_its_definition() -> None:
+    """-Σ w·ln (σ(y_t) / Σ σ(y_k)), and its gradient by central differences."""
+    logits, targets = logits_of("normalised")
+    weights = np.linspace(0.1, 2, 8)
+
+    def plain(y: Array) -> float:
+        p = 1 / (1 + np.exp(-y))
+        q = p / p.sum(axis=1, keepdims=True)
+        return float(-(weights * np.log(q[np.arange(8), targets])).sum())
+
+    y = logits.copy()
+    found = normalised_cross_entropy(y, targets, weights)
+    assert found == pytest.approx(plain(logits), rel=1e-13, abs=0)
+    each = normalised_cross_entropy(logits.copy(), targets, each=True)
+    assert (weights * each).sum() == pytest.approx(found, rel=1e-13, abs=0)
+    step = 1e-6
+    for place in np.ndindex(*logits.shape):
+        up, down = logits.copy(), logits.copy()
+        up[place] += step
+        down[place] -= step
+        assert y[place] == pytest.approx((plain(up) - plain(down)) / (2 * step), abs=1e-8)
+
+
+@every_dtype
+def test_normalised_cross_entropy_stays_finite(dtype: type[np.floating[Any]]) -> None:
+    """Where every σ is 0 or 1 in floating point, what is likelier is still known."""
+    y = np.array([[1e4, -1e4, -1e4], [-1e4, -1e4 - 8, -1e4 - 8]], dtype=dtype)
+    with np.errstate(over="raise", invalid="raise", divide="raise"):
+        found = normalised_cross_entropy(y, np.array([1, 0]), each=True)
+    np.testing.assert_allclose(found, [1e4, np.log(1 + 2 * np.exp(-8))], rtol=1e-4)
+    np.testing.assert_allclose(y[0], [0, -1, 0], atol=1e-6)  # σ(10⁴) can grow no more
+    assert y.dtype == dtype
+
+
+@pytest.mark.parametrize("loss", ["softmax", "sigmoid"])
+def test_log_probabilities_far_out(loss: str) -> None:
+    """At ±40, where σ in float32 is 0 or 1: by the definition, with the digits of Python's log."""
+    y = np.array([[40.0, -40.0, 39.0], [-40.0, 40.0, 800.0]], dtype=np.float32)
+    found = log_probabilities(loss, y)
+    assert found.dtype == np.float64
+    if loss == "sigmoid":
+        expected = [
+            [-log1p(exp(-v)) if v > 0 else v - log1p(exp(v)) for v in r] for r in y.tolist()
+        ]
+    else:
+        tops = [40 + log1p(exp(-80) + exp(-1)), 800.0]
+        expected = [[v - top for v in r] for r, top in zip(y.tolist(), tops, strict=True)]
+    np.testing.assert_allclose(found, expected, rtol=1e-14, atol=0)
+    assert y[0, 0] == 40
 
 
 @every_dtype
@@ -1041,6 +1110,36 @@ def test_weight_zero_is_not_there_in_any_loss(loss: str) -> None:
     np.testing.assert_array_equal(plain, ones)
 
 
+@pytest.mark.parametrize("loss", LOSSES)
+def test_each_row_costs_what_it_does_alone(loss: str) -> None:
+    """Whatever its weight; and the gradients are of the weighted sum."""
+    logits, targets = logits_of(loss)
+    weights, function = np.linspace(0, 2, 8), LOSSES[loss]
+    each, plain = logits.copy(), logits.copy()
+    found = function(each, targets, weights, each=True)
+    alone = [function(logits[[n]], targets[[n]]) for n in range(8)]
+    np.testing.assert_allclose(found, alone, rtol=1e-13)
+    assert function(plain, targets, weights) == pytest.approx(found @ weights, rel=1e-13)
+    np.testing.assert_array_equal(each, plain)
+
+
+def test_a_batch_may_ask_for_another_loss() -> None:
+    """Whole and in parts: what a network that is trained by that loss would give."""
+    network = SequenceModel(SYMBOLS, SYMBOLS, GRU(4), loss="sigmoid")
+    rng = np.random.default_rng(3)
+    x, targets = rng.integers(SYMBOLS, size=(2, 5, 9))
+    batch = Sequences(x, targets, network.zero_state(9, np.float64))
+    p = random_parameters(network)
+    expected, gradients = loss_of(replace(network, loss="normalised"), p, batch)
+    asked = replace(batch, loss="normalised")
+    found, own = loss_of(network, p, asked)
+    assert found.total == expected.total
+    assert found.total != loss_of(network, p, batch)[0].total
+    np.testing.assert_array_equal(own.flat, gradients.flat)
+    parts = [loss_of(network, p, network.part(asked, s))[0] for s in (slice(0, 4), slice(4, 9))]
+    assert sum(part.total for part in parts) == pytest.approx(expected.total, rel=1e-12)
+
+
 @pytest.mark.parametrize("loss", ["sigmoid", "squared"])
 def test_no_layers_are_note_000s_regressions(loss: str) -> None:
     """The closed forms of their gradients: Xᵀ(Xθ - y), Xᵀ(p - t); Σ for the bias."""
@@ -1055,7 +1154,8 @@ def test_no_layers_are_note_000s_regressions(loss: str) -> None:
     assert total.total == pytest.approx(plain(y, t), rel=1e-12, abs=0)
     assert_close(gradients["head.W"], X.T @ (made - t))
     assert_close(gradients["head.b"], (made - t).sum(axis=0))
-    assert_close(model.probabilities(p, batch, Workspace()), made)
+    outputs = model.outputs(p, batch, Workspace())
+    assert_close(np.exp(log_probabilities(loss, outputs)) if loss == "sigmoid" else outputs, made)
 
 
 def test_linear_regression_ends_at_the_normal_equation() -> None:

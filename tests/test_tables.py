@@ -241,13 +241,13 @@ def test_labels_of_json_are_written_out(tmp_path: Path) -> None:
 
 def test_several_labels_are_joined_where_they_are_wanted(tmp_path: Path) -> None:
     data = "__label__a __label__b one\n__label__a two\n"
-    assert pairs(tmp_path, data, several=True) == [("one", "a|b"), ("two", "a")]
+    assert pairs(tmp_path, data, several="|") == [("one", "a|b"), ("two", "a")]
     with pytest.raises(InputError, match="row 1: the label is 2 labels") as caught:
         read_pairs(put(tmp_path, data))
     assert "loss=sigmoid" in caught.value.hint
     rows = [{"text": "a", "label": ["x", "y"]}, {"text": "b", "label": []}]
     data = "\n".join(map(json.dumps, rows))
-    assert pairs(tmp_path, data, several=True) == [("a", "x|y"), ("b", "")]
+    assert pairs(tmp_path, data, several="|") == [("a", "x|y"), ("b", "")]
 
 
 def test_a_csv_file_with_an_open_quote_is_located(tmp_path: Path) -> None:

@@ -66,12 +66,29 @@ def predict(
         int, typer.Option(min=1, max=64, help="translate: beginnings kept at a time; 1: greedy.")
     ] = 1,
     steps: Annotated[int, typer.Option(min=1, max=1 << 20, help="forecast: rows to predict.")] = 1,
+    top: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="classify: so many labels, the likeliest first.", show_default=False
+        ),
+    ] = None,
+    threshold: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            help="classify: all labels of at least this probability; 0.5 where a text may have "
+            "several.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Use a trained network: classify, tag, translate, forecast.
 
     Results go to standard output in the order of the texts, with probabilities as TSV or JSON.
 
     [dim]charrnn predict checkpoints/questions-1 'What is an atom ?'
+    charrnn predict checkpoints/genres-1 --file plots.txt --threshold 0.3
     charrnn predict checkpoints/tagger-1 --file sentences.txt --format tsv
     charrnn predict checkpoints/dates-1 'the third of march 1984' --beam 4 --format jsonl
     charrnn predict checkpoints/series-1 series.csv --steps 24[/dim]
@@ -88,9 +105,9 @@ def predict(
         model.predict("")  # which refuses, and says what to do instead
     if texts and file is not None:
         raise InputError("texts come as arguments or from --file, not both")
-    for name in ("beam", "steps"):
+    for name in ("beam", "steps", "top", "threshold"):
         if name in given and name not in kind.options:
-            wanted = "translate" if name == "beam" else "forecast"
+            wanted = next(other.name for other in KINDS.values() if name in other.options)
             raise InputError(f"--{name} is for {wanted}; this model's task is {kind.name}")
     if texts == ["-"] or not (texts or file is not None):
         texts, file = None, "-"
@@ -104,7 +121,8 @@ def predict(
             some = part[start : start + AT_ONCE]
             rows = [checked(text, number + k) for k, text in enumerate(some, 1)]
             number += len(rows)
-            _write(writer, model.predict(rows, beam=beam), form)
+            found = model.predict(rows, beam=beam, top=top, threshold=threshold)
+            _write(writer, found, form)
     if not number:
         raise InputError("there are no texts to predict from")
 

@@ -18,13 +18,17 @@ LANE = 512
 
 @dataclass(frozen=True)
 class Score:
-    """Mean negative log-likelihood of ``count`` characters or bytes."""
+    """Mean negative log-likelihood of ``count`` characters or bytes.
+
+    ``own`` is the mean of the loss of training, where that is another one.
+    """
 
     nats: float
     count: int
     lanes: int
     warm_up: int
     unit: str = "nats/char"
+    own: float | None = None
 
     @property
     def bits(self) -> float:
@@ -34,22 +38,24 @@ class Score:
     @property
     def loss(self) -> float:
         """As the training's."""
-        return self.nats
+        return self.nats if self.own is None else self.own
 
     @property
     def error(self) -> float:
         """What the best model has least of."""
-        return self.nats
+        return self.loss
 
     @property
     def text(self) -> str:
         """For people."""
-        return f"{self.nats:.4f} {self.unit} ({self.bits:.4f} bits)"
+        text = f"{self.nats:.4f} {self.unit} ({self.bits:.4f} bits)"
+        return text if self.own is None else f"{text}, {self.own:.4f} by the loss of training"
 
     @property
     def numbers(self) -> dict[str, float]:
         """For the log."""
-        return {"nats": self.nats, "bits": self.bits}
+        numbers = {"nats": self.nats, "bits": self.bits}
+        return numbers if self.own is None else numbers | {"loss": self.own}
 
     @property
     def method(self) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from charrnn.engine import Engine
+from charrnn.nn.losses import SCORED_BY
 from charrnn.nn.models import SequenceModel, Sequences
 from charrnn.nn.parameters import Parameters
 from charrnn.nn.runaway import CHUNK, restart_runaways
@@ -28,10 +29,14 @@ class Reader:
 
     Args:
         engine: of the model; how many processes it has changes no bit of the result.
+        loss: what a symbol costs; by default -ln p of a distribution over all symbols, whatever
+            the model is trained by.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, loss: str | None = None) -> None:
         self.engine = engine
+        trained_by = self.network.loss
+        self.loss = SCORED_BY.get(trained_by, trained_by) if loss is None else loss
 
     @property
     def network(self) -> SequenceModel:
@@ -65,7 +70,7 @@ class Reader:
             ``(T, B)`` nats, and the state.
         """
         x, targets = ids[at - 1].astype(np.intp), ids[at].astype(np.intp)
-        batch = Sequences(x, targets, state, weights=weights, each=True)
+        batch = Sequences(x, targets, state, weights=weights, each=True, loss=self.loss)
         losses = self.engine.losses(parameters, batch, gradients=gradients)
         after = losses.final
         if restart:

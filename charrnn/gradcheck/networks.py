@@ -110,7 +110,10 @@ def _sequences(
         starts = [(lane, t) for lane, n in enumerate(lengths) for t in range(0, n, 2)]
         spans = np.array([(lane, t, min(t + 1, lengths[lane] - 1)) for lane, t in starts])
         rows = (len(spans),)
-    if model.loss == "softmax":
+    one_each = model.loss in ("softmax", "normalised")
+    if model.loss == "sigmoid" and model.input == "symbols":
+        one_each = model.readout in ("steps", "spans")  # one yes among noes; else any number
+    if one_each:
         targets: Array = rng.integers(model.output_size, size=rows)
     else:
         targets = rng.random((*rows, model.output_size))
@@ -147,6 +150,14 @@ def networks(cell: Cell[Any], depth: int) -> dict[str, AnyNetwork]:
         "dropout": SequenceModel(V, V, cell, depth, dropout=0.4),
         "dropout, one mask": SequenceModel(V, V, cell, depth, dropout=0.4, mask="sequence"),
         "sigmoid head": SequenceModel(3, K, cell, depth, input="vectors", loss="sigmoid"),
+        "sigmoid at every step": SequenceModel(V, V, cell, depth, loss="sigmoid"),
+        "sigmoid at every token": SequenceModel(
+            V, K, cell, 1, directions="both", readout="spans", loss="sigmoid"
+        ),
+        "sigmoid of each label": SequenceModel(
+            V, K, cell, 1, directions="both", readout="max", loss="sigmoid"
+        ),
+        "sigmoid, normalised": SequenceModel(V, V, cell, depth, loss="normalised"),
         "squared error head": SequenceModel(3, K, cell, depth, input="vectors", loss="squared"),
         "read-out last": read("last"),
         "read-out mean": read("mean"),

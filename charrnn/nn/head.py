@@ -28,7 +28,7 @@ class Head:
     Args:
         input_size: the width of what it reads, or the number of symbols.
         output_size: K.
-        loss: ``"softmax"``, ``"sigmoid"`` or ``"squared"``.
+        loss: of :data:`charrnn.nn.losses.LOSSES`.
 
     Raises:
         ValueError: there is no such loss.
@@ -81,6 +81,7 @@ class Head:
         dx: Array | None,
         workspace: Workspace,
         *,
+        loss: str = "",
         each: bool = False,
     ) -> Any:
         """The loss of all rows and, if ``g`` is given, its gradients.
@@ -93,6 +94,7 @@ class Head:
             targets: what the loss wants of N rows.
             weights: ``(N,)``; ones if not given.
             dx: ``(N, F)``, overwritten by the gradient by ``x``; nothing where that is symbols.
+            loss: one of :data:`charrnn.nn.losses.LOSSES`; the head's own if not given.
             each: whether to return what each row costs, ``(N,)``; the gradients are of the sum.
         """
         piece = max(1, min(len(x), HEAD_ELEMENTS // self.output_size))
@@ -105,8 +107,8 @@ class Head:
             y = outputs[: part.stop - start]
             affine(w["W"], w["b"], x[part], out=y)
             own = None if weights is None else weights[part]
-            loss = LOSSES[self.loss](y, targets[part], own, each=each)
-            total = np.concatenate([total, loss]) if each else total + loss
+            nats = LOSSES[loss or self.loss](y, targets[part], own, each=each)
+            total = np.concatenate([total, nats]) if each else total + nats
             if g is None:
                 continue
             dx_part = None if dx is None else dx[part]

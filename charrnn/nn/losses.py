@@ -15,7 +15,11 @@ from charrnn.nn.types import Array
 
 __all__ = [
     "LOSSES",
+    "SCORED_BY",
     "check_targets",
+    "log_probabilities",
+    "log_sigmoid",
+    "normalised_cross_entropy",
     "sigmoid_cross_entropy",
     "softmax",
     "softmax_cross_entropy",
@@ -29,6 +33,28 @@ def softmax(logits: Array) -> None:
     logits -= logits.real.max(axis=-1, keepdims=True)
     np.exp(logits, out=logits)
     logits /= logits.sum(axis=-1, keepdims=True)
+
+
+def log_sigmoid(y: Array) -> Array:
+    """ln σ(y) = min(y, 0) - ln(1 + e^-|y|): not 0 and not -∞ where σ itself is 1 or 0."""
+    positive = y.real > 0
+    found: Array = np.where(positive, 0, y) - np.log1p(np.exp(np.where(positive, -y, y)))
+    return found
+
+
+def log_probabilities(loss: str, y: Array) -> Array:
+    """ln p of outputs ``(..., K)``, float64: by the softmax, or of each by its own σ.
+
+    Args:
+        loss: ``"softmax"`` or ``"sigmoid"``, what the outputs are trained by.
+        y: the logits; left alone.
+    """
+    y = y.astype(np.float64)
+    if loss == "sigmoid":
+        return log_sigmoid(y)
+    y -= y.max(axis=-1, keepdims=True)
+    y -= np.log(np.exp(y).sum(axis=-1, keepdims=True))
+    return y
 
 
 def softmax_cross_entropy(
@@ -69,13 +95,15 @@ def sigmoid_cross_entropy(
 
     Args:
         logits: ``(N, K)``, overwritten by the gradient.
-        targets: ``(N, K)`` in [0, 1].
+        targets: ``(N, K)`` in [0, 1]; or ``(N,)`` integers in ``[0, K)``, a yes among noes each.
         weights: ``(N,)``; ones if not given.
         each: whether to return the losses of the rows, ``(N,)``, whatever their weights.
 
     Returns:
         The sum in nats, as :func:`softmax_cross_entropy`.
     """
+    if targets.ndim == 1:
+        targets = targets[:, None] == np.arange(logits.shape[1])
     # -t·ln p - (1-t)·ln(1-p) = ln(1 + e^y) - t·y, and ln(1 + e^y) = y + ln(1 + e^-y).
     positive = logits.real > 0
     nats = np.log1p(np.exp(np.where(positive, -logits, logits)))
@@ -85,6 +113,23 @@ def sigmoid_cross_entropy(
     if weights is not None:
         logits *= weights[:, None]
     return nats.sum(axis=1) if each else _total(nats, weights)
+
+
+def normalised_cross_entropy(
+    logits: Array, targets: Array, weights: Array | None = None, *, each: bool = False
+) -> Any:
+    """E = -Σ_n w_n·ln q_n[target_n], q_k = σ(y_k) / Σ_j σ(y_j); y becomes dE/dy.
+
+    What a model that is trained by one yes among noes says of exclusive symbols: the softmax of
+    ln σ(y), so dE/dy_k = w·(q_k - [k is the target])·(1 - σ(y_k)) by the chain rule.
+
+    Arguments and result as of :func:`softmax_cross_entropy`.
+    """
+    z = log_sigmoid(logits)
+    np.exp(z - logits, out=logits)  # 1 - σ(y) = e^-y·σ(y)
+    loss = softmax_cross_entropy(z, targets, weights, each=each)
+    logits *= z
+    return loss
 
 
 def squared_error(
@@ -119,8 +164,12 @@ def _total(losses: Array, weights: Array | None) -> Any:
 LOSSES: dict[str, Callable[..., Any]] = {
     "softmax": softmax_cross_entropy,
     "sigmoid": sigmoid_cross_entropy,
+    "normalised": normalised_cross_entropy,
     "squared": squared_error,
 }
+
+SCORED_BY = {"sigmoid": "normalised"}
+"""What scores a language model that is trained by another loss: -ln of a distribution."""
 
 
 def check_targets(loss: str, targets: Array, rows: tuple[int, ...], output_size: int) -> None:
@@ -129,8 +178,10 @@ def check_targets(loss: str, targets: Array, rows: tuple[int, ...], output_size:
     Args:
         rows: the shape of what is compared: ``(T, B)`` steps, or ``(N,)``.
     """
-    expected = rows if loss == "softmax" else (*rows, output_size)
+    one_each = loss in ("softmax", "normalised")
+    one_each = one_each or (loss == "sigmoid" and targets.shape == rows)
+    expected = rows if one_each else (*rows, output_size)
     if targets.shape != expected:
         raise ValueError(f"targets must be {expected}, got {targets.shape}")
-    if loss == "softmax":
+    if one_each:
         check_symbols(targets, output_size)

@@ -9,8 +9,7 @@ import numpy.typing as npt
 from charrnn.nn.body import Body, BodySaved
 from charrnn.nn.cells import Cell
 from charrnn.nn.head import Head
-from charrnn.nn.losses import check_targets, softmax
-from charrnn.nn.ops import sigmoid
+from charrnn.nn.losses import check_targets
 from charrnn.nn.parameters import Parameters
 from charrnn.nn.readouts import READOUTS, read_out, read_out_backward
 from charrnn.nn.types import Array, State, Weights
@@ -43,6 +42,7 @@ class Sequences:
         spans: ``(N, 3)`` lane, first and last step: what the head reads.
         weights: of each target; steps beyond an end count nothing anyhow.
         each: whether the loss of each target is wanted, in place of their sum.
+        loss: which loss is wanted; the network's own if not given.
     """
 
     x: Array
@@ -52,6 +52,7 @@ class Sequences:
     spans: Array | None = None
     weights: Array | None = None
     each: bool = False
+    loss: str = ""
 
     @property
     def size(self) -> int:
@@ -250,17 +251,6 @@ class SequenceModel:
         x, _ = self._read(saved.features, batch)
         return self.head.forward(self.head_weights(parameters), x, workspace)
 
-    def probabilities(
-        self, parameters: Parameters, batch: Sequences, workspace: Workspace
-    ) -> Array:
-        """The outputs as probabilities ``(N, K)``, by the loss they are trained with; a view."""
-        y = self.outputs(parameters, batch, workspace)
-        if self.loss == "sigmoid":
-            sigmoid(y, out=y)
-        elif self.loss == "softmax":
-            softmax(y)
-        return y
-
     def cross_entropy(
         self,
         parameters: Parameters,
@@ -317,7 +307,8 @@ class SequenceModel:
         final, saved = self._features(parameters, x, state, workspace, rng, lengths)
         rows, reading = self._read(saved.features, batch)
         heads = x.shape[:2] if self.readout == "steps" else rows.shape[:1]
-        check_targets(self.loss, batch.targets, heads, self.output_size)
+        loss = batch.loss or self.loss
+        check_targets(loss, batch.targets, heads, self.output_size)
         targets = batch.targets.reshape(len(rows), *batch.targets.shape[len(heads) :])
         weights = self._weights(batch, heads)
         dfeatures = self._dfeatures(parameters, saved) if gradients is not None else None
@@ -327,7 +318,9 @@ class SequenceModel:
             drows = flat if self.readout == "steps" else np.empty_like(rows)
         w = self.head_weights(parameters)
         g = None if gradients is None else self._head_gradients(gradients, workspace)
-        total = self.head.sum_loss(w, g, rows, targets, weights, drows, workspace, each=batch.each)
+        total = self.head.sum_loss(
+            w, g, rows, targets, weights, drows, workspace, loss=loss, each=batch.each
+        )
         if batch.each:
             total = total.reshape(heads)
         dinitial: State = ()
@@ -355,7 +348,7 @@ class SequenceModel:
             if self.readout == "steps":
                 targets = targets[: lengths[0]]
                 weights = None if weights is None else weights[: lengths[0]]
-        return Sequences(x, targets, state, lengths, spans, weights, batch.each)
+        return Sequences(x, targets, state, lengths, spans, weights, batch.each, batch.loss)
 
     def _read(self, features: Array, batch: Sequences) -> tuple[Array, Any]:
         return read_out(

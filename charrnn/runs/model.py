@@ -194,7 +194,13 @@ class Model(Trained):
         return found
 
     def predict(
-        self, inputs: str | Sequence[str] | npt.ArrayLike, *, beam: int = 1, steps: int = 1
+        self,
+        inputs: str | Sequence[str] | npt.ArrayLike,
+        *,
+        beam: int = 1,
+        steps: int = 1,
+        top: int | None = None,
+        threshold: float | None = None,
     ) -> list[Prediction]:
         """Classify, tag or translate texts, or go on from a series of numbers.
 
@@ -202,6 +208,9 @@ class Model(Trained):
             inputs: texts, or one. For a forecast, ``(N, D)`` numbers or a CSV file's name.
             beam: of a translation: how many beginnings are kept at a time; 1 is greedy.
             steps: of a forecast: how many rows to predict.
+            top: of a classification: so many labels, the likeliest.
+            threshold: of a classification: the labels of at least this probability, however many;
+                0.5 where a text may have several. With neither, the likeliest label.
 
         Returns:
             Of each text what the task gives: :class:`charrnn.tasks.classify.Classification`,
@@ -217,9 +226,16 @@ class Model(Trained):
             raise InputError(
                 f"{self.path} writes texts; there is nothing to predict from one", self.usage
             )
-        options = {"beam": as_type("beam", beam, int, 1), "steps": as_type("steps", steps, int, 1)}
+        options = {
+            "beam": as_type("beam", beam, int, 1),
+            "steps": as_type("steps", steps, int, 1),
+            "top": None if top is None else as_type("top", top, int, 1),
+            "threshold": None if threshold is None else as_type("threshold", threshold, float, 0),
+        }
+        if threshold is not None and threshold > 1:
+            raise InputError(f"threshold must be a probability, got {threshold!r}")
         for name, value in options.items():
-            if name not in kind.options and value != 1:
+            if name not in kind.options and value not in (None, 1):
                 raise InputError(f"this model's task is {kind.name}, which has no {name}")
         if isinstance(inputs, str):
             inputs = [inputs]

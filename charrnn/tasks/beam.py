@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from charrnn.nn.losses import softmax
+from charrnn.nn.losses import log_probabilities
 from charrnn.nn.parameters import Parameters
 from charrnn.nn.translator import Translator
 from charrnn.nn.types import Array, State
@@ -50,9 +50,7 @@ def beam_search(
     stepping = Workspace()
     for step in range(int(most.max())):
         y, state = model.decode(parameters, symbols[None], state, memory, lengths, stepping)
-        p = y[0].astype(np.float64)
-        softmax(p)
-        logp = np.log(p)
+        logp = log_probabilities("softmax", y[0])
         logp[:, [UNKNOWN, START]] = -np.inf
         logp = logp.reshape(batch_size, beam, vocab_size)
         logp[done] = -np.inf  # what is done goes on by ends, at no cost

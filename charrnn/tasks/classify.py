@@ -1,4 +1,4 @@
-"""Many to one: a text in, one of K labels out."""
+"""Many to one: a text in, one of K labels out; or several, each a yes or a no of its own."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -9,32 +9,38 @@ import numpy as np
 import numpy.typing as npt
 
 from charrnn.errors import InputError
+from charrnn.nn.losses import LOSSES
 from charrnn.nn.models import SequenceModel, Sequences
 from charrnn.nn.parameters import Parameters
 from charrnn.nn.types import Array
-from charrnn.nn.workspace import Workspace
-from charrnn.tasks.base import Outcome, Paths, TaskScore, Trained
-from charrnn.tasks.baselines import NaiveBayes
+from charrnn.tasks.base import Outcome, Paths, TaskScore
+from charrnn.tasks.baselines import LabelBayes, NaiveBayes
+from charrnn.tasks.classification import (
+    Classification,
+    classify,
+    cut,
+    framed,
+    predict,
+    predictions,
+)
 from charrnn.tasks.config import Config
 from charrnn.tasks.examples import (
     OF_CARRIED,
-    as_json,
     check_labels,
     check_level,
     label_notes,
     labels_of,
-    one_line,
     padded,
     same_labels,
-    together,
     units,
     with_unknowns,
 )
 from charrnn.tasks.kinds import Kind, register
-from charrnn.tasks.measures import accuracy, confusion, macro_f1
+from charrnn.tasks.labels import each_label, label_table, labels_in, separator_of, yes_of
+from charrnn.tasks.measures import accuracy, confusion, macro_f1, micro_f1, several_labels
 from charrnn.tasks.rows import Rows, read_rows
 from charrnn.tasks.supervised import SupervisedData, SupervisedTask
-from charrnn.text.alphabet import END, START, Alphabet
+from charrnn.text.alphabet import Alphabet
 from charrnn.text.pairs import Pair, read_pairs
 
 __all__ = ["Classification", "ClassifyData", "ClassifySpec", "ClassifyTask", "classify", "predict"]
@@ -46,21 +52,22 @@ MOST_COUNTS = 1 << 24
 WIDEST_TABLE, LONGEST_HEAD, MOST_LISTED = 80, 10, 15
 
 
-def framed(alphabet: Alphabet, text: str) -> Array:
-    """A text's numbers between a start and an end: never empty, and both ends can be seen."""
-    return np.concatenate([[START], alphabet.encode(text), [END]])
-
-
 @dataclass(frozen=True)
 class ClassifySpec:
-    """The characters and labels that a classifier knows."""
+    """The characters and labels that a classifier knows.
+
+    Attributes:
+        several: whether a text may have other than one label.
+    """
 
     alphabet: Alphabet
     labels: tuple[str, ...]
+    several: bool = False
 
     def to_header(self) -> dict[str, Any]:
         """For a checkpoint."""
-        return {"alphabet": self.alphabet.to_json(), "labels": list(self.labels)}
+        header = {"alphabet": self.alphabet.to_json(), "labels": list(self.labels)}
+        return header | {"several": True} if self.several else header
 
     @classmethod
     def from_header(cls, header: Mapping[str, Any]) -> "ClassifySpec":
@@ -69,7 +76,10 @@ class ClassifySpec:
         Raises:
             KeyError, ValueError: it is not what that wrote.
         """
-        return cls(Alphabet.from_json(header["alphabet"]), labels_of(header["labels"]))
+        several = header.get("several", False)
+        if not isinstance(several, bool):
+            raise ValueError("whether there are several labels must be true or false")
+        return cls(Alphabet.from_json(header["alphabet"]), labels_of(header["labels"]), several)
 
     def model(self, config: Config) -> SequenceModel:
         """The network of these settings."""
@@ -92,7 +102,7 @@ class ClassifySpec:
 
 
 class ClassifyData(SupervisedData[Pair]):
-    """Lines of ``text<TAB>label``.
+    """Lines of ``text<TAB>label``; with ``loss=sigmoid``, of any number of labels, or none.
 
     Raises:
         InputError: a file cannot be read, or a part has a label that the training part lacks.
@@ -104,26 +114,53 @@ class ClassifyData(SupervisedData[Pair]):
             left="text",
             right="label",
             columns=config.columns,
+            several=config.separator if config.loss == "sigmoid" else "",
             encoding=config.encoding,
         )
         most = config.longest
         rows: Rows[Pair] = read_rows(
-            paths, read, config, key=lambda row: cut(row.left, most), stratum=lambda row: row.right
+            paths,
+            read,
+            config,
+            key=lambda row: cut(row.left, most),
+            stratum=lambda row: labels_in(row.right, config) or ("",),
         )
         super().__init__(_shortened(rows, most), config)
-        labels = sorted({row.right for row in self.rows.train})
-        if len(labels) < 2:
-            raise InputError(f"all rows have the label {labels[0]!r}", "there is nothing to tell")
-        check_labels(self.rows.val, labels, paths.val, "right")
-        check_labels(self.rows.test, labels, paths.test, "right")
-        self._labels = tuple(labels)
-        train, test = ((row.right for row in part) for part in (rows.train, rows.test))
-        self.notes += tuple(label_notes(train, test, labels))
+        train, val, test = (
+            list(each_label(part, config)) for part in (rows.train, rows.val, rows.test)
+        )
+        self._labels = tuple(sorted({row.right for row in train}))
+        if len({frozenset(labels_in(row.right, config)) for row in rows.train}) < 2:
+            same = f"the label {rows.train[0].right!r}" if self._labels else "no label"
+            raise InputError(f"all rows have {same}", "there is nothing to tell")
+        check_labels(val, self._labels, paths.val, "right")
+        check_labels(test, self._labels, paths.test, "right")
+        self._every = (*rows.train, *rows.val, *rows.test)
+        counts = [len(labels_in(row.right, config)) for row in self._every]
+        self._several = set(counts) != {1}
+        self._mean = sum(counts) / len(counts)
+        self.notes += tuple(self._remarks(counts.count(0)))
+        names, tested = ([row.right for row in part] for part in (train, test))
+        self.notes += tuple(label_notes(names, tested, self._labels))
+
+    def _remarks(self, without: int) -> Iterator[str]:
+        """What the cells of labels look like, and how they were taken."""
+        if without:
+            yield f"{without} of {self.size} rows have no label: a no for every one"
+        if self._several:
+            return
+        name = separator_of([row.right for row in self._every])
+        if name is not None:
+            variant = "" if name == "bar" else f",separator={name}"
+            yield (
+                f"labels with a {name} in them are one label each; if they are several: "
+                f"--task classify,loss=sigmoid{variant}"
+            )
 
     def spec(self) -> ClassifySpec:
         """Characters and labels of the training part."""
         texts = (row.left for row in self.rows.train)
-        return ClassifySpec(Alphabet.of(self.config.level, texts), self._labels)
+        return ClassifySpec(Alphabet.of(self.config.level, texts), self._labels, self._several)
 
     def task(
         self, spec: ClassifySpec, config: Config, model: SequenceModel, threads: int
@@ -136,21 +173,22 @@ class ClassifyData(SupervisedData[Pair]):
         return [units(row.left, config) + 2 for row in self.rows.train]
 
     def check_labels(self, spec: ClassifySpec) -> None:
-        """Raise InputError unless these are the labels that ``spec`` has."""
+        """Raise InputError unless these are the labels that ``spec`` has, one or several each."""
         same_labels(self._labels, spec.labels)
+        if self._several and not spec.several:
+            raise InputError(
+                "the checkpoint gives each text one label, and the data have texts of several",
+                "train a new model without --init-from",
+            )
 
     def describe(self, spec: ClassifySpec, config: Config) -> list[str]:
         """Lines for people."""
+        each = f" ({self._mean:.2f} a text on average)" if spec.several else ""
         return [
-            f"{self.size:,} texts of {len(spec.labels)} labels, {len(spec.alphabet.vocabulary)} "
-            "distinct characters",
+            f"{self.size:,} texts of {len(spec.labels)} labels{each}, "
+            f"{len(spec.alphabet.vocabulary)} distinct characters",
             self.rows.described("rows"),
         ]
-
-
-def cut(text: str, most: int) -> str:
-    """The first ``most`` characters of a text; all of it, if that is 0."""
-    return text[:most] if most else text
 
 
 def _shortened(rows: Rows[Pair], most: int) -> Rows[Pair]:
@@ -178,17 +216,25 @@ class ClassifyTask(SupervisedTask[Pair]):
         threads: int = 1,
     ) -> None:
         self._texts = [framed(spec.alphabet, row.left) for row in rows.train]
-        number = {label: k for k, label in enumerate(spec.labels)}
-        self._labels = np.array([number[row.right] for row in rows.train])
-        self._number = number
+        self._number = {label: k for k, label in enumerate(spec.labels)}
+        self._labels = [self._numbers(row, config) for row in rows.train]
         super().__init__(rows, model, spec, list(map(len, self._texts)), config, threads)
+
+    def _numbers(self, row: Pair, config: Config) -> list[int]:
+        """Of the labels of a row."""
+        return [self._number[name] for name in labels_in(row.right, config)]
+
+    def _yes(self, rows: Sequence[Pair]) -> npt.NDArray[np.bool_]:
+        """``(N, K)``: which labels rows have."""
+        return yes_of([self._numbers(row, self.config) for row in rows], len(self.spec.labels))
 
     def batch(
         self, rows: npt.NDArray[np.intp], rng: np.random.Generator | None
     ) -> tuple[Sequences, int]:
         x, lengths = padded([self._texts[row] for row in rows])
         x = with_unknowns(x, self.config.noise, rng)
-        targets = targets_of(self._labels[rows], self.model)
+        yes = yes_of([self._labels[row] for row in rows], len(self.spec.labels))
+        targets = targets_of(yes, self.model)
         state = self.model.zero_state(len(rows))
         return Sequences(x, targets, state, lengths), len(rows)
 
@@ -199,104 +245,64 @@ class ClassifyTask(SupervisedTask[Pair]):
         rows = self._rows.test
         if not rows:
             return None
-        score, predicted = self._score(parameters, rows)
-        gold = [row.right for row in rows]
-        lines = table(gold, predicted, self.spec.labels)
+        score, y = self._score(parameters, rows)
+        labels, gold = self.spec.labels, self._yes(rows)
+        if self.spec.several:
+            lines = label_table(gold, y >= 0, labels)
+        else:
+            lines = table(_names(gold, labels), _names(y, labels), labels)
         train = self._rows.train
-        if sum(len(row.left) for row in train) * len(self.spec.labels) > MOST_COUNTS:
+        if sum(len(row.left) for row in train) * len(labels) > MOST_COUNTS:
             return Outcome(score, {}, (*lines, "naive Bayes is left out: too many labels for it"))
-        simple = NaiveBayes().fit([row.left for row in train], [row.right for row in train])
-        baseline = accuracy(gold, simple.predict([row.left for row in rows]))
-        return Outcome(score, {"character n-gram naive Bayes": baseline}, lines)
+        known, asked = [row.left for row in train], [row.left for row in rows]
+        if self.spec.several:
+            each = LabelBayes().fit(known, self._yes(train))
+            name, baseline = "of each label", micro_f1(gold, each.predict(asked))
+        else:
+            one = NaiveBayes().fit(known, _names(self._yes(train), labels))
+            name, baseline = "", accuracy(_names(gold, labels), one.predict(asked))
+        return Outcome(score, {f"character n-gram naive Bayes {name}".strip(): baseline}, lines)
 
     def preview(self, parameters: Parameters, rng: np.random.Generator) -> bytes:
         rows = self._rows.val
         chosen = [rows[k] for k in rng.permutation(len(rows))[:SHOWN]]
-        outputs = classify(self.trained(parameters), [row.left for row in chosen])
+        found = predictions(self.trained(parameters), [row.left for row in chosen])
         lines = []
-        for row, p in zip(chosen, outputs, strict=True):
-            label = self.spec.labels[int(p.argmax())]
-            verdict = "" if label == row.right else f" (it is {row.right})"
-            lines.append(f"{label} {p.max():.2f}{verdict}: {row.left[:SHOWN_LENGTH]}\n")
+        for row, one in zip(chosen, found, strict=True):
+            right = set(one.labels) == set(labels_in(row.right, self.config))
+            verdict = "" if right else f" (it is {row.right or 'none'})"
+            lines.append(
+                f"{one.label or 'none'} {one.chances(2)}".strip()
+                + f"{verdict}: {row.left[:SHOWN_LENGTH]}\n"
+            )
         return "".join(lines).encode()
 
-    def _score(self, parameters: Parameters, rows: Sequence[Pair]) -> tuple[TaskScore, list[str]]:
-        labels = self.spec.labels
-        p = classify(self.trained(parameters), [row.left for row in rows])
-        gold = [row.right for row in rows]
-        predicted = [labels[k] for k in p.argmax(axis=1)]
-        index = np.array([self._number[label] for label in gold])
-        yes = np.eye(len(labels), dtype=bool)[index]
-        # The sigmoid's is of a yes, and of a no for every other label.
-        chance = np.where(yes, p, 1 - p if self.model.loss == "sigmoid" else 1.0)
-        loss = float(-np.log(np.maximum(chance, 1e-30)).sum(axis=1).mean())
-        right = accuracy(gold, predicted)
-        measures = {"accuracy": right, "macro-F1": macro_f1(gold, predicted, labels)}
-        # Where many models are equally often right, the surer one is the better one.
-        error = 1 - right + min(loss, 100.0) / (1000 * len(rows))
-        method = self._rows.method(rows, "texts")
-        return TaskScore(loss, self.unit, error, measures, method), predicted
-
-
-def targets_of(labels: Array, model: SequenceModel) -> Array:
-    """What the model's loss wants: the label's number, or a yes among noes."""
-    if model.loss == "softmax":
-        return labels
-    return np.eye(model.output_size)[labels]
-
-
-def classify(trained: Trained, texts: Sequence[str]) -> Array:
-    """The probability of each label for each text, ``(N, K)``.
-
-    With the sigmoid loss each label's is its own, and they need not add up to one.
-    """
-    network, parameters, spec = trained.network, trained.parameters, trained.spec
-    most = trained.config.longest
-    encoded = [framed(spec.alphabet, cut(text, most)) for text in texts]
-    probabilities = np.empty((len(texts), len(spec.labels)))
-    workspace = Workspace()
-    for rows in together([len(text) for text in encoded]):
-        x, lengths = padded([encoded[row] for row in rows])
-        state = network.zero_state(len(rows), parameters.dtype)
-        batch = Sequences(x, np.zeros(len(rows), dtype=np.intp), state, lengths)
-        with np.errstate(all="ignore"):  # a spoilt model is found by its numbers
-            probabilities[rows] = network.probabilities(parameters, batch, workspace)
-    return probabilities
-
-
-@dataclass(frozen=True)
-class Classification:
-    """A text, its likeliest label, and the probability of each."""
-
-    text: str
-    label: str
-    probabilities: Mapping[str, float]
-
-    def lines(self, form: str) -> Iterator[str]:
-        """As ``charrnn predict`` writes it."""
-        if form == "text":
-            yield one_line(self.label)
-        elif form == "tsv":
-            chance = self.probabilities[self.label]
-            yield f"{one_line(self.text)}\t{one_line(self.label)}\t{chance:.4f}"
+    def _score(self, parameters: Parameters, rows: Sequence[Pair]) -> tuple[TaskScore, Array]:
+        """The measures, and the logits ``(N, K)`` that decide them."""
+        y = classify(self.trained(parameters), [row.left for row in rows])
+        yes, labels = self._yes(rows), self.spec.labels
+        targets = targets_of(yes, self.model)
+        loss = float(LOSSES[self.model.loss](y.copy(), targets, each=True).mean())
+        if self.spec.several:
+            measures = several_labels(yes, y >= 0)
         else:
-            every = {name: round(p, 6) for name, p in self.probabilities.items()}
-            yield as_json(text=self.text, label=self.label, probabilities=every)
+            gold, predicted = _names(yes, labels), _names(y, labels)
+            right = accuracy(gold, predicted)
+            measures = {"accuracy": right, "macro-F1": macro_f1(gold, predicted, labels)}
+        # Where many models are equally often right, the surer one is the better one.
+        error = 1 - next(iter(measures.values())) + min(loss, 100.0) / (1000 * len(rows))
+        method = self._rows.method(rows, "texts")
+        return TaskScore(loss, self.unit, error, measures, method), y
 
 
-def predict(trained: Trained, texts: Sequence[str]) -> list[Classification]:
-    """The label of each text.
+def _names(scores: Array, labels: Sequence[str]) -> list[str]:
+    """The label of the greatest number in each row."""
+    return [labels[k] for k in scores.argmax(axis=1)]
 
-    Raises:
-        DivergedError: the outputs are not finite.
-    """
-    found = classify(trained, texts)
-    trained.check_finite(found)
-    labels = trained.spec.labels
-    return [
-        Classification(text, labels[int(p.argmax())], dict(zip(labels, p.tolist(), strict=True)))
-        for text, p in zip(texts, found, strict=True)
-    ]
+
+def targets_of(yes: npt.NDArray[np.bool_], model: SequenceModel) -> Array:
+    """What the model's loss wants: the one label's number, or a yes or no of each."""
+    return yes.argmax(axis=1) if model.loss == "softmax" else yes.astype(np.float64)
 
 
 def table(gold: Sequence[str], predicted: Sequence[str], labels: Sequence[str]) -> tuple[str, ...]:
@@ -325,7 +331,7 @@ register(
         spec=ClassifySpec.from_header,
         usage="charrnn predict RUN TEXT",
         unit="nats/text",
-        measure="1 - accuracy",
+        measure="1 - accuracy, or 1 - micro-F1 of several labels",
         defaults={
             "hidden": 256,
             "embedding": 32,
@@ -340,11 +346,13 @@ register(
             "directions": ("forward", "both"),
             "readout": (),
             "loss": (),
+            "separator": (),
             "noise": (),
             "longest": (),
         },
         without=OF_CARRIED,
         least_updates=1000,
         predict=predict,
+        options=("top", "threshold"),
     )
 )

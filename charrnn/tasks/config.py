@@ -38,7 +38,12 @@ GIVEN_IN = {
 }
 """Settings that are variants of another one: ``--schedule cosine,warmup=0.1,final=0.01``."""
 
-SPELT = {"keep_newlines": {"keep": True, "change": False}}
+SEPARATORS = {"bar": "|", "comma": ",", "semicolon": ";", "space": " "}
+
+SPELT: dict[str, dict[str, Any]] = {
+    "keep_newlines": {"keep": True, "change": False},
+    "separator": SEPARATORS,
+}
 """Settings that are words on the command line."""
 
 
@@ -73,6 +78,7 @@ class Config:
     readout: str = _one_of("max", ("last", "mean", "max"), own=True)
     attention: str = _one_of("luong", ("luong", "none"), own=True)
     loss: str = _one_of("softmax", ("softmax", "sigmoid"), own=True)
+    separator: str = _one_of("|", tuple(SEPARATORS.values()), own=True)
     head: str = _one_of("free", ("free", "tied"), own=True)
     mask: str = _one_of("sequence", MASKS, own=True)
     # the training
@@ -109,6 +115,11 @@ class Config:
                 f"--task {self.task},head=tied: an embedding that is also the head is as wide as "
                 "a layer",
                 "leave out --embedding, and --layers 0",
+            )
+        if self.separator != "|" and self.loss != "sigmoid":
+            raise InputError(
+                f"--task {self.task},separator=: with loss={self.loss} a row has one label",
+                f"several labels a row: --task {self.task},loss=sigmoid,separator=...",
             )
         try:
             self.recurrence()
@@ -157,6 +168,8 @@ class Config:
     def own_settings(self) -> dict[str, Any]:
         """The settings in which this task may differ from a language model."""
         names = dict.fromkeys((*self.kind.defaults, *self.kind.own))
+        if self.loss != "sigmoid":  # a row has one label
+            names.pop("separator", None)
         return {name: getattr(self, name) for name in names}
 
     @classmethod

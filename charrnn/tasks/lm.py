@@ -1,7 +1,7 @@
 """The language model: predict each character from all before it."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from typing import Any
 
@@ -68,6 +68,7 @@ class TextSpec:
             num_layers=config.layers,
             embedding_size=config.hidden if tied else config.embedding,
             dropout=config.dropout,
+            loss=config.loss,
             tied=tied,
             mask=config.mask,
         )
@@ -269,7 +270,12 @@ class LanguageModelTask(LanesTask):
         """The held-out tail, every character of it; nothing if none was held out."""
         if self.split == len(self.ids):
             return None
-        return evaluate(Reader(self.engine), parameters, self.ids, self.split, unit=self.unit)
+        reader = Reader(self.engine)
+        score = evaluate(reader, parameters, self.ids, self.split, unit=self.unit)
+        if reader.loss == self.model.loss:
+            return score
+        own = Reader(self.engine, self.model.loss)
+        return replace(score, own=evaluate(own, parameters, self.ids, self.split).nats)
 
 
 def opening_of(trained: Trained) -> State:
@@ -315,7 +321,7 @@ register(
         key="vocabulary",
         usage="charrnn sample RUN",
         unit="nats/{level}",
-        own={"head": (), "mask": ()},
+        own={"head": (), "mask": (), "loss": ()},
         without={
             "directions": "a language model predicts what comes next, and must not have read it",
             "columns": "a text has none",

@@ -13,7 +13,11 @@ __all__ = [
     "edit_distance",
     "exact_match",
     "is_bio",
+    "label_counts",
+    "label_f1",
     "macro_f1",
+    "micro_f1",
+    "several_labels",
     "span_f1",
     "spans",
 ]
@@ -21,6 +25,9 @@ __all__ = [
 Counts = npt.NDArray[np.int64]
 Labels = Sequence[Any] | npt.NDArray[Any]
 """One label for each example: a sequence, or an array of shape ``(N,)``."""
+
+Yes = npt.NDArray[np.bool_]
+"""``(N, K)``: whether each example has each of K labels, any number of which it may have."""
 
 
 def _listed(gold: Labels, predicted: Labels) -> tuple[list[Any], list[Any]]:
@@ -91,6 +98,60 @@ def macro_f1(gold: Labels, predicted: Labels, labels: Sequence[Hashable]) -> flo
     counts = confusion(gold, predicted, labels)
     both = counts.sum(axis=0) + counts.sum(axis=1)  # TP + FP + TP + FN
     return float(np.mean(2 * np.diag(counts)[both > 0] / both[both > 0]))
+
+
+def label_counts(gold: Yes, predicted: Yes) -> tuple[Counts, Counts, Counts]:
+    """Of each label, ``(K,)``: how often it was rightly predicted, predicted at all, and right.
+
+    Raises:
+        ValueError: there is nothing to compare, or the shapes differ.
+    """
+    if gold.shape != predicted.shape or gold.ndim != 2 or not gold.size:
+        raise ValueError(f"nothing to compare: {gold.shape} and {predicted.shape}")
+    return (gold & predicted).sum(axis=0), predicted.sum(axis=0), gold.sum(axis=0)
+
+
+def label_f1(gold: Yes, predicted: Yes) -> npt.NDArray[np.float64]:
+    """``(K,)`` F1 = 2·TP / (2·TP + FP + FN) of each label; NaN if it is never there nor predicted.
+
+    Raises:
+        ValueError: as :func:`label_counts`.
+    """
+    right, found, there = label_counts(gold, predicted)
+    both = found + there
+    scores: npt.NDArray[np.float64] = np.where(both > 0, 2 * right / np.maximum(both, 1), np.nan)
+    return scores
+
+
+def micro_f1(gold: Yes, predicted: Yes) -> float:
+    """F1 of all labels' TP, FP and FN together; 0 where no label is there nor predicted.
+
+    Raises:
+        ValueError: as :func:`label_counts`.
+    """
+    right, found, there = (int(counts.sum()) for counts in label_counts(gold, predicted))
+    return 2 * right / (found + there) if found + there else 0.0
+
+
+def several_labels(gold: Yes, predicted: Yes) -> dict[str, float]:
+    """The measures of examples with any number of labels, the first one first.
+
+    Micro-F1; macro-F1, the mean over the labels that are there or are predicted (as
+    :func:`macro_f1`); exact match, the part of the examples of which every label is right; and
+    Hamming loss, the part of all yeses and noes that is wrong.
+
+    Raises:
+        ValueError: as :func:`label_counts`.
+    """
+    scores = label_f1(gold, predicted)
+    defined = scores[~np.isnan(scores)]
+    same = gold == predicted
+    return {
+        "micro-F1": micro_f1(gold, predicted),
+        "macro-F1": float(defined.mean()) if len(defined) else 0.0,
+        "exact match": float(same.all(axis=1).mean()),
+        "Hamming loss": float(1 - same.mean()),
+    }
 
 
 def is_bio(tags: Sequence[str]) -> bool:

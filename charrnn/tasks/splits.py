@@ -46,8 +46,8 @@ def split(
 
     Args:
         keys: ``(N,)`` what must not be in two parts: the inputs.
-        strata: ``(N,)`` what each part should have its share of: the labels; or None. A group
-            with several counts as of the rarest.
+        strata: ``(N,)`` what each part should have its share of: a label, or a tuple of one at
+            least; or None. A group with several counts as of the rarest.
         val: the fraction of the rows to validate with; may be 0.
         test: the fraction of the rows to test with; may be 0.
         rng: decides; the same state gives the same parts.
@@ -65,7 +65,7 @@ def split(
             "give two fractions from 0 whose sum is less than 1",
         )
     group_of = _numbered(keys)
-    groups = _Groups(group_of, None if strata is None else _numbered(strata))
+    groups = _Groups(group_of, strata)
     part_of = _share(groups, val, test, rng)[group_of]
     parts = Parts(*(np.flatnonzero(part_of == part) for part in (TRAIN, VAL, TEST)))
     wanted = (("train", 1 - val - test), ("validate", val), ("test", test))
@@ -102,11 +102,15 @@ class _Groups:
         members: ``(S,)`` how many groups each stratum is in.
     """
 
-    def __init__(self, group_of: Indices, stratum_of: Indices | None) -> None:
+    def __init__(self, group_of: Indices, strata: Sequence[Hashable] | None) -> None:
         self.size = int(group_of.max(initial=-1)) + 1
         self.rows = np.bincount(group_of, minlength=self.size)
-        if stratum_of is None:
+        if strata is None:
             stratum_of = np.zeros_like(group_of)
+        else:
+            several = [own if isinstance(own, tuple) else (own,) for own in strata]
+            group_of = np.repeat(group_of, [len(own) for own in several])
+            stratum_of = _numbered([stratum for own in several for stratum in own])
         num_strata = int(stratum_of.max(initial=-1)) + 1
         # Each pair of a group and a stratum once.
         pairs = np.unique(group_of * max(num_strata, 1) + stratum_of)

@@ -3,12 +3,14 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from math import log
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from charrnn.errors import InputError
+from charrnn.nn.losses import LOSSES, log_probabilities
 from charrnn.nn.models import SequenceModel, Sequences
 from charrnn.nn.parameters import Parameters
 from charrnn.nn.types import Array
@@ -37,6 +39,8 @@ from charrnn.text.conll import Sentence, read_sentences
 __all__ = ["TagData", "TagSpec", "TagTask", "Tagging", "predict", "tag"]
 
 SHOWN = 3
+UNSEEN = 30 * log(10)
+"""Nats that a token costs whose tag no token to train on has: -ln 10⁻³⁰."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,7 @@ class TagSpec:
             config.dropout,
             directions=config.directions,
             readout="spans",
+            loss=config.loss,
         )
 
     def knows(self) -> dict[str, str | list[str]]:
@@ -208,8 +213,8 @@ class TagTask(SupervisedTask[Sentence]):
         chosen = [rows[k] for k in rng.permutation(len(rows))[:SHOWN]]
         found = tag(self.trained(parameters), [row.tokens for row in chosen])
         lines = []
-        for row, p in zip(chosen, found, strict=True):
-            names = [self.spec.tags[k] for k in p.argmax(axis=1)]
+        for row, y in zip(chosen, found, strict=True):
+            names = [self.spec.tags[k] for k in y.argmax(axis=1)]
             words = zip(row.tokens, names, row.tags, strict=True)
             lines.append(
                 " ".join(f"{w}/{n}" + ("" if n == g else f"(it is {g})") for w, n, g in words)
@@ -229,13 +234,12 @@ class TagTask(SupervisedTask[Sentence]):
 
     def _score(self, parameters: Parameters, rows: Sequence[Sentence]) -> TaskScore:
         found = tag(self.trained(parameters), [row.tokens for row in rows])
-        predicted = [[self.spec.tags[k] for k in p.argmax(axis=1)] for p in found]
-        probabilities = [
-            p[self._number[name]] if name in self._number else 0.0
-            for row, part in zip(rows, found, strict=True)
-            for name, p in zip(row.tags, part, strict=True)
-        ]
-        loss = float(-np.log(np.maximum(probabilities, 1e-30)).mean())
+        predicted = [[self.spec.tags[k] for k in y.argmax(axis=1)] for y in found]
+        numbers = np.array([self._number.get(name, -1) for row in rows for name in row.tags])
+        known, y = numbers >= 0, np.concatenate(found)
+        nats = np.full(len(numbers), UNSEEN)
+        nats[known] = LOSSES[self.model.loss](y[known], numbers[known], each=True)
+        loss = float(nats.mean())
         main, right = self._measures(rows, predicted)
         measures = {"span F1": main} if self._bio else {}
         measures["token accuracy"] = right
@@ -252,7 +256,7 @@ def _spans(ends: Sequence[Array]) -> Array:
 
 
 def tag(trained: Trained, sentences: Sequence[Sequence[str]]) -> list[Array]:
-    """The probability of each tag for each token, ``(tokens, K)`` a sentence."""
+    """The logit of each tag for each token, ``(tokens, K)`` float64 a sentence."""
     network, parameters, spec = trained.network, trained.parameters, trained.spec
     encoded = [spec.encode(tokens) for tokens in sentences]
     found = [np.zeros((0, len(spec.tags)))] * len(sentences)
@@ -265,16 +269,20 @@ def tag(trained: Trained, sentences: Sequence[Sequence[str]]) -> list[Array]:
         state = network.zero_state(len(rows), parameters.dtype)
         batch = Sequences(x, np.zeros(len(spans), dtype=np.intp), state, lengths, spans)
         with np.errstate(all="ignore"):  # a spoilt model is found by its numbers
-            p = network.probabilities(parameters, batch, workspace)
+            y = network.outputs(parameters, batch, workspace)
         cuts = np.cumsum([len(sentences[row]) for row in rows])[:-1]
-        for row, own in zip(rows, np.split(p.astype(np.float64), cuts), strict=True):
+        for row, own in zip(rows, np.split(y.astype(np.float64), cuts), strict=True):
             found[row] = own
     return found
 
 
 @dataclass(frozen=True)
 class Tagging:
-    """The tokens of a sentence, the likeliest tag of each, and its probability."""
+    """The tokens of a sentence, the likeliest tag of each, and its probability.
+
+    With ``loss=sigmoid`` that is the probability of a yes, and those of all tags need not add up
+    to one.
+    """
 
     tokens: tuple[str, ...]
     tags: tuple[str, ...]
@@ -301,10 +309,11 @@ def predict(trained: Trained, texts: Sequence[str]) -> list[Tagging]:
     """
     sentences = [text.split() for text in texts]
     taggings = []
-    for tokens, p in zip(sentences, tag(trained, sentences), strict=True):
-        trained.check_finite(p)
-        names = tuple(trained.spec.tags[k] for k in p.argmax(axis=1))
-        taggings.append(Tagging(tuple(tokens), names, tuple(p.max(axis=1, initial=0).tolist())))
+    for tokens, y in zip(sentences, tag(trained, sentences), strict=True):
+        trained.check_finite(y)
+        names = tuple(trained.spec.tags[k] for k in y.argmax(axis=1))
+        p = np.exp(log_probabilities(trained.config.loss, y).max(axis=1))
+        taggings.append(Tagging(tuple(tokens), names, tuple(p.tolist())))
     return taggings
 
 
@@ -325,7 +334,7 @@ register(
             "lr": 3e-3,
             "noise": 0.02,
         },
-        own={"directions": ("forward", "both"), "noise": (), "column": ()},
+        own={"directions": ("forward", "both"), "loss": (), "noise": (), "column": ()},
         without=OF_CARRIED,
         least_updates=1000,
         predict=predict,

@@ -10,10 +10,7 @@ from charrnn.text.cells import TSV, Cells, Row, cells_of
 from charrnn.text.columns import LABELS, SOURCES, TARGETS, TEXTS, Role, choose
 from charrnn.text.tables import Source, TableFile, shown
 
-__all__ = ["BETWEEN_LABELS", "Pair", "read_pairs"]
-
-BETWEEN_LABELS = "|"
-"""Stands between the labels of a row that has several."""
+__all__ = ["Pair", "read_pairs"]
 
 FEW = 8
 """Rows: so few may have as many labels by chance."""
@@ -43,7 +40,7 @@ def read_pairs(
     left: str = "text",
     right: str = "label",
     columns: str = "",
-    several: bool = False,
+    several: str = "",
     encoding: str = "utf-8",
     stdin: BinaryIO | None = None,
 ) -> Source[tuple[Pair, ...]]:
@@ -58,8 +55,8 @@ def read_pairs(
         left: what the first text is called.
         right: what the second text is called; a ``label`` is one of a few kinds.
         columns: both columns by name or number, with a comma between.
-        several: whether a row may have several labels, or none: they are joined by
-            :data:`BETWEEN_LABELS`.
+        several: what is to stand between the labels of a row that has several; then it may also
+            have none. Without it, each row has one.
         encoding: of the file; with the default a byte order mark decides, where there is one.
         stdin: what ``-`` reads.
 
@@ -124,7 +121,7 @@ def _texts(
     row: int,
     names: tuple[str, str],
     values: list[Any],
-    several: bool,
+    several: str,
     wanted: str,
 ) -> tuple[str, str] | None:
     """The two texts of a row; nothing if it has none, which is kept as a fault."""
@@ -143,7 +140,7 @@ def _texts(
     return texts[0], texts[1]
 
 
-def _text(value: Any, *, label: bool, several: bool) -> tuple[str, str]:
+def _text(value: Any, *, label: bool, several: str) -> tuple[str, str]:
     """A cell as a text, and what is wrong with it."""
     if value is None:
         return "", ""
@@ -151,7 +148,7 @@ def _text(value: Any, *, label: bool, several: bool) -> tuple[str, str]:
         return value.strip(), ""
     if label and isinstance(value, list) and all(isinstance(one, str) for one in value):
         if len(value) == 1 or several:
-            return BETWEEN_LABELS.join(one.strip() for one in value), ""
+            return several.join(one.strip() for one in value), ""
         return "", f"is {len(value)} labels"
     if isinstance(value, bool):
         return str(value).lower(), ""

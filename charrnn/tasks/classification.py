@@ -1,0 +1,141 @@
+"""What a trained classifier says of a text: logits, labels, probabilities."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from charrnn.nn.losses import log_probabilities
+from charrnn.nn.models import Sequences
+from charrnn.nn.types import Array
+from charrnn.nn.workspace import Workspace
+from charrnn.tasks.base import Trained
+from charrnn.tasks.examples import as_json, one_line, padded, together
+from charrnn.text.alphabet import END, START, Alphabet
+
+__all__ = ["Classification", "classify", "cut", "framed", "predict", "predictions"]
+
+LIKELY = 0.5
+"""From this probability on a label is a yes, where a row may have several."""
+
+
+def cut(text: str, most: int) -> str:
+    """The first ``most`` characters of a text; all of it, if that is 0."""
+    return text[:most] if most else text
+
+
+def framed(alphabet: Alphabet, text: str) -> Array:
+    """A text's numbers between a start and an end: never empty, and both ends can be seen."""
+    return np.concatenate([[START], alphabet.encode(text), [END]])
+
+
+def classify(trained: Trained, texts: Sequence[str]) -> Array:
+    """The logit of each label for each text, ``(N, K)`` float64.
+
+    They decide, and not the probabilities, which round to 0 and 1 where a model is sure.
+    """
+    network, parameters, spec = trained.network, trained.parameters, trained.spec
+    most = trained.config.longest
+    encoded = [framed(spec.alphabet, cut(text, most)) for text in texts]
+    y = np.empty((len(texts), len(spec.labels)))
+    workspace = Workspace()
+    for rows in together([len(text) for text in encoded]):
+        x, lengths = padded([encoded[row] for row in rows])
+        state = network.zero_state(len(rows), parameters.dtype)
+        batch = Sequences(x, np.zeros(len(rows), dtype=np.intp), state, lengths)
+        with np.errstate(all="ignore"):  # a spoilt model is found by its numbers
+            y[rows] = network.outputs(parameters, batch, workspace)
+    return y
+
+
+@dataclass(frozen=True)
+class Classification:
+    """A text, the labels that it gets, and probabilities.
+
+    Attributes:
+        labels: the likeliest first.
+        probabilities: of every label; of the K likeliest where so many were asked for. With
+            ``loss=sigmoid`` each is its own, and they need not add up to one.
+        several: whether other than one label could be given.
+        separator: what stands between several labels.
+    """
+
+    text: str
+    labels: tuple[str, ...]
+    probabilities: Mapping[str, float]
+    several: bool = False
+    separator: str = "|"
+
+    @property
+    def label(self) -> str:
+        """The label; several with the separator between them."""
+        return self.separator.join(self.labels)
+
+    def chances(self, digits: int) -> str:
+        """The probabilities of the labels, as they stand in a cell."""
+        return self.separator.join(f"{self.probabilities[name]:.{digits}f}" for name in self.labels)
+
+    def lines(self, form: str) -> Iterator[str]:
+        """As ``charrnn predict`` writes it."""
+        if form == "text":
+            yield one_line(self.label)
+        elif form == "tsv":
+            yield f"{one_line(self.text)}\t{one_line(self.label)}\t{self.chances(4)}"
+        else:
+            every = {name: round(p, 6) for name, p in self.probabilities.items()}
+            given = {"labels": list(self.labels)} if self.several else {"label": self.label}
+            yield as_json(text=self.text, **given, probabilities=every)
+
+
+def predictions(
+    trained: Trained,
+    texts: Sequence[str],
+    top: int | None = None,
+    threshold: float | None = None,
+) -> list[Classification]:
+    """As :func:`predict`, of a model that may be spoilt."""
+    y = classify(trained, texts)
+    several, labels = trained.spec.several, trained.spec.labels
+    if top is None and threshold is None and several:
+        threshold = LIKELY
+    most = 1 if top is None and threshold is None else top
+    found = []
+    for text, own, p in zip(
+        texts, y, np.exp(log_probabilities(trained.config.loss, y)), strict=True
+    ):
+        order = np.argsort(-own, kind="stable")[:most]
+        every = range(len(labels)) if top is None else order
+        chosen = order if threshold is None else order[p[order] >= threshold]
+        found.append(
+            Classification(
+                text,
+                tuple(labels[k] for k in chosen),
+                {labels[k]: float(p[k]) for k in every},
+                several or top is not None or threshold is not None,
+                trained.config.separator,
+            )
+        )
+    return found
+
+
+def predict(
+    trained: Trained,
+    texts: Sequence[str],
+    *,
+    top: int | None = None,
+    threshold: float | None = None,
+) -> list[Classification]:
+    """The label of each text; of a model of several labels, those of probability ½ and more.
+
+    Args:
+        top: so many labels, the likeliest.
+        threshold: the labels of at least this probability, however many they are; of the
+            likeliest, where ``top`` is given too.
+
+    Raises:
+        DivergedError: the outputs are not finite.
+    """
+    found = predictions(trained, texts, top, threshold)
+    for one in found:
+        trained.check_finite(np.array(list(one.probabilities.values())))
+    return found

@@ -1,0 +1,93 @@
+"""Several labels a row: how a cell holds them, and a table of how often each is right."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from charrnn.tasks.config import SEPARATORS, Config
+from charrnn.tasks.measures import label_counts, label_f1
+from charrnn.text.pairs import Pair
+
+__all__ = ["each_label", "label_table", "labels_in", "separator_of", "yes_of"]
+
+MOST_LISTED, LONGEST_NAME = 50, 40
+
+
+def labels_in(cell: str, config: Config) -> tuple[str, ...]:
+    """The labels of a row, each once, in the order of the cell.
+
+    With ``loss=softmax`` the cell is the one label. With ``loss=sigmoid`` they stand with the
+    separator between them; an empty cell has none.
+    """
+    if config.loss != "sigmoid":
+        return (cell,)
+    names = (name.strip() for name in cell.split(config.separator))
+    return tuple(dict.fromkeys(filter(None, names)))
+
+
+def each_label(rows: Sequence[Pair], config: Config) -> Iterator[Pair]:
+    """A row for each label of each row."""
+    for row in rows:
+        for name in labels_in(row.right, config):
+            yield Pair(row.row, row.left, name)
+
+
+def separator_of(cells: Sequence[str]) -> str | None:
+    """The name of a separator that seems to part several labels in these cells, if one does.
+
+    Cut at it they are made of fewer labels than there are different cells. A space is no sign.
+    """
+    distinct = set(cells)
+    for name, mark in SEPARATORS.items():
+        parts = {part.strip() for cell in distinct for part in cell.split(mark)}
+        if mark != " " and any(mark in cell for cell in distinct) and len(parts) < len(distinct):
+            return name
+    return None
+
+
+def yes_of(numbers: Sequence[Sequence[int]], size: int) -> npt.NDArray[np.bool_]:
+    """``(N, size)``: which labels each row has.
+
+    Args:
+        numbers: of the labels of each row.
+    """
+    yes = np.zeros((len(numbers), size), dtype=np.bool_)
+    for row, own in zip(yes, numbers, strict=True):
+        row[list(own)] = True
+    return yes
+
+
+def label_table(
+    gold: npt.NDArray[np.bool_], predicted: npt.NDArray[np.bool_], labels: Sequence[str]
+) -> tuple[str, ...]:
+    """Precision, recall, F1 and support of each label, a line each; of many, the commonest.
+
+    A ``-`` stands where there is nothing to divide by: no row has the label, or none got it.
+
+    Args:
+        gold, predicted: ``(N, K)``, whether each row has each label.
+        labels: K names.
+    """
+    right, found, support = label_counts(gold, predicted)
+    columns = [
+        [_ratio(int(a), int(b)) for a, b in zip(right, whole, strict=True)]
+        for whole in (found, support)
+    ]
+    scores = [f"{f1:.4f}" if np.isfinite(f1) else "-" for f1 in label_f1(gold, predicted)]
+    commonest = np.argsort(-support, kind="stable")[:MOST_LISTED]
+    shown = [labels[k][:LONGEST_NAME] for k in sorted(commonest)]
+    width = max(len("label"), *map(len, shown))
+    lines = [f"{'label':<{width}}  precision  recall      F1  support"]
+    for name, k in zip(shown, sorted(commonest), strict=True):
+        lines.append(
+            f"{name:<{width}}  {columns[0][k]:>9}  {columns[1][k]:>6}  {scores[k]:>6}  "
+            f"{int(support[k]):>7}"
+        )
+    if len(labels) > len(shown):
+        lines.append(f"({len(labels) - len(shown)} rarer labels are left out)")
+    return tuple(lines)
+
+
+def _ratio(part: int, whole: int) -> str:
+    return f"{part / whole:.4f}" if whole else "-"
