@@ -227,7 +227,8 @@ class Model(Trained):
             if not isinstance(inputs, Sequence):
                 raise InputError(f"texts must be a list, got {inputs!r}")
             rows = enumerate(inputs, 1)
-            inputs = [checked(as_type("a text", text, str), row) for row, text in rows]
+            texts = [checked(as_type("a text", text, str), row) for row, text in rows]
+            inputs = [text.strip(kind.margin) for text in texts]
         with one_thread():
             own = {name: value for name, value in options.items() if name in kind.options}
             found: list[Prediction] = kind.predict(self, inputs, **own)

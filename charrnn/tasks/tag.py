@@ -290,12 +290,15 @@ class Tagging:
 
 
 def predict(trained: Trained, texts: Sequence[str]) -> list[Tagging]:
-    """The tag of each token of each text; white space parts the tokens.
+    """The tag of each token of each text.
+
+    Spaces part the tokens and no other white space does, as in the files trained on: a number
+    with no-break spaces in it is one token.
 
     Raises:
         DivergedError: the outputs are not finite.
     """
-    sentences = [text.split() for text in texts]
+    sentences = [[token for token in text.split(" ") if token] for text in texts]
     taggings = []
     for tokens, p in zip(sentences, tag(trained, sentences), strict=True):
         trained.check_finite(p)
@@ -325,5 +328,7 @@ register(
         without=OF_CARRIED,
         least_updates=1000,
         predict=predict,
+        margin=" ",
+        empty=("\t\t", ""),
     )
 )
