@@ -29,11 +29,13 @@ from charrnn.tasks.examples import (
     with_unknowns,
 )
 from charrnn.tasks.kinds import Kind, register
-from charrnn.tasks.measures import accuracy, confusion, macro_f1
+from charrnn.tasks.labelled import UNSEEN, LabelledRows
+from charrnn.tasks.measures import accuracy, by_label, confusion, macro_f1
 from charrnn.tasks.rows import Rows, read_rows
 from charrnn.tasks.supervised import SupervisedData, SupervisedTask
 from charrnn.text.alphabet import END, START, Alphabet
 from charrnn.text.pairs import Pair, read_pairs
+from charrnn.text.tables import Source
 
 __all__ = ["Classification", "ClassifyData", "ClassifySpec", "ClassifyTask", "classify", "predict"]
 
@@ -98,9 +100,12 @@ class ClassifyData(SupervisedData[Pair]):
     """
 
     def __init__(self, paths: Paths, config: Config) -> None:
-        read = partial(read_pairs, left="text", right="label", encoding=config.encoding)
         rows: Rows[Pair] = read_rows(
-            paths, read, config, key=lambda row: row.left, stratum=lambda row: row.right
+            paths,
+            partial(_read, config),
+            config,
+            key=lambda row: row.left,
+            stratum=lambda row: row.right,
         )
         super().__init__(rows, config)
         labels = sorted({row.right for row in self.rows.train})
@@ -138,6 +143,10 @@ class ClassifyData(SupervisedData[Pair]):
         ]
 
 
+def _read(config: Config, path: str) -> Source[tuple[Pair, ...]]:
+    return read_pairs(path, left="text", right="label", encoding=config.encoding)
+
+
 class ClassifyTask(SupervisedTask[Pair]):
     """Trains on texts and labels."""
 
@@ -173,13 +182,24 @@ class ClassifyTask(SupervisedTask[Pair]):
             return None
         score, predicted = self._score(parameters, rows)
         gold = [row.right for row in rows]
-        lines = table(gold, predicted, self.spec.labels)
+        labels = self._with_unknown(gold)
+        lines = table(gold, predicted, labels)
+        details = {
+            "labels": by_label(gold, predicted, labels),
+            "confusion": {
+                "labels": labels,
+                "counts": confusion(gold, predicted, labels).tolist(),
+            },
+        }
         train = self._rows.train
+        if not train:
+            return Outcome(score, {}, lines, details)
         if sum(len(row.left) for row in train) * len(self.spec.labels) > MOST_COUNTS:
-            return Outcome(score, {}, (*lines, "naive Bayes is left out: too many labels for it"))
+            lines = (*lines, "naive Bayes is left out: too many labels for it")
+            return Outcome(score, {}, lines, details)
         simple = NaiveBayes().fit([row.left for row in train], [row.right for row in train])
         baseline = accuracy(gold, simple.predict([row.left for row in rows]))
-        return Outcome(score, {"character n-gram naive Bayes": baseline}, lines)
+        return Outcome(score, {"character n-gram naive Bayes": baseline}, lines, details)
 
     def preview(self, parameters: Parameters, rng: np.random.Generator) -> bytes:
         rows = self._rows.val
@@ -192,18 +212,25 @@ class ClassifyTask(SupervisedTask[Pair]):
             lines.append(f"{label} {p.max():.2f}{verdict}: {row.left[:SHOWN_LENGTH]}\n")
         return "".join(lines).encode()
 
+    def _with_unknown(self, gold: Sequence[str]) -> list[str]:
+        """The labels that there are, and behind them those that no row to train on has."""
+        return [*self.spec.labels, *sorted(set(gold) - {*self.spec.labels})]
+
     def _score(self, parameters: Parameters, rows: Sequence[Pair]) -> tuple[TaskScore, list[str]]:
         labels = self.spec.labels
         p = classify(self.trained(parameters), [row.left for row in rows])
         gold = [row.right for row in rows]
         predicted = [labels[k] for k in p.argmax(axis=1)]
-        index = np.array([self._number[label] for label in gold])
-        yes = np.eye(len(labels), dtype=bool)[index]
+        index = np.array([self._number.get(label, -1) for label in gold])
+        yes = index[:, None] == np.arange(len(labels))  # no label, of one that it does not know
         # The sigmoid's is of a yes, and of a no for every other label.
         chance = np.where(yes, p, 1 - p if self.model.loss == "sigmoid" else 1.0)
-        loss = float(-np.log(np.maximum(chance, 1e-30)).sum(axis=1).mean())
+        nats = -np.log(np.maximum(chance, 1e-30)).sum(axis=1)
+        nats[index < 0] = UNSEEN
+        loss = float(nats.mean())
         right = accuracy(gold, predicted)
-        measures = {"accuracy": right, "macro-F1": macro_f1(gold, predicted, labels)}
+        f1 = macro_f1(gold, predicted, self._with_unknown(gold))
+        measures = {"accuracy": right, "macro-F1": f1}
         # Where many models are equally often right, the surer one is the better one.
         error = 1 - right + min(loss, 100.0) / (1000 * len(rows))
         method = self._rows.method(rows, "texts")
@@ -312,6 +339,13 @@ register(
         own={"directions": ("forward", "both"), "readout": (), "loss": (), "noise": ()},
         without=OF_CARRIED,
         least_updates=1000,
+        evaluate=LabelledRows(
+            _read,
+            ClassifyTask,
+            key=lambda row: row.left,
+            labels=lambda row: (row.right,),
+            known=lambda spec: spec.labels,
+        ),
         predict=predict,
     )
 )

@@ -26,6 +26,7 @@ from charrnn.tasks.examples import (
     units,
 )
 from charrnn.tasks.kinds import Kind, register
+from charrnn.tasks.labelled import LabelledRows
 from charrnn.tasks.rows import Rows, read_rows
 from charrnn.tasks.supervised import SupervisedData, SupervisedTask
 from charrnn.tasks.writing import Wanted, pieces
@@ -122,7 +123,7 @@ class GenerateData(SupervisedData[Pair]):
     def __init__(self, paths: Paths, config: Config) -> None:
         rows: Rows[Pair] = read_rows(
             paths,
-            partial(_read, encoding=config.encoding),
+            partial(_read, config),
             config,
             key=lambda row: row.right,
             stratum=lambda row: row.left,
@@ -163,8 +164,8 @@ class GenerateData(SupervisedData[Pair]):
         ]
 
 
-def _read(path: str, *, encoding: str) -> Source[tuple[Pair, ...]]:
-    source = read_pairs(path, left="label", right="text", encoding=encoding)
+def _read(config: Config, path: str) -> Source[tuple[Pair, ...]]:
+    source = read_pairs(path, left="label", right="text", encoding=config.encoding)
     records = tuple(
         Pair(row.row, row.left, row.right.replace("\\n", "\n")) for row in source.records
     )
@@ -304,6 +305,14 @@ register(
             "directions": "a generator predicts what comes next, and must not have read it",
         },
         least_updates=600,
+        evaluate=LabelledRows(
+            _read,
+            GenerateTask,
+            key=lambda row: row.right,
+            labels=lambda row: (row.left,),
+            known=lambda spec: spec.labels,
+            needs_label=True,
+        ),
         write=write,
     )
 )
