@@ -102,7 +102,12 @@ def _data(
     """
     val, test = (own.val, own.test) if own else ("", "")
     if train:
-        return _read(model, Paths(tuple(train), val, test)), ""
+        try:
+            return _read(model, Paths(tuple(train), val, test)), ""
+        except InputError as error:
+            raise InputError(
+                f"--train {' '.join(train)}: {error}", f"name what trained {model.path}"
+            ) from None
     hint = "name what it was trained on (--train FILE)"
     if own is None:
         return None, f"{model.path} does not say what it was trained on: {hint}"
@@ -131,13 +136,7 @@ def _read(model: Model, paths: Paths) -> Data:
         InputError: it cannot be read, or is not of the model's labels.
     """
     data: Data = model.config.kind.read(paths, model.config)
-    try:
-        data.check_labels(model.spec)
-    except InputError as error:
-        raise InputError(
-            f"{' '.join(paths.train)} is not what {model.path} was trained on: {error}",
-            "name its own data (--train FILE)",
-        ) from None
+    data.check_labels(model.spec)
     return data
 
 
