@@ -217,6 +217,9 @@ def test_a_file_in_the_place_of_a_text(place: Path) -> None:
     two = charrnn("predict", "run", "reviews.txt", "a1", "--format", "tsv", cwd=place)
     assert two.stdout.startswith(b"reviews.txt\t")
     assert b"taken for a text; to read the file of that name: --file reviews.txt" in two.stderr
+    wrong = charrnn("predict", "run", "review.txt", cwd=place)
+    assert b"there is no file 'review.txt': it is taken for a text" in wrong.stderr
+    assert b"note" not in charrnn("predict", "run", "review", cwd=place).stderr
     assert b"only TEXT is the name of a file" in b" ".join(
         charrnn("predict", "--help", cwd=place, env=environment(COLUMNS="300")).stdout.split()
     )

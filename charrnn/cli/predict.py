@@ -2,6 +2,7 @@
 
 import os
 import sys
+from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -26,6 +27,7 @@ AT_ONCE = 256
 """Texts whose results are computed together."""
 
 CHUNK = 1 << 16
+ENDINGS = {".txt", ".tsv", ".csv", ".json", ".jsonl", ".conll"}
 NAMED = 5
 """Texts without an answer that get a line each; the others are counted."""
 
@@ -97,6 +99,8 @@ def predict(
     charrnn predict checkpoints/dates-1 'the third of march 1984' --beam 4 --format jsonl
     charrnn predict checkpoints/series-1 series.csv --steps 24[/dim]
     """
+    from tqdm import tqdm
+
     model = _model(checkpoint, texts, file, cell)
     kind, given = model.config.kind, given_options(ctx)
     if kind.predict is None:
@@ -117,7 +121,10 @@ def predict(
         return
     parts, place = _records(texts or [], file, model.config.encoding)
     faults = _Faults(place)
-    with written_to(out) as writer:
+    # Where the results are not seen themselves, how many there are is.
+    seen = file == "-" or (out is None and sys.stdout.isatty())
+    bar = tqdm(unit=" texts", disable=seen or not sys.stderr.isatty(), leave=False)
+    with written_to(out) as writer, bar:
         for part in parts:
             for start in range(0, len(part), AT_ONCE):
                 some = part[start : start + AT_ONCE]
@@ -130,6 +137,7 @@ def predict(
                     else:
                         _write(writer, [next(found)], form)
                 faults.answered += len(good)
+                bar.update(len(some))
     faults.conclude()
 
 
@@ -242,10 +250,13 @@ def _records(
             f"note: {file} is a file: its lines are the texts (for the text {file!r} itself, pipe "
             f"it in: echo {quote(file)} | charrnn predict ...)"
         )
-    if texts:
+    if len(texts) == 1 and Path(texts[0]).suffix in ENDINGS and " " not in texts[0]:
+        say(f"note: there is no file {texts[0]!r}: it is taken for a text")
+    elif texts:
         named = next(filter(os.path.isfile, texts), None)
         if named is not None:
             say(f"note: {named} is taken for a text; to read the file of that name: --file {named}")
+    if texts:
         one_by_one = [Record(k, text, unusable(text)) for k, text in enumerate(texts, 1)]
         return iter([one_by_one]), lambda number: f"text {number}"
     if file == "-":

@@ -343,7 +343,7 @@ register(
             _read,
             ClassifyTask,
             key=lambda row: row.left,
-            labels=lambda row: (row.right,),
+            labels=lambda _, row: (row.right,),
             known=lambda spec: spec.labels,
         ),
         predict=predict,

@@ -309,7 +309,7 @@ register(
             _read,
             GenerateTask,
             key=lambda row: row.right,
-            labels=lambda row: (row.left,),
+            labels=lambda _, row: (row.left,),
             known=lambda spec: spec.labels,
             needs_label=True,
         ),

@@ -38,7 +38,7 @@ class Measured:
     unknown: Mapping[str, int] = field(default_factory=dict)
 
 
-def _none(_: Any) -> Sequence[str]:
+def _none(*_: Any) -> Sequence[str]:
     return ()
 
 
@@ -52,7 +52,7 @@ class LabelledRows(Generic[R]):
         read: from settings and a file's name to its rows.
         task: from rows in parts, spec, settings and network to the task.
         key: the input of a row, by which it is known again.
-        labels: the labels of a row.
+        labels: from settings and a row to its labels.
         known: the labels that a spec has.
         nouns: what rows and a label are called.
         needs_label: whether a row cannot be measured if the model does not know its label.
@@ -61,7 +61,7 @@ class LabelledRows(Generic[R]):
     read: Callable[[Config, str], Source[tuple[R, ...]]]
     task: Callable[..., Any]
     key: Callable[[R], Hashable]
-    labels: Callable[[R], Sequence[str]] = _none
+    labels: Callable[[Config, R], Sequence[str]] = _none
     known: Callable[[Any], Sequence[str]] = _none
     nouns: tuple[str, str] = ("rows", "label")
     needs_label: bool = False
@@ -84,12 +84,12 @@ class LabelledRows(Generic[R]):
         rows = tuple(row for source in sources for row in source.records)
         notes = [note for source in sources for note in source.notes]
         known = {*self.known(trained.spec)}
-        unknown = Counter(name for row in rows for name in {*self.labels(row)} - known)
+        odd = [{*self.labels(trained.config, row)} - known for row in rows]
+        unknown = Counter(name for names in odd for name in names)
         if unknown:
-            odd = [row for row in rows if not known.issuperset(self.labels(row))]
-            notes.append(self._of_unknown(unknown, len(odd), len(rows)))
-            if self.needs_label:
-                rows = tuple(row for row in rows if known.issuperset(self.labels(row)))
+            notes.append(self._of_unknown(unknown, sum(map(bool, odd)), len(rows)))
+        if self.needs_label:
+            rows = tuple(row for row, names in zip(rows, odd, strict=True) if not names)
         if not rows:
             raise InputError("no row has a label that the model knows", _listed(sorted(known)))
         parts: Any = getattr(data, "rows", None)

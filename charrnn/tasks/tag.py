@@ -349,7 +349,7 @@ register(
             _read,
             TagTask,
             key=lambda row: row.tokens,
-            labels=lambda row: row.tags,
+            labels=lambda _, row: row.tags,
             known=lambda spec: spec.tags,
             nouns=("sentences", "tag"),
         ),
