@@ -310,7 +310,7 @@ def test_what_the_weights_met_before_is_told(place: Path) -> None:
         (["classify", "nowhere"], "'nowhere' does not exist"),
         (["classify", "forecast.txt"], "row 1"),
         (["tag", "bad"], "row 1"),
-        (["forecast", "bad"], "has the columns"),
+        (["forecast", "bad"], "column"),
         (["forecast", "forecast.new", "forecast.txt"], "one series, 2 were given"),
         (["classify", "translate", "classify.new"], "different tasks: classify, translate"),
         (["classify", "classify", "-"], "standard input can be read by one run only"),
