@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -14,6 +15,10 @@ from support import charrnn, command, environment
 
 import charrnn as library
 from charrnn.cli.output import written_to
+from charrnn.tasks.base import Prediction
+from charrnn.tasks.kinds import KINDS
+from charrnn.tasks.tag import Tagging
+from charrnn.tasks.translate import Translation
 from charrnn.text.records import Record, records
 
 ROWS = "".join(f"{'ab' * (k % 5)}a{k}\t{'yes' if k % 2 else 'no'}\n" for k in range(40))
@@ -202,6 +207,19 @@ def test_a_sentence_is_parted_as_in_training(place: Path) -> None:
     assert lines[2] == "\t\t"
 
 
+@pytest.mark.parametrize(
+    ("task", "found"),
+    [
+        ("tag", Tagging(("a",), ("x",), (1.0,))),
+        ("translate", Translation("a", "b", -1.0)),
+    ],
+)
+def test_an_empty_record_is_like_the_others(task: str, found: Prediction) -> None:
+    empty, lines = KINDS[task].empty, list(found.lines("tsv"))
+    assert [line.count("\t") for line in empty] == [line.count("\t") for line in lines]
+    assert not "".join(empty).strip("\t")
+
+
 # What is meant
 
 
@@ -217,6 +235,11 @@ def test_a_file_in_the_place_of_a_text(place: Path) -> None:
     two = charrnn("predict", "run", "reviews.txt", "a1", "--format", "tsv", cwd=place)
     assert two.stdout.startswith(b"reviews.txt\t")
     assert b"taken for a text; to read the file of that name: --file reviews.txt" in two.stderr
+    os.mkfifo(place / "pipe")
+    writer = Thread(target=(place / "pipe").write_bytes, args=(b"a1\naba2\n",))
+    writer.start()
+    assert charrnn("predict", "run", "pipe", cwd=place).stdout == wanted
+    writer.join()
     wrong = charrnn("predict", "run", "review.txt", cwd=place)
     assert b"there is no file 'review.txt': it is taken for a text" in wrong.stderr
     assert b"note" not in charrnn("predict", "run", "review", cwd=place).stderr

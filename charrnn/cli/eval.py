@@ -1,6 +1,7 @@
 """``charrnn eval``."""
 
 import json
+import sys
 from itertools import takewhile
 from math import isfinite
 from typing import TYPE_CHECKING, Annotated, Any
@@ -131,6 +132,8 @@ def evaluate(
     models = [load_model(find_checkpoint(one)[0], cell) for one in (checkpoint, *others)]
     files = (files or [])[len(others) :]
     model = models[0]
+    if "-" in files and sys.stdin.isatty():
+        raise InputError("standard input is a terminal", "name a file, or pipe one in")
     if not all(one.config.kind.text for one in models):
         for name in ("adapt", "mix"):
             if name in given:
@@ -167,8 +170,6 @@ def evaluate(
 def _evaluate(
     model: "Model", scored: "ToScore", adaptation: "Adaptation | None", mix: bool, threads: int
 ) -> "Report":
-    import sys
-
     import numpy as np
     from tqdm import tqdm
 

@@ -237,6 +237,11 @@ def _write_lines(writer: "TextWriter | FileWriter", lines: "Iterator[str]") -> N
         writer.write(line.encode("utf-8", "replace") + b"\n")
 
 
+def _is_file(text: str) -> bool:
+    """Whether a text, however long, is the name of a file or a pipe."""
+    return os.path.exists(text) and not os.path.isdir(text)  # noqa: PTH110, PTH112
+
+
 def _records(
     texts: list[str], file: str | None, encoding: str
 ) -> "tuple[Iterator[list[Record]], Callable[[int], str]]":
@@ -244,7 +249,7 @@ def _records(
     from charrnn.text.corpora import read_bytes
     from charrnn.text.records import Record, records, unusable
 
-    if len(texts) == 1 and os.path.isfile(texts[0]):  # noqa: PTH113 - of any text, however long
+    if len(texts) == 1 and _is_file(texts[0]):
         file, texts = texts[0], []
         say(
             f"note: {file} is a file: its lines are the texts (for the text {file!r} itself, pipe "
@@ -253,7 +258,7 @@ def _records(
     if len(texts) == 1 and Path(texts[0]).suffix in ENDINGS and " " not in texts[0]:
         say(f"note: there is no file {texts[0]!r}: it is taken for a text")
     elif texts:
-        named = next(filter(os.path.isfile, texts), None)
+        named = next(filter(_is_file, texts), None)
         if named is not None:
             say(f"note: {named} is taken for a text; to read the file of that name: --file {named}")
     if texts:

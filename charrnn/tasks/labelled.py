@@ -85,7 +85,7 @@ class LabelledRows(Generic[R]):
         notes = [note for source in sources for note in source.notes]
         known = {*self.known(trained.spec)}
         odd = [{*self.labels(trained.config, row)} - known for row in rows]
-        unknown = Counter(name for names in odd for name in names)
+        unknown = Counter(name for names in odd for name in sorted(names))
         if unknown:
             notes.append(self._of_unknown(unknown, sum(map(bool, odd)), len(rows)))
         if self.needs_label:
