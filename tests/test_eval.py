@@ -624,8 +624,11 @@ def test_eval_whose_reader_goes_away_ends_quietly(place: Path) -> None:
         (["piped"], 2, "trained on standard input"),
         (["all"], 2, "nothing of corpus.txt was held out"),
         (["alone.npz", "other.txt", "--mix"], 2, "--mix needs the training text"),
-        (["classify"], 2, "no language model"),
-        (["classify", "other.txt"], 2, "no language model"),
+        (["classify", "other.txt"], 2, "no tab between text and label"),
+        (["classify", "nowhere.tsv"], 2, "does not exist"),
+        (["classify", "--mix"], 2, "--mix is for language models; this model's task is classify"),
+        (["classify", "rows.tsv", "--adapt"], 2, "--adapt is for language models"),
+        (["run", "classify"], 2, "different tasks: classify, lm"),
         (["damaged.npz", "other.txt"], 1, "not a checkpoint that can be read"),
     ],
 )

@@ -54,7 +54,7 @@ def test_a_run_has_a_name(place: Path, command: list[str]) -> None:
     ("command", "found"),
     [
         (["sample", "-l", "5"], b"novel-2/best.npz (the run saved last)"),
-        (["eval"], b"novel-2/best.npz on "),
+        (["eval"], b"rows-1/best.npz on the rows of rows.tsv"),
         (["train", "--resume", "latest"], b"run: checkpoints/rows-1"),
     ],
 )

@@ -17,8 +17,9 @@ from charrnn.nn.types import Array
 from charrnn.sampling import Choice, opening, sample
 from charrnn.tasks.base import Paths, TaskScore
 from charrnn.tasks.config import Config
+from charrnn.tasks.labelled import UNSEEN
 from charrnn.tasks.lm import LanguageModelTask
-from charrnn.tasks.tag import UNSEEN, TagData, TagTask
+from charrnn.tasks.tag import TagData, TagTask
 
 SENTENCES = [[("ab", "X"), ("c", "Y"), ("de", "Z")], [("c", "Y"), ("ab", "Z")], [("e", "X")]] * 12
 

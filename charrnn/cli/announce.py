@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 from charrnn.cli.errors import say
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
+    from charrnn.tasks.base import Outcome
     from charrnn.training.run import Run
 
-__all__ = ["conclude", "introduce", "quoted", "show_test"]
+__all__ = ["conclude", "introduce", "outcome_lines", "quoted", "show_test"]
 
 
 def introduce(run: "Run") -> None:
@@ -68,12 +70,18 @@ def show_test(run: "Run") -> None:
     found = run.report()
     if found is None:
         return
-    say(f"test: {found.score.text} ({found.score.method})")
+    for line in outcome_lines(found):
+        say(line)
+
+
+def outcome_lines(found: "Outcome") -> "Iterator[str]":
+    """A test's figures, beside them what simple methods reach, and its table."""
+    yield f"test: {found.score.text} ({found.score.method})"
     measure = next(iter(found.score.measures))
     for name, value in found.baselines.items():
-        say(f"  beside it: {name}: {measure} {value:.4f}")
+        yield f"  beside it: {name}: {measure} {value:.4f}"
     for line in found.lines:
-        say(f"  {line}")
+        yield f"  {line}"
 
 
 def quoted(path: "Path") -> str:

@@ -1,6 +1,7 @@
 """``charrnn eval``."""
 
 import json
+import sys
 from itertools import takewhile
 from math import isfinite
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,11 +11,11 @@ import typer
 from charrnn.cli.errors import reported, say
 from charrnn.cli.flow import echo
 from charrnn.cli.given import given_options
+from charrnn.cli.measure import measure
+from charrnn.cli.tables import print_table
 from charrnn.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from charrnn.evaluation.dynamic import Adaptation
     from charrnn.evaluation.report import Figure, Report
     from charrnn.runs.model import Model
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
 __all__ = ["evaluate"]
 
 ADAPT = "With --adapt"
-WIDE = 200
-"""Columns: a number that is cut off is a wrong one."""
-
 MANY = 1 << 16
 """Characters that are worth the start of other processes."""
 
@@ -36,8 +34,7 @@ def evaluate(
     checkpoint: Annotated[
         str | None,
         typer.Argument(
-            help="A language model: an .npz file, a run's folder or a run's name; without it the "
-            "one saved last.",
+            help="An .npz file, a run's folder or a run's name; without it the one saved last.",
             show_default=False,
         ),
     ] = None,
@@ -45,17 +42,17 @@ def evaluate(
         list[str] | None,
         typer.Argument(
             metavar="FILE",
-            help="The text to score, files read in order; - is standard input. Without any, what "
-            "the run held out of its own text. Other runs, before the files: all are scored and "
-            "compared.",
+            help="The text to score, or rows like those trained on, files read in order; - is "
+            "standard input. Without any, what the run held out of its own text, or to test with. "
+            "Other runs, before the files: all are scored and compared.",
             show_default=False,
         ),
     ] = None,
     train: Annotated[
         list[str] | None,
         typer.Option(
-            help="The text that the model was trained on, where the run does not lead to it; may "
-            "be given more than once.",
+            help="What the model was trained on, where the run does not lead to it; may be given "
+            "more than once.",
             show_default=False,
         ),
     ] = None,
@@ -106,9 +103,10 @@ def evaluate(
     ] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print every figure as JSON.")] = False,
 ) -> None:
-    """Score a language model on a text, beside what simple methods reach.
+    """Score a model on a text, or on labelled data, beside what simple methods reach.
 
     [dim]charrnn eval checkpoints/shakespeare-1
+    charrnn eval checkpoints/questions-1 new.tsv --json
     charrnn eval checkpoints/shakespeare-1 sonnets.txt --adapt --mix
     charrnn eval shakespeare-1 shakespeare-2
     charrnn eval shared.npz sonnets.txt --train plays.txt --json[/dim]
@@ -125,24 +123,30 @@ def evaluate(
     from charrnn.runs.find import find_checkpoint, is_checkpoint
     from charrnn.runs.model import load_model
     from charrnn.runs.texts import find_texts
-    from charrnn.tasks.kinds import KINDS
 
     try:
         adaptation = Adaptation(adapt_rate, adapt_decay, adapt_segment) if adapt else None
     except ValueError as error:
         raise InputError(str(error)) from None
     others = list(takewhile(is_checkpoint, files or []))
+    models = [load_model(find_checkpoint(one)[0], cell) for one in (checkpoint, *others)]
+    files = (files or [])[len(others) :]
+    model = models[0]
+    if "-" in files and sys.stdin.isatty():
+        raise InputError("standard input is a terminal", "name a file, or pipe one in")
+    if not all(one.config.kind.text for one in models):
+        for name in ("adapt", "mix"):
+            if name in given:
+                task = next(one.config.task for one in models if not one.config.kind.text)
+                raise InputError(f"--{name} is for language models; this model's task is {task}")
+        measure(models, files, train or [], threads, as_json)
+        return
     if others:
         if adapt or mix:
             raise InputError("--adapt and --mix are for one model", "leave them out, or name one")
-        named = [find_checkpoint(one)[0] for one in (checkpoint, *others)]
-        models = [load_model(path, cell) for path in named]
-        _compare(models, (files or [])[len(others) :], train or [], threads, as_json)
+        _compare(models, files, train or [], threads, as_json)
         return
-    of_texts = [kind.name for kind in KINDS.values() if kind.text]
-    model = load_model(find_checkpoint(checkpoint, of_texts)[0], cell)
-    _ = model.vocabulary  # which refuses other tasks
-    scored = find_texts(model, files or [], train or [])
+    scored = find_texts(model, files, train or [])
     for note in scored.notes:
         say(f"note: {note}")
     if scored.train is None and (adapt or mix):
@@ -166,8 +170,6 @@ def evaluate(
 def _evaluate(
     model: "Model", scored: "ToScore", adaptation: "Adaptation | None", mix: bool, threads: int
 ) -> "Report":
-    import sys
-
     import numpy as np
     from tqdm import tqdm
 
@@ -211,8 +213,6 @@ def _compare(
 
     from charrnn.runs.texts import find_texts
 
-    for model in models:
-        _ = model.vocabulary  # which refuses other tasks
     found = [(model, find_texts(model, files, train)) for model in models]
     for model, scored in found:
         for note in scored.notes:
@@ -230,7 +230,7 @@ def _compare(
         figures = (f"{carried.nats:.4f}", f"{carried.bits:.4f}", f"{carried.perplexity:.5g}")
         rows.append((str(model.path), *figures, f"{report.count:,}", scored.what))
     unit = _unit(models[0])
-    _table([f"nats/{unit}", f"bits/{unit}", "perplexity", "scored", "text"], rows)
+    print_table([f"nats/{unit}", f"bits/{unit}", "perplexity", "scored", "text"], rows)
 
 
 def _as_json(model: "Model", scored: "ToScore", report: "Report") -> dict[str, Any]:
@@ -295,27 +295,14 @@ def _print(model: "Model", scored: "ToScore", report: "Report") -> None:
         echo("\nWeight of the network, by the length of the context that the n-grams have seen")
         columns = [str(length) for length in range(len(next(iter(mixed.weights.values()))))]
         rows = [(name, *(f"{w:.2f}" for w in own)) for name, own in mixed.weights.items()]
-        _table(columns, rows)
+        print_table(columns, rows)
 
 
 def _print_table(figures: "list[Figure]", unit: str) -> None:
     rows = [
         (one.name, f"{one.nats:.4f}", f"{one.bits:.4f}", f"{one.perplexity:.5g}") for one in figures
     ]
-    _table([f"nats/{unit}", f"bits/{unit}", "perplexity"], rows)
-
-
-def _table(columns: list[str], rows: "Sequence[tuple[str, ...]]") -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column("", min_width=22, overflow="fold")
-    for column in columns:
-        table.add_column(column, justify="right", no_wrap=True)
-    for row in rows:
-        table.add_row(*row)
-    Console(width=WIDE).print(table)
+    print_table([f"nats/{unit}", f"bits/{unit}", "perplexity"], rows)
 
 
 def _unit(model: "Model") -> str:

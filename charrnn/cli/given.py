@@ -1,11 +1,41 @@
-"""Which options stand on the command line."""
+"""What stands on the command line: which options, and what a person may have meant by it."""
+
+import os
+from pathlib import Path
+from shlex import quote
+from typing import TYPE_CHECKING
 
 import typer
 
-__all__ = ["given_options"]
+from charrnn.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["given_options", "no_checkpoint"]
 
 
 def given_options(ctx: typer.Context) -> set[str]:
     """The names of the parameters that were given, and not left at their defaults."""
     sources = {name: ctx.get_parameter_source(name) for name in ctx.params}
     return {name for name, of in sources.items() if of is not None and of.name == "COMMANDLINE"}
+
+
+def no_checkpoint(
+    given: str | None, error: InputError, what: str, command: "Sequence[str]"
+) -> InputError:
+    """The error for what names no checkpoint, where it may be a text in a checkpoint's place.
+
+    Args:
+        given: the argument.
+        error: what is wrong with it as the name of a checkpoint.
+        what: the purpose that a text would have, after "to": ``begin with this text``.
+        command: the words of the whole command that would do that.
+    """
+    path = Path(given or ".npz")
+    is_path = path.name != given and " " not in str(given)
+    if is_path or path.suffix == ".npz" or os.path.exists(path):  # noqa: PTH110 - of any length
+        return error
+    hint = f"to {what}: {' '.join(map(quote, command))}"
+    message = f"{given!r} is no checkpoint" if " " in str(given) else str(error)
+    return InputError(message, f"{hint}; {error.hint}" if error.hint else hint)

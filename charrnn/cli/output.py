@@ -1,11 +1,17 @@
-"""Generated text on standard output."""
+"""Results on standard output, or in a file."""
 
 import codecs
+import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
 
 from charrnn.cli.errors import printable
+from charrnn.errors import InputError
 
-__all__ = ["TextWriter"]
+__all__ = ["FileWriter", "TextWriter", "written_to"]
 
 FLUSH_AFTER = 256
 
@@ -45,3 +51,52 @@ class TextWriter:
         """Finish with a line end, for a terminal's prompt or a text file's sake."""
         self.write(b"\n")
         self._stream.flush()
+
+
+class FileWriter:
+    """Writes bytes to a file as they come, whatever the shell would make of them."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+
+    def write(self, data: bytes) -> None:
+        """Write UTF-8."""
+        self._file.write(data)
+
+
+@contextmanager
+def written_to(name: str | None) -> Iterator[TextWriter | FileWriter]:
+    """Standard output; or a file, which is there once all of it is written, or stays as it was.
+
+    Args:
+        name: of the file; nothing, or ``-``, for standard output. A device or a pipe is written to
+            as the results come.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    if name in (None, "-"):
+        yield TextWriter()
+        return
+    path = Path(os.path.realpath(str(name)))  # where a link leads, so that it goes on to do so
+    in_place = path.exists() and not path.is_file()
+    beside = path if in_place else path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(0, "it is a directory")
+        if path.is_file() and not os.access(path, os.W_OK):
+            raise PermissionError(0, "it must not be written to")
+        file = beside.open("wb")
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise InputError(f"--out {name}: {reason}") from None
+    try:
+        with file:
+            yield FileWriter(file)
+        if not in_place:
+            beside.replace(path)
+    except BaseException:
+        if not in_place:
+            with suppress(OSError):
+                beside.unlink(missing_ok=True)
+        raise

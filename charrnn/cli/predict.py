@@ -1,23 +1,35 @@
 """``charrnn predict``."""
 
+import os
+import sys
+from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from charrnn.cli.errors import reported, say
-from charrnn.cli.given import given_options
-from charrnn.cli.output import TextWriter
-from charrnn.errors import InputError
+from charrnn.cli.given import given_options, no_checkpoint
+from charrnn.cli.output import written_to
+from charrnn.errors import CheckpointError, InputError, RunError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
+    from charrnn.cli.output import FileWriter, TextWriter
+    from charrnn.runs.model import Model
     from charrnn.tasks.base import Prediction
+    from charrnn.text.records import Record
 
 __all__ = ["predict"]
 
 AT_ONCE = 256
 """Texts whose results are computed together."""
+
+CHUNK = 1 << 16
+ENDINGS = {".txt", ".tsv", ".csv", ".json", ".jsonl", ".conll"}
+NAMED = 5
+"""Texts without an answer that get a line each; the others are counted."""
 
 
 @reported
@@ -36,7 +48,8 @@ def predict(
         typer.Argument(
             metavar="[TEXT]...",
             help="What to predict from: a label for each text, tags for the words of each (spaces "
-            "part them), a translation of each; for a forecast, a CSV file. - is standard input.",
+            "part them), a translation of each; for a forecast, a CSV file. - is standard input. "
+            "Where the only TEXT is the name of a file that exists, its lines are the texts.",
             show_default=False,
         ),
     ] = None,
@@ -56,6 +69,14 @@ def predict(
             "--format", help="What to write: results alone, with what they are of, or everything."
         ),
     ] = "text",
+    out: Annotated[
+        str | None,
+        typer.Option(
+            help="Write the results to this file, as UTF-8, when all are there; else to standard "
+            "output as they come.",
+            show_default=False,
+        ),
+    ] = None,
     cell: Annotated[
         str | None,
         typer.Option(
@@ -85,7 +106,9 @@ def predict(
 ) -> None:
     """Use a trained network: classify, tag, translate, forecast.
 
-    Results go to standard output in the order of the texts, with probabilities as TSV or JSON.
+    Results come in the order of the texts, with probabilities as TSV or JSON. A text that cannot
+    be answered (a blank line, a tab, bytes that are no text) has an empty result in its place, a
+    note on standard error, and exit code 1 at the end.
 
     [dim]charrnn predict checkpoints/questions-1 'What is an atom ?'
     charrnn predict checkpoints/genres-1 --file plots.txt --threshold 0.3
@@ -93,13 +116,11 @@ def predict(
     charrnn predict checkpoints/dates-1 'the third of march 1984' --beam 4 --format jsonl
     charrnn predict checkpoints/series-1 series.csv --steps 24[/dim]
     """
-    from charrnn.runs.find import find_checkpoint
-    from charrnn.runs.model import load_model
-    from charrnn.tasks.examples import checked
+    from tqdm import tqdm
+
     from charrnn.tasks.kinds import KINDS
 
-    predicting = [kind.name for kind in KINDS.values() if kind.predict is not None]
-    model = load_model(find_checkpoint(checkpoint, predicting)[0], cell)
+    model = _model(checkpoint, texts, file, cell)
     kind, given = model.config.kind, given_options(ctx)
     if kind.predict is None:
         model.predict("")  # which refuses, and says what to do instead
@@ -111,57 +132,165 @@ def predict(
             raise InputError(f"--{name} is for {wanted}; this model's task is {kind.name}")
     if texts == ["-"] or not (texts or file is not None):
         texts, file = None, "-"
-    writer = TextWriter()
     if "steps" in kind.options:
-        _write(writer, model.predict(texts or [str(file)], steps=steps), form)
+        if file == "-" and sys.stdin.isatty():
+            raise InputError("standard input is a terminal", "name a CSV file")
+        with written_to(out) as writer:
+            _write(writer, model.predict(texts or [str(file)], steps=steps), form)
         return
-    number = 0
-    for part in [list(texts)] if texts else _read(str(file), model.config.encoding):
-        for start in range(0, len(part), AT_ONCE):
-            some = part[start : start + AT_ONCE]
-            rows = [checked(text, number + k) for k, text in enumerate(some, 1)]
-            number += len(rows)
-            found = model.predict(rows, beam=beam, top=top, threshold=threshold)
-            _write(writer, found, form)
-    if not number:
-        raise InputError("there are no texts to predict from")
+    parts, place = _records(texts or [], file, model.config.encoding)
+    faults = _Faults(place)
+    # Where the results are not seen themselves, how many there are is.
+    seen = file == "-" or (out is None and sys.stdout.isatty())
+    bar = tqdm(unit=" texts", disable=seen or not sys.stderr.isatty(), leave=False)
+    with written_to(out) as writer, bar:
+        for part in parts:
+            for start in range(0, len(part), AT_ONCE):
+                some = part[start : start + AT_ONCE]
+                good = [one.text for one in some if not one.fault]
+                found = iter(
+                    model.predict(good, beam=beam, top=top, threshold=threshold) if good else []
+                )
+                for one in some:
+                    if one.fault:
+                        faults.add(one)
+                        _write_lines(writer, _unanswered(one, form, kind.empty))
+                    else:
+                        _write(writer, [next(found)], form)
+                faults.answered += len(good)
+                bar.update(len(some))
+    faults.conclude()
 
 
-def _write(writer: TextWriter, predictions: "Sequence[Prediction]", form: str) -> None:
+def _model(
+    checkpoint: str | None, texts: list[str] | None, file: str | None, cell: str | None
+) -> "Model":
+    """The model that is meant.
+
+    Raises:
+        InputError: there is none, perhaps because a text or its file stands in its place.
+    """
+    from charrnn.runs.find import find_checkpoint
+    from charrnn.runs.model import load_model
+    from charrnn.tasks.kinds import KINDS
+
+    predicting = [kind.name for kind in KINDS.values() if kind.predict is not None]
+
+    def whole(*rest: str) -> list[str]:
+        try:
+            run = str(find_checkpoint(None, predicting)[0].parent)
+        except InputError:
+            run = "RUN"
+        return ["charrnn", "predict", run, *rest]
+
+    try:
+        path = find_checkpoint(checkpoint, predicting)[0]
+    except InputError as error:
+        meant = whole(str(checkpoint), *(texts or []))
+        raise no_checkpoint(checkpoint, error, "predict from this text", meant) from None
+    try:
+        return load_model(path, cell)
+    except CheckpointError:
+        if path.suffix == ".npz" or texts or file is not None:
+            raise
+        raise InputError(
+            f"{checkpoint!r} is no checkpoint",
+            f"to predict from its lines: {' '.join(map(quote, whole('--file', str(path))))}",
+        ) from None
+
+
+class _Faults:
+    """The texts that have no answer: noted as they come, and counted at the end.
+
+    Args:
+        place: names a text by its number.
+    """
+
+    def __init__(self, place: "Callable[[int], str]") -> None:
+        self._place = place
+        self.answered = self.count = 0
+
+    def add(self, record: "Record") -> None:
+        """Note one, unless there were many."""
+        self.count += 1
+        if self.count <= NAMED:
+            say(f"note: {self._place(record.number)} {record.fault}: no answer")
+        elif self.count == NAMED + 1:
+            say("note: there are more, which are counted")
+
+    def conclude(self) -> None:
+        """Raise an error if there were any, or no texts at all.
+
+        Raises:
+            InputError: there were no texts.
+            RunError: some have no answer.
+        """
+        if self.count:
+            every = self.count + self.answered
+            raise RunError(
+                f"{self.count:,} of {every:,} texts {'have' if self.count > 1 else 'has'} no answer"
+            )
+        if not self.answered:
+            raise InputError("there are no texts to predict from")
+
+
+def _unanswered(record: "Record", form: str, empty: "Sequence[str]") -> "Iterator[str]":
+    """What stands in the place of a result."""
+    from charrnn.tasks.examples import as_json
+
+    if form == "jsonl":
+        yield as_json(text=record.text, error=f"the text {record.fault}")
+    else:
+        yield from empty if form == "tsv" else [""]
+
+
+def _write(
+    writer: "TextWriter | FileWriter", predictions: "Sequence[Prediction]", form: str
+) -> None:
     for prediction in predictions:
         for note in getattr(prediction, "notes", ()):
             say(f"note: {note}")
-        for line in prediction.lines(form):
-            writer.write(line.encode("utf-8", "replace") + b"\n")
+        _write_lines(writer, prediction.lines(form))
 
 
-def _read(path: str, encoding: str) -> "Iterator[list[str]]":
-    """The lines of a file; of standard input, as they come, so that each is answered at once."""
-    import sys
-
-    from charrnn.text.corpora import decode_text, read_bytes
-
-    if path != "-":
-        text, _ = decode_text(path, read_bytes(path), encoding)
-        yield text.removesuffix("\n").split("\n") if text else []
-        return
-    if sys.stdin.isatty():
-        raise InputError("standard input is a terminal", "give texts, or --file FILE")
-    rest, number = b"", 0
-    stream: Any = sys.stdin.buffer  # whose read1 gives what is there, and waits for no more
-    while data := stream.read1(1 << 16):
-        *lines, rest = (rest + data).split(b"\n")
-        yield [_decoded(line, number + k + 1, encoding) for k, line in enumerate(lines)]
-        number += len(lines)
-    if rest:
-        yield [_decoded(rest, number + 1, encoding)]
+def _write_lines(writer: "TextWriter | FileWriter", lines: "Iterator[str]") -> None:
+    for line in lines:
+        writer.write(line.encode("utf-8", "replace") + b"\n")
 
 
-def _decoded(line: bytes, number: int, encoding: str) -> str:
-    try:
-        return line.removesuffix(b"\r").decode(encoding).removeprefix("\ufeff")
-    except UnicodeDecodeError as error:
-        raise InputError(
-            f"standard input, line {number}, is not {encoding}: byte "
-            f"0x{line[error.start]:02x} at offset {error.start}"
-        ) from None
+def _is_file(text: str) -> bool:
+    """Whether a text, however long, is the name of a file or a pipe."""
+    return os.path.exists(text) and not os.path.isdir(text)  # noqa: PTH110, PTH112
+
+
+def _records(
+    texts: list[str], file: str | None, encoding: str
+) -> "tuple[Iterator[list[Record]], Callable[[int], str]]":
+    """What to answer, and how each is named; of standard input as it comes."""
+    from charrnn.text.corpora import read_bytes
+    from charrnn.text.records import Record, records, unusable
+
+    if len(texts) == 1 and _is_file(texts[0]):
+        file, texts = texts[0], []
+        say(
+            f"note: {file} is a file: its lines are the texts (for the text {file!r} itself, pipe "
+            f"it in: echo {quote(file)} | charrnn predict ...)"
+        )
+    if len(texts) == 1 and Path(texts[0]).suffix in ENDINGS and " " not in texts[0]:
+        say(f"note: there is no file {texts[0]!r}: it is taken for a text")
+    elif texts:
+        named = next(filter(_is_file, texts), None)
+        if named is not None:
+            say(f"note: {named} is taken for a text; to read the file of that name: --file {named}")
+    if texts:
+        one_by_one = [Record(k, text, unusable(text)) for k, text in enumerate(texts, 1)]
+        return iter([one_by_one]), lambda number: f"text {number}"
+    if file == "-":
+        if sys.stdin.isatty():
+            say("type a text and Enter, one after the other; Ctrl-D ends (Windows: Ctrl-Z, Enter)")
+        stream: Any = sys.stdin.buffer  # whose read1 gives what is there, and waits for no more
+        chunks = iter(lambda: stream.read1(CHUNK), b"")
+        return records(chunks, encoding), lambda number: f"standard input, line {number},"
+    data = read_bytes(str(file))
+    pieces = (data[start : start + CHUNK] for start in range(0, len(data), CHUNK))
+    return records(pieces, encoding), lambda number: f"{file}, line {number},"

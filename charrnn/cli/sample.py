@@ -1,14 +1,12 @@
 """``charrnn sample``."""
 
 import sys
-from pathlib import Path
-from shlex import quote
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from charrnn.cli.errors import reported, say
-from charrnn.cli.given import given_options
+from charrnn.cli.given import given_options, no_checkpoint
 from charrnn.errors import InputError
 
 if TYPE_CHECKING:
@@ -141,7 +139,8 @@ def sample(
         writing = [k.name for k in KINDS.values() if k.write and k.text == (label is None)]
         path, found = find_checkpoint(checkpoint, writing)
     except InputError as error:
-        raise _perhaps_a_prime(checkpoint, error) from None
+        primed = ("charrnn", "sample", "--prime", str(checkpoint))
+        raise no_checkpoint(checkpoint, error, "begin with this text", primed) from None
     model = load_model(path, cell)
     own_seed = drawn_seed() if seed is None else seed
     grown = model.write(wanted, own_seed)
@@ -151,16 +150,6 @@ def sample(
         _write_one(grown, raw=raw)
     else:
         _write_many(grown, wanted, raw=raw)
-
-
-def _perhaps_a_prime(given: str | None, error: InputError) -> InputError:
-    """Who names no checkpoint may have meant a text to begin with."""
-    path = Path(given or ".npz")
-    if path.exists() or path.suffix == ".npz" or (path.name != given and " " not in str(given)):
-        return error
-    prime = f"to begin with this text: charrnn sample --prime {quote(str(given))}"
-    what = f"{given!r} is no checkpoint" if " " in str(given) else str(error)
-    return InputError(what, f"{prime}; {error.hint}" if error.hint else prime)
 
 
 def _write_one(grown: "Iterator[list[bytes]]", *, raw: bool) -> None:

@@ -43,15 +43,17 @@ def find_checkpoint(argument: str | None, tasks: Collection[str] | None = None) 
         InputError: there is none.
     """
     if argument is not None:
-        path = find_run(argument)
-        if path.is_dir():
+        path, is_folder, is_there = find_run(argument), False, False
+        with suppress(OSError, ValueError):  # a text in its place may be too long for a name
+            is_folder, is_there = path.is_dir(), path.exists()
+        if is_folder:
             for name in FILES:
                 if (path / name).is_file():
                     return path / name, "as given"
             raise InputError(
                 f"{argument!r} holds no checkpoint", "name a run's folder or an .npz file"
             )
-        if not path.exists():
+        if not is_there:
             raise InputError(f"checkpoint {argument!r} does not exist", there_are())
         return path, "as given"
     for run in filter(None, (_latest(), *(DEFAULT_FOLDER / name for name in run_names()))):

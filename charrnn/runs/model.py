@@ -4,7 +4,7 @@ from codecs import getincrementaldecoder
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypedDict, Unpack, overload
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +26,9 @@ from charrnn.tasks.examples import checked
 from charrnn.tasks.lm import TextSpec, opening_of
 from charrnn.tasks.writing import Wanted
 from charrnn.text.vocab import Vocabulary
+
+if TYPE_CHECKING:
+    from charrnn.runs.labelled import Evaluated
 
 __all__ = ["How", "Model", "drawn_seed", "load", "load_model", "reason"]
 
@@ -243,11 +246,33 @@ class Model(Trained):
             if not isinstance(inputs, Sequence):
                 raise InputError(f"texts must be a list, got {inputs!r}")
             rows = enumerate(inputs, 1)
-            inputs = [checked(as_type("a text", text, str), row) for row, text in rows]
+            texts = [checked(as_type("a text", text, str), row) for row, text in rows]
+            inputs = [text.strip(kind.margin) for text in texts]
         with one_thread():
             own = {name: value for name, value in options.items() if name in kind.options}
             found: list[Prediction] = kind.predict(self, inputs, **own)
         return found
+
+    def evaluate(self, *files: str, train: Sequence[str] = ()) -> "Evaluated":
+        """Measure a model that is no language model on labelled data, as ``charrnn eval`` does.
+
+        Args:
+            files: new data, in the form of those that it was trained on; none for the part that
+                its run held out to test with.
+            train: what it was trained on, where its run does not lead there.
+
+        Raises:
+            InputError: a file cannot be read, there is nothing to measure, or this is a language
+                model.
+            DivergedError: the outputs are not finite.
+        """
+        from charrnn.runs.labelled import evaluate_labelled
+
+        if self.config.kind.text:
+            raise InputError(
+                f"{self.path} is a language model", "score() gives what a text costs it"
+            )
+        return evaluate_labelled(self, files, train)
 
     def save(self, path: str | Path) -> None:
         """Write the model alone, to be shared: its weights, settings and history.

@@ -132,11 +132,15 @@ def _number(value: float) -> str:
 
 @dataclass(frozen=True)
 class Outcome:
-    """The measures of the best model on the test part, beside what simple methods reach there."""
+    """The measures of the best model on the test part, beside what simple methods reach there.
+
+    ``details`` are figures for JSON that a report for people has no room for.
+    """
 
     score: TaskScore
     baselines: Mapping[str, float]  # in the first measure
     lines: tuple[str, ...] = ()  # a table, if the task has one
+    details: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Task(Protocol):

@@ -36,12 +36,23 @@ from charrnn.tasks.examples import (
     with_unknowns,
 )
 from charrnn.tasks.kinds import Kind, register
+from charrnn.tasks.labelled import UNSEEN, LabelledRows
 from charrnn.tasks.labels import each_label, label_table, labels_in, separator_of, yes_of
-from charrnn.tasks.measures import accuracy, confusion, macro_f1, micro_f1, several_labels
+from charrnn.tasks.measures import (
+    accuracy,
+    by_label,
+    confusion,
+    figures,
+    label_counts,
+    macro_f1,
+    micro_f1,
+    several_labels,
+)
 from charrnn.tasks.rows import Rows, read_rows
 from charrnn.tasks.supervised import SupervisedData, SupervisedTask
 from charrnn.text.alphabet import Alphabet
 from charrnn.text.pairs import Pair, read_pairs
+from charrnn.text.tables import Source
 
 __all__ = ["Classification", "ClassifyData", "ClassifySpec", "ClassifyTask", "classify", "predict"]
 
@@ -109,23 +120,14 @@ class ClassifyData(SupervisedData[Pair]):
     """
 
     def __init__(self, paths: Paths, config: Config) -> None:
-        read = partial(
-            read_pairs,
-            left="text",
-            right="label",
-            columns=config.columns,
-            several=config.separator if config.loss == "sigmoid" else "",
-            encoding=config.encoding,
-        )
-        most = config.longest
         rows: Rows[Pair] = read_rows(
             paths,
-            read,
+            partial(_read, config),
             config,
-            key=lambda row: cut(row.left, most),
+            key=lambda row: row.left,
             stratum=lambda row: labels_in(row.right, config) or ("",),
         )
-        super().__init__(_shortened(rows, most), config)
+        super().__init__(rows, config)
         train, val, test = (
             list(each_label(part, config)) for part in (rows.train, rows.val, rows.test)
         )
@@ -191,17 +193,23 @@ class ClassifyData(SupervisedData[Pair]):
         ]
 
 
-def _shortened(rows: Rows[Pair], most: int) -> Rows[Pair]:
-    """The rows, their texts cut, and a note of it."""
-    count = sum(len(row.left) > most > 0 for row in (*rows.train, *rows.val, *rows.test))
-    if not count:
-        return rows
-    train, val, test = (
-        tuple(replace(row, left=cut(row.left, most)) for row in part)
-        for part in (rows.train, rows.val, rows.test)
+def _read(config: Config, path: str) -> Source[tuple[Pair, ...]]:
+    """The rows of a file, their texts cut where the settings say so, and a note of it."""
+    source = read_pairs(
+        path,
+        left="text",
+        right="label",
+        columns=config.columns,
+        several=config.separator if config.loss == "sigmoid" else "",
+        encoding=config.encoding,
     )
-    note = f"{count:,} texts are read to their first {most:,} characters"
-    return replace(rows, train=train, val=val, test=test, notes=(*rows.notes, note))
+    most = config.longest
+    count = sum(len(row.left) > most > 0 for row in source.records)
+    if not count:
+        return source
+    rows = tuple(replace(row, left=cut(row.left, most)) for row in source.records)
+    note = f"{source.path}: {count:,} texts are read to their first {most:,} characters"
+    return replace(source, records=rows, notes=(*source.notes, note))
 
 
 class ClassifyTask(SupervisedTask[Pair]):
@@ -217,16 +225,16 @@ class ClassifyTask(SupervisedTask[Pair]):
     ) -> None:
         self._texts = [framed(spec.alphabet, row.left) for row in rows.train]
         self._number = {label: k for k, label in enumerate(spec.labels)}
-        self._labels = [self._numbers(row, config) for row in rows.train]
+        self._labels = [
+            [self._number[name] for name in labels_in(row.right, config)] for row in rows.train
+        ]
         super().__init__(rows, model, spec, list(map(len, self._texts)), config, threads)
 
-    def _numbers(self, row: Pair, config: Config) -> list[int]:
-        """Of the labels of a row."""
-        return [self._number[name] for name in labels_in(row.right, config)]
-
-    def _yes(self, rows: Sequence[Pair]) -> npt.NDArray[np.bool_]:
-        """``(N, K)``: which labels rows have."""
-        return yes_of([self._numbers(row, self.config) for row in rows], len(self.spec.labels))
+    def _yes(self, rows: Sequence[Pair], labels: Sequence[str]) -> npt.NDArray[np.bool_]:
+        """``(N, K)``: which of the labels rows have."""
+        number = {label: k for k, label in enumerate(labels)}
+        names = (labels_in(row.right, self.config) for row in rows)
+        return yes_of([[number[name] for name in own] for own in names], len(labels))
 
     def batch(
         self, rows: npt.NDArray[np.intp], rng: np.random.Generator | None
@@ -246,22 +254,37 @@ class ClassifyTask(SupervisedTask[Pair]):
         if not rows:
             return None
         score, y = self._score(parameters, rows)
-        labels, gold = self.spec.labels, self._yes(rows)
+        labels = self._with_unknown(rows)
+        gold = self._yes(rows, labels)
+        details: dict[str, Any] = {}
         if self.spec.several:
-            lines = label_table(gold, y >= 0, labels)
+            found = _widened(y >= 0, len(labels))
+            lines = label_table(gold, found, labels)
+            counts = zip(*(c.tolist() for c in label_counts(gold, found)), strict=True)
+            each = {name: figures(*own) for name, own in zip(labels, counts, strict=True)}
+            details["labels"] = each
         else:
-            lines = table(_names(gold, labels), _names(y, labels), labels)
+            right, named = _names(gold, labels), _names(y, labels)
+            lines = table(right, named, labels)
+            details["labels"] = by_label(right, named, labels)
+            counted = confusion(right, named, labels).tolist()
+            details["confusion"] = {"labels": labels, "counts": counted}
         train = self._rows.train
-        if sum(len(row.left) for row in train) * len(labels) > MOST_COUNTS:
-            return Outcome(score, {}, (*lines, "naive Bayes is left out: too many labels for it"))
+        if not train:
+            return Outcome(score, {}, lines, details)
+        if sum(len(row.left) for row in train) * len(self.spec.labels) > MOST_COUNTS:
+            lines = (*lines, "naive Bayes is left out: too many labels for it")
+            return Outcome(score, {}, lines, details)
         known, asked = [row.left for row in train], [row.left for row in rows]
+        own = self._yes(train, self.spec.labels)
         if self.spec.several:
-            each = LabelBayes().fit(known, self._yes(train))
-            name, baseline = "of each label", micro_f1(gold, each.predict(asked))
+            bayes = LabelBayes().fit(known, own).predict(asked)
+            name, baseline = " of each label", micro_f1(gold, _widened(bayes, len(labels)))
         else:
-            one = NaiveBayes().fit(known, _names(self._yes(train), labels))
-            name, baseline = "", accuracy(_names(gold, labels), one.predict(asked))
-        return Outcome(score, {f"character n-gram naive Bayes {name}".strip(): baseline}, lines)
+            simple = NaiveBayes().fit(known, _names(own, self.spec.labels))
+            name, baseline = "", accuracy(_names(gold, labels), simple.predict(asked))
+        baselines = {f"character n-gram naive Bayes{name}": baseline}
+        return Outcome(score, baselines, lines, details)
 
     def preview(self, parameters: Parameters, rng: np.random.Generator) -> bytes:
         rows = self._rows.val
@@ -277,22 +300,37 @@ class ClassifyTask(SupervisedTask[Pair]):
             )
         return "".join(lines).encode()
 
+    def _with_unknown(self, rows: Sequence[Pair]) -> list[str]:
+        """The labels that there are, and behind them those that no row to train on has."""
+        found = {name for row in rows for name in labels_in(row.right, self.config)}
+        return [*self.spec.labels, *sorted(found - {*self.spec.labels})]
+
     def _score(self, parameters: Parameters, rows: Sequence[Pair]) -> tuple[TaskScore, Array]:
         """The measures, and the logits ``(N, K)`` that decide them."""
         y = classify(self.trained(parameters), [row.left for row in rows])
-        yes, labels = self._yes(rows), self.spec.labels
-        targets = targets_of(yes, self.model)
-        loss = float(LOSSES[self.model.loss](y.copy(), targets, each=True).mean())
+        labels, known = self._with_unknown(rows), len(self.spec.labels)
+        yes = self._yes(rows, labels)
+        targets = targets_of(yes[:, :known], self.model)
+        nats = LOSSES[self.model.loss](y.copy(), targets, each=True)
+        odd = yes[:, known:].sum(axis=1)  # labels that it does not know
         if self.spec.several:
-            measures = several_labels(yes, y >= 0)
+            nats = nats + UNSEEN * odd
+            measures = several_labels(yes, _widened(y >= 0, len(labels)))
         else:
+            nats = np.where(odd > 0, UNSEEN, nats)
             gold, predicted = _names(yes, labels), _names(y, labels)
             right = accuracy(gold, predicted)
             measures = {"accuracy": right, "macro-F1": macro_f1(gold, predicted, labels)}
+        loss = float(nats.mean())
         # Where many models are equally often right, the surer one is the better one.
         error = 1 - next(iter(measures.values())) + min(loss, 100.0) / (1000 * len(rows))
         method = self._rows.method(rows, "texts")
         return TaskScore(loss, self.unit, error, measures, method), y
+
+
+def _widened(found: npt.NDArray[np.bool_], size: int) -> npt.NDArray[np.bool_]:
+    """``(N, K)`` to ``(N, size)``: a no for labels that are not known."""
+    return np.pad(found, ((0, 0), (0, size - found.shape[1])))
 
 
 def _names(scores: Array, labels: Sequence[str]) -> list[str]:
@@ -352,6 +390,13 @@ register(
         },
         without=OF_CARRIED,
         least_updates=1000,
+        evaluate=LabelledRows(
+            _read,
+            ClassifyTask,
+            key=lambda row: row.left,
+            labels=lambda config, row: labels_in(row.right, config),
+            known=lambda spec: spec.labels,
+        ),
         predict=predict,
         options=("top", "threshold"),
     )

@@ -11,6 +11,7 @@ from charrnn.nn.types import Array
 from charrnn.tasks.config import Config
 from charrnn.text.alphabet import END, UNKNOWN, Alphabet
 from charrnn.text.pairs import Pair
+from charrnn.text.records import unusable
 
 __all__ = [
     "MOST_STEPS",
@@ -74,18 +75,15 @@ def as_json(**values: object) -> str:
 
 
 def checked(text: str, row: int) -> str:
-    """A text as the rows trained on are: without white space at its ends.
+    """A text, if it is one to predict from.
 
     Raises:
-        InputError: it is empty, or a row of two columns.
+        InputError: it is empty, a row of two columns, or has halves of characters.
     """
-    if "\t" in text:
-        raise InputError(
-            f"text {row} has a tab: is it a row to train on?", "give the texts alone (cut -f1)"
-        )
-    if not text.strip():
-        raise InputError(f"text {row} is empty")
-    return text.strip()
+    fault = unusable(text)
+    if fault:
+        raise InputError(f"text {row} {fault}")
+    return text
 
 
 def padded(texts: Sequence[Array]) -> tuple[Array, Array]:

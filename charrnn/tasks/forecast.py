@@ -17,22 +17,27 @@ from charrnn.nn.runaway import CHUNK as WATCHED
 from charrnn.nn.runaway import restart_runaways
 from charrnn.nn.types import Array, State
 from charrnn.nn.workspace import Workspace
-from charrnn.tasks.base import Outcome, Paths, TaskScore, Trained
+from charrnn.tasks.base import Data, Outcome, Paths, TaskScore, Trained
 from charrnn.tasks.baselines import last_value, linear_autoregression
 from charrnn.tasks.carried import LanesTask
 from charrnn.tasks.config import Config
 from charrnn.tasks.examples import as_json
 from charrnn.tasks.kinds import Kind, register
+from charrnn.tasks.labelled import Measured
 from charrnn.text.series import Series, read_series
+from charrnn.text.tables import Source
 
 __all__ = [
     "Forecast",
     "ForecastData",
     "ForecastSpec",
     "ForecastTask",
+    "evaluate",
     "forecast",
     "one_step",
     "predict",
+    "read_for",
+    "score_series",
 ]
 
 CHUNK = 256
@@ -239,25 +244,10 @@ class ForecastTask(LanesTask):
         start = self._edges[1]
         if start >= len(self._values):
             return None
-        score = self._score(parameters, start, len(self._values))
-        baselines = {"last value": last_value(self._values[start - 1 :])}
-        train = self._values[:start]
-        try:
-            linear = linear_autoregression(train, self._values[start:])
-            baselines["linear autoregression on all rows before"] = linear
-        except ValueError:  # too few rows for it
-            pass
-        return Outcome(score, baselines)
+        return score_series(self._trained(parameters), self._values, start)
 
     def _score(self, parameters: Parameters, start: int, end: int) -> TaskScore:
-        predicted = one_step(self._trained(parameters), self._values[:end])[start - 1 :]
-        errors = predicted - self._values[start:end]
-        squared = float((errors**2).mean())
-        scaled = errors / np.array(self._spec.deviation)
-        loss = float(0.5 * (scaled**2).sum(axis=1).mean())
-        measures = {"mean squared error": squared}
-        method = f"{end - start} rows, each one step ahead, state carried from the first row on"
-        return TaskScore(loss, self.unit, loss, measures, method)
+        return _one_step_score(self._trained(parameters), self._values[:end], start)
 
     def preview(self, parameters: Parameters, rng: np.random.Generator) -> bytes:
         """Some steps from the end of the training rows on, beside what came."""
@@ -268,6 +258,72 @@ class ForecastTask(LanesTask):
         for p, v in zip(ahead, self._values[start:], strict=False):
             lines.append(f"{_row(p)}   {_row(v)}")
         return "".join(line + "\n" for line in lines).encode()
+
+
+def score_series(trained: Trained, values: npt.NDArray[np.float64], start: int = 1) -> Outcome:
+    """A model one step ahead on ``values[start:]``, beside what simple methods reach there.
+
+    The state is carried from the first row on. The simple methods are the last value and, where
+    there are rows enough before ``start``, a linear autoregression on those.
+
+    Args:
+        values: ``(N, D)``.
+        start: the first row that is scored, 1 at least: one must come before it.
+
+    Raises:
+        InputError: there is nothing to score.
+        DivergedError: the outputs are not finite.
+    """
+    if not 1 <= start < len(values):
+        raise InputError(f"{len(values)} rows are too few to score: one comes before the first")
+    score = _one_step_score(trained, values, start)
+    trained.check_finite(score.loss)
+    baselines = {"last value": last_value(values[start - 1 :])}
+    try:
+        linear = linear_autoregression(values[:start], values[start:])
+        baselines["linear autoregression on all rows before"] = linear
+    except ValueError:  # too few rows for it
+        pass
+    return Outcome(score, baselines)
+
+
+def _one_step_score(trained: Trained, values: npt.NDArray[np.float64], start: int) -> TaskScore:
+    predicted = one_step(trained, values)[start - 1 :]
+    errors = predicted - values[start:]
+    squared = float((errors**2).mean())
+    scaled = errors / np.array(trained.spec.deviation)
+    loss = float(0.5 * (scaled**2).sum(axis=1).mean())
+    count = len(values) - start
+    method = f"{count} rows, each one step ahead, state carried from the first row on"
+    unit = trained.config.kind.unit
+    return TaskScore(loss, unit, loss, {"mean squared error": squared}, method)
+
+
+def evaluate(
+    trained: Trained, files: Sequence[str], data: Data | None, threads: int = 1
+) -> Measured:
+    """A model one step ahead on another series.
+
+    Args:
+        files: the one name of a CSV file.
+        data: what the model was trained on, if that is there.
+        threads: not used: a series is read from its beginning.
+
+    Raises:
+        InputError: the file cannot be read, or it has other columns than the model.
+        DivergedError: the outputs are not finite.
+    """
+    del threads
+    if len(files) != 1:
+        raise InputError(f"a forecast is measured on one series, {len(files)} were given")
+    source = read_for(trained, files[0])
+    values, notes = source.records.values, source.notes
+    known: Any = data
+    series = (values.tobytes(), known.values[: known.edges[1]].tobytes() if known else b"")
+    shorter, longer = sorted(series, key=len)
+    if shorter and shorter in longer:  # one may be a part of the other
+        notes += ("this series is trained on: the model would do worse on another",)
+    return Measured(score_series(trained, values), notes)
 
 
 def _row(values: Iterable[float]) -> str:
@@ -333,6 +389,21 @@ class Forecast:
         yield text.getvalue().removesuffix("\n")
 
 
+def read_for(trained: Trained, path: str) -> Source[Series]:
+    """A CSV file of the columns that a model reads.
+
+    Raises:
+        InputError: the file cannot be read, or it has other columns.
+    """
+    source = read_series(path, encoding=trained.config.encoding)
+    columns, names = source.records.columns, trained.spec.columns
+    if columns != names:
+        raise InputError(
+            f"{path} has the columns {', '.join(columns)}; the model reads {', '.join(names)}"
+        )
+    return source
+
+
 def predict(
     trained: Trained, series: Sequence[str] | npt.ArrayLike, *, steps: int = 1
 ) -> list[Forecast]:
@@ -350,12 +421,7 @@ def predict(
     if isinstance(series, Sequence) and all(isinstance(name, str) for name in series):
         if len(series) != 1:
             raise InputError(f"a forecast goes on from one series, {len(series)} were given")
-        source = read_series(str(series[0]), encoding=trained.config.encoding)
-        if source.records.columns != names:
-            raise InputError(
-                f"{series[0]} has the columns {', '.join(source.records.columns)}; the model reads "
-                + ", ".join(names)
-            )
+        source = read_for(trained, str(series[0]))
         values, notes = source.records.values, source.notes
     else:
         values = np.asarray(series, dtype=np.float64)
@@ -387,6 +453,7 @@ register(
             "embedding": "it reads numbers",
         },
         carried=True,
+        evaluate=evaluate,
         predict=predict,
         options=("steps",),
     )

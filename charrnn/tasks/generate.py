@@ -27,12 +27,14 @@ from charrnn.tasks.examples import (
     units,
 )
 from charrnn.tasks.kinds import Kind, register
+from charrnn.tasks.labelled import LabelledRows
 from charrnn.tasks.rows import Rows, read_rows
 from charrnn.tasks.supervised import SupervisedData, SupervisedTask
 from charrnn.tasks.writing import Wanted, pieces
 from charrnn.text.alphabet import END, START, UNKNOWN, Alphabet
 from charrnn.text.backslashes import are_escapes, count_line_ends, unescaped
 from charrnn.text.pairs import Pair, read_pairs
+from charrnn.text.tables import Source
 from charrnn.text.vocab import name_characters
 
 __all__ = ["GenerateData", "GenerateSpec", "GenerateTask", "write"]
@@ -116,7 +118,7 @@ class GenerateData(SupervisedData[Pair]):
     r"""Rows of a label and a text.
 
     In the text ``\n`` stands for a line end and ``\\`` for a backslash: if ``escapes`` says so, or
-    by itself if the files use backslashes for hardly anything else
+    by itself if the file uses backslashes for hardly anything else
     (:func:`charrnn.text.backslashes.are_escapes`).
 
     Raises:
@@ -126,18 +128,12 @@ class GenerateData(SupervisedData[Pair]):
     def __init__(self, paths: Paths, config: Config) -> None:
         rows: Rows[Pair] = read_rows(
             paths,
-            partial(
-                read_pairs,
-                left="label",
-                right="text",
-                columns=config.columns,
-                encoding=config.encoding,
-            ),
+            partial(_read, config),
             config,
             key=lambda row: row.right,
             stratum=lambda row: row.left,
         )
-        super().__init__(_with_line_ends(rows, config.escapes), config)
+        super().__init__(rows, config)
         if not config.layers:
             raise InputError("--layers 0: there must be a state for the label to set")
         self._labels = tuple(sorted({row.left for row in self.rows.train}))
@@ -173,22 +169,22 @@ class GenerateData(SupervisedData[Pair]):
         ]
 
 
-def _with_line_ends(rows: Rows[Pair], escapes: str) -> Rows[Pair]:
-    """The rows with their escapes read, and a note of it."""
-    every = [row.right for row in (*rows.train, *rows.val, *rows.test)]
-    there = sum(map(count_line_ends, every))
-    if escapes == "no" or (escapes == "auto" and not are_escapes(every)):
-        kept = f"{there} of '\\n' stay as they are (line ends: --task generate,escapes=yes)"
-        return replace(
-            rows, notes=(*rows.notes, kept) if there and escapes == "auto" else rows.notes
-        )
-    train, val, test = (
-        tuple(replace(row, right=unescaped(row.right)) for row in part)
-        for part in (rows.train, rows.val, rows.test)
+def _read(config: Config, path: str) -> Source[tuple[Pair, ...]]:
+    """The rows of a file with their escapes read, and a note of it."""
+    source = read_pairs(
+        path, left="label", right="text", columns=config.columns, encoding=config.encoding
     )
-    read = f"{there} of '\\n' became line ends (to keep them: --task generate,escapes=no)"
-    notes = (*rows.notes, read) if there else rows.notes
-    return replace(rows, train=train, val=val, test=test, notes=notes)
+    texts = [row.right for row in source.records]
+    there = sum(map(count_line_ends, texts))
+    if config.escapes == "yes" or (config.escapes == "auto" and are_escapes(texts)):
+        said = f"{there} of '\\n' became line ends (to keep them: --task generate,escapes=no)"
+        rows = tuple(replace(row, right=unescaped(row.right)) for row in source.records)
+        source = replace(source, records=rows)
+    else:
+        said = f"{there} of '\\n' stay as they are (line ends: --task generate,escapes=yes)"
+        there *= config.escapes == "auto"
+    notes = (*source.notes, f"{source.path}: {said}") if there else source.notes
+    return replace(source, notes=notes)
 
 
 class GenerateTask(SupervisedTask[Pair]):
@@ -324,6 +320,14 @@ register(
             "directions": "a generator predicts what comes next, and must not have read it",
         },
         least_updates=600,
+        evaluate=LabelledRows(
+            _read,
+            GenerateTask,
+            key=lambda row: row.right,
+            labels=lambda _, row: (row.left,),
+            known=lambda spec: spec.labels,
+            needs_label=True,
+        ),
         write=write,
     )
 )

@@ -33,8 +33,12 @@ class Kind:
         carried: whether it reads one long sequence in chunks, the state carried from one to the
             next.
         write: writes texts (:mod:`charrnn.tasks.writing`), if it can.
+        evaluate: measures a model on files of new data (:mod:`charrnn.tasks.labelled`), if it can.
         predict: predicts from texts (:mod:`charrnn.tasks.predictions`), if it can.
         options: the options of ``predict`` that it takes.
+        margin: the characters that a text to predict from loses at its ends, as those trained on
+            did; all white space, if not given.
+        empty: the lines of TSV that stand for a text that cannot be answered.
     """
 
     name: str
@@ -51,8 +55,11 @@ class Kind:
     text: bool = False
     carried: bool = False
     write: Callable[..., Any] | None = None
+    evaluate: Callable[..., Any] | None = None
     predict: Callable[..., Any] | None = None
     options: tuple[str, ...] = ()
+    margin: str | None = None
+    empty: tuple[str, ...] = ("\t\t",)
 
     def unit_of(self, level: str) -> str:
         """The unit of the training loss."""

@@ -1,5 +1,6 @@
 """How good predictions are: classes, tags, spans and strings compared with the gold ones."""
 
+from collections import Counter
 from collections.abc import Hashable, Sequence
 from typing import Any
 
@@ -8,10 +9,13 @@ import numpy.typing as npt
 
 __all__ = [
     "accuracy",
+    "by_kind",
+    "by_label",
     "character_error_rate",
     "confusion",
     "edit_distance",
     "exact_match",
+    "figures",
     "is_bio",
     "label_counts",
     "label_f1",
@@ -154,6 +158,38 @@ def several_labels(gold: Yes, predicted: Yes) -> dict[str, float]:
     }
 
 
+def by_label(gold: Labels, predicted: Labels, labels: Sequence[str]) -> dict[str, dict[str, float]]:
+    """Precision, recall, F1 and support of each label, as :func:`figures` gives them.
+
+    Args:
+        gold, predicted: ``(N,)`` labels.
+        labels: those that there are, each once.
+
+    Raises:
+        ValueError: as :func:`confusion`.
+    """
+    counts = confusion(gold, predicted, labels)
+    columns = np.diag(counts), counts.sum(axis=0), counts.sum(axis=1)
+    each = zip(*(column.tolist() for column in columns), strict=True)
+    return {label: figures(*own) for label, own in zip(labels, each, strict=True)}
+
+
+def figures(right: int, found: int, there: int) -> dict[str, float]:
+    """Precision, recall, F1 and support of what was found; 0 where there is nothing to divide by.
+
+    Args:
+        right: how often it was found rightly.
+        found: how often it was found.
+        there: how often it should have been: the support.
+    """
+    return {
+        "precision": right / found if found else 0.0,
+        "recall": right / there if there else 0.0,
+        "F1": 2 * right / (found + there) if found + there else 0.0,
+        "support": there,
+    }
+
+
 def is_bio(tags: Sequence[str]) -> bool:
     """Whether these tags mark spans: all are O, B-kind or I-kind, and at least one is a B-."""
     marked = all(tag == "O" or (tag[:2] in ("B-", "I-") and len(tag) > 2) for tag in tags)
@@ -212,6 +248,27 @@ def span_f1(
         right += len(a & b)
         total += len(a) + len(b)
     return 2 * right / total if total else 0.0
+
+
+def by_kind(
+    gold_sentences: Sequence[Sequence[str]], predicted_sentences: Sequence[Sequence[str]]
+) -> dict[str, dict[str, float]]:
+    """Precision, recall, F1 and support of the spans of each kind, counted as conlleval does.
+
+    Args:
+        gold_sentences, predicted_sentences: the tags of each sentence.
+
+    Raises:
+        ValueError: as :func:`span_f1`.
+    """
+    right, found, there = Counter[str](), Counter[str](), Counter[str]()
+    for gold, predicted in zip(gold_sentences, predicted_sentences, strict=True):
+        a, b = spans(gold), spans(predicted)
+        for counts, marked in ((right, a & b), (found, b), (there, a)):
+            counts.update(kind for _, _, kind in marked)
+    return {
+        kind: figures(right[kind], found[kind], there[kind]) for kind in sorted({*found, *there})
+    }
 
 
 def edit_distance(a: Sequence[Hashable], b: Sequence[Hashable]) -> int:

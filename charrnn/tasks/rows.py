@@ -33,7 +33,7 @@ class Rows(Generic[R]):
     sha256: str
     notes: tuple[str, ...]
     known_val: int  # rows to validate with whose input is trained on
-    known_test: int  # rows to test with whose input is trained on, or chose the model
+    known_test: int | None  # rows to test with whose input is trained on, or chose the model
 
     @property
     def size(self) -> int:
@@ -52,6 +52,8 @@ class Rows(Generic[R]):
     def method(self, part: Sequence[R], noun: str) -> str:
         """How a part is measured, in words."""
         known = self.known_test if part is self.test else self.known_val
+        if known is None:
+            return f"{len(part)} {noun}; whether the model has met them in training is not known"
         if not known:
             return f"{len(part)} {noun}, none of them trained on"
         return f"{len(part)} {noun}, {known} of which the model has met in training"

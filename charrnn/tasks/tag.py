@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from math import log
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -30,17 +30,17 @@ from charrnn.tasks.examples import (
     with_unknowns,
 )
 from charrnn.tasks.kinds import Kind, register
-from charrnn.tasks.measures import accuracy, is_bio, span_f1
+from charrnn.tasks.labelled import UNSEEN, LabelledRows
+from charrnn.tasks.measures import accuracy, by_kind, by_label, is_bio, span_f1
 from charrnn.tasks.rows import Rows, read_rows
 from charrnn.tasks.supervised import SupervisedData, SupervisedTask
 from charrnn.text.alphabet import END, START, Alphabet
 from charrnn.text.conll import Sentence, read_sentences
+from charrnn.text.tables import Source
 
 __all__ = ["TagData", "TagSpec", "TagTask", "Tagging", "predict", "tag"]
 
 SHOWN = 3
-UNSEEN = 30 * log(10)
-"""Nats that a token costs whose tag no token to train on has: -ln 10⁻³⁰."""
 
 
 @dataclass(frozen=True)
@@ -109,12 +109,7 @@ class TagData(SupervisedData[Sentence]):
     """
 
     def __init__(self, paths: Paths, config: Config) -> None:
-        read = partial(
-            read_sentences,
-            columns=config.columns,
-            column=config.column or None,
-            encoding=config.encoding,
-        )
+        read = partial(_read, config)
         rows: Rows[Sentence] = read_rows(paths, read, config, key=lambda row: row.tokens)
         super().__init__(rows, config)
         self._tags = tuple(sorted({tag for row in self.rows.train for tag in row.tags}))
@@ -164,6 +159,12 @@ class TagData(SupervisedData[Sentence]):
         ]
 
 
+def _read(config: Config, path: str) -> Source[tuple[Sentence, ...]]:
+    return read_sentences(
+        path, columns=config.columns, column=config.column or None, encoding=config.encoding
+    )
+
+
 class TagTask(SupervisedTask[Sentence]):
     """Trains on sentences and their tags."""
 
@@ -180,7 +181,7 @@ class TagTask(SupervisedTask[Sentence]):
         self._tags = [np.array([number[name] for name in row.tags]) for row in rows.train]
         self._number = number
         every = (*rows.train, *rows.val, *rows.test)
-        self._bio = is_bio([name for row in every for name in row.tags])
+        self._bio = is_bio([*spec.tags, *(name for row in every for name in row.tags)])
         lengths = [len(ids) for ids, _ in self._sentences]
         super().__init__(rows, model, spec, lengths, config, threads)
 
@@ -195,18 +196,26 @@ class TagTask(SupervisedTask[Sentence]):
         return Sequences(x, targets, state, lengths, spans), len(targets)
 
     def validate(self, parameters: Parameters) -> TaskScore | None:
-        return self._score(parameters, self._rows.val)
+        return self._score(parameters, self._rows.val)[0]
 
     def test(self, parameters: Parameters) -> Outcome | None:
         rows = self._rows.test
         if not rows:
             return None
+        score, predicted = self._score(parameters, rows)
+        gold = [row.tags for row in rows]
+        flat, found = list(chain.from_iterable(gold)), list(chain.from_iterable(predicted))
+        details: dict[str, Any] = {"tags": by_label(flat, found, sorted({*flat, *found}))}
+        if self._bio:
+            details["spans"] = by_kind(gold, predicted)
+        if not self._rows.train:
+            return Outcome(score, {}, (), details)
         simple = TagBaseline().fit([(row.tokens, row.tags) for row in self._rows.train])
         baselines = {
             way: self._measures(rows, simple.predict([row.tokens for row in rows], way))[0]
             for way in TagBaseline.WAYS
         }
-        return Outcome(self._score(parameters, rows), baselines)
+        return Outcome(score, baselines, (), details)
 
     def preview(self, parameters: Parameters, rng: np.random.Generator) -> bytes:
         rows = self._rows.val
@@ -232,7 +241,10 @@ class TagTask(SupervisedTask[Sentence]):
         )
         return (span_f1(gold, predicted) if self._bio else right), right
 
-    def _score(self, parameters: Parameters, rows: Sequence[Sentence]) -> TaskScore:
+    def _score(
+        self, parameters: Parameters, rows: Sequence[Sentence]
+    ) -> tuple[TaskScore, list[list[str]]]:
+        """The measures, and the tags of each sentence that they are of."""
         found = tag(self.trained(parameters), [row.tokens for row in rows])
         predicted = [[self.spec.tags[k] for k in y.argmax(axis=1)] for y in found]
         numbers = np.array([self._number.get(name, -1) for row in rows for name in row.tags])
@@ -246,7 +258,7 @@ class TagTask(SupervisedTask[Sentence]):
         count = sum(len(row.tokens) for row in rows)
         method = self._rows.method(rows, f"sentences ({count} tokens)")
         error = 1 - main + min(loss, 100.0) / (1000 * count)
-        return TaskScore(loss, self.unit, error, measures, method)
+        return TaskScore(loss, self.unit, error, measures, method), predicted
 
 
 def _spans(ends: Sequence[Array]) -> Array:
@@ -302,12 +314,15 @@ class Tagging:
 
 
 def predict(trained: Trained, texts: Sequence[str]) -> list[Tagging]:
-    """The tag of each token of each text; white space parts the tokens.
+    """The tag of each token of each text.
+
+    Spaces part the tokens and no other white space does, as in the files trained on: a number
+    with no-break spaces in it is one token.
 
     Raises:
         DivergedError: the outputs are not finite.
     """
-    sentences = [text.split() for text in texts]
+    sentences = [[token for token in text.split(" ") if token] for text in texts]
     taggings = []
     for tokens, y in zip(sentences, tag(trained, sentences), strict=True):
         trained.check_finite(y)
@@ -337,6 +352,16 @@ register(
         own={"directions": ("forward", "both"), "loss": (), "noise": (), "column": ()},
         without=OF_CARRIED,
         least_updates=1000,
+        evaluate=LabelledRows(
+            _read,
+            TagTask,
+            key=lambda row: row.tokens,
+            labels=lambda _, row: row.tags,
+            known=lambda spec: spec.tags,
+            nouns=("sentences", "tag"),
+        ),
         predict=predict,
+        margin=" ",
+        empty=("\t\t", ""),
     )
 )

@@ -30,11 +30,13 @@ from charrnn.tasks.examples import (
     with_unknowns,
 )
 from charrnn.tasks.kinds import Kind, register
+from charrnn.tasks.labelled import LabelledRows
 from charrnn.tasks.measures import character_error_rate, exact_match
 from charrnn.tasks.rows import Rows, read_rows
 from charrnn.tasks.supervised import SupervisedData, SupervisedTask
 from charrnn.text.alphabet import END, START, Alphabet
 from charrnn.text.pairs import Pair, read_pairs
+from charrnn.text.tables import Source
 
 __all__ = ["TranslateData", "TranslateSpec", "TranslateTask", "Translation", "predict", "translate"]
 
@@ -118,14 +120,9 @@ class TranslateData(SupervisedData[Pair]):
     """
 
     def __init__(self, paths: Paths, config: Config) -> None:
-        read = partial(
-            read_pairs,
-            left="source",
-            right="target",
-            columns=config.columns,
-            encoding=config.encoding,
+        rows: Rows[Pair] = read_rows(
+            paths, partial(_read, config), config, key=lambda row: row.left
         )
-        rows: Rows[Pair] = read_rows(paths, read, config, key=lambda row: row.left)
         super().__init__(rows, config)
         if config.directions == "both" and config.hidden % 2:
             raise InputError(
@@ -162,6 +159,12 @@ class TranslateData(SupervisedData[Pair]):
             f"{len(spec.target.vocabulary)} distinct characters",
             self.rows.described("pairs"),
         ]
+
+
+def _read(config: Config, path: str) -> Source[tuple[Pair, ...]]:
+    return read_pairs(
+        path, left="source", right="target", columns=config.columns, encoding=config.encoding
+    )
 
 
 class TranslateTask(SupervisedTask[Pair]):
@@ -215,10 +218,7 @@ class TranslateTask(SupervisedTask[Pair]):
         rows = self._rows.test
         if not rows:
             return None
-        train = self._rows.train
-        simple = NearestNeighbour().fit([r.left for r in train], [r.right for r in train])
         sources, references = _by_source(rows)
-        baseline = character_error_rate(simple.predict(sources), references)
         score = self._score(parameters, rows, len(rows))
         beam = [t.text for t in translate(self.trained(parameters), sources, beam=BEAM)]
         lines = (
@@ -226,6 +226,11 @@ class TranslateTask(SupervisedTask[Pair]):
             f"{character_error_rate(beam, references):.4f}, "
             f"exact match {exact_match(beam, references):.4f}",
         )
+        train = self._rows.train
+        if not train:
+            return Outcome(score, {}, lines)
+        simple = NearestNeighbour().fit([r.left for r in train], [r.right for r in train])
+        baseline = character_error_rate(simple.predict(sources), references)
         return Outcome(score, {"nearest neighbour": baseline}, lines)
 
     def preview(self, parameters: Parameters, rng: np.random.Generator) -> bytes:
@@ -360,6 +365,7 @@ register(
         own={"directions": (), "attention": (), "noise": ()},
         without=OF_CARRIED,
         least_updates=2000,
+        evaluate=LabelledRows(_read, TranslateTask, key=lambda row: row.left),
         predict=predict,
         options=("beam",),
     )

@@ -21,6 +21,7 @@ __all__ = [
     "decode_text",
     "encoded",
     "first_held_out",
+    "marked",
     "read_bytes",
     "read_corpus",
 ]
@@ -174,7 +175,7 @@ def decode_text(path: str, data: bytes, encoding: str = "utf-8") -> tuple[str, t
     Raises:
         InputError: the bytes are not of this encoding, with the place; or nobody knows it.
     """
-    encoding, notes = _marked(data, encoding)
+    encoding, notes = marked(data, encoding)
     decoder = _decoder(encoding)
     text = "".join(text for text, _ in _pieces(path, data, encoding, decoder))
     if "\r\n" in text:
@@ -195,7 +196,7 @@ def _decode(
     path: str, data: bytes, encoding: str, keep_newlines: bool
 ) -> tuple[list[npt.NDArray[Any]], list[str]]:
     """Code points, in pieces whose dtype is as small as it can be, and what was noticed."""
-    encoding, notes = _marked(data, encoding)
+    encoding, notes = marked(data, encoding)
     newlines = io.IncrementalNewlineDecoder(_decoder(encoding), translate=not keep_newlines)
     pieces = [
         codes.astype(np.min_scalar_type(int(codes.max(initial=0))))
@@ -213,7 +214,7 @@ def _decode(
     return pieces, notes
 
 
-def _marked(data: bytes, encoding: str) -> tuple[str, list[str]]:
+def marked(data: bytes, encoding: str) -> tuple[str, list[str]]:
     """The encoding that a byte order mark tells, and a note.
 
     Where UTF-8 was asked for, any mark decides; else only one of the encoding that was named, by

@@ -1,0 +1,149 @@
+"""A model of a task on labelled data: new files, or what its run held out to test with."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from charrnn.errors import InputError
+from charrnn.nn.products import one_thread
+from charrnn.runs.ancestry import Noted, ancestors, noted
+from charrnn.runs.model import Model
+from charrnn.tasks.base import Data, Outcome, Paths
+from charrnn.tasks.labelled import Measured
+
+__all__ = ["Evaluated", "evaluate_labelled"]
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """What a model is worth on some data.
+
+    Attributes:
+        what: the data, in words.
+        outcome: the figures.
+        unknown: how many rows have each label that the model does not know.
+        notes: on the data, and on what the model has met of them.
+    """
+
+    what: str
+    outcome: Outcome
+    unknown: Mapping[str, int]
+    notes: tuple[str, ...]
+
+
+def evaluate_labelled(
+    model: Model, files: Sequence[str], train: Sequence[str] = (), threads: int = 1
+) -> Evaluated:
+    """Measure a model as the end of its training does.
+
+    Args:
+        model: of a task that has examples or a series.
+        files: new data, read as those of the training; none for the part that the run held out
+            to test with, read again from where the run says and split by its seed.
+        train: what the model was trained on, where the run does not lead to it.
+        threads: how many processes compute.
+
+    Raises:
+        InputError: a file cannot be read, there is nothing to measure, or the model is of a task
+            that has no such data.
+        DivergedError: the outputs are not finite.
+    """
+    kind, own = model.config.kind, noted(model)
+    data, missing = _data(model, files, train, own)
+    notes = []
+    if data is not None and own is not None and data.sha256 != own.sha256:
+        notes.append("--train is not what this run noted; it is taken at its word")
+    with one_thread():
+        if files:
+            if kind.evaluate is None:
+                raise InputError(
+                    f"the task {kind.name} cannot measure a model on new data",
+                    f"charrnn eval {model.path} measures it on what its run held out",
+                )
+            measured: Measured = kind.evaluate(model, files, data, threads)
+            what = "standard input" if [*files] == ["-"] else " ".join(files)
+            if data is None:
+                notes.append(f"{missing}; if it holds what is measured, the model has met it")
+        else:
+            if data is None:
+                raise InputError(
+                    missing, f"or name labelled data to measure: charrnn eval {model.path} FILE"
+                )
+            measured, what = _held_out(model, data, threads)
+    model.check_finite(measured.outcome.score.loss)
+    notes += _met_before(model)
+    every = (*measured.notes, *notes)
+    return Evaluated(what, measured.outcome, measured.unknown, every)
+
+
+def _held_out(model: Model, data: Data, threads: int) -> tuple[Measured, str]:
+    """The test part of what trained a model, and what it is in words."""
+    names = " ".join(data.paths.train)
+    task = data.task(model.spec, model.config, model.network, threads)
+    try:
+        outcome = task.test(model.parameters)
+    finally:
+        task.engine.close()
+    if outcome is None:
+        why = f"; {data.paths.val} chose the model" if data.paths.val else ""
+        raise InputError(
+            f"this run held out nothing of {names} to test with{why}",
+            f"name labelled data to measure: charrnn eval {model.path} FILE",
+        )
+    what = data.paths.test or f"the rows of {names} that were held out to test with"
+    return Measured(outcome, data.notes), what
+
+
+def _data(
+    model: Model, files: Sequence[str], train: Sequence[str], own: Noted | None
+) -> tuple[Data | None, str]:
+    """What a model was trained on; or why it is not there, and what to do.
+
+    What is measured may be just that, under another name.
+    """
+    val, test = (own.val, own.test) if own else ("", "")
+    if train:
+        try:
+            return _read(model, Paths(tuple(train), val, test)), ""
+        except InputError as error:
+            raise InputError(
+                f"--train {' '.join(train)}: {error}", f"name what trained {model.path}"
+            ) from None
+    hint = "name what it was trained on (--train FILE)"
+    if own is None:
+        return None, f"{model.path} does not say what it was trained on: {hint}"
+    where = own.name
+    reason = f"{where} is no longer what this run was trained on"
+    for paths in (own.paths, tuple(files)):
+        if not paths or "-" in (*paths, val, test):
+            continue
+        try:
+            data = _read(model, Paths(paths, val, test))
+        except InputError as error:
+            if paths == own.paths:
+                reason = f"what this run was trained on is not there ({error})"
+            continue
+        if data.sha256 == own.sha256:
+            return data, ""
+    if "-" in own.paths:
+        reason = "this run was trained on standard input"
+    return None, f"{reason}: {hint}"
+
+
+def _read(model: Model, paths: Paths) -> Data:
+    """As the run read it.
+
+    Raises:
+        InputError: it cannot be read, or is not of the model's labels.
+    """
+    data: Data = model.config.kind.read(paths, model.config)
+    data.check_labels(model.spec)
+    return data
+
+
+def _met_before(model: Model) -> Iterator[str]:
+    """What there is to say of what the weights that the run began with were trained on."""
+    for one in ancestors(model):
+        yield (
+            f"the weights that this run began with were trained on {one.name}: if it holds what is "
+            "measured, the model has met it"
+        )

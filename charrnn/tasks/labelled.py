@@ -1,0 +1,126 @@
+"""A trained model on labelled rows that came later: read and measured as its training did."""
+
+from collections import Counter
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import log
+from typing import Any, Generic, TypeVar
+
+from charrnn.errors import InputError
+from charrnn.tasks.base import Data, Outcome, Paths, Trained
+from charrnn.tasks.config import Config
+from charrnn.tasks.rows import Rows
+from charrnn.tasks.splits import overlap
+from charrnn.text.tables import Source
+
+__all__ = ["UNSEEN", "LabelledRows", "Measured"]
+
+R = TypeVar("R")
+
+UNSEEN = 30 * log(10)
+"""Nats that a label costs which the model does not know: -ln 10⁻³⁰."""
+
+LISTED = 10
+"""Labels that a note names."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a model is worth on some data.
+
+    Attributes:
+        unknown: how many rows have each label that the model does not know.
+        notes: what a reader of the figures should know.
+    """
+
+    outcome: Outcome
+    notes: tuple[str, ...] = ()
+    unknown: Mapping[str, int] = field(default_factory=dict)
+
+
+def _none(*_: Any) -> Sequence[str]:
+    return ()
+
+
+@dataclass(frozen=True)
+class LabelledRows(Generic[R]):
+    """How a task of examples reads and measures rows that it was not given while training.
+
+    The task itself measures them, as its test part: so there is one way of measuring.
+
+    Attributes:
+        read: from settings and a file's name to its rows.
+        task: from rows in parts, spec, settings and network to the task.
+        key: the input of a row, by which it is known again.
+        labels: from settings and a row to its labels.
+        known: the labels that a spec has.
+        nouns: what rows and a label are called.
+        needs_label: whether a row cannot be measured if the model does not know its label.
+    """
+
+    read: Callable[[Config, str], Source[tuple[R, ...]]]
+    task: Callable[..., Any]
+    key: Callable[[R], Hashable]
+    labels: Callable[[Config, R], Sequence[str]] = _none
+    known: Callable[[Any], Sequence[str]] = _none
+    nouns: tuple[str, str] = ("rows", "label")
+    needs_label: bool = False
+
+    def __call__(
+        self, trained: Trained, files: Sequence[str], data: Data | None, threads: int = 1
+    ) -> Measured:
+        """Measure a model on the rows of all files together.
+
+        Args:
+            files: their names; ``-`` is standard input.
+            data: what the model was trained on, if that is there: rows that it has met are
+                counted, and the simple methods are fitted to it.
+            threads: how many processes compute.
+
+        Raises:
+            InputError: a file cannot be read, or no row of it can be measured.
+        """
+        sources = [self.read(trained.config, path) for path in files]
+        rows = tuple(row for source in sources for row in source.records)
+        notes = [note for source in sources for note in source.notes]
+        known = {*self.known(trained.spec)}
+        odd = [{*self.labels(trained.config, row)} - known for row in rows]
+        unknown = Counter(name for names in odd for name in sorted(names))
+        if unknown:
+            notes.append(self._of_unknown(unknown, sum(map(bool, odd)), len(rows)))
+        if self.needs_label:
+            rows = tuple(row for row, names in zip(rows, odd, strict=True) if not names)
+        if not rows:
+            raise InputError("no row has a label that the model knows", _listed(sorted(known)))
+        parts: Any = getattr(data, "rows", None)
+        train, val = (parts.train, parts.val) if parts else ((), ())
+        met = None
+        if parts:
+            met = len(overlap(map(self.key, (*train, *val)), map(self.key, rows)))
+        if met:
+            notes.append(
+                f"{met} of {len(rows)} {self.nouns[0]} have an input that the model has met in "
+                "training: it would do worse on others"
+            )
+        every = Rows(Paths(tuple(files)), train, val, rows, "", (), 0, met)
+        task = self.task(every, trained.spec, trained.config, trained.network, threads)
+        try:
+            outcome: Outcome = task.test(trained.parameters)
+        finally:
+            task.engine.close()
+        return Measured(outcome, tuple(notes), dict(unknown))
+
+    def _of_unknown(self, unknown: Counter[str], odd: int, size: int) -> str:
+        """What there is to say of labels that the model does not know."""
+        counted = [f"{name!r} {count}" for name, count in unknown.most_common()]
+        missed = f"count as missed, at {UNSEEN:.1f} nats"
+        what = "are left out" if self.needs_label else missed
+        rows, label = self.nouns
+        return (
+            f"{odd} of {size} {rows} have a {label} that the model does not know, and {what}: "
+            + _listed(counted)
+        )
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:LISTED]) + (", ..." if len(names) > LISTED else "")
