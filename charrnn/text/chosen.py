@@ -1,0 +1,142 @@
+"""Which columns of a series are read: those that someone names, or those that are numbers."""
+
+import csv
+import io
+from collections.abc import Sequence
+from shlex import quote
+
+import numpy as np
+import numpy.typing as npt
+
+from charrnn.errors import InputError
+from charrnn.text.numerals import Kind
+from charrnn.text.tables import shown
+
+__all__ = ["choice", "column", "columns_option", "found", "option", "told"]
+
+NAMED, LONGEST = 8, 60
+"""Columns that a message names, the others it counts; characters of their names in an option."""
+
+EVEN = 0.75
+"""The part of an index's steps that are alike: weekends and rows left out make others."""
+
+
+def found(path: str, names: Sequence[str], columns: str | Sequence[str]) -> list[int]:
+    """The places of the columns that someone names.
+
+    Raises:
+        InputError: there is none of that name, or several; or one is named twice.
+    """
+    wanted = _listed(columns) if isinstance(columns, str) else columns
+    places: list[int] = []
+    for name in wanted:
+        alike = [k for k, known in enumerate(names) if known == name]
+        alike = alike or [k for k, known in enumerate(names) if known.casefold() == name.casefold()]
+        if not alike and name.isascii() and name.isdecimal() and 0 < int(name) <= len(names):
+            alike = [int(name) - 1]
+        if len(alike) != 1:
+            what = "several columns" if alike else "no column"
+            there = told(names, range(len(names)), most=100)
+            raise InputError(f"{path!r} has {what} {name!r}: its columns are {there}")
+        if alike[0] in places:
+            raise InputError(f"the column {name!r} is named twice", "name each once")
+        places += alike
+    return places
+
+
+def _listed(text: str) -> list[str]:
+    """Names with commas between, as ``--columns`` has them; quoted as in CSV where need be."""
+    try:
+        rows = list(csv.reader(io.StringIO(text), skipinitialspace=True, strict=True))
+    except csv.Error as error:
+        raise InputError(f"--columns {text}: {error}", "names or numbers, comma between") from None
+    names = [cell.strip() for row in rows for cell in row]
+    if not all(names):
+        raise InputError(f"--columns {text}: a name is empty", "names or numbers, comma between")
+    return names
+
+
+def choice(
+    names: Sequence[str],
+    places: Sequence[int],
+    kinds: Sequence[Kind],
+    values: npt.NDArray[np.float64],
+) -> list[str]:
+    """What a person should know who did not say which columns to read."""
+    notes = []
+    out = [place for place in range(len(names)) if place not in places]
+    if out:
+        verbs = ["is" if len(some) == 1 else "are" for some in (places, out)]
+        notes.append(
+            f"{told(names, places, long=True)} {verbs[0]} forecast; "
+            f"{told(names, out, kinds, long=True)} {verbs[1]} left out"
+        )
+    clocks = [(place, _clock(values[:, k])) for k, place in enumerate(places)]
+    clocks = [(place, what) for place, what in clocks if what]
+    if len(clocks) == len(places):
+        clocks = clocks[:1]
+    rest = [place for place in places if place not in dict(clocks)]
+    if rest and clocks:
+        which = " and ".join(f"{column(names, place, bare=True)} {what}" for place, what in clocks)
+        notes.append(
+            f"{which}: forecast too; to leave {'them' if len(clocks) > 1 else 'it'} out: "
+            f"--columns {option(names, rest)}"
+        )
+    return notes
+
+
+def _clock(values: npt.NDArray[np.float64]) -> str:
+    """How a column of numbers tells the time, if it does: an index, years, dates as 20240131."""
+    steps = np.diff(values)
+    if len(steps) < 2 or not (steps > 0).all():
+        return ""
+    step = float(np.median(steps))
+    if np.isclose(steps, step, rtol=1e-6, atol=0).mean() >= EVEN:
+        return f"counts up by {step:g}"
+    year, month, day = values // 10000, values // 100 % 100, values % 100
+    ranges = (year, 1800, 2200), (month, 1, 12), (day, 1, 31)
+    whole = (values == np.round(values)).all()
+    is_date = whole and all(((low <= x) & (x <= high)).all() for x, low, high in ranges)
+    return "has dates" if is_date else ""
+
+
+def column(names: Sequence[str], place: int, *, bare: bool = False) -> str:
+    """A column, in words."""
+    name = "" if names[place] == str(place + 1) else shown(names[place])
+    return f"column {place + 1}" + (f" {name}" if bare and name else f" ({name})" if name else "")
+
+
+def told(
+    names: Sequence[str],
+    places: Sequence[int],
+    kinds: Sequence[Kind] = (),
+    *,
+    long: bool = False,
+    most: int = NAMED,
+) -> str:
+    """Columns in words: ``columns 1 'Month' (dates) and 3 'Note' (words)``."""
+    described = [
+        column(names, place, bare=True).removeprefix("column ")
+        + (f" ({kinds[place]})" if kinds else "")
+        for place in places[:most]
+    ]
+    if len(places) > most:
+        described.append(f"{len(places) - most:,} more")
+    *before, last = described
+    text = f"{', '.join(before)} and {last}" if before else last
+    return f"column{'s' * (len(places) > 1)} {text}" if long else text
+
+
+def option(names: Sequence[str], places: Sequence[int]) -> str:
+    """Columns as ``--columns`` takes them, by name, or by number where names are long."""
+    text = columns_option([names[place] for place in places])
+    if len(text) > LONGEST or len(set(names)) < len(names) or not text.isprintable():
+        return ",".join(str(place + 1) for place in places)
+    return text
+
+
+def columns_option(names: Sequence[str]) -> str:
+    """Names as ``--columns`` takes them, in a shell."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="").writerow(names)
+    return quote(text.getvalue())
