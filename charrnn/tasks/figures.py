@@ -24,12 +24,12 @@ def figure(value: float) -> str:
 
 def plain(value: float) -> str:
     """A prediction: ten digits, with an exponent only where there would be many zeros."""
-    if value and not 1e-9 <= abs(value) < 1e15:
+    if not value:
+        return "0"
+    if not 1e-9 <= abs(value) < 1e15:
         return f"{value:.{DIGITS}g}"
-    text = np.format_float_positional(
-        value, precision=DIGITS, unique=False, fractional=False, trim="-"
-    )
-    return "0" if text == "-0" else text
+    text = f"{value:.{max(0, DIGITS - 1 - floor(log10(abs(value))))}f}"
+    return text.rstrip("0").removesuffix(".") if "." in text else text
 
 
 def side_by_side(left: Numbers, right: Numbers, spread: Sequence[float]) -> list[str]:
