@@ -246,7 +246,7 @@ def test_another_notation_is_refused_with_its_variant(
 
 
 @pytest.mark.parametrize(
-    "gap", ["", "?", "NA", "N/A", "n/a", "nan", "NaN", "null", "NULL", "-", "#N/A"]
+    "gap", ["", "?", "NA", "N/A", "n/a", "nan", "NaN", "null", "NULL", "-", ".", "#N/A"]
 )
 def test_missing_values(tmp_path: Path, gap: str) -> None:
     text = f"a,b\n1,2\n{gap},4\n5,{gap}\n6,7\n"
@@ -458,6 +458,11 @@ def test_a_series_is_scored_one_step_ahead(tmp_path: Path) -> None:
         assert outcome.score.measures["mean squared error"] == pytest.approx(expected)
         assert outcome.baselines["last value"] == pytest.approx(last_value(values[start - 1 :]))
         assert len(outcome.baselines) == (1 if start == 1 else 2)
+        own, last = (
+            figure((errors[:, 1] ** 2).mean()),
+            figure((np.diff(rows[start - 1 :, 1]) ** 2).mean()),
+        )
+        assert outcome.lines[1] == f"'b': mean squared error {own}, last value {last}"
         assert outcome.score.method.startswith(f"{80 - start} rows")
     for start in (0, 80):
         with pytest.raises(InputError, match="too few"):

@@ -44,7 +44,8 @@ def train(
             help="lm: a text; classify: text TAB label; tag: CoNLL or CoNLL-U; translate: source "
             "TAB target; generate: label TAB text; forecast: CSV. With variants if wanted: "
             "classify,readout=last classify,loss=sigmoid tag,column=4 tag,directions=forward "
-            "translate,attention=none classify,noise=0.1 lm,head=tied lm,mask=step",
+            "translate,attention=none classify,noise=0.1 forecast,missing=skip lm,head=tied "
+            "lm,mask=step",
             rich_help_panel=TEXT,
         ),
     ] = "lm",

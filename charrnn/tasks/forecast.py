@@ -20,9 +20,10 @@ from charrnn.tasks.baselines import last_value, linear_autoregression
 from charrnn.tasks.carried import LanesTask
 from charrnn.tasks.config import Config
 from charrnn.tasks.examples import as_json
-from charrnn.tasks.figures import plain, side_by_side
+from charrnn.tasks.figures import figure, plain, side_by_side
 from charrnn.tasks.kinds import Kind, register
 from charrnn.tasks.scaled import ForecastSpec, SeriesData, read_for
+from charrnn.text.tables import shown
 
 __all__ = [
     "Forecast",
@@ -37,6 +38,10 @@ __all__ = [
 ]
 
 CHUNK = 256
+MOST_SHOWN = 12
+"""Columns whose measures are shown one by one."""
+
+Numbers = npt.NDArray[np.float64]
 
 
 class ForecastData(SeriesData):
@@ -81,7 +86,8 @@ class ForecastTask(LanesTask):
 
     def validate(self, parameters: Parameters) -> TaskScore | None:
         """One step ahead on the validation rows, the state carried from the training rows on."""
-        return self._score(parameters, self._edges[0], self._edges[1])
+        trained, (start, end) = self._trained(parameters), self._edges
+        return _score(trained, _errors(trained, self._values[:end], start))
 
     def test(self, parameters: Parameters) -> Outcome | None:
         """The same on the test rows, beside the last value and a linear autoregression."""
@@ -89,9 +95,6 @@ class ForecastTask(LanesTask):
         if start >= len(self._values):
             return None
         return score_series(self._trained(parameters), self._values, start)
-
-    def _score(self, parameters: Parameters, start: int, end: int) -> TaskScore:
-        return _one_step_score(self._trained(parameters), self._values[:end], start)
 
     def preview(self, parameters: Parameters, rng: np.random.Generator) -> bytes:
         """Some steps from the end of the training rows on, beside what came."""
@@ -121,27 +124,46 @@ def score_series(trained: Trained, values: npt.NDArray[np.float64], start: int =
     if not 1 <= start < len(values):
         raise InputError(f"{len(values)} rows are too few to score: one comes before the first")
     trained.spec.check_scale(values)
-    score = _one_step_score(trained, values, start)
-    trained.check_finite(score.loss)
+    errors = _errors(trained, values, start)
+    trained.check_finite(errors)
     baselines = {"last value": last_value(values[start - 1 :])}
     try:
         linear = linear_autoregression(values[:start], values[start:])
         baselines["linear autoregression on all rows before"] = linear
     except ValueError:  # too few rows for it
         pass
-    return Outcome(score, baselines)
+    return Outcome(
+        _score(trained, errors), baselines, _by_column(trained, errors, values[start - 1 :])
+    )
 
 
-def _one_step_score(trained: Trained, values: npt.NDArray[np.float64], start: int) -> TaskScore:
-    predicted = one_step(trained, values)[start - 1 :]
-    errors = predicted - values[start:]
-    squared = float((errors**2).mean())
+def _errors(trained: Trained, values: Numbers, start: int) -> Numbers:
+    """How far each prediction one step ahead is from ``values[start:]``."""
+    return np.asarray(one_step(trained, values)[start - 1 :] - values[start:], dtype=np.float64)
+
+
+def _score(trained: Trained, errors: Numbers) -> TaskScore:
     scaled = errors / np.array(trained.spec.deviation)
     loss = float(0.5 * (scaled**2).sum(axis=1).mean())
-    count = len(values) - start
-    method = f"{count} rows, each one step ahead, state carried from the first row on"
-    unit = trained.config.kind.unit
-    return TaskScore(loss, unit, loss, {"mean squared error": squared}, method)
+    measures = {"mean squared error": float((errors**2).mean())}
+    method = f"{len(errors)} rows, each one step ahead, state carried from the first row on"
+    return TaskScore(loss, trained.config.kind.unit, loss, measures, method)
+
+
+def _by_column(trained: Trained, errors: Numbers, values: Numbers) -> tuple[str, ...]:
+    """The measure of each of several columns, whose scales may differ, beside the last value's."""
+    names = trained.spec.columns
+    if len(names) == 1:
+        return ()
+    own, simple = (errors**2).mean(axis=0), (np.diff(values, axis=0) ** 2).mean(axis=0)
+    lines = [
+        f"{shown(name)}: mean squared error {figure(a)}, last value {figure(b)}"
+        for name, a, b in zip(names[:MOST_SHOWN], own, simple, strict=False)
+    ]
+    more = len(names) - len(lines)
+    if more:
+        lines.append(f"({more:,} more column{'s' * (more > 1)} left out)")
+    return tuple(lines)
 
 
 def _read(trained: Trained, x: Array, state: State) -> tuple[Array, State]:

@@ -25,21 +25,25 @@ MISSING = ("error", "previous", "skip")
 
 Kind = Literal["numbers", "dates", "empty", "words"]
 
+THOUSANDS = r"[.'’\s]"
+"""What stands between thousands where the comma is decimal."""
 EXPONENT = r"(?:[eE][+-]?[0-9]+)?"
 NUMBER = {
     "point": re.compile(rf"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+){EXPONENT}"),
     "comma": re.compile(
-        rf"[+-]?(?:(?:[1-9][0-9]{{0,2}}(?:\.[0-9]{{3}})+|[0-9]+)(?:,[0-9]*)?|,[0-9]+){EXPONENT}"
+        rf"[+-]?(?:(?:[1-9][0-9]{{0,2}}(?:{THOUSANDS}[0-9]{{3}})+|[0-9]+)(?:,[0-9]*)?|,[0-9]+)"
+        rf"{EXPONENT}"
     ),
 }
 NOT_FINITE = re.compile(r"[+-]?(?:inf|infinity)", re.IGNORECASE)
 FOR_PEOPLE = re.compile(
     r"[+\-−]?[$€£¥]?[+\-−]?\s?"
-    r"(?:[0-9]+|[0-9]{1,3}(?:[.,'’\s][0-9]{3})+)?(?:[.,][0-9]*)?\s?(?:[%$€£¥]|[eE][+-]?[0-9]+)?"
+    rf"(?:[0-9]+|[0-9]{{1,3}}(?:(?:,|{THOUSANDS})[0-9]{{3}})+)?(?:[.,][0-9]*)?"
+    rf"\s?(?:[%$€£¥]|{EXPONENT})?"
 )
 """What a person reads as a number, in whatever notation."""
 
-NOTHING = frozenset({"", "?", "-", "na", "n/a", "#n/a", "nan", "null", "none"})
+NOTHING = frozenset({"", "?", "-", ".", "na", "n/a", "#n/a", "nan", "null", "none"})
 
 MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?"
 TIME = r"[0-9]{1,2}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]+)?)?(?:\s?[ap]\.?m\.?)?"
@@ -80,7 +84,7 @@ def number(cell: str, decimal: str) -> float | None:
     """The value of a cell, infinite where it is beyond all doubles; None if it is no number."""
     if not NUMBER[decimal].fullmatch(cell):
         return float(cell) if NOT_FINITE.fullmatch(cell) else None
-    return float(cell.replace(".", "").replace(",", ".") if decimal == "comma" else cell)
+    return float(re.sub(THOUSANDS, "", cell).replace(",", ".") if decimal == "comma" else cell)
 
 
 def kind_of(cell: str) -> Kind:

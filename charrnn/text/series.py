@@ -102,11 +102,13 @@ def read_series(
     places = places or numeric
     if rows and not places and not faults:
         raise InputError(
-            f"{file.path!r} has no column of numbers: {told(names, range(len(names)), kinds)}"
+            f"{file.path!r} has no column of numbers: {told(names, range(len(names)), kinds)}",
+            "commas, semicolons or tabs stand between cells",
         )
     for place in places:
         if names.count(names[place]) > 1:
-            faults.append((top_row, f"the column name {shown(names[place])} stands twice", ""))
+            what = f"the column name {shown(names[place])} stands twice"
+            faults.append((top_row, what, "rename one, or leave them out with --columns"))
     values, notes = _values(rows, names, places, decimal, missing, faults)
     for fault in sorted(faults, key=lambda fault: fault[0]):
         file.bad(*fault)
