@@ -349,6 +349,7 @@ def test_a_quoted_line_end_counts_as_a_line(tmp_path: Path) -> None:
         ("1,2\n,4\n", ", row 2: column 1: empty"),
         ("1,2\n3,4,5\n6\n", ", row 2: 3 columns, not 2 as in the first row (and 1 more bad row)"),
         ("1,2\n\n3,4\n", ", row 2: blank"),
+        ("x,y\n1,z\n3\n5,6\n", ", row 2: column 2 ('y'): 'z' is not a number (and 1 more bad row)"),
         ("\n1,2\n", ", row 1: blank"),
         ("1,2\n1_000,٣\n", ", row 2: column 1: '1_000' is not a number"),
         ("1;2\n3,5;4\n", ", row 2: column 1: '3,5' is not a number"),

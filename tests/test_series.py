@@ -357,6 +357,7 @@ def test_the_model_keeps_its_notation(tmp_path: Path) -> None:
     done = charrnn("predict", "run", written(tmp_path, gaps), "--steps", "2", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert b"1 row without a value is left out" in done.stderr
+    assert done.stdout.startswith(b"a;b\n")
     again = read(tmp_path, done.stdout.decode(), decimal="comma")
     assert again.columns == ("a", "b")
     assert again.values.shape == (2, 2)
