@@ -84,6 +84,21 @@ def test_words_are_words(cell: str) -> None:
     assert kind_of(cell) == "words"
 
 
+def test_a_column_of_months_alone_is_dates(tmp_path: Path) -> None:
+    """Where other numbers stand in it they are numbers."""
+    assert read(tmp_path, "01.2020,3\n02.2020,4\n").columns == ("2",)
+    assert read(tmp_path, "10.2020,3\n02.2120,4\n").columns == ("1", "2")
+    german = read(tmp_path, "Monat;x\n01.2020;0,5\n;1,5\n", decimal="comma")
+    assert german.columns == ("x",)
+
+
+def test_a_name_may_hold_another_separator(tmp_path: Path) -> None:
+    assert read(tmp_path, "when,price (EUR; net)\n12:30,4\n").columns == ("price (EUR; net)",)
+    comma = read(tmp_path, "price, net;b\n0,5;1\n", decimal="comma")
+    assert comma.columns == ("price, net", "b")
+    assert "1 columns, not 2" in refused(tmp_path, "1;2\n3\n")[0]
+
+
 def test_words_and_empty_columns_are_left_out(tmp_path: Path) -> None:
     text = "a,note,b,\n1,red,2,\n3,blue,5,\n"
     assert read(tmp_path, text).columns == ("a", "b")

@@ -1,7 +1,7 @@
 """What a cell of a series says: a number, a date or time, nothing, or words."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Literal
 
 from charrnn.text.tables import shown
@@ -66,7 +66,10 @@ DATE = re.compile(
     re.IGNORECASE,
 )
 
-NUMBERS = "every cell is a number such as -1.5e3, with a decimal point"
+MONTHS = re.compile(r"(?:0[1-9]|1[0-2])\.(?:1[89]|20)[0-9]{2}")
+"""``01.2020``: a date where the whole column is of this form, a number elsewhere."""
+
+NUMBERS = "every cell is a number such as -1.5e3, with a decimal point and without signs like %"
 COMMAS = "--task forecast,decimal=comma reads decimal commas; leave out commas of thousands"
 POINTS = "decimal=comma: a point stands before three digits, as in 1.234,5; the comma is decimal"
 GAPS = (
@@ -98,16 +101,17 @@ def kind_of(cell: str) -> Kind:
     return "dates" if DATE.fullmatch(cell) else "words"
 
 
-def kind_of_all(cells: Iterable[str]) -> Kind:
+def kind_of_all(cells: Sequence[str]) -> Kind:
     """What a column is: numbers if a single cell is one, dates if all are that have anything."""
-    kinds = set()
+    if all(MONTHS.fullmatch(cell) for cell in cells if not is_missing(cell)):
+        return "dates" if any(map(MONTHS.fullmatch, cells)) else "empty"
+    kinds: set[Kind] = set()
     for cell in cells:
         kind = kind_of(cell)
         if kind == "numbers":
             return "numbers"
         kinds.add(kind)
-    kinds.discard("empty")
-    return "words" if "words" in kinds else "dates" if kinds else "empty"
+    return "words" if "words" in kinds else "dates"
 
 
 def trouble(cell: str, decimal: str) -> tuple[str, str]:

@@ -58,9 +58,10 @@ def read_series(
 ) -> Source[Series]:
     """Read the columns of numbers of a table, a row each step: CSV with comma, semicolon or tab.
 
-    What separates is the tab if the first line has one, else the semicolon, else the comma. A first
-    row is a header if it has names above numbers or above dates; a column that it does not name is
-    called by its number. If nobody says which columns to read, these are all that have numbers.
+    What separates is the tab if the first two lines have one, else the semicolon, else the comma.
+    A first row is a header if it has names above numbers or above dates; a column that it does not
+    name is called by its number. If nobody says which columns to read, these are all that have
+    numbers.
 
     Args:
         path: a file's name; ``-`` is standard input.
@@ -81,11 +82,13 @@ def read_series(
     file = TableFile(path, encoding, stdin)
     faults: Faults = []
     rows = _rows(file, decimal, faults)
+    if not rows:
+        _check(file, faults, 0)
     top = next((k for k, (_, cells) in enumerate(rows) if any(cells)), 0)
-    top_row, first = rows[top] if rows else (1, [])
+    top_row, first = rows[top]
     rest = rows[:top] + rows[top + 1 :]
     kinds = _kinds(rest, len(first))
-    if rows and _is_header(top_row, first, kinds, bool(rest), faults):
+    if _is_header(top_row, first, kinds, bool(rest), faults):
         names = tuple(cell or str(place) for place, cell in enumerate(first, 1))
         rows = rest
     else:
@@ -110,9 +113,7 @@ def read_series(
             what = f"the column name {shown(names[place])} stands twice"
             faults.append((top_row, what, "rename one, or leave them out with --columns"))
     values, notes = _values(rows, names, places, decimal, missing, faults)
-    for fault in sorted(faults, key=lambda fault: fault[0]):
-        file.bad(*fault)
-    file.check(len(values), "rows of numbers")
+    _check(file, faults, len(values))
     array = np.array(values, dtype=np.float64)
     array.setflags(write=False)
     if not asked:
@@ -120,10 +121,17 @@ def read_series(
     return file.source(Series(tuple(names[place] for place in places), array), notes)
 
 
+def _check(file: TableFile, faults: Faults, count: int) -> None:
+    """Raise InputError if anything is wrong, the first row first, or if there are no rows."""
+    for fault in sorted(faults, key=lambda fault: fault[0]):
+        file.bad(*fault)
+    file.check(count, "rows of numbers")
+
+
 def _rows(file: TableFile, decimal: str, faults: Faults) -> Rows:
     """The cells of each row, as many in all, and the number of its first line."""
     lines = "\n".join(file.lines).rstrip("\r\n").replace("\r", "\n").split("\n")
-    separator = _separator(lines[0], decimal)
+    separator = _separator(lines, decimal)
     reader = csv.reader(
         (line + "\n" for line in lines), delimiter=separator, skipinitialspace=True, strict=True
     )
@@ -137,7 +145,7 @@ def _rows(file: TableFile, decimal: str, faults: Faults) -> Rows:
         faults.append((row, f"not CSV: {error}", ""))
     width = len(next((cells for _, cells in rows if any(cells)), ()))
     even: Rows = []
-    for row, cells in rows:
+    for row, cells in rows if width else ():
         if not any(cells):
             even.append((row, [""] * width))
         elif len(cells) == width:
@@ -149,18 +157,21 @@ def _rows(file: TableFile, decimal: str, faults: Faults) -> Rows:
     return even
 
 
-def _separator(line: str, decimal: str) -> str:
-    """What stands between the cells of the first line."""
-    bare = re.sub(r'"[^"]*"', "", line)
-    mark = next((mark for mark in "\t;" if mark in bare), ",")
+def _separator(lines: Sequence[str], decimal: str) -> str:
+    """What stands between the cells of the first two lines, or of the first."""
+    bare = [re.sub(r'"[^"]*"', "", line) for line in lines[:100] if line.strip()] or [""]
+    first, second = bare[0], bare[min(1, len(bare) - 1)]
     # A comma within a number may be all there is.
-    only_decimal = decimal == "comma" and not re.search(r"(?<![0-9]),|,(?![0-9])", bare)
-    return ";" if mark == "," and only_decimal else mark
+    only_decimal = decimal == "comma" and not re.search(r"(?<![0-9]),|,(?![0-9])", first)
+    marks = "\t;" if only_decimal else "\t;,"
+    found = [mark for mark in marks if mark in first]
+    both = [mark for mark in found if mark in second]
+    return (both or found or (";" if only_decimal else ","))[0]
 
 
 def _kinds(rows: Rows, width: int) -> list[Kind]:
     """What each column is."""
-    return [kind_of_all(cells[place] for _, cells in rows) for place in range(width)]
+    return [kind_of_all([cells[place] for _, cells in rows]) for place in range(width)]
 
 
 def _is_header(
