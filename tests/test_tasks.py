@@ -563,8 +563,8 @@ def test_columns_of_a_series_that_do_not_change(tmp_path: Path) -> None:
     path = written(tmp_path, [f"{k % 5},0.1\n" for k in range(100)], "c.csv")
     spec = ForecastData(Paths((path,)), Config.of("forecast")).spec()
     assert spec.deviation[1] == 1.0
-    huge = written(tmp_path, [*(f"{k % 5}\n" for k in range(99)), "1e200\n"], "h.csv")
-    with pytest.raises(InputError, match="value 100 of column 1 is 1e\\+200: too large"):
+    huge = written(tmp_path, [*(f"{k % 5}\n" for k in range(99)), "1e90\n"], "h.csv")
+    with pytest.raises(InputError, match=r"value 100 of column 1 is 1e\+90: .*too far"):
         ForecastData(Paths((huge,)), Config.of("forecast"))
 
 

@@ -3,7 +3,7 @@
 import shlex
 from typing import TYPE_CHECKING
 
-from charrnn.cli.errors import say
+from charrnn.cli.errors import fold, say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,8 +20,8 @@ def introduce(run: "Run") -> None:
     config, data = run.config, run.data
     source = ", ".join(data.paths.train) or "the help topics that come with Python"
     first, split, *more = data.describe(run.spec, config)
-    say(f"corpus: {source}: {first}, sha256 {data.sha256[:16]}")
-    say(f"split: {split}")
+    say(fold(f"corpus: {source}: {first}, sha256 {data.sha256[:16]}"))
+    say(fold(f"split: {split}"))
     for line in (*run.notes, *more):
         say(line)
     label = f"{config.layers} × {config.hidden} {run.network.cell.label}"
@@ -30,13 +30,11 @@ def introduce(run: "Run") -> None:
     trainer = run.trainer
     steps = min(data.longest(config), config.seq_len) if config.kind.carried else None
     batch = f"{run.task.batch_size}" + (f" × {steps}" if steps else "")
-    say(
-        f"model: {label}, {trainer.parameters.flat.size:,} parameters; "
-        f"{trainer.total} steps of {batch}"
-    )
+    size = f"{trainer.parameters.flat.size:,} parameters"
+    say(fold(f"model: {label}, {size}; {trainer.total} steps of {batch}"))
     if not config.kind.text:
         own = config.own_settings.items()
-        say("settings: " + ", ".join(f"{name} {value}" for name, value in own))
+        say(fold("settings: " + ", ".join(f"{name} {value}" for name, value in own)))
     if run.threads:
         say(f"threads: {run.threads}")
     say(f"run: {run.folder.path}")
@@ -48,13 +46,13 @@ FEW = 100
 
 def conclude(run: "Run") -> None:
     """How good the best model is, where it is, and what to do with it."""
+    from charrnn.tasks.figures import figure
+
     if run.best is not None and run.best_score is not None:
-        say(
-            f"best: {run.best_score.text} on what was held out, at step "
-            f"{run.best.step} ({run.best_score.method})"
-        )
-    elif run.best is not None:  # found before the run was resumed
-        say(f"best: at step {run.best.step}, with an error of {run.best.val:.4f}")
+        where = f"on what was held out, at step {run.best.step} ({run.best_score.method})"
+        say(fold(f"best: {run.best_score.text} {where}"))
+    elif run.best is not None and run.best.val is not None:  # found before the run was resumed
+        say(f"best: at step {run.best.step}, with an error of {figure(run.best.val)}")
     if run.config.minutes and run.trainer.total < FEW:
         say(
             f"note: {run.trainer.total} updates are few to learn from; more --minutes make more, "
@@ -67,6 +65,7 @@ def conclude(run: "Run") -> None:
 
 def show_test(run: "Run") -> None:
     """The best model on the test part, beside what simple methods reach there."""
+
     found = run.report()
     if found is None:
         return
@@ -76,10 +75,12 @@ def show_test(run: "Run") -> None:
 
 def outcome_lines(found: "Outcome") -> "Iterator[str]":
     """A test's figures, beside them what simple methods reach, and its table."""
-    yield f"test: {found.score.text} ({found.score.method})"
+    from charrnn.tasks.figures import figure
+
+    yield fold(f"test: {found.score.text} ({found.score.method})")
     measure = next(iter(found.score.measures))
     for name, value in found.baselines.items():
-        yield f"  beside it: {name}: {measure} {value:.4f}"
+        yield fold(f"  beside it: {name}: {measure} {figure(value)}")
     for line in found.lines:
         yield f"  {line}"
 

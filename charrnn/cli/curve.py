@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from charrnn.cli.plot import COLUMNS, ROWS, Marks, draw
 from charrnn.runs.history import LearningCurve
+from charrnn.tasks.figures import figure
 
 __all__ = ["Panel", "draw_curve", "panels"]
 
@@ -54,7 +55,7 @@ def draw_curve(curve: LearningCurve) -> Iterator[str]:
         yield from _draw_panel(panel, curve.steps, columns, ROWS if len(shown) == 1 else ROWS // 2)
     if curve.best is not None:
         step, value = curve.best
-        yield f"* best: {value:.4f} at step {step:,.0f}   o validation   . training"
+        yield f"* best: {figure(value)} at step {step:,.0f}   o validation   . training"
     else:
         yield ". training; nothing was held out to validate with"
 

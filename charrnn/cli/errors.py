@@ -4,7 +4,9 @@ import errno
 import functools
 import os
 import re
+import shutil
 import sys
+import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,12 +17,13 @@ import typer
 from charrnn import __version__
 from charrnn.errors import CharrnnError
 
-__all__ = ["open_closed_streams", "output_errors", "printable", "reported", "say"]
+__all__ = ["fold", "open_closed_streams", "output_errors", "printable", "reported", "say"]
 
 P = ParamSpec("P")
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 """What a terminal would obey: controls, but for tab and line feed; and what turns the order of a
 line's characters round ("Trojan Source", Boucher and Anderson, 2021)."""
+MIN_WIDTH = 40
 BROKEN_PIPE = 141  # 128 + SIGPIPE, as of a program that the signal ends
 
 
@@ -44,6 +47,25 @@ def say(message: str) -> None:
         print(message, file=sys.stderr, flush=True)  # noqa: T201 - this is the place that prints
     except (OSError, ValueError):
         return
+
+
+def fold(message: str) -> str:
+    """A long line broken between words where the terminal, or ``COLUMNS``, is narrower than it.
+
+    No figure is then cut in two at the edge, or parted from its name. For reports; what is to be
+    pasted stays one line.
+    """
+    if not (os.environ.get("COLUMNS") or (sys.stderr is not None and sys.stderr.isatty())):
+        return message
+    indent = " " * (len(message) - len(message.lstrip()) + 2)
+    folded = textwrap.fill(
+        re.sub(r"(?<=[a-z]) (?=[0-9.-])", "\0", message),
+        max(MIN_WIDTH, shutil.get_terminal_size().columns - 1),
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return folded.replace("\0", " ")
 
 
 def open_closed_streams() -> None:

@@ -4,8 +4,9 @@ import sys
 from collections import deque
 from time import monotonic
 
-from charrnn.cli.errors import say
+from charrnn.cli.errors import fold, say
 from charrnn.cli.output import TextWriter
+from charrnn.tasks.figures import figure
 from charrnn.training.bar import Bar
 from charrnn.training.events import (
     Alone,
@@ -124,7 +125,7 @@ class Progress:
 
     def _describe(self, event: Validated) -> str:
         text = f"step {event.step}/{self.total}, epoch {event.epoch:.2f}: "
-        text += f"train {event.train_nats:.4f} {self.unit}"
+        text += f"train {figure(event.train_nats)} {self.unit}"
         if event.score is not None:
             text += f", validation {event.score.text}"
         return text + (", best so far" if event.best and event.score is not None else "")
@@ -132,7 +133,7 @@ class Progress:
     def _line(self, text: str) -> None:
         if self._bar is not None:
             self._bar.clear()
-        say(text)
+        say(fold(text))
         self._recent.clear()  # the time that validating takes is not training's
         self._last_line = monotonic()
 

@@ -8,6 +8,7 @@ import typer
 from charrnn.cli.curve import draw_curve
 from charrnn.cli.flow import echo
 from charrnn.cli.picture import check_suffix, write_picture
+from charrnn.tasks.figures import figure
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -65,7 +66,7 @@ def _print(model: "Model", found: dict[str, Any]) -> None:
     best = found["best"]
     if best is not None:
         measure = config.kind.measure_of(config.level)
-        lines["best"] = f"{best['val']:.4f} {measure}, validated at step {best['step']}"
+        lines["best"] = f"{figure(best['val'])} {measure}, validated at step {best['step']}"
     lines["settings"] = " ".join(f"{name}={_short(v)}" for name, v in found["changed"].items())
     width = max(map(len, lines)) + 2
     for name, value in lines.items():
@@ -145,7 +146,7 @@ def list_runs(folder: "Path", as_json: bool) -> None:
         table.add_column(column, justify="right" if 4 <= number < 8 else "left", no_wrap=True)
     for run in found:
         figures = (
-            _figure(run.loss, ".4f"),
+            "?" if run.loss is None else figure(run.loss),
             _figure(run.epochs, ".4g"),
             _figure(run.minutes, ".1f"),
             _figure(run.size, ",d"),

@@ -44,7 +44,8 @@ def train(
             help="lm: a text; classify: text TAB label; tag: CoNLL or CoNLL-U; translate: source "
             "TAB target; generate: label TAB text; forecast: CSV. With variants if wanted: "
             "classify,readout=last classify,loss=sigmoid,separator=comma classify,noise=0.1 "
-            "tag,column=4 tag,loss=sigmoid translate,attention=none lm,head=tied lm,mask=step",
+            "tag,column=4 tag,loss=sigmoid translate,attention=none forecast,missing=skip "
+            "lm,head=tied lm,mask=step",
             rich_help_panel=TEXT,
         ),
     ] = "lm",

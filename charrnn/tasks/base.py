@@ -11,6 +11,7 @@ from charrnn.errors import DivergedError
 from charrnn.nn.parameters import Parameters
 from charrnn.nn.types import Array
 from charrnn.tasks.config import Config
+from charrnn.tasks.figures import figure
 
 __all__ = [
     "FRESH",
@@ -117,17 +118,13 @@ class TaskScore:
     @property
     def text(self) -> str:
         """For people."""
-        shown = [f"{name} {_number(value)}" for name, value in self.measures.items()]
-        return ", ".join([f"{_number(self.loss)} {self.unit}", *shown])
+        shown = [f"{name} {figure(value)}" for name, value in self.measures.items()]
+        return ", ".join([f"{figure(self.loss)} {self.unit}", *shown])
 
     @property
     def numbers(self) -> dict[str, float]:
         """For the log."""
         return {"loss": self.loss, **self.measures}
-
-
-def _number(value: float) -> str:
-    return f"{value:.4f}" if abs(value) < 1e5 else f"{value:.4g}"
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from charrnn.optim.optimizers import OPTIMIZERS
 from charrnn.optim.schedules import SCHEDULES
 from charrnn.own_cells import LoadedCell, load_cell, split_cell
 from charrnn.tasks.kinds import Kind, kind_of
+from charrnn.text.numerals import DECIMAL, MISSING
 from charrnn.text.vocab import LEVELS
 
 __all__ = ["GIVEN_IN", "Config"]
@@ -68,6 +69,8 @@ class Config:
     column: int = _within(0, 0, 1 << 10, own=True)
     longest: int = _within(0, 0, 1 << 30, own=True)
     escapes: str = _one_of("auto", ("auto", "yes", "no"), own=True)
+    decimal: str = _one_of("point", DECIMAL, own=True)
+    missing: str = _one_of("error", MISSING, own=True)
     # the model
     cell: str = "lstm"
     layers: int = _within(1, 0, 64)

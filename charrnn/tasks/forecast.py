@@ -1,9 +1,8 @@
 """A numeric series: each row predicted from all before it, by a linear head and squared error."""
 
 import csv
-import hashlib
 import io
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,15 +16,16 @@ from charrnn.nn.runaway import CHUNK as WATCHED
 from charrnn.nn.runaway import restart_runaways
 from charrnn.nn.types import Array, State
 from charrnn.nn.workspace import Workspace
-from charrnn.tasks.base import Data, Outcome, Paths, TaskScore, Trained
+from charrnn.tasks.base import Data, Outcome, TaskScore, Trained
 from charrnn.tasks.baselines import last_value, linear_autoregression
 from charrnn.tasks.carried import LanesTask
 from charrnn.tasks.config import Config
 from charrnn.tasks.examples import as_json
+from charrnn.tasks.figures import figure, plain, side_by_side
 from charrnn.tasks.kinds import Kind, register
 from charrnn.tasks.labelled import Measured
-from charrnn.text.series import Series, read_series
-from charrnn.text.tables import Source
+from charrnn.tasks.scaled import ForecastSpec, SeriesData, read_for
+from charrnn.text.tables import shown
 
 __all__ = [
     "Forecast",
@@ -41,172 +41,24 @@ __all__ = [
 ]
 
 CHUNK = 256
-TINY = 1e-150
-LARGEST = 1e12
+MOST_SHOWN = 12
+"""Columns whose measures are shown one by one."""
+
+Numbers = npt.NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class ForecastSpec:
-    """The columns of a series, and the mean and deviation that each is measured by."""
-
-    columns: tuple[str, ...]
-    mean: tuple[float, ...]
-    deviation: tuple[float, ...]
-
-    def to_header(self) -> dict[str, Any]:
-        """For a checkpoint."""
-        return {
-            "columns": list(self.columns),
-            "mean": list(self.mean),
-            "deviation": list(self.deviation),
-        }
-
-    @classmethod
-    def from_header(cls, header: Mapping[str, Any]) -> "ForecastSpec":
-        """The inverse of :meth:`to_header`.
-
-        Raises:
-            KeyError, ValueError: it is not what that wrote.
-        """
-        columns, mean, deviation = (header[name] for name in ("columns", "mean", "deviation"))
-        if not all(isinstance(value, list) for value in (columns, mean, deviation)) or not columns:
-            raise ValueError("columns, means and deviations must be lists")
-        if not len(columns) == len(mean) == len(deviation):
-            raise ValueError("columns, means and deviations must be as many")
-        if not all(type(number) is float for number in (*mean, *deviation)):
-            raise ValueError("means and deviations must be numbers")
-        numbers = np.array([mean, deviation], dtype=np.float64)
-        if not all(isinstance(name, str) for name in columns):
-            raise ValueError("names of columns must be texts")
-        if not np.isfinite(numbers).all() or np.any(numbers[1] < TINY):
-            raise ValueError("means and deviations must be finite, and deviations positive")
-        return cls(tuple(columns), tuple(mean), tuple(deviation))
-
-    def model(self, config: Config) -> SequenceModel:
-        """The network of these settings."""
-        size = len(self.columns)
-        return SequenceModel(
-            size,
-            size,
-            config.recurrence(),
-            config.layers,
-            0,
-            config.dropout,
-            input="vectors",
-            loss="squared",
-        )
-
-    def knows(self) -> dict[str, str | list[str]]:
-        """Its columns."""
-        return {"columns": list(self.columns)}
-
-    def standardised(self, values: Array) -> Array:
-        """(values - mean) / deviation, float32 ``(N, D)``."""
-        scaled = (values - np.array(self.mean)) / np.array(self.deviation)
-        return np.asarray(scaled, dtype=np.float32)
-
-    def restored(self, values: Array) -> npt.NDArray[np.float64]:
-        """The inverse of :meth:`standardised`, float64."""
-        scaled = values.astype(np.float64) * np.array(self.deviation)
-        return np.asarray(scaled + np.array(self.mean), dtype=np.float64)
-
-
-class ForecastData:
+class ForecastData(SeriesData):
     """A CSV file, one row a step; the last rows are held out, as of a text.
 
     Raises:
-        InputError: a file cannot be read, or files have different columns, or there is too little.
+        InputError: as :class:`charrnn.tasks.scaled.SeriesData`.
     """
-
-    def __init__(self, paths: Paths, config: Config) -> None:
-        if len(paths.train) != 1:
-            raise InputError("a forecast is trained on one series", "give one CSV file")
-        source = read_series(paths.train[0], encoding=config.encoding)
-        series: Series = source.records
-        self.paths = paths
-        digest = hashlib.sha256(b"train" + bytes.fromhex(source.sha256))
-        notes = list(source.notes)
-        self._columns = series.columns
-        self.values = series.values
-        count = len(self.values)
-        held = round(count * config.val_fraction)
-        test = 0 if paths.val or paths.test else held
-        val = 0 if paths.val else held
-        self.edges = [count - val - test, count - test]
-        for role, path in (("val", paths.val), ("test", paths.test)):
-            if path:
-                other = read_series(path, encoding=config.encoding)
-                notes += other.notes
-                digest.update(role.encode() + bytes.fromhex(other.sha256))
-                if other.records.columns != series.columns:
-                    raise InputError(f"{path} has other columns than {paths.train[0]}")
-                self.values = np.concatenate([self.values, other.records.values])
-                if role == "val":
-                    self.edges[1] = len(self.values)
-        self.sha256, self.notes = digest.hexdigest(), tuple(notes)
-        if not paths.val and not config.val_fraction:
-            raise InputError(
-                "there is nothing to validate with", "name a file (--val), or give --val-fraction"
-            )
-        if self.edges[0] < 2 or self.edges[1] <= self.edges[0]:
-            raise InputError(
-                f"{count} rows are too few to train and to validate with",
-                "give a longer series, another --val-fraction, or --val FILE",
-            )
-        self.size = len(self.values)
-        self._check_scale()
-
-    def _check_scale(self) -> None:
-        """Raise InputError if a value, as the network would read it, is out of all proportion."""
-        with np.errstate(all="ignore"):
-            scaled = np.abs(self.spec().standardised(self.values))
-        bad = np.argwhere(~(scaled < LARGEST))
-        if len(bad):
-            row, column = (int(k) for k in bad[0])
-            raise InputError(
-                f"value {row + 1} of column {self._columns[column]} is "
-                f"{self.values[row, column]:g}: too large, or too far from the others",
-                "leave it out, or give the logarithm",
-            )
-
-    def trained_on(self, config: Config) -> int:
-        """How many rows of the series train."""
-        return self.edges[0]
-
-    def spec(self) -> ForecastSpec:
-        """The columns' means and deviations over the training part."""
-        train = self.values[: self.edges[0]]
-        deviation = train.std(axis=0)
-        # What is constant has a deviation of rounding errors.
-        constant = deviation <= 1e-12 * np.abs(train).max(axis=0)
-        deviation = np.where(constant | (deviation < TINY), 1.0, deviation)
-        return ForecastSpec(
-            self._columns, tuple(train.mean(axis=0).tolist()), tuple(deviation.tolist())
-        )
 
     def task(
         self, spec: ForecastSpec, config: Config, model: SequenceModel, threads: int
     ) -> "ForecastTask":
         """The training."""
         return ForecastTask(self.values, self.edges, spec, config, model, threads)
-
-    def longest(self, config: Config) -> int:
-        """Steps of a batch."""
-        return config.seq_len
-
-    def check_labels(self, spec: ForecastSpec) -> None:
-        """Raise InputError unless the columns are those that ``spec`` has."""
-        if spec.columns != self._columns:
-            raise InputError("the checkpoint was trained on other columns")
-
-    def describe(self, spec: ForecastSpec, config: Config) -> list[str]:
-        """Lines for people."""
-        train, val = self.edges
-        text = f"the first {train:,} rows train, the next {val - train:,} validate"
-        if self.size > val:
-            text += f", the last {self.size - val:,} test"
-        names = ", ".join(spec.columns[:8]) + (", ..." if len(spec.columns) > 8 else "")
-        return [f"{self.size:,} rows of {len(spec.columns)} columns ({names})", text]
 
 
 class ForecastTask(LanesTask):
@@ -237,7 +89,8 @@ class ForecastTask(LanesTask):
 
     def validate(self, parameters: Parameters) -> TaskScore | None:
         """One step ahead on the validation rows, the state carried from the training rows on."""
-        return self._score(parameters, self._edges[0], self._edges[1])
+        trained, (start, end) = self._trained(parameters), self._edges
+        return _score(trained, _errors(trained, self._values[:end], start))
 
     def test(self, parameters: Parameters) -> Outcome | None:
         """The same on the test rows, beside the last value and a linear autoregression."""
@@ -246,17 +99,14 @@ class ForecastTask(LanesTask):
             return None
         return score_series(self._trained(parameters), self._values, start)
 
-    def _score(self, parameters: Parameters, start: int, end: int) -> TaskScore:
-        return _one_step_score(self._trained(parameters), self._values[:end], start)
-
     def preview(self, parameters: Parameters, rng: np.random.Generator) -> bytes:
         """Some steps from the end of the training rows on, beside what came."""
         del rng
         start = self._edges[0]
         ahead = forecast(self._trained(parameters), self._values[:start], 5)
-        lines = ["forecast from the end of the training rows, and what came"]
-        for p, v in zip(ahead, self._values[start:], strict=False):
-            lines.append(f"{_row(p)}   {_row(v)}")
+        came = self._values[start : start + len(ahead)]
+        what = "forecast from the end of the training rows, and what came"
+        lines = [what, *side_by_side(ahead[: len(came)], came, self._spec.deviation)]
         return "".join(line + "\n" for line in lines).encode()
 
 
@@ -267,36 +117,27 @@ def score_series(trained: Trained, values: npt.NDArray[np.float64], start: int =
     there are rows enough before ``start``, a linear autoregression on those.
 
     Args:
-        values: ``(N, D)``.
+        values: ``(N, D)``, as :func:`read_for` reads them.
         start: the first row that is scored, 1 at least: one must come before it.
 
     Raises:
-        InputError: there is nothing to score.
+        InputError: there is nothing to score, or a value is out of all proportion.
         DivergedError: the outputs are not finite.
     """
     if not 1 <= start < len(values):
         raise InputError(f"{len(values)} rows are too few to score: one comes before the first")
-    score = _one_step_score(trained, values, start)
-    trained.check_finite(score.loss)
+    trained.spec.check_scale(values)
+    errors = _errors(trained, values, start)
+    trained.check_finite(errors)
     baselines = {"last value": last_value(values[start - 1 :])}
     try:
         linear = linear_autoregression(values[:start], values[start:])
         baselines["linear autoregression on all rows before"] = linear
     except ValueError:  # too few rows for it
         pass
-    return Outcome(score, baselines)
-
-
-def _one_step_score(trained: Trained, values: npt.NDArray[np.float64], start: int) -> TaskScore:
-    predicted = one_step(trained, values)[start - 1 :]
-    errors = predicted - values[start:]
-    squared = float((errors**2).mean())
-    scaled = errors / np.array(trained.spec.deviation)
-    loss = float(0.5 * (scaled**2).sum(axis=1).mean())
-    count = len(values) - start
-    method = f"{count} rows, each one step ahead, state carried from the first row on"
-    unit = trained.config.kind.unit
-    return TaskScore(loss, unit, loss, {"mean squared error": squared}, method)
+    return Outcome(
+        _score(trained, errors), baselines, _by_column(trained, errors, values[start - 1 :])
+    )
 
 
 def evaluate(
@@ -326,8 +167,33 @@ def evaluate(
     return Measured(score_series(trained, values), notes)
 
 
-def _row(values: Iterable[float]) -> str:
-    return ", ".join(f"{value:.4g}" for value in values)
+def _errors(trained: Trained, values: Numbers, start: int) -> Numbers:
+    """How far each prediction one step ahead is from ``values[start:]``."""
+    return np.asarray(one_step(trained, values)[start - 1 :] - values[start:], dtype=np.float64)
+
+
+def _score(trained: Trained, errors: Numbers) -> TaskScore:
+    scaled = errors / np.array(trained.spec.deviation)
+    loss = float(0.5 * (scaled**2).sum(axis=1).mean())
+    measures = {"mean squared error": float((errors**2).mean())}
+    method = f"{len(errors)} rows, each one step ahead, state carried from the first row on"
+    return TaskScore(loss, trained.config.kind.unit, loss, measures, method)
+
+
+def _by_column(trained: Trained, errors: Numbers, values: Numbers) -> tuple[str, ...]:
+    """The measure of each of several columns, whose scales may differ, beside the last value's."""
+    names = trained.spec.columns
+    if len(names) == 1:
+        return ()
+    own, simple = (errors**2).mean(axis=0), (np.diff(values, axis=0) ** 2).mean(axis=0)
+    lines = [
+        f"{shown(name)}: mean squared error {figure(a)}, last value {figure(b)}"
+        for name, a, b in zip(names[:MOST_SHOWN], own, simple, strict=False)
+    ]
+    more = len(names) - len(lines)
+    if more:
+        lines.append(f"({more:,} more column{'s' * (more > 1)} left out)")
+    return tuple(lines)
 
 
 def _read(trained: Trained, x: Array, state: State) -> tuple[Array, State]:
@@ -374,34 +240,24 @@ class Forecast:
     columns: tuple[str, ...]
     values: Array  # (steps, D)
     notes: tuple[str, ...] = ()  # on the file that was read
+    decimal: str = "point"  # as in that file
 
     def lines(self, form: str) -> Iterator[str]:
-        """As ``charrnn predict`` writes it."""
+        """As ``charrnn predict`` writes it: a table in the notation of the file that was read."""
         rows = self.values.tolist()
         if form == "jsonl":
             for step, row in enumerate(rows, start=1):
                 yield as_json(step=step, values=dict(zip(self.columns, row, strict=True)))
             return
+        comma = self.decimal == "comma"
+        separator = "\t" if form == "tsv" else ";" if comma else ","
         text = io.StringIO()
-        table = csv.writer(text, delimiter="," if form == "text" else "\t", lineterminator="\n")
+        table = csv.writer(text, delimiter=separator, lineterminator="\n")
         table.writerow(self.columns)
-        table.writerows([f"{value:.10g}" for value in row] for row in rows)
+        for row in rows:
+            cells = map(plain, row)
+            table.writerow([cell.replace(".", ",") for cell in cells] if comma else cells)
         yield text.getvalue().removesuffix("\n")
-
-
-def read_for(trained: Trained, path: str) -> Source[Series]:
-    """A CSV file of the columns that a model reads.
-
-    Raises:
-        InputError: the file cannot be read, or it has other columns.
-    """
-    source = read_series(path, encoding=trained.config.encoding)
-    columns, names = source.records.columns, trained.spec.columns
-    if columns != names:
-        raise InputError(
-            f"{path} has the columns {', '.join(columns)}; the model reads {', '.join(names)}"
-        )
-    return source
 
 
 def predict(
@@ -414,7 +270,8 @@ def predict(
         steps: how many.
 
     Raises:
-        InputError: the file cannot be read, or it has other columns than the model.
+        InputError: the file cannot be read, or lacks a column of the model, or a value is out of
+            all proportion.
         DivergedError: the outputs are not finite.
     """
     names, notes = trained.spec.columns, tuple[str, ...]()
@@ -432,9 +289,10 @@ def predict(
                 f"a series of shape {values.shape}: the model reads rows of {len(names)} numbers "
                 f"({', '.join(names)})"
             )
+        trained.spec.check_scale(values)
     ahead = forecast(trained, values, steps)
     trained.check_finite(ahead)
-    return [Forecast(names, ahead, notes)]
+    return [Forecast(names, ahead, notes, trained.config.decimal)]
 
 
 register(
@@ -445,6 +303,7 @@ register(
         usage="charrnn predict RUN SERIES.csv --steps 10",
         unit="½ squared deviations/row",
         defaults={"hidden": 32, "epochs": 30.0, "seq_len": 32, "batch_size": 16},
+        own={"decimal": (), "missing": ()},
         without={
             "directions": "a forecast predicts what comes next, and must not have read it",
             "keep_newlines": "it reads numbers",

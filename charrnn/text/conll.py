@@ -6,7 +6,6 @@ from typing import Any, BinaryIO
 
 from charrnn.errors import InputError
 from charrnn.text.cells import cells_of
-from charrnn.text.columns import choose
 from charrnn.text.conll_layout import (
     ROLES,
     UPOS,
@@ -18,6 +17,7 @@ from charrnn.text.conll_layout import (
     layout_of,
     parted,
 )
+from charrnn.text.roles import choose
 from charrnn.text.tables import Source, TableFile, shown
 
 __all__ = ["Sentence", "read_sentences"]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 
 from charrnn.errors import InputError
-from charrnn.text.columns import TAGS, WORDS, Role, choose, is_name, said
+from charrnn.text.roles import TAGS, WORDS, Role, choose, is_name, said
 from charrnn.text.tables import TableFile
 
 __all__ = [

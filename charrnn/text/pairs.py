@@ -7,7 +7,7 @@ from typing import Any, BinaryIO
 
 from charrnn.errors import InputError
 from charrnn.text.cells import TSV, Cells, Row, cells_of
-from charrnn.text.columns import LABELS, SOURCES, TARGETS, TEXTS, Role, choose
+from charrnn.text.roles import LABELS, SOURCES, TARGETS, TEXTS, Role, choose
 from charrnn.text.tables import Source, TableFile, shown
 
 __all__ = ["Pair", "read_pairs"]
@@ -48,7 +48,7 @@ def read_pairs(
 
     White space at both ends of either text goes; within, everything stays. Blank lines may end
     the file, but not interrupt it. What the file says of its columns, or ``columns`` does, decides
-    which are read (:func:`charrnn.text.columns.choose`).
+    which are read (:func:`charrnn.text.roles.choose`).
 
     Args:
         path: a file's name; ``-`` is standard input.

@@ -1,21 +1,38 @@
 """Series of numbers: CSV, a row a step."""
 
-import math
+import csv
 import re
-from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isfinite, nan
 from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
+from charrnn.errors import InputError
+from charrnn.text.chosen import choice
+from charrnn.text.columns import column, found, option, told
+from charrnn.text.numerals import (
+    COMMAS,
+    GAPS,
+    Kind,
+    is_missing,
+    kind_of,
+    kind_of_all,
+    number,
+    trouble,
+)
 from charrnn.text.tables import Source, TableFile, shown
 
 __all__ = ["Series", "read_series"]
 
-POINT = "every cell is a number such as -1.5e3, with a decimal point"
-NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
-NO_NUMBER = re.compile(r"[+-]?(nan|inf|infinity)", re.IGNORECASE)
+LARGEST = 1e100
+"""Squares of larger numbers, and sums of them, come near the end of all doubles."""
+
+
+Rows = list[tuple[int, list[str]]]
+Faults = list[tuple[int, str, str]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +40,7 @@ class Series:
     """Numbers, a row each step.
 
     Attributes:
-        columns: ``(D,)`` their names: of the header, else ``"1"``, ``"2"``, ...
+        columns: ``(D,)`` their names: of the header, else their numbers, ``"1"``, ``"2"``, ...
         values: ``(N, D)`` float64, all finite; not to be written to.
     """
 
@@ -32,73 +49,211 @@ class Series:
 
 
 def read_series(
-    path: str, *, encoding: str = "utf-8", stdin: BinaryIO | None = None
+    path: str,
+    *,
+    encoding: str = "utf-8",
+    stdin: BinaryIO | None = None,
+    columns: str | Sequence[str] = "",
+    decimal: str = "point",
+    missing: str = "error",
 ) -> Source[Series]:
-    """Read a table of numbers, a row each step: CSV with a comma, semicolon or tab.
+    """Read the columns of numbers of a table, a row each step: CSV with comma, semicolon or tab.
 
-    What separates is the tab if the first line has one, else the semicolon, else the comma. A first
-    row without any number in it is a header; a column that it does not name is called by its
-    number. Numbers are written with a point, as in ``-1.5e3``.
+    What separates is the tab if the first two lines have one, else the semicolon, else the comma.
+    A first row is a header if it has names above numbers or above dates; a column that it does not
+    name is called by its number. If nobody says which columns to read, these are all that have
+    numbers.
 
     Args:
         path: a file's name; ``-`` is standard input.
         encoding: of the file; with the default a byte order mark decides, where there is one.
         stdin: what ``-`` reads.
+        columns: those to read, in this order: as a person gives them, names or numbers from 1 with
+            commas between, or a list of names. A name is found as it stands, else whatever its
+            case, else as a number.
+        decimal: ``"point"`` for ``-1.5e3``, ``"comma"`` for ``-1.500,5``.
+        missing: what becomes of a row without a value: ``"error"``, ``"previous"`` for the value of
+            the row before, ``"skip"`` to leave the row out.
 
     Raises:
-        InputError: a file cannot be read or decoded, has no rows, repeats the name of a column, or
-            has rows that are of another length or not all finite numbers: the first such row, and
-            how many more.
+        InputError: a file cannot be read or decoded, has no rows, lacks a column, has two of the
+            name of one that is read, or has rows that are of another length or do not have a number
+            in every column that is read: the first such row, and how many more.
     """
     file = TableFile(path, encoding, stdin)
-    columns: tuple[str, ...] = ()
-    values: list[list[float]] = []
-    for row, cells in file.table():
-        if cells in ([], [""]):
-            file.bad(row, "blank", "every row is a step")
-        elif not columns:
-            columns = _header(file, row, cells)
-            if not columns:
-                columns = tuple(str(number + 1) for number in range(len(cells)))
-                values.append(_numbers(file, row, columns, cells))
-        elif len(cells) != len(columns):
-            file.bad(row, f"{len(cells)} columns, not {len(columns)} as in the first row")
-        else:
-            values.append(_numbers(file, row, columns, cells))
-    file.check(len(values), "rows of numbers")
+    faults: Faults = []
+    rows = _rows(file, decimal, faults)
+    if not rows:
+        _check(file, faults, 0)
+    top = next((k for k, (_, cells) in enumerate(rows) if any(cells)), 0)
+    top_row, first = rows[top]
+    rest = rows[:top] + rows[top + 1 :]
+    kinds = _kinds(rest, len(first))
+    if _is_header(top_row, first, kinds, bool(rest), faults):
+        names = tuple(cell or str(place) for place, cell in enumerate(first, 1))
+        rows = rest
+    else:
+        names, kinds = tuple(str(k + 1) for k in range(len(first))), _kinds(rows, len(first))
+    places = found(file.path, names, columns)
+    asked = bool(places)
+    numeric = [place for place, kind in enumerate(kinds) if kind == "numbers"]
+    for place in places:
+        if kinds[place] in ("dates", "words"):
+            raise InputError(
+                f"{file.path!r}: {column(names, place, bare=True)} has {kinds[place]}, not numbers",
+                f"those of numbers: --columns {option(names, numeric)}" if numeric else "",
+            )
+    places = places or numeric
+    if rows and not places and not faults:
+        raise InputError(
+            f"{file.path!r} has no column of numbers: {told(names, range(len(names)), kinds)}",
+            "commas, semicolons or tabs stand between cells",
+        )
+    for place in places:
+        if names.count(names[place]) > 1:
+            what = f"the column name {shown(names[place])} stands twice"
+            faults.append((top_row, what, "rename one, or leave them out with --columns"))
+    values, notes = _values(rows, names, places, decimal, missing, faults)
+    _check(file, faults, len(values))
     array = np.array(values, dtype=np.float64)
     array.setflags(write=False)
-    return file.source(Series(columns, array))
+    if not asked:
+        notes = choice(names, places, kinds, array) + notes
+    return file.source(Series(tuple(names[place] for place in places), array), notes)
 
 
-def _header(file: TableFile, row: int, cells: list[str]) -> tuple[str, ...]:
-    """The names of columns that the first row gives; none if it is of numbers."""
-    numeric = [bool(NUMBER.fullmatch(cell) or NO_NUMBER.fullmatch(cell)) for cell in cells]
-    if all(numeric) or not any(cells):
-        return ()
-    if any(numeric):
-        place = numeric.index(False)
-        file.bad(
-            row,
-            f"column {place + 1} is {shown(cells[place])} among numbers",
-            "the first row is all names or all numbers",
+def _check(file: TableFile, faults: Faults, count: int) -> None:
+    """Raise InputError if anything is wrong, the first row first, or if there are no rows."""
+    for fault in sorted(faults, key=lambda fault: fault[0]):
+        file.bad(*fault)
+    file.check(count, "rows of numbers")
+
+
+def _rows(file: TableFile, decimal: str, faults: Faults) -> Rows:
+    """The cells of each row, as many in all, and the number of its first line."""
+    lines = "\n".join(file.lines).rstrip("\r\n").replace("\r", "\n").split("\n")
+    separator = _separator(lines, decimal)
+    reader = csv.reader(
+        (line + "\n" for line in lines), delimiter=separator, skipinitialspace=True, strict=True
+    )
+    rows: Rows = []
+    row = 1
+    try:
+        for cells in reader:
+            rows.append((row, [cell.strip() for cell in cells]))
+            row = reader.line_num + 1
+    except csv.Error as error:
+        faults.append((row, f"not CSV: {error}", ""))
+    width = len(next((cells for _, cells in rows if any(cells)), ()))
+    even: Rows = []
+    for row, cells in rows if width else ():
+        if not any(cells):
+            even.append((row, [""] * width))
+        elif len(cells) == width:
+            even.append((row, cells))
+        else:
+            broken = width == 1 and kind_of(separator.join(cells)) == "numbers"
+            what = f"{len(cells)} columns, not {width} as in the first row"
+            faults.append((row, what, COMMAS if broken else ""))
+    return even
+
+
+def _separator(lines: Sequence[str], decimal: str) -> str:
+    """What stands between the cells of the first two lines, or of the first."""
+    bare = [re.sub(r'"[^"]*"', "", line) for line in lines[:100] if line.strip()] or [""]
+    first, second = bare[0], bare[min(1, len(bare) - 1)]
+    # A comma within a number may be all there is.
+    only_decimal = decimal == "comma" and not re.search(r"(?<![0-9]),|,(?![0-9])", first)
+    marks = "\t;" if only_decimal else "\t;,"
+    found = [mark for mark in marks if mark in first]
+    both = [mark for mark in found if mark in second]
+    return (both or found or (";" if only_decimal else ","))[0]
+
+
+def _kinds(rows: Rows, width: int) -> list[Kind]:
+    """What each column is."""
+    return [kind_of_all([cells[place] for _, cells in rows]) for place in range(width)]
+
+
+def _is_header(
+    row: int, cells: Sequence[str], kinds: Sequence[Kind], followed: bool, faults: Faults
+) -> bool:
+    """Whether the first row names the columns; ``kinds`` are of the rows below it."""
+    pairs = [(kind_of(cell), below) for cell, below in zip(cells, kinds, strict=True)]
+    if not followed:
+        return "numbers" not in dict(pairs)
+    if ("words", "dates") in pairs:
+        return True
+    named = [pair in (("words", "numbers"), ("dates", "numbers")) for pair in pairs]
+    if ("numbers", "numbers") not in pairs:
+        return any(named) or "numbers" not in dict(pairs)
+    if any(named):
+        place = named.index(True)
+        faults.append(
+            (
+                row,
+                f"column {place + 1} is {shown(cells[place])} among numbers",
+                "the first row is all names or all numbers",
+            )
         )
-    names = tuple(cell or str(place + 1) for place, cell in enumerate(cells))
-    again = [name for name, count in Counter(names).items() if count > 1]
-    if again:
-        file.bad(row, f"the column name {shown(again[0])} stands twice")
-    return names
+    return False
 
 
-def _numbers(file: TableFile, row: int, columns: tuple[str, ...], cells: list[str]) -> list[float]:
-    """A row's numbers, where every cell is one."""
-    numbers = []
-    for place, cell in enumerate(cells):
-        number = float(cell) if NUMBER.fullmatch(cell) else math.nan
-        numbers.append(number)
-        if not math.isfinite(number):
-            is_word = NO_NUMBER.fullmatch(cell) or number == math.inf or number == -math.inf
-            what = f"{shown(cell)} is not {'finite' if is_word else 'a number'}"
-            name = "" if columns[place] == str(place + 1) else f" ({shown(columns[place])})"
-            file.bad(row, f"column {place + 1}{name}: {what if cell else 'empty'}", POINT)
-    return numbers
+def _values(
+    rows: Rows,
+    names: Sequence[str],
+    places: Sequence[int],
+    decimal: str,
+    missing: str,
+    faults: Faults,
+) -> tuple[list[list[float]], list[str]]:
+    """The numbers of each row, and what was made of missing ones."""
+    values: list[list[float]] = []
+    left_out: list[int] = []
+    filled = 0
+    for row, cells in rows:
+        found = [number(cells[place], decimal) for place in places]
+        numbers = [nan if value is None else value for value in found]
+        if all(abs(value) <= LARGEST for value in numbers):
+            values.append(numbers)
+            continue
+        gaps = [k for k, place in enumerate(places) if is_missing(cells[place])]
+        if missing == "skip" and gaps:
+            left_out.append(row)
+            continue
+        if missing == "previous" and values:
+            filled += len(gaps)
+            for k in gaps:
+                numbers[k] = values[-1][k]
+            gaps = []
+        values.append(numbers)
+        if missing == "error" and not any(cells):
+            faults.append((row, "blank", GAPS))
+            continue
+        for k, place in enumerate(places):
+            if k in gaps or not abs(numbers[k]) <= LARGEST:
+                what, hint = _fault(cells[place], numbers[k], decimal, missing)
+                if kind_of(cells[place]) == "words" and len(places) > 1:
+                    others = [other for other in places if other != place]
+                    hint += f"; without this column: --columns {option(names, others)}"
+                faults.append((row, f"{column(names, place)}: {what}", hint))
+    notes = []
+    if filled:
+        values_are = "values are those" if filled > 1 else "value is that"
+        notes.append(f"{filled:,} missing {values_are} of the row before")
+    if left_out:
+        many = len(left_out) > 1
+        notes.append(
+            f"{len(left_out):,} row{'s' * many} without a value {'are' if many else 'is'} left "
+            f"out{', the first' * many}: row {left_out[0]}"
+        )
+    return values, notes
+
+
+def _fault(cell: str, value: float, decimal: str, missing: str) -> tuple[str, str]:
+    """What is wrong with a cell, and what to do."""
+    if is_missing(cell) and missing == "previous":
+        return "no value, and no row before to take one from", "begin with a row that has all"
+    if isfinite(value):
+        return f"{shown(cell)} is too large to be squared", "divide the column by a power of ten"
+    return trouble(cell, decimal)

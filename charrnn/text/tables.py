@@ -4,9 +4,7 @@ Nothing is dropped or mended in silence. What a reader leaves out by rule (comme
 in a note; what it cannot make sense of is an error that names the row, from 1.
 """
 
-import csv
 import hashlib
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO, Generic, TypeVar
@@ -62,19 +60,6 @@ class TableFile:
 
     def rows(self) -> Iterator[tuple[int, str]]:
         return enumerate(self.lines, start=1)
-
-    def table(self) -> Iterator[tuple[int, list[str]]]:
-        """Rows of cells without white space at their ends, and the number of their first line."""
-        bare = re.sub(r'"[^"]*"', "", self.lines[0])
-        separator = next((mark for mark in "\t;" if mark in bare), ",")
-        reader = csv.reader((line + "\n" for line in self.lines), delimiter=separator, strict=True)
-        row = 1
-        try:
-            for cells in reader:
-                yield row, [cell.strip() for cell in cells]
-                row = reader.line_num + 1
-        except csv.Error as error:
-            self.bad(row, f"not CSV: {error}")
 
     def bad(self, row: int, what: str, hint: str = "") -> None:
         """Keep the first thing that is wrong, and count the rows in which something is."""

@@ -462,7 +462,9 @@ class Run:
         assert self._good is not None
         restore(self, self._good)
         if lowered < LOWER**MOST_LOWERED:
-            hint = f"the last good weights are kept; try --lr {self.config.lr * lowered:.2g}"
+            kept = self.folder.best.exists() or self.folder.last.exists()
+            hint = "the last good weights are kept; " * kept
+            hint += f"try --lr {self.config.lr * lowered:.2g}"
             raise DivergedError(str(error), hint) from None
         self.trainer.lowered, self.trainer.watch.tolerance = lowered, tolerance
         self.folder.cut_log(self.trainer.number)

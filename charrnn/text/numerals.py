@@ -1,0 +1,129 @@
+"""What a cell of a series says: a number, a date or time, nothing, or words."""
+
+import re
+from collections.abc import Sequence
+from typing import Literal
+
+from charrnn.text.tables import shown
+
+__all__ = [
+    "DECIMAL",
+    "MISSING",
+    "Kind",
+    "is_missing",
+    "kind_of",
+    "kind_of_all",
+    "number",
+    "trouble",
+]
+
+DECIMAL = ("point", "comma")
+"""What stands before the fraction of a number."""
+
+MISSING = ("error", "previous", "skip")
+"""What becomes of a value that is missing: refused, that of the row before, or the row left out."""
+
+Kind = Literal["numbers", "dates", "empty", "words"]
+
+THOUSANDS = r"[.'’\s]"
+"""What stands between thousands where the comma is decimal."""
+EXPONENT = r"(?:[eE][+-]?[0-9]+)?"
+NUMBER = {
+    "point": re.compile(rf"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+){EXPONENT}"),
+    "comma": re.compile(
+        rf"[+-]?(?:(?:[1-9][0-9]{{0,2}}(?:{THOUSANDS}[0-9]{{3}})+|[0-9]+)(?:,[0-9]*)?|,[0-9]+)"
+        rf"{EXPONENT}"
+    ),
+}
+NOT_FINITE = re.compile(r"[+-]?(?:inf|infinity)", re.IGNORECASE)
+FOR_PEOPLE = re.compile(
+    r"[+\-−]?[$€£¥]?[+\-−]?\s?"
+    rf"(?:[0-9]+|[0-9]{{1,3}}(?:(?:,|{THOUSANDS})[0-9]{{3}})+)?(?:[.,][0-9]*)?"
+    rf"\s?(?:[%$€£¥]|{EXPONENT})?"
+)
+"""What a person reads as a number, in whatever notation."""
+
+NOTHING = frozenset({"", "?", "-", ".", "na", "n/a", "#n/a", "nan", "null", "none"})
+
+MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?"
+TIME = r"[0-9]{1,2}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]+)?)?(?:\s?[ap]\.?m\.?)?"
+ZONE = r"(?:\s?(?:z|utc|gmt|[+-][0-9]{2}:?(?:[0-9]{2})?))?"
+DAY = "|".join(
+    (
+        r"[0-9]{4}[-/.\s][0-9]{1,2}(?:[-/.\s][0-9]{1,2})?",  # 2020-01-31, 2020/1
+        r"[0-9]{1,2}[-/.\s][0-9]{1,2}[-/.\s][0-9]{2}(?:[0-9]{2})?",  # 31.01.2020, 1/31/20
+        r"[0-9]{1,2}[-/][0-9]{4}",  # 01/2020
+        rf"(?:[0-9]{{1,2}}[-/.,\s]*)?{MONTH}[-/.,\s]*'?[0-9]{{2,4}}",  # 31 Jan 2020, Jan-20
+        rf"{MONTH}[-/.,\s]+[0-9]{{1,2}},?\s+[0-9]{{4}}",  # January 31, 2020
+        rf"[0-9]{{2,4}}[-/.,\s]*{MONTH}(?:[-/.,\s]+[0-9]{{1,2}})?",  # 2020 Jan, 20-Jan
+        r"[0-9]{4}[-\s]?[qmw][0-9]{1,2}(?:-[0-9])?",  # 2020Q1, 2020-W05
+        r"q[1-4][-/\s]?[0-9]{4}",  # Q1 2020
+    )
+)
+DATE = re.compile(
+    rf"(?:(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*[.,]?\s+)?"
+    rf"(?:(?:{DAY})(?:(?:t|,?\s+){TIME}{ZONE})?|{TIME}{ZONE})",
+    re.IGNORECASE,
+)
+
+MONTHS = re.compile(r"(?:0[1-9]|1[0-2])\.(?:1[89]|20)[0-9]{2}")
+"""``01.2020``: a date where the whole column is of this form, a number elsewhere."""
+
+NUMBERS = "every cell is a number such as -1.5e3, with a decimal point and without signs like %"
+COMMAS = "--task forecast,decimal=comma reads decimal commas; leave out commas of thousands"
+POINTS = "decimal=comma: a point stands before three digits, as in 1.234,5; the comma is decimal"
+GAPS = (
+    "--task forecast,missing=previous takes the value of the row before, missing=skip leaves the "
+    "row out"
+)
+
+
+def is_missing(cell: str) -> bool:
+    """Whether a cell says that there is no value: it is empty, or ``?``, ``NA``, ``null``, ..."""
+    return cell.casefold() in NOTHING
+
+
+def number(cell: str, decimal: str) -> float | None:
+    """The value of a cell, infinite where it is beyond all doubles; None if it is no number."""
+    if not NUMBER[decimal].fullmatch(cell):
+        return float(cell) if NOT_FINITE.fullmatch(cell) else None
+    return float(re.sub(THOUSANDS, "", cell).replace(",", ".") if decimal == "comma" else cell)
+
+
+def kind_of(cell: str) -> Kind:
+    """What a cell is, whatever notation its number is in."""
+    if is_missing(cell):
+        return "empty"
+    if any(map(str.isdecimal, cell)) and FOR_PEOPLE.fullmatch(cell):
+        return "numbers"
+    if NOT_FINITE.fullmatch(cell):
+        return "numbers"
+    return "dates" if DATE.fullmatch(cell) else "words"
+
+
+def kind_of_all(cells: Sequence[str]) -> Kind:
+    """What a column is: numbers if a single cell is one, dates if all are that have anything."""
+    if all(MONTHS.fullmatch(cell) for cell in cells if not is_missing(cell)):
+        return "dates" if any(map(MONTHS.fullmatch, cells)) else "empty"
+    kinds: set[Kind] = set()
+    for cell in cells:
+        kind = kind_of(cell)
+        if kind == "numbers":
+            return "numbers"
+        kinds.add(kind)
+    return "words" if "words" in kinds else "dates"
+
+
+def trouble(cell: str, decimal: str) -> tuple[str, str]:
+    """Of a cell that is no number: what is wrong with it, after its name; and what to do."""
+    if not cell:
+        return "empty", GAPS
+    if is_missing(cell):
+        return f"{cell!r} is no value", GAPS
+    value = number(cell, decimal)
+    if value is not None:
+        return f"{cell!r} is not finite", NUMBERS
+    if decimal == "comma":
+        return f"{shown(cell)} is not a number", POINTS
+    has_comma = "," in cell and FOR_PEOPLE.fullmatch(cell)
+    return f"{shown(cell)} is not a number", COMMAS if has_comma else NUMBERS

@@ -1,0 +1,234 @@
+"""Which columns of a table are its texts and its labels, and whether its first row names them."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from charrnn.errors import InputError
+from charrnn.text.columns import found, listed, told
+from charrnn.text.tables import TableFile, shown
+
+__all__ = [
+    "LABELS",
+    "SOURCES",
+    "TAGS",
+    "TARGETS",
+    "TEXTS",
+    "WORDS",
+    "Chosen",
+    "Role",
+    "choose",
+    "is_name",
+    "said",
+]
+
+MOST_NAMED = 12
+
+
+def _names(words: str) -> frozenset[str]:
+    return frozenset(words.split())
+
+
+TEXTS = _names(
+    "text texts sentence sentences review reviews content body document doc question query "
+    "comment comments tweet tweets title headline message messages utterance post abstract "
+    "description input string phrase reviewtext review_text sms email data premise story line"
+)
+LABELS = _names(
+    "label labels class classes category categories target sentiment stars star rating score tag "
+    "tags intent topic polarity language lang emotion type genre author gold class_label "
+    "label_text labeltext coarse_label key"
+)
+SOURCES = _names("source src input question original sentence1 text1 prompt")
+TARGETS = _names("target tgt trg output answer translation sentence2 text2 completion")
+WORDS = _names("word words token tokens form text")
+TAGS = _names("tag tags label labels ner ner_tag ner_tags pos pos_tag pos_tags upos chunk bio iob")
+LANGUAGES = _names(
+    "ar bg ca cs da de el en eo es et eu fa fi fr ga he hi hr hu hy id is it ja ka ko la lt lv mk "
+    "mr ms nb nl nn no pl pt ro ru sk sl sq sr sv sw ta th tr uk ur vi yi zh "
+    "english french german spanish italian portuguese russian chinese japanese dutch polish"
+)
+
+
+@dataclass(frozen=True)
+class Role:
+    """What a column is to a task.
+
+    Attributes:
+        name: in messages.
+        known: names, in small letters, by which a column of this kind is known.
+        repeats: whether its values are those of a few kinds, as labels are.
+    """
+
+    name: str
+    known: frozenset[str]
+    repeats: bool = False
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The columns of some roles.
+
+    Attributes:
+        places: one of each role, from 0.
+        header: whether the first row names the columns.
+        said: which they are, in words; nothing for two columns in order and without a header.
+        asked: what a reader should look at; often nothing.
+    """
+
+    places: tuple[int, ...]
+    header: bool
+    said: str = ""
+    asked: str = ""
+
+
+def choose(
+    file: TableFile,
+    roles: Sequence[Role],
+    names: Sequence[str],
+    rows: Sequence[tuple[int, list[Any]]],
+    columns: str = "",
+) -> Chosen:
+    """The columns that the roles stand in.
+
+    With ``columns`` those; where one is a name, the first row is the header. Else, if the first
+    row is a header, the columns that have known names; if that does not decide, or there is none,
+    all in their order, if they are as many as the roles.
+
+    A first row is a header if its cells are names that columns of these roles often have, or if
+    the cell of the labels is such a name and no label in any other row.
+
+    Args:
+        file: for messages.
+        roles: in the task's order.
+        names: of all columns, where the form itself tells them (JSON lines); else empty.
+        rows: the rows with their numbers.
+        columns: as ``--columns`` takes it.
+
+    Raises:
+        InputError: there is no such column, or it takes ``columns`` to say which are meant.
+    """
+    first = [str(cell) for cell in rows[0][1]] if rows else []
+    named = bool(names)
+    present = list(names) if named else first
+    wanted = listed(columns) if columns else []
+    if wanted and len(wanted) != len(roles):
+        order = ",".join(role.name for role in roles)
+        raise InputError(
+            f"--columns {columns}: {len(wanted)} columns, not {len(roles)}", f"in order: {order}"
+        )
+    if wanted:
+        by_name = named or not all(cell.isdecimal() for cell in wanted)
+        names_of = present if by_name else [str(k + 1) for k in range(len(present))]
+        places = found(file.path, names_of, wanted)
+        header = not named and (
+            by_name or _is_header([first[k] for k in places], roles, rows, places)
+        )
+        return Chosen(tuple(places), header, said(roles, places, present, named, header))
+    width = len(present)
+    natural = list(range(len(roles)))
+    ordered = width == len(roles)
+    header = not named and ordered and _is_header(first, roles, rows, natural)
+    if named or header or _names_columns(present, roles):
+        known = _by_names(present, roles)
+        if known is not None:
+            header = not named
+            return Chosen(tuple(known), header, said(roles, known, present, named, header))
+    if ordered and not named:
+        which = said(roles, natural, present, False, True) if header else ""
+        return Chosen(tuple(natural), header, which, "" if header else _asked(roles, rows))
+    if width < len(roles):
+        return Chosen(tuple(natural), False)
+    raise InputError(
+        f"{file.path!r}: which of its {width} columns are the "
+        + " and the ".join(role.name for role in roles)
+        + f"? It has {told(present, range(width), most=MOST_NAMED, long=True)}",
+        "name them: --columns "
+        + ",".join(present[: len(roles)] if named else (str(k + 1) for k in natural)),
+    )
+
+
+def _plain(name: str) -> str:
+    return name.strip().strip('"').casefold().replace(" ", "_").replace("-", "_")
+
+
+def _names_columns(cells: Sequence[str], roles: Sequence[Role]) -> bool:
+    """Whether a row of more cells than roles names a column for each of them."""
+    return len(cells) > len(roles) and _by_names(cells, roles) is not None
+
+
+def _by_names(present: Sequence[str], roles: Sequence[Role]) -> list[int] | None:
+    """The column of each role that alone has a known name; nothing if not all have one."""
+    places: list[int] = []
+    for role in roles:
+        own = [k for k, name in enumerate(present) if _plain(name) in role.known]
+        exact = [k for k in own if _plain(present[k]) == role.name]
+        own = exact or [k for k in own if k not in places]
+        if len(own) != 1 or own[0] in places:
+            return None
+        places += own
+    return places
+
+
+def _is_header(
+    cells: Sequence[str],
+    roles: Sequence[Role],
+    rows: Sequence[tuple[int, list[Any]]],
+    places: Sequence[int],
+) -> bool:
+    plain = [_plain(cell) for cell in cells]
+    every = frozenset().union(*(role.known for role in roles))
+    if len(set(plain)) < len(plain):
+        return False
+    languages = all(name in LANGUAGES for name in plain)
+    if all(name in every for name in plain) or (languages and not roles[-1].repeats):
+        return not any(role.repeats for role in roles) or _once(cells, roles, rows, places)
+    labels = [name for name, role in zip(plain, roles, strict=True) if role.repeats]
+    return any(name in LABELS for name in labels) and _once(cells, roles, rows, places)
+
+
+def _once(
+    cells: Sequence[str],
+    roles: Sequence[Role],
+    rows: Sequence[tuple[int, list[Any]]],
+    places: Sequence[int],
+) -> bool:
+    """Whether the labels of the first row are labels of no other."""
+    for cell, role, place in zip(cells, roles, places, strict=True):
+        if role.repeats and any(place < len(row) and row[place] == cell for _, row in rows[1:]):
+            return False
+    return True
+
+
+def _asked(roles: Sequence[Role], rows: Sequence[tuple[int, list[Any]]]) -> str:
+    """What there is to ask of a first row that may be a header."""
+    for place, role in enumerate(roles):
+        if not role.repeats:
+            continue
+        counts = Counter(str(cells[place]) for _, cells in rows if place < len(cells))
+        label = str(rows[0][1][place])
+        others = [count for name, count in counts.items() if name != label]
+        if counts[label] == 1 and others and min(others) > 1:
+            cells = ",".join(str(cell) for cell in rows[0][1])
+            return (
+                f"the {role.name} {shown(label)} occurs once, in row 1: a header? Then name the "
+                f"columns: --columns {shown(cells)}"
+            )
+    return ""
+
+
+def is_name(cell: str, known: frozenset[str]) -> bool:
+    """Whether a cell is one of these names, however it is written."""
+    return _plain(cell) in known
+
+
+def said(
+    roles: Sequence[Role], places: Sequence[int], present: Sequence[str], named: bool, header: bool
+) -> str:
+    """Which columns are read, in words: by number, or by name where rows name their values."""
+    parts = []
+    for role, place in zip(roles, places, strict=True):
+        column = shown(present[place]) if named else f"column {place + 1}"
+        parts.append(f"{role.name}: {column}" + (f" {shown(present[place])}" if header else ""))
+    return ", ".join(parts) + (", header left out" if header else "")
