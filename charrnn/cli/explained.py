@@ -39,8 +39,9 @@ SPELT_OUT = 2
 AXES = {"H": "unit", "D": "input", "V": "output"}
 TITLE, EQUATION, NOTE = "bold", "cyan", "dim"
 LEGEND = """
-d...: the gradient of {loss} by ...; ←d...: the part that later steps send back{later}.
-..._prev: of the step before. docs/equations.md derives all of it.
+d... is the gradient of {loss} by ...; ..._prev is of the step before.
+←d... is the part of it that later steps send back{later}.
+docs/equations.md derives it all.
 """
 
 

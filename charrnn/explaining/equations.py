@@ -149,7 +149,6 @@ SYMBOLS = {
     "p": "probability of each character",
     "E": "loss: -ln of the probability of the next character",
     "j": "number of a character",
-    "v": "number of a character",
     "k": "number of the next character",
     "e": "2.71828...",
     "l": "number of the layer",
