@@ -428,6 +428,7 @@ def run(place: Path, *arguments: str) -> str:
         ["flat.npz", "--prime", "a"],
         ["flat-embedded.npz", "--prime", "a"],
         ["lstm.npz", "--prime", "\x1b\u202e", "--next", "\x1b"],
+        ["lstm.npz", "--prime", "\u202e漢" * 40],
     ],
 )
 def test_what_is_shown_fits_and_rules_no_terminal(place: Path, arguments: list[str]) -> None:
@@ -442,7 +443,7 @@ def test_what_is_shown_fits_and_rules_no_terminal(place: Path, arguments: list[s
 def test_the_tables_say_what_they_are(place: Path) -> None:
     shown = run(place, "gru.npz", "--prime", "ab", "--next", "c", "--units", "2")
     assert "gru.npz: 1 × 6 gru,reset=before,update=write, 11 characters\n" in shown
-    assert "reads 'ab', with 'b' as this step; then comes 'c', as given\n" in shown
+    assert "reads 'ab'; this step: 'b'; next: 'c', as given\n" in shown
     headings = [line for line in shown.splitlines() if line[:1].isupper()]
     assert headings == [
         "Input",
@@ -457,10 +458,18 @@ def test_the_tables_say_what_they_are(place: Path) -> None:
     assert "h = (1 - z)⊙h_prev + z⊙n" in equations
     assert equations[-1] == "dW_e = Σ uᵀ·dx"
     assert "embedding, row of 'b'" in shown
-    (table,) = re.findall(r"unit +r +h_prev +m\n((?:    \d.*\n)+)", shown)
-    for line in table.splitlines():
-        _, r, h, m = (float(part) for part in line.split())
-        assert m == pytest.approx(r * h, abs=1e-5)
+    rows = [line.split() for line in shown.splitlines()]
+    at = next(k for k, row in enumerate(rows) if row[:1] == ["unit"] and {"h_prev", "m"} < {*row})
+    for row in rows[at + 1 : at + 3]:
+        number = dict(zip(rows[at][1:], map(float, row[1:]), strict=True))
+        assert number["m"] == pytest.approx(number["r"] * number["h_prev"], abs=1e-5)
+        assert len(row[1].partition(".")[2]) >= 5
+
+
+def test_what_does_not_fit_is_marked(place: Path) -> None:
+    shown = run(place, "bytes.npz", "--prime", "ab", "--units", "40")
+    (heading, *_) = re.findall(r"    dW_hr .*", shown)
+    assert re.fullmatch(r" +dW_hr( +unit \d+){5,6} \.\.\.", heading)
 
 
 def test_a_worked_example_without_a_model(place: Path) -> None:
@@ -470,8 +479,8 @@ def test_a_worked_example_without_a_model(place: Path) -> None:
     assert "da_1·W_hᵀ [1] = 0.78644773·0.2 + (-0.99006629)·0.7 = -0.53575686\n" in shown
 
 
-def test_json_has_every_unit_and_every_equation(place: Path) -> None:
-    whole = json.loads(run(place, "lstm.npz", "--prime", "ab", "--json"))
+def test_json_has_every_equation_and_every_digit(place: Path) -> None:
+    whole = json.loads(run(place, "lstm.npz", "--prime", "ab", "--units", "99", "--json"))
     lines = {line["name"]: line for part in whole["sections"] for line in part["lines"]}
     model = load(place / "lstm.npz")
     found = explain_model(model, "ab")
@@ -485,9 +494,9 @@ def test_json_has_every_unit_and_every_equation(place: Path) -> None:
     assert whole["read"]["name"] == "'b'"
     assert whole["outputs"][0]["number"] == whole["next"]["number"]
     assert whole["next"]["given"] is False
-    some = json.loads(run(place, "lstm.npz", "--prime", "ab", "--units", "2", "--json"))
+    some = json.loads(run(place, "lstm.npz", "--prime", "ab", "--json"))
     lines = {line["name"]: line for part in some["sections"] for line in part["lines"]}
-    assert np.shape(lines["lstm.dW_h.hidden"]["values"]["dW_ho"]) == (2, 2)
+    assert np.shape(lines["lstm.dW_h.hidden"]["values"]["dW_ho"]) == (3, 3)
     example = json.loads(run(place, "--json"))
     assert example["given"]["W_h"] == [[0.4, 0.3], [0.2, 0.7]]
 

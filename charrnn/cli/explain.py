@@ -60,13 +60,14 @@ def explain(
     ] = None,
     as_json: Annotated[
         bool,
-        typer.Option("--json", help="Print it all as JSON; every unit, unless --units is given."),
+        typer.Option("--json", help="Print it all as JSON, every digit; of so many units, too."),
     ] = False,
 ) -> None:
     """One step of a network in numbers, each beside its equation.
 
-    Forward: what is read, each gate before and after its function, the state, the five likeliest
-    characters, the loss. Then the gradients in reverse order. docs/equations.md derives them.
+    Forward: what is read, each gate before and after its function, the
+    state, the five likeliest characters, the loss. Then the gradients in
+    reverse order. docs/explain.md shows how to read it.
 
     [dim]charrnn explain
     charrnn explain checkpoints/pydoc.npz --prime 'To be' --units 3
@@ -89,8 +90,7 @@ def explain(
     if as_json:
         import json
 
-        most = units if "units" in given else explanation.width
-        typer.echo(json.dumps(explanation.to_json(most), indent=1))
+        typer.echo(json.dumps(explanation.to_json(units), indent=1))
         return
     from charrnn.cli.explained import show
 

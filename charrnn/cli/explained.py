@@ -21,9 +21,6 @@ __all__ = ["page", "show"]
 
 WIDTH = 80
 INDENT = "    "
-LABEL, NUMBER, GAP = 12, 9, 2
-"""Columns of a row's name, with the indent, of a number, and between them, at least."""
-
 LEAST, MOST = 5, 8
 """Digits after the point; where more would be needed, numbers have exponents."""
 
@@ -35,6 +32,9 @@ STACKED = 3
 
 SPELT_OUT = 2
 """Products of a row of so many numbers are written out."""
+
+PRIME = 16
+"""Columns of a prime's end."""
 
 AXES = {"H": "unit", "D": "input", "V": "output"}
 TITLE, EQUATION, NOTE = "bold", "cyan", "dim"
@@ -79,17 +79,20 @@ def _of_example(explanation: Explanation) -> list[str]:
 
 def _of_model(explanation: Explanation, units: int) -> list[str]:
     facts = explanation.facts
-    width, prime, most = explanation.width, facts["prime"], 32
-    shown = ("" if len(prime) <= most else "...") + repr(prime[-most:])
+    width, prime = explanation.width, facts["prime"]
+    end = prime[-PRIME:]
+    while cell_len(repr(end)) > PRIME:
+        end = end[1:]
+    shown = ("..." if len(end) < len(prime) else "") + repr(end)
     read, target = facts["read"]["name"], facts["next"]["name"]
-    reads = f"reads {shown}, with {read} as this step" if prime else f"reads {read}"
+    reads = f"reads {shown}; this step: {read}" if prime else f"this step reads {read}"
     chosen = "as given" if facts["next"]["given"] else "the likeliest"
     size = f"{facts['layers']} × {facts['hidden']} {facts['cell']}"
     size = size if facts["layers"] else "no layers"
     what = {"char": "characters", "byte": "bytes"}[facts["level"]]
     lines = [
         f"{facts['model']}: {size}, {facts['known']} {what}",
-        f"{reads}; then comes {target}, {chosen}",
+        f"{reads}; next: {target}, {chosen}",
     ]
     if facts["layers"]:
         last = min(units, width) - 1
@@ -107,16 +110,9 @@ class _Table:
     results: list["Array"]  # those of them that the equations give
     axis: str  # what its rows are, a key of AXES
 
-    @property
-    def width(self) -> int:
-        return LABEL + sum(max(cell_len(head), NUMBER) + GAP for head in self.columns)
-
-    def joined(self, other: "_Table") -> "_Table | None":
-        """Both in one, if there is room."""
+    def joined(self, other: "_Table") -> "_Table":
         columns, results = self.columns | other.columns, self.results + other.results
-        both = _Table(self.lines + other.lines, columns, results, self.axis)
-        fits = len(both.lines) <= STACKED and both.width <= WIDTH
-        return both if fits and self.axis == other.axis else None
+        return _Table(self.lines + other.lines, columns, results, self.axis)
 
 
 class _Writer:
@@ -124,7 +120,6 @@ class _Writer:
 
     def __init__(self, text: Text, explanation: Explanation, units: int) -> None:
         self.text, self.explanation, self.units = text, explanation, units
-        self.names = explanation.names
         self.step: int | None = None
 
     def section(self, section: Section) -> None:
@@ -134,14 +129,14 @@ class _Writer:
         table: _Table | None = None
         for line in section.lines:
             new = self._table(line)
-            joined = table.joined(new) if table and new else None
-            if table and not joined:
-                self._write(table)
-            table = joined or new
+            if table and new and self._fit(table, new):
+                table = table.joined(new)
+                continue
+            self._write(table)
+            table = new
             if new is None:
                 self._write_other(line)
-        if table:
-            self._write(table)
+        self._write(table)
 
     def _table(self, line: Line) -> _Table | None:
         """A line whose numbers are columns; nothing if it is a matrix, or needs no table."""
@@ -157,79 +152,92 @@ class _Writer:
         results = [value for name, value in columns.items() if name not in line.parts]
         return _Table([line], heads, results, "H" if axis == "GH" else axis)
 
+    def _fit(self, table: _Table, other: _Table) -> bool:
+        """Whether there is room for both in one."""
+        both = table.joined(other)
+        if table.axis != other.axis or len(both.lines) > STACKED:
+            return False
+        return max(map(cell_len, self._rows(both))) <= WIDTH
+
     def _head(self, symbol: str) -> str:
         """Of a column: what stands side by side in brackets is three points."""
         shown = plain(symbol, self.step)
         return f"[...]{shown[shown.index(']') + 1 :]}" if shown.startswith("[") else shown
 
-    def _labels(self, axis: str, count: int) -> list[str]:
+    def _labels(self, axis: str, count: int, *, word: bool = False) -> list[str]:
         if axis == "V":
-            return [self.names[number] for number in self.explanation.characters]
-        return [str(number) for number in range(count)]
+            names = self.explanation.names
+            return [names[number] for number in self.explanation.characters]
+        return [f"{AXES[axis]} {k}" if word else str(k) for k in range(count)]
 
     def _equation(self, line: Line) -> None:
-        what = line.equation.what
-        rows = line.equation.shape[:-1]
-        if rows and rows[0] in "DV" and self.explanation.read is not None:
-            places = self.explanation.rows(line, self.units)
-            if places == [self.explanation.read]:
-                what += f", row of {self.names[places[0]]}"
+        what, read = line.equation.what, self.explanation.read
+        by_character = len(line.equation.shape) > 1 and line.equation.shape[0] in "DV"
+        if by_character and self.explanation.rows(line, self.units) == [read]:
+            what += f", row of {self.explanation.names[read or 0]}"
         shown = INDENT[:2] + plain(line.equation.latex, self.step)
         self.text.append(shown, EQUATION)
         gap = max(2, WIDTH - cell_len(shown) - cell_len(what))
         self.text.append(f"{' ' * gap}{what}\n", NOTE)
 
-    def _write(self, table: _Table) -> None:
+    def _write(self, table: _Table | None) -> None:
+        if table is None:
+            return
         for line in table.lines:
             self._equation(line)
-        count = len(next(iter(table.columns.values())))
-        labels = self._labels(table.axis, count)
-        decimals = self._decimals(table.results)
-        named = self.explanation.target is not None or table.axis == "H"
-        self._grid(
-            AXES[table.axis] if named else "",
-            labels if named else [""],
-            list(table.columns),
-            list(zip(*table.columns.values(), strict=True)),
-            decimals,
-        )
+        self._append(self._rows(table))
         for line in table.lines:
-            self._spell_out(line, decimals)
+            self._spell_out(line, self._decimals(table.results))
+
+    def _rows(self, table: _Table) -> list[str]:
+        """A table's lines, the heading first."""
+        labels = self._labels(table.axis, len(table.results[0]))
+        numbers = list(zip(*table.columns.values(), strict=True))
+        corner = "" if labels == [""] else AXES[table.axis]
+        return _grid(corner, labels, list(table.columns), numbers, self._decimals(table.results))
+
+    def _append(self, rows: list[str]) -> None:
+        heading, *others = rows
+        self.text.append(f"{heading}\n", NOTE)
+        self.text.append("".join(f"{row}\n" for row in others))
 
     def _write_other(self, line: Line) -> None:
         """A line that is no table: a sentence, a matrix, or nothing but the equation."""
         self._equation(line)
-        read, target = self.explanation.read, self.explanation.target
+        names, read = self.explanation.names, self.explanation.read
         if line.equation.name == "input.one_hot" and read is not None:
-            where = f"1 at {self.names[read]}, number {read} of {len(self.names)}; 0 elsewhere"
+            where = f"1 at {names[read]}, number {read} of {len(names)}; 0 elsewhere"
             self.text.append(f"{INDENT}{where}\n")
-        elif line.equation.name == "loss" and target is not None:
+        elif line.equation.name == "loss":
             p, nats = float(line.parts["p_k"][0, 0]), float(line.value[0, 0])
-            shown = f"-ln {_number(p, LEAST)} = {_number(nats, LEAST)}, of {self.names[target]}"
-            self.text.append(f"{INDENT}{shown}\n")
+            what = f"-ln {_number(p, LEAST)} = {_number(nats, LEAST)}"
+            self.text.append(f"{INDENT}{what}, of {names[self.explanation.target or 0]}\n")
         elif not _is_joining(line):
-            for symbol, matrix in self.explanation.columns(line, self.units).items():
-                self._matrix(line, symbol, matrix)
+            self._write_matrices(line)
 
-    def _matrix(self, line: Line, symbol: str, matrix: "Array") -> None:
+    def _write_matrices(self, line: Line) -> None:
+        """Block by block, as many columns as there is room for."""
+        matrices = self.explanation.columns(line, self.units)
+        decimals = self._decimals(matrices.values())
         rows, columns = ("H" if axis == "GH" else axis for axis in line.equation.shape)
-        names = self._labels(columns, matrix.shape[1])
-        if columns != "V":
-            names = [f"{AXES[columns]} {name}" for name in names]
-        if self.explanation.target is None and columns == "V":
-            names = ["output"]
-        most = (WIDTH - LABEL) // (NUMBER + GAP)
-        labels = self._labels(rows, len(matrix))
-        if rows != "V":
-            labels = [f"{AXES[rows]} {label}" for label in labels]
-        elif len(matrix) > len(labels):
-            labels.append(self.names[self.explanation.read or 0])
-        numbers = [tuple(row[:most]) for row in matrix]
-        self._grid(plain(symbol), labels, names[:most], numbers, self._decimals([matrix]))
+        for symbol, matrix in matrices.items():
+            heads = self._labels(columns, matrix.shape[1], word=True)
+            labels = self._labels(rows, len(matrix), word=True)
+            if len(labels) < len(matrix):
+                labels.append(self.explanation.names[self.explanation.read or 0])
+            count = min(len(heads), WIDTH // 8)
+            while True:
+                cut = [tuple(row[:count]) for row in matrix]
+                lines = _grid(plain(symbol), labels, heads[:count], cut, decimals)
+                lines[0] += " ..." if count < len(heads) else ""
+                if count == 1 or max(map(cell_len, lines)) <= WIDTH:
+                    break
+                count -= 1
+            self._append(lines)
 
     def _decimals(self, results: Iterable["Array"]) -> int:
         """So many that the arithmetic can be followed; -1 for an exponent."""
-        if self.explanation.target is None:
+        if self.step is not None:
             return MOST
         sizes = [abs(float(number)) for value in results for number in value.flat if number]
         if not sizes:
@@ -238,25 +246,6 @@ class _Writer:
         if wanted > MOST:
             return -1
         return min(MOST, max(LEAST, wanted, DIGITS_OF_LEAST - floor(log10(min(sizes)))))
-
-    def _grid(
-        self,
-        corner: str,
-        labels: Sequence[str],
-        heads: Sequence[str],
-        rows: Sequence[Sequence[float]],
-        decimals: int,
-    ) -> None:
-        cells = [[_number(value, decimals) for value in row] for row in rows]
-        widths = [max(map(cell_len, column)) for column in zip(heads, *cells, strict=True)]
-        first = max(cell_len(label) for label in (corner, *labels))
-        for label, row, style in [
-            (corner, heads, NOTE),
-            *((label, row, "") for label, row in zip(labels, cells, strict=True)),
-        ]:
-            shown = [_right(cell, width) for cell, width in zip(row, widths, strict=True)]
-            line = (" " * GAP).join([INDENT + label + " " * (first - cell_len(label)), *shown])
-            self.text.append(f"{line}\n", style)
 
     def _spell_out(self, line: Line, decimals: int) -> None:
         """Products of short rows, number by number."""
@@ -271,6 +260,24 @@ class _Writer:
                 total = _short(float(row[0] @ matrix[:, k]), decimals).strip("()")
                 what = plain(symbol, self.step) + (f" [{k}]" if matrix.shape[1] > 1 else "")
                 self.text.append(f"{INDENT}{what} = {' + '.join(terms)} = {total}\n", NOTE)
+
+
+def _grid(
+    corner: str,
+    labels: Sequence[str],
+    heads: Sequence[str],
+    rows: Sequence[Sequence[float]],
+    decimals: int,
+) -> list[str]:
+    """Lines of numbers under their headings."""
+    cells = [list(heads), *([_number(value, decimals) for value in row] for row in rows)]
+    widths = [max(map(cell_len, column)) for column in zip(*cells, strict=True)]
+    first = max(cell_len(label) for label in (corner, *labels))
+    lines = []
+    for label, row in zip((corner, *labels), cells, strict=True):
+        shown = [_right(cell, width) for cell, width in zip(row, widths, strict=True)]
+        lines.append("  ".join([INDENT + label + " " * (first - cell_len(label)), *shown]))
+    return lines
 
 
 def _is_joining(line: Line) -> bool:
