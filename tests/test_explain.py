@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -624,3 +626,27 @@ def test_the_help_has_an_example_that_runs() -> None:
     assert done.returncode == 0
     (block,) = re.findall(rf"{re.escape(example)}\n(.*?)\n\.\.\.\n```", EXPLAINED, re.DOTALL)
     assert done.stdout.decode().startswith(block)
+
+
+def test_the_document_and_its_picture_are_of_today(tmp_path: Path) -> None:
+    """The Python of the document runs; the picture's text is what its code gives now."""
+    (library,) = re.findall(r"```python\n(.*?)```", EXPLAINED, re.DOTALL)
+    shown = run_script(library, tmp_path)
+    assert "gru.h.keep h_t = z_t" in shown
+    (code,) = re.findall(r"<!-- The picture.*?:\n(.*?)-->", EXPLAINED, re.DOTALL)
+    run_script(code.replace("docs/explain.svg", str(tmp_path / "now.svg")), tmp_path)
+    now, then = (
+        re.findall(r"<text [^>]*>([^<]*)<", path.read_text(encoding="utf-8"))
+        for path in (tmp_path / "now.svg", ROOT / "docs" / "explain.svg")
+    )
+    assert len(then) > 40
+    assert [part for part in now if part.strip()] == [part for part in then if part.strip()]
+
+
+def run_script(code: str, folder: Path) -> str:
+    (folder / "script.py").write_text(code, encoding="utf-8")
+    run = [sys.executable, str(folder / "script.py")]
+    done = subprocess.run(
+        run, capture_output=True, text=True, check=True, cwd=ROOT, env=environment()
+    )
+    return done.stdout
