@@ -15,6 +15,7 @@ from rich.cells import cell_len
 from support import ROOT, charrnn, environment
 
 from charrnn.checkpoint import write_checkpoint
+from charrnn.cli.explained import page
 from charrnn.explaining.cells import equations_of
 from charrnn.explaining.equations import EQUATIONS, SYMBOLS
 from charrnn.explaining.formulas import parse
@@ -404,6 +405,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     saved(folder, "rnn", LETTERS, cell="rnn,activation=relu,bias=false")
     saved(folder, "bytes", None, cell="gru", level="byte", hidden=40)
     saved(folder, "flat", LETTERS, layers=0)
+    saved(folder, "\x1b\u202e", LETTERS)
     saved(folder, "flat-embedded", LETTERS, layers=0, embedding=3)
     (folder / "my_cell.py").write_text(
         (ROOT / "tests/plain_cells.py").read_text(encoding="utf-8"), encoding="utf-8"
@@ -431,6 +433,7 @@ def run(place: Path, *arguments: str) -> str:
         ["flat-embedded.npz", "--prime", "a"],
         ["lstm.npz", "--prime", "\x1b\u202e", "--next", "\x1b"],
         ["lstm.npz", "--prime", "\u202e漢" * 40],
+        ["\x1b\u202e.npz", "--prime", "a"],
     ],
 )
 def test_what_is_shown_fits_and_rules_no_terminal(place: Path, arguments: list[str]) -> None:
@@ -472,6 +475,30 @@ def test_what_does_not_fit_is_marked(place: Path) -> None:
     shown = run(place, "bytes.npz", "--prime", "ab", "--units", "40")
     (heading, *_) = re.findall(r"    dW_hr .*", shown)
     assert re.fullmatch(r" +dW_hr( +unit \d+){5,6} \.\.\.", heading)
+
+
+def test_small_numbers_never_look_like_zero(place: Path) -> None:
+    """One unit that hardly matters beside others; then a network in which everything is small."""
+    model = load(place / "lstm.npz")
+    model.parameters["head.W"][0] *= 1e-9
+    text = page(explain_model(model, "ab", layer=1), 3).plain
+    assert re.search(r"^    0 +-?\de-\d\d +0 +-?\de-\d\d$", text, re.MULTILINE)
+    assert not re.search(r"\s-?0\.0+\s", text)
+    model.parameters.flat *= 1e-5
+    text = page(explain_model(model, "ab", layer=1), 3).plain
+    assert re.search(r"^    0 +-?\d\.\d{3}e-\d\d +0 +-?\d\.\d{3}e-\d\d$", text, re.MULTILINE)
+    assert not re.search(r"\s-?0\.0+\s", text)
+
+
+def test_a_tied_embedding_shows_the_row_that_was_read(place: Path) -> None:
+    found = explain_model(load(place / "tied.npz"), "a")
+    number = found.facts["read"]["number"]
+    assert number not in found.characters
+    (rows,) = re.findall(r"dW_e  .*\n((?:    '.*\n)+)", page(found, 2).plain)
+    *_, last = rows.splitlines()
+    line = lines_of(found)["dW_e"]
+    assert last.split()[0] == "'a'"
+    assert float(last.split()[1]) == pytest.approx(line.value[number, 0], abs=1e-5)
 
 
 def test_a_worked_example_without_a_model(place: Path) -> None:
