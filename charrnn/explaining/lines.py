@@ -74,6 +74,11 @@ class Sheet:
             self.values[formula.result] = found
             self.lines.append(Line(equation, formula.result, found, parts, products))
 
+    def taken(self) -> list[Line]:
+        """The lines since the last time."""
+        lines, self.lines = self.lines, []
+        return lines
+
     def note(self, equation: Equation, result: str, value: Array, parts: dict[str, Array]) -> None:
         """Add a line that was computed elsewhere."""
         self.values[result] = value

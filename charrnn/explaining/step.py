@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 
 from charrnn.explaining.cells import equations_of, gates_of, weights_of
-from charrnn.explaining.equations import EQUATIONS, Equation
-from charrnn.explaining.lines import Explanation, Section, Sheet
+from charrnn.explaining.equations import EQUATIONS
+from charrnn.explaining.lines import Explanation, Line, Section, Sheet
 from charrnn.nn.losses import softmax
 from charrnn.nn.models import SequenceModel
 from charrnn.nn.parameters import Parameters
@@ -59,27 +59,25 @@ class _Step:
         self.undo: dict[int, Any] = {}
 
     def explain(self, target: int | None, layer: int) -> Explanation:
-        model, count = self.model, self.model.num_layers
-        sheets = self._forward()
-        sections = [Section("Input", sheets[layer].lines[:1])]
-        name = f"ayer {layer}: {model.cell.label}"
-        if count:
-            sections.append(Section(f"L{name}", sheets[layer].lines[1:]))
+        model = self.model
+        label = f"{layer}: {model.cell.label}"
+        sheets, inputs, forward = self._forward()
         head = self._head(sheets[-1])
-        sections.append(Section("Output", list(head.lines)))
-        p = head["p_j"]
-        order = np.argsort(-p[0], kind="stable")[:BEST].tolist()
+        output = Section("Output", head.taken())
+        order = np.argsort(-head["p_j"][0], kind="stable")[:BEST].tolist()
         target = order[0] if target is None else target
         self._loss(head, target)
-        sections.append(Section("Loss", head.lines[len(sections[-1].lines) :]))
-        before = len(head.lines)
+        loss = Section("Loss", head.taken())
         self._head_back(head, target)
-        sections.append(Section("Gradients of the output", head.lines[before:]))
-        backward = self._backward(sheets, head)
-        if count:
-            sections.append(Section(f"Gradients of l{name}", backward[layer]))
-        if backward[count:]:
-            sections.append(Section("Gradient of the embedding", backward[count]))
+        back = Section("Gradients of the output", head.taken())
+        backward, embedding = self._backward(sheets, head)
+        sections = [
+            Section("Input", inputs[layer]),
+            *([Section(f"Layer {label}", forward[layer])] if model.num_layers else []),
+            *(output, loss, back),
+            *([Section(f"Gradients of layer {label}", backward[layer])] if backward else []),
+            *([Section("Gradient of the embedding", embedding)] if embedding else []),
+        ]
         return Explanation(
             sections,
             width=model.cell.hidden_size,
@@ -90,27 +88,29 @@ class _Step:
             target=target,
         )
 
-    def _forward(self) -> list[Sheet]:
-        """A sheet for each layer; of none, one for the input."""
-        model = self.model
-        first = Sheet({"u_t": self.u})
+    def _forward(self) -> tuple[list[Sheet], list[list[Line]], list[list[Line]]]:
+        """A sheet for each layer, the lines of its input, and its own; of no layers, one input."""
+        model, cell = self.model, self.model.cell
+        sheets, inputs, lines = [Sheet({"u_t": self.u})], [], []
         if model.embedding_size:
-            first["W_e"] = self.w["embedding.W"]
-        first.work([EQUATIONS["input.embedding" if model.embedding_size else "input.one_hot"]])
-        sheets = [first]
-        for number in range(model.num_layers):
+            sheets[0]["W_e"] = self.w["embedding.W"]
+        sheets[0].work([EQUATIONS["input.embedding" if model.embedding_size else "input.one_hot"]])
+        inputs.append(sheets[0].taken())
+        for number, state in enumerate(self.state):
             if number:
                 sheets.append(Sheet({"h^{(l-1)}_t": sheets[-1]["h_t"]}))
                 sheets[-1].work([EQUATIONS["input.below"]])
-            sheet, cell = sheets[-1], model.cell
-            sheet.values |= weights_of(cell, self.w.scope(f"body.{number}"))
-            for name, part in zip(cell.state_names, self.state[number], strict=True):
-                sheet[f"{name}_{{t-1}}"] = part
+                inputs.append(sheets[-1].taken())
+            sheet = sheets[-1]
             if gates_of(cell) is None:
                 self._own(sheet, number)
             else:
+                sheet.values |= weights_of(cell, self.w.scope(f"body.{number}"))
+                for name, part in zip(cell.state_names, state, strict=True):
+                    sheet[f"{name}_{{t-1}}"] = part
                 sheet.work(equations_of(cell)[0])
-        return sheets
+            lines.append(sheet.taken())
+        return sheets, inputs, lines
 
     def _own(self, sheet: Sheet, number: int) -> None:
         """A layer whose cell is its author's own: what comes in and what comes out."""
@@ -129,22 +129,17 @@ class _Step:
     def _head(self, top: Sheet) -> Sheet:
         """Outputs and probabilities."""
         sheet = Sheet({"b": self.w["head.b"][None]})
-        way = self._name_in_head(top, sheet)
+        if self.model.tied:
+            sheet["W_e"], read, way = self.w["embedding.W"], "h_t", ".tied"
+        else:
+            read, way = ("h_t", "") if self.model.num_layers else ("x_t", ".input")
+            sheet["W"] = self.w["head.W"]
+        sheet[read] = top[read]
         sheet.work([EQUATIONS[f"head.y{way}"]])
         p = sheet["y_t"].copy()
         softmax(p)
         sheet.note(EQUATIONS["softmax"], "p_j", p, {"y_t": sheet["y_t"]})
         return sheet
-
-    def _name_in_head(self, top: Sheet, sheet: Sheet) -> str:
-        """Give the head what it reads; which of its equations hold."""
-        if self.model.tied:
-            sheet["W_e"], sheet["h_t"] = self.w["embedding.W"], top["h_t"]
-            return ".tied"
-        sheet["W"] = self.w["head.W"]
-        read = "h_t" if self.model.num_layers else "x_t"
-        sheet[read] = top[read]
-        return "" if self.model.num_layers else ".input"
 
     def _loss(self, head: Sheet, target: int) -> None:
         y = head["y_t"]
@@ -168,44 +163,41 @@ class _Step:
             names.append("head.dx")
         head.work([EQUATIONS[name] for name in names])
 
-    def _backward(self, sheets: list[Sheet], head: Sheet) -> list[list[Any]]:
-        """The lines of each layer's gradients, and last those of the embedding, if there is one."""
-        model = self.model
-        found: list[list[Any]] = [[] for _ in range(model.num_layers)]
+    def _backward(self, sheets: list[Sheet], head: Sheet) -> tuple[list[list[Line]], list[Line]]:
+        """The lines of each layer's gradients, and those of the embedding, if there is one."""
+        model, cell = self.model, self.model.cell
         dx = head.values.get("dx_t")
+        lines: list[list[Line]] = [[] for _ in self.state]
         for number in reversed(range(model.num_layers)):
-            sheet, before = sheets[number], len(sheets[number].lines)
-            for name in model.cell.state_names:
-                sheet[rf"\overleftarrow{{d{name}}}_t"] = np.zeros((1, model.cell.hidden_size))
+            sheet = sheets[number]
+            for name in cell.state_names:
+                sheet[rf"\overleftarrow{{d{name}}}_t"] = np.zeros((1, cell.hidden_size))
             if dx is None:
                 sheet["dh_t"] = head["dh_t"]
             else:
                 sheet["dx^{(l+1)}_t"] = dx
                 sheet.work([EQUATIONS["layer.dh"]])
-            reads = bool(number or model.embedding_size)
-            if gates_of(model.cell) is None:
+            if gates_of(cell) is None:
                 dx = self._own_back(sheet, number)
             else:
-                sheet.work(_back(model.cell, reads=reads))
-                dx = sheet["dx_t"] if reads else None
-            found[number] = sheet.lines[before:]
-        if model.embedding_size and dx is not None:
-            known = {"u_t": self.u, "dx_t": dx}
-            last = Sheet(known | {s: head[s] for s in ("h_t", "dy_t") if s in head.values})
-            last.work([EQUATIONS["embedding.dW.tied" if model.tied else "embedding.dW"]])
-            found.append(last.lines)
-        return found
+                sheet.work(equations_of(cell)[1])
+                if number or model.embedding_size:
+                    sheet.work([EQUATIONS["layer.dx"]])
+                dx = sheet.values.get("dx_t")
+            lines[number] = sheet.taken()
+        if not model.embedding_size:
+            return lines, []
+        last = Sheet({"u_t": self.u, "dx_t": np.asarray(dx)})
+        if model.tied:
+            last.values |= {symbol: head[symbol] for symbol in ("h_t", "dy_t")}
+        last.work([EQUATIONS["embedding.dW.tied" if model.tied else "embedding.dW"]])
+        return lines, last.taken()
 
     def _own_back(self, sheet: Sheet, number: int) -> Array | None:
         layer, w, saved = self.undo[number]
         gradients = {name: np.zeros_like(array) for name, array in w.items()}
         dx, _ = layer.backward(w, gradients, sheet["dh_t"][None], None, saved)
         return None if dx is None else dx[0].copy()
-
-
-def _back(cell: Any, *, reads: bool) -> list[Equation]:
-    """The equations of a layer's backward pass, with that of its input if it has one."""
-    return equations_of(cell)[1] + ([EQUATIONS["layer.dx"]] if reads else [])
 
 
 def _read(model: SequenceModel, parameters: Parameters, ids: Array, state: State) -> State:

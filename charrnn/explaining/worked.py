@@ -29,39 +29,27 @@ class _Step:
         values = {name: np.array(value) for name, value in GIVEN.items()}
         head = {"W": values.pop("W"), "b": values.pop("b_y")}
         self.layer, self.head = Sheet(values | {"h_{t-1}": h_prev}), Sheet(head)
-        cell = RNN(2)
-        self.layer.work(equations_of(cell)[0])
+        self.layer.work(equations_of(RNN(2))[0])
         self.head["h_t"] = self.layer["h_t"]
         self.head.work([EQUATIONS["head.y"]])
-        self.forward = self._taken()
+        self.forward = self.layer.taken() + self.head.taken()
 
-    def back(self, dh_later: Array, dy: str) -> list[Line]:
-        """From the gradient by y to those by the pre-activation and the state before."""
-        self.head[r"\overleftarrow{dh}_t"] = dh_later
+    def back(self, later: Array, dy: str) -> list[Line]:
+        """From the gradient by y, and what later steps send back, to the state before."""
+        self.head[r"\overleftarrow{dh}_t"] = later
         self.head.work([EQUATIONS[name] for name in (dy, "head.dh")])
         self.layer["dh_t"] = self.head["dh_t"]
         names = ("rnn.slope.tanh", "rnn.da", "rnn.dh_prev", "layer.dx")
         self.layer.work([EQUATIONS[name] for name in names])
-        return self._taken()
-
-    def _taken(self) -> list[Line]:
-        """The lines since the last time: the head's first, if its gradients come first."""
-        sheets = (self.layer, self.head)
-        backward = any(line.equation.name == "head.dh" for line in self.head.lines)
-        lines = [line for sheet in sheets[:: -1 if backward else 1] for line in sheet.lines]
-        for sheet in sheets:
-            sheet.lines = []
-        return lines
+        return self.head.taken() + self.layer.taken()
 
 
 def _weights(steps: list[_Step]) -> list[Line]:
     """The gradients by the weights: sums over steps."""
-    head, layer = [step.head for step in steps], [step.layer for step in steps]
-    head[-1].work([EQUATIONS[name] for name in ("head.dW", "head.db")], head)
-    layer[-1].work([EQUATIONS[name] for name in ("rnn.dW_h", "layer.dW_x", "layer.db")], layer)
-    lines = head[-1].lines + layer[-1].lines
-    head[-1].lines, layer[-1].lines = [], []
-    return lines
+    heads, layers = [step.head for step in steps], [step.layer for step in steps]
+    heads[-1].work([EQUATIONS[name] for name in ("head.dW", "head.db")], heads)
+    layers[-1].work([EQUATIONS[name] for name in ("rnn.dW_h", "layer.dW_x", "layer.db")], layers)
+    return heads[-1].taken() + layers[-1].taken()
 
 
 def worked_example() -> Explanation:
@@ -71,7 +59,7 @@ def worked_example() -> Explanation:
     sections = [
         Section("Step 1, forward", first.forward, 1),
         Section("Step 1, backward: the gradients of y_1", first.back(nothing, "head.dy.one"), 1),
-        Section("The gradients of y_1 by the weights", _weights([first]), 1),
+        Section("... by the weights", _weights([first]), 1),
     ]
     second = _Step(first.layer["h_t"])
     back = second.back(nothing, "head.dy.one")
@@ -81,11 +69,7 @@ def worked_example() -> Explanation:
         Section("Step 2, forward, with x_2 = 1", second.forward, 2),
         Section("Step 2, backward: the gradients of y_2", back, 2),
         Section("... and on through step 1", on, 1),
-        Section(
-            "The gradients of y_2 by the weights, sums over both steps",
-            _weights([first, second]),
-            2,
-        ),
+        Section("... by the weights: sums over both steps", _weights([first, second]), 2),
     ]
     given = {name: np.array(value) for name, value in GIVEN.items()}
     return Explanation(sections, width=2, gates="", characters=[0], given=given)
