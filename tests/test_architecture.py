@@ -31,6 +31,7 @@ RANKS = {
     "charrnn.evaluation": 2,
     "charrnn.yardsticks": 2,
     "charrnn.sampling": 2,
+    "charrnn.explaining": 3,
     "charrnn.tasks": 3,
     "charrnn.runs": 3,
     "charrnn.training": 4,

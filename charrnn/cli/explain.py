@@ -1,0 +1,106 @@
+"""``charrnn explain``."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from charrnn.cli.errors import reported
+from charrnn.cli.given import given_options
+from charrnn.errors import InputError
+
+if TYPE_CHECKING:
+    from charrnn.explaining.lines import Explanation
+
+__all__ = ["explain"]
+
+SHOWN = 3
+"""Units, if nobody says how many."""
+
+
+@reported
+def explain(
+    ctx: typer.Context,
+    checkpoint: Annotated[
+        str | None,
+        typer.Argument(
+            help="A language model: an .npz file, a run's folder or a run's name. Without it, a "
+            "small example in full: two units, two steps.",
+            show_default=False,
+        ),
+    ] = None,
+    prime: Annotated[
+        str,
+        typer.Option(
+            "--prime",
+            "-p",
+            help="Text to read; its last character is the step that is shown. Else a line end.",
+        ),
+    ] = "",
+    follows: Annotated[
+        str | None,
+        typer.Option(
+            "--next",
+            help=r"The character that comes next, which the loss is of; \n is a line end. Else the "
+            "likeliest.",
+            show_default=False,
+        ),
+    ] = None,
+    units: Annotated[
+        int, typer.Option("--units", "-u", min=1, help="How many units to show, the first ones.")
+    ] = SHOWN,
+    layer: Annotated[
+        int | None,
+        typer.Option(min=0, help="Which layer, from 0. Else the top one.", show_default=False),
+    ] = None,
+    cell: Annotated[
+        str | None,
+        typer.Option(
+            help="FILE.py:CLASS, for a model whose cell is its author's own.", show_default=False
+        ),
+    ] = None,
+    as_json: Annotated[
+        bool,
+        typer.Option("--json", help="Print it all as JSON, every digit; of so many units, too."),
+    ] = False,
+) -> None:
+    """One step of a network in numbers, each beside its equation.
+
+    Forward: what is read, each gate before and after its function, the
+    state, the five likeliest characters, the loss. Then the gradients in
+    reverse order. docs/explain.md shows how to read it.
+
+    [dim]charrnn explain
+    charrnn explain checkpoints/pydoc.npz --prime 'To be' --units 3
+    charrnn explain shakespeare-1 --prime 'To b' --next e --layer 0 --json[/dim]
+    """
+    given = given_options(ctx)
+    explanation: Explanation
+    if checkpoint is None:
+        _refuse(given)
+        from charrnn.explaining.worked import worked_example
+
+        explanation = worked_example()
+    else:
+        from charrnn.explaining.model import explain_model
+        from charrnn.runs.find import find_checkpoint
+        from charrnn.runs.model import load_model
+
+        model = load_model(find_checkpoint(checkpoint)[0], cell)
+        explanation = explain_model(model, prime, follows, layer)
+    if as_json:
+        import json
+
+        typer.echo(json.dumps(explanation.to_json(units), indent=1))
+        return
+    from charrnn.cli.explained import show
+
+    show(explanation, units)
+
+
+def _refuse(given: set[str]) -> None:
+    options = {"prime": "--prime", "follows": "--next", "layer": "--layer", "cell": "--cell"}
+    for name in sorted(given & (options.keys() | {"units"})):
+        raise InputError(
+            f"{options.get(name, '--units')} goes with a model, and none is named",
+            "for example: charrnn explain latest --prime 'To be'",
+        )

@@ -1,0 +1,1 @@
+"""One step of a network in numbers, beside the equations that they come from."""

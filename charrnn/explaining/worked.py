@@ -1,0 +1,75 @@
+"""Note 002's worked example, two steps of it, forward and backward (docs/equations.md, 4.1)."""
+
+import numpy as np
+
+from charrnn.explaining.cells import equations_of
+from charrnn.explaining.equations import EQUATIONS
+from charrnn.explaining.lines import Explanation, Line, Section, Sheet
+from charrnn.nn.cells import RNN
+from charrnn.nn.types import Array
+
+__all__ = ["worked_example"]
+
+GIVEN = {
+    "x_t": [[1.0]],
+    "h_{t-1}": [[0.0, 0.0]],
+    "W_x": [[0.5, 0.1]],
+    "W_h": [[0.4, 0.3], [0.2, 0.7]],
+    "b": [[0.0, 0.0]],
+    "W": [[1.0], [-1.0]],
+    "b_y": [[0.0]],
+}
+"""D = 1, H = 2, one output. The note's matrices are these transposed: it writes columns."""
+
+
+class _Step:
+    """One step: the layer's sheet, and the head's."""
+
+    def __init__(self, h_prev: Array) -> None:
+        values = {name: np.array(value) for name, value in GIVEN.items()}
+        head = {"W": values.pop("W"), "b": values.pop("b_y")}
+        self.layer, self.head = Sheet(values | {"h_{t-1}": h_prev}), Sheet(head)
+        self.layer.work(equations_of(RNN(2))[0])
+        self.head["h_t"] = self.layer["h_t"]
+        self.head.work([EQUATIONS["head.y"]])
+        self.forward = self.layer.taken() + self.head.taken()
+
+    def back(self, later: Array, dy: str) -> list[Line]:
+        """From the gradient by y, and what later steps send back, to the state before."""
+        self.head[r"\overleftarrow{dh}_t"] = later
+        self.head.work([EQUATIONS[name] for name in (dy, "head.dh")])
+        self.layer["dh_t"] = self.head["dh_t"]
+        names = ("rnn.slope.tanh", "rnn.da", "rnn.dh_prev", "layer.dx")
+        self.layer.work([EQUATIONS[name] for name in names])
+        return self.head.taken() + self.layer.taken()
+
+
+def _weights(steps: list[_Step]) -> list[Line]:
+    """The gradients by the weights: sums over steps."""
+    heads, layers = [step.head for step in steps], [step.layer for step in steps]
+    heads[-1].work([EQUATIONS[name] for name in ("head.dW", "head.db")], heads)
+    layers[-1].work([EQUATIONS[name] for name in ("rnn.dW_h", "layer.dW_x", "layer.db")], layers)
+    return heads[-1].taken() + layers[-1].taken()
+
+
+def worked_example() -> Explanation:
+    """Both steps forward; back from the first output; back from the second, through both."""
+    nothing = np.zeros((1, 2))
+    first = _Step(np.array(GIVEN["h_{t-1}"]))
+    sections = [
+        Section("Step 1, forward", first.forward, 1),
+        Section("Step 1, backward: the gradients of y_1", first.back(nothing, "head.dy.one"), 1),
+        Section("... by the weights", _weights([first]), 1),
+    ]
+    second = _Step(first.layer["h_t"])
+    back = second.back(nothing, "head.dy.one")
+    later = second.layer[r"\overleftarrow{dh}_{t-1}"]
+    on = first.back(later, "head.dy.zero")
+    sections += [
+        Section("Step 2, forward, with x_2 = 1", second.forward, 2),
+        Section("Step 2, backward: the gradients of y_2", back, 2),
+        Section("... and on through step 1", on, 1),
+        Section("... by the weights: sums over both steps", _weights([first, second]), 2),
+    ]
+    given = {name: np.array(value) for name, value in GIVEN.items()}
+    return Explanation(sections, width=2, gates="", characters=[0], given=given)
