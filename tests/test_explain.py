@@ -52,6 +52,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     saved(folder, "bytes", None, cell="gru", level="byte", hidden=40)
     saved(folder, "flat", LETTERS, layers=0)
     saved(folder, "\x1b\u202e", LETTERS)
+    saved(folder, "sigmoid", LETTERS, loss="sigmoid")
     saved(folder, "flat-embedded", LETTERS, layers=0, embedding=3)
     (folder / "my_cell.py").write_text(
         (ROOT / "tests/plain_cells.py").read_text(encoding="utf-8"), encoding="utf-8"
@@ -199,6 +200,7 @@ def test_without_a_prime_it_begins_where_sampling_does(place: Path) -> None:
         (["--units", "2"], "--units goes with a model, and none is named", "explain latest"),
         (["--next", "a"], "--next goes with a model, and none is named", "explain latest"),
         (["nowhere.npz"], "checkpoint 'nowhere.npz' does not exist", ""),
+        (["sigmoid.npz"], "sigmoid.npz was trained with loss=sigmoid", "shows a softmax"),
         (["label.npz"], "label.npz is no language model; its task is classify", "charrnn predict"),
     ],
 )

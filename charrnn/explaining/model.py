@@ -33,6 +33,11 @@ def explain_model(
         DivergedError: a number is not finite.
     """
     vocabulary, count = model.vocabulary, model.config.layers
+    if model.config.loss != "softmax":
+        raise InputError(
+            f"{model.path} was trained with loss={model.config.loss}",
+            "explain shows a softmax and its loss: train without that variant",
+        )
     top = max(count - 1, 0)
     layer = top if layer is None else layer
     if not 0 <= layer <= top:
