@@ -31,7 +31,7 @@ __all__ = ["FORMAT", "FORMAT_VERSION", "read_checkpoint", "remove_leftovers", "w
 FORMAT = "charrnn"
 FORMAT_VERSION = 1
 
-HEADER, DIGEST = "header", "digest"
+HEADER, DIGEST, NAMES = "header", "digest", "arrays"
 NO_DIGEST = "0" * 64
 LARGEST = 1 << 33
 LARGEST_HEADER = 1 << 24
@@ -74,14 +74,16 @@ def write_checkpoint(path: Path, header: Mapping[str, Any], arrays: Mapping[str,
 
     Args:
         path: the file; its folder exists.
-        header: JSON; ``format``, ``format_version`` and ``digest`` are added.
+        header: JSON; ``format``, ``format_version``, ``arrays`` (their names) and ``digest`` are
+            added.
         arrays: by name; float32, float64, int64 or uint8.
 
     Raises:
         CheckpointError: it could not be written; what stood at ``path`` is as it was.
     """
     _check_arrays(arrays)
-    header = {**header, "format": FORMAT, "format_version": FORMAT_VERSION, DIGEST: NO_DIGEST}
+    form = {"format": FORMAT, "format_version": FORMAT_VERSION}
+    header = {**header, **form, NAMES: sorted(arrays), DIGEST: NO_DIGEST}
     # ASCII, with escapes: the name of a corpus may be bytes that are no UTF-8.
     text = json.dumps(header, sort_keys=True, allow_nan=False).encode("ascii")
     try:
@@ -168,8 +170,14 @@ def remove_leftovers(folder: Path) -> None:
             leftover.unlink(missing_ok=True)
 
 
-def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, Array]]:
+def read_checkpoint(
+    path: Path, *, exactly: bool = False
+) -> tuple[dict[str, Any], dict[str, Array]]:
     """The header and the arrays.
+
+    Args:
+        exactly: whether they must be to the bit those that were written. Else someone may have
+            changed numbers, by NumPy say; but none may be gone.
 
     Raises:
         CheckpointError: the file is missing, damaged, hostile, of another kind or too new.
@@ -189,7 +197,8 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, Array]]:
                 header = _parse_header(raw)
                 _check_version(path, header)
                 read = {name: _read_member(archive, info) for name, info in infos.items()}
-            _check_digest(header, raw, {name: found for name, (_, found) in read.items()})
+            sums = {name: found for name, (_, found) in read.items()}
+            _check_digest(header, raw, sums, exactly=exactly)
             arrays = {name: array for name, (array, _) in read.items()}
     except FileNotFoundError:
         raise CheckpointError(f"{path} does not exist") from None
@@ -332,13 +341,17 @@ def _of_bearable_size(data: bytes) -> bytes:
     return data
 
 
-def _check_digest(header: dict[str, Any], raw: Array, sums: Mapping[str, str]) -> None:
-    """Take the digest out of the header, and hold the file against it.
+def _check_digest(
+    header: dict[str, Any], raw: Array, sums: Mapping[str, str], *, exactly: bool
+) -> None:
+    """Take the names and the digest out of the header, and hold the file against them.
 
-    Earlier versions wrote none.
+    Earlier versions wrote no digest, and then one without the names.
     """
-    digest = header.pop(DIGEST, None)
-    if digest is None:
+    digest, names = header.pop(DIGEST, None), header.pop(NAMES, None)
+    if names is not None and names != sorted(sums):
+        raise _UnfitError("its arrays are not those that its header names")
+    if digest is None or (names is not None and not exactly):
         return
     fits = isinstance(digest, str) and len(digest) == len(NO_DIGEST)
     if fits:

@@ -315,14 +315,15 @@ def load_model(path: Path, cell: str | LoadedCell | None = None, *, exactly: boo
 
     Args:
         cell: for a model whose cell is its author's own, ``FILE.py:CLASS`` or what that gave.
-        exactly: whether that must be the very source that the model was trained with.
+        exactly: whether that must be the very source that the model was trained with, and the file
+            to the bit the one that was written.
 
     Raises:
         CheckpointError: it cannot be read, or its parts do not fit together.
         InputError: its cell must be named.
         CellError: that cell does not work.
     """
-    header, arrays = read_checkpoint(path)
+    header, arrays = read_checkpoint(path, exactly=exactly)
     settings = header.get("config")
     if isinstance(settings, dict):
         longest = max((len(str(part)) for pair in settings.items() for part in pair), default=0)
