@@ -251,7 +251,7 @@ def test_numbers_may_be_changed_to_use_a_model_but_not_to_go_on(tmp_path: Path) 
     assert (load_model(tmp_path / "y.npz").parameters.flat == 2 * model.parameters.flat).all()
     with pytest.raises(CheckpointError, match="do not fit its digest"):
         load_model(tmp_path / "y.npz", exactly=True)
-    del changed[max(changed)]
+    del changed[next(name for name in changed if name != "header")]
     np.savez(tmp_path / "y.npz", **changed)
     with pytest.raises(CheckpointError, match="its arrays are not those"):
         load_model(tmp_path / "y.npz")
