@@ -15,7 +15,7 @@ __all__ = ["inspect"]
 
 CORPUS, MODEL, FLOW = "Of a corpus", "Of a model", "With --gradient-flow"
 OPTIONS = {
-    "corpus": ("encoding", "level"),
+    "corpus": ("encoding", "level", "lines"),
     "model": ("plot", "cell"),
     "gradient flow": ("cell", "hidden", "seq_len", "prime", "seed"),
     "folder of runs": (),
@@ -57,6 +57,15 @@ def inspect(
             help="Of the files; with utf-8, a byte order mark decides.", rich_help_panel=CORPUS
         ),
     ] = "utf-8",
+    lines: Annotated[
+        bool,
+        typer.Option(
+            "--lines",
+            help="Each line is an item (names, titles): hold out lines from all over the text, as "
+            "charrnn train --lines does.",
+            rich_help_panel=CORPUS,
+        ),
+    ] = False,
     plot: Annotated[
         str | None,
         typer.Option(
@@ -142,7 +151,7 @@ def inspect(
     if kind == "corpus":
         from charrnn.cli.verdict import give_verdict
 
-        give_verdict(names, level, encoding, as_json)
+        give_verdict(names, level, encoding, as_json, lines=lines)
     elif kind == "model":
         from charrnn.cli.summary import summarise
 

@@ -14,13 +14,13 @@ import numpy as np
 import numpy.typing as npt
 
 from charrnn.errors import InputError
+from charrnn.text.held_out import whole_lines
 
 __all__ = [
     "BOMS",
     "Corpus",
     "decode_text",
     "encoded",
-    "first_held_out",
     "read_bytes",
     "read_corpus",
 ]
@@ -63,11 +63,6 @@ class Corpus:
     notes: tuple[str, ...] = field(default=())
 
 
-def first_held_out(size: int, val_fraction: float) -> int:
-    """How many symbols of a text train; those after them are held out."""
-    return size - round(size * val_fraction)
-
-
 def encoded(codes: npt.NDArray[Any], level: str) -> bytes:
     """A corpus' codes as the bytes of a file: UTF-8 of code points; bytes as they are."""
     if level == "byte":
@@ -82,6 +77,7 @@ def read_corpus(
     level: str = "char",
     encoding: str = "utf-8",
     keep_newlines: bool = False,
+    lines: bool = False,
     stdin: BinaryIO | None = None,
 ) -> Corpus:
     """Read files in order, as ``cat`` would join them.
@@ -92,6 +88,7 @@ def read_corpus(
         encoding: of the files. With the default a byte order mark decides instead, where there
             is one.
         keep_newlines: leave ``\\r\\n`` and ``\\r`` as they are; normally they become ``\\n``.
+        lines: each line is an item: blank ones are left out, and the last of each file is ended.
         stdin: what ``-`` reads.
 
     Raises:
@@ -108,12 +105,15 @@ def read_corpus(
     notes: list[str] = []
     for path, data in sources:
         digest.update(data)
-        if level == "byte":
-            pieces.append(np.frombuffer(data, dtype=np.uint8))
-        else:
-            decoded, found = _decode(path, data, encoding, keep_newlines)
-            pieces += decoded
-            notes += [f"{path}: {note}" for note in found]
+        own, found = [np.frombuffer(data, dtype=np.uint8)], list[str]()
+        if level == "char":
+            own, found = _decode(path, data, encoding, keep_newlines)
+        if lines and data:
+            whole, blank = whole_lines(np.concatenate(own))
+            own = [whole]
+            found += [f"{blank:,} blank line{'s' * (blank > 1)} left out"] if blank else []
+        pieces += own
+        notes += [f"{path}: {note}" for note in found]
     if not sum(map(len, pieces)):
         raise InputError(f"the corpus is empty ({', '.join(path for path, _ in sources)})")
     return Corpus(level, np.concatenate(pieces), digest.hexdigest(), tuple(notes))
