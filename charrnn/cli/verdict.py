@@ -36,7 +36,10 @@ def give_verdict(
     from charrnn.text.corpora import read_bytes
     from charrnn.verdict.judge import judge
 
-    sources = [("standard input" if path == "-" else path, read_bytes(path)) for path in paths]
+    sources = [
+        ("standard input" if path == "-" else path, read_bytes(path, as_is=level == "byte"))
+        for path in paths
+    ]
     verdict = judge(sources, level=level, encoding=encoding, lines=lines)
     planned, settings = _planned(verdict.size, verdict.distinct, level)
     if as_json:

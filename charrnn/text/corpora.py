@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from charrnn.errors import InputError
 from charrnn.text.held_out import whole_lines
+from charrnn.text.packed import LARGEST, compression, document, unpacked
 
 __all__ = [
     "BOMS",
@@ -26,7 +27,6 @@ __all__ = [
 ]
 
 CHUNK = 1 << 23
-LARGEST = 1 << 32
 BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, whose mark begins this one
@@ -53,7 +53,7 @@ class Corpus:
     Attributes:
         level: ``"char"`` or ``"byte"``.
         codes: ``(N,)`` code points or bytes.
-        sha256: of the raw bytes of all files in order.
+        sha256: of the bytes of all files in order; of characters, as they are when unpacked.
         notes: what a reader should know: a byte order mark removed, line ends changed, ...
     """
 
@@ -84,7 +84,7 @@ def read_corpus(
 
     Args:
         paths: file names; ``-`` is standard input; none means the topics of Python's own help.
-        level: ``"char"`` or ``"byte"``; bytes are taken as they are.
+        level: ``"char"`` or ``"byte"``; bytes are taken as they are, also of a compressed file.
         encoding: of the files. With the default a byte order mark decides instead, where there
             is one.
         keep_newlines: leave ``\\r\\n`` and ``\\r`` as they are; normally they become ``\\n``.
@@ -94,11 +94,13 @@ def read_corpus(
     Raises:
         InputError: a file cannot be read or decoded, with the place; or the corpus is empty.
     """
+    as_is = level == "byte"
     if not paths:
         sources = [("Python's own help", _python_help())]
     else:
         sources = [
-            ("standard input" if path == "-" else path, read_bytes(path, stdin)) for path in paths
+            ("standard input" if path == "-" else path, read_bytes(path, stdin, as_is=as_is))
+            for path in paths
         ]
     digest = hashlib.sha256()
     pieces: list[npt.NDArray[Any]] = []
@@ -106,6 +108,10 @@ def read_corpus(
     for path, data in sources:
         digest.update(data)
         own, found = [np.frombuffer(data, dtype=np.uint8)], list[str]()
+        if as_is and (packed := compression(data)):
+            found.append(
+                f"compressed by {packed}: its bytes are read as they are; unpack it first?"
+            )
         if level == "char":
             own, found = _decode(path, data, encoding, keep_newlines)
         if lines and data:
@@ -125,13 +131,20 @@ def _python_help() -> bytes:
     return "\n\n".join(topics.topics[name] for name in sorted(topics.topics)).encode()
 
 
-def read_bytes(path: str, stdin: BinaryIO | None = None) -> bytes:
+def read_bytes(path: str, stdin: BinaryIO | None = None, *, as_is: bool = False) -> bytes:
     """All bytes of a file or pipe, or of standard input for ``-`` (``stdin``, if given).
 
+    What is compressed by gzip, bzip2 or xz, by its content, is unpacked unless wanted ``as_is``.
+
     Raises:
-        InputError: it is missing, a directory, a device, a terminal or too large, or cannot be
-            read.
+        InputError: it is missing, a directory, a device, a terminal, damaged or too large, or
+            cannot be read.
     """
+    data = _read_file(path, stdin)
+    return data if as_is else unpacked(data, "standard input" if path == "-" else repr(path))
+
+
+def _read_file(path: str, stdin: BinaryIO | None) -> bytes:
     if path == "":
         raise InputError("the name of a corpus is empty", "give a file, or - for standard input")
     if path == "-":
@@ -172,8 +185,10 @@ def decode_text(path: str, data: bytes, encoding: str = "utf-8") -> tuple[str, t
     every other character stays, a lone ``\\r`` too.
 
     Raises:
-        InputError: the bytes are not of this encoding, with the place; or nobody knows it.
+        InputError: the bytes are not of this encoding, with the place, or of a document; or
+            nobody knows the encoding.
     """
+    _refuse_document(path, data)
     encoding, notes = _marked(data, encoding)
     decoder = _decoder(encoding)
     text = "".join(text for text, _ in _pieces(path, data, encoding, decoder))
@@ -192,6 +207,7 @@ def _decode(
     path: str, data: bytes, encoding: str, keep_newlines: bool
 ) -> tuple[list[npt.NDArray[Any]], list[str]]:
     """Code points, in pieces whose dtype is as small as it can be, and what was noticed."""
+    _refuse_document(path, data, OR_BYTES)
     encoding, notes = _marked(data, encoding)
     newlines = io.IncrementalNewlineDecoder(_decoder(encoding), translate=not keep_newlines)
     pieces = [
@@ -208,6 +224,13 @@ def _decode(
     if nulls:
         notes.append(f"{nulls} NUL characters: is it text? (--level byte reads any file)")
     return pieces, notes
+
+
+def _refuse_document(path: str, data: bytes, or_else: str = "") -> None:
+    """Raise InputError if a file is none of plain text, whatever its bytes could be read as."""
+    if found := document(data):
+        what, how = found
+        raise InputError(f"{path!r} is {what}, not a text", f"make a text of it: {how}{or_else}")
 
 
 def _marked(data: bytes, encoding: str) -> tuple[str, list[str]]:

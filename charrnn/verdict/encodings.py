@@ -14,6 +14,7 @@ from typing import Any
 import numpy.typing as npt
 
 from charrnn.text.corpora import BOMS
+from charrnn.text.packed import document
 from charrnn.verdict.findings import Finding
 from charrnn.verdict.guess import BEYOND, CONFIDENCE, INSTALL, guess_encoding
 from charrnn.verdict.words import SHOWN
@@ -36,16 +37,6 @@ MARK = 0xFEFF
 DAMAGE = re.compile("[\udc80-\udcff]+")  # bytes that are not UTF-8, escaped as surrogates
 CONTROL = bytes((*range(9), *range(14, 32)))
 
-SIGNATURES = (
-    (b"%PDF", "a PDF", "pdftotext FILE"),
-    (b"PK\x03\x04", "a zip archive, as .docx, .odt and .epub are", "save it as plain text"),
-    (b"\xd0\xcf\x11\xe0", "an old Office document", "save it as plain text"),
-    (b"{\\rtf", "an RTF document", "save it as plain text"),
-    (b"\x1f\x8b", "compressed by gzip", "gunzip -c FILE | charrnn inspect -"),
-    (b"BZh", "compressed by bzip2", "bunzip2 -c FILE | charrnn inspect -"),
-    (b"\xfd7zXZ", "compressed by xz", "xz -dc FILE | charrnn inspect -"),
-    (b"\x28\xb5\x2f\xfd", "compressed by zstd", "zstd -dc FILE | charrnn inspect -"),
-)
 EACH = "make each part UTF-8, then join them: iconv -f ENCODING -t UTF-8 PART > NEW"
 DROP = "mend it there, or drop what is damaged: iconv -c -f UTF-8 -t UTF-8 FILE > NEW"
 LOOK = "look at the file, or ask who made it, and name its encoding (--encoding)"
@@ -72,9 +63,8 @@ def judge_encoding(name: str, data: bytes, encoding: str, codes: Codes | None) -
     read_as = codecs.lookup(encoding).name
     read_as = read_as if read_as.startswith("utf") else encoding.lower()
     read_as = mark if mark and read_as == "utf-8" else read_as
-    kind = next((kind for kind in SIGNATURES if data.startswith(kind[0])), None)
-    if kind:
-        found = _found("mend", f"is {kind[1]}", (f"make a text of it: {kind[2]}",))
+    if kind := document(data):
+        found = _found("mend", f"is {kind[0]}, not a text", (f"make a text of it: {kind[1]}",))
     elif codes is None:
         found = _of_undecoded(data, read_as, mark)
     else:
