@@ -78,6 +78,45 @@ def test_a_prime_is_offered_in_the_form_that_the_model_knows(prime: str, form: s
     assert "train on a text that has them" in other.value.hint
 
 
+@pytest.mark.parametrize(
+    ("known", "text", "name", "form"),
+    [
+        ("dont“”‘’ ", "\"don't\" 'do'", "typographic quotes and dashes", "“don’t” ‘do’"),
+        ("do„“ ", '"do" "do"', "typographic quotes and dashes", "„do“ „do“"),
+        ("do«» ", '"do" “do”', "typographic quotes and dashes", "«do» «do»"),
+        ("ab–", "a-b", "typographic quotes and dashes", "a–b"),
+        ("ab—–-", "a−b", "plain quotes and dashes", "a-b"),
+        ("'’do", "d‘o’", "plain quotes and dashes", "d'o’"),  # what is known stays
+        ("e\u0301 '", "é ’", "letters in parts (NFD), plain quotes and dashes", "e\u0301 '"),
+        ("ab. ", "a\xa0b…", "plain quotes and dashes", "a b..."),
+    ],
+)
+def test_a_mark_is_written_as_one_like_it_that_is_known(
+    known: str, text: str, name: str, form: str
+) -> None:
+    vocabulary = Vocabulary("char", tuple(sorted({*map(ord, known)})))
+    assert vocabulary.known_form(text) == (name, form)
+    assert vocabulary.known_form(text + "ж") is None
+
+
+def test_generate_and_predict_offer_the_known_form_too(folder: Path) -> None:
+    rows = "".join(f"{'le café' if k % 2 else 'la nuit'} {k}\t{k % 2}\n" for k in range(60))
+    Path("rows.tsv").write_text(rows, encoding="utf-8")
+    turned = "".join("\t".join(row.split("\t")[::-1]) + "\n" for row in rows.splitlines())
+    Path("turned.tsv").write_text(turned, encoding="utf-8")
+    for task, file in (("classify", "rows"), ("translate", "rows"), ("generate", "turned")):
+        flags = ("--task", task, "--hidden", "4", "--epochs", "1", "--threads", "1", "-q")
+        assert charrnn("train", f"{file}.tsv", *flags, "--out", task, cwd=folder).returncode == 0
+    form = b"with letters composed (NFC) the model knows all of"
+    done = charrnn("sample", "generate", "--label", "1", "-p", "le cafe\u0301", cwd=folder)
+    assert (done.returncode, form in done.stderr) == (2, True)
+    for task in ("classify", "translate"):
+        for texts, count in (["le cafe\u0301", "cafe\u0301"], 1), (["le café"], 0), (["le ж"], 0):
+            done = charrnn("predict", task, *texts, cwd=folder)
+            assert done.returncode == 0, done.stderr
+            assert done.stderr.count(form) == count
+
+
 def test_a_text_in_another_form_is_called_by_its_name(folder: Path) -> None:
     text = "le café noir\n" * 60
     Path("nfc.txt").write_text(text, encoding="utf-8")

@@ -98,12 +98,15 @@ def predict(
     if "steps" in kind.options:
         _write(writer, model.predict(texts or [str(file)], steps=steps), form)
         return
-    number = 0
+    number, told = 0, False
     for part in [list(texts)] if texts else _read(str(file), model.config.encoding):
         for start in range(0, len(part), AT_ONCE):
             some = part[start : start + AT_ONCE]
             rows = [checked(text, number + k) for k, text in enumerate(some, 1)]
             number += len(rows)
+            if not told and (note := next(filter(None, map(model.known_form, rows)), "")):
+                say(f"note: {note}")
+                told = True  # of many texts one will do
             _write(writer, model.predict(rows, beam=beam), form)
     if not number:
         raise InputError("there are no texts to predict from")
