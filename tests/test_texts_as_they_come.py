@@ -150,3 +150,24 @@ def test_a_short_text_makes_enough_updates_by_default(folder: Path) -> None:
     assert b" 300 steps of 32" in done.stderr
     other = charrnn("train", "short.txt", *BRIEF, "--out", "brief", cwd=folder)
     assert b"in place of" not in other.stderr
+
+
+def test_what_a_join_spoils_is_said(folder: Path) -> None:
+    Path("a.txt").write_text("one\ntwo", encoding="utf-8")
+    Path("b.txt").write_text("three\n", encoding="utf-8-sig")
+    Path("empty.txt").write_bytes(b"")
+    joined = read_corpus(["a.txt", "empty.txt", "b.txt", "b.txt", "a.txt"])
+    assert joined.notes == (
+        "a.txt: its last line has no end: the next file goes on in it",
+        "b.txt: byte order mark of UTF-8 removed",
+        "b.txt: byte order mark of UTF-8 removed",
+    )
+    whole = b"".join(Path(name).read_bytes() for name in ("b.txt", "b.txt", "a.txt"))
+    Path("c.txt").write_bytes(whole)  # as cat joins them
+    assert (
+        read_corpus(["c.txt"])
+        .notes[-1]
+        .startswith("c.txt: 1 byte order mark (U+FEFF) within: joined")
+    )
+    Path("wide.txt").write_bytes("one\n".encode("utf-16"))
+    assert len(read_corpus(["wide.txt", "a.txt"]).notes) == 1

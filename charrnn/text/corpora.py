@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from charrnn.errors import InputError
-from charrnn.text.held_out import whole_lines
+from charrnn.text.held_out import LINE_END, whole_lines
 from charrnn.text.packed import LARGEST, compression, document, unpacked
 
 __all__ = [
@@ -43,6 +43,7 @@ MARKED = {
 }
 """The encodings whose marks these are: Python would read the mark as a character."""
 
+MARK = 0xFEFF
 OR_BYTES = "; or read bytes (--level byte)"
 
 
@@ -105,7 +106,7 @@ def read_corpus(
     digest = hashlib.sha256()
     pieces: list[npt.NDArray[Any]] = []
     notes: list[str] = []
-    for path, data in sources:
+    for number, (path, data) in enumerate(sources, start=1):
         digest.update(data)
         own, found = [np.frombuffer(data, dtype=np.uint8)], list[str]()
         if as_is and (packed := compression(data)):
@@ -118,11 +119,19 @@ def read_corpus(
             whole, blank = whole_lines(np.concatenate(own))
             own = [whole]
             found += [f"{blank:,} blank line{'s' * (blank > 1)} left out"] if blank else []
+        elif level == "char" and number < len(sources) and not _is_ended(own):
+            found.append("its last line has no end: the next file goes on in it")
         pieces += own
         notes += [f"{path}: {note}" for note in found]
     if not sum(map(len, pieces)):
         raise InputError(f"the corpus is empty ({', '.join(path for path, _ in sources)})")
     return Corpus(level, np.concatenate(pieces), digest.hexdigest(), tuple(notes))
+
+
+def _is_ended(pieces: Sequence[npt.NDArray[Any]]) -> bool:
+    """Whether a text ends with a line end, or has nothing that could be gone on with."""
+    last = next((int(piece[-1]) for piece in reversed(pieces) if len(piece)), LINE_END)
+    return last in (LINE_END, ord("\r"))
 
 
 def _python_help() -> bytes:
@@ -223,6 +232,9 @@ def _decode(
     nulls = sum(int(np.count_nonzero(piece == 0)) for piece in pieces)
     if nulls:
         notes.append(f"{nulls} NUL characters: is it text? (--level byte reads any file)")
+    marks = sum(int(np.count_nonzero(piece == MARK)) for piece in pieces)
+    if marks:
+        notes.append(f"{marks} byte order mark{'s' * (marks > 1)} (U+FEFF) within: joined files?")
     return pieces, notes
 
 
