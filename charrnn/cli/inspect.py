@@ -1,5 +1,6 @@
 """``charrnn inspect``."""
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -192,13 +193,16 @@ def _is_model(name: str) -> bool:
     Documents can be zip archives too: what counts is the first thing in it.
 
     Raises:
-        InputError: it is a folder of something else.
+        InputError: it is a folder of something else, or nothing.
     """
-    from charrnn.runs.find import find_run
+    from charrnn.runs.find import find_run, there_are
 
     if name == "-":
         return False
     path = find_run(name)
+    with suppress(OSError, ValueError):
+        if name and not path.exists():
+            raise InputError(f"file {name!r} does not exist", there_are())
     if path.is_dir():
         if not any(path.glob("*.npz")):
             raise InputError(
