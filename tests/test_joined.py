@@ -64,6 +64,17 @@ def test_a_whole_text_is_no_join(name: str, encoding: str, mark: str) -> None:
         assert found.measured["candidates"][0]["encoding"] == encoding
 
 
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_bytes_that_look_like_letters_are_no_text_of_their_own(encoding: str) -> None:
+    """In UTF-16 half of the bytes of kana are, and the first line has no NUL."""
+    kana = "".join(
+        "あいうえおかきくけこさしすちつてとなにぬねのはひふへ"[k % 9 :] * 2 + "\n"
+        for k in range(40)
+    )
+    found = encoding_of(kana.encode(encoding))
+    assert found.measured["candidates"][0]["encoding"] == encoding
+
+
 def test_a_text_is_not_offered_as_signs_that_do_not_exist() -> None:
     """With no line end before the join, all that is certain is that it is not UTF-16."""
     one_line = text("fr").replace("\n", " ").encode()
@@ -83,7 +94,9 @@ def test_escapes_from_ascii_are_read(encoding: str, line: str) -> None:
     assert encoding_of(data, encoding).severity == "fine"
 
 
-@pytest.mark.parametrize("ascii_text", ["a ~{ b\n", "a ~{ b ~} c\n", "\x1b$ and\n", "~{ab}~\n"])
+@pytest.mark.parametrize(
+    "ascii_text", ["a ~{ b\n", "a ~{ b ~} c\n", "\x1b$ and\n", "~{ab}~\n", "~{VP\n", "~{~}\n"]
+)
 def test_ascii_with_such_signs_is_ascii(ascii_text: str) -> None:
     found = encoding_of((ascii_text * 40).encode())
     assert found.severity == "fine", found.text

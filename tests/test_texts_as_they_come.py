@@ -115,6 +115,9 @@ def test_generate_and_predict_offer_the_known_form_too(folder: Path) -> None:
             done = charrnn("predict", task, *texts, cwd=folder)
             assert done.returncode == 0, done.stderr
             assert done.stderr.count(form) == count
+    Path("many.txt").write_text("cafe\u0301\n" * 600, encoding="utf-8")
+    done = charrnn("predict", "classify", "--file", "many.txt", cwd=folder)
+    assert (done.stderr.count(form), len(done.stdout.splitlines())) == (1, 600)
 
 
 def test_a_text_in_another_form_is_called_by_its_name(folder: Path) -> None:

@@ -73,7 +73,7 @@ def judge_items(codes: Codes, boundary: int, level: str) -> Finding:
         text += "; the lines are sorted"
         advice.append(
             "the held-out end has the last of them only, and the validation loss will say little "
-            "of the rest: --lines draws lines from all over, and shuffles (as shuf would)"
+            "of the rest: --lines draws lines from all over and shuffles them (as shuf does)"
         )
     return Finding(
         "items",
