@@ -68,7 +68,7 @@ def test_a_whole_text_is_no_join(name: str, encoding: str, mark: str) -> None:
 def test_bytes_that_look_like_letters_are_no_text_of_their_own(encoding: str) -> None:
     """In UTF-16 half of the bytes of kana are, and the first line has no NUL."""
     kana = "".join(
-        "あいうえおかきくけこさしすちつてとなにぬねのはひふへ"[k % 9 :] * 2 + "\n"
+        "あいうえおかきくけこさしすちつてとなにぬねのはひふへん"[k % 9 :] * 2 + "\n"
         for k in range(40)
     )
     found = encoding_of(kana.encode(encoding))
