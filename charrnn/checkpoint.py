@@ -40,6 +40,8 @@ MOST_VALUES, MOST_CONTAINERS = 1 << 20, 1 << 18
 takes seventy in memory, an object two hundred."""
 MOST_MEMBERS = 2048
 LARGEST_DIRECTORY = MOST_MEMBERS << 8
+LONGEST_DESCRIPTION = 512
+"""Bytes that say an array's dtype and shape; NumPy writes 118 for up to four numbers."""
 END, LOCATOR, LONG_END = 22, 20, 56
 """Lengths of what ends a zip file: the end record; before it, in a large file, two more."""
 LEFTOVER = re.compile(r"\.((best|last)\.npz|previous|metrics|latest)\.\d+\.tmp")
@@ -295,6 +297,10 @@ def _read_array(member: IO[bytes], size: int) -> tuple[Array, str]:
     if prefix[:8] != b"\x93NUMPY\x01\x00":
         raise ValueError("not a .npy file of version 1.0")
     (length,) = struct.unpack("<H", prefix[8:])
+    if length > LONGEST_DESCRIPTION:
+        raise _UnfitError(
+            f"an array is described in {length:,} bytes; {LONGEST_DESCRIPTION} are the most"
+        )
     described = member.read(length)
     header = ast.literal_eval(described.decode("latin-1"))
     shape, dtype = header["shape"], DTYPES[header["descr"]]

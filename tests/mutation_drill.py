@@ -342,15 +342,8 @@ ALLOWED: dict[tuple[str, str, str], str] = {
     (
         "scatter_rows",
         "if vocab_size <= ONE_HOT_LIMIT:",
-        "if not vocab_size <= ONE_HOT_LIMIT:",
-    ): EITHER_WAY,
-    (
-        "scatter_rows",
-        "if vocab_size <= ONE_HOT_LIMIT:",
         "if vocab_size < ONE_HOT_LIMIT:",
     ): EITHER_WAY,
-    ("scatter_rows", "if vocab_size <= ONE_HOT_LIMIT:", DROPPED): EITHER_WAY,
-    ("scatter_rows", "return", DROPPED): EITHER_WAY,
     (
         "scatter_rows",
         "for one_d, one_out in zip(d, out, strict=True):",

@@ -329,6 +329,14 @@ def with_setting(path: Path, value: Any, name: str = "cell") -> None:
     with_header(path, json.dumps(header).encode())
 
 
+def long_descriptions(path: Path) -> None:
+    """Arrays of nothing, each described by a dictionary that says all again and again."""
+    said = "'descr': '<f4', 'fortran_order': False, 'shape': (0,), "
+    text = "{" + said * (65_000 // len(said)) + "}\n"
+    member = b"\x93NUMPY\x01\0" + struct.pack("<H", len(text)) + text.encode()
+    zip_of(path, [good_members()[0], *((f"a{k}.npy", member) for k in range(2000))])
+
+
 LONG = 15 << 20
 COSTLY: dict[str, tuple[Callable[[Path], None], str]] = {
     "two million members": (lambda p: many_members(p, 2_000_000), "2,000,000 arrays"),
@@ -363,6 +371,7 @@ COSTLY: dict[str, tuple[Callable[[Path], None], str]] = {
         ),
         "not a vocabulary",
     ),
+    "long descriptions": (long_descriptions, "an array is described in 64,"),
     "infinity": (lambda p: with_header(p, b'{"a": Infinity}'), "Infinity"),
 }
 

@@ -28,8 +28,9 @@ from charrnn.nn.parameters import Parameters
 from charrnn.nn.types import Array
 from charrnn.nn.workspace import Workspace
 from charrnn.runs.model import load_model
-from charrnn.runs.texts import _overlap, find_texts
+from charrnn.runs.texts import _seen, find_texts
 from charrnn.text.escapes import UNKNOWN_NATS
+from charrnn.text.held_out import Parted
 from charrnn.text.vocab import Vocabulary
 from charrnn.yardsticks.scores import yardsticks
 
@@ -587,9 +588,9 @@ def test_the_training_text_in_another_dress_is_known(place: Path, tmp_path: Path
 
 def test_a_few_characters_are_no_overlap_on_either_side() -> None:
     long, short = (np.frombuffer((TEXT * 3)[:end].encode(), np.uint8) for end in (200, 3))
-    assert _overlap(long, long, "byte")
-    assert not _overlap(short, long, "byte")
-    assert not _overlap(long, short, "byte")
+    for text, other, seen in ((long, long, True), (short, long, False), (long, short, False)):
+        found = _seen(text, Parted(other, len(other)), "byte", by_lines=False)
+        assert bool(found) == seen
 
 
 def test_a_perplexity_beyond_all_numbers_is_none() -> None:

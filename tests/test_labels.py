@@ -22,7 +22,7 @@ from charrnn.tasks.classify import ClassifyData, predict
 from charrnn.tasks.config import Config
 from charrnn.tasks.labels import label_table, labels_in, separator_of
 from charrnn.tasks.measures import label_f1, micro_f1, several_labels
-from charrnn.tasks.splits import split
+from charrnn.text.splits import split
 from charrnn.training.run import Run
 
 FIXTURES = Path(__file__).parent / "fixtures"

@@ -159,6 +159,27 @@ def test_a_failure_at_any_replacement_leaves_no_temporary_file(
     folder.close()
 
 
+@pytest.mark.parametrize("error", [OSError(28, "No space left"), KeyboardInterrupt()])
+@pytest.mark.parametrize("where", ["os.fsync", "pathlib.Path.replace"])
+def test_a_model_that_cannot_be_saved_leaves_no_temporary_file(
+    error: BaseException, where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = library.load()
+    model.save("shared.npz")
+    before = Path("shared.npz").read_bytes()
+    with monkeypatch.context() as patched:
+        patched.setattr(where, failing(error))
+        with pytest.raises((type(error), CheckpointError)):
+            model.save("shared.npz")
+    Path("folder.npz").mkdir()
+    with pytest.raises(CheckpointError, match="folder"):
+        model.save("folder.npz")
+    with pytest.raises(CheckpointError, match="no/such"):
+        model.save("no/such.npz")
+    assert listed(Path()) == ["folder.npz", "shared.npz"]
+    assert Path("shared.npz").read_bytes() == before
+
+
 ROWS = "".join(f"{'good' if n % 2 else 'bad'} {n}\t{'yes' if n % 2 else 'no'}\n" for n in range(60))
 SETTINGS: dict[str, Any] = {"task": "classify", "hidden": 4, "epochs": 1.0, "threads": 1}
 

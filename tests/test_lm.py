@@ -9,14 +9,14 @@ from charrnn.nn.models import SequenceModel
 from charrnn.tasks.carried import RUNAWAY
 from charrnn.tasks.config import Config
 from charrnn.tasks.lm import LanguageModelTask
-from charrnn.text.corpora import first_held_out
+from charrnn.text.held_out import HeldOut
 from charrnn.training.speed import text_like
 
 
 def build(cell: LSTM, length: int = 200, val_fraction: float = 0.1) -> LanguageModelTask:
     ids = np.random.default_rng(0).integers(5, size=length).astype(np.uint8)
     model = SequenceModel(5, 5, cell)
-    train = first_held_out(length, val_fraction)
+    train = HeldOut(val_fraction).part(ids).start
     return LanguageModelTask(model, ids, split=train, batch_size=3, seq_len=4)
 
 

@@ -86,6 +86,7 @@ def test_a_label_asks_for_a_run_of_labelled_texts(place: Path, tmp_path: Path) -
     [
         ["sample", "novel"],
         ["eval", "novel"],
+        ["inspect", "novel"],
         ["predict", "novel", "x"],
         ["train", "--init-from", "novel"],
         ["train", "--resume", "novel"],
@@ -117,6 +118,8 @@ def test_all_runs_are_listed(place: Path, word: str) -> None:
     assert head.split() == list(columns)
     assert [line.split()[0] for line in lines] == ["rows-1", "novel-2", "novel-1"]
     assert lines[1].split()[1:7] == ["novel.txt", "lm", "1", "×", "8", "lstm"]
+    for line, measure in zip(lines, (" 1 - accuracy ", " nats/char ", " nats/char "), strict=True):
+        assert measure in line
 
 
 def test_all_runs_are_listed_as_json(place: Path) -> None:
@@ -125,6 +128,7 @@ def test_all_runs_are_listed_as_json(place: Path) -> None:
     assert set(found[0]) >= {"data", "task", "cell", "loss", "epochs", "minutes", "size", "date"}
     one = json.loads(charrnn("inspect", "novel-1", "--json", cwd=place).stdout)
     assert found[2]["loss"] == one["best"]["val"]
+    assert [run["measure"] for run in found] == ["1 - accuracy", "nats/char", "nats/char"]
     assert found[2]["size"] == one["parameters"]
     assert found[2]["epochs"] == one["epochs"]
     assert found[2]["minutes"] > 0

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from support import environment
 
 from charrnn.errors import InputError
-from charrnn.tasks.splits import Parts, overlap, split
+from charrnn.text.splits import Parts, overlap, split
 
 
 def parts_of(
@@ -146,7 +146,7 @@ def test_the_state_of_the_generator_decides() -> None:
 def test_the_hashes_of_strings_do_not_decide() -> None:
     program = (
         "import numpy as np\n"
-        "from charrnn.tasks.splits import split\n"
+        "from charrnn.text.splits import split\n"
         "keys = [str(n % 70) for n in range(100)]\n"
         "parts = split(keys, [key[0] for key in keys], val=0.2, test=0.1,"
         " rng=np.random.default_rng(0))\n"

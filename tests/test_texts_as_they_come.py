@@ -78,6 +78,48 @@ def test_a_prime_is_offered_in_the_form_that_the_model_knows(prime: str, form: s
     assert "train on a text that has them" in other.value.hint
 
 
+@pytest.mark.parametrize(
+    ("known", "text", "name", "form"),
+    [
+        ("dont“”‘’ ", "\"don't\" 'do'", "typographic quotes and dashes", "“don’t” ‘do’"),
+        ("do„“ ", '"do" "do"', "typographic quotes and dashes", "„do“ „do“"),
+        ("do«» ", '"do" “do”', "typographic quotes and dashes", "«do» «do»"),
+        ("ab–", "a-b", "typographic quotes and dashes", "a–b"),
+        ("ab—–-", "a−b", "plain quotes and dashes", "a-b"),
+        ("'’do", "d‘o’", "plain quotes and dashes", "d'o’"),  # what is known stays
+        ("e\u0301 '", "é ’", "letters in parts (NFD), plain quotes and dashes", "e\u0301 '"),
+        ("ab. ", "a\xa0b…", "plain quotes and dashes", "a b..."),
+    ],
+)
+def test_a_mark_is_written_as_one_like_it_that_is_known(
+    known: str, text: str, name: str, form: str
+) -> None:
+    vocabulary = Vocabulary("char", tuple(sorted({*map(ord, known)})))
+    assert vocabulary.known_form(text) == (name, form)
+    assert vocabulary.known_form(text + "ж") is None
+
+
+def test_generate_and_predict_offer_the_known_form_too(folder: Path) -> None:
+    rows = "".join(f"{'le café' if k % 2 else 'la nuit'} {k}\t{k % 2}\n" for k in range(60))
+    Path("rows.tsv").write_text(rows, encoding="utf-8")
+    turned = "".join("\t".join(row.split("\t")[::-1]) + "\n" for row in rows.splitlines())
+    Path("turned.tsv").write_text(turned, encoding="utf-8")
+    for task, file in (("classify", "rows"), ("translate", "rows"), ("generate", "turned")):
+        flags = ("--task", task, "--hidden", "4", "--epochs", "1", "--threads", "1", "-q")
+        assert charrnn("train", f"{file}.tsv", *flags, "--out", task, cwd=folder).returncode == 0
+    form = b"with letters composed (NFC) the model knows all of"
+    done = charrnn("sample", "generate", "--label", "1", "-p", "le cafe\u0301", cwd=folder)
+    assert (done.returncode, form in done.stderr) == (2, True)
+    for task in ("classify", "translate"):
+        for texts, count in (["le cafe\u0301", "cafe\u0301"], 1), (["le café"], 0), (["le ж"], 0):
+            done = charrnn("predict", task, *texts, cwd=folder)
+            assert done.returncode == 0, done.stderr
+            assert done.stderr.count(form) == count
+    Path("many.txt").write_text("cafe\u0301\n" * 600, encoding="utf-8")
+    done = charrnn("predict", "classify", "--file", "many.txt", cwd=folder)
+    assert (done.stderr.count(form), len(done.stdout.splitlines())) == (1, 600)
+
+
 def test_a_text_in_another_form_is_called_by_its_name(folder: Path) -> None:
     text = "le café noir\n" * 60
     Path("nfc.txt").write_text(text, encoding="utf-8")
@@ -111,3 +153,24 @@ def test_a_short_text_makes_enough_updates_by_default(folder: Path) -> None:
     assert b" 300 steps of 32" in done.stderr
     other = charrnn("train", "short.txt", *BRIEF, "--out", "brief", cwd=folder)
     assert b"in place of" not in other.stderr
+
+
+def test_what_a_join_spoils_is_said(folder: Path) -> None:
+    Path("a.txt").write_text("one\ntwo", encoding="utf-8")
+    Path("b.txt").write_text("three\n", encoding="utf-8-sig")
+    Path("empty.txt").write_bytes(b"")
+    joined = read_corpus(["a.txt", "empty.txt", "b.txt", "b.txt", "a.txt"])
+    assert joined.notes == (
+        "a.txt: its last line has no end: the next file goes on in it",
+        "b.txt: byte order mark of UTF-8 removed",
+        "b.txt: byte order mark of UTF-8 removed",
+    )
+    whole = b"".join(Path(name).read_bytes() for name in ("b.txt", "b.txt", "a.txt"))
+    Path("c.txt").write_bytes(whole)  # as cat joins them
+    assert (
+        read_corpus(["c.txt"])
+        .notes[-1]
+        .startswith("c.txt: 1 byte order mark (U+FEFF) within: joined")
+    )
+    Path("wide.txt").write_bytes("one\n".encode("utf-16"))
+    assert len(read_corpus(["wide.txt", "a.txt"]).notes) == 1

@@ -7,6 +7,7 @@ import math
 import os
 import re
 from collections.abc import Callable, Iterator
+from contextlib import closing, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
@@ -950,6 +951,33 @@ def test_a_training_state_that_is_not_whole_is_refused(
             Run.resume(folder.load_last()[0], text_data(corpus), folder)
     finally:
         folder.close()
+
+
+@pytest.mark.parametrize(
+    ("pace", "step", "fine"),
+    [
+        ([[0, 0.0], [2, 2.0], [100, 51.0]], 5, True),
+        ([[0, 0.0], [2, 2.0], [5, 5.0], [100, 51.0]], 5, True),
+        ([[0, 0.0], [6, 6.0], [100, 51.0]], 5, False),  # changed in the future
+        ([[n, n / 2000] for n in range(100_001)], 5, False),
+        ([[0, 0.0], [300_000, 51.0]], 5, True),
+        ([[0, 0.0], [300_001, 51.0]], 5, False),  # in three seconds
+        ([[0, 0.0], [10**12, 51.0]], 10**12 - 1, False),
+    ],
+)
+def test_a_pace_that_no_run_of_so_many_minutes_can_have_is_refused(
+    corpus: Corpus, pace: list[Any], step: int, fine: bool
+) -> None:
+    """It would be busy for as long as the file wants."""
+    run_until(begin(Path("run"), corpus, minutes=0.05), 5)
+    header, arrays = checkpoint.read_checkpoint(Path("run/last.npz"))
+    header["training"].update(pace=pace, step=step)
+    header["training"].pop("good")
+    checkpoint.write_checkpoint(Path("run/last.npz"), header, arrays)
+    folder = RunFolder(Path("run"), resume=True)
+    with closing(folder), nullcontext() if fine else pytest.raises(CheckpointError):
+        run = Run.resume(folder.load_last()[0], text_data(corpus), folder)
+        assert run.trainer.total == pace[-1][0]
 
 
 def test_best_npz_alone_cannot_be_resumed(corpus: Corpus) -> None:

@@ -20,12 +20,13 @@ from charrnn.tasks.config import Config
 from charrnn.text.corpora import read_corpus
 from charrnn.training import planner
 from charrnn.training.speed import Speed
-from charrnn.verdict import encodings, repeats
-from charrnn.verdict.encodings import first_error, judge_encoding
+from charrnn.verdict import repeats, wide
+from charrnn.verdict.encodings import judge_encoding
 from charrnn.verdict.guess import BEYOND, CONFIDENCE, INSTALL, LONGEST, SAMPLE, guess_encoding
 from charrnn.verdict.judge import HELD_OUT, Finding, Verdict, judge
 from charrnn.verdict.lines import count_line_ends, with_plain_line_ends
 from charrnn.verdict.repeats import Passages, find_passages
+from charrnn.verdict.wide import first_error
 
 rng = np.random.default_rng(0)
 WORDS = ["".join(rng.choice(list("etaoinshrdlu"), rng.integers(2, 9))) for _ in range(2000)]
@@ -478,20 +479,21 @@ def test_without_the_extra_package_it_is_said_how_to_get_it(
     assert "is not clear" in found.text
     assert found.advice[0].startswith("to have it guessed (")
     assert found.advice[0].endswith(f"): {INSTALL}")
-    assert INSTALL == "python -m pip install 'chardet>=7'"
+    assert INSTALL == "python -m pip install 'chardet>=7.4'"
     assert found.measured["candidates"] == []
     (wide,) = verdict_of(CASES["Russian"].encode("utf-16-le")).findings
     assert "--encoding utf-16-le reads 'Все" in wide.advice[0]
 
 
+@pytest.mark.parametrize("version", ["5.2.0", "7.3.9"])
 def test_of_an_old_version_it_is_said_how_to_get_a_new_one(
-    monkeypatch: pytest.MonkeyPatch,
+    version: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old = ModuleType("chardet")
-    vars(old).update(__version__="5.2.0", detect_all=None)
+    vars(old).update(__version__=version, detect_all=None)
     monkeypatch.setitem(sys.modules, "chardet", old)
     (found,) = verdict_of(CASES["Russian"].encode("koi8-r")).findings
-    assert found.advice[0] == f"to have it guessed (chardet 5.2.0 is too old): {INSTALL}"
+    assert found.advice[0] == f"to have it guessed (chardet {version} is too old): {INSTALL}"
     assert found.measured["candidates"] == []
 
 
@@ -636,7 +638,7 @@ def test_documents_and_archives_are_called_by_name(start: bytes) -> None:
 
 @pytest.mark.parametrize("chunk", [1, 2, 3, 7, 1 << 20])
 def test_where_a_text_stops_decoding(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(encodings, "CHUNK", chunk)
+    monkeypatch.setattr(wide, "CHUNK", chunk)
     assert first_error("déjà 漢字".encode(), "utf-8") is None
     assert first_error("déjà".encode() + b"\xe9 vu", "utf-8") == 6
     assert first_error("漢字".encode()[:-1], "utf-8") == 3

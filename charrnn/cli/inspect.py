@@ -1,5 +1,6 @@
 """``charrnn inspect``."""
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -15,7 +16,7 @@ __all__ = ["inspect"]
 
 CORPUS, MODEL, FLOW = "Of a corpus", "Of a model", "With --gradient-flow"
 OPTIONS = {
-    "corpus": ("encoding", "level"),
+    "corpus": ("encoding", "level", "lines"),
     "model": ("plot", "cell"),
     "gradient flow": ("cell", "hidden", "seq_len", "prime", "seed"),
     "folder of runs": (),
@@ -57,6 +58,15 @@ def inspect(
             help="Of the files; with utf-8, a byte order mark decides.", rich_help_panel=CORPUS
         ),
     ] = "utf-8",
+    lines: Annotated[
+        bool,
+        typer.Option(
+            "--lines",
+            help="Each line is an item (names, titles): hold out lines from all over the text, as "
+            "charrnn train --lines does.",
+            rich_help_panel=CORPUS,
+        ),
+    ] = False,
     plot: Annotated[
         str | None,
         typer.Option(
@@ -142,7 +152,7 @@ def inspect(
     if kind == "corpus":
         from charrnn.cli.verdict import give_verdict
 
-        give_verdict(names, level, encoding, as_json)
+        give_verdict(names, level, encoding, as_json, lines=lines)
     elif kind == "model":
         from charrnn.cli.summary import summarise
 
@@ -183,13 +193,16 @@ def _is_model(name: str) -> bool:
     Documents can be zip archives too: what counts is the first thing in it.
 
     Raises:
-        InputError: it is a folder of something else.
+        InputError: it is a folder of something else, or nothing.
     """
-    from charrnn.runs.find import find_run
+    from charrnn.runs.find import find_run, there_are
 
     if name == "-":
         return False
     path = find_run(name)
+    with suppress(OSError, ValueError):
+        if name and not path.exists():
+            raise InputError(f"file {name!r} does not exist", there_are())
     if path.is_dir():
         if not any(path.glob("*.npz")):
             raise InputError(

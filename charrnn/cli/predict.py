@@ -139,7 +139,7 @@ def predict(
             _write(writer, model.predict(texts or [str(file)], steps=steps), form)
         return
     parts, place = _records(texts or [], file, model.config.encoding)
-    faults = _Faults(place)
+    faults, told = _Faults(place), False
     # Where the results are not seen themselves, how many there are is.
     seen = file == "-" or (out is None and sys.stdout.isatty())
     bar = tqdm(unit=" texts", disable=seen or not sys.stderr.isatty(), leave=False)
@@ -148,6 +148,9 @@ def predict(
             for start in range(0, len(part), AT_ONCE):
                 some = part[start : start + AT_ONCE]
                 good = [one.text for one in some if not one.fault]
+                if not told and (note := next(filter(None, map(model.known_form, good)), "")):
+                    say(f"note: {note}")
+                    told = True  # of many texts one will do
                 found = iter(
                     model.predict(good, beam=beam, top=top, threshold=threshold) if good else []
                 )

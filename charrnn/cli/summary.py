@@ -124,7 +124,8 @@ def _list(what: "list[str] | str") -> str:
 WIDE = 200
 """Columns: a number that is cut off is a wrong one."""
 
-COLUMNS = ("run", "data", "task", "cell", "best", "epochs", "minutes", "weights", "saved")
+COLUMNS = ("run", "data", "task", "cell", "best", "", "epochs", "minutes", "weights", "saved")
+NUMBERS = ("best", "epochs", "minutes", "weights")
 
 
 def list_runs(folder: "Path", as_json: bool) -> None:
@@ -142,11 +143,12 @@ def list_runs(folder: "Path", as_json: bool) -> None:
         typer.echo(json.dumps([asdict(run) for run in found], indent=1))
         return
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for number, column in enumerate(COLUMNS):
-        table.add_column(column, justify="right" if 4 <= number < 8 else "left", no_wrap=True)
+    for column in COLUMNS:
+        table.add_column(column, justify="right" if column in NUMBERS else "left", no_wrap=True)
     for run in found:
         figures = (
             "?" if run.loss is None else figure(run.loss),
+            "" if run.loss is None else printable(run.measure or ""),
             _figure(run.epochs, ".4g"),
             _figure(run.minutes, ".1f"),
             _figure(run.size, ",d"),

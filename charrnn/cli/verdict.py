@@ -25,8 +25,10 @@ MINUTES = 5.0
 """Of the training that is planned."""
 
 
-def give_verdict(paths: list[str], level: str, encoding: str, as_json: bool) -> None:
-    """Print what files joined in order are like.
+def give_verdict(
+    paths: list[str], level: str, encoding: str, as_json: bool, *, lines: bool = False
+) -> None:
+    """Print what files joined in order are like; ``lines``: each line is an item.
 
     Raises:
         InputError: a file cannot be read, or all are empty; or nobody knows the encoding.
@@ -34,8 +36,11 @@ def give_verdict(paths: list[str], level: str, encoding: str, as_json: bool) -> 
     from charrnn.text.corpora import read_bytes
     from charrnn.verdict.judge import judge
 
-    sources = [("standard input" if path == "-" else path, read_bytes(path)) for path in paths]
-    verdict = judge(sources, level=level, encoding=encoding)
+    sources = [
+        ("standard input" if path == "-" else path, read_bytes(path, as_is=level == "byte"))
+        for path in paths
+    ]
+    verdict = judge(sources, level=level, encoding=encoding, lines=lines)
     planned, settings = _planned(verdict.size, verdict.distinct, level)
     if as_json:
         typer.echo(json.dumps(verdict.to_json() | {"plan": settings}, indent=1))

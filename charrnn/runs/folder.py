@@ -111,7 +111,8 @@ class RunFolder:
         if not resume and (present or self.best.exists()):
             raise InputError(
                 f"{str(self.path)!r} holds a run already",
-                f"go on with it (--resume {self.path}), or choose another --out",
+                f"go on with it (charrnn train --resume {shlex.quote(str(self.path))}), or choose "
+                "another --out",
             )
 
     def _noted_command(self) -> str | None:

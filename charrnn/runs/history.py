@@ -13,7 +13,6 @@ from charrnn.tasks.config import Config
 from charrnn.tasks.kinds import kind_of
 
 __all__ = [
-    "MOST_STEPS",
     "LearningCurve",
     "Validation",
     "best_validation",

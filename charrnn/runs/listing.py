@@ -12,6 +12,7 @@ from charrnn.checkpoint import read_checkpoint
 from charrnn.errors import CheckpointError
 from charrnn.runs.find import FILES
 from charrnn.runs.history import best_validation, is_number
+from charrnn.tasks.kinds import KINDS
 
 __all__ = ["Listed", "listed", "runs_in"]
 
@@ -26,7 +27,8 @@ class Listed:
     data: str | None = None
     task: str | None = None
     cell: str | None = None
-    loss: float | None = None  # the measure of its best model
+    loss: float | None = None  # what its best model has least of ...
+    measure: str | None = None  # ... in words
     epochs: float | None = None
     size: int | None = None  # weights
     error: str | None = None  # why it cannot be read
@@ -67,6 +69,7 @@ def listed(path: Path) -> Listed:
         task,
         cell,
         None if best is None else best[1],
+        KINDS[task].measure_of(str(config.get("level", "char"))) if task in KINDS else None,
         _epochs(header),
         sum(prod(array.shape) for array in weights),
     )

@@ -274,6 +274,17 @@ class Model(Trained):
             )
         return evaluate_labelled(self, files, train)
 
+    def known_form(self, text: str) -> str:
+        """What to say of a text that :meth:`predict` reads with unknown characters.
+
+        Nothing, if there is no way to write it of which the model knows every character.
+        """
+        alphabet = getattr(self.spec, "alphabet", getattr(self.spec, "source", None))
+        if alphabet is None or not alphabet.unknown(text):
+            return ""
+        known = alphabet.vocabulary.known_form(text)
+        return f"with {known[0]} the model knows all of {text!r}: {known[1]!r}" if known else ""
+
     def save(self, path: str | Path) -> None:
         """Write the model alone, to be shared: its weights, settings and history.
 

@@ -8,28 +8,28 @@ import numpy.typing as npt
 from charrnn.errors import InputError
 from charrnn.runs.ancestry import Noted, ancestors, noted
 from charrnn.runs.model import Model
-from charrnn.text.corpora import Corpus, encoded, first_held_out, read_corpus
+from charrnn.text.corpora import Corpus, encoded, read_corpus
+from charrnn.text.held_out import Parted
 from charrnn.text.vocab import codes_of
 from charrnn.verdict.repeats import PASSAGE
 
 __all__ = ["ToScore", "find_texts"]
 
-SEEN = (
-    "this text stands in the training text, or that in this: the model has seen what is scored, "
-    "and would do worse on another"
-)
+SEEN = "the model has seen {}: it stands in the training text; another text would cost more"
+
+Codes = npt.NDArray[Any]
 
 
 class ToScore(NamedTuple):
     """What is to be scored."""
 
-    codes: npt.NDArray[Any]
+    codes: Codes
     """Code points or bytes, with what stands before."""
     start: int
     """The first to score, at least 1."""
     what: str
     """In words."""
-    train: npt.NDArray[Any] | None
+    train: Codes | None
     """What was trained on, if it can be read."""
     notes: tuple[str, ...]
 
@@ -45,7 +45,7 @@ def find_texts(model: Model, files: list[str], train: list[str]) -> ToScore:
     Raises:
         InputError: a file cannot be read, or there is nothing to score.
     """
-    own = noted(model)
+    own, config = noted(model), model.config
     corpus, missing = _corpus(model, train, own)
     notes = list(corpus.notes) if corpus else []
     if corpus and train and own and corpus.sha256 != own.sha256:
@@ -63,9 +63,12 @@ def find_texts(model: Model, files: list[str], train: list[str]) -> ToScore:
             if missing:
                 notes.append(f"{missing}; if it holds what is scored, the model has seen it")
             notes += _other_form(model, text, corpus)
-            trained_on = corpus.codes[: _split(model, corpus)] if corpus else None
-            if trained_on is not None and _overlap(text.codes, trained_on, model.config.level):
-                notes.append(SEEN)
+            trained_on = None
+            if corpus is not None:
+                parted = config.held_out.part(corpus.codes)
+                trained_on = parted.codes[: parted.start]
+                seen = _seen(text.codes, parted, config.level, by_lines=config.lines)
+                notes += [SEEN.format(seen)] if seen else []
             notes += _met_before(model, text.codes)
             return ToScore(text.codes, 1, _names(files), trained_on, (*text.notes, *notes))
         if corpus is not None and not np.array_equal(text.codes, corpus.codes):
@@ -77,13 +80,15 @@ def find_texts(model: Model, files: list[str], train: list[str]) -> ToScore:
         corpus, what = text, _names(files)
     if corpus is None:
         raise InputError(missing, f"or name a text to score: charrnn eval {model.path} FILE")
-    split = _split(model, corpus)
-    if not 0 < split < len(corpus.codes):
+    parted = config.held_out.part(corpus.codes)
+    if not 0 < parted.start < len(parted.codes):
         raise InputError(
             f"nothing of {what} was held out from training", "name a text that the model never saw"
         )
-    notes += _met_before(model, corpus.codes[split:])
-    return ToScore(corpus.codes, split, f"the end of {what}", corpus.codes[:split], tuple(notes))
+    notes += _met_before(model, parted.codes[parted.start :])
+    what = f"{'the held-out lines' if config.lines else 'the end'} of {what}"
+    trained_on = parted.codes[: parted.start]
+    return ToScore(parted.codes, parted.start, what, trained_on, tuple(notes))
 
 
 def _other_form(model: Model, text: Corpus, corpus: Corpus | None) -> list[str]:
@@ -104,25 +109,29 @@ def _names(files: list[str]) -> str:
     return "standard input" if files == ["-"] else " ".join(files)
 
 
-def _overlap(text: npt.NDArray[Any], trained_on: npt.NDArray[Any], level: str) -> bool:
-    """Whether one stands in the other, so that the model has seen what it is scored on.
+def _seen(text: Codes, parted: Parted, level: str, *, by_lines: bool) -> str:
+    """What of a text stands in the part that trained, in words; nothing if nothing does.
 
-    A word or two stand in any text.
+    Of items, lines; else all of one text in the other. A word or two stand in any text.
     """
+    ours, trained_on = encoded(text, level), encoded(parted.codes[: parted.start], level)
+    if by_lines:
+        known = {*trained_on.split(b"\n")}
+        lines = [line for line in ours.split(b"\n") if line.strip()]
+        met = sum(line in known for line in lines)
+        return f"{met:,} of the {len(lines):,} lines that are scored" if met else ""
+    shorter, longer = sorted((ours, trained_on), key=len)
+    return "what is scored" if len(shorter) >= PASSAGE and shorter in longer else ""
 
-    if min(len(text), len(trained_on)) < PASSAGE:
-        return False
-    shorter, longer = sorted((encoded(text, level), encoded(trained_on, level)), key=len)
-    return shorter in longer
 
-
-def _met_before(model: Model, text: npt.NDArray[Any]) -> list[str]:
+def _met_before(model: Model, text: Codes) -> list[str]:
     """What there is to say of what the weights that the run began with were trained on."""
     notes = []
     for one in ancestors(model):
         began = f"the weights that this run began with were trained on {one.name}"
         try:
-            corpus = _read(model, list(one.paths)) if "-" not in one.paths else None
+            lines = one.held_out.lines is not None
+            corpus = _read(model, list(one.paths), lines) if "-" not in one.paths else None
         except InputError:
             corpus = None
         if corpus is None or corpus.sha256 != one.sha256:
@@ -131,9 +140,9 @@ def _met_before(model: Model, text: npt.NDArray[Any]) -> list[str]:
                 "seen it"
             )
             continue
-        trained_on = corpus.codes[: first_held_out(len(corpus.codes), one.val_fraction)]
-        if _overlap(text, trained_on, model.config.level):
-            notes.append(f"{began}: the model has seen what is scored")
+        parted, by_lines = one.held_out.part(corpus.codes), lines or model.config.lines
+        if seen := _seen(text, parted, model.config.level, by_lines=by_lines):
+            notes.append(f"{began}: the model has seen {seen}")
     return notes
 
 
@@ -156,13 +165,16 @@ def _corpus(model: Model, train: list[str], own: Noted | None) -> tuple[Corpus |
     return corpus, ""
 
 
-def _read(model: Model, paths: list[str]) -> Corpus:
-    """As the model's own corpus was read."""
-
+def _read(model: Model, paths: list[str], lines: bool | None = None) -> Corpus:
+    """As the model's own corpus was read; ``lines``: whether each is an item, if not as there."""
     config = model.config
     try:
         return read_corpus(
-            paths, level=config.level, encoding=config.encoding, keep_newlines=config.keep_newlines
+            paths,
+            level=config.level,
+            encoding=config.encoding,
+            keep_newlines=config.keep_newlines,
+            lines=config.lines if lines is None else lines,
         )
     except InputError as error:
         if "--encoding" not in (error.hint or ""):
@@ -171,9 +183,3 @@ def _read(model: Model, paths: list[str]) -> Corpus:
             str(error),
             f"the model was trained on {config.encoding}, and reads a text as such: convert it",
         ) from error
-
-
-def _split(model: Model, corpus: Corpus) -> int:
-    """Where what was held out begins."""
-
-    return first_held_out(len(corpus.codes), model.config.val_fraction)

@@ -15,6 +15,7 @@ from charrnn.optim.optimizers import OPTIMIZERS
 from charrnn.optim.schedules import SCHEDULES
 from charrnn.own_cells import LoadedCell, load_cell, split_cell
 from charrnn.tasks.kinds import Kind, kind_of
+from charrnn.text.held_out import HeldOut
 from charrnn.text.numerals import DECIMAL, MISSING
 from charrnn.text.vocab import LEVELS
 
@@ -143,6 +144,8 @@ class Config:
             raise InputError(
                 f"--{option}{value}: must be between {rule['low']:g} and {rule['high']:g}"
             )
+        if type(setting.default) is float:  # so that epochs=2 and --epochs 2 make the same file
+            object.__setattr__(self, name, float(value))
 
     def _option(self, name: str) -> str:
         """How a setting is given on the command line, up to its value."""
@@ -161,6 +164,11 @@ class Config:
             InputError: there is none of that name.
         """
         return kind_of(self.task)
+
+    @property
+    def held_out(self) -> HeldOut:
+        """How a text is cut in two."""
+        return HeldOut(self.val_fraction, self.seed if self.lines else None)
 
     @property
     def cell_option(self) -> str:

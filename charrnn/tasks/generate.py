@@ -35,7 +35,6 @@ from charrnn.text.alphabet import END, START, UNKNOWN, Alphabet
 from charrnn.text.backslashes import are_escapes, count_line_ends, unescaped
 from charrnn.text.pairs import Pair, read_pairs
 from charrnn.text.tables import Source
-from charrnn.text.vocab import name_characters
 
 __all__ = ["GenerateData", "GenerateSpec", "GenerateTask", "write"]
 
@@ -283,9 +282,7 @@ def write(trained: Trained, wanted: Wanted, rng: np.random.Generator) -> Iterato
         raise InputError(
             f"{trained.name} writes texts of a kind, and {what}", f"choose from {shown}"
         )
-    odd = sorted({ord(c) for c in wanted.prime if spec.alphabet.unknown(c)})
-    if odd:
-        raise InputError(f"the prime has characters the model never saw: {name_characters(odd)}")
+    spec.alphabet.vocabulary.encode_text(wanted.prime, "the prime")  # raises; with what would do
     labels = np.full(wanted.number, spec.labels.index(label))
     symbols = _symbols(trained, labels, wanted.prime, wanted.length, rng, wanted.choice)
     return pieces(wanted, symbols, spec.alphabet.decode_bytes, end=END)

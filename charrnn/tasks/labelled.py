@@ -10,7 +10,7 @@ from charrnn.errors import InputError
 from charrnn.tasks.base import Data, Outcome, Paths, Trained
 from charrnn.tasks.config import Config
 from charrnn.tasks.rows import Rows
-from charrnn.tasks.splits import overlap
+from charrnn.text.splits import overlap
 from charrnn.text.tables import Source
 
 __all__ = ["UNSEEN", "LabelledRows", "Measured"]

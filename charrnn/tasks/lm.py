@@ -20,7 +20,8 @@ from charrnn.tasks.carried import LanesTask
 from charrnn.tasks.config import Config
 from charrnn.tasks.kinds import Kind, register
 from charrnn.tasks.writing import Wanted, pieces
-from charrnn.text.corpora import Corpus, first_held_out, read_corpus
+from charrnn.text.corpora import Corpus, read_corpus
+from charrnn.text.held_out import LINE_END, HeldOut, Parted
 from charrnn.text.vocab import NUM_CODE_POINTS, Vocabulary
 
 __all__ = ["LanguageModelTask", "TextData", "TextSpec", "opening_of", "write"]
@@ -97,6 +98,7 @@ class TextData:
         self.corpus, self.paths = corpus, paths
         self.sha256, self.notes = corpus.sha256, corpus.notes
         self.size = len(corpus.codes)
+        self._parted: tuple[HeldOut, Parted] | None = None  # the latest
 
     @classmethod
     def read(cls, paths: Paths, config: Config) -> "TextData":
@@ -116,9 +118,20 @@ class TextData:
             level=config.level,
             encoding=config.encoding if memory is None else "utf-8",
             keep_newlines=config.keep_newlines,
+            lines=config.lines,
             stdin=memory,
         )
         return cls(corpus, paths)
+
+    def parted(self, config: Config) -> Parted:
+        """What trains, and then what is held out.
+
+        Raises:
+            InputError: the lines to draw from are too few.
+        """
+        if self._parted is None or self._parted[0] != config.held_out:
+            self._parted = config.held_out, config.held_out.part(self.corpus.codes)
+        return self._parted[1]
 
     def trained_on(self, config: Config) -> int:
         """How many characters train.
@@ -126,7 +139,7 @@ class TextData:
         Raises:
             InputError: the text is too short to hold out what the settings say.
         """
-        size, train = self.size, first_held_out(self.size, config.val_fraction)
+        size, train = self.size, self.parted(config).start
         if config.val_fraction and not 2 <= train < size:
             what = {"char": "character", "byte": "byte"}[self.corpus.level]
             raise InputError(
@@ -150,7 +163,7 @@ class TextData:
         """
         return LanguageModelTask(
             model,
-            spec.vocabulary.encode(self.corpus.codes, "the corpus"),
+            spec.vocabulary.encode(self.parted(config).codes, "the corpus"),
             split=self.trained_on(config),
             batch_size=config.batch_size,
             seq_len=config.seq_len,
@@ -168,30 +181,29 @@ class TextData:
     def describe(self, spec: TextSpec, config: Config) -> Sequence[str]:
         """Lines for people."""
         what = "characters" if self.corpus.level == "char" else "bytes"
-        held_out = self.size - self.trained_on(config)
-        lines = [
-            f"{self.size:,} {what}, {len(spec.vocabulary)} distinct",
-            f"the first {self.size - held_out:,} train",
-        ]
-        if held_out:
-            lines[1] += f", the last {held_out:,} validate"
-            unseen = self._unseen(held_out)
+        train, held_out = np.split(self.parted(config).codes, [self.trained_on(config)])
+        lines = [f"{self.size:,} {what}, {len(spec.vocabulary)} distinct"]
+        if config.lines:
+            ours, others = (np.count_nonzero(part == LINE_END) for part in (train, held_out))
+            lines.append(f"{ours:,} lines train, in random order")
+            validate = f", {others:,} drawn from all over validate"
+        else:
+            lines.append(f"the first {len(train):,} train")
+            validate = f", the last {len(held_out):,} validate"
+        if len(held_out):
+            lines[1] += validate
+            unseen = int(np.count_nonzero(~np.isin(held_out, np.unique(train))))
             if unseen:
                 lines[1] += f" ({unseen:,} of them nowhere in the training part)"
         if len(spec.vocabulary) == 1:
             lines.append("note: the text has one distinct character; there is nothing to learn")
-        length = (self.size - held_out - 1) // config.batch_size
+        length = (len(train) - 1) // config.batch_size
         if length < config.seq_len and config.batch_size > 1:
             lines.append(
                 f"note: {config.batch_size} lanes are {length} {what} long each, less than "
                 f"--seq-len {config.seq_len}; fewer lanes (--batch-size) would see more context"
             )
         return lines
-
-    def _unseen(self, held_out: int) -> int:
-        """How many held-out characters never occur in the training text."""
-        train, tail = self.corpus.codes[:-held_out], self.corpus.codes[-held_out:]
-        return int(np.count_nonzero(~np.isin(tail, np.unique(train))))
 
 
 def _as_file(text: str) -> BytesIO:
@@ -202,11 +214,11 @@ def _as_file(text: str) -> BytesIO:
 
 
 class LanguageModelTask(LanesTask):
-    """A text cut in two: the beginning trains, the contiguous tail validates.
+    """A text cut in two: the beginning trains, the tail validates.
 
     Args:
         model: from symbols to as many symbols.
-        ids: ``(N,)`` the whole text.
+        ids: ``(N,)`` the whole text, in the order of :class:`charrnn.text.held_out.Parted`.
         split: how many of them train; the rest is held out.
         batch_size, seq_len: B lanes, read in chunks of at most T.
         threads: how many processes compute.

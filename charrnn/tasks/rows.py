@@ -10,7 +10,7 @@ import numpy as np
 from charrnn.errors import InputError
 from charrnn.tasks.base import SPLIT, Paths
 from charrnn.tasks.config import Config
-from charrnn.tasks.splits import overlap, split
+from charrnn.text.splits import overlap, split
 from charrnn.text.tables import Source
 
 __all__ = ["Rows", "read_rows"]

@@ -14,20 +14,20 @@ import numpy as np
 import numpy.typing as npt
 
 from charrnn.errors import InputError
+from charrnn.text.held_out import LINE_END, whole_lines
+from charrnn.text.packed import LARGEST, compression, document, unpacked
 
 __all__ = [
     "BOMS",
     "Corpus",
     "decode_text",
     "encoded",
-    "first_held_out",
     "marked",
     "read_bytes",
     "read_corpus",
 ]
 
 CHUNK = 1 << 23
-LARGEST = 1 << 32
 BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, whose mark begins this one
@@ -44,6 +44,7 @@ MARKED = {
 }
 """The encodings whose marks these are: Python would read the mark as a character."""
 
+MARK = 0xFEFF
 OR_BYTES = "; or read bytes (--level byte)"
 
 
@@ -54,7 +55,7 @@ class Corpus:
     Attributes:
         level: ``"char"`` or ``"byte"``.
         codes: ``(N,)`` code points or bytes.
-        sha256: of the raw bytes of all files in order.
+        sha256: of the bytes of all files in order; of characters, as they are when unpacked.
         notes: what a reader should know: a byte order mark removed, line ends changed, ...
     """
 
@@ -62,11 +63,6 @@ class Corpus:
     codes: npt.NDArray[Any]
     sha256: str
     notes: tuple[str, ...] = field(default=())
-
-
-def first_held_out(size: int, val_fraction: float) -> int:
-    """How many symbols of a text train; those after them are held out."""
-    return size - round(size * val_fraction)
 
 
 def encoded(codes: npt.NDArray[Any], level: str) -> bytes:
@@ -83,41 +79,60 @@ def read_corpus(
     level: str = "char",
     encoding: str = "utf-8",
     keep_newlines: bool = False,
+    lines: bool = False,
     stdin: BinaryIO | None = None,
 ) -> Corpus:
     """Read files in order, as ``cat`` would join them.
 
     Args:
         paths: file names; ``-`` is standard input; none means the topics of Python's own help.
-        level: ``"char"`` or ``"byte"``; bytes are taken as they are.
+        level: ``"char"`` or ``"byte"``; bytes are taken as they are, also of a compressed file.
         encoding: of the files. With the default a byte order mark decides instead, where there
             is one.
         keep_newlines: leave ``\\r\\n`` and ``\\r`` as they are; normally they become ``\\n``.
+        lines: each line is an item: blank ones are left out, and the last of each file is ended.
         stdin: what ``-`` reads.
 
     Raises:
         InputError: a file cannot be read or decoded, with the place; or the corpus is empty.
     """
+    as_is = level == "byte"
     if not paths:
         sources = [("Python's own help", _python_help())]
     else:
         sources = [
-            ("standard input" if path == "-" else path, read_bytes(path, stdin)) for path in paths
+            ("standard input" if path == "-" else path, read_bytes(path, stdin, as_is=as_is))
+            for path in paths
         ]
     digest = hashlib.sha256()
     pieces: list[npt.NDArray[Any]] = []
     notes: list[str] = []
-    for path, data in sources:
+    for number, (path, data) in enumerate(sources, start=1):
         digest.update(data)
-        if level == "byte":
-            pieces.append(np.frombuffer(data, dtype=np.uint8))
-        else:
-            decoded, found = _decode(path, data, encoding, keep_newlines)
-            pieces += decoded
-            notes += [f"{path}: {note}" for note in found]
+        own, found = [np.frombuffer(data, dtype=np.uint8)], list[str]()
+        if as_is and (packed := compression(data)):
+            found.append(
+                f"compressed by {packed}: its bytes are read as they are; unpack it first?"
+            )
+        if level == "char":
+            own, found = _decode(path, data, encoding, keep_newlines)
+        if lines and data:
+            whole, blank = whole_lines(np.concatenate(own))
+            own = [whole]
+            found += [f"{blank:,} blank line{'s' * (blank > 1)} left out"] if blank else []
+        elif level == "char" and number < len(sources) and not _is_ended(own):
+            found.append("its last line has no end: the next file goes on in it")
+        pieces += own
+        notes += [f"{path}: {note}" for note in found]
     if not sum(map(len, pieces)):
         raise InputError(f"the corpus is empty ({', '.join(path for path, _ in sources)})")
     return Corpus(level, np.concatenate(pieces), digest.hexdigest(), tuple(notes))
+
+
+def _is_ended(pieces: Sequence[npt.NDArray[Any]]) -> bool:
+    """Whether a text ends with a line end, or has nothing that could be gone on with."""
+    last = next((int(piece[-1]) for piece in reversed(pieces) if len(piece)), LINE_END)
+    return last in (LINE_END, ord("\r"))
 
 
 def _python_help() -> bytes:
@@ -126,13 +141,20 @@ def _python_help() -> bytes:
     return "\n\n".join(topics.topics[name] for name in sorted(topics.topics)).encode()
 
 
-def read_bytes(path: str, stdin: BinaryIO | None = None) -> bytes:
+def read_bytes(path: str, stdin: BinaryIO | None = None, *, as_is: bool = False) -> bytes:
     """All bytes of a file or pipe, or of standard input for ``-`` (``stdin``, if given).
 
+    What is compressed by gzip, bzip2 or xz, by its content, is unpacked unless wanted ``as_is``.
+
     Raises:
-        InputError: it is missing, a directory, a device, a terminal or too large, or cannot be
-            read.
+        InputError: it is missing, a directory, a device, a terminal, damaged or too large, or
+            cannot be read.
     """
+    data = _read_file(path, stdin)
+    return data if as_is else unpacked(data, "standard input" if path == "-" else repr(path))
+
+
+def _read_file(path: str, stdin: BinaryIO | None) -> bytes:
     if path == "":
         raise InputError("the name of a corpus is empty", "give a file, or - for standard input")
     if path == "-":
@@ -173,8 +195,10 @@ def decode_text(path: str, data: bytes, encoding: str = "utf-8") -> tuple[str, t
     so does ``\\r`` in a text without any ``\\n``; else it stays, as every other character does.
 
     Raises:
-        InputError: the bytes are not of this encoding, with the place; or nobody knows it.
+        InputError: the bytes are not of this encoding, with the place, or of a document; or
+            nobody knows the encoding.
     """
+    _refuse_document(path, data)
     encoding, notes = marked(data, encoding)
     decoder = _decoder(encoding)
     text = "".join(text for text, _ in _pieces(path, data, encoding, decoder))
@@ -196,6 +220,7 @@ def _decode(
     path: str, data: bytes, encoding: str, keep_newlines: bool
 ) -> tuple[list[npt.NDArray[Any]], list[str]]:
     """Code points, in pieces whose dtype is as small as it can be, and what was noticed."""
+    _refuse_document(path, data, OR_BYTES)
     encoding, notes = marked(data, encoding)
     newlines = io.IncrementalNewlineDecoder(_decoder(encoding), translate=not keep_newlines)
     pieces = [
@@ -211,7 +236,17 @@ def _decode(
     nulls = sum(int(np.count_nonzero(piece == 0)) for piece in pieces)
     if nulls:
         notes.append(f"{nulls} NUL characters: is it text? (--level byte reads any file)")
+    marks = sum(int(np.count_nonzero(piece == MARK)) for piece in pieces)
+    if marks:
+        notes.append(f"{marks} byte order mark{'s' * (marks > 1)} (U+FEFF) within: joined files?")
     return pieces, notes
+
+
+def _refuse_document(path: str, data: bytes, or_else: str = "") -> None:
+    """Raise InputError if a file is none of plain text, whatever its bytes could be read as."""
+    if found := document(data):
+        what, how = found
+        raise InputError(f"{path!r} is {what}, not a text", f"make a text of it: {how}{or_else}")
 
 
 def marked(data: bytes, encoding: str) -> tuple[str, list[str]]:

@@ -1,8 +1,9 @@
 """Characters (or bytes) and their numbers."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 from unicodedata import normalize
 
 import numpy as np
@@ -37,21 +38,25 @@ def codes_of(text: str, level: str, what: str = "the text") -> Codes:
         raise InputError(f"{what} is not valid UTF-8", "check the terminal's encoding") from error
 
 
-PLAIN = {
-    ord(odd): plain
-    for plain, odds in (("'", "‘’‚‛′"), ('"', "“”„‟″"), ("-", "‐‑‒–—―"))
-    for odd in odds
-}
+ALIKE: tuple[Sequence[str], ...] = (
+    "'‘’‚‛′ʼ`´",
+    '"“”„‟″«»',
+    "-‐‑‒–—―−",
+    " \xa0\u2002\u2003\u2009\u202f",
+    ("...", "…"),
+)
+"""Marks that a keyboard or a program sets for each other, the plain one first."""
 
-FORMS: dict[str, Callable[[str], str]] = {
-    "letters composed (NFC)": lambda text: normalize("NFC", text),
-    "letters in parts (NFD)": lambda text: normalize("NFD", text),
-    "plain quotes and dashes": lambda text: text.translate(PLAIN),
-    "letters composed (NFC), plain quotes and dashes": lambda text: normalize(
-        "NFC", text.translate(PLAIN)
-    ),
-}
-"""Ways to write the same text otherwise: what a keyboard or a file system decided, not a writer."""
+OPENING, CLOSING = "„‚“‘«", "”’»“‘"
+"""Those of them that stand before a word and behind it, the likelier first."""
+SPACE_BEFORE = " \n\t\xa0([{"
+
+FORMS: tuple[tuple[Literal["NFC", "NFD"] | None, str], ...] = (
+    (None, ""),
+    ("NFC", "letters composed (NFC)"),
+    ("NFD", "letters in parts (NFD)"),
+)
+"""Ways to write the same letters: what a keyboard or a file system decided, not a writer."""
 
 
 def name_characters(codes: list[int]) -> str:
@@ -164,12 +169,33 @@ class Vocabulary:
             ) from None
 
     def known_form(self, text: str) -> tuple[str, str] | None:
-        """A way to write a text of which every character is known, by name, and the text so."""
-        for name, written in FORMS.items():
-            form = written(text)
-            if form != text and not self.unknown(codes_of(form, self.level)):
-                return name, form
+        """A way to write a text of which every character is known, by name, and the text so.
+
+        Letters composed or in parts, and each mark that is not known as one like it that is.
+        """
+        for form, name in FORMS:
+            letters = text if form is None else normalize(form, text)
+            written = self._with_known_marks(letters)
+            if written not in (None, text):
+                plain = {*written} <= {*letters, *map(chr, range(128))}
+                marks = f"{'plain' if plain else 'typographic'} quotes and dashes"
+                return ", ".join([name] * bool(name) + [marks] * (written != letters)), written
         return None
+
+    def _with_known_marks(self, text: str) -> str | None:
+        """Each unknown mark as one like it that is known; nothing if there is none."""
+        unknown, known = self.unknown(codes_of(text, self.level)), {*map(chr, self.codes)}
+        if not unknown:
+            return text
+
+        def of_one(match: re.Match[str]) -> str:
+            marks = next((marks for marks in ALIKE if match[0] in marks), ())
+            opens = text[match.start() - 1 : match.start()] in SPACE_BEFORE
+            usual = [one for one in (OPENING if opens else CLOSING) if one in marks]
+            return next((one for one in (*marks[:1], *usual, *marks) if {*one} <= known), match[0])
+
+        written = re.sub(f"[{re.escape(''.join(map(chr, unknown)))}]", of_one, text)
+        return written if {*written} <= known else None
 
     def decode(self, ids: Codes) -> bytes:
         """UTF-8 bytes of symbols (at byte level, the bytes themselves)."""

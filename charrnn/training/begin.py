@@ -78,7 +78,8 @@ def begin(
         settings = _of_the_same_network(settings, initial)
         if not paths.train:
             paths = _ancestors_own(initial, paths, tell)
-            settings = {name: getattr(initial.config, name) for name in OF_DATA} | settings
+            own = (*OF_DATA, "seed") if initial.config.lines else OF_DATA  # it drew the lines
+            settings = {name: getattr(initial.config, name) for name in own} | settings
     config = Config.of(**settings)
     if initial is not None and not config.kind.text:
         tell(
@@ -105,6 +106,8 @@ def begin(
                 config = config.long_enough(data.trained_on(config))
             _check_memory(config, data, spec, tell)
             run = Run.begin(config, data, folder, initial, threads, deadline)
+            if initial is not None and config.kind.text:
+                _say_if_met(initial, data, config, tell)
             usual, chosen = Config.of(config.task).epochs, {"epochs", "minutes"} & {*settings}
             if config.kind.text and config.epochs > usual and not chosen:
                 tell(
@@ -202,6 +205,23 @@ def _ancestors_own(initial: Model, paths: Paths, tell: Tell) -> Paths:
         )
     tell(f"note: no corpus is named; training on that of {initial.name}: {own.name}")
     return Paths(own.paths, paths.val or own.val, paths.test or own.test)
+
+
+def _say_if_met(initial: Model, data: Data, config: Config, tell: Tell) -> None:
+    """Say if a model has trained on what is held out now: the same text, cut otherwise."""
+    own, now = noted(initial), config.held_out
+    if own is None or own.sha256 != data.sha256 or own.held_out == now:
+        return
+    then = own.held_out
+    if then.lines is None and now.lines is None and now.fraction <= then.fraction:
+        return  # the end of an end
+    as_then = f"--val-fraction {then.fraction:g}"
+    if then.lines is not None:
+        as_then = f"--lines --seed {then.lines} {as_then}"
+    tell(
+        f"note: {initial.name} was trained on some of what is held out here, which flatters the "
+        f"validation; {as_then} holds out what it did"
+    )
 
 
 def _noted_paths(saved: Model, folder: RunFolder, *, needed: bool) -> Paths:

@@ -227,7 +227,9 @@ class _Asked:
         """On a text like this, as fast to train on and made ready much sooner than a large one."""
         size = max(self.symbols, min(self.trained_on, SAMPLE))
         sample = text_like(size, self.symbols, config.level)
-        return measure(replace(config, val_fraction=0.0), sample, sample.spec(), self.threads)
+        return measure(
+            replace(config, val_fraction=0.0, lines=False), sample, sample.spec(), self.threads
+        )
 
     @property
     def time_left(self) -> float:

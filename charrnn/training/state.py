@@ -6,12 +6,13 @@ training that is killed after it returned, and resumed, returns again.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
+from math import ceil
 from typing import Any, Protocol
 
 import numpy as np
 
 from charrnn.nn.types import Array
-from charrnn.runs.history import MOST_STEPS, Validation, finite, whole
+from charrnn.runs.history import Validation, finite, whole
 from charrnn.tasks.config import Config
 from charrnn.training.loop import Trainer
 from charrnn.training.pace import Pace
@@ -20,6 +21,9 @@ from charrnn.training.watch import LossWatch
 __all__ = ["Interval", "Snapshot", "capture", "check", "good_of", "restore", "shapes", "with_good"]
 
 GOOD = "good."
+
+FASTEST = 1e5
+"""Updates a second: the smallest network takes longer for one on any machine."""
 
 
 @dataclass
@@ -121,9 +125,11 @@ def check(run: Resumable, snapshot: Snapshot) -> None:
     pace = _pace(numbers)
     # Only a run that must end on time may find that it has time for more updates.
     planned = max(1, round(run.asked.epochs * trainer.task.steps_per_epoch))
-    most = MOST_STEPS if run.asked.minutes else planned
+    most = max(planned, ceil(60 * run.asked.minutes * FASTEST))
     if not whole(numbers["step"]) <= pace.total <= most or pace.length > planned:
         raise ValueError("more updates than the settings ask for")
+    if pace.anchors[-2][0] > numbers["step"]:
+        raise ValueError("the pace was changed in the future")
     if whole(numbers["settling"]) > numbers["step"]:
         raise ValueError("patience ran out in the future")
     if not 0 < finite(numbers["lowered"]) <= 1:

@@ -11,47 +11,45 @@ from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from charrnn.text.corpora import BOMS
+from charrnn.text.packed import document
 from charrnn.verdict.findings import Finding
 from charrnn.verdict.guess import BEYOND, CONFIDENCE, INSTALL, guess_encoding
+from charrnn.verdict.wide import (
+    CONTROLS,
+    END,
+    FEW_NULS,
+    FEWER,
+    LETTERS,
+    NULS,
+    UNASSIGNED,
+    controls,
+    escaped_encoding,
+    first_error,
+    joined_to_wide,
+    wide_encoding,
+)
 from charrnn.verdict.words import SHOWN
 
-__all__ = ["CONTROLS", "DAMAGED", "FEWER", "JOINED", "NULS", "first_error", "judge_encoding"]
+__all__ = ["DAMAGED", "JOINED", "judge_encoding"]
 
 DAMAGED = 0.05
 """Of the bytes beyond ASCII, the part that may be damaged where the rest is UTF-8."""
 JOINED = 0.1
 """The part of them in lines of UTF-8 from which these are not UTF-8 by chance."""
-CONTROLS = 0.1
-"""The part of control characters from which a file is UTF-16, or no text."""
-NULS, FEWER = 0.01, 0.9
-"""Of UTF-16, the part of the high bytes that are NUL; and how many distinct bytes there are in the
-high places for each in the low ones."""
-
-CHUNK = 1 << 23
 EXCERPT = 40
-MARK = 0xFEFF
+MARK, SWAPPED, LINE_END = 0xFEFF, 0xFFFE, 10
 DAMAGE = re.compile("[\udc80-\udcff]+")  # bytes that are not UTF-8, escaped as surrogates
-CONTROL = bytes((*range(9), *range(14, 32)))
-
-SIGNATURES = (
-    (b"%PDF", "a PDF", "pdftotext FILE"),
-    (b"PK\x03\x04", "a zip archive, as .docx, .odt and .epub are", "save it as plain text"),
-    (b"\xd0\xcf\x11\xe0", "an old Office document", "save it as plain text"),
-    (b"{\\rtf", "an RTF document", "save it as plain text"),
-    (b"\x1f\x8b", "compressed by gzip", "gunzip -c FILE | charrnn inspect -"),
-    (b"BZh", "compressed by bzip2", "bunzip2 -c FILE | charrnn inspect -"),
-    (b"\xfd7zXZ", "compressed by xz", "xz -dc FILE | charrnn inspect -"),
-    (b"\x28\xb5\x2f\xfd", "compressed by zstd", "zstd -dc FILE | charrnn inspect -"),
-)
 EACH = "make each part UTF-8, then join them: iconv -f ENCODING -t UTF-8 PART > NEW"
 DROP = "mend it there, or drop what is damaged: iconv -c -f UTF-8 -t UTF-8 FILE > NEW"
 LOOK = "look at the file, or ask who made it, and name its encoding (--encoding)"
 OR_BYTES = "if it is no text, or nobody knows: --level byte reads any file"
 
-WIDE = {"CONTROLS": CONTROLS, "NULS": NULS, "FEWER": FEWER}
+WIDE = {"CONTROLS": CONTROLS, "NULS": NULS, "FEWER": FEWER, "UNASSIGNED": UNASSIGNED}
+ENDS = {"END": END, "LETTERS": LETTERS, "FEW_NULS": FEW_NULS}
 PARTLY = {"DAMAGED": DAMAGED, "JOINED": JOINED}
 GUESSED = {"CONFIDENCE": CONFIDENCE, "BEYOND": BEYOND}
 
@@ -72,25 +70,34 @@ def judge_encoding(name: str, data: bytes, encoding: str, codes: Codes | None) -
     read_as = codecs.lookup(encoding).name
     read_as = read_as if read_as.startswith("utf") else encoding.lower()
     read_as = mark if mark and read_as == "utf-8" else read_as
-    kind = next((kind for kind in SIGNATURES if data.startswith(kind[0])), None)
-    if kind:
-        found = _found("mend", f"is {kind[1]}", (f"make a text of it: {kind[2]}",))
+    if kind := document(data):
+        found = _found("mend", f"is {kind[0]}, not a text", (f"make a text of it: {kind[1]}",))
     elif codes is None:
         found = _of_undecoded(data, read_as, mark)
     else:
-        found = _of_decoded(data, read_as, mark, MARK in codes[:1])
+        found = _of_decoded(data, read_as, mark, codes)
     of_file = {"name": name, "bytes": len(data), "byte_order_mark": mark}
     measured = {**of_file, "decoded": codes is not None, "candidates": [], **found.measured}
     return replace(found, text=f"{name!r} {found.text}", measured=measured)
 
 
-def _of_decoded(data: bytes, read_as: str, mark: str | None, mark_kept: bool) -> Finding:
+def _of_decoded(data: bytes, read_as: str, mark: str | None, codes: Codes) -> Finding:
     """It could be read; is it what was meant?"""
-    if mark and (mark_kept or not read_as.startswith(mark)):
+    if mark and (MARK in codes[:1] or not read_as.startswith(mark)):
         text = f"was read as {read_as}, but begins with the byte order mark of {mark.upper()}"
         return _found("mend", text, ("leave --encoding out: the mark decides",))
     is_wide, is_ascii = read_as.startswith(("utf-16", "utf-32")), data.isascii()
-    if not is_wide and _controls(data) >= CONTROLS and (wide := _wide(data)):
+    if joined := joined_to_wide(data):
+        return _found("mend", f"can be read as {read_as.upper()}, but {joined}", (EACH,), {}, ENDS)
+    if is_wide and (swapped := np.flatnonzero(codes == SWAPPED)).size:
+        line = np.count_nonzero(codes[: swapped[0]] == LINE_END) + 1
+        text = f"is {read_as.upper()}, but its bytes are in another order from line {line:,} on"
+        return _found("mend", f"{text}: two files joined", (EACH,))
+    escaped = escaped_encoding(data) if is_ascii and not is_wide else None
+    if escaped and codecs.lookup(read_as) != codecs.lookup(escaped):
+        text = f"can be read as {read_as.upper()}, but is {escaped.upper()}"
+        return _offered(text, escaped, data.decode(escaped), {})
+    if not is_wide and controls(data) >= CONTROLS and (wide := wide_encoding(data)):
         text = f"can be read as {read_as.upper()}, but is {wide.upper()} without a byte order mark"
         return _offered(text, wide, data.decode(wide), WIDE)
     if not (read_as.startswith("utf-") or is_ascii) and first_error(data, "utf-8") is None:
@@ -111,15 +118,17 @@ def _of_undecoded(data: bytes, read_as: str, mark: str | None) -> Finding:
     if mark and not read_as.startswith(mark):
         text = f"{problem}; it begins with the byte order mark of {mark.upper()}"
         return _found("mend", text, ("leave --encoding out: the mark decides",))
+    if joined := joined_to_wide(data):
+        return _found("mend", f"{problem}; {joined}", (EACH,), {}, ENDS)
     if mark and mark != "utf-8":
         text = f"{problem}; by its byte order mark it is: it is damaged, or cut off"
         return _found("mend", text, ("mend it there, or fetch the file again",))
     if first_error(data, "utf-8") is None:
         return _found("mend", f"{problem}; it is UTF-8", ("leave --encoding out",))
-    if wide := _wide(data):
+    if wide := wide_encoding(data):
         text = f"{problem}; it is {wide.upper()} without a byte order mark"
         return _offered(text, wide, data.decode(wide), WIDE)
-    if b"\0" in data or _controls(data) >= CONTROLS:
+    if b"\0" in data or controls(data) >= CONTROLS:
         return _found("mend", f"{problem}; nor does it look like text", (OR_BYTES, LOOK), {}, WIDE)
     return _of_utf8_in_part(data, problem) or _of_unknown(data, problem)
 
@@ -179,45 +188,6 @@ def _line(text: str) -> str:
     return text[begin : begin + EXCERPT].strip().partition("\n")[0]
 
 
-def _wide(data: bytes) -> str | None:
-    """The encoding of 16 or 32 bits a character, without a mark, that the NUL bytes tell.
-
-    UTF-32 has so many impossible values that nothing else decodes. In UTF-16 the high bytes are of
-    fewer kinds than the low ones, and NUL in spaces, line ends and all of ASCII.
-    """
-    places = data[::2], data[1::2]
-    kinds = [len(set(place)) for place in places]
-    high = int(kinds[1] < kinds[0])
-    likely = ["utf-32-le", "utf-32-be"]
-    if kinds[high] < FEWER * kinds[not high] and places[high].count(0) >= NULS * len(places[high]):
-        likely.append(("utf-16-be", "utf-16-le")[high])
-    for encoding in likely:
-        if first_error(data, encoding) is None:
-            text = data.decode(encoding)
-            return None if "\0" in text or _controls(text.encode()) >= CONTROLS else encoding
-    return None
-
-
-def _controls(data: bytes) -> float:
-    """The part of its bytes that are control characters no text has."""
-    return sum(map(data.count, CONTROL)) / len(data)
-
-
 def _beyond_ascii(text: str) -> int:
     """How many of its bytes in UTF-8 are beyond ASCII, those that are damaged among them."""
     return len(text.encode(errors="surrogateescape")) - len(text.encode("ascii", errors="ignore"))
-
-
-def first_error(data: bytes, encoding: str) -> int | None:
-    """The offset of the first byte that does not decode; None if all do."""
-    decoder = codecs.getincrementaldecoder(encoding)()
-    for start in range(0, len(data), CHUNK):
-        chunk = data[start : start + CHUNK]
-        try:
-            decoder.decode(chunk, final=start + CHUNK >= len(data))
-        except UnicodeDecodeError as error:
-            # The decoder saw what an earlier chunk had left over in front of this one.
-            return start + error.start - (len(error.object) - len(chunk))
-        except UnicodeError:
-            return start
-    return None

@@ -12,8 +12,8 @@ CONFIDENCE = 0.15
 BEYOND = 5
 """The bytes beyond ASCII that it takes: of fewer, chardet is confident by chance."""
 
-OLDEST = 7  # its older versions are other programs, whose confidence means something else
-INSTALL = f"python -m pip install 'chardet>={OLDEST}'"
+OLDEST = (7, 4)  # before 7 it was another program; from 7.0 to 7.3 it was wrong more often
+INSTALL = "python -m pip install 'chardet>=7.4'"
 
 SAMPLE, END = 200, 20  # lines from all over a text, and of its beginning and of its end
 LONGEST = 600  # bytes of such a line: chardet looks at 200,000 bytes in all
@@ -68,7 +68,7 @@ def guess_encoding(data: bytes) -> tuple[list[str], list[Decoding]]:
 def _decodings(lines: Sequence[bytes]) -> list[Decoding]:
     from chardet import __version__, detect_all
 
-    if int(__version__.partition(".")[0]) < OLDEST:
+    if tuple(map(int, re.findall(r"\d+", __version__)[:2])) < OLDEST:
         raise ImportError(f"chardet {__version__} is too old")
     raw, found = b"\n".join(lines), dict[str, Decoding]()
     for one in detect_all(raw, ignore_threshold=True):

@@ -66,13 +66,14 @@ def judge_items(codes: Codes, boundary: int, level: str) -> Finding:
     advice = []
     if flattered:
         advice.append(
-            "the validation loss would flatter: keep one of each line (sort -u, then shuf)"
+            "the validation loss would flatter: --lines keeps equal lines in one part (or keep one "
+            "of each: sort -u, then shuf)"
         )
     if in_order:
         text += "; the lines are sorted"
         advice.append(
             "the held-out end has the last of them only, and the validation loss will say little "
-            "of the rest: shuffle the lines (shuf)"
+            "of the rest: --lines draws lines from all over and shuffles them (as shuf does)"
         )
     return Finding(
         "items",

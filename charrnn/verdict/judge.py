@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from charrnn.errors import InputError
-from charrnn.text.corpora import BOMS, decode_text, first_held_out, read_corpus
+from charrnn.text.corpora import BOMS, decode_text, read_corpus
+from charrnn.text.held_out import HeldOut, whole_lines
 from charrnn.verdict.encodings import judge_encoding
 from charrnn.verdict.findings import SEVERITIES, Finding, Verdict
 from charrnn.verdict.items import judge_items
@@ -45,6 +46,7 @@ def judge(
     level: str = "char",
     encoding: str = "utf-8",
     held_out: float = HELD_OUT,
+    lines: bool = False,
 ) -> Verdict:
     """Look at files as a training that joins them would.
 
@@ -53,6 +55,7 @@ def judge(
         level: ``"char"`` or ``"byte"``.
         encoding: of the files; where that is UTF-8, a byte order mark decides.
         held_out: part of the text at its end that validates.
+        lines: each line is an item; that part of the lines validates, drawn from all over.
 
     Returns:
         The findings; where a file cannot be decoded, those about encodings only.
@@ -80,9 +83,10 @@ def judge(
     findings.append(judge_line_ends([count_line_ends(codes) for codes in texts], level))
     if level == "char":
         texts = [with_plain_line_ends(codes) for codes in texts]
-    codes = np.concatenate(texts)
+    if lines:
+        texts = [whole_lines(codes)[0] for codes in texts]
+    codes, train = HeldOut(held_out, 0 if lines else None).part(np.concatenate(texts))
     del read, texts
-    train = first_held_out(len(codes), held_out)
     tallies = tally(codes, train)
     distinct = len(tallies.codes)
     what = "character" if level == "char" else "byte"

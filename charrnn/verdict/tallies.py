@@ -136,17 +136,17 @@ def judge_held_out(tallies: Tallies) -> Finding:
     if drifts or drift >= chance + ODD_END:
         advice.append(
             "it is of another kind, or the text is sorted: the validation loss will say little of "
-            "the rest; mix the texts (shuffle the lines, where each stands for itself)"
+            "the rest; mix the texts (--lines, where each line stands for itself)"
         )
     if unseen >= UNSEEN * tallies.held_out:
         advice.append("its new characters can only be guessed: have them in the training part too")
     text = (
-        f"the last {counted(tallies.held_out, 'symbol')} validate; by the frequencies before them "
+        f"{counted(tallies.held_out, 'symbol')} validate; by the frequencies of those that train "
         f"each costs {drift:.3f} nats more than by their own (other parts {usual:.3f}, by chance "
         f"{chance:.3f})"
     )
     if unseen:
-        text += f"; {unseen:,} occur nowhere before: "
+        text += f"; {unseen:,} occur nowhere else: "
         text += name_characters(tallies.codes[lacking].tolist())
     return Finding(
         "held-out end",

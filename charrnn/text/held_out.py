@@ -1,0 +1,84 @@
+"""What of a text validates: its end; or, where each line is an item, lines from all over it."""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from charrnn.errors import InputError
+from charrnn.text.splits import split
+
+__all__ = ["LINE_END", "HeldOut", "Parted", "whole_lines"]
+
+LINE_END = 10
+SPACES = (9, 10, 11, 12, 13, 32)
+"""Those of ASCII: in bytes, others are parts of characters."""
+
+DRAW = 5
+"""With the seed, where the draw of the lines begins: after those of :mod:`charrnn.tasks.base`."""
+
+Codes = npt.NDArray[Any]
+
+
+class Parted(NamedTuple):
+    """A text in two parts, one behind the other."""
+
+    codes: Codes
+    """``(N,)``: what trains, then what is held out."""
+    start: int
+    """Where that begins."""
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """How a text is cut in two.
+
+    Args:
+        fraction: the part of the characters, or of the lines, that is held out.
+        lines: the seed by which lines are drawn; nothing where the end of the text is held out.
+    """
+
+    fraction: float
+    lines: int | None = None
+
+    def part(self, codes: Codes) -> Parted:
+        """What trains and what is held out of a text, the same ones each time.
+
+        Drawn lines are whole (:func:`whole_lines`), equal ones are in one part, and both parts are
+        in random order: of a sorted list each chunk of the training has its share of all letters.
+
+        Raises:
+            InputError: the lines are too few to draw from.
+        """
+        if self.lines is None:
+            return Parted(codes, len(codes) - round(len(codes) * self.fraction))
+        ends = np.flatnonzero(codes == LINE_END) + 1
+        starts = np.concatenate(([0], ends))[:-1]
+        lengths = ends - starts
+        items = [codes[a:b].tobytes() for a, b in zip(starts.tolist(), ends.tolist(), strict=True)]
+        rng = np.random.default_rng([self.lines, DRAW])
+        try:
+            parts = split(items, None, val=self.fraction, test=0.0, rng=rng)
+        except InputError:
+            distinct = len(set(items))
+            raise InputError(
+                f"--lines: {self.fraction:g} of {len(items):,} line{'s' * (len(items) != 1)}, "
+                f"{distinct:,} of them distinct, leave none for one of the two parts",
+                "give more lines, another --val-fraction, or leave out --lines",
+            ) from None
+        order = np.concatenate((rng.permutation(parts.train), rng.permutation(parts.val)))
+        before = np.cumsum(lengths[order]) - lengths[order]  # so much stands before each line now
+        places = np.repeat(starts[order] - before, lengths[order]) + np.arange(len(codes))
+        return Parted(codes[places], int(lengths[parts.train].sum()))
+
+
+def whole_lines(codes: Codes) -> tuple[Codes, int]:
+    """A text of whole lines: blank ones left out, and the last one ended; how many were blank."""
+    if len(codes) and codes[-1] != LINE_END:
+        codes = np.append(codes, codes.dtype.type(LINE_END))
+    ends = np.flatnonzero(codes == LINE_END)
+    visible = np.cumsum(~np.isin(codes, SPACES))[ends]
+    blank = np.diff(visible, prepend=0) == 0
+    kept = np.repeat(~blank, np.diff(ends, prepend=-1))
+    return codes[kept], int(np.count_nonzero(blank))

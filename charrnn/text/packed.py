@@ -1,0 +1,117 @@
+"""Files whose bytes are no text yet: compressed ones, which are unpacked, and documents."""
+
+import bz2
+import gzip
+import lzma
+import re
+import zlib
+from collections.abc import Callable, Iterator
+from io import BytesIO
+from typing import IO, Any
+
+from charrnn.errors import InputError
+
+__all__ = ["LARGEST", "compression", "document", "unpacked"]
+
+LARGEST = 1 << 32
+"""Bytes that a file may have, as it is or unpacked."""
+
+CHUNK, LIGHT = 1 << 20, 1 << 27
+"""What unpacks to more than ``LIGHT`` bytes is counted before it is kept."""
+
+PACKED: tuple[tuple[bytes, str, Callable[[Any], Any]], ...] = (
+    (rb"\x1f\x8b\x08", "gzip", lambda file: gzip.GzipFile(fileobj=file)),
+    (rb"\xfd7zXZ\0", "xz", lzma.LZMAFile),
+    (rb"BZh[1-9](1AY&SY|\x17\x72\x45\x38\x50\x90)", "bzip2", bz2.BZ2File),
+)
+DAMAGED = (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError)
+
+SAVE, UNPACK, OCR = "save it as plain text", "unpack it first", "read it by OCR: tesseract FILE -"
+DOCUMENTS = (
+    (rb"%PDF-", "a PDF", "pdftotext FILE -"),
+    (
+        rb"PK\x03\x04.{26}mimetypeapplication/epub",
+        "a zip archive, an EPUB book",
+        "pandoc -t plain FILE",
+    ),
+    (
+        rb"PK\x03\x04.{26}mimetypeapplication/vnd\.oasis",
+        "a zip archive of OpenDocument (.odt)",
+        SAVE,
+    ),
+    (rb"PK\x03\x04.{26}\[Content_Types\]", "a zip archive of Office (.docx, .xlsx)", SAVE),
+    (rb"PK\x03\x04", "a zip archive, as .docx, .odt and .epub are", f"unzip it, or {SAVE}"),
+    (rb"PK\x05\x06", "an empty zip archive", "ask who made it"),
+    (rb"\xd0\xcf\x11\xe0", "an old Office document", SAVE),
+    (rb"\{\\rtf", "an RTF document", SAVE),
+    (rb"[^\0]{1,100}\0.{156,255}ustar", "a tar archive", "tar -xOf FILE"),
+    (rb"Rar!\x1a\x07", "a RAR archive", UNPACK),
+    (rb"7z\xbc\xaf\x27\x1c", "a 7z archive", UNPACK),
+    (rb"\x28\xb5\x2f\xfd", "compressed by zstd", "zstd -dc FILE"),
+    (rb"\x89PNG\r\n", "a PNG image", OCR),
+    (rb"\xff\xd8\xff", "a JPEG image", OCR),
+    (rb"GIF8[79]a.{4,12}\0", "a GIF image", OCR),
+    (rb"II\*\0|MM\0\*", "a TIFF image", OCR),
+    (rb"RIFF.{4}WEBP", "a WebP image", OCR),
+)
+"""How other files begin, what they are, and how a text is made of them."""
+
+
+def compression(data: bytes) -> str | None:
+    """By what a file is compressed, told by its content; nothing if it is not."""
+    return next((name for begins, name, _ in PACKED if re.match(begins, data)), None)
+
+
+def document(data: bytes) -> tuple[str, str] | None:
+    """What a file is that holds no plain text, and how to make one of it; nothing if it may."""
+    start = data[:512]
+    for begins, what, how in DOCUMENTS:
+        if re.match(begins, start, re.DOTALL):
+            return what, how
+    again = compression(data)
+    return (f"compressed by {again} (is it so twice?)", UNPACK) if again else None
+
+
+def unpacked(data: bytes, what: str) -> bytes:
+    """What a compressed file holds; any other as it is.
+
+    Args:
+        data: a file's bytes.
+        what: its name, for errors.
+
+    Raises:
+        InputError: it is damaged or cut off, or unpacks to more than a file may have.
+    """
+    for begins, name, opened in PACKED:
+        if re.match(begins, data):
+            try:
+                found = _unpacked(opened, data)
+            except DAMAGED as error:
+                raise InputError(
+                    f"{what} is compressed by {name}, and damaged or cut off: {error}",
+                    "fetch it again",
+                ) from None
+            if found is None:
+                raise InputError(
+                    f"{what} unpacks to more than {LARGEST >> 30} GiB", "train on a part of it"
+                )
+            return found
+    return data
+
+
+def _unpacked(opened: Callable[[Any], Any], data: bytes) -> bytes | None:
+    """Nothing if it is too much; which is found without keeping it."""
+    found: bytes = opened(BytesIO(data)).read(LIGHT)
+    if len(found) < LIGHT:
+        return found
+    size = 0
+    for piece in _pieces(opened(BytesIO(data))):
+        size += len(piece)
+        if size > LARGEST:
+            return None
+    return b"".join([*_pieces(opened(BytesIO(data)))])
+
+
+def _pieces(file: IO[bytes]) -> Iterator[bytes]:
+    while piece := file.read(CHUNK):
+        yield piece
