@@ -20,6 +20,10 @@ LENGTHS = (4, 5, 6, 8, 10, 15, 20, 30, 50)
 MOST = 10
 """Passages that are listed."""
 
+DISTINCT = 5
+"""Different characters that a listed passage has, if the text has so many: rules of dashes and
+blanks are nobody's own."""
+
 PART = 1 << 18
 """Windows of the text looked for at a time."""
 
@@ -158,10 +162,13 @@ def find_copies(
     order = np.lexsort((windows, places - windows))
     runs = joined(text, windows[order], known, places[order], least)
     order = np.lexsort((runs.places, runs.starts, -runs.lengths))
+    distinct = min(DISTINCT, len(np.unique(text)))
     longest: list[Passage] = []
     for row in order:
         one = Passage(int(runs.starts[row]), int(runs.places[row]), int(runs.lengths[row]))
-        if not any(_overlap(one, other) for other in longest):
+        if any(_overlap(one, other) for other in longest):
+            continue
+        if len(np.unique(text[one.start : one.start + one.length])) >= distinct:
             longest.append(one)
             if len(longest) == MOST:
                 break

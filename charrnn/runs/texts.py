@@ -12,7 +12,7 @@ from charrnn.text.corpora import Corpus, encoded, first_held_out, read_corpus
 from charrnn.text.vocab import codes_of
 from charrnn.verdict.repeats import PASSAGE
 
-__all__ = ["ToScore", "find_texts"]
+__all__ = ["ToScore", "Trained", "find_texts", "read_text", "training_text"]
 
 SEEN = (
     "this text stands in the training text, or that in this: the model has seen what is scored, "
@@ -52,7 +52,7 @@ def find_texts(model: Model, files: list[str], train: list[str]) -> ToScore:
         notes.append("--train is not the text that this run noted; it is taken at its word")
     what = " ".join(train) or (own.name if own else "the help topics of Python")
     if files:
-        text = _read(model, files)
+        text = read_text(model, files)
         # The same text under other line ends or in another encoding is the same text.
         known = text.sha256 == own.sha256 if own else False
         if corpus is not None:
@@ -84,6 +84,31 @@ def find_texts(model: Model, files: list[str], train: list[str]) -> ToScore:
         )
     notes += _met_before(model, corpus.codes[split:])
     return ToScore(corpus.codes, split, f"the end of {what}", corpus.codes[:split], tuple(notes))
+
+
+class Trained(NamedTuple):
+    """The text that a model was trained on."""
+
+    codes: npt.NDArray[Any]
+    """Code points or bytes, with the held-out end."""
+    split: int
+    """Where that begins."""
+    what: str
+    """In words."""
+
+
+def training_text(model: Model, train: list[str]) -> Trained:
+    """What a language model was trained on: ``train``, else what its run noted, if it is there.
+
+    Raises:
+        InputError: it is not; or a file cannot be read.
+    """
+    own = noted(model)
+    corpus, missing = _corpus(model, train, own)
+    if corpus is None:
+        raise InputError(missing)
+    what = " ".join(train) or (own.name if own else "")
+    return Trained(corpus.codes, _split(model, corpus), what)
 
 
 def _other_form(model: Model, text: Corpus, corpus: Corpus | None) -> list[str]:
@@ -122,7 +147,7 @@ def _met_before(model: Model, text: npt.NDArray[Any]) -> list[str]:
     for one in ancestors(model):
         began = f"the weights that this run began with were trained on {one.name}"
         try:
-            corpus = _read(model, list(one.paths)) if "-" not in one.paths else None
+            corpus = read_text(model, list(one.paths)) if "-" not in one.paths else None
         except InputError:
             corpus = None
         if corpus is None or corpus.sha256 != one.sha256:
@@ -140,14 +165,14 @@ def _met_before(model: Model, text: npt.NDArray[Any]) -> list[str]:
 def _corpus(model: Model, train: list[str], own: Noted | None) -> tuple[Corpus | None, str]:
     """What the model was trained on; or why it is not there, and what to do."""
     if train:
-        return _read(model, train), ""
+        return read_text(model, train), ""
     hint = "name the training text (--train TEXT)"
     if own is None:
         return None, f"{model.path} does not say what it was trained on: {hint}"
     if "-" in own.paths:
         return None, f"this run was trained on standard input: {hint}"
     try:
-        corpus = _read(model, list(own.paths))
+        corpus = read_text(model, list(own.paths))
     except InputError as error:
         return None, f"the text that this run was trained on is not there ({error}): {hint}"
     if corpus.sha256 != own.sha256:
@@ -156,9 +181,12 @@ def _corpus(model: Model, train: list[str], own: Noted | None) -> tuple[Corpus |
     return corpus, ""
 
 
-def _read(model: Model, paths: list[str]) -> Corpus:
-    """As the model's own corpus was read."""
+def read_text(model: Model, paths: list[str]) -> Corpus:
+    """Files read as the model's own corpus was.
 
+    Raises:
+        InputError: one cannot be read or decoded, or all are empty.
+    """
     config = model.config
     try:
         return read_corpus(
