@@ -20,9 +20,9 @@ LENGTHS = (4, 5, 6, 8, 10, 15, 20, 30, 50)
 MOST = 10
 """Passages that are listed."""
 
-DISTINCT = 5
-"""Different characters that a listed passage has, if the text has so many: rules of dashes and
-blanks are nobody's own."""
+VARIED = 0.1
+"""Of a listed passage some window has so large a part of characters that differ from the one before
+each: rules of dashes and blanks are nobody's own."""
 
 PART = 1 << 18
 """Windows of the text looked for at a time."""
@@ -71,7 +71,7 @@ class _Windows:
         distinct, self.first, self.number = np.unique(
             hashes, return_index=True, return_inverse=True
         )
-        self.count = len(distinct)
+        self.size, self.count = len(hashes), len(distinct)
         # Sorted hashes are spread evenly, so the leading bits lead close to the right one.
         bits = self.count.bit_length() + 1
         self._shift = np.uint64(64 - bits)
@@ -148,31 +148,56 @@ def find_copies(
             often where windows must be longer.
     """
     shares = new_shares(text, known, lengths, advance)
-    # The longest windows of which there are passages enough: their places are the fewest.
-    least = max(
-        shares.passages,
-        key=lambda length: (min(MOST, shares.passages[length]), length),
-        default=lengths[0],
-    )
-    pairs = _pairs(text, known, least, advance)
+    # The longest windows first: their places are the fewest.
+    enough = [length for length, count in shares.passages.items() if count >= MOST]
+    some = [length for length, count in shares.passages.items() if count]
+    found: list[Passage] = []
+    least = lengths[0]
+    for length in reversed(enough or some):
+        longest, longer = _longest(text, known, length, advance)
+        if len(longest) > len(found):
+            found, least = longest, longer
+        if len(found) == MOST or longer > length:
+            break
+    return Copies(shares, tuple(found), least)
+
+
+def _longest(text: Codes, known: Codes, length: int, advance: Advance) -> tuple[list[Passage], int]:
+    """The passages to list, and how long windows had to be, ``length`` or longer."""
+    pairs = _pairs(text, known, length, advance)
     while pairs is None:
-        least *= 2
-        pairs = _pairs(text, known, least, advance)
+        length *= 2
+        pairs = _pairs(text, known, length, advance)
     windows, places = pairs
     order = np.lexsort((windows, places - windows))
-    runs = joined(text, windows[order], known, places[order], least)
-    order = np.lexsort((runs.places, runs.starts, -runs.lengths))
-    distinct = min(DISTINCT, len(np.unique(text)))
-    longest: list[Passage] = []
-    for row in order:
-        one = Passage(int(runs.starts[row]), int(runs.places[row]), int(runs.lengths[row]))
-        if any(_overlap(one, other) for other in longest):
-            continue
-        if len(np.unique(text[one.start : one.start + one.length])) >= distinct:
-            longest.append(one)
-            if len(longest) == MOST:
+    runs = joined(text, windows[order], known, places[order], length)
+    passages = _extended(text, known, runs.starts, runs.places, runs.lengths)
+    listed: list[Passage] = []
+    for row in passages:
+        one = Passage(*row.tolist())
+        if not any(_overlap(one, other) for other in listed):
+            listed.append(one)
+            if len(listed) == MOST:
                 break
-    return Copies(shares, tuple(longest), least)
+    return listed, length
+
+
+def _extended(
+    text: Codes, known: Codes, starts: Indices, places: Indices, lengths: Indices
+) -> Indices:
+    """Passages as long as they are, past windows that were left out: ``(R, 3)``, longest first."""
+    ends, starts, shifts = starts + lengths, starts.copy(), places - starts
+    for edge, step in ((ends, 1), (starts, -1)):
+        growing = np.arange(len(edge))
+        while len(growing):
+            at = edge[growing] - (step < 0)
+            there = at + shifts[growing]
+            inside = (at >= 0) & (at < len(text)) & (there >= 0) & (there < len(known))
+            growing, at, there = growing[inside], at[inside], there[inside]
+            growing = growing[text[at] == known[there]]
+            edge[growing] += step
+    found = np.unique(np.stack([starts, starts + shifts, ends - starts], axis=1), axis=0)
+    return found[np.argsort(-found[:, 2], kind="stable")]
 
 
 def _blocks(known: Codes, longest: int, advance: Advance) -> Iterator[tuple[int, Codes]]:
@@ -189,9 +214,12 @@ def _pairs(
     windows, places = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
     total = 0
     for start in range(0, len(text) - length + 1, PART):
-        part = _Windows(text[start : start + PART + length - 1], length)
-        counts = np.bincount(part.number, minlength=part.count)
-        ordered = np.argsort(part.number, kind="stable")
+        codes = text[start : start + PART + length - 1]
+        part = _Windows(codes, length)
+        changes = np.cumsum(np.append(False, codes[1:] != codes[:-1]))
+        varied = np.flatnonzero(changes[length - 1 :] - changes[: part.size] >= VARIED * length)
+        counts = np.bincount(part.number[varied], minlength=part.count)
+        ordered = varied[np.argsort(part.number[varied], kind="stable")]
         begins = np.cumsum(counts) - counts
         for at, block in _blocks(known, length, advance):
             (hashes,) = window_hashes(block, (length,))
