@@ -9,7 +9,8 @@ from charrnn.engine import available_cores
 from charrnn.errors import InputError
 from charrnn.looking.lines import score_lines
 from charrnn.runs.model import Model
-from charrnn.text.corpora import encoded, read_corpus
+from charrnn.runs.texts import named, read_text
+from charrnn.text.corpora import encoded
 
 __all__ = ["rank_lines"]
 
@@ -30,17 +31,12 @@ def rank_lines(asked: Asked) -> None:
             "--by-line needs a text", "name it, or - for standard input: charrnn eval RUN FILE"
         )
     models, config = asked.models, asked.models[0].config
-    codes = read_corpus(
-        asked.files,
-        level=config.level,
-        encoding=config.encoding,
-        keep_newlines=config.keep_newlines,
-    ).codes
+    codes = read_text(models[0], asked.files).codes
     threads = asked.threads or (available_cores() if len(codes) >= MANY else 1)
     with progress(len(codes) * len(models), "char") as bar:
         lines = score_lines(models, codes, threads, bar.update)
     if not len(lines.begins):
-        raise InputError(f"{' '.join(asked.files)} has no lines but empty ones")
+        raise InputError(f"{named(asked.files)} has no lines but empty ones")
     with writing(asked.out) as write:
         if asked.form == "text":
             write(_head(models, config.level))

@@ -13,7 +13,7 @@ from charrnn.cli.look import Asked, progress
 from charrnn.errors import InputError
 from charrnn.looking.copies import LENGTHS, Copies, Shares, find_copies, new_shares
 from charrnn.runs.model import Model
-from charrnn.runs.texts import Trained, read_text, training_text
+from charrnn.runs.texts import Trained, named, read_text, training_text
 from charrnn.sampling import Choice
 from charrnn.tasks.writing import Wanted
 from charrnn.text.corpora import encoded
@@ -55,7 +55,7 @@ def show_copies(asked: Asked) -> None:
 def _text_of(model: Model, files: list[str]) -> tuple[Codes, str]:
     """The text that is searched for copies, and what it is."""
     if files:
-        return read_text(model, files).codes, " ".join(files)
+        return read_text(model, files).codes, named(files)
     wanted = Wanted("", None, 1, WRITTEN, Choice(0.8))
     with progress(WRITTEN, "char") as bar:
         pieces = []

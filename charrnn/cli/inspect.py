@@ -18,7 +18,7 @@ OPTIONS = {
     "corpus": ("encoding", "level"),
     "model": ("plot", "cell"),
     "gradient flow": ("cell", "hidden", "seq_len", "prime", "seed"),
-    "network with --neurons": ("neurons", "cell"),
+    "neurons": ("neurons", "cell"),
     "folder of runs": (),
 }
 """Which options go with what, besides --json."""
@@ -26,11 +26,11 @@ NAMES = {
     "corpus": "a corpus",
     "model": "a model",
     "gradient flow": "--gradient-flow",
-    "network with --neurons": "a model",
+    "neurons": "a model",
     "folder of runs": "runs",
 }
 GOES_WITH = {
-    option: " or ".join(NAMES[kind] for kind in OPTIONS if option in OPTIONS[kind])
+    option: " or ".join(dict.fromkeys(NAMES[k] for k in OPTIONS if option in OPTIONS[k]))
     for options in OPTIONS.values()
     for option in options
 }
@@ -151,13 +151,13 @@ def inspect(
     if models and len(names) > 1:
         raise InputError(f"{models[0]!r} is a model, the others are not", "one after the other")
     kind = "gradient flow" if gradient_flow else "model" if models else "corpus"
-    kind = "network with --neurons" if kind == "model" and neurons is not None else kind
-    _refuse(given, kind, "" if gradient_flow else names[0])
+    kind = "neurons" if kind == "model" and neurons is not None else kind
+    _refuse(given, kind, names[0] if kind in ("model", "corpus") else "")
     if kind == "corpus":
         from charrnn.cli.verdict import give_verdict
 
         give_verdict(names, level, encoding, as_json)
-    elif neurons is not None:
+    elif kind == "neurons" and neurons is not None:
         from charrnn.cli.neurons import show_neurons
 
         show_neurons(models[0], neurons, _only(cell), as_json)
@@ -175,7 +175,7 @@ def _refuse(given: set[str], kind: str, name: str) -> None:
     for option in sorted(given - set(OPTIONS[kind])):
         raise InputError(
             f"--{option.replace('_', '-')} goes with {GOES_WITH[option]}",
-            f"{name!r} is a {kind}" if name else "leave it out, or --gradient-flow",
+            f"{name!r} is a {kind}" if name else f"leave it out, or --{kind.replace(' ', '-')}",
         )
 
 

@@ -78,6 +78,8 @@ def look(given: set[str], options: dict[str, Any]) -> None:
         options["threads"],
         options["as_json"],
     )
+    if asked.train and asked.files and not options["copies"]:
+        raise InputError(f"--train is not read by {_option(ways[0])} of a FILE", "leave it out")
     {"show": show_text, "by_line": rank_lines, "copies": show_copies}[ways[0]](asked)
 
 

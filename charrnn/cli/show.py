@@ -20,7 +20,7 @@ from charrnn.errors import InputError
 from charrnn.looking.surprisal import GUESSES, Surprisal, surprisals
 from charrnn.runs.ancestry import noted
 from charrnn.runs.model import Model
-from charrnn.runs.texts import find_texts
+from charrnn.runs.texts import find_texts, named, pieces_of, stream_text
 from charrnn.text.corpora import TextStream
 
 __all__ = ["NATS", "cells", "lines_of", "show_text"]
@@ -48,16 +48,10 @@ def show_text(asked: Asked) -> None:
     if guesses is None:
         at_terminal = asked.out is None and sys.stdout.isatty()
         guesses = GUESSES if asked.form != "text" or at_terminal else 0
-    config = asked.models[0].config
-    stream = TextStream(
-        asked.files,
-        level=config.level,
-        encoding=config.encoding,
-        keep_newlines=config.keep_newlines,
-    )
+    stream = stream_text(asked.models[0], asked.files)
     with progress(_size(asked.files), "B", quietly=asked.out is None) as bar:
-        text: Iterable[Codes] = _followed(stream, bar)
-        before, what = None, " ".join(asked.files)
+        text: Iterable[Codes] = _followed(asked.models[0], stream, bar)
+        before, what = None, named(asked.files)
         if not asked.files:
             text, before, what = _held_out(asked)
         totals = _Totals(asked.models)
@@ -90,8 +84,8 @@ def _size(files: Sequence[str]) -> int | None:
     return sum(path.stat().st_size for path in paths)
 
 
-def _followed(stream: TextStream, bar: Any) -> Iterator[Codes]:
-    for piece in stream:
+def _followed(model: Model, stream: TextStream, bar: Any) -> Iterator[Codes]:
+    for piece in pieces_of(model, stream):
         bar.update(stream.size - bar.n)
         yield piece
 
@@ -198,7 +192,8 @@ def _text(asked: Asked, lines: Iterable[Line], totals: _Totals, what: str) -> No
             for number, one in enumerate(found):
                 label = _label(number, asked.models)
                 painter.line(cells(codes, one, level, guesses), label)
-        painter.text("")
+        if not guesses:
+            painter.text("")
         painter.scale("nats", NATS)
         for line in totals:
             painter.text(line)
@@ -218,12 +213,12 @@ def _that_fit(lines: Iterable[Line], painter: Painter, level: str) -> tuple[Iter
 
 def _jsonl(asked: Asked, lines: Iterable[Line], totals: _Totals, what: str) -> None:
     level, at = asked.models[0].config.level, 0
-    named = (lambda code: code) if level == "byte" else chr
+    name = (lambda code: code) if level == "byte" else chr
     with writing(asked.out) as write:
         for codes, found in lines:
-            each = [list(_records(one, named)) for one in found]
+            each = [list(_records(one, name)) for one in found]
             for row, code in enumerate(codes.tolist()):
-                record = {"at": at + row, "byte" if level == "byte" else "char": named(code)}
+                record = {"at": at + row, "byte" if level == "byte" else "char": name(code)}
                 if len(each) == 1:
                     record |= each[0][row]
                 else:
@@ -235,14 +230,14 @@ def _jsonl(asked: Asked, lines: Iterable[Line], totals: _Totals, what: str) -> N
             at += len(codes)
 
 
-def _records(one: Surprisal, named: Any) -> Iterator[dict[str, Any]]:
+def _records(one: Surprisal, name: Any) -> Iterator[dict[str, Any]]:
     rows = zip(*(array.tolist() for array in one), strict=True)
     for nats, entropy, guesses, chances in rows:
         yield {
             "nats": round(nats, 6),
             "entropy": round(entropy, 6),
             "guesses": [
-                [named(guess), round(chance, 6)]
+                [name(guess), round(chance, 6)]
                 for guess, chance in zip(guesses, chances, strict=True)
             ],
         }

@@ -1,5 +1,7 @@
 """Which text is scored, and the one that the model was trained on."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -8,11 +10,20 @@ import numpy.typing as npt
 from charrnn.errors import InputError
 from charrnn.runs.ancestry import Noted, ancestors, noted
 from charrnn.runs.model import Model
-from charrnn.text.corpora import Corpus, encoded, first_held_out, read_corpus
+from charrnn.text.corpora import Corpus, TextStream, encoded, first_held_out, read_corpus
 from charrnn.text.vocab import codes_of
 from charrnn.verdict.repeats import PASSAGE
 
-__all__ = ["ToScore", "Trained", "find_texts", "read_text", "training_text"]
+__all__ = [
+    "ToScore",
+    "Trained",
+    "find_texts",
+    "named",
+    "pieces_of",
+    "read_text",
+    "stream_text",
+    "training_text",
+]
 
 SEEN = (
     "this text stands in the training text, or that in this: the model has seen what is scored, "
@@ -67,14 +78,14 @@ def find_texts(model: Model, files: list[str], train: list[str]) -> ToScore:
             if trained_on is not None and _overlap(text.codes, trained_on, model.config.level):
                 notes.append(SEEN)
             notes += _met_before(model, text.codes)
-            return ToScore(text.codes, 1, _names(files), trained_on, (*text.notes, *notes))
+            return ToScore(text.codes, 1, named(files), trained_on, (*text.notes, *notes))
         if corpus is not None and not np.array_equal(text.codes, corpus.codes):
             raise InputError(
                 f"{' '.join(files)} is what this run was trained on, --train is another text",
                 "leave out --train",
             )
         notes.append("this is the text that was trained on: what was held out of it is scored")
-        corpus, what = text, _names(files)
+        corpus, what = text, named(files)
     if corpus is None:
         raise InputError(missing, f"or name a text to score: charrnn eval {model.path} FILE")
     split = _split(model, corpus)
@@ -125,7 +136,8 @@ def _other_form(model: Model, text: Corpus, corpus: Corpus | None) -> list[str]:
     return notes
 
 
-def _names(files: list[str]) -> str:
+def named(files: list[str]) -> str:
+    """What files are called in messages."""
     return "standard input" if files == ["-"] else " ".join(files)
 
 
@@ -187,18 +199,45 @@ def read_text(model: Model, paths: list[str]) -> Corpus:
     Raises:
         InputError: one cannot be read or decoded, or all are empty.
     """
+    with _as_trained(model):
+        return read_corpus(paths, **_how(model))
+
+
+def stream_text(model: Model, paths: list[str]) -> TextStream:
+    """Files to be read piece by piece as the model's own corpus was."""
+    return TextStream(paths, **_how(model))
+
+
+def pieces_of(model: Model, stream: TextStream) -> Iterator[npt.NDArray[Any]]:
+    """The code points or bytes of a stream, ``(n,)`` each.
+
+    Raises:
+        InputError: a file cannot be read or decoded.
+    """
+    with _as_trained(model):
+        yield from stream
+
+
+def _how(model: Model) -> dict[str, Any]:
     config = model.config
+    return {
+        "level": config.level,
+        "encoding": config.encoding,
+        "keep_newlines": config.keep_newlines,
+    }
+
+
+@contextmanager
+def _as_trained(model: Model) -> Iterator[None]:
+    """Say of an encoding that it is the model's."""
+    encoding = model.config.encoding
     try:
-        return read_corpus(
-            paths, level=config.level, encoding=config.encoding, keep_newlines=config.keep_newlines
-        )
+        yield
     except InputError as error:
         if "--encoding" not in (error.hint or ""):
             raise
-        raise InputError(
-            str(error),
-            f"the model was trained on {config.encoding}, and reads a text as such: convert it",
-        ) from error
+        hint = f"the model was trained on {encoding}, and reads a text as such: convert it"
+        raise InputError(str(error), hint) from error
 
 
 def _split(model: Model, corpus: Corpus) -> int:
