@@ -86,10 +86,6 @@ def follow(
     if count < LEAST:
         raise InputError(f"{count:,} characters are too few to look at", f"name {LEAST:,} or more")
     named = [one for one in features(codes) if _varies(one.values[:half], one.values[half:])]
-    if not named:
-        raise InputError(
-            "nothing in this text varies that has a name", "name a text of prose or code"
-        )
     values = np.stack([one.values for one in named])
     halves = _Sums(values[:, :half]), _Sums(values[:, half:])
     ids = escape(model.vocabulary, codes).ids.astype(np.intp)
