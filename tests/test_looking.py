@@ -2,13 +2,16 @@
 
 import json
 import re
+import subprocess
+import sys
 from html import unescape
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from support import TINY, charrnn, environment
+from support import ROOT, TINY, charrnn, environment
 
 import charrnn as package
 from charrnn.cli.colours import symbol, units
@@ -156,7 +159,7 @@ def test_several_models_read_in_step(
     model: Model, other: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Though one has many more weights, and would be read in lanes sooner."""
-    monkeypatch.setattr(surprisal, "EXACT_PRODUCTS", 300_000 * 128)
+    monkeypatch.setattr(surprisal, "EXACT_PRODUCTS", 128 * model.parameters.flat.size)
     small = package.load(other / "run")
     codes = codes_of(TEXT[:1500])
     both = list(surprisals([model, small], [codes[:400], codes[400:]]))
@@ -164,6 +167,8 @@ def test_several_models_read_in_step(
         found = np.concatenate([each[number].nats for _, each in both])
         _, alone = read(one, [codes])
         np.testing.assert_allclose(found, alone.nats, rtol=0.2, atol=0.2)
+    assert max(len(code) for code, _ in both) > 128  # and that the others are
+    assert len(both[0][0]) == 128
     assert all(len(code) == len(each[0].nats) == len(each[1].nats) for code, each in both)
 
 
@@ -317,6 +322,15 @@ def test_records_have_every_character(other: Path) -> None:
     assert bytes(record["byte"] for record in records) == text.encode()
 
 
+def test_a_character_of_several_bytes_costs_what_they_do(other: Path) -> None:
+    text = "zig Ω\n"
+    lines = shown(other, text, "--show", run="bytes").splitlines()
+    assert lines[0] == "zig Ω↵"
+    nats = [record["nats"] for record in records_of(other, text, "--show", run="bytes")]
+    assert int(nats[4]) < int(nats[4] + nats[5])  # else this would prove nothing
+    assert lines[1][4] == str(min(9, int(nats[4] + nats[5])))
+
+
 def test_several_models_stand_one_beneath_the_other(other: Path) -> None:
     shipped = str(package.load().path)
     (other / "text.txt").write_text("zig zag\n", encoding="utf-8")
@@ -347,6 +361,57 @@ def test_a_page_holds_the_text_and_nothing_that_runs(other: Path) -> None:
     page = (other / "page.html").read_text(encoding="utf-8")
     assert 'title="' in page
     assert "<script" not in page
+
+
+class _Page(HTMLParser):
+    """What a page shows, and what a pointer finds."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.text, self.titles = "", [""][:0]
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        assert tag in ("html", "meta", "title", "style", "h1", "p", "span", "pre")
+        assert {name for name, _ in attrs} <= {
+            "class",
+            "title",
+            "charset",
+            "lang",
+            "name",
+            "content",
+        }
+        self.titles += [value or "" for name, value in attrs if name == "title"]
+
+
+def test_guesses_are_text_on_a_page_too(other: Path) -> None:
+    shipped = str(package.load().path)
+    text = 'The "yield" <b>\n'
+    page = _Page()
+    page.feed(shown(other, text, "--show", "--format", "html", run=shipped))
+    assert text.replace("\n", "↵\n") in page.text
+    assert len(page.titles) == len(text)
+    assert any('" ' in title for title in page.titles)
+    assert all(re.match(r"\d+\.\d\d nats: .* \d+%$", title) for title in page.titles)
+
+
+def test_the_picture_is_of_today(tmp_path: Path) -> None:
+    """Its text is what the code in the document makes now."""
+    document = (ROOT / "docs/looking.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"<!-- The picture.*?:\n(.*?)-->", document, re.DOTALL)
+    now = tmp_path / "now.svg"
+    code = code.replace("docs/looking.svg", str(now))
+    code = code.replace('"checkpoints/pydoc.npz"', repr(str(ROOT / "checkpoints/pydoc.npz")), 1)
+    run = subprocess.run([sys.executable, "-c", code], env=environment(), check=False)
+    assert run.returncode == 0
+    parts = [
+        re.findall(r"<text [^>]*>([^<]*)<", path.read_text(encoding="utf-8"))
+        for path in (now, ROOT / "docs/looking.svg")
+    ]
+    assert len(parts[0]) > 100
+    assert parts[0] == parts[1]
 
 
 def test_lines_are_ranked(other: Path) -> None:

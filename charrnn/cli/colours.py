@@ -20,28 +20,28 @@ RISING = (
     "",
     "#3d85c6",
     "#b07d00",
-    "black on #f6d55c",
-    "black on #f2b134",
-    "black on #ee8a2c",
-    "white on #d9541e",
-    "white on #b8252c",
-    "white on #8a0f3c",
-    "bold white on #5a0a4a",
+    "#000000 on #f6d55c",
+    "#000000 on #f2b134",
+    "#000000 on #ee8a2c",
+    "#ffffff on #d9541e",
+    "#ffffff on #b8252c",
+    "#ffffff on #8a0f3c",
+    "bold #ffffff on #5a0a4a",
 )
 """Of the steps 0 to 9: the terminal's own colour, blue and ochre letters, then a background from
 yellow to purple. Each can be read on a light and on a dark terminal."""
 
 DIVERGING = (
-    "white on #1f4e9c",
-    "white on #3a6fc0",
-    "black on #7fa8e0",
+    "#ffffff on #1f4e9c",
+    "#ffffff on #3a6fc0",
+    "#000000 on #7fa8e0",
     "#3d85c6",
     "",
     "",
     "#b8502c",
-    "black on #f0a070",
-    "white on #d04a2a",
-    "white on #9c1c1c",
+    "#000000 on #f0a070",
+    "#ffffff on #d04a2a",
+    "#ffffff on #9c1c1c",
 )
 """From blue over none to red."""
 

@@ -4,7 +4,6 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 import typer
 
@@ -12,18 +11,16 @@ from charrnn.cli.flow import echo
 from charrnn.cli.look import Asked, progress
 from charrnn.errors import InputError
 from charrnn.looking.copies import LENGTHS, Copies, Shares, find_copies, new_shares
-from charrnn.runs.model import Model
+from charrnn.runs.model import How, Model
 from charrnn.runs.texts import Trained, named, read_text, training_text
-from charrnn.sampling import Choice
-from charrnn.tasks.writing import Wanted
 from charrnn.text.corpora import encoded
 from charrnn.text.vocab import codes_of
 from charrnn.verdict.words import line_of
 
 __all__ = ["show_copies"]
 
-WRITTEN = 20_000
-"""Characters that the model writes where no text is named, at temperature 0.8 and seed 0."""
+WRITTEN, TEMPERATURE, SEED = 20_000, 0.8, 0
+"""How many characters the model writes where no text is named, and how."""
 
 SHOWN = 60
 """Characters of a passage that are printed; with --json, all."""
@@ -56,16 +53,14 @@ def _text_of(model: Model, files: list[str]) -> tuple[Codes, str]:
     """The text that is searched for copies, and what it is."""
     if files:
         return read_text(model, files).codes, named(files)
-    wanted = Wanted("", None, 1, WRITTEN, Choice(0.8))
+    how: How = {"length": WRITTEN, "temperature": TEMPERATURE}
     with progress(WRITTEN, "char") as bar:
         pieces = []
-        for (piece,) in model.write(wanted, 0):
+        for piece in model.stream(seed=SEED, **how):
             pieces.append(piece)
-            bar.update(1)
-    data = b"".join(pieces)
-    level = model.config.level
-    text = np.frombuffer(data, np.uint8) if level == "byte" else codes_of(data.decode(), level)
-    return text, f"{WRITTEN:,} characters of its own (temperature 0.8, seed 0)"
+            bar.update(len(piece))
+    text = codes_of("".join(pieces), model.config.level)
+    return text, f"{WRITTEN:,} characters of its own (temperature {TEMPERATURE}, seed {SEED})"
 
 
 def _print(

@@ -140,13 +140,17 @@ def to_console(out: str | None) -> "Iterator[Console]":
     """
     from rich.console import Console
 
+    class Ours(Console):
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError  # the command leaves as all others do
+
     if out is None:
         if hasattr(sys.stdout, "reconfigure"):
             sys.stdout.reconfigure(errors="backslashreplace")
-        yield Console(markup=False, highlight=False, emoji=False)
+        yield Ours(markup=False, highlight=False, emoji=False)
         return
     with _opened(out) as file:
-        yield Console(file=file, markup=False, highlight=False, emoji=False)
+        yield Ours(file=file, markup=False, highlight=False, emoji=False)
 
 
 @contextmanager

@@ -63,7 +63,9 @@ def show_neurons(argument: str, file: str, cell: str | None, as_json: bool) -> N
         painter.text("")
         painter.scale("deviations", DEVIATIONS)
         if painter.plain:
-            painter.text("0: 2 deviations below the unit's mean or more, 9: 2 above it or more")
+            painter.text(
+                "4 and 5: the unit's mean; . and 9: two deviations below and above it, or more"
+            )
 
 
 def _best(found: list[Follows]) -> list[Follows]:

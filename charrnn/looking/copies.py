@@ -21,8 +21,8 @@ MOST = 10
 """Passages that are listed."""
 
 VARIED = 0.1
-"""Of a listed passage some window has so large a part of characters that differ from the one before
-each: rules of dashes and blanks are nobody's own."""
+"""Of a listed passage some window has a larger part, and more than one, of characters that differ
+from the one before: rules of dashes and blanks are nobody's own."""
 
 PART = 1 << 18
 """Windows of the text looked for at a time."""
@@ -124,7 +124,7 @@ def new_shares(
             found = np.flatnonzero(place >= 0)
             equal = agree(part, windows.first[found], known, place[found], length)
             place[found[~equal]] = -1
-            there = place[windows.number][:PART] >= 0
+            there = place[windows.number] >= 0
             stands[length][start : start + len(there)] = there
     return Shares(
         {length: float(1 - found.mean()) for length, found in stands.items()},
@@ -217,7 +217,8 @@ def _pairs(
         codes = text[start : start + PART + length - 1]
         part = _Windows(codes, length)
         changes = np.cumsum(np.append(False, codes[1:] != codes[:-1]))
-        varied = np.flatnonzero(changes[length - 1 :] - changes[: part.size] >= VARIED * length)
+        least = max(1, VARIED * length)
+        varied = np.flatnonzero(changes[length - 1 :] - changes[: part.size] > least)
         counts = np.bincount(part.number[varied], minlength=part.count)
         ordered = varied[np.argsort(part.number[varied], kind="stable")]
         begins = np.cumsum(counts) - counts
