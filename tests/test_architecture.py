@@ -34,6 +34,7 @@ RANKS = {
     "charrnn.explaining": 3,
     "charrnn.tasks": 3,
     "charrnn.runs": 3,
+    "charrnn.looking": 4,
     "charrnn.training": 4,
     "charrnn": 5,
     "charrnn.library": 5,

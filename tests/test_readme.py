@@ -13,7 +13,8 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 COMMANDS = ("train", "sample", "eval", "predict", "gradcheck", "inspect", "explain")
 PARTS = ("charrnn", "docs", "benchmarks", "data")
 DOCUMENTS = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"]
-DOCUMENTS += ["docs/equations.md", "docs/explain.md", "docs/library.md", "docs/your-own-cell.md"]
+DOCUMENTS += ["docs/equations.md", "docs/explain.md", "docs/library.md", "docs/looking.md"]
+DOCUMENTS += ["docs/your-own-cell.md"]
 
 
 def blocks(language: str) -> list[str]:

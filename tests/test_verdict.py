@@ -17,6 +17,7 @@ from support import charrnn, environment
 import charrnn.verdict as package
 from charrnn.errors import InputError
 from charrnn.tasks.config import Config
+from charrnn.text import passages
 from charrnn.text.corpora import read_corpus
 from charrnn.training import planner
 from charrnn.training.speed import Speed
@@ -171,7 +172,7 @@ def test_passages_are_those_that_a_plain_search_finds(
     seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(repeats, "BLOCK", 16)  # windows must not mind where blocks end
-    monkeypatch.setattr(repeats, "COMPARED", 3)
+    monkeypatch.setattr(passages, "COMPARED", 3)
     rng = np.random.default_rng(seed)
     text = "".join(rng.choice(list("abcd")[: 2 + seed % 3], 150))
     if seed % 2:
@@ -198,10 +199,10 @@ def test_the_longest_passage_and_where_it_stood() -> None:
 def test_equal_hashes_do_not_mislead(monkeypatch: pytest.MonkeyPatch) -> None:
     """Even if every window has the same one."""
 
-    def same(codes: Any, length: int) -> Any:
-        return np.zeros(len(codes) - length + 1, dtype=np.uint64)
+    def same(codes: Any, lengths: Any) -> Any:
+        return (np.zeros(len(codes) - length + 1, dtype=np.uint64) for length in lengths)
 
-    monkeypatch.setattr(repeats, "_hashes", same)
+    monkeypatch.setattr(repeats, "window_hashes", same)
     assert find_passages(codes_of(prose(500)), 2000, 20) == (Passages(0, 0, 0, 0),) * 2
     assert find_passages(codes_of("x" * 300), 200, 100)[0].characters == 299
 

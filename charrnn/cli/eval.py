@@ -4,7 +4,7 @@ import json
 import sys
 from itertools import takewhile
 from math import isfinite
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["evaluate"]
 
 ADAPT = "With --adapt"
+LOOK = "Look at the text, in place of a score"
 MANY = 1 << 16
 """Characters that are worth the start of other processes."""
 
@@ -95,6 +96,55 @@ def evaluate(
             min=1, max=4096, help="Characters between two updates.", rich_help_panel=ADAPT
         ),
     ] = 16,
+    show: Annotated[
+        bool,
+        typer.Option(
+            "--show",
+            help="Colour every character by its surprisal.",
+            rich_help_panel=LOOK,
+        ),
+    ] = False,
+    by_line: Annotated[
+        bool,
+        typer.Option(
+            "--by-line",
+            help="Score every line by itself and rank them; with several models, say who wrote it.",
+            rich_help_panel=LOOK,
+        ),
+    ] = False,
+    copies: Annotated[
+        bool,
+        typer.Option(
+            "--copies",
+            help="What of the text stands verbatim in the training text; without FILE, of a text "
+            "that the model writes.",
+            rich_help_panel=LOOK,
+        ),
+    ] = False,
+    form: Annotated[
+        Literal["text", "jsonl", "html"],
+        typer.Option("--format", help="What --show and --by-line write.", rich_help_panel=LOOK),
+    ] = "text",
+    guesses: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=20,
+            help="How many of the best guesses --show gives for each character; else 5, at a "
+            "terminal only where there is room.",
+            show_default=False,
+            rich_help_panel=LOOK,
+        ),
+    ] = None,
+    out: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write there instead of to standard output.",
+            show_default=False,
+            rich_help_panel=LOOK,
+        ),
+    ] = None,
     threads: Annotated[
         int,
         typer.Option(
@@ -103,13 +153,16 @@ def evaluate(
     ] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print every figure as JSON.")] = False,
 ) -> None:
-    """Score a model on a text, or on labelled data, beside what simple methods reach.
+    """Score a model on a text or on labelled data, beside what simple methods reach; or look at it.
 
     [dim]charrnn eval checkpoints/shakespeare-1
     charrnn eval checkpoints/questions-1 new.tsv --json
     charrnn eval checkpoints/shakespeare-1 sonnets.txt --adapt --mix
     charrnn eval shakespeare-1 shakespeare-2
-    charrnn eval shared.npz sonnets.txt --train plays.txt --json[/dim]
+    charrnn eval shared.npz sonnets.txt --train plays.txt --json
+    charrnn eval shakespeare-1 sonnets.txt --show
+    charrnn eval shakespeare-1 marlowe-1 verses.txt --by-line
+    charrnn eval shakespeare-1 --copies[/dim]
     """
     given = given_options(ctx)
     for name in ("adapt_rate", "adapt_decay", "adapt_segment"):
@@ -117,6 +170,12 @@ def evaluate(
             raise InputError(
                 f"--{name.replace('_', '-')} goes with --adapt", "give that too, or leave it out"
             )
+
+    if given & {"show", "by_line", "copies", "form", "guesses", "out"}:
+        from charrnn.cli.look import look
+
+        look(given, ctx.params)
+        return
 
     from charrnn.evaluation.dynamic import Adaptation
     from charrnn.evaluation.report import ADAPTED, CARRIED

@@ -19,6 +19,7 @@ OPTIONS = {
     "corpus": ("encoding", "level", "lines"),
     "model": ("plot", "cell"),
     "gradient flow": ("cell", "hidden", "seq_len", "prime", "seed"),
+    "neurons": ("neurons", "cell"),
     "folder of runs": (),
 }
 """Which options go with what, besides --json."""
@@ -26,10 +27,11 @@ NAMES = {
     "corpus": "a corpus",
     "model": "a model",
     "gradient flow": "--gradient-flow",
+    "neurons": "a model",
     "folder of runs": "runs",
 }
 GOES_WITH = {
-    option: " or ".join(NAMES[kind] for kind in OPTIONS if option in OPTIONS[kind])
+    option: " or ".join(dict.fromkeys(NAMES[k] for k in OPTIONS if option in OPTIONS[k]))
     for options in OPTIONS.values()
     for option in options
 }
@@ -73,6 +75,16 @@ def inspect(
             metavar="FILE",
             help="Write the learning curve to a .png, .svg or .pdf file. Needs matplotlib: "
             "python -m pip install matplotlib.",
+            show_default=False,
+            rich_help_panel=MODEL,
+        ),
+    ] = None,
+    neurons: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Which units of a language model follow something in this text that has a name "
+            "(quotes, brackets, the place in the line, ...); - is standard input.",
             show_default=False,
             rich_help_panel=MODEL,
         ),
@@ -125,6 +137,7 @@ def inspect(
 
     [dim]charrnn inspect corpus.txt
     charrnn inspect checkpoints/shakespeare-1 --plot curve.png
+    charrnn inspect checkpoints/shakespeare-1 --neurons corpus.txt
     charrnn inspect checkpoints
     charrnn inspect --gradient-flow --cell rnn --cell lstm
     charrnn inspect --gradient-flow checkpoints/shakespeare-1 --prime 'To be, or not to be'[/dim]
@@ -148,11 +161,16 @@ def inspect(
     if models and len(names) > 1:
         raise InputError(f"{models[0]!r} is a model, the others are not", "one after the other")
     kind = "gradient flow" if gradient_flow else "model" if models else "corpus"
-    _refuse(given, kind, "" if gradient_flow else names[0])
+    kind = "neurons" if kind == "model" and neurons is not None else kind
+    _refuse(given, kind, names[0] if kind in ("model", "corpus") else "")
     if kind == "corpus":
         from charrnn.cli.verdict import give_verdict
 
         give_verdict(names, level, encoding, as_json, lines=lines)
+    elif kind == "neurons" and neurons is not None:
+        from charrnn.cli.neurons import show_neurons
+
+        show_neurons(models[0], neurons, _only(cell), as_json)
     elif kind == "model":
         from charrnn.cli.summary import summarise
 
@@ -167,7 +185,7 @@ def _refuse(given: set[str], kind: str, name: str) -> None:
     for option in sorted(given - set(OPTIONS[kind])):
         raise InputError(
             f"--{option.replace('_', '-')} goes with {GOES_WITH[option]}",
-            f"{name!r} is a {kind}" if name else "leave it out, or --gradient-flow",
+            f"{name!r} is a {kind}" if name else f"leave it out, or --{kind.replace(' ', '-')}",
         )
 
 

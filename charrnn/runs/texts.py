@@ -1,5 +1,7 @@
 """Which text is scored, and the one that the model was trained on."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -8,12 +10,21 @@ import numpy.typing as npt
 from charrnn.errors import InputError
 from charrnn.runs.ancestry import Noted, ancestors, noted
 from charrnn.runs.model import Model
-from charrnn.text.corpora import Corpus, encoded, read_corpus
+from charrnn.text.corpora import Corpus, TextStream, encoded, read_corpus
 from charrnn.text.held_out import Parted
 from charrnn.text.vocab import codes_of
 from charrnn.verdict.repeats import PASSAGE
 
-__all__ = ["ToScore", "find_texts"]
+__all__ = [
+    "ToScore",
+    "Trained",
+    "find_texts",
+    "named",
+    "pieces_of",
+    "read_text",
+    "stream_text",
+    "training_text",
+]
 
 SEEN = "the model has seen {}: it stands in the training text; another text would cost more"
 
@@ -52,7 +63,7 @@ def find_texts(model: Model, files: list[str], train: list[str]) -> ToScore:
         notes.append("--train is not the text that this run noted; it is taken at its word")
     what = " ".join(train) or (own.name if own else "the help topics of Python")
     if files:
-        text = _read(model, files)
+        text = read_text(model, files)
         # The same text under other line ends or in another encoding is the same text.
         known = text.sha256 == own.sha256 if own else False
         if corpus is not None:
@@ -70,14 +81,14 @@ def find_texts(model: Model, files: list[str], train: list[str]) -> ToScore:
                 seen = _seen(text.codes, parted, config.level, by_lines=config.lines)
                 notes += [SEEN.format(seen)] if seen else []
             notes += _met_before(model, text.codes)
-            return ToScore(text.codes, 1, _names(files), trained_on, (*text.notes, *notes))
+            return ToScore(text.codes, 1, named(files), trained_on, (*text.notes, *notes))
         if corpus is not None and not np.array_equal(text.codes, corpus.codes):
             raise InputError(
                 f"{' '.join(files)} is what this run was trained on, --train is another text",
                 "leave out --train",
             )
         notes.append("this is the text that was trained on: what was held out of it is scored")
-        corpus, what = text, _names(files)
+        corpus, what = text, named(files)
     if corpus is None:
         raise InputError(missing, f"or name a text to score: charrnn eval {model.path} FILE")
     parted = config.held_out.part(corpus.codes)
@@ -89,6 +100,32 @@ def find_texts(model: Model, files: list[str], train: list[str]) -> ToScore:
     what = f"{'the held-out lines' if config.lines else 'the end'} of {what}"
     trained_on = parted.codes[: parted.start]
     return ToScore(parted.codes, parted.start, what, trained_on, tuple(notes))
+
+
+class Trained(NamedTuple):
+    """The text that a model was trained on."""
+
+    codes: npt.NDArray[Any]
+    """Code points or bytes, with the held-out end."""
+    split: int
+    """Where that begins."""
+    what: str
+    """In words."""
+
+
+def training_text(model: Model, train: list[str]) -> Trained:
+    """What a language model was trained on: ``train``, else what its run noted, if it is there.
+
+    Raises:
+        InputError: it is not; or a file cannot be read.
+    """
+    own = noted(model)
+    corpus, missing = _corpus(model, train, own)
+    if corpus is None:
+        raise InputError(missing)
+    what = " ".join(train) or (own.name if own else "")
+    parted = model.config.held_out.part(corpus.codes)
+    return Trained(parted.codes, parted.start, what)
 
 
 def _other_form(model: Model, text: Corpus, corpus: Corpus | None) -> list[str]:
@@ -105,7 +142,8 @@ def _other_form(model: Model, text: Corpus, corpus: Corpus | None) -> list[str]:
     return notes
 
 
-def _names(files: list[str]) -> str:
+def named(files: list[str]) -> str:
+    """What files are called in messages."""
     return "standard input" if files == ["-"] else " ".join(files)
 
 
@@ -131,7 +169,7 @@ def _met_before(model: Model, text: Codes) -> list[str]:
         began = f"the weights that this run began with were trained on {one.name}"
         try:
             lines = one.held_out.lines is not None
-            corpus = _read(model, list(one.paths), lines) if "-" not in one.paths else None
+            corpus = read_text(model, list(one.paths), lines) if "-" not in one.paths else None
         except InputError:
             corpus = None
         if corpus is None or corpus.sha256 != one.sha256:
@@ -149,14 +187,14 @@ def _met_before(model: Model, text: Codes) -> list[str]:
 def _corpus(model: Model, train: list[str], own: Noted | None) -> tuple[Corpus | None, str]:
     """What the model was trained on; or why it is not there, and what to do."""
     if train:
-        return _read(model, train), ""
+        return read_text(model, train), ""
     hint = "name the training text (--train TEXT)"
     if own is None:
         return None, f"{model.path} does not say what it was trained on: {hint}"
     if "-" in own.paths:
         return None, f"this run was trained on standard input: {hint}"
     try:
-        corpus = _read(model, list(own.paths))
+        corpus = read_text(model, list(own.paths))
     except InputError as error:
         return None, f"the text that this run was trained on is not there ({error}): {hint}"
     if corpus.sha256 != own.sha256:
@@ -165,21 +203,52 @@ def _corpus(model: Model, train: list[str], own: Noted | None) -> tuple[Corpus |
     return corpus, ""
 
 
-def _read(model: Model, paths: list[str], lines: bool | None = None) -> Corpus:
-    """As the model's own corpus was read; ``lines``: whether each is an item, if not as there."""
+def read_text(model: Model, paths: list[str], lines: bool | None = None) -> Corpus:
+    """Files read as the model's own corpus was.
+
+    Args:
+        lines: whether each line is an item; if not given, as there.
+
+    Raises:
+        InputError: one cannot be read or decoded, or all are empty.
+    """
+    with _as_trained(model):
+        by_lines = model.config.lines if lines is None else lines
+        return read_corpus(paths, **_how(model), lines=by_lines)
+
+
+def stream_text(model: Model, paths: list[str]) -> TextStream:
+    """Files to be read piece by piece as the model's own corpus was."""
+    return TextStream(paths, **_how(model))
+
+
+def pieces_of(model: Model, stream: TextStream) -> Iterator[npt.NDArray[Any]]:
+    """The code points or bytes of a stream, ``(n,)`` each.
+
+    Raises:
+        InputError: a file cannot be read or decoded.
+    """
+    with _as_trained(model):
+        yield from stream
+
+
+def _how(model: Model) -> dict[str, Any]:
     config = model.config
+    return {
+        "level": config.level,
+        "encoding": config.encoding,
+        "keep_newlines": config.keep_newlines,
+    }
+
+
+@contextmanager
+def _as_trained(model: Model) -> Iterator[None]:
+    """Say of an encoding that it is the model's."""
+    encoding = model.config.encoding
     try:
-        return read_corpus(
-            paths,
-            level=config.level,
-            encoding=config.encoding,
-            keep_newlines=config.keep_newlines,
-            lines=config.lines if lines is None else lines,
-        )
+        yield
     except InputError as error:
         if "--encoding" not in (error.hint or ""):
             raise
-        raise InputError(
-            str(error),
-            f"the model was trained on {config.encoding}, and reads a text as such: convert it",
-        ) from error
+        hint = f"the model was trained on {encoding}, and reads a text as such: convert it"
+        raise InputError(str(error), hint) from error

@@ -5,8 +5,10 @@ import hashlib
 import io
 import stat
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -20,14 +22,20 @@ from charrnn.text.packed import LARGEST, compression, document, unpacked
 __all__ = [
     "BOMS",
     "Corpus",
+    "TextStream",
     "decode_text",
     "encoded",
     "marked",
+    "opened",
     "read_bytes",
     "read_corpus",
 ]
 
 CHUNK = 1 << 23
+STREAMED = 1 << 16
+"""Bytes of a stream that are read at a time, at most."""
+BEGINNING = 10
+"""Bytes of a stream that tell whether it is compressed, or has a byte order mark."""
 BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, whose mark begins this one
@@ -135,6 +143,68 @@ def _is_ended(pieces: Sequence[npt.NDArray[Any]]) -> bool:
     return last in (LINE_END, ord("\r"))
 
 
+class TextStream:
+    """Files read in order piece by piece, as :func:`read_corpus` reads them whole.
+
+    Args:
+        paths, level, encoding, keep_newlines, stdin: as there; at least one path.
+
+    Attributes:
+        size: how many bytes have been read.
+        digest: the SHA-256 of those bytes.
+    """
+
+    def __init__(
+        self,
+        paths: Sequence[str],
+        *,
+        level: str = "char",
+        encoding: str = "utf-8",
+        keep_newlines: bool = False,
+        stdin: BinaryIO | None = None,
+    ) -> None:
+        self._paths, self._stdin = paths, stdin
+        self._level, self._encoding, self._keep_newlines = level, encoding, keep_newlines
+        self.size = 0
+        self.digest = hashlib.sha256()
+
+    def __iter__(self) -> Iterator[npt.NDArray[Any]]:
+        """Code points or bytes ``(n,)``, of a pipe as soon as they are there; n may be 0.
+
+        Raises:
+            InputError: a file cannot be read or decoded, with the place.
+        """
+        for path in self._paths:
+            name = "standard input" if path == "-" else path
+            with opened(path, self._stdin) as file:
+                first = file.read(BEGINNING)
+                if compression(first):
+                    data = unpacked(first + _limited(file, name), name)
+                    first, rest = data[:BEGINNING], iter([data[BEGINNING:]])
+                else:
+                    rest = self._rest(file)
+                chunks = map(self._counted, chain([first] * bool(first), rest))
+                if self._level == "byte":
+                    yield from (np.frombuffer(chunk, np.uint8) for chunk in chunks)
+                    continue
+                _refuse_document(name, first, OR_BYTES)
+                encoding, _ = marked(first, self._encoding)
+                decoder = _decoder(encoding)
+                newlines = io.IncrementalNewlineDecoder(decoder, translate=not self._keep_newlines)
+                yield from (
+                    codes for _, codes in _pieces(name, chunks, encoding, newlines, OR_BYTES)
+                )
+
+    def _rest(self, file: Any) -> Iterator[bytes]:
+        while chunk := file.read1(STREAMED):
+            yield chunk
+
+    def _counted(self, chunk: bytes) -> bytes:
+        self.size += len(chunk)
+        self.digest.update(chunk)
+        return chunk
+
+
 def _python_help() -> bytes:
     from pydoc_data import topics
 
@@ -150,11 +220,19 @@ def read_bytes(path: str, stdin: BinaryIO | None = None, *, as_is: bool = False)
         InputError: it is missing, a directory, a device, a terminal, damaged or too large, or
             cannot be read.
     """
-    data = _read_file(path, stdin)
-    return data if as_is else unpacked(data, "standard input" if path == "-" else repr(path))
+    what = "standard input" if path == "-" else repr(path)
+    with opened(path, stdin) as file:
+        data = _limited(file, what)
+    return data if as_is else unpacked(data, what)
 
 
-def _read_file(path: str, stdin: BinaryIO | None) -> bytes:
+@contextmanager
+def opened(path: str, stdin: BinaryIO | None = None) -> Iterator[BinaryIO]:
+    """A file or pipe, or standard input for ``-``, to be read.
+
+    Raises:
+        InputError: it is missing, a directory, a device or a terminal, or cannot be read.
+    """
     if path == "":
         raise InputError("the name of a corpus is empty", "give a file, or - for standard input")
     if path == "-":
@@ -163,7 +241,8 @@ def _read_file(path: str, stdin: BinaryIO | None) -> bytes:
             raise InputError(
                 "standard input is a terminal", "pipe a text in: charrnn train - < FILE"
             )
-        return _limited(stdin, "standard input")
+        yield stdin
+        return
     try:
         mode = Path(path).stat().st_mode
         if stat.S_ISDIR(mode):
@@ -171,7 +250,7 @@ def _read_file(path: str, stdin: BinaryIO | None) -> bytes:
         if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):
             raise InputError(f"{path!r} is a device, not a file")
         with Path(path).open("rb") as file:
-            return _limited(file, repr(path))
+            yield file
     except FileNotFoundError:
         raise InputError(f"file {path!r} does not exist") from None
     except (OSError, ValueError) as error:
@@ -201,7 +280,7 @@ def decode_text(path: str, data: bytes, encoding: str = "utf-8") -> tuple[str, t
     _refuse_document(path, data)
     encoding, notes = marked(data, encoding)
     decoder = _decoder(encoding)
-    text = "".join(text for text, _ in _pieces(path, data, encoding, decoder))
+    text = "".join(text for text, _ in _pieces(path, _chunks(data), encoding, decoder))
     if "\r\n" in text:
         text = text.replace("\r\n", "\n")
         notes.append("line ends '\\r\\n' became '\\n'")
@@ -225,7 +304,7 @@ def _decode(
     newlines = io.IncrementalNewlineDecoder(_decoder(encoding), translate=not keep_newlines)
     pieces = [
         codes.astype(np.min_scalar_type(int(codes.max(initial=0))))
-        for _, codes in _pieces(path, data, encoding, newlines, OR_BYTES)
+        for _, codes in _pieces(path, _chunks(data), encoding, newlines, OR_BYTES)
     ]
     seen = newlines.newlines
     if not keep_newlines and seen not in (None, "\n"):
@@ -278,20 +357,26 @@ def _decoder(encoding: str) -> codecs.IncrementalDecoder:
         ) from None
 
 
+def _chunks(data: bytes) -> Iterator[bytes]:
+    return (data[start : start + CHUNK] for start in range(0, len(data), CHUNK))
+
+
 def _pieces(
     path: str,
-    data: bytes,
+    chunks: Iterable[bytes],
     encoding: str,
     decoder: codecs.IncrementalDecoder | io.IncrementalNewlineDecoder,
     or_else: str = "",
 ) -> Iterator[tuple[str, npt.NDArray[Any]]]:
     """The text in pieces, each also as code points; ``or_else`` ends the hints of its errors."""
-    for start in range(0, len(data), CHUNK):
-        chunk = data[start : start + CHUNK]
+    offset, line = 0, 1  # of the end of what has been decoded
+    for chunk in chain(chunks, [b""]):
+        offset += len(chunk)
         try:
-            text = decoder.decode(chunk, final=start + CHUNK >= len(data))
+            text = decoder.decode(chunk, final=not chunk)
         except UnicodeError as error:
-            raise _undecodable(path, data, encoding, start, len(chunk), error, or_else) from error
+            raise _undecodable(path, encoding, offset, line, error, or_else) from error
+        line += chunk.count(b"\n")
         codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
         if np.any((codes >= 0xD800) & (codes <= 0xDFFF)):
             raise InputError(
@@ -302,21 +387,17 @@ def _pieces(
 
 
 def _undecodable(
-    path: str,
-    data: bytes,
-    encoding: str,
-    start: int,
-    length: int,
-    error: UnicodeError,
-    or_else: str,
+    path: str, encoding: str, end: int, line: int, error: UnicodeError, or_else: str
 ) -> InputError:
+    """What there is to say of bytes that end at ``end``, the last of them from ``line`` on."""
     hint = f"name its encoding (--encoding), charrnn inspect shows which would do{or_else}"
     if not isinstance(error, UnicodeDecodeError):
         return InputError(f"{path!r} is not {encoding}: {error}", hint)
-    # The decoder saw what an earlier chunk had left over in front of this one.
-    offset = start + error.start - (len(error.object) - length)
-    line = data.count(b"\n", 0, offset) + 1
+    # The decoder saw what an earlier chunk had left over in front of the last one.
+    seen, at = error.object, error.start
+    offset = end - len(seen) + at
+    line += seen.count(b"\n", 0, at)
     return InputError(
-        f"{path!r} is not {encoding}: byte 0x{data[offset]:02x} at offset {offset} (line {line})",
+        f"{path!r} is not {encoding}: byte 0x{seen[at]:02x} at offset {offset} (line {line})",
         hint,
     )

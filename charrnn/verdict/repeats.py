@@ -1,8 +1,7 @@
-"""Passages that stood in a text before.
+"""Passages that stood in a text before, by :mod:`charrnn.text.passages`.
 
-Every window of :data:`PASSAGE` characters gets a hash, joined from the hashes of its halves;
-sorting brings equal ones together. What the hashes claim is then compared character by character,
-so that no collision can mislead.
+A key of hash and place in 64 bits makes one sort put equal windows together, in the order of the
+text.
 """
 
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from charrnn.text.passages import BLOCK, joined, window_hashes
 from charrnn.verdict.findings import Finding
 from charrnn.verdict.words import excerpt, line_of, percent
 
@@ -34,10 +34,6 @@ REPEATED_NOTE, REPEATED_MEND = 0.05, 0.5
 """Parts of the text that stood in it before."""
 OVERLAP_NOTE, OVERLAP_MEND = 0.01, 0.25
 """Parts of the held-out text that the training part has too."""
-
-BLOCK = 1 << 15  # windows hashed at a time, in the second-level cache
-COMPARED = 1 << 12  # windows compared at a time
-MIX = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.uint64(31))
 
 Codes = npt.NDArray[Any]
 Indices = npt.NDArray[np.int32]
@@ -155,7 +151,7 @@ def find_passages(codes: Codes, boundary: int, length: int = PASSAGE) -> tuple[P
     earlier = np.full(count, -1, dtype=np.int32)
     earlier[at[1:][same[1:]]] = at[:-1][same[1:]]
     windows = np.flatnonzero(earlier >= 0).astype(np.int32)
-    repeated = _compared(codes, windows, earlier[windows], length)
+    repeated = _passages(codes, windows, earlier[windows], length)
     # Equal windows stand in the order of the text: the first of them is in the training part if
     # any is.
     first = np.where(same, 0, np.arange(count, dtype=np.int32))
@@ -164,7 +160,7 @@ def find_passages(codes: Codes, boundary: int, length: int = PASSAGE) -> tuple[P
     earlier[:] = -1
     earlier[at[held_out]] = at[first[held_out]]
     windows = np.flatnonzero((earlier >= 0) & (earlier <= boundary - length)).astype(np.int32)
-    return repeated, _compared(codes, windows, earlier[windows], length)
+    return repeated, _passages(codes, windows, earlier[windows], length)
 
 
 def _sorted_keys(codes: Codes, length: int) -> tuple[npt.NDArray[np.uint64], int]:
@@ -173,7 +169,8 @@ def _sorted_keys(codes: Codes, length: int) -> tuple[npt.NDArray[np.uint64], int
     bits = (count - 1).bit_length()
     keys = np.empty(count, dtype=np.uint64)
     for start in range(0, count, BLOCK):
-        hashes = _hashes(codes[start : min(start + BLOCK, count) + length - 1], length)
+        block = codes[start : min(start + BLOCK, count) + length - 1]
+        (hashes,) = window_hashes(block, (length,))
         hashes >>= np.uint64(bits)
         hashes <<= np.uint64(bits)
         hashes |= np.arange(start, start + len(hashes), dtype=np.uint64)
@@ -182,56 +179,15 @@ def _sorted_keys(codes: Codes, length: int) -> tuple[npt.NDArray[np.uint64], int
     return keys, bits
 
 
-def _hashes(codes: Codes, length: int) -> npt.NDArray[np.uint64]:
-    """Of every window of ``length`` characters."""
-    hashes = codes.astype(np.uint64)
-    hashes = _joined(hashes, hashes)  # one character says little: spread it over all bits
-    width = 1
-    while width < length:
-        shift = min(width, length - width)  # the two parts of a window may overlap
-        hashes = _joined(hashes[:-shift], hashes[shift:])
-        width += shift
-    return hashes
-
-
-def _joined(left: npt.NDArray[np.uint64], right: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-    first, second, shift = MIX
-    hashes: npt.NDArray[np.uint64] = left * first
-    hashes += right
-    hashes ^= hashes >> shift
-    hashes *= second
-    return hashes
-
-
-def _compared(codes: Codes, windows: Indices, earlier: Indices, length: int) -> Passages:
-    """Of ``windows`` (ascending), those that are what stands at ``earlier``: put together.
-
-    Where a window and its earlier place both follow those before them, only the last character
-    is new; a window that begins such a run is compared whole.
-    """
-    if not len(windows):
+def _passages(codes: Codes, windows: Indices, earlier: Indices, length: int) -> Passages:
+    """Of ``windows`` (ascending), those that are what stands at ``earlier``."""
+    runs = joined(codes, windows, codes, earlier, length)
+    if not len(runs.starts):
         return Passages(0, 0, 0, 0)
-    begins = np.ones(len(windows), dtype=bool)
-    begins[1:] = (np.diff(windows) != 1) | (np.diff(earlier) != 1)
-    equal = codes[windows + (length - 1)] == codes[earlier + (length - 1)]
-    every = np.lib.stride_tricks.sliding_window_view(codes, length)
-    whole = np.flatnonzero(begins)
-    for rows in np.split(whole, range(COMPARED, len(whole), COMPARED)):
-        equal[rows] = (every[windows[rows]] == every[earlier[rows]]).all(axis=1)
-    # In each run, what comes after a difference is not known to be equal.
-    number = np.arange(len(windows), dtype=np.int32)
-    run = np.maximum.accumulate(np.where(begins, number, 0))
-    kept = np.maximum.accumulate(np.where(equal, -1, number)) < run
-    if not kept.any():
-        return Passages(0, 0, 0, 0)
-    windows, earlier, run = windows[kept], earlier[kept], run[kept]
-    ends = np.append(np.flatnonzero(np.diff(run)), len(run) - 1)
-    starts = np.append(0, ends[:-1] + 1)
-    longest = int(np.argmax(ends - starts))
-    first = int(starts[longest])
+    longest = int(np.argmax(runs.lengths))
     return Passages(
-        characters=int(np.minimum(np.diff(windows), length).sum()) + length,
-        start=int(windows[first]),
-        earlier=int(earlier[first]),
-        length=int(ends[longest]) - first + length,
+        characters=int(np.minimum(np.diff(runs.windows), length).sum()) + length,
+        start=int(runs.starts[longest]),
+        earlier=int(runs.places[longest]),
+        length=int(runs.lengths[longest]),
     )

@@ -1,0 +1,176 @@
+"""A text through language models: for ``charrnn eval`` with --show, --by-line and --copies."""
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import takewhile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from charrnn.errors import InputError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from charrnn.runs.model import Model
+
+__all__ = ["Asked", "look", "progress", "to_console", "writing"]
+
+WAYS = ("show", "by_line", "copies")
+GOES_WITH = {
+    "form": ("show", "by_line"),
+    "guesses": ("show",),
+    "out": ("show", "by_line"),
+    "threads": ("by_line",),
+    "as_json": ("copies",),
+    "mix": (),
+    "adapt": (),
+}
+"""Which options go with which ways to look; all others go with each."""
+
+
+class Asked(NamedTuple):
+    """What is to be looked at."""
+
+    models: "list[Model]"
+    files: list[str]
+    train: list[str]
+    form: str  # "text", "jsonl", "html"
+    guesses: int | None
+    out: str | None
+    threads: int
+    as_json: bool
+
+
+def look(given: set[str], options: dict[str, Any]) -> None:
+    """Look at a text in the way that was asked for.
+
+    Args:
+        given: the options that were given.
+        options: all of the command's.
+
+    Raises:
+        InputError: options do not go together; or what the ways themselves find.
+    """
+    from charrnn.cli.by_line import rank_lines
+    from charrnn.cli.copies import show_copies
+    from charrnn.cli.show import show_text
+
+    ways = [way for way in WAYS if options[way]]
+    if len(ways) > 1:
+        both = " and ".join(map(_option, ways[:2]))
+        raise InputError(f"{both} exclude each other", "one after the other")
+    for name in sorted(given & GOES_WITH.keys()):
+        fitting = GOES_WITH[name]
+        if ways and not fitting:
+            raise InputError(f"{_option(name)} does not go with {_option(ways[0])}", "leave it out")
+        if not {*ways} & {*fitting}:
+            raise InputError(f"{_option(name)} goes with {' or '.join(map(_option, fitting))}")
+    files = options["files"] or []
+    others = list(takewhile(_is_checkpoint, files))
+    asked = Asked(
+        _models([options["checkpoint"], *others], options["cell"]),
+        files[len(others) :],
+        options["train"] or [],
+        options["form"],
+        options["guesses"],
+        options["out"],
+        options["threads"],
+        options["as_json"],
+    )
+    if asked.train and asked.files and not options["copies"]:
+        raise InputError(f"--train is not read by {_option(ways[0])} of a FILE", "leave it out")
+    {"show": show_text, "by_line": rank_lines, "copies": show_copies}[ways[0]](asked)
+
+
+def _option(name: str) -> str:
+    """A parameter's name as it stands on the command line."""
+    return {"form": "--format", "as_json": "--json"}.get(name, f"--{name.replace('_', '-')}")
+
+
+def _is_checkpoint(argument: str) -> bool:
+    from charrnn.runs.find import is_checkpoint
+
+    return is_checkpoint(argument)
+
+
+def _models(named: Sequence[str | None], cell: str | None) -> "list[Model]":
+    """Language models that read the same text alike."""
+    from charrnn.runs.find import find_checkpoint
+    from charrnn.runs.model import load_model
+    from charrnn.tasks.kinds import KINDS
+
+    texts = [kind.name for kind in KINDS.values() if kind.text]
+    models = [load_model(find_checkpoint(one, texts)[0], cell) for one in named]
+    for model in models:
+        _ = model.vocabulary  # which refuses other tasks
+        if model.config.level != models[0].config.level:
+            raise InputError(
+                f"{models[0].path} is a model of {models[0].config.level}s, {model.path} one of "
+                f"{model.config.level}s",
+                "look through one after the other",
+            )
+    return models
+
+
+@contextmanager
+def writing(out: str | None) -> Iterator[Callable[[str], object]]:
+    """What writes text: to a file in UTF-8, or to standard output.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    from charrnn.cli.output import TextWriter
+
+    if out is None:
+        writer = TextWriter()
+        yield lambda text: writer.write(text.encode("utf-8", "backslashreplace"))
+        sys.stdout.flush()
+        return
+    with _opened(out) as file:
+        yield file.write
+
+
+@contextmanager
+def to_console(out: str | None) -> "Iterator[Console]":
+    """A console at a file, or at standard output.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    from rich.console import Console
+
+    class Ours(Console):
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError  # the command leaves as all others do
+
+    if out is None:
+        if hasattr(sys.stdout, "reconfigure"):
+            sys.stdout.reconfigure(errors="backslashreplace")
+        yield Ours(markup=False, highlight=False, emoji=False)
+        return
+    with _opened(out) as file:
+        yield Ours(file=file, markup=False, highlight=False, emoji=False)
+
+
+@contextmanager
+def _opened(out: str) -> "Iterator[Any]":
+    try:
+        with Path(out).open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
+            yield file
+    except OSError as error:
+        raise InputError(f"cannot write {out!r}: {error.strerror}") from error
+
+
+def progress(total: int | None, unit: str, *, quietly: bool = False) -> Any:
+    """A bar on standard error, at a terminal.
+
+    Args:
+        total: how much there is to do.
+        quietly: whether standard output says how far it is, if that is a terminal.
+    """
+    from tqdm import tqdm
+
+    shown = sys.stderr is not None and sys.stderr.isatty()
+    shown = shown and not (quietly and sys.stdout.isatty())
+    return tqdm(total=total, disable=not shown, leave=False, unit=unit, unit_scale=True)

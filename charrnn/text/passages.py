@@ -1,0 +1,104 @@
+"""Passages that stand in two places.
+
+Every window of so many characters gets a hash, joined from the hashes of its parts; equal hashes
+are brought together. What they claim is then compared character by character, so that no collision
+can mislead, and windows that follow one another in both places are put together.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["BLOCK", "Runs", "agree", "joined", "window_hashes"]
+
+BLOCK = 1 << 15
+"""Windows hashed at a time, in the second-level cache."""
+
+COMPARED = 1 << 12  # windows compared at a time
+MIX = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.uint64(31))
+
+Codes = npt.NDArray[Any]
+Hashes = npt.NDArray[np.uint64]
+Indices = npt.NDArray[Any]
+
+
+class Runs(NamedTuple):
+    """Passages that stand in two places, ``(R,)`` each."""
+
+    starts: Indices  # in the one text
+    places: Indices  # in the other
+    lengths: Indices
+    windows: Indices  # (K,) where the windows that they are made of begin, in the order given
+
+
+def window_hashes(codes: Codes, lengths: Sequence[int]) -> Iterator[Hashes]:
+    """The hashes of all windows, for one length after the other.
+
+    Args:
+        codes: ``(N,)`` characters or bytes.
+        lengths: ascending.
+
+    Yields:
+        ``(N - length + 1,)``, or nothing in it where the text is shorter than that.
+    """
+    hashes = codes.astype(np.uint64)
+    hashes = _mixed(hashes, hashes)  # one character says little: spread it over all bits
+    width = 1
+    for length in lengths:
+        while 2 * width <= length:
+            hashes, width = _mixed(hashes[:-width], hashes[width:]), 2 * width
+        more = length - width  # the two parts of a window may overlap
+        yield _mixed(hashes[:-more], hashes[more:]) if more else hashes
+
+
+def _mixed(left: Hashes, right: Hashes) -> Hashes:
+    first, second, shift = MIX
+    hashes: Hashes = left * first
+    hashes += right
+    hashes ^= hashes >> shift
+    hashes *= second
+    return hashes
+
+
+def agree(
+    one: Codes, starts: Indices, other: Codes, places: Indices, length: int
+) -> npt.NDArray[np.bool_]:
+    """Whether the windows of one text at ``starts`` are those of the other at ``places``."""
+    equal = np.empty(len(starts), dtype=bool)
+    if not len(starts):
+        return equal
+    ours = np.lib.stride_tricks.sliding_window_view(one, length)
+    theirs = np.lib.stride_tricks.sliding_window_view(other, length)
+    for begin in range(0, len(starts), COMPARED):
+        rows = slice(begin, begin + COMPARED)
+        equal[rows] = (ours[starts[rows]] == theirs[places[rows]]).all(axis=1)
+    return equal
+
+
+def joined(one: Codes, windows: Indices, other: Codes, places: Indices, length: int) -> Runs:
+    """Of ``windows``, those that are what stands at ``places``: put together.
+
+    Where a window and its place both follow those before them, only the last character is new; a
+    window that begins such a run is compared whole.
+
+    Args:
+        one, other: ``(N,)`` and ``(M,)`` characters or bytes.
+        windows: ``(K,)`` where windows of ``one`` begin, ascending within what follows on.
+        places: ``(K,)`` where the same is said to stand in ``other``.
+        length: of a window.
+    """
+    begins = np.ones(len(windows), dtype=bool)
+    begins[1:] = (np.diff(windows) != 1) | (np.diff(places) != 1)
+    equal = one[windows + (length - 1)] == other[places + (length - 1)]
+    whole = np.flatnonzero(begins)
+    equal[whole] = agree(one, windows[whole], other, places[whole], length)
+    # In each run, what comes after a difference is not known to be equal.
+    number = np.arange(len(windows), dtype=windows.dtype)
+    run = np.maximum.accumulate(np.where(begins, number, 0))
+    kept = np.maximum.accumulate(np.where(equal, -1, number)) < run
+    windows, places, run = windows[kept], places[kept], run[kept]
+    firsts = np.flatnonzero(np.diff(run, prepend=-1))
+    counts = np.diff(firsts, append=len(run))
+    return Runs(windows[firsts], places[firsts], counts + (length - 1), windows)
