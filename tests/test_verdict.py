@@ -899,7 +899,8 @@ def test_mistakes_take_two_lines(tmp_path: Path, arguments: list[str], message: 
     (tmp_path / "texts" / "good.txt").write_text("x", encoding="utf-8")
     (tmp_path / "empty.txt").touch()
     (tmp_path / "good.txt").write_text("good\n", encoding="utf-8")
-    (tmp_path / "damaged.npz").write_bytes(b"PK\x03\x04")
+    for place in (tmp_path, tmp_path / "texts"):
+        (place / "damaged.npz").write_bytes(b"PK\x03\x04")
     done = charrnn("inspect", *arguments, cwd=tmp_path)
     damaged = message == "not a checkpoint"
     assert done.returncode == (1 if damaged else 2)
