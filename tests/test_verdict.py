@@ -891,7 +891,7 @@ def test_a_text_does_not_rule_the_terminal(tmp_path: Path) -> None:
         (["damaged.npz"], "not a checkpoint"),
         (["damaged.npz", "--level", "byte"], "--level goes with a corpus"),
         (["damaged.npz", "good.txt"], "is a model"),
-        (["damaged.npz", "texts/damaged.npz"], "2 models"),
+        (["damaged.npz", "more/damaged.npz"], "2 models"),
     ],
 )
 def test_mistakes_take_two_lines(tmp_path: Path, arguments: list[str], message: str) -> None:
@@ -899,7 +899,8 @@ def test_mistakes_take_two_lines(tmp_path: Path, arguments: list[str], message: 
     (tmp_path / "texts" / "good.txt").write_text("x", encoding="utf-8")
     (tmp_path / "empty.txt").touch()
     (tmp_path / "good.txt").write_text("good\n", encoding="utf-8")
-    for place in (tmp_path, tmp_path / "texts"):
+    (tmp_path / "more").mkdir()
+    for place in (tmp_path, tmp_path / "more"):
         (place / "damaged.npz").write_bytes(b"PK\x03\x04")
     done = charrnn("inspect", *arguments, cwd=tmp_path)
     damaged = message == "not a checkpoint"
