@@ -280,7 +280,8 @@ def test_several_files_are_joined(tmp_path: Path) -> None:
     corpus = read_corpus(paths)
     assert text_of(corpus) == "ab\néab\n"
     assert corpus.sha256 == hashlib.sha256(b"".join(parts)).hexdigest()
-    assert len(corpus.notes) == 3
+    assert len(corpus.notes) == 4
+    assert corpus.notes[2] == f"{paths[1]}: its last line has no end: the next file goes on in it"
     assert read_corpus(paths[::-1]).sha256 == corpus.sha256  # a palindrome of files
     assert read_corpus([paths[1], paths[0]]).sha256 != corpus.sha256
 
