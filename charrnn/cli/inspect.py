@@ -218,9 +218,6 @@ def _is_model(name: str) -> bool:
     if name == "-":
         return False
     path = find_run(name)
-    with suppress(OSError, ValueError):
-        if name and not path.exists():
-            raise InputError(f"file {name!r} does not exist", there_are())
     if path.is_dir():
         if not any(path.glob("*.npz")):
             raise InputError(
@@ -230,6 +227,9 @@ def _is_model(name: str) -> bool:
         return True
     if path.suffix == ".npz":
         return True
+    with suppress(OSError, ValueError):
+        if name and not path.exists():
+            raise InputError(f"file {name!r} does not exist", there_are())
     try:
         if not path.is_file():  # reading a pipe would take its beginning away
             return False
