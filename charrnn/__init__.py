@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from charrnn.errors import CharrnnError, CheckpointError, DivergedError, InputError
     from charrnn.library import cell, resume, train
+    from charrnn.runs.mixture import mix
     from charrnn.runs.model import Model, load
     from charrnn.training.run import Run
 
@@ -39,6 +40,7 @@ __all__ = [
     "Run",
     "cell",
     "load",
+    "mix",
     "resume",
     "train",
 ]
@@ -54,6 +56,7 @@ _PLACES = {
     "Run": "charrnn.training.run",
     "cell": "charrnn.library",
     "load": "charrnn.runs.model",
+    "mix": "charrnn.runs.mixture",
     "resume": "charrnn.library",
     "train": "charrnn.library",
 }

@@ -49,6 +49,7 @@ def test_what_is_promised_is_there_and_nothing_else() -> None:
         "Run",
         "cell",
         "load",
+        "mix",
         "resume",
         "train",
     ]

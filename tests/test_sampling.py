@@ -5,7 +5,7 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from charrnn import sampling
+from charrnn.sampling import voices
 from charrnn.nn.cells import parse_cell
 from charrnn.nn.models import SequenceModel
 from charrnn.nn.parameters import Parameters
@@ -218,7 +218,7 @@ def test_streams_do_not_mix() -> None:
 @pytest.mark.parametrize("size", [1, 2, 13, 38, 39, 40])
 def test_long_primes_are_read_in_pieces(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
     whole = written(PRIME, 50)
-    monkeypatch.setattr(sampling, "PRIME_CHUNK", size)
+    monkeypatch.setattr(voices, "PRIME_CHUNK", size)
     assert (written(PRIME, 50) == whole).all()
 
 

@@ -2,8 +2,11 @@
 
 import codecs
 import sys
+from pathlib import Path
+from typing import TextIO
 
 from charrnn.cli.errors import printable
+from charrnn.errors import InputError
 
 __all__ = ["TextWriter"]
 
@@ -18,10 +21,14 @@ class TextWriter:
 
     Args:
         raw: whether a terminal gets them unchanged too.
+        path: of a file that gets them instead, from its beginning.
+
+    Raises:
+        InputError: it cannot be written.
     """
 
-    def __init__(self, *, raw: bool = False) -> None:
-        self._stream = sys.stdout
+    def __init__(self, *, raw: bool = False, path: str | None = None) -> None:
+        self._stream = sys.stdout if path is None else _opened(path)
         self._is_terminal = self._stream.isatty()
         self._raw = (raw or not self._is_terminal) and hasattr(self._stream, "buffer")
         if not self._raw and hasattr(self._stream, "reconfigure"):
@@ -41,7 +48,20 @@ class TextWriter:
             self._stream.flush()
             self._pending = 0
 
+    def close(self) -> None:
+        """Close the file, if it is one."""
+        if self._stream is not sys.stdout:
+            self._stream.close()
+
     def end(self) -> None:
         """Finish with a line end, for a terminal's prompt or a text file's sake."""
         self.write(b"\n")
         self._stream.flush()
+
+
+def _opened(path: str) -> TextIO:
+    try:
+        return Path(path).open("w", encoding="utf-8", newline="\n")
+    except (OSError, ValueError) as error:
+        what = error.strerror if isinstance(error, OSError) else error
+        raise InputError(f"{path} cannot be written: {what}", "name another file") from None
