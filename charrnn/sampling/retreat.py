@@ -20,6 +20,7 @@ class Retreat:
 
     The states before them are kept, in rings. A text goes back to the place at which the model gave
     most to other symbols than those that have stood there, and there none of these is drawn again.
+    Where that leaves no way on, it begins again from the first of the places, and tries all ways.
 
     Args:
         states: ``(n, H)`` each, views of what is read with.
@@ -33,6 +34,7 @@ class Retreat:
         self._rows = np.arange(len(texts))
         self._furthest = [text.first for text in texts]
         self._tries = [0] * len(texts)
+        self._hasty = [True] * len(texts)
         # By place: the symbols that must not be drawn there, with their probabilities.
         self._bans: list[dict[int, dict[int, float]]] = [{} for _ in texts]
         for text in texts:
@@ -46,7 +48,7 @@ class Retreat:
             ring[slots, self._rows] = state
         for row, place in enumerate(at):
             if place > self._furthest[row]:
-                self._furthest[row], self._tries[row] = place, 0
+                self._furthest[row], self._tries[row], self._hasty[row] = place, 0, True
                 text = self._texts[row]
                 text.settled = max(text.first, place - self._places + 1)
 
@@ -74,15 +76,22 @@ class Retreat:
         """
         text, bans = self._texts[row], self._bans[row]
         self._tries[row] += 1
-        places = range(len(text.symbols) - (2 if stuck else 1), (text.settled or 0) - 1, -1)
-        if not places or self._tries[row] > PATIENCE:
+        first = text.first if text.settled is None else text.settled
+        places = range(len(text.symbols) - (2 if stuck else 1), first - 1, -1)
+        if self._tries[row] > PATIENCE or not (places or self._hasty[row]):
             raise StuckError(
                 "no text was found without the passages that it must not have",
                 "allow longer ones, take a higher temperature or another seed",
             )
-        place = max(places, key=lambda p: self._room(row, p))
-        at = place - text.first
-        bans.setdefault(place, {})[text.symbols[place]] = exp(text.costs[at])
+        if places:
+            # In haste, a symbol is given up for one of its continuations; else for all of them.
+            hasty = self._hasty[row]
+            place = max(places, key=lambda p: self._room(row, p)) if hasty else places[0]
+            cost = text.costs[place - text.first]
+            bans.setdefault(place, {})[text.symbols[place]] = exp(cost)
+        else:
+            place, self._hasty[row] = first, False
+            bans.clear()
         for later in [p for p in bans if p > place]:
             del bans[later]
         for ring, state in zip(self._rings, self._states, strict=True):
