@@ -15,7 +15,7 @@ from charrnn.runs.texts import training_text
 from charrnn.runs.writes import Writes
 from charrnn.sampling.voices import MixedVoice, ModelVoice
 from charrnn.tasks.lm import opening_of
-from charrnn.tasks.writing import Author, Wanted, known_part
+from charrnn.tasks.writing import Author, Wanted, begun
 from charrnn.text.vocab import Vocabulary
 
 __all__ = ["Mixture", "mix", "shares"]
@@ -53,10 +53,7 @@ class Mixture(Writes):
         """
         if wanted.label is not None:
             raise InputError("a mixture of language models knows no labels", "leave out --label")
-        prime, left_out = wanted.prime, 0
-        if wanted.skips_unknown:
-            prime, left_out = known_part(self.vocabulary, prime)
-        ids = self.vocabulary.encode_text(prime, "the prime")
+        ids, prime, left_out = begun(self.vocabulary, wanted)
         voices = [
             ModelVoice(model.network, model.parameters, None if len(ids) else opening_of(model))
             for model in self.models

@@ -30,7 +30,7 @@ from charrnn.tasks.examples import (
 from charrnn.tasks.kinds import Kind, register
 from charrnn.tasks.rows import Rows, read_rows
 from charrnn.tasks.supervised import SupervisedData, SupervisedTask
-from charrnn.tasks.writing import Author, Wanted, known_part
+from charrnn.tasks.writing import Author, Wanted, begun
 from charrnn.text.alphabet import END, NUM_SIGNS, START, UNKNOWN, Alphabet
 from charrnn.text.pairs import Pair, read_pairs
 from charrnn.text.tables import Source
@@ -261,13 +261,11 @@ def author(trained: Trained, wanted: Wanted) -> Author:
         raise InputError(
             f"{trained.name} writes texts of a kind, and {what}", f"choose from {shown}"
         )
-    vocabulary, prime, left_out = spec.alphabet.vocabulary, wanted.prime, 0
-    if wanted.skips_unknown:
-        prime, left_out = known_part(vocabulary, prime)
-    ids = vocabulary.encode_text(prime, "the prime").astype(np.intp) + NUM_SIGNS
+    vocabulary = spec.alphabet.vocabulary
+    ids, prime, left_out = begun(vocabulary, wanted)
     return Author(
         _voice(trained, np.array([spec.labels.index(label)])),
-        np.concatenate([[START], ids]),
+        np.concatenate([[START], ids.astype(np.intp) + NUM_SIGNS]),
         prime,
         vocabulary,
         NUM_SIGNS,

@@ -20,7 +20,7 @@ from charrnn.tasks.base import Outcome, Paths, Trained
 from charrnn.tasks.carried import LanesTask
 from charrnn.tasks.config import Config
 from charrnn.tasks.kinds import Kind, register
-from charrnn.tasks.writing import Author, Wanted, known_part
+from charrnn.tasks.writing import Author, Wanted, begun
 from charrnn.text.corpora import Corpus, first_held_out, read_corpus
 from charrnn.text.vocab import NUM_CODE_POINTS, Vocabulary
 
@@ -291,10 +291,7 @@ def author(trained: Trained, wanted: Wanted) -> Author:
     if wanted.label is not None:
         raise InputError(f"{trained.name} knows no labels", "leave out --label")
     vocabulary: Vocabulary = trained.spec.vocabulary
-    prime, left_out = wanted.prime, 0
-    if wanted.skips_unknown:
-        prime, left_out = known_part(vocabulary, prime)
-    ids = vocabulary.encode_text(prime, "the prime")
+    ids, prime, left_out = begun(vocabulary, wanted)
     state = None if len(ids) else opening_of(trained)
     voice = ModelVoice(trained.network, trained.parameters, state)
     start = ids if len(ids) else np.array([vocabulary.start])

@@ -19,9 +19,9 @@ from charrnn.sampling.texts import write as write_texts
 from charrnn.sampling.voices import Voice
 from charrnn.text.corpora import encoded
 from charrnn.text.escapes import escape
-from charrnn.text.vocab import Vocabulary, codes_of
+from charrnn.text.vocab import UnknownCharacterError, Vocabulary, codes_of
 
-__all__ = ["SEPARATOR", "Author", "Character", "Piece", "Wanted", "known_part", "write"]
+__all__ = ["SEPARATOR", "Author", "Character", "Piece", "Wanted", "begun", "write"]
 
 LENGTH = 500
 """Characters that are written if nobody says how many."""
@@ -167,7 +167,7 @@ class Author:
 
     def known(self, text: str) -> set[int]:
         """Symbols of those characters of a text that it knows."""
-        codes = codes_of(known_part(self.vocabulary, text)[0], self.vocabulary.level)
+        codes = codes_of(_known_part(self.vocabulary, text)[0], self.vocabulary.level)
         return {symbol + self.signs for symbol in self.vocabulary.encode(codes).tolist()}
 
     def symbols(self, codes: Codes) -> Ids:
@@ -187,7 +187,23 @@ class Author:
         return [-1] * self.signs + list(self.vocabulary.codes)
 
 
-def known_part(vocabulary: Vocabulary, text: str) -> tuple[str, int]:
+def begun(vocabulary: Vocabulary, wanted: Wanted) -> tuple[Ids, str, int]:
+    """The prime in a model's characters: their numbers, as a text, and how many were left out.
+
+    Raises:
+        InputError: it has others, and they are not to be left out.
+    """
+    if wanted.skips_unknown:
+        prime, left_out = _known_part(vocabulary, wanted.prime)
+        return vocabulary.encode_text(prime, "the prime"), prime, left_out
+    try:
+        return vocabulary.encode_text(wanted.prime, "the prime"), wanted.prime, 0
+    except UnknownCharacterError as error:
+        hint = f"{error.hint}; --unknown skip writes on without them"
+        raise UnknownCharacterError(str(error), hint) from None
+
+
+def _known_part(vocabulary: Vocabulary, text: str) -> tuple[str, int]:
     """A text without the characters that a vocabulary lacks, and how many those are."""
     if vocabulary.level == "byte":
         return text, 0
@@ -220,8 +236,11 @@ def write(author: Author, wanted: Wanted, rng: np.random.Generator) -> Iterator[
 
 
 def _steering(author: Author, wanted: Wanted) -> Steering:
-    line_end = (author.encode("\n", "the line end"),) if wanted.lines else ()
-    sign = () if author.end is None else ((author.end,),)
+    ends = [] if author.end is None else [(author.end,)]
+    if wanted.lines:
+        ends += [(symbol,) for symbol in author.known("\n")]
+        if not ends:
+            raise InputError("this model knows no line ends, and writes no lines")
     stops = tuple(author.encode(text, f"the stop {text!r}") for text in wanted.stop)
     never = {*author.never, *author.known(wanted.forbid)}
     if wanted.allow is not None:
@@ -230,10 +249,10 @@ def _steering(author: Author, wanted: Wanted) -> Steering:
     if author.voice.size == len(never):
         raise InputError("there is no character left that may be written", "allow some it knows")
     texts = [author.symbols(codes) for codes in wanted.trained_on] if wanted.max_copy else []
-    ends = {symbol for stop in (*line_end, *sign) for symbol in stop}
+    never -= {symbol for (symbol,) in ends}
     return Steering(
-        tuple(sorted(never - ends)),
-        (*sign, *line_end, *stops),
+        tuple(sorted(never)),
+        (*ends, *stops),
         wanted.repeat_penalty,
         wanted.max_copy,
         sorted_windows(texts, author.voice.size + 1, wanted.max_copy),
