@@ -11,10 +11,13 @@ import pytest
 from support import charrnn
 
 import charrnn as package
+from charrnn.engine import Engine
 from charrnn.errors import InputError, StuckError
+from charrnn.evaluation.windows import Reader, windowed_nats
 from charrnn.runs.model import Model
 from charrnn.tasks import writing
-from charrnn.text.escapes import KNOWN_NATS
+from charrnn.text.escapes import KNOWN_NATS, escape
+from charrnn.text.vocab import codes_of
 
 NAMES = ["anna", "annette", "berta", "carla", "carlotta", "clara", "dora", "emma", "greta", "hanna"]
 
@@ -355,6 +358,37 @@ def test_a_mixture_writes_as_one_model_does(folder: Path, model: Model) -> None:
     lines = out(folder, "lm", "other", "--weights", "2,1", "-l", "9", "--format", "jsonl")
     scored = [-json.loads(line)["log_probability"] for line in lines.splitlines()]
     np.testing.assert_allclose(scored, mixed.score(text[:9]).nats - KNOWN_NATS, atol=2e-5)
+
+
+def test_models_that_are_compared_are_scored_as_one_too(folder: Path, model: Model) -> None:
+    """On one and the same text, with the weights that are given."""
+    other = package.load(folder / "other")
+    (folder / "held.txt").write_text("anna\nxena\ndorothea\n", encoding="utf-8")
+
+    def score(*arguments: str) -> list[dict[str, Any]]:
+        done = charrnn("eval", "lm", "other", *arguments, "--json", cwd=folder)
+        assert done.returncode == 0, done.stderr
+        found: list[dict[str, Any]] = json.loads(done.stdout)
+        return found
+
+    one, two, both = score("held.txt", "--weights", "3,1")
+    assert both["as_one"] == [one["checkpoint"], two["checkpoint"]]
+    assert both["weights"] == [0.75, 0.25]
+    ids = "anna\nxena\ndorothea\n"
+    nats = []
+    for each in (model, other):
+        reader = Reader(Engine(each.network))
+        text = escape(each.vocabulary, codes_of(ids, "char"))
+        own = windowed_nats(reader, each.parameters, text.ids, [1, len(ids)])
+        nats.append(text.charge(own, 1))
+    expected = -np.log(0.75 * np.exp(-nats[0]) + 0.25 * np.exp(-nats[1])).mean()
+    assert both["network"]["state carried"]["nats"] == pytest.approx(expected, rel=1e-6)
+    table = charrnn("eval", "lm", "other", "held.txt", "--weights", "3,1", cwd=folder)
+    assert re.search(rf"^as one +{expected:.4f} ", table.stdout.decode(), flags=re.MULTILINE)
+    assert len(score()) == 2  # what either run held out
+    done = charrnn("eval", "lm", "held.txt", "--weights", "1", cwd=folder)
+    assert done.returncode == 2
+    assert b"several models" in done.stderr
 
 
 def test_models_that_do_not_mix_are_refused(folder: Path, model: Model) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from charrnn.cli.errors import reported, say
-from charrnn.cli.given import given_options
+from charrnn.cli.given import given_options, weights_given
 from charrnn.errors import InputError
 
 if TYPE_CHECKING:
@@ -234,7 +234,7 @@ def sample(
     models = [load_model(path, cell) for path, _ in paths]
     if weights is not None and len(models) == 1:
         raise InputError("--weights are of several models", "name them: charrnn sample A B")
-    model = models[0] if len(models) == 1 else mix(models, _weights(weights, len(models)))
+    model = models[0] if len(models) == 1 else mix(models, weights_given(weights, len(models)))
     wanted = Wanted(
         _prime(prime, prime_file, models[0]),
         label,
@@ -347,17 +347,3 @@ def _max_copy(text: str | None) -> tuple[int, int]:
 
 def _is_number(text: str, least: int) -> bool:
     return text.isascii() and text.isdigit() and len(text) < 7 and int(text) >= least
-
-
-def _weights(text: str | None, count: int) -> list[float] | None:
-    if text is None:
-        return None
-    try:
-        values = [float(part) for part in text.split(",")]
-    except ValueError:
-        values = []
-    if len(values) != count:
-        raise InputError(
-            f"--weights {text}: {count} numbers are wanted, one for each model", "as in 2,1"
-        )
-    return values

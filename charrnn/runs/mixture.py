@@ -11,7 +11,7 @@ from charrnn.errors import InputError, as_type
 from charrnn.evaluation.characters import Characters
 from charrnn.evaluation.mixture import mean_nats
 from charrnn.runs.model import Model
-from charrnn.runs.texts import training_text
+from charrnn.runs.trained_on import codes_trained_on
 from charrnn.runs.writes import Writes
 from charrnn.sampling.voices import MixedVoice, ModelVoice
 from charrnn.tasks.lm import opening_of
@@ -71,7 +71,7 @@ class Mixture(Writes):
             InputError: one is not there, and none is named.
         """
         models = self.models[:1] if train else self.models
-        return tuple(training_text(model, list(train)) for model in models)
+        return tuple(codes_trained_on(model, train) for model in models)
 
     def score(self, text: str) -> Characters:
         """What each character of a text costs, in nats; errors as :meth:`Model.score`."""

@@ -103,9 +103,9 @@ class Model(Trained, Writes):
         Raises:
             InputError: it is not there, and none is named.
         """
-        from charrnn.runs.texts import training_text  # which is about models
+        from charrnn.runs.trained_on import codes_trained_on  # which is about models
 
-        return (training_text(self, list(train)),)
+        return (codes_trained_on(self, train),)
 
     def score(self, text: str) -> Characters:
         """What each character of a text costs a language model, in nats.

@@ -8,13 +8,11 @@ import numpy.typing as npt
 from charrnn.errors import InputError
 from charrnn.runs.ancestry import Noted, ancestors, noted
 from charrnn.runs.model import Model
-from charrnn.tasks.base import Paths
-from charrnn.tasks.writing import SEPARATOR
 from charrnn.text.corpora import Corpus, encoded, first_held_out, read_corpus
 from charrnn.text.vocab import codes_of
 from charrnn.verdict.repeats import PASSAGE
 
-__all__ = ["ToScore", "find_texts", "training_text"]
+__all__ = ["ToScore", "Trained", "find_texts", "training_text"]
 
 SEEN = (
     "this text stands in the training text, or that in this: the model has seen what is scored, "
@@ -88,30 +86,29 @@ def find_texts(model: Model, files: list[str], train: list[str]) -> ToScore:
     return ToScore(corpus.codes, split, f"the end of {what}", corpus.codes[:split], tuple(notes))
 
 
-def training_text(model: Model, train: list[str]) -> npt.NDArray[Any]:
-    """What a model was trained on, with what was held out of it.
+class Trained(NamedTuple):
+    """The text that a model was trained on."""
 
-    Args:
-        model: that writes texts. Texts of labels are joined, with a number between them that is no
-            character's.
-        train: where the training text is; else where the run says.
+    codes: npt.NDArray[Any]
+    """Code points or bytes, with the held-out end."""
+    split: int
+    """Where that begins."""
+    what: str
+    """In words."""
+
+
+def training_text(model: Model, train: list[str]) -> Trained:
+    """What a language model was trained on: ``train``, else what its run noted, if it is there.
 
     Raises:
-        InputError: it is not there.
+        InputError: it is not; or a file cannot be read.
     """
-    kind, own = model.config.kind, noted(model)
-    if kind.text:
-        corpus, missing = _corpus(model, train, own)
-        if corpus is None:
-            raise InputError(missing)
-        return corpus.codes
-    paths = Paths(tuple(train)) if train else Paths(own.paths, own.val, own.test) if own else None
-    if paths is None or "-" in paths.train:
-        raise InputError(
-            f"{model.path} does not say what it was trained on", "name it (--train FILE)"
-        )
-    codes: npt.NDArray[Any] = kind.read(paths, model.config).joined(SEPARATOR)
-    return codes
+    own = noted(model)
+    corpus, missing = _corpus(model, train, own)
+    if corpus is None:
+        raise InputError(missing)
+    what = " ".join(train) or (own.name if own else "")
+    return Trained(corpus.codes, _split(model, corpus), what)
 
 
 def _other_form(model: Model, text: Corpus, corpus: Corpus | None) -> list[str]:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from charrnn.errors import InputError, as_type
 from charrnn.sampling.choice import Choice
-from charrnn.tasks.writing import Author, Piece, Wanted, write
+from charrnn.tasks.writing import Author, Wanted, write
 
 __all__ = ["How", "Writes", "drawn_seed"]
 
@@ -100,9 +100,8 @@ class Writes:
         """
         wanted = self._wanted(prime, 1 if n is None else n, **how)
         grown = zip(*self.write(wanted, seed), strict=True)
-        texts = [_decoded(piece.data for piece in pieces) for pieces in grown]
-        whole = ["".join(parts) for parts in texts]
-        return whole[0] if n is None else whole
+        texts = [b"".join(parts).decode("utf-8", "replace") for parts in grown]
+        return texts[0] if n is None else texts
 
     def stream(
         self, prime: str = "", *, seed: int | None = None, **how: Unpack[How]
@@ -111,7 +110,7 @@ class Writes:
 
         Arguments and errors as there.
         """
-        return _decoded(piece.data for (piece,) in self.write(self._wanted(prime, 1, **how), seed))
+        return _decoded(self.write(self._wanted(prime, 1, **how), seed))
 
     def lines(
         self,
@@ -136,16 +135,17 @@ class Writes:
         """
         n, new = as_type("n", n, int, 1), as_type("new", new, bool)
         wanted = self._wanted(prime, 1, lines=n, new=new, **how)
-        return _decoded_each(self.write(wanted, seed))
+        return (line.decode("utf-8", "replace") for (line,) in self.write(wanted, seed))
 
-    def write(self, wanted: Wanted, seed: int | None = None) -> Iterator[list[Piece]]:
+    def write(self, wanted: Wanted, seed: int | None = None) -> Iterator[list[bytes]]:
         """What each text grows by: what :meth:`sample` and :meth:`stream` are made of.
 
         Raises:
             InputError: as :meth:`sample`.
         """
         seed = drawn_seed() if seed is None else as_type("seed", seed, int, 0)
-        return write(self.author(wanted), wanted, np.random.default_rng(seed))
+        grown = write(self.author(wanted), wanted, np.random.default_rng(seed))
+        return ([piece.data for piece in pieces] for pieces in grown)
 
     def _wanted(
         self,
@@ -206,17 +206,12 @@ def drawn_seed() -> int:
     return int(np.random.SeedSequence().generate_state(1)[0])
 
 
-def _decoded(pieces: Iterator[bytes]) -> Iterator[str]:
+def _decoded(grown: Iterator[list[bytes]]) -> Iterator[str]:
     decoder = getincrementaldecoder("utf-8")("replace")
-    for piece in pieces:
+    for (piece,) in grown:
         text = decoder.decode(piece)
         if text:
             yield text
     rest = decoder.decode(b"", final=True)
     if rest:
         yield rest
-
-
-def _decoded_each(lines: Iterator[list[Piece]]) -> Iterator[str]:
-    for (piece,) in lines:
-        yield piece.data.decode("utf-8", "replace")
