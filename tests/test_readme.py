@@ -13,7 +13,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 COMMANDS = ("train", "sample", "eval", "predict", "gradcheck", "inspect")
 PARTS = ("charrnn", "docs", "benchmarks", "data")
 DOCUMENTS = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"]
-DOCUMENTS += ["docs/equations.md", "docs/library.md", "docs/your-own-cell.md"]
+DOCUMENTS += ["docs/equations.md", "docs/library.md", "docs/sampling.md", "docs/your-own-cell.md"]
 
 
 def blocks(language: str) -> list[str]:
