@@ -25,7 +25,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from charrnn.errors import CharrnnError, CheckpointError, DivergedError, InputError
+    from charrnn.errors import (
+        CharrnnError,
+        CheckpointError,
+        DivergedError,
+        InputError,
+        StuckError,
+    )
     from charrnn.library import cell, resume, train
     from charrnn.runs.mixture import mix
     from charrnn.runs.model import Model, load
@@ -38,6 +44,7 @@ __all__ = [
     "InputError",
     "Model",
     "Run",
+    "StuckError",
     "cell",
     "load",
     "mix",
@@ -54,6 +61,7 @@ _PLACES = {
     "InputError": "charrnn.errors",
     "Model": "charrnn.runs.model",
     "Run": "charrnn.training.run",
+    "StuckError": "charrnn.errors",
     "cell": "charrnn.library",
     "load": "charrnn.runs.model",
     "mix": "charrnn.runs.mixture",

@@ -10,7 +10,8 @@ from charrnn.nn.cells import parse_cell
 from charrnn.nn.models import SequenceModel
 from charrnn.nn.parameters import Parameters
 from charrnn.nn.types import Array
-from charrnn.sampling import Choice
+from charrnn.sampling import Choice, retreat
+from charrnn.sampling import texts as texts_module
 from charrnn.sampling.choice import streams
 from charrnn.sampling.passages import Passages, sorted_windows
 from charrnn.sampling.repeats import LEAST, MOST, REMEMBERED, Repeats
@@ -126,14 +127,15 @@ def test_the_repeat_penalty_divides_as_it_is_defined(length: int) -> None:
     texts = rng.integers(3, size=(length, 4))
     texts[:, 1] = np.arange(length) % 7 % 3
     texts[:, 2] = 2
-    repeats = Repeats(texts[:-20] if length > 20 else texts[:1])
-    for row in texts[-20:] if length > 20 else texts[1:]:
-        repeats.push(row)
-    y = np.zeros((4, 3))
-    repeats.lower(y, 1.5)
     expected = [lowered(text, 3, 1.5) for text in texts.T.tolist()]
-    np.testing.assert_allclose(np.exp(-y), expected)
     assert (np.array(expected) > 1).any() == (length > 20)
+    for begun in (1, length):
+        repeats = Repeats(texts[:begun])
+        for row in texts[begun:]:
+            repeats.push(row)
+        y = np.zeros((4, 3))
+        repeats.lower(y, 1.5)
+        np.testing.assert_allclose(np.exp(-y), expected)
 
 
 def test_a_text_under_the_repeat_penalty_is_drawn_as_defined() -> None:
@@ -255,12 +257,33 @@ def test_what_is_taken_back_leaves_no_trace() -> None:
         log_p = log_softmax(y[:, 0])[2:]
         costs = log_p[np.arange(400), symbols(text)]
         np.testing.assert_allclose(text.costs, costs, rtol=1e-9)
-        assert [guess.log_probability for guess in text.guesses] == text.costs
+        assert [guess.log_probability for guess in text.guesses] == text.costs.tolist()
         entropies = -(np.exp(log_p) * log_p).sum(axis=1)
         np.testing.assert_allclose([g.entropy for g in text.guesses], entropies, rtol=1e-9)
         best = [g.best for g in text.guesses]
         assert [[s for s, _ in row] for row in best] == np.argsort(-log_p, axis=1).tolist()
         np.testing.assert_allclose([[c for _, c in row] for row in best], -np.sort(-log_p, axis=1))
+
+
+def test_what_is_taken_back_repeats_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The repeat penalty sees the text as it is."""
+    made: list[Repeats] = []
+
+    class Recorded(Repeats):
+        def __init__(self, prime: Any) -> None:
+            super().__init__(prime)
+            made.append(self)
+
+    monkeypatch.setattr(texts_module, "Repeats", Recorded)
+    start, numbers = np.zeros((1, 2), dtype=int), streams(np.random.default_rng(0), 2)
+    rules, lengths = Steering(penalty=1.2, max_repeat=7), [0]
+    for texts in write(network(), start, 300, numbers, Choice(0.3), rules):
+        lengths.append(len(texts[0].symbols))
+        for row, text in enumerate(texts):
+            last = text.symbols[-20:].tolist()
+            ends = made[0]._ends[row, : made[0]._end].tolist()
+            assert text.end is not None or ends[-len(last) :] == last
+    assert (np.diff(lengths) < 0).any()
 
 
 def test_a_text_goes_back_to_where_most_was_left() -> None:
@@ -278,12 +301,49 @@ def test_a_text_goes_back_to_where_most_was_left() -> None:
     assert symbols(text) == [0, 1, 4, 0]
 
 
+def test_what_was_excluded_may_come_after_another_way() -> None:
+    """After 0 1, neither 3 nor 0 may stand; once 2 stands in the place of 1, 3 may."""
+    p = np.full((5, 5), 0.03)
+    p[4, 0] = 0.88
+    p[0, [1, 2]] = 0.6, 0.31
+    p[1, [3, 0]] = 0.5, 0.41
+    p[2, 3] = 0.88
+    windows = sorted_windows([np.array([0, 1, 3]), np.array([0, 1, 0])], 6, 3)
+    (text,) = written(Table(p), 3, choice=Choice(0.0), prime=(4,), max_copy=3, windows=windows)
+    assert symbols(text) == [0, 2, 3]
+
+
 def test_where_there_is_no_way_it_is_said() -> None:
     """One symbol alone may come; or a passage is forbidden whatever comes."""
     with pytest.raises(StuckError, match="without the passages"):
         written(Table(np.eye(5)[[0] * 5]), 50, max_repeat=5)
     with pytest.raises(StuckError, match="without the passages"):
         written(Table([P] * 5), 100, max_repeat=2)
+
+
+def test_a_text_does_not_look_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there is a way, but after many attempts."""
+    monkeypatch.setattr(retreat, "PATIENCE", 10)
+    with pytest.raises(StuckError, match="without the passages"):
+        written(network(), 200, 2, Choice(0.0), max_repeat=5)
+
+
+def test_what_was_refused_has_not_stood_there() -> None:
+    """2 3 stood at the end of a copy, which was taken back: it may come elsewhere."""
+    train = np.array([0, 1, 2, 3])
+    text = Text(np.array([4, 0, 1, 2]))
+    passages = Passages([text.symbols], 6, 4, sorted_windows([train], 6, 4), 2)
+    text.add(3, None, None)
+    assert passages.refused([0], [text.symbols]) == [0]
+    text.cut(4)
+    passages.take_back(0, 4, refused=True)
+    for symbol in (4, 2, 3):
+        text.add(symbol, None, None)
+        assert passages.refused([0], [text.symbols]) == []
+    text.add(4, None, None)
+    assert passages.refused([0], [text.symbols]) == []
+    text.add(0, None, None)  # as at the beginning
+    assert passages.refused([0], [text.symbols]) == [0]
 
 
 @pytest.mark.parametrize("steering", [{}, {"max_repeat": 9}, {"stops": ((1, 2, 1),)}])

@@ -16,6 +16,7 @@ from charrnn.errors import InputError, StuckError
 from charrnn.evaluation.windows import Reader, windowed_nats
 from charrnn.runs.model import Model
 from charrnn.tasks import writing
+from charrnn.tasks.writing import SEPARATOR, Wanted
 from charrnn.text.escapes import KNOWN_NATS, escape
 from charrnn.text.vocab import codes_of
 
@@ -49,7 +50,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "--seed",
             "2",
         ],
-        ["kinds.tsv", "--out", "kinds", "--task", "generate", "--epochs", "8"],
+        ["kinds.tsv", "--out", "kinds", "--task", "generate", "--epochs", "12", "--dropout", "0"],
     ):
         done = charrnn("train", *arguments, *small, cwd=place)
         assert done.returncode == 0, done.stderr
@@ -124,6 +125,8 @@ def test_characters_can_be_allowed_and_forbidden(folder: Path, model: Model) -> 
     for allow in ("Z€", "", "^" + "".join(map(chr, model.vocabulary.codes))):
         assert "no character left" in refused(folder, "lm", "--allow", allow)
     assert set(out(folder, *LABEL, "--allow", "aln", "-n", "5")) <= set("aln-\n")
+    assert len(out(folder, "lm", "--allow", "an", "--lines", "3").splitlines()) == 3
+    assert len(out(folder, *LABEL, "--allow", "an", "--lines", "3").splitlines()) == 3
 
 
 # Where it ends
@@ -161,7 +164,11 @@ def test_lines_are_complete_and_no_two_alike(folder: Path, model: Model) -> None
     assert ["ca" + line for line in cut] == begun
     assert list(model.lines(25, seed=1)) == lines
     assert list(model.lines(25, seed=1, new=True)) == new
-    labelled = out(folder, *LABEL, "--lines", "9,new").splitlines()
+    short = list(model.lines(4, length=4, temperature=1.5, seed=1))
+    assert {len(line) for line in short} <= {1, 2, 3}  # and the line end
+    cold = (*LABEL, "-t", "0.3", "--lines")
+    assert set(out(folder, *cold, "9").splitlines()) & set(NAMES)
+    labelled = out(folder, *cold, "9,new").splitlines()
     assert len(set(labelled)) == 9
     assert not set(labelled) & set(NAMES)
 
@@ -215,6 +222,15 @@ def test_nothing_is_copied_from_the_training_text(folder: Path, model: Model) ->
     assert copies(other, train, 6) > 20
     whole = out(folder, *LABEL, "-n", "20", "--max-copy", "5").split("\n---\n")
     assert not any(copies(one.rstrip("\n"), "\n".join(NAMES), 5) for one in whole)
+
+
+def test_what_a_training_text_has_alone_is_no_symbol_of_the_model(model: Model) -> None:
+    """And no window with it is ever a copy."""
+    codes = np.array([ord("a"), ord("Z"), SEPARATOR, ord("a")])
+    author = model.author(Wanted())
+    first, *unknown, last = author.symbols(codes).tolist()
+    assert first == last == model.vocabulary.codes.index(ord("a"))
+    assert unknown == [author.voice.size] * 2
 
 
 def test_a_loop_is_broken(folder: Path, model: Model) -> None:
@@ -353,6 +369,10 @@ def test_a_mixture_writes_as_one_model_does(folder: Path, model: Model) -> None:
     )
     train = (folder / "names.txt").read_text() + (folder / "more.txt").read_text()
     assert copies(mixed.sample("xy", length=300, seed=1, max_copy=6), train, 6) == 0
+    assert [len(codes) for codes in mixed.trained_on()] == [
+        len((folder / name).read_text()) for name in ("names.txt", "more.txt")
+    ]
+    assert len(mixed.trained_on([str(folder / "more.txt")])) == 1
     found = list(mixed.lines(9, seed=1, new=True))
     assert not set(found) & {*NAMES, "xymena"}
     lines = out(folder, "lm", "other", "--weights", "2,1", "-l", "9", "--format", "jsonl")

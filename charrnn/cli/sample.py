@@ -226,11 +226,13 @@ def sample(
     copied, own = _max_copy(max_copy)
     only, forbidden = _allowed(allow)
     named: list[str | None] = list(checkpoints) if checkpoints else [None]
-    try:
-        writing = [k.name for k in KINDS.values() if k.author and k.text == (label is None)]
-        paths = [find_checkpoint(one, writing) for one in named]
-    except InputError as error:
-        raise _perhaps_a_prime(named[-1], error) from None
+    writing = [k.name for k in KINDS.values() if k.author and k.text == (label is None)]
+    paths = []
+    for one in named:
+        try:
+            paths.append(find_checkpoint(one, writing))
+        except InputError as error:
+            raise _perhaps_a_prime(one, error) from None
     models = [load_model(path, cell) for path, _ in paths]
     if weights is not None and len(models) == 1:
         raise InputError("--weights are of several models", "name them: charrnn sample A B")

@@ -5,6 +5,7 @@ symbol (Karp and Rabin, 1987). Equal windows have equal hashes, so that no copy 
 different ones do has a probability of some 10⁻¹², and only makes a text take another way.
 """
 
+from array import array
 from collections.abc import Sequence
 
 import numpy as np
@@ -145,7 +146,7 @@ class _Rolling:
         self._length = length
         self._values: list[int] = _values(size).tolist()
         self._last = pow(BASE, length, 1 << 64)
-        self._hashes: list[int] = []
+        self._hashes = array("Q")
 
     def push(self, symbols: Symbols, at: int) -> int | None:
         """Of the window that ends with ``symbols[at]``, the next one; nothing if it is shorter."""
@@ -156,7 +157,7 @@ class _Rolling:
         hashes.append(value & MASK)
         return hashes[-1] if len(hashes) >= self._length else None
 
-    def take_back(self, length: int) -> list[int]:
+    def take_back(self, length: int) -> Symbols:
         """Leave so many symbols; the windows that ended in the others."""
         gone = self._hashes[max(length, self._length - 1) :]
         del self._hashes[length:]

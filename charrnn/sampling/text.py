@@ -36,7 +36,7 @@ class Text:
         self.symbols, self.first = array("i", prime.tolist()), len(prime)
         self.end: int | None = None
         self.ended = False
-        self.costs: list[float] = []
+        self.costs = array("d")
         self.guesses: list[Guess] = []
         self.settled: int | None = None
 

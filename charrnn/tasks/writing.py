@@ -245,7 +245,6 @@ def _steering(author: Author, wanted: Wanted) -> Steering:
     never = {*author.never, *author.known(wanted.forbid)}
     if wanted.allow is not None:
         never |= set(range(author.voice.size)) - author.known(wanted.allow)
-        never |= set(author.never)
     if author.voice.size == len(never):
         raise InputError("there is no character left that may be written", "allow some it knows")
     texts = [author.symbols(codes) for codes in wanted.trained_on] if wanted.max_copy else []
