@@ -333,16 +333,16 @@ def test_what_was_refused_has_not_stood_there() -> None:
     train = np.array([0, 1, 2, 3])
     text = Text(np.array([4, 0, 1, 2]))
     passages = Passages([text.symbols], 6, 4, sorted_windows([train], 6, 4), 2)
-    text.add(3, None, None)
+    text.symbols.append(3)
     assert passages.refused([0], [text.symbols]) == [0]
     text.cut(4)
     passages.take_back(0, 4, refused=True)
     for symbol in (4, 2, 3):
-        text.add(symbol, None, None)
+        text.symbols.append(symbol)
         assert passages.refused([0], [text.symbols]) == []
-    text.add(4, None, None)
+    text.symbols.append(4)
     assert passages.refused([0], [text.symbols]) == []
-    text.add(0, None, None)  # as at the beginning
+    text.symbols.append(0)  # as at the beginning
     assert passages.refused([0], [text.symbols]) == [0]
 
 

@@ -40,14 +40,6 @@ class Text:
         self.guesses: list[Guess] = []
         self.settled: int | None = None
 
-    def add(self, symbol: int, cost: float | None, guess: Guess | None) -> None:
-        """Write a symbol."""
-        self.symbols.append(symbol)
-        if cost is not None:
-            self.costs.append(cost)
-        if guess is not None:
-            self.guesses.append(guess)
-
     def cut(self, place: int) -> None:
         """Leave what stands before ``place``."""
         del self.symbols[place:]

@@ -4,8 +4,9 @@ docs/sampling.md defines what steers them. Nothing that one text does changes an
 """
 
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 
 import numpy as np
 
@@ -66,6 +67,7 @@ class Steering:
 
 
 STEADY = Steering()
+NONE: frozenset[int] = frozenset()
 
 
 def write(
@@ -94,48 +96,49 @@ def write(
         StuckError: a text must not go on, whatever it does.
     """
     texts, full = [Text(column) for column in prime.T], len(prime) + length
-    going = list(range(len(texts)))
-    going = _unfinished(going, texts, full)
+    rows = [text.symbols for text in texts]
+    going = _unfinished(list(range(len(texts))), texts, full)
     reading, symbols = voice.begin(prime), prime[-1].astype(np.intp)
     scratch, never = Scratch((len(texts), voice.size)), list(steering.never)
-    stops, last = (
-        [array("i", stop) for stop in steering.stops],
-        {stop[-1] for stop in steering.stops},
-    )
+    stops, last = _stops(steering.stops)
     repeats = Repeats(prime) if steering.penalty > 1 else None
     way = _Way(reading.states, texts, voice.size, steering) if steering.goes_back else None
-    costs: Sequence[float | None] = [None] * len(texts)
-    guesses: Sequence[Guess | None] = [None] * len(texts)
-    while going:
+    keeps = steering.scored or steering.guesses or way is not None
+    for step in count(1):
+        if not going:
+            return
         if way:
             way.retreat.save()
         y = reading.step(symbols)
-        if steering.scored or steering.guesses or way:
-            log_p = log_softmax(y)
+        log_p = log_softmax(y) if keeps else y
         if never:
             y[:, never] = -np.inf
         if repeats:
             repeats.lower(y, steering.penalty)
-        stuck = way.retreat.forbid(y) if way else set()
-        np.copyto(symbols, choice.draw(y, numbers, scratch))
-        if steering.scored or steering.guesses or way:
-            costs = log_p[np.arange(len(texts)), symbols].tolist()
-        if steering.guesses:
-            guesses = _guesses(log_p, costs)
-        drawn = symbols.tolist()
+        stuck = way.retreat.forbid(y) if way else NONE
+        symbols[:] = choice.draw(y, numbers, scratch)
+        drawn, ended = symbols.tolist(), False
         for row in going:
-            texts[row].add(drawn[row], costs[row], guesses[row])
+            rows[row].append(drawn[row])
             if drawn[row] in last and row not in stuck:
-                _stop(texts[row], stops)
+                ended = _stop(texts[row], stops) or ended
+        if keeps:
+            _keep(texts, going, log_p, symbols, guesses=steering.guesses)
         if repeats:
             repeats.push(symbols)
         if way:
             for row in way.turned_back(going, stuck):
-                symbols[row] = texts[row].symbols[-1]
+                symbols[row] = rows[row][-1]
                 if repeats:
-                    repeats.rewrite(row, texts[row].symbols)
-        going = _unfinished(going, texts, full)
+                    repeats.rewrite(row, rows[row])
+        if way or ended or step == length:
+            going = _unfinished(going, texts, full)
         yield texts
+
+
+def _stops(stops: Sequence[tuple[int, ...]]) -> tuple[list[Symbols], set[int]]:
+    """What ends a text, and with which symbols that ends."""
+    return [array("i", stop) for stop in stops], {stop[-1] for stop in stops}
 
 
 def _unfinished(going: list[int], texts: list[Text], full: int) -> list[int]:
@@ -149,26 +152,32 @@ def _unfinished(going: list[int], texts: list[Text], full: int) -> list[int]:
     return [row for row in going if texts[row].end is None]
 
 
-def _stop(text: Text, stops: list[Symbols]) -> None:
-    """End a text that has come to a stop, before it."""
+def _stop(text: Text, stops: list[Symbols]) -> bool:
+    """End a text that has come to a stop, before it; whether it has."""
     written = len(text.symbols) - text.first
     for stop in stops:
         if len(stop) <= written and text.symbols[-len(stop) :] == stop:
             text.end, text.ended = len(text.symbols) - len(stop), True
-            return
+            return True
+    return False
 
 
-def _guesses(log_p: Array, costs: Sequence[float | None]) -> list[Guess]:
+def _keep(
+    texts: list[Text], going: list[int], log_p: Array, symbols: Ids, *, guesses: bool
+) -> None:
+    """Note what each symbol cost; and, if that is wanted, what the model expected."""
+    costs = log_p[np.arange(len(texts)), symbols].tolist()
+    for row in going:
+        texts[row].costs.append(costs[row])
+    if not guesses:
+        return
     likely = np.exp(log_p)
     entropies = -np.add.reduce(likely * np.where(likely > 0, log_p, 0), axis=-1)
     best = np.argsort(-log_p, axis=-1, kind="stable")[:, :BEST]
     values = np.take_along_axis(log_p, best, axis=-1).tolist()
-    return [
-        Guess(cost or 0.0, entropy, list(zip(symbols, own, strict=True)))
-        for cost, entropy, symbols, own in zip(
-            costs, entropies.tolist(), best.tolist(), values, strict=True
-        )
-    ]
+    for row in going:
+        named = list(zip(best[row].tolist(), values[row], strict=True))
+        texts[row].guesses.append(Guess(costs[row], float(entropies[row]), named))
 
 
 class _Way:
@@ -187,7 +196,7 @@ class _Way:
         )
         self.retreat = Retreat(states, texts, steering.places)
 
-    def turned_back(self, going: list[int], stuck: set[int]) -> list[int]:
+    def turned_back(self, going: list[int], stuck: Collection[int]) -> list[int]:
         """Look at what has been written last; the texts that have been cut."""
         rows = [row for row in going if not (self._texts[row].ended or row in stuck)]
         refused = self._passages.refused(rows, [self._texts[row].symbols for row in rows])
