@@ -25,8 +25,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from charrnn.errors import CharrnnError, CheckpointError, DivergedError, InputError
+    from charrnn.errors import (
+        CharrnnError,
+        CheckpointError,
+        DivergedError,
+        InputError,
+        StuckError,
+    )
     from charrnn.library import cell, resume, train
+    from charrnn.runs.mixture import mix
     from charrnn.runs.model import Model, load
     from charrnn.training.run import Run
 
@@ -37,8 +44,10 @@ __all__ = [
     "InputError",
     "Model",
     "Run",
+    "StuckError",
     "cell",
     "load",
+    "mix",
     "resume",
     "train",
 ]
@@ -52,8 +61,10 @@ _PLACES = {
     "InputError": "charrnn.errors",
     "Model": "charrnn.runs.model",
     "Run": "charrnn.training.run",
+    "StuckError": "charrnn.errors",
     "cell": "charrnn.library",
     "load": "charrnn.runs.model",
+    "mix": "charrnn.runs.mixture",
     "resume": "charrnn.library",
     "train": "charrnn.library",
 }

@@ -6,6 +6,7 @@ __all__ = [
     "DivergedError",
     "InputError",
     "RunError",
+    "StuckError",
     "as_type",
 ]
 
@@ -43,6 +44,10 @@ class DivergedError(CharrnnError):
 
 class RunError(CharrnnError):
     """A run's folder cannot be used."""
+
+
+class StuckError(CharrnnError):
+    """There is no text of the kind that was asked for, or none was found."""
 
 
 NOUNS: dict[type, str] = {bool: "True or False", int: "a whole number", float: "a number"}

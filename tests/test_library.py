@@ -47,8 +47,10 @@ def test_what_is_promised_is_there_and_nothing_else() -> None:
         "InputError",
         "Model",
         "Run",
+        "StuckError",
         "cell",
         "load",
+        "mix",
         "resume",
         "train",
     ]

@@ -14,7 +14,7 @@ COMMANDS = ("train", "sample", "eval", "predict", "gradcheck", "inspect", "expla
 PARTS = ("charrnn", "docs", "benchmarks", "data")
 DOCUMENTS = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"]
 DOCUMENTS += ["docs/equations.md", "docs/explain.md", "docs/library.md", "docs/looking.md"]
-DOCUMENTS += ["docs/your-own-cell.md"]
+DOCUMENTS += ["docs/sampling.md", "docs/your-own-cell.md"]
 
 
 def blocks(language: str) -> list[str]:

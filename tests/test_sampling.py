@@ -5,14 +5,13 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from charrnn import sampling
 from charrnn.nn.cells import parse_cell
 from charrnn.nn.models import SequenceModel
 from charrnn.nn.parameters import Parameters
 from charrnn.nn.types import Array
-from charrnn.sampling import Choice, Scratch, Streams, sample
+from charrnn.sampling import Choice, Scratch, Streams, sample, voices
 
-DRAWS = 40_000
+DRAWS = 100_000
 P = np.array([0.05, 0.4, 0.0, 0.25, 0.2, 0.1])
 with np.errstate(divide="ignore"):
     LOGITS = np.log(P) + 700.0  # large, as they may be: e^700 is still a number, its square is not
@@ -81,6 +80,53 @@ def test_top_p_is_of_what_temperature_and_top_k_leave() -> None:
     assert_distributed(frequencies(choice), np.array([0, 0.16, 0, 0.0625, 0, 0]))
 
 
+@pytest.mark.parametrize(
+    ("min_p", "kept"), [(0.0, [1, 3, 4, 5, 0]), (0.2, [1, 3, 4, 5]), (0.55, [1, 3]), (1.0, [1])]
+)
+def test_min_p_draws_among_those_near_the_likeliest(min_p: float, kept: list[int]) -> None:
+    """0.1 is a quarter of 0.4, 0.05 an eighth."""
+    expected = np.where(np.isin(np.arange(6), kept), P, 0)
+    assert_distributed(frequencies(Choice(min_p=min_p)), expected)
+
+
+def test_what_is_exactly_on_the_line_of_min_p_is_kept() -> None:
+    """Of equals all or none are."""
+    logits = -np.log(2) * np.array([1, 0, 1, 2, 0])
+    kept = np.array([0.5, 1, 0.5, 0, 1])
+    assert_distributed(frequencies(Choice(min_p=0.5), logits), kept)
+    assert_distributed(frequencies(Choice(min_p=1), logits), (kept == 1).astype(float))
+
+
+def defined(logits: Array, choice: Choice) -> Array:
+    """The definitions of docs/sampling.md, in the order that stands there, symbol by symbol."""
+    heights = [float(y) / choice.temperature for y in logits]
+    p = [np.exp(y - max(heights)) for y in heights]
+    ranks = sorted(range(len(p)), key=lambda s: (-logits[s], s))
+    kept = set(ranks[: choice.top_k or len(p)])
+    whole = sum(p[s] for s in kept)
+    enough, fewest = 0.0, set()
+    for s in ranks:
+        if s in kept and (enough < choice.top_p * whole or choice.top_p == 1):
+            fewest.add(s)
+            enough += p[s]
+    kept = {s for s in fewest if p[s] >= choice.min_p * max(p)}
+    return np.array([p[s] if s in kept else 0.0 for s in range(len(p))])
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_filters_together_are_what_their_definitions_say(seed: int) -> None:
+    """Logits on a coarse grid, so that there are ties, at every line that a filter draws."""
+    rng = np.random.default_rng(seed)
+    logits = rng.integers(-3, 3, size=6) * np.log(2)
+    choice = Choice(
+        temperature=float(rng.choice([0.5, 1.0, 2.0])),
+        top_k=int(rng.integers(0, 6)),
+        top_p=float(rng.choice([0.4, 0.75, 0.9, 1.0])),
+        min_p=float(rng.choice([0.0, 0.25, 0.5])),
+    )
+    assert_distributed(frequencies(choice, logits), defined(logits, choice))
+
+
 @pytest.mark.parametrize("temperature", [0.0, 5e-324, 1e-300, 1e-12])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_no_temperature_takes_the_likeliest(temperature: float, dtype: type) -> None:
@@ -131,7 +177,8 @@ def test_what_all_texts_begin_with_is_read_once(cell: str, monkeypatch: pytest.M
 def test_scratch_memory_changes_no_draw() -> None:
     """Used again and again, by choices of every kind."""
     logits = np.random.default_rng(0).normal(0, 2, (50, 9, 30)).astype(np.float32)
-    for choice in (Choice(0.0), Choice(0.7), Choice(top_k=4), Choice(1.3, top_p=0.8)):
+    rest = (Choice(1.3, top_p=0.8), Choice(min_p=0.1), Choice(0.8, 9, 0.9, 0.05))
+    for choice in (Choice(0.0), Choice(0.7), Choice(top_k=4), *rest):
         scratch, one, other = Scratch((9, 30)), *map(np.random.default_rng, (1, 1))
         for y in logits:
             drawn = choice.draw(y, one, scratch)
@@ -165,6 +212,9 @@ def test_the_ends_of_the_unit_interval_are_symbols_too(mark: float) -> None:
         {"top_p": -1.0},
         {"top_p": 1.1},
         {"top_p": float("nan")},
+        {"min_p": -0.1},
+        {"min_p": 1.1},
+        {"min_p": float("nan")},
     ],
 )
 def test_choices_out_of_range_are_refused(values: dict[str, Any]) -> None:
@@ -218,7 +268,7 @@ def test_streams_do_not_mix() -> None:
 @pytest.mark.parametrize("size", [1, 2, 13, 38, 39, 40])
 def test_long_primes_are_read_in_pieces(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
     whole = written(PRIME, 50)
-    monkeypatch.setattr(sampling, "PRIME_CHUNK", size)
+    monkeypatch.setattr(voices, "PRIME_CHUNK", size)
     assert (written(PRIME, 50) == whole).all()
 
 

@@ -11,8 +11,9 @@ from charrnn.cli.flow import echo
 from charrnn.cli.look import Asked, progress
 from charrnn.errors import InputError
 from charrnn.looking.copies import LENGTHS, Copies, Shares, find_copies, new_shares
-from charrnn.runs.model import How, Model
+from charrnn.runs.model import Model
 from charrnn.runs.texts import Trained, named, read_text, training_text
+from charrnn.runs.writes import How
 from charrnn.text.corpora import encoded
 from charrnn.text.vocab import codes_of
 from charrnn.verdict.words import line_of

@@ -10,12 +10,14 @@ import typer
 
 from charrnn.cli.errors import reported, say
 from charrnn.cli.flow import echo
-from charrnn.cli.given import given_options
+from charrnn.cli.given import given_options, weights_given
 from charrnn.cli.measure import measure
 from charrnn.cli.tables import print_table
 from charrnn.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from charrnn.evaluation.dynamic import Adaptation
     from charrnn.evaluation.report import Figure, Report
     from charrnn.runs.model import Model
@@ -45,7 +47,7 @@ def evaluate(
             metavar="FILE",
             help="The text to score, or rows like those trained on, files read in order; - is "
             "standard input. Without any, what the run held out of its own text, or to test with. "
-            "Other runs, before the files: all are scored and compared.",
+            "Other runs, before the files: all are scored and compared, and as one.",
             show_default=False,
         ),
     ] = None,
@@ -71,6 +73,14 @@ def evaluate(
             "everything reported on the second.",
         ),
     ] = False,
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            help="How much each of several models counts where they are one, the mean of their "
+            "probabilities: 2,1. All alike, if not given.",
+            show_default=False,
+        ),
+    ] = None,
     adapt: Annotated[
         bool,
         typer.Option(
@@ -203,8 +213,11 @@ def evaluate(
     if others:
         if adapt or mix:
             raise InputError("--adapt and --mix are for one model", "leave them out, or name one")
-        _compare(models, files, train or [], threads, as_json)
+        shares = weights_given(weights, len(models))
+        _compare(models, shares, files, train or [], threads, as_json)
         return
+    if weights is not None:
+        raise InputError("--weights are of several models", "name them: charrnn eval A B")
     scored = find_texts(model, files, train or [])
     for note in scored.notes:
         say(f"note: {note}")
@@ -265,11 +278,19 @@ def _evaluate(
 
 
 def _compare(
-    models: "list[Model]", files: list[str], train: list[str], threads: int, as_json: bool
+    models: "list[Model]",
+    weights: list[float],
+    files: list[str],
+    train: list[str],
+    threads: int,
+    as_json: bool,
 ) -> None:
-    """Score some models, each on what is named or on what its run held out."""
+    """Score some models, each on what is named or on what its run held out; and all as one."""
     import numpy as np
 
+    from charrnn.evaluation.mixture import mean_nats
+    from charrnn.evaluation.report import CARRIED, Figure
+    from charrnn.runs.mixture import shares
     from charrnn.runs.texts import find_texts
 
     found = [(model, find_texts(model, files, train)) for model in models]
@@ -277,32 +298,54 @@ def _compare(
         for note in scored.notes:
             say(f"note: {model.path}: {note}")
     _, first = found[0]
-    if any(not np.array_equal(first.codes[first.start :], s.codes[s.start :]) for _, s in found):
+    alike = all(np.array_equal(first.codes[first.start :], s.codes[s.start :]) for _, s in found)
+    parts = shares(len(models), weights)
+    if not alike:
         say("note: these are different texts; name one for all: charrnn eval A B FILE")
     reports = [(model, s, _evaluate(model, s, None, False, threads)) for model, s in found]
+    every = [_as_json(*one) for one in reports]
+    rows = [(str(m.path), report.network[0], s.what) for m, s, report in reports]
+    if alike:
+        nats = mean_nats([report.each for *_, report in reports], parts)
+        rows.append(("as one", Figure(CARRIED, float(nats.mean())), first.what))
+        every.append(_as_one(every, parts, rows[-1][1]))
     if as_json:
-        typer.echo(json.dumps([_as_json(*one) for one in reports], indent=1))
+        typer.echo(json.dumps(every, indent=1))
         return
-    rows = []
-    for model, scored, report in reports:
-        carried = report.network[0]
-        figures = (f"{carried.nats:.4f}", f"{carried.bits:.4f}", f"{carried.perplexity:.5g}")
-        rows.append((str(model.path), *figures, f"{report.count:,}", scored.what))
+    counts = [f"{one['scored']:,}" for one in every]
+    shown = [
+        (name, f"{one.nats:.4f}", f"{one.bits:.4f}", f"{one.perplexity:.5g}", count, what)
+        for (name, one, what), count in zip(rows, counts, strict=True)
+    ]
     unit = _unit(models[0])
-    print_table([f"nats/{unit}", f"bits/{unit}", "perplexity", "scored", "text"], rows)
+    print_table([f"nats/{unit}", f"bits/{unit}", "perplexity", "scored", "text"], shown)
+
+
+def _as_one(
+    every: list[dict[str, Any]], weights: "Sequence[float]", figure: "Figure"
+) -> dict[str, Any]:
+    first = every[0]
+    return {
+        "checkpoint": None,
+        "as_one": [one["checkpoint"] for one in every],
+        "weights": list(weights),
+        **{name: first[name] for name in ("text", "unit", "scored")},
+        "network": _figures([figure]),
+    }
+
+
+def _figures(found: "list[Figure]") -> dict[str, dict[str, float | None]]:
+    return {
+        one.name: {
+            "nats": one.nats,
+            "bits": one.bits,
+            "perplexity": one.perplexity if isfinite(one.perplexity) else None,
+        }
+        for one in found
+    }
 
 
 def _as_json(model: "Model", scored: "ToScore", report: "Report") -> dict[str, Any]:
-    def figures(found: "list[Figure]") -> dict[str, dict[str, float | None]]:
-        return {
-            one.name: {
-                "nats": one.nats,
-                "bits": one.bits,
-                "perplexity": one.perplexity if isfinite(one.perplexity) else None,
-            }
-            for one in found
-        }
-
     mixed = report.mixed
     return {
         "checkpoint": str(model.path),
@@ -312,13 +355,13 @@ def _as_json(model: "Model", scored: "ToScore", report: "Report") -> dict[str, A
         "unknown": report.unknown,
         "unknown_nats": report.unknown_nats,
         "carried": report.method,
-        "network": figures(report.network),
-        "yardsticks": figures(report.yardsticks),
+        "network": _figures(report.network),
+        "yardsticks": _figures(report.yardsticks),
         "mixture": mixed
         and {
             "fitted_on": mixed.fitted_on,
             "reported_on": report.count - mixed.fitted_on,
-            "figures": figures(mixed.figures),
+            "figures": _figures(mixed.figures),
             "weights": mixed.weights,
         },
         "notes": list(scored.notes),

@@ -12,7 +12,7 @@ from charrnn.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["given_options", "no_checkpoint"]
+__all__ = ["given_options", "no_checkpoint", "weights_given"]
 
 
 def given_options(ctx: typer.Context) -> set[str]:
@@ -39,3 +39,22 @@ def no_checkpoint(
     hint = f"to {what}: {' '.join(map(quote, command))}"
     message = f"{given!r} is no checkpoint" if " " in str(given) else str(error)
     return InputError(message, f"{hint}; {error.hint}" if error.hint else hint)
+
+
+def weights_given(text: str | None, count: int) -> list[float]:
+    """What ``--weights 2,1`` says of so many models; all alike, if it is not given.
+
+    Raises:
+        InputError: these are not so many numbers.
+    """
+    if text is None:
+        return [1.0] * count
+    try:
+        values = [float(part) for part in text.split(",")]
+    except ValueError:
+        values = []
+    if len(values) != count:
+        raise InputError(
+            f"--weights {text}: {count} numbers are wanted, one for each model", "as in 2,1"
+        )
+    return values

@@ -60,26 +60,34 @@ class FileWriter:
         self._file = file
 
     def write(self, data: bytes) -> None:
-        """Write UTF-8."""
+        """Write UTF-8 (or, from a byte-level model, any bytes)."""
         self._file.write(data)
+
+    def end(self) -> None:
+        """Finish with a line end."""
+        self.write(b"\n")
 
 
 @contextmanager
-def written_to(name: str | None) -> Iterator[TextWriter | FileWriter]:
+def written_to(
+    name: str | None, *, raw: bool = False, whole: bool = True
+) -> Iterator[TextWriter | FileWriter]:
     """Standard output; or a file, which is there once all of it is written, or stays as it was.
 
     Args:
         name: of the file; nothing, or ``-``, for standard output. A device or a pipe is written to
             as the results come.
+        raw: of standard output (:class:`TextWriter`).
+        whole: if not, a file too is written to as the results come, and keeps what has come.
 
     Raises:
         InputError: it cannot be written.
     """
     if name in (None, "-"):
-        yield TextWriter()
+        yield TextWriter(raw=raw)
         return
     path = Path(os.path.realpath(str(name)))  # where a link leads, so that it goes on to do so
-    in_place = path.exists() and not path.is_file()
+    in_place = not whole or (path.exists() and not path.is_file())
     beside = path if in_place else path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         if path.is_dir():

@@ -1,34 +1,41 @@
 """``charrnn sample``."""
 
-import sys
-from typing import TYPE_CHECKING, Annotated
+import re
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from charrnn.cli.errors import reported, say
-from charrnn.cli.given import given_options, no_checkpoint
+from charrnn.cli.given import given_options, no_checkpoint, weights_given
 from charrnn.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from charrnn.tasks.writing import Wanted
+    from charrnn.runs.model import Model
 
 __all__ = ["sample"]
 
-PRIME, CHOICE = "Beginning", "Choosing"
-SEPARATOR = b"---\n"
+PRIME, CHOICE, TEXT = "Beginning", "Choosing each character", "The whole text"
+ESCAPES = {"n": "\n", "t": "\t", "r": "\r"}
 
 
 @reported
 def sample(
     ctx: typer.Context,
-    checkpoint: Annotated[
-        str | None,
+    checkpoints: Annotated[
+        list[str] | None,
         typer.Argument(
+            metavar="CHECKPOINT",
             help="An .npz file, a run's folder or a run's name; without it the language model "
             "saved last (with --label, the model of labelled texts), else the one that comes with "
-            "charrnn.",
+            "charrnn. Several write as one: the mean of their probabilities. A model whose cell is "
+            "its author's own needs --cell FILE.py:CLASS.",
+            show_default=False,
+        ),
+    ] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            help="How much each of several models counts: 2,1. All alike, if not given.",
             show_default=False,
         ),
     ] = None,
@@ -45,15 +52,48 @@ def sample(
             help="Texts to write, side by side; a line of --- comes between them.",
         ),
     ] = 1,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="Makes the text reproducible; else drawn, and shown on standard error.",
+            show_default=False,
+        ),
+    ] = None,
+    form: Annotated[
+        Literal["text", "raw", "jsonl"],
+        typer.Option(
+            "--format",
+            help="text: at a terminal, control characters are shown as symbols. raw: as they are. "
+            "jsonl: of each character its log-probability, the entropy and the five likeliest.",
+        ),
+    ] = "text",
+    out: Annotated[
+        str | None,
+        typer.Option(help="A file to write to, in UTF-8 whatever the shell.", show_default=False),
+    ] = None,
     prime: Annotated[
         str,
         typer.Option(
             "--prime",
             "-p",
-            help="Text to begin with; else a new line or paragraph.",
+            help="Text to begin with; else a new line or paragraph. With --unknown skip, "
+            "characters that the model does not know are left out of it.",
             rich_help_panel=PRIME,
         ),
     ] = "",
+    prime_file: Annotated[
+        str | None,
+        typer.Option(
+            help="Begin with the text of a file, line ends and all; - is standard input.",
+            show_default=False,
+            rich_help_panel=PRIME,
+        ),
+    ] = None,
+    no_prime: Annotated[
+        bool,
+        typer.Option("--no-prime", help="Write what follows alone.", rich_help_panel=PRIME),
+    ] = False,
     label: Annotated[
         str | None,
         typer.Option(
@@ -69,14 +109,10 @@ def sample(
             "--temp",
             "-t",
             min=0,
-            help="Temperature: lower is safer, higher is wilder, 0 is --greedy.",
+            help="Temperature: lower is safer, higher is wilder, 0 takes the likeliest.",
             rich_help_panel=CHOICE,
         ),
     ] = 0.8,
-    greedy: Annotated[
-        bool,
-        typer.Option("--greedy", help="Always the likeliest character.", rich_help_panel=CHOICE),
-    ] = False,
     top_k: Annotated[
         int,
         typer.Option(min=0, help="Choose among the K likeliest; 0: all.", rich_help_panel=CHOICE),
@@ -88,98 +124,214 @@ def sample(
             rich_help_panel=CHOICE,
         ),
     ] = 1.0,
-    cell: Annotated[
+    min_p: Annotated[
+        float,
+        typer.Option(
+            help="Choose among those with at least this part of the likeliest one's probability; "
+            "0: all.",
+            rich_help_panel=CHOICE,
+        ),
+    ] = 0.0,
+    repeat_penalty: Annotated[
+        float,
+        typer.Option(
+            help="Make what goes on with a passage that is there already less likely: 1.2; 1: not.",
+            rich_help_panel=CHOICE,
+        ),
+    ] = 1.0,
+    allow: Annotated[
         str | None,
         typer.Option(
-            help="FILE.py:CLASS, for a model whose cell is its author's own.", show_default=False
-        ),
-    ] = None,
-    seed: Annotated[
-        int | None,
-        typer.Option(
-            min=0,
-            help="Makes the text reproducible; else drawn, and shown on standard error.",
-            rich_help_panel=CHOICE,
+            metavar="CHARS",
+            help="The only characters that may be written; or after a ^, those that must not: "
+            r"'^0123456789'. \n is a line end.",
             show_default=False,
+            rich_help_panel=CHOICE,
         ),
     ] = None,
-    raw: Annotated[
-        bool,
+    stop: Annotated[
+        list[str] | None,
         typer.Option(
-            "--raw",
-            help="At a terminal too, write control characters as they are; else they are shown as "
-            "symbols.",
+            help=r"End before this text: '\n' at a line end. May be given more than once.",
+            show_default=False,
+            rich_help_panel=TEXT,
         ),
-    ] = False,
+    ] = None,
+    lines: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N[,new]",
+            help="Write N complete lines, no two alike: names, titles. With ,new none that stands "
+            "in the training text.",
+            show_default=False,
+            rich_help_panel=TEXT,
+        ),
+    ] = None,
+    max_copy: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N[,own=M]",
+            help="Never write N characters in a row that stand in the training text (--train FILE, "
+            "where the run does not lead to it); own=M: nor M that the text has already, which "
+            "breaks loops.",
+            show_default=False,
+            rich_help_panel=TEXT,
+        ),
+    ] = None,
+    best_of: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            max=1 << 16,
+            help="Of so many texts, write the one that is likeliest by character.",
+            rich_help_panel=TEXT,
+        ),
+    ] = 1,
+    train: Annotated[list[str] | None, typer.Option(hidden=True)] = None,
+    unknown: Annotated[Literal["error", "skip"], typer.Option(hidden=True)] = "error",
+    cell: Annotated[str | None, typer.Option(hidden=True)] = None,
+    greedy: Annotated[bool, typer.Option("--greedy", hidden=True)] = False,
+    raw: Annotated[bool, typer.Option("--raw", hidden=True)] = False,
 ) -> None:
-    """Write text with a trained model.
+    r"""Write text with a trained model.
 
     The text goes to standard output, one alone as it is made; everything else goes to standard
-    error.
+    error. docs/sampling.md defines what steers it.
 
     [dim]charrnn sample --temp 0.8
-    charrnn sample checkpoints/shakespeare-1 --prime 'ROMEO:' --top-p 0.9 > play.txt
+    charrnn sample checkpoints/shakespeare-1 --prime 'ROMEO:' --min-p 0.05 --max-copy 30 > play.txt
+    charrnn sample checkpoints/names-1 --lines 20,new
     charrnn sample checkpoints/tunes-1 --label 'D Major' -n 4[/dim]
     """
+    from charrnn.cli.output import written_to
+    from charrnn.cli.sampled import write_guesses, write_lines, write_texts
     from charrnn.runs.find import find_checkpoint
-    from charrnn.runs.model import drawn_seed, load_model
+    from charrnn.runs.mixture import mix
+    from charrnn.runs.model import load_model
+    from charrnn.runs.writes import drawn_seed
     from charrnn.sampling import Choice
     from charrnn.tasks.kinds import KINDS
-    from charrnn.tasks.writing import Wanted
+    from charrnn.tasks.writing import Wanted, write
 
     given = given_options(ctx)
     if greedy and "temp" in given and temp > 0:
         raise InputError("--greedy and --temp exclude each other", "give one of them")
     try:
-        choice = Choice(0.0 if greedy else temp, top_k, top_p)
+        choice = Choice(0.0 if greedy else temp, top_k, top_p, min_p)
     except ValueError as error:
         raise InputError(str(error).replace("_", "-")) from None
-    wanted = Wanted(prime, label, number, length if "length" in given else None, choice)
-    try:
-        writing = [k.name for k in KINDS.values() if k.write and k.text == (label is None)]
-        path, found = find_checkpoint(checkpoint, writing)
-    except InputError as error:
-        primed = ("charrnn", "sample", "--prime", str(checkpoint))
-        raise no_checkpoint(checkpoint, error, "begin with this text", primed) from None
-    model = load_model(path, cell)
+    wanted_lines, new = _lines(lines)
+    copied, own = _max_copy(max_copy)
+    only, forbidden = _allowed(allow)
+    named: list[str | None] = list(checkpoints) if checkpoints else [None]
+    writing = [k.name for k in KINDS.values() if k.author and k.text == (label is None)]
+    paths = []
+    for one in named:
+        try:
+            paths.append(find_checkpoint(one, writing))
+        except InputError as error:
+            primed = ("charrnn", "sample", "--prime", str(one))
+            raise no_checkpoint(one, error, "begin with this text", primed) from None
+    models = [load_model(path, cell) for path, _ in paths]
+    if weights is not None and len(models) == 1:
+        raise InputError("--weights are of several models", "name them: charrnn sample A B")
+    model = models[0] if len(models) == 1 else mix(models, weights_given(weights, len(models)))
+    wanted = Wanted(
+        _prime(prime, prime_file, models[0]),
+        label,
+        number,
+        length if "length" in given else None,
+        choice,
+        shows_prime=not no_prime,
+        skips_unknown=unknown == "skip",
+        allow=only,
+        forbid=forbidden,
+        repeat_penalty=repeat_penalty,
+        max_copy=copied,
+        max_repeat=own,
+        stop=tuple(map(_unescaped, stop or [])),
+        lines=wanted_lines,
+        new=new,
+        best_of=best_of,
+        guesses=form == "jsonl",
+        trained_on=model.trained_on(train or []) if copied or new else (),
+    )
+    author = model.author(wanted)
+    if author.left_out:
+        say(f"note: {author.left_out} characters that the model does not know were left out")
     own_seed = drawn_seed() if seed is None else seed
-    grown = model.write(wanted, own_seed)
-    kind = f"label {label}" if label is not None else found
-    say(f"{path} ({kind})" + (f", seed {own_seed}" if seed is None else ""))
-    if number == 1 and label is None:
-        _write_one(grown, raw=raw)
-    else:
-        _write_many(grown, wanted, raw=raw)
+    import numpy as np
+
+    grown = write(author, wanted, np.random.default_rng(own_seed))
+    for path, found in paths:
+        kind = f"label {label}" if label is not None else found
+        say(f"{path} ({kind})" + (f", seed {own_seed}" if seed is None else ""))
+    with written_to(out, raw=raw or form == "raw", whole=False) as writer:
+        if form == "jsonl":
+            write_guesses(grown, wanted, writer, models[0].config.level)
+        elif wanted.lines:
+            write_lines(grown, writer)
+        else:
+            write_texts(grown, wanted, writer)
 
 
-def _write_one(grown: "Iterator[list[bytes]]", *, raw: bool) -> None:
-    """A text as it is made."""
-    from charrnn.cli.output import TextWriter
+def _prime(prime: str, file: str | None, model: "Model") -> str:
+    """What the texts begin with; a word about what may have been meant."""
+    if file is not None:
+        from charrnn.text.corpora import decode_text, read_bytes
 
-    writer, any_yet = TextWriter(raw=raw), False
-    for (piece,) in grown:
-        writer.write(piece)
-        any_yet = any_yet or bool(piece)
-    if any_yet:
-        writer.end()
+        if prime:
+            raise InputError("--prime and --prime-file exclude each other", "give one of them")
+        return decode_text(file, read_bytes(file), model.config.encoding)[0]
+    found = re.search(r"\\[nrt]", prime)
+    if found:
+        say(
+            f"note: {found[0]} in --prime is two characters, a backslash and {found[0][1]!r}; "
+            f"--prime-file reads a text with its line ends"
+        )
+    return prime
 
 
-def _write_many(grown: "Iterator[list[bytes]]", wanted: "Wanted", *, raw: bool) -> None:
-    """Texts one after the other; at a terminal, how far they are is shown until all are done."""
-    from tqdm import tqdm
+def _unescaped(text: str) -> str:
+    r"""``\n``, ``\t`` and ``\r`` as the characters that they stand for, others after a backslash
+    as they are.
+    """
+    return re.sub(r"\\(.)", lambda found: ESCAPES.get(found[1], found[1]), text, flags=re.DOTALL)
 
-    from charrnn.cli.output import TextWriter
 
-    shown = sys.stderr is not None and sys.stderr.isatty() and wanted.number > 1
-    texts: list[list[bytes]] = [[] for _ in range(wanted.number)]
-    with tqdm(total=wanted.length, disable=not shown, leave=False, unit="character") as bar:
-        for parts in grown:
-            for text, part in zip(texts, parts, strict=True):
-                text.append(part)
-            bar.update(max(map(len, parts)))
-    writer = TextWriter(raw=raw)
-    for count, text in enumerate(texts):
-        if count:
-            writer.write(SEPARATOR)
-        writer.write(b"".join(text))
-        writer.end()
+def _allowed(text: str | None) -> tuple[str | None, str]:
+    """The characters that alone may be written, and those that must not be."""
+    if text is not None and text.startswith("^"):
+        return None, _unescaped(text[1:])
+    return (None if text is None else _unescaped(text)), ""
+
+
+def _lines(text: str | None) -> tuple[int, bool]:
+    """How many lines, and whether they must be new."""
+    if text is None:
+        return 0, False
+    number, comma, rest = text.partition(",")
+    if not _is_number(number, 1) or (comma and rest != "new"):
+        raise InputError(
+            f"--lines {text}: no number of lines", "as in --lines 20 or --lines 20,new"
+        )
+    return int(number), bool(comma)
+
+
+def _max_copy(text: str | None) -> tuple[int, int]:
+    """Characters that must not be copied from the training text, and from the text itself."""
+    found = {"train": 0, "own": 0}
+    for part in text.split(",") if text is not None else []:
+        name, _, number = part.rpartition("=")
+        name = name or "train"
+        if name not in found or found[name] or not _is_number(number, 2):
+            raise InputError(
+                f"--max-copy {text}: no number of characters from 2 on",
+                "as in --max-copy 20, --max-copy own=40 or --max-copy 20,own=40",
+            )
+        found[name] = int(number)
+    return found["train"], found["own"]
+
+
+def _is_number(text: str, least: int) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 7 and int(text) >= least

@@ -1,16 +1,19 @@
-"""A network and an n-gram model together: p = w_m·p_network + (1 - w_m)·p_ngram.
+"""Models together. Some of one kind: the mean of their probabilities.
+
+A network and an n-gram model: p = w_m·p_network + (1 - w_m)·p_ngram.
 
 m is the length of the longest context that the n-gram model has seen, so that it is heard where it
 knows something. The weights are fitted by expectation maximisation (Jelinek and Mercer, 1980,
 "Interpolated estimation of Markov source parameters from sparse data").
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["fit_weights", "mixture"]
+__all__ = ["fit_weights", "mean_nats", "mixture"]
 
 Floats = npt.NDArray[np.float64]
 ROUNDS = 100
@@ -43,3 +46,17 @@ def mixture(network: Floats, ngram: Floats, matched: npt.NDArray[Any], weights: 
     w = weights[matched]
     p: Floats = w * network + (1 - w) * ngram
     return p
+
+
+def mean_nats(nats: Sequence[npt.NDArray[Any]], weights: Sequence[float]) -> Floats:
+    """-ln Σ wₖ·pₖ of each symbol.
+
+    Args:
+        nats: ``(N,)`` of each model, -ln pₖ.
+        weights: of each, 1 together.
+    """
+    logs = [
+        np.log(weight) - own.astype(np.float64) for weight, own in zip(weights, nats, strict=True)
+    ]
+    found: Floats = -np.logaddexp.reduce(logs)
+    return found

@@ -69,6 +69,7 @@ class Report:
         network: figures of the network.
         yardsticks: of simple methods; empty where the training text is not known.
         mixed: nothing if not asked for.
+        each: ``(count,)`` what each character costs, state carried, in nats.
     """
 
     count: int
@@ -78,6 +79,7 @@ class Report:
     network: list[Figure]
     yardsticks: list[Figure]
     mixed: Mixed | None
+    each: npt.NDArray[np.float64]
 
 
 def report(
@@ -154,6 +156,7 @@ def report(
         [Figure(name, float(text.charge(own, start).mean())) for name, own in nats.items()],
         beside,
         mixed,
+        text.charge(nats[CARRIED], start),
     )
 
 

@@ -1,10 +1,9 @@
 """A trained model: what it can be asked, and reading one from a checkpoint."""
 
-from codecs import getincrementaldecoder
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict, Unpack, overload
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,18 +18,18 @@ from charrnn.nn.types import Array
 from charrnn.own_cells import LoadedCell
 from charrnn.runs.find import find_checkpoint, shipped_model
 from charrnn.runs.own_cell import loaded_again
-from charrnn.sampling import Choice
+from charrnn.runs.writes import Writes
 from charrnn.tasks.base import Prediction, Trained
 from charrnn.tasks.config import Config
 from charrnn.tasks.examples import checked
 from charrnn.tasks.lm import TextSpec, opening_of
-from charrnn.tasks.writing import Wanted
+from charrnn.tasks.writing import Author, Wanted
 from charrnn.text.vocab import Vocabulary
 
 if TYPE_CHECKING:
     from charrnn.runs.labelled import Evaluated
 
-__all__ = ["How", "Model", "drawn_seed", "load", "load_model", "reason"]
+__all__ = ["Model", "load", "load_model", "reason"]
 
 
 LONGEST_SETTING = 1 << 13
@@ -39,18 +38,8 @@ LONGEST_SETTING = 1 << 13
 LONGEST_REASON = 500
 
 
-class How(TypedDict, total=False):
-    """The options of :meth:`Model.sample` besides the seed and the number of texts."""
-
-    length: int | None
-    temperature: float
-    top_k: int
-    top_p: float
-    label: str | None
-
-
 @dataclass(frozen=True, repr=False, eq=False)
-class Model(Trained):
+class Model(Trained, Writes):
     """A trained model, as a checkpoint holds it.
 
     Attributes:
@@ -97,86 +86,29 @@ class Model(Trained):
         """The command that uses it."""
         return self.config.kind.usage.replace("RUN", self.name) + self.config.cell_option
 
-    @overload
-    def sample(
-        self, prime: str = "", *, n: None = None, seed: int | None = None, **how: Unpack[How]
-    ) -> str: ...
-
-    @overload
-    def sample(
-        self, prime: str = "", *, n: int, seed: int | None = None, **how: Unpack[How]
-    ) -> list[str]: ...
-
-    def sample(
-        self,
-        prime: str = "",
-        *,
-        n: int | None = None,
-        length: int | None = None,
-        temperature: float = 0.8,
-        top_k: int = 0,
-        top_p: float = 1.0,
-        seed: int | None = None,
-        label: str | None = None,
-    ) -> str | list[str]:
-        """Write a text.
-
-        Args:
-            prime: what it begins with; part of the result.
-            length: characters to write after it; 500 for a language model, to the text's own end
-                for a model of labelled texts, if not given.
-            temperature: below 1 safer, above 1 wilder; 0 takes the likeliest character.
-            top_k: choose among the k likeliest characters; 0 for all.
-            top_p: choose among the fewest likeliest that have this probability together.
-            seed: the same seed gives the same text; drawn, if not given.
-            label: what kind of text, for a model of labelled texts.
-            n: how many texts, written side by side.
-
-        Returns:
-            The text; with ``n``, a list of them. Bytes that are no UTF-8 become U+FFFD.
+    def author(self, wanted: Wanted) -> Author:
+        """What writes texts with it.
 
         Raises:
-            InputError: a value is out of range, or the model does not know the prime's characters
-                or the label, or writes no texts.
-            DivergedError: the outputs are not finite.
+            InputError: it writes none, or does not know the prime's characters or the label.
         """
-        wanted = _wanted(
-            prime,
-            1 if n is None else n,
-            length=length,
-            temperature=temperature,
-            top_k=top_k,
-            top_p=top_p,
-            label=label,
-        )
-        grown = zip(*self.write(wanted, seed), strict=True)
-        texts = [b"".join(parts).decode("utf-8", "replace") for parts in grown]
-        return texts[0] if n is None else texts
-
-    def stream(
-        self, prime: str = "", *, seed: int | None = None, **how: Unpack[How]
-    ) -> Iterator[str]:
-        """The text of :meth:`sample` in pieces, as it is made; the prime is the first.
-
-        Arguments and errors as there.
-        """
-        return _decoded(self.write(_wanted(prime, 1, **how), seed))
-
-    def write(self, wanted: Wanted, seed: int | None = None) -> Iterator[list[bytes]]:
-        """What each text grows by, as bytes: what :meth:`sample` and :meth:`stream` are made of.
-
-        Raises:
-            InputError: as :meth:`sample`.
-        """
-        write = self.config.kind.write
-        if write is None:
+        author = self.config.kind.author
+        if author is None:
             raise InputError(
                 f"{self.path} writes no texts; its task is {self.config.task}", self.usage
             )
-        seed = drawn_seed() if seed is None else as_type("seed", seed, int, 0)
-        rng = np.random.default_rng(seed)
-        found: Iterator[list[bytes]] = write(self, wanted, rng)
+        found: Author = author(self, wanted)
         return found
+
+    def trained_on(self, train: Sequence[str] = ()) -> tuple[Array, ...]:
+        """Code points or bytes of the training text, or of the files that hold it.
+
+        Raises:
+            InputError: it is not there, and none is named.
+        """
+        from charrnn.runs.trained_on import codes_trained_on  # which is about models
+
+        return (codes_trained_on(self, train),)
 
     def score(self, text: str) -> Characters:
         """What each character of a text costs a language model, in nats.
@@ -299,11 +231,6 @@ class Model(Trained):
         write_checkpoint(path, header, dict(self.parameters))
 
 
-def drawn_seed() -> int:
-    """A seed that nobody chose."""
-    return int(np.random.SeedSequence().generate_state(1)[0])
-
-
 def load(checkpoint: str | Path | None = None, *, cell: str | None = None) -> Model:
     """A trained model.
 
@@ -369,41 +296,3 @@ def reason(error: Exception) -> str:
     """What is wrong with a file, in a line of bearable length."""
     text = f"{error} is missing" if isinstance(error, KeyError) else str(error)
     return text if len(text) <= LONGEST_REASON else f"{text[:LONGEST_REASON]} ..."
-
-
-def _wanted(
-    prime: str,
-    number: int,
-    *,
-    length: int | None = None,
-    temperature: float = 0.8,
-    top_k: int = 0,
-    top_p: float = 1.0,
-    label: str | None = None,
-) -> Wanted:
-    try:
-        choice = Choice(
-            as_type("temperature", temperature, float),
-            as_type("top_k", top_k, int),
-            as_type("top_p", top_p, float),
-        )
-    except ValueError as error:
-        raise InputError(str(error)) from None
-    return Wanted(
-        as_type("prime", prime, str),
-        None if label is None else as_type("label", label, str),
-        as_type("n", number, int, 1),
-        None if length is None else as_type("length", length, int, 0),
-        choice,
-    )
-
-
-def _decoded(grown: Iterator[list[bytes]]) -> Iterator[str]:
-    decoder = getincrementaldecoder("utf-8")("replace")
-    for (piece,) in grown:
-        text = decoder.decode(piece)
-        if text:
-            yield text
-    rest = decoder.decode(b"", final=True)
-    if rest:
-        yield rest

@@ -1,6 +1,6 @@
 """One to many: a label in, a text of that kind out."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -13,7 +13,9 @@ from charrnn.nn.conditional import Conditional, Labelled
 from charrnn.nn.models import SequenceModel
 from charrnn.nn.parameters import Parameters
 from charrnn.nn.types import Array
-from charrnn.sampling import Choice, sample
+from charrnn.sampling.choice import Choice, streams
+from charrnn.sampling.texts import Steering, write
+from charrnn.sampling.voices import ModelVoice
 from charrnn.tasks.base import Outcome, Paths, TaskScore, Trained
 from charrnn.tasks.config import Config
 from charrnn.tasks.examples import (
@@ -30,13 +32,14 @@ from charrnn.tasks.kinds import Kind, register
 from charrnn.tasks.labelled import LabelledRows
 from charrnn.tasks.rows import Rows, read_rows
 from charrnn.tasks.supervised import SupervisedData, SupervisedTask
-from charrnn.tasks.writing import Wanted, pieces
-from charrnn.text.alphabet import END, START, UNKNOWN, Alphabet
+from charrnn.tasks.writing import Author, Wanted, begun
+from charrnn.text.alphabet import END, NUM_SIGNS, START, UNKNOWN, Alphabet
 from charrnn.text.backslashes import are_escapes, count_line_ends, unescaped
 from charrnn.text.pairs import Pair, read_pairs
 from charrnn.text.tables import Source
+from charrnn.text.vocab import codes_of
 
-__all__ = ["GenerateData", "GenerateSpec", "GenerateTask", "write"]
+__all__ = ["GenerateData", "GenerateSpec", "GenerateTask", "author"]
 
 SHOWN = 4
 MOST_LENGTH = 1 << 20
@@ -159,6 +162,13 @@ class GenerateData(SupervisedData[Pair]):
         """Raise InputError unless these are the labels that ``spec`` has."""
         same_labels(self._labels, spec.labels)
 
+    def joined(self, separator: int) -> npt.NDArray[Any]:
+        """The code points (or bytes) of all texts, a number between them."""
+        rows = (*self.rows.train, *self.rows.val, *self.rows.test)
+        level, between = self.config.level, np.array([separator], dtype=np.uint32)
+        parts = [part for row in rows for part in (codes_of(row.right, level), between)]
+        return np.concatenate(parts)
+
     def describe(self, spec: GenerateSpec, config: Config) -> list[str]:
         """Lines for people."""
         return [
@@ -230,8 +240,11 @@ class GenerateTask(SupervisedTask[Pair]):
 
     def preview(self, parameters: Parameters, rng: np.random.Generator) -> bytes:
         labels = rng.permutation(len(self.spec.labels))[:SHOWN]
-        symbols = _symbols(self.trained(parameters), labels, "", None, rng, PREVIEW_CHOICE)
-        texts = [self.spec.alphabet.decode(text) for text in np.array(list(symbols)).T]
+        prime = np.full((1, len(labels)), START)
+        steering = Steering((UNKNOWN, START), ((END,),))
+        voice, numbers = _voice(self.trained(parameters), labels), streams(rng, len(labels))
+        *_, written = write(voice, prime, self.spec.most, numbers, PREVIEW_CHOICE, steering)
+        texts = [self.spec.alphabet.decode(text.symbols[1 : text.end]) for text in written]
         lines = [f"{self.spec.labels[k]}: {text}\n" for k, text in zip(labels, texts, strict=True)]
         return "".join(lines).encode()
 
@@ -243,33 +256,14 @@ class GenerateTask(SupervisedTask[Pair]):
         return TaskScore(loss, self.unit, loss, measures, method)
 
 
-def _symbols(
-    trained: Trained,
-    labels: Array,
-    prime: str,
-    most: int | None,
-    rng: np.random.Generator,
-    choice: Choice,
-) -> Iterator[Array]:
-    """The symbols ``(n,)`` of a text for each label, until all have ended."""
-    spec: GenerateSpec = trained.spec
-    start = np.concatenate([[START], spec.alphabet.encode(prime, "the prime")]).astype(np.intp)
-    symbols = sample(
-        trained.network.generator,
-        trained.parameters,
-        np.tile(start[:, None], len(labels)),
-        spec.most if most is None else most,
-        rng,
-        choice,
-        state=trained.network.initial_state(trained.parameters, np.asarray(labels)),
-        never=(UNKNOWN, START),
-        restart=False,
-    )
-    return _until_all_end(symbols, len(labels))
+def _voice(trained: Trained, labels: Array) -> ModelVoice:
+    """What is to come in a text of each label."""
+    state = trained.network.initial_state(trained.parameters, labels)
+    return ModelVoice(trained.network.generator, trained.parameters, state, restart=False)
 
 
-def write(trained: Trained, wanted: Wanted, rng: np.random.Generator) -> Iterator[list[bytes]]:
-    """Texts of one kind, each to its end; cut off after ``wanted.length`` characters if given.
+def author(trained: Trained, wanted: Wanted) -> Author:
+    """Writes texts of one kind, each to its end.
 
     Raises:
         InputError: there is no such label, or the prime has characters that the model never saw.
@@ -282,19 +276,19 @@ def write(trained: Trained, wanted: Wanted, rng: np.random.Generator) -> Iterato
         raise InputError(
             f"{trained.name} writes texts of a kind, and {what}", f"choose from {shown}"
         )
-    spec.alphabet.vocabulary.encode_text(wanted.prime, "the prime")  # raises; with what would do
-    labels = np.full(wanted.number, spec.labels.index(label))
-    symbols = _symbols(trained, labels, wanted.prime, wanted.length, rng, wanted.choice)
-    return pieces(wanted, symbols, spec.alphabet.decode_bytes, end=END)
-
-
-def _until_all_end(symbols: Iterator[Array], count: int) -> Iterator[Array]:
-    ended = np.zeros(count, dtype=bool)
-    for row in symbols:
-        yield row
-        ended |= row == END
-        if ended.all():
-            return
+    vocabulary = spec.alphabet.vocabulary
+    ids, prime, left_out = begun(vocabulary, wanted)
+    return Author(
+        _voice(trained, np.array([spec.labels.index(label)])),
+        np.concatenate([[START], ids.astype(np.intp) + NUM_SIGNS]),
+        prime,
+        vocabulary,
+        NUM_SIGNS,
+        END,
+        (UNKNOWN, START),
+        spec.most,
+        left_out,
+    )
 
 
 register(
@@ -325,6 +319,6 @@ register(
             known=lambda spec: spec.labels,
             needs_label=True,
         ),
-        write=write,
+        author=author,
     )
 )

@@ -32,7 +32,7 @@ class Kind:
             needs no file of its own.
         carried: whether it reads one long sequence in chunks, the state carried from one to the
             next.
-        write: writes texts (:mod:`charrnn.tasks.writing`), if it can.
+        author: writes texts (:class:`charrnn.tasks.writing.Author`), if it can.
         evaluate: measures a model on files of new data (:mod:`charrnn.tasks.labelled`), if it can.
         predict: predicts from texts (:mod:`charrnn.tasks.predictions`), if it can.
         options: the options of ``predict`` that it takes.
@@ -54,7 +54,7 @@ class Kind:
     least_updates: int = 0
     text: bool = False
     carried: bool = False
-    write: Callable[..., Any] | None = None
+    author: Callable[..., Any] | None = None
     evaluate: Callable[..., Any] | None = None
     predict: Callable[..., Any] | None = None
     options: tuple[str, ...] = ()

@@ -1,6 +1,6 @@
 """The language model: predict each character from all before it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from io import BytesIO
 from typing import Any
@@ -15,19 +15,17 @@ from charrnn.nn.models import SequenceModel
 from charrnn.nn.parameters import Parameters
 from charrnn.nn.types import State
 from charrnn.sampling import Choice, opening, sample
+from charrnn.sampling.voices import ModelVoice
 from charrnn.tasks.base import Outcome, Paths, Trained
 from charrnn.tasks.carried import LanesTask
 from charrnn.tasks.config import Config
 from charrnn.tasks.kinds import Kind, register
-from charrnn.tasks.writing import Wanted, pieces
+from charrnn.tasks.writing import Author, Wanted, begun
 from charrnn.text.corpora import Corpus, read_corpus
 from charrnn.text.held_out import LINE_END, HeldOut, Parted
 from charrnn.text.vocab import NUM_CODE_POINTS, Vocabulary
 
-__all__ = ["LanguageModelTask", "TextData", "TextSpec", "opening_of", "write"]
-
-LENGTH = 500
-"""Characters that are written if nobody says how many."""
+__all__ = ["LanguageModelTask", "TextData", "TextSpec", "author", "opening_of"]
 
 PREVIEW_LENGTH = 300
 PREVIEW_CHOICE = Choice(temperature=0.8)
@@ -302,8 +300,8 @@ def opening_of(trained: Trained) -> State:
     return state
 
 
-def write(trained: Trained, wanted: Wanted, rng: np.random.Generator) -> Iterator[list[bytes]]:
-    """Texts that go on from a prime; without one, from where a line or a paragraph begins.
+def author(trained: Trained, wanted: Wanted) -> Author:
+    """Writes texts that go on from a prime; without one, from where a line or a paragraph begins.
 
     Raises:
         InputError: the prime has characters that the model does not know, or a label is wanted.
@@ -311,18 +309,11 @@ def write(trained: Trained, wanted: Wanted, rng: np.random.Generator) -> Iterato
     if wanted.label is not None:
         raise InputError(f"{trained.name} knows no labels", "leave out --label")
     vocabulary: Vocabulary = trained.spec.vocabulary
-    ids = vocabulary.encode_text(wanted.prime, "the prime")
+    ids, prime, left_out = begun(vocabulary, wanted)
+    state = None if len(ids) else opening_of(trained)
+    voice = ModelVoice(trained.network, trained.parameters, state)
     start = ids if len(ids) else np.array([vocabulary.start])
-    symbols = sample(
-        trained.network,
-        trained.parameters,
-        np.tile(start[:, None], wanted.number),
-        LENGTH if wanted.length is None else wanted.length,
-        rng,
-        wanted.choice,
-        state=None if len(ids) else opening_of(trained),
-    )
-    return pieces(wanted, symbols, vocabulary.decode)
+    return Author(voice, start, prime, vocabulary, left_out=left_out)
 
 
 register(
@@ -341,6 +332,6 @@ register(
         least_updates=300,
         text=True,
         carried=True,
-        write=write,
+        author=author,
     )
 )

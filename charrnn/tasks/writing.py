@@ -1,17 +1,30 @@
 """Writing texts with a trained model: what is wanted, and the texts piece by piece."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from copy import deepcopy
 from dataclasses import dataclass
-from itertools import islice
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
-from charrnn.errors import InputError
+from charrnn.errors import InputError, StuckError
 from charrnn.nn.products import on_one_thread
-from charrnn.nn.types import Array
-from charrnn.sampling import Choice
+from charrnn.sampling.choice import DEFAULT, Choice, Ids, streams
+from charrnn.sampling.passages import sorted_windows
+from charrnn.sampling.text import Text
+from charrnn.sampling.texts import Steering
+from charrnn.sampling.texts import write as write_texts
+from charrnn.sampling.voices import Voice
+from charrnn.text.corpora import encoded
+from charrnn.text.escapes import escape
+from charrnn.text.vocab import UnknownCharacterError, Vocabulary, codes_of
 
-__all__ = ["Wanted", "pieces"]
+__all__ = ["SEPARATOR", "Author", "Character", "Piece", "Wanted", "begun", "write"]
+
+LENGTH = 500
+"""Characters that are written if nobody says how many."""
 
 AT_ONCE = 16
 """Characters of a piece: few enough that a reader sees no steps, ..."""
@@ -19,23 +32,44 @@ AT_ONCE = 16
 UNSEEN = 256
 """... which nobody does where several texts are written side by side."""
 
+TOGETHER = 64
+"""Lines that are written side by side."""
+
 MOST_TOGETHER = 1 << 28
 """Characters of all texts that are written side by side."""
 
-DEFAULT = Choice()
-NO_PLACES = np.zeros(0, dtype=np.intp)
+TRIES, TRIES_EACH = 2000, 200
+"""Texts that are written in search of lines: so many, and so many more for each line."""
+
+SEPARATOR = 0x110000
+"""No character: what stands between texts of their own where they are joined to one."""
+
+Codes = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What to write.
+    """What to write; docs/sampling.md says exactly what each of these means.
 
     Args:
         prime: what every text begins with.
         label: what kind of text, where a model knows kinds.
         number: how many texts, side by side.
-        length: characters after the prime; what suits the task, if not given.
+        length: characters after the prime, at most; what suits the task, if not given.
         choice: how each character is chosen.
+        shows_prime: whether the prime is part of what comes out.
+        skips_unknown: whether characters of the prime that the model does not know are left out.
+        allow: the only characters that may be written; all may, if not given.
+        forbid: characters that must not be.
+        repeat_penalty: what goes on with a passage that is there already is less likely; 1: is not.
+        max_copy: so many characters in a row must not stand in ``trained_on``; 0: any may.
+        max_repeat: so many characters in a row must not stand in the text twice; 0: any may.
+        stop: each of them ends a text, and is not written.
+        lines: write so many complete lines, no two alike, instead of texts; 0: no lines.
+        new: whether those that stand in ``trained_on`` are left out.
+        best_of: of so many texts, the one that the model holds for likeliest.
+        guesses: whether the pieces say what the model expected.
+        trained_on: code points or bytes of what the model was trained on.
 
     Raises:
         InputError: there is nothing of that kind, or it is too much.
@@ -46,41 +80,290 @@ class Wanted:
     number: int = 1
     length: int | None = None
     choice: Choice = DEFAULT
+    shows_prime: bool = True
+    skips_unknown: bool = False
+    allow: str | None = None
+    forbid: str = ""
+    repeat_penalty: float = 1.0
+    max_copy: int = 0
+    max_repeat: int = 0
+    stop: tuple[str, ...] = ()
+    lines: int = 0
+    new: bool = False
+    best_of: int = 1
+    guesses: bool = False
+    trained_on: tuple[Codes, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.number > 1 and (self.length or 0) * self.number > MOST_TOGETHER:
+        together = self.number * self.best_of
+        if together > 1 and (self.length or 0) * together > MOST_TOGETHER:
             raise InputError(
-                f"{self.number} texts of {self.length} characters are more than {MOST_TOGETHER} "
+                f"{together} texts of {self.length} characters are more than {MOST_TOGETHER} "
                 "together",
                 "ask for shorter ones, or for one after the other",
             )
+        if not 1 <= self.repeat_penalty < np.inf:
+            raise InputError(f"the repeat penalty must be 1 or more, got {self.repeat_penalty}")
+        if 1 in (self.max_copy, self.max_repeat):
+            raise InputError("passages of 1 character cannot be kept out", "take 2 or more")
+        if self.lines and self.number > 1:
+            raise InputError("lines and several texts exclude each other", "ask for one of them")
+        if self.new and not self.lines:
+            raise InputError("only lines can be new", "ask for lines (--lines N,new)")
+        if "" in self.stop:
+            raise InputError("an empty text stops nothing", "name what is to end a text")
 
 
-def pieces(
-    wanted: Wanted,
-    symbols: Iterator[Array],
-    decode: Callable[[Array], bytes],
-    end: int | None = None,
-) -> Iterator[list[bytes]]:
+class Character(NamedTuple):
+    """A character that was written, and what the model expected there, before any filter."""
+
+    code: int  # a code point, or a byte
+    log_probability: float  # in nats
+    entropy: float  # in nats
+    best: list[tuple[int, float]]  # the likeliest characters, with their log-probabilities
+
+
+class Piece(NamedTuple):
+    """What a text grows by."""
+
+    data: bytes
+    characters: list[Character]  # if they are wanted; those of the prime are not among them
+
+
+@dataclass(frozen=True, eq=False)
+class Author:
+    """What writes: of a trained model, all that writing needs.
+
+    Attributes:
+        voice: says what is to come.
+        start: ``(T,)`` symbols to read first.
+        prime: the part of ``start`` that is shown.
+        vocabulary: its characters.
+        signs: how many symbols stand before those of the characters.
+        end: the symbol that ends a text, if there is one.
+        never: symbols that are not written.
+        length: characters of a text, if nobody says how many.
+        left_out: characters of the prime that it does not know.
+    """
+
+    voice: Voice
+    start: Ids
+    prime: str
+    vocabulary: Vocabulary
+    signs: int = 0
+    end: int | None = None
+    never: tuple[int, ...] = ()
+    length: int = LENGTH
+    left_out: int = 0
+
+    def encode(self, text: str, what: str) -> tuple[int, ...]:
+        """Symbols of a text.
+
+        Raises:
+            InputError: it has others.
+        """
+        ids: list[int] = self.vocabulary.encode_text(text, what).tolist()
+        return tuple(symbol + self.signs for symbol in ids)
+
+    def known(self, text: str) -> set[int]:
+        """Symbols of those characters of a text that it knows."""
+        codes = codes_of(_known_part(self.vocabulary, text)[0], self.vocabulary.level)
+        return {symbol + self.signs for symbol in self.vocabulary.encode(codes).tolist()}
+
+    def symbols(self, codes: Codes) -> Ids:
+        """Symbols of any text; a character that it does not know is the first number beyond."""
+        escaped = escape(self.vocabulary, codes)
+        ids = escaped.ids.astype(np.int32) + self.signs
+        ids[escaped.unknown] = self.voice.size
+        return ids
+
+    def decode(self, ids: Ids) -> bytes:
+        """The bytes of characters."""
+        return self.vocabulary.decode(ids - self.signs)
+
+    @cached_property
+    def codes(self) -> list[int]:
+        """Of each symbol; signs are -1."""
+        return [-1] * self.signs + list(self.vocabulary.codes)
+
+
+def begun(vocabulary: Vocabulary, wanted: Wanted) -> tuple[Ids, str, int]:
+    """The prime in a model's characters: their numbers, as a text, and how many were left out.
+
+    Raises:
+        InputError: it has others, and they are not to be left out.
+    """
+    if wanted.skips_unknown:
+        prime, left_out = _known_part(vocabulary, wanted.prime)
+        return vocabulary.encode_text(prime, "the prime"), prime, left_out
+    try:
+        return vocabulary.encode_text(wanted.prime, "the prime"), wanted.prime, 0
+    except UnknownCharacterError as error:
+        hint = f"{error.hint}; --unknown skip writes on without them"
+        raise UnknownCharacterError(str(error), hint) from None
+
+
+def _known_part(vocabulary: Vocabulary, text: str) -> tuple[str, int]:
+    """A text without the characters that a vocabulary lacks, and how many those are."""
+    if vocabulary.level == "byte":
+        return text, 0
+    codes = codes_of(text, "char")
+    unknown = np.isin(codes, vocabulary.unknown(codes))
+    kept = encoded(codes[~unknown], "char").decode()
+    return kept, int(unknown.sum())
+
+
+def write(author: Author, wanted: Wanted, rng: np.random.Generator) -> Iterator[list[Piece]]:
     """What each text grows by: first the prime, then some characters at a time.
 
+    With ``wanted.lines``, one line after the other, without its end.
+
     Args:
-        symbols: ``(n,)`` of each text, step by step.
-        decode: the bytes of symbols.
-        end: the symbol that ends a text, if there is one.
+        author: who writes.
+        wanted: what.
+        rng: draws it; the first of several texts is the one that is written alone.
+
+    Raises:
+        InputError: it knows no character that it may write, or not those of a stop.
+        DivergedError: the model's outputs are not finite.
+        StuckError: there are too few such lines, or a text cannot be led past what it must not
+            have.
     """
-    yield [wanted.prime.encode("utf-8", "surrogateescape")] * wanted.number
-    going = np.ones(wanted.number, dtype=bool)
-    size = AT_ONCE if wanted.number == 1 else UNSEEN
-    for block in on_one_thread(_blocks(symbols, size)):
-        grown = []
-        for text, column in enumerate(block.T):
-            ends = np.flatnonzero(column == end) if end is not None else NO_PLACES
-            grown.append(decode(column[: ends[0]] if len(ends) else column) if going[text] else b"")
-            going[text] &= not len(ends)
-        yield grown
+    steering = _steering(author, wanted)
+    if wanted.lines:
+        return _lines(author, wanted, steering, rng)
+    return _texts(author, wanted, steering, rng)
 
 
-def _blocks(symbols: Iterator[Array], size: int) -> Iterator[Array]:
-    while rows := list(islice(symbols, size)):
-        yield np.array(rows)
+def _steering(author: Author, wanted: Wanted) -> Steering:
+    ends = [] if author.end is None else [(author.end,)]
+    if wanted.lines:
+        ends += [(symbol,) for symbol in author.known("\n")]
+        if not ends:
+            raise InputError("this model knows no line ends, and writes no lines")
+    stops = tuple(author.encode(text, f"the stop {text!r}") for text in wanted.stop)
+    never = {*author.never, *author.known(wanted.forbid)}
+    if wanted.allow is not None:
+        never |= set(range(author.voice.size)) - author.known(wanted.allow)
+    if author.voice.size == len(never):
+        raise InputError("there is no character left that may be written", "allow some it knows")
+    texts = [author.symbols(codes) for codes in wanted.trained_on] if wanted.max_copy else []
+    never -= {symbol for (symbol,) in ends}
+    return Steering(
+        tuple(sorted(never)),
+        (*ends, *stops),
+        wanted.repeat_penalty,
+        wanted.max_copy,
+        sorted_windows(texts, author.voice.size + 1, wanted.max_copy),
+        wanted.max_repeat,
+        scored=wanted.best_of > 1,
+        guesses=wanted.guesses,
+    )
+
+
+def _texts(
+    author: Author, wanted: Wanted, steering: Steering, rng: np.random.Generator
+) -> Iterator[list[Piece]]:
+    prime = Piece(_shown(author, wanted), [])
+    yield [prime] * wanted.number
+    done = [len(author.start)] * wanted.number
+    held = steering.held
+    together = wanted.number * wanted.best_of
+    blocks = _written(author, wanted, steering, rng, 0, together)
+    if wanted.best_of > 1:
+        blocks = (_best(texts, wanted.best_of) for texts in list(blocks)[-1:])
+    for texts in blocks:
+        upto = [text.certain(held) for text in texts]
+        yield [_piece(author, text, *part) for text, *part in zip(texts, done, upto, strict=True)]
+        done = upto
+
+
+def _lines(
+    author: Author, wanted: Wanted, steering: Steering, rng: np.random.Generator
+) -> Iterator[list[Piece]]:
+    """Lines as they are found; how many are looked for at a time changes nothing."""
+    begun = _shown(author, wanted).rpartition(b"\n")[2]
+    prime = author.prime.encode().rpartition(b"\n")[2]
+    had = _lines_of(author, wanted.trained_on) if wanted.new else set()
+    pristine, tried, found = deepcopy(rng), 0, 0
+    while found < wanted.lines:
+        if tried > TRIES + TRIES_EACH * wanted.lines:
+            raise StuckError(
+                f"{tried:,} texts gave {found:,} of {wanted.lines:,} lines: the others were "
+                "incomplete, empty, or there already",
+                "a higher temperature writes more different ones; --length allows longer ones",
+            )
+        count = min(TOGETHER, 2 * (wanted.lines - found) + 6)
+        first, each = tried * wanted.best_of, count * wanted.best_of
+        blocks = list(_written(author, wanted, steering, deepcopy(pristine), first, each))
+        tried += count
+        for text in _best(blocks[-1], wanted.best_of) if blocks else []:
+            piece = _piece(author, text, text.first, text.certain(0))
+            line = prime + piece.data
+            if text.ended and line.strip() and line not in had and found < wanted.lines:
+                had.add(line)
+                found += 1
+                yield [Piece(begun + piece.data, piece.characters)]
+
+
+def _lines_of(author: Author, texts: tuple[Codes, ...]) -> set[bytes]:
+    lines: set[bytes] = set()
+    for codes in texts:
+        whole = np.where(codes == SEPARATOR, ord("\n"), codes)
+        lines.update(encoded(whole, author.vocabulary.level).split(b"\n"))
+    return lines
+
+
+def _shown(author: Author, wanted: Wanted) -> bytes:
+    return author.prime.encode("utf-8", "surrogateescape") if wanted.shows_prime else b""
+
+
+def _written(
+    author: Author,
+    wanted: Wanted,
+    steering: Steering,
+    rng: np.random.Generator,
+    first: int,
+    count: int,
+) -> Iterator[list[Text]]:
+    """So many texts, from number ``first`` on, every some steps."""
+    length = author.length if wanted.length is None else wanted.length
+    steps = write_texts(
+        author.voice,
+        np.tile(author.start[:, None], count),
+        length,
+        streams(rng, count, first),
+        wanted.choice,
+        steering,
+    )
+    return on_one_thread(_every(steps, AT_ONCE if count == 1 else UNSEEN))
+
+
+def _every(steps: Iterator[list[Text]], size: int) -> Iterator[list[Text]]:
+    number, texts = 0, None
+    for number, texts in enumerate(steps, 1):
+        if not number % size:
+            yield texts
+    if texts is not None and number % size:
+        yield texts
+
+
+def _best(texts: list[Text], among: int) -> list[Text]:
+    """Of each so many in a row, the one with the highest score; of equals, the first."""
+    groups = (texts[k : k + among] for k in range(0, len(texts), among))
+    return [max(group, key=lambda text: text.score) for group in groups]
+
+
+def _piece(author: Author, text: Text, begin: int, end: int) -> Piece:
+    data = author.decode(np.array(text.symbols[begin:end], dtype=np.intp))
+    codes, written = author.codes, slice(begin - text.first, end - text.first)
+    characters = [
+        Character(
+            codes[symbol],
+            guess.log_probability,
+            guess.entropy,
+            [(codes[other], cost) for other, cost in guess.best],
+        )
+        for symbol, guess in zip(text.symbols[begin:end], text.guesses[written], strict=False)
+    ]
+    return Piece(data, characters)

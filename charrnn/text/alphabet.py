@@ -10,10 +10,11 @@ import numpy.typing as npt
 from charrnn.errors import InputError
 from charrnn.text.vocab import LEVELS, NUM_CODE_POINTS, Vocabulary, codes_of
 
-__all__ = ["END", "START", "UNKNOWN", "Alphabet"]
+__all__ = ["END", "NUM_SIGNS", "START", "UNKNOWN", "Alphabet"]
 
 UNKNOWN, START, END = 0, 1, 2
 NUM_SIGNS = 3
+"""Those stand before the characters."""
 REPLACEMENT = 0xFFFD
 SURROGATES = range(0xD800, 0xE000)
 

@@ -1,0 +1,86 @@
+"""What ``charrnn sample`` writes: texts, lines, or what the model expected at each character."""
+
+import json
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from charrnn.cli.output import FileWriter, TextWriter
+    from charrnn.tasks.writing import Character, Piece, Wanted
+
+__all__ = ["write_guesses", "write_lines", "write_texts"]
+
+SEPARATOR = b"---\n"
+DIGITS = 6
+
+
+def write_texts(
+    grown: "Iterator[list[Piece]]", wanted: "Wanted", writer: "TextWriter | FileWriter"
+) -> None:
+    """One text as it is made; several one after the other."""
+    if wanted.number > 1:
+        _write_many(grown, wanted, writer)
+        return
+    any_yet = wanted.label is not None
+    for (piece,) in grown:
+        writer.write(piece.data)
+        any_yet = any_yet or bool(piece.data)
+    if any_yet:
+        writer.end()
+
+
+def _write_many(
+    grown: "Iterator[list[Piece]]", wanted: "Wanted", writer: "TextWriter | FileWriter"
+) -> None:
+    """At a terminal, how far they are is shown until all are done."""
+    from tqdm import tqdm
+
+    shown = sys.stderr is not None and sys.stderr.isatty()
+    texts: list[list[bytes]] = [[] for _ in range(wanted.number)]
+    with tqdm(total=wanted.length, disable=not shown, leave=False, unit="character") as bar:
+        for parts in grown:
+            for text, part in zip(texts, parts, strict=True):
+                text.append(part.data)
+            bar.update(max(len(part.data) for part in parts))
+    for count, text in enumerate(texts):
+        if count:
+            writer.write(SEPARATOR)
+        writer.write(b"".join(text))
+        writer.end()
+
+
+def write_lines(grown: "Iterator[list[Piece]]", writer: "TextWriter | FileWriter") -> None:
+    """Lines as they are found."""
+    for (piece,) in grown:
+        writer.write(piece.data)
+        writer.end()
+
+
+def write_guesses(
+    grown: "Iterator[list[Piece]]", wanted: "Wanted", writer: "TextWriter | FileWriter", level: str
+) -> None:
+    """A JSON object for each character, as it is written; of lines, their number is the text's."""
+    for number, pieces in enumerate(grown):
+        for text, piece in enumerate(pieces):
+            for character in piece.characters:
+                where = number if wanted.lines else text
+                found = _as_json(where, character, level)
+                writer.write(json.dumps(found, ensure_ascii=False).encode() + b"\n")
+
+
+def _as_json(text: int, character: "Character", level: str) -> dict[str, Any]:
+    return {
+        "text": text,
+        level: _shown(character.code, level),
+        "log_probability": round(character.log_probability, DIGITS),
+        "entropy": round(character.entropy, DIGITS),
+        "best": [[_shown(code, level), round(cost, DIGITS)] for code, cost in character.best],
+    }
+
+
+def _shown(code: int, level: str) -> str | int | None:
+    """A character, or a byte's number; nothing for a sign, as for the end of a text."""
+    if code < 0:
+        return None
+    return chr(code) if level == "char" else code

@@ -1,0 +1,217 @@
+"""What a model that writes texts can be asked, be it one or several as one."""
+
+from codecs import getincrementaldecoder
+from collections.abc import Iterator, Sequence
+from typing import Any, TypedDict, Unpack, overload
+
+import numpy as np
+import numpy.typing as npt
+
+from charrnn.errors import InputError, as_type
+from charrnn.sampling.choice import Choice
+from charrnn.tasks.writing import Author, Wanted, write
+
+__all__ = ["How", "Writes", "drawn_seed"]
+
+
+class How(TypedDict, total=False):
+    """The options of :meth:`Writes.sample` besides the seed and the number of texts."""
+
+    length: int | None
+    temperature: float
+    top_k: int
+    top_p: float
+    min_p: float
+    label: str | None
+    allow: str | None
+    forbid: str
+    repeat_penalty: float
+    max_repeat: int
+    max_copy: int
+    stop: Sequence[str]
+    best_of: int
+    skip_unknown: bool
+    train: Sequence[str]
+
+
+class Writes:
+    """Writes texts."""
+
+    def author(self, wanted: Wanted) -> Author:
+        """What writes them.
+
+        Raises:
+            InputError: it writes none, or not such ones.
+        """
+        raise NotImplementedError
+
+    def trained_on(self, train: Sequence[str] = ()) -> tuple[npt.NDArray[Any], ...]:
+        """Code points or bytes of the training text, or of the files that hold it.
+
+        Raises:
+            InputError: it is not there, and none is named.
+        """
+        raise NotImplementedError
+
+    @overload
+    def sample(
+        self, prime: str = "", *, n: None = None, seed: int | None = None, **how: Unpack[How]
+    ) -> str: ...
+
+    @overload
+    def sample(
+        self, prime: str = "", *, n: int, seed: int | None = None, **how: Unpack[How]
+    ) -> list[str]: ...
+
+    def sample(
+        self, prime: str = "", *, n: int | None = None, seed: int | None = None, **how: Unpack[How]
+    ) -> str | list[str]:
+        """Write a text. docs/sampling.md defines what steers it.
+
+        Args:
+            prime: what it begins with; part of the result.
+            n: how many texts, written side by side.
+            seed: the same seed gives the same text; drawn, if not given.
+            length: characters to write after it; 500 for a language model, to the text's own end
+                for a model of labelled texts, if not given.
+            temperature: below 1 safer, above 1 wilder; 0 takes the likeliest character; 0.8, if not
+                given.
+            top_k: choose among the k likeliest characters; 0 for all.
+            top_p: choose among the fewest likeliest that have this probability together.
+            min_p: choose among those with at least this part of the likeliest one's probability.
+            label: what kind of text, for a model of labelled texts.
+            allow, forbid: the only characters that may be written; those that must not be.
+            repeat_penalty: how much less likely is what goes on with a passage that is there.
+            max_repeat: so many characters in a row never stand in the text twice.
+            max_copy: so many characters in a row never stand in the training text.
+            stop: texts of which each ends the text, and is not written.
+            best_of: of so many texts, the one with the highest mean log-probability.
+            skip_unknown: leave out the characters of the prime that the model does not know.
+            train: files with the training text, where the run does not lead to it.
+
+        Returns:
+            The text; with ``n``, a list of them. Bytes that are no UTF-8 become U+FFFD.
+
+        Raises:
+            InputError: a value is out of range, or the model does not know the prime's characters
+                or the label, or writes no texts.
+            DivergedError: the outputs are not finite.
+            StuckError: ``max_copy`` or ``max_repeat`` leave no way on.
+        """
+        wanted = self._wanted(prime, 1 if n is None else n, **how)
+        grown = zip(*self.write(wanted, seed), strict=True)
+        texts = [b"".join(parts).decode("utf-8", "replace") for parts in grown]
+        return texts[0] if n is None else texts
+
+    def stream(
+        self, prime: str = "", *, seed: int | None = None, **how: Unpack[How]
+    ) -> Iterator[str]:
+        """The text of :meth:`sample` in pieces, as it is made; the prime is the first.
+
+        Arguments and errors as there.
+        """
+        return _decoded(self.write(self._wanted(prime, 1, **how), seed))
+
+    def lines(
+        self,
+        n: int,
+        prime: str = "",
+        *,
+        new: bool = False,
+        seed: int | None = None,
+        **how: Unpack[How],
+    ) -> Iterator[str]:
+        """Complete lines, no two alike, as they are found.
+
+        Args:
+            n: how many.
+            prime: what each begins with.
+            new: leave out those that stand in the training text.
+            seed, how: as of :meth:`sample`; ``length`` is that of a line, at most.
+
+        Raises:
+            StuckError: there are too few.
+            InputError: as :meth:`sample`.
+        """
+        n, new = as_type("n", n, int, 1), as_type("new", new, bool)
+        wanted = self._wanted(prime, 1, lines=n, new=new, **how)
+        return (line.decode("utf-8", "replace") for (line,) in self.write(wanted, seed))
+
+    def write(self, wanted: Wanted, seed: int | None = None) -> Iterator[list[bytes]]:
+        """What each text grows by: what :meth:`sample` and :meth:`stream` are made of.
+
+        Raises:
+            InputError: as :meth:`sample`.
+        """
+        seed = drawn_seed() if seed is None else as_type("seed", seed, int, 0)
+        grown = write(self.author(wanted), wanted, np.random.default_rng(seed))
+        return ([piece.data for piece in pieces] for pieces in grown)
+
+    def _wanted(
+        self,
+        prime: str,
+        number: int,
+        *,
+        lines: int = 0,
+        new: bool = False,
+        length: int | None = None,
+        temperature: float = 0.8,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        min_p: float = 0.0,
+        label: str | None = None,
+        allow: str | None = None,
+        forbid: str = "",
+        repeat_penalty: float = 1.0,
+        max_repeat: int = 0,
+        max_copy: int = 0,
+        stop: Sequence[str] = (),
+        best_of: int = 1,
+        skip_unknown: bool = False,
+        train: Sequence[str] = (),
+    ) -> Wanted:
+        try:
+            choice = Choice(
+                as_type("temperature", temperature, float),
+                as_type("top_k", top_k, int),
+                as_type("top_p", top_p, float),
+                as_type("min_p", min_p, float),
+            )
+        except ValueError as error:
+            raise InputError(str(error)) from None
+        copies = as_type("max_copy", max_copy, int, 0)
+        stops, files = ([one] if isinstance(one, str) else one for one in (stop, train))
+        return Wanted(
+            as_type("prime", prime, str),
+            None if label is None else as_type("label", label, str),
+            as_type("n", number, int, 1),
+            None if length is None else as_type("length", length, int, 0),
+            choice,
+            skips_unknown=as_type("skip_unknown", skip_unknown, bool),
+            allow=None if allow is None else as_type("allow", allow, str),
+            forbid=as_type("forbid", forbid, str),
+            repeat_penalty=as_type("repeat_penalty", repeat_penalty, float),
+            max_copy=copies,
+            max_repeat=as_type("max_repeat", max_repeat, int, 0),
+            stop=tuple(as_type("a stop", one, str) for one in stops),
+            lines=lines,
+            new=new,
+            best_of=as_type("best_of", best_of, int, 1),
+            trained_on=self.trained_on(files) if copies or new else (),
+        )
+
+
+def drawn_seed() -> int:
+    """A seed that nobody chose."""
+    return int(np.random.SeedSequence().generate_state(1)[0])
+
+
+def _decoded(grown: Iterator[list[bytes]]) -> Iterator[str]:
+    decoder = getincrementaldecoder("utf-8")("replace")
+    for (piece,) in grown:
+        text = decoder.decode(piece)
+        if text:
+            yield text
+    rest = decoder.decode(b"", final=True)
+    if rest:
+        yield rest

@@ -1,0 +1,164 @@
+"""Passages that must not be written again: of the training text, or of the text itself.
+
+A window of N symbols has a polynomial hash, Σ r(xᵢ)·bᴺ⁻ⁱ modulo 2⁶⁴, which rolls on from symbol to
+symbol (Karp and Rabin, 1987). Equal windows have equal hashes, so that no copy is missed; that
+different ones do has a probability of some 10⁻¹², and only makes a text take another way.
+"""
+
+from array import array
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from charrnn.sampling.choice import Ids
+from charrnn.sampling.text import Symbols
+
+__all__ = ["Hashes", "Passages", "sorted_windows"]
+
+BASE = 0x9E3779B97F4A7C15 | 1
+MASK = (1 << 64) - 1
+BLOCK = 1 << 16  # windows hashed at a time, in the second-level cache
+
+Hashes = npt.NDArray[np.uint64]
+
+
+def _values(size: int) -> Hashes:
+    """A random number for each symbol, always the same ones."""
+    rng = np.random.default_rng(size)
+    return rng.integers(1 << 64, size=size, dtype=np.uint64)
+
+
+def sorted_windows(texts: Sequence[Ids], size: int, length: int) -> Hashes:
+    """The hashes of every window of ``length`` symbols, ascending: 8 bytes for each symbol.
+
+    Args:
+        texts: ``(N,)`` symbols each; no window reaches from one into another.
+        size: how many symbols there are, those that only these texts have among them.
+    """
+    values = _values(size)
+    counts = [max(len(text) - length + 1, 0) for text in texts]
+    hashes, done = np.empty(sum(counts), dtype=np.uint64), 0
+    for text, count in zip(texts, counts, strict=True):
+        for start in range(0, count, BLOCK):
+            part = text[start : min(start + BLOCK, count) + length - 1]
+            found = _hashes(values[part], length)
+            hashes[done : done + len(found)] = found
+            done += len(found)
+    hashes.sort()
+    return hashes
+
+
+def _hashes(hashes: Hashes, length: int) -> Hashes:
+    """Of every window, joined from those of its parts: H(ab) = H(a)·b^|b| + H(b)."""
+    whole, done, width = None, 0, 1  # what is joined already; hashes are of this width
+    while length:
+        if length & 1:
+            if whole is None:
+                whole = hashes
+            else:  # the part of this width stands before what is joined already
+                count = len(hashes) - done
+                whole = hashes[:count] * np.uint64(pow(BASE, done, 1 << 64)) + whole[-count:]
+            done += width
+        length >>= 1
+        if length:
+            hashes = hashes[:-width] * np.uint64(pow(BASE, width, 1 << 64)) + hashes[width:]
+            width *= 2
+    assert whole is not None
+    return whole
+
+
+class Passages:
+    """Finds, as n texts grow, the passages that must not stand in them.
+
+    Args:
+        texts: the symbols of each, so far.
+        size: how many symbols there are.
+        max_copy: so many symbols in a row must not be a window of ``windows``; 0: all may.
+        windows: :func:`sorted_windows` of that length.
+        max_repeat: so many symbols in a row must not stand in the text already; 0: all may.
+    """
+
+    def __init__(
+        self,
+        texts: Sequence[Symbols],
+        size: int,
+        max_copy: int,
+        windows: Hashes,
+        max_repeat: int,
+    ) -> None:
+        self._windows = windows
+        self._copied = [_Rolling(size, max_copy) for _ in texts] if max_copy else None
+        self._repeated = [_Rolling(size, max_repeat) for _ in texts] if max_repeat else None
+        self._had: list[set[int]] = [set() for _ in texts]
+        for row, symbols in enumerate(texts):
+            for at in range(len(symbols)):
+                if self._copied:
+                    self._copied[row].push(symbols, at)
+                if self._repeated:
+                    self._add(row, self._repeated[row].push(symbols, at))
+
+    def refused(self, rows: Sequence[int], texts: Sequence[Symbols]) -> list[int]:
+        """Of those ``rows`` that have one symbol more, the ones in which it must not stand."""
+        found: set[int] = set()
+        if self._copied:
+            ends = [self._copied[row].push(text, -1) for row, text in zip(rows, texts, strict=True)]
+            found.update(row for row, copy in zip(rows, self._copies(ends), strict=True) if copy)
+        if self._repeated:
+            for row, text in zip(rows, texts, strict=True):
+                window = self._repeated[row].push(text, -1)
+                if window in self._had[row]:
+                    found.add(row)
+                elif row not in found:
+                    self._add(row, window)
+        return sorted(found)
+
+    def take_back(self, row: int, length: int, *, refused: bool) -> None:
+        """A text has been cut to so many symbols, because the last one was refused or otherwise."""
+        if self._copied:
+            self._copied[row].take_back(length)
+        if self._repeated:
+            gone = self._repeated[row].take_back(length)
+            self._had[row].difference_update(gone[:-1] if refused else gone)
+
+    def _add(self, row: int, window: int | None) -> None:
+        if window is not None:
+            self._had[row].add(window)
+
+    def _copies(self, ends: Sequence[int | None]) -> list[bool]:
+        if not len(self._windows):
+            return [False] * len(ends)
+        wanted = np.array([end or 0 for end in ends], dtype=np.uint64)
+        places = np.searchsorted(self._windows, wanted)
+        same = self._windows.take(places, mode="clip") == wanted
+        return [found and end is not None for found, end in zip(same.tolist(), ends, strict=True)]
+
+
+class _Rolling:
+    """The hash of the last symbols of a text that grows, and may be taken back.
+
+    Args:
+        size: how many symbols there are.
+        length: of a window.
+    """
+
+    def __init__(self, size: int, length: int) -> None:
+        self._length = length
+        self._values: list[int] = _values(size).tolist()
+        self._last = pow(BASE, length, 1 << 64)
+        self._hashes = array("Q")
+
+    def push(self, symbols: Symbols, at: int) -> int | None:
+        """Of the window that ends with ``symbols[at]``, the next one; nothing if it is shorter."""
+        hashes = self._hashes
+        value = (hashes[-1] if hashes else 0) * BASE + self._values[symbols[at]]
+        if len(hashes) >= self._length:
+            value -= self._values[symbols[at - self._length]] * self._last
+        hashes.append(value & MASK)
+        return hashes[-1] if len(hashes) >= self._length else None
+
+    def take_back(self, length: int) -> Symbols:
+        """Leave so many symbols; the windows that ended in the others."""
+        gone = self._hashes[max(length, self._length - 1) :]
+        del self._hashes[length:]
+        return gone

@@ -1,0 +1,207 @@
+"""Texts written side by side: each to its own end, steered on the way, and in part taken back.
+
+docs/sampling.md defines what steers them. Nothing that one text does changes another.
+"""
+
+from array import array
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+
+import numpy as np
+
+from charrnn.nn.types import Array
+from charrnn.sampling.choice import DEFAULT, Choice, Ids, Scratch, Streams
+from charrnn.sampling.passages import Hashes, Passages
+from charrnn.sampling.repeats import Repeats
+from charrnn.sampling.retreat import Retreat
+from charrnn.sampling.text import Guess, Symbols, Text
+from charrnn.sampling.voices import Voice, log_softmax
+
+__all__ = ["BEST", "FURTHEST", "Steering", "write"]
+
+BEST = 5
+"""Symbols that a :class:`Guess` names."""
+
+FURTHEST = 32
+"""Places that a text goes back at most."""
+
+
+@dataclass(frozen=True)
+class Steering:
+    """What a text must do and must not, in symbols.
+
+    Attributes:
+        never: are not drawn.
+        stops: each ends a text, and is no part of it.
+        penalty: θ of the repeat penalty (:mod:`charrnn.sampling.repeats`); 1 for none.
+        max_copy, windows, max_repeat: passages that must not stand in it
+            (:class:`charrnn.sampling.passages.Passages`).
+        scored: whether the texts keep what each symbol costs.
+        guesses: whether they keep a :class:`Guess` for each symbol.
+    """
+
+    never: tuple[int, ...] = ()
+    stops: tuple[tuple[int, ...], ...] = ()
+    penalty: float = 1.0
+    max_copy: int = 0
+    windows: Hashes = field(default_factory=lambda: np.empty(0, dtype=np.uint64))
+    max_repeat: int = 0
+    scored: bool = False
+    guesses: bool = False
+
+    @property
+    def held(self) -> int:
+        """How many of the last symbols of a text may turn out to be no part of it."""
+        return max(map(len, self.stops), default=1) - 1
+
+    @property
+    def places(self) -> int:
+        """How many places a text may have to go back; 0 if it never does."""
+        return min(max(self.max_copy, self.max_repeat) // 2 + 1, FURTHEST) * self.goes_back
+
+    @property
+    def goes_back(self) -> bool:
+        """Whether there are passages that must not stand in a text."""
+        return bool(self.max_copy or self.max_repeat)
+
+
+STEADY = Steering()
+NONE: frozenset[int] = frozenset()
+
+
+def write(
+    voice: Voice,
+    prime: Ids,
+    length: int,
+    numbers: np.random.Generator | Streams,
+    choice: Choice = DEFAULT,
+    steering: Steering = STEADY,
+) -> Iterator[list[Text]]:
+    """Write n texts in step, until all have ended or have so many symbols.
+
+    Args:
+        voice: says what is to come.
+        prime: ``(T, n)`` symbols to read first, at least one row.
+        length: how many symbols a text gets at most.
+        numbers: draw the symbols, one number for each text at each step.
+        choice: how.
+        steering: what the texts must do and must not.
+
+    Yields:
+        The texts after each step, always the same list.
+
+    Raises:
+        DivergedError: the model's outputs are not finite.
+        StuckError: a text must not go on, whatever it does.
+    """
+    texts, full = [Text(column) for column in prime.T], len(prime) + length
+    rows = [text.symbols for text in texts]
+    going = _unfinished(list(range(len(texts))), texts, full)
+    reading, symbols = voice.begin(prime), prime[-1].astype(np.intp)
+    scratch, never = Scratch((len(texts), voice.size)), list(steering.never)
+    stops, last = _stops(steering.stops)
+    repeats = Repeats(prime) if steering.penalty > 1 else None
+    way = _Way(reading.states, texts, voice.size, steering) if steering.goes_back else None
+    keeps = steering.scored or steering.guesses or way is not None
+    for step in count(1):
+        if not going:
+            return
+        if way:
+            way.retreat.save()
+        y = reading.step(symbols)
+        log_p = log_softmax(y) if keeps else y
+        if never:
+            y[:, never] = -np.inf
+        if repeats:
+            repeats.lower(y, steering.penalty)
+        stuck = way.retreat.forbid(y) if way else NONE
+        symbols[:] = choice.draw(y, numbers, scratch)
+        drawn, ended = symbols.tolist(), False
+        for row in going:
+            rows[row].append(drawn[row])
+            if drawn[row] in last and row not in stuck:
+                ended = _stop(texts[row], stops) or ended
+        if keeps:
+            _keep(texts, going, log_p, symbols, guesses=steering.guesses)
+        if repeats:
+            repeats.push(symbols)
+        if way:
+            for row in way.turned_back(going, stuck):
+                symbols[row] = rows[row][-1]
+                if repeats:
+                    repeats.rewrite(row, rows[row])
+        if way or ended or step == length:
+            going = _unfinished(going, texts, full)
+        yield texts
+
+
+def _stops(stops: Sequence[tuple[int, ...]]) -> tuple[list[Symbols], set[int]]:
+    """What ends a text, and with which symbols that ends."""
+    return [array("i", stop) for stop in stops], {stop[-1] for stop in stops}
+
+
+def _unfinished(going: list[int], texts: list[Text], full: int) -> list[int]:
+    """Those that go on; the others end where they are."""
+    done = [row for row in going if len(texts[row].symbols) >= full or texts[row].ended]
+    if not done:
+        return going
+    for row in done:
+        if texts[row].end is None:
+            texts[row].end = len(texts[row].symbols)
+    return [row for row in going if texts[row].end is None]
+
+
+def _stop(text: Text, stops: list[Symbols]) -> bool:
+    """End a text that has come to a stop, before it; whether it has."""
+    written = len(text.symbols) - text.first
+    for stop in stops:
+        if len(stop) <= written and text.symbols[-len(stop) :] == stop:
+            text.end, text.ended = len(text.symbols) - len(stop), True
+            return True
+    return False
+
+
+def _keep(
+    texts: list[Text], going: list[int], log_p: Array, symbols: Ids, *, guesses: bool
+) -> None:
+    """Note what each symbol cost; and, if that is wanted, what the model expected."""
+    costs = log_p[np.arange(len(texts)), symbols].tolist()
+    for row in going:
+        texts[row].costs.append(costs[row])
+    if not guesses:
+        return
+    likely = np.exp(log_p)
+    entropies = -np.add.reduce(likely * np.where(likely > 0, log_p, 0), axis=-1)
+    best = np.argsort(-log_p, axis=-1, kind="stable")[:, :BEST]
+    values = np.take_along_axis(log_p, best, axis=-1).tolist()
+    for row in going:
+        named = list(zip(best[row].tolist(), values[row], strict=True))
+        texts[row].guesses.append(Guess(costs[row], float(entropies[row]), named))
+
+
+class _Way:
+    """Which passages must not stand in the texts, and how they go back."""
+
+    def __init__(
+        self, states: Sequence[Array], texts: list[Text], size: int, steering: Steering
+    ) -> None:
+        self._texts = texts
+        self._passages = Passages(
+            [text.symbols for text in texts],
+            size + 1,
+            steering.max_copy,
+            steering.windows,
+            steering.max_repeat,
+        )
+        self.retreat = Retreat(states, texts, steering.places)
+
+    def turned_back(self, going: list[int], stuck: Collection[int]) -> list[int]:
+        """Look at what has been written last; the texts that have been cut."""
+        rows = [row for row in going if not (self._texts[row].ended or row in stuck)]
+        refused = self._passages.refused(rows, [self._texts[row].symbols for row in rows])
+        for row in (*stuck, *refused):
+            place = self.retreat.back(row, stuck=row in stuck)
+            self._passages.take_back(row, place, refused=row not in stuck)
+            self._texts[row].cut(place)
+        return [*stuck, *refused]
