@@ -20,6 +20,8 @@ __all__ = ["sample"]
 
 PRIME, CHOICE = "Beginning", "Choosing"
 SEPARATOR = b"---\n"
+TOGETHER = 100
+"""Characters that a model writes at a time, where a person writes too."""
 
 
 @reported
@@ -105,6 +107,14 @@ def sample(
             show_default=False,
         ),
     ] = None,
+    interactive: Annotated[
+        bool,
+        typer.Option(
+            "--interactive",
+            help="Write together with the model, at the terminal; through a pipe, a line of its "
+            "own for each line. -l is what Ctrl-G writes.",
+        ),
+    ] = False,
     raw: Annotated[
         bool,
         typer.Option(
@@ -147,6 +157,14 @@ def sample(
     grown = model.write(wanted, own_seed)
     kind = f"label {label}" if label is not None else found
     say(f"{path} ({kind})" + (f", seed {own_seed}" if seed is None else ""))
+    if interactive:
+        from charrnn.cli.interactive import write_together
+        from charrnn.runs.draft import Draft
+
+        how = {"temperature": choice.temperature, "top_k": top_k, "top_p": top_p, "label": label}
+        count = length if "length" in given else TOGETHER
+        write_together(Draft(model, own_seed, prime, **how), None, count)
+        return
     if number == 1 and label is None:
         _write_one(grown, raw=raw)
     else:
