@@ -22,8 +22,8 @@ __all__ = ["Desk", "converse", "write_together"]
 
 INSTALL = "python -m pip install prompt_toolkit"
 KEYS = (
-    "Tab a sentence   ^N a line   ^G {count} characters   ^R another version   ^O alternatives   "
-    "^Z undo   ↑↓ temperature {temperature:.2f}   ^S save   ^Q leave"
+    "Tab sentence   ^N line   ^G {count} characters   ^R again   ^O alternatives   ^Z undo\n"
+    "↑↓ temperature {temperature:.2f}   ^S save   ^Q leave"
 )
 STYLE = {"person": "bold", "model": "ansicyan", "keys": "reverse", "note": "ansiyellow"}
 STEP = 0.05
