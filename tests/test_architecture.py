@@ -48,6 +48,7 @@ OUTSIDE = {
     "tqdm": ("charrnn.cli", "charrnn.training.bar"),
     "chardet": ("charrnn.verdict.guess",),
     "matplotlib": ("charrnn.cli.picture",),
+    "prompt_toolkit": ("charrnn.cli.interactive",),
     "threadpoolctl": ("charrnn.nn", "charrnn.engine"),
 }
 NN_BELOW_MODELS = ("charrnn.nn.layers", "charrnn.nn.models")

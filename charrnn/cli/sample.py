@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 __all__ = ["sample"]
 
 PRIME, CHOICE, TEXT = "Beginning", "Choosing each character", "The whole text"
+TOGETHER = 100
+"""Characters that a model writes at a time, where a person writes too."""
+
 ESCAPES = {"n": "\n", "t": "\t", "r": "\r"}
 
 
@@ -27,15 +30,9 @@ def sample(
             metavar="CHECKPOINT",
             help="An .npz file, a run's folder or a run's name; without it the language model "
             "saved last (with --label, the model of labelled texts), else the one that comes with "
-            "charrnn. Several write as one: the mean of their probabilities. A model whose cell is "
-            "its author's own needs --cell FILE.py:CLASS.",
-            show_default=False,
-        ),
-    ] = None,
-    weights: Annotated[
-        str | None,
-        typer.Option(
-            help="How much each of several models counts: 2,1. All alike, if not given.",
+            "charrnn. Several write as one: the mean of their probabilities, by --weights 2,1 if "
+            "they are not to count alike. A model whose cell is its author's own needs --cell "
+            "FILE.py:CLASS.",
             show_default=False,
         ),
     ] = None,
@@ -72,6 +69,14 @@ def sample(
         str | None,
         typer.Option(help="A file to write to, in UTF-8 whatever the shell.", show_default=False),
     ] = None,
+    interactive: Annotated[
+        bool,
+        typer.Option(
+            "--interactive",
+            help="Write in turns with the model, at the terminal; through a pipe, a line for each "
+            "line. -l is what Ctrl-G writes.",
+        ),
+    ] = False,
     prime: Annotated[
         str,
         typer.Option(
@@ -187,6 +192,9 @@ def sample(
             rich_help_panel=TEXT,
         ),
     ] = 1,
+    weights: Annotated[str | None, typer.Option(hidden=True)] = None,
+    forbid: Annotated[str, typer.Option(hidden=True)] = "",
+    new: Annotated[bool, typer.Option("--new", hidden=True)] = False,
     train: Annotated[list[str] | None, typer.Option(hidden=True)] = None,
     unknown: Annotated[Literal["error", "skip"], typer.Option(hidden=True)] = "error",
     cell: Annotated[str | None, typer.Option(hidden=True)] = None,
@@ -201,8 +209,11 @@ def sample(
     [dim]charrnn sample --temp 0.8
     charrnn sample checkpoints/shakespeare-1 --prime 'ROMEO:' --min-p 0.05 --max-copy 30 > play.txt
     charrnn sample checkpoints/names-1 --lines 20,new
-    charrnn sample checkpoints/tunes-1 --label 'D Major' -n 4[/dim]
+    charrnn sample checkpoints/tunes-1 --label 'D Major' -n 4
+    charrnn sample --interactive --out story.txt[/dim]
     """
+    import numpy as np
+
     from charrnn.cli.output import written_to
     from charrnn.cli.sampled import write_guesses, write_lines, write_texts
     from charrnn.runs.find import find_checkpoint
@@ -220,9 +231,13 @@ def sample(
         choice = Choice(0.0 if greedy else temp, top_k, top_p, min_p)
     except ValueError as error:
         raise InputError(str(error).replace("_", "-")) from None
-    wanted_lines, new = _lines(lines)
+    wanted_lines, only_new = _lines(lines)
+    if new and not wanted_lines:
+        raise InputError("--new is of lines", "as in --lines 20 --new")
+    new = new or only_new
     copied, own = _max_copy(max_copy)
     only, forbidden = _allowed(allow)
+    forbidden += _unescaped(forbid)
     named: list[str | None] = list(checkpoints) if checkpoints else [None]
     writing = [k.name for k in KINDS.values() if k.author and k.text == (label is None)]
     paths = []
@@ -256,16 +271,36 @@ def sample(
         guesses=form == "jsonl",
         trained_on=model.trained_on(train or []) if copied or new else (),
     )
-    author = model.author(wanted)
-    if author.left_out:
-        say(f"note: {author.left_out} characters that the model does not know were left out")
     own_seed = drawn_seed() if seed is None else seed
-    import numpy as np
-
-    grown = write(author, wanted, np.random.default_rng(own_seed))
     for path, found in paths:
         kind = f"label {label}" if label is not None else found
         say(f"{path} ({kind})" + (f", seed {own_seed}" if seed is None else ""))
+    if interactive:
+        from charrnn.cli.interactive import write_together
+        from charrnn.runs.draft import Draft
+
+        draft = Draft(
+            model,
+            own_seed,
+            wanted.prime,
+            temperature=choice.temperature,
+            top_k=top_k,
+            top_p=top_p,
+            min_p=min_p,
+            label=label,
+            allow=only,
+            forbid=forbidden,
+            repeat_penalty=repeat_penalty,
+            max_copy=copied,
+            max_repeat=own,
+            train=train or [],
+        )
+        write_together(draft, out, length if "length" in given else TOGETHER)
+        return
+    author = model.author(wanted)
+    if author.left_out:
+        say(f"note: {author.left_out} characters that the model does not know were left out")
+    grown = write(author, wanted, np.random.default_rng(own_seed))
     with written_to(out, raw=raw or form == "raw", whole=False) as writer:
         if form == "jsonl":
             write_guesses(grown, wanted, writer, models[0].config.level)

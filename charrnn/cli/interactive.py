@@ -1,0 +1,260 @@
+"""``charrnn sample --interactive``: a text that a person and a model write in turns.
+
+At a terminal by prompt_toolkit, which is optional; through a pipe a line in, a line out.
+"""
+
+import asyncio
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from charrnn.cli.errors import printable, say
+from charrnn.cli.output import TextWriter
+from charrnn.errors import CharrnnError, InputError
+from charrnn.runs.draft import Draft
+
+if TYPE_CHECKING:
+    from prompt_toolkit.application import Application
+    from prompt_toolkit.formatted_text import StyleAndTextTuples
+
+__all__ = ["Desk", "converse", "write_together"]
+
+INSTALL = "python -m pip install prompt_toolkit"
+KEYS = (
+    "Tab sentence   ^N line   ^G {count} characters   ^R again   ^O alternatives   ^Z undo\n"
+    "↑↓ temperature {temperature:.2f}   ^S save   ^Q leave"
+)
+STYLE = {"person": "bold", "model": "ansicyan", "keys": "reverse", "note": "ansiyellow"}
+STEP = 0.05
+OFFERED = 5
+
+
+def write_together(draft: Draft, out: str | None, count: int) -> None:
+    """Write at the terminal, if there is one; else answer lines. The text ends up on stdout.
+
+    Args:
+        draft: what there is so far.
+        out: where to save; asked for, if not given.
+        count: characters that Ctrl-G writes.
+
+    Raises:
+        InputError: there is a terminal, and prompt_toolkit is missing.
+    """
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        converse(draft, sys.stdin.buffer)
+        return
+    try:
+        import prompt_toolkit  # noqa: F401
+    except ImportError as error:
+        raise InputError(f"--interactive needs prompt_toolkit ({error})", INSTALL) from None
+    desk = Desk(draft, out, count)
+    desk.application().run()
+    if draft.text:
+        writer = TextWriter()
+        writer.write(draft.text.encode("utf-8", "surrogateescape"))
+        writer.end()
+
+
+def converse(draft: Draft, lines: Any) -> None:
+    """Answer each line of a stream with one that goes on from it and all before.
+
+    Raises:
+        InputError: after the last line, if the model did not know a character of some.
+    """
+    writer, odd = TextWriter(), 0
+    for number, line in enumerate(lines, 1):
+        text = line.decode("utf-8", "replace").rstrip("\r\n") + "\n"
+        try:
+            draft.type(text)
+            answer = "".join(draft.go_on("line")).strip("\n")
+        except InputError as error:
+            say(f"note: line {number}: {error}")
+            answer, odd = "", odd + 1
+        writer.write(answer.encode("utf-8", "surrogateescape") + b"\n")
+    if odd:
+        lines_have = "line has" if odd == 1 else "lines have"
+        raise InputError(f"{odd} {lines_have} characters that the model does not know")
+
+
+class Desk:
+    """The screen: the text, what may be chosen from, and the keys.
+
+    Args:
+        draft: the text.
+        out: where to save; asked for, if not given.
+        count: characters that Ctrl-G writes.
+    """
+
+    def __init__(self, draft: Draft, out: str | None, count: int) -> None:
+        self.draft, self.out, self.count = draft, out, count
+        self.offered: list[str] = []
+        self.note = ""
+        self.asking: str | None = None  # the name of a file, as it is typed
+        self._writing: asyncio.Task[None] | None = None
+
+    def shown(self) -> "StyleAndTextTuples":
+        """The text in the colours of those who wrote it."""
+        pieces: StyleAndTextTuples = [
+            ("class:model" if part.by_model else "class:person", printable(part.text))
+            for part in self.draft.parts
+        ]
+        return [*pieces, ("[SetCursorPosition]", "")]
+
+    def below(self) -> "StyleAndTextTuples":
+        """What there is to choose from, to say and to press."""
+        lines: StyleAndTextTuples = []
+        for number, text in enumerate(self.offered, 1):
+            lines.append(("class:model", f"{number} {printable(text.strip())}\n"))
+        if self.asking is not None:
+            lines.append(("class:note", f"save as: {printable(self.asking)}\n"))
+        elif self.note:
+            lines.append(("class:note", f"{printable(self.note)}\n"))
+        keys = KEYS.format(count=self.count, temperature=self.draft.temperature)
+        if self.offered:
+            keys = f"1–{len(self.offered)} takes one   Esc none"
+        elif self.asking is not None:
+            keys = "Enter saves   Esc leaves it"
+        elif self.busy:
+            keys = "Esc stops"
+        return [*lines, ("class:keys", keys)]
+
+    @property
+    def busy(self) -> bool:
+        """Whether the model writes."""
+        return self._writing is not None and not self._writing.done()
+
+    def start(self, app: "Application[None]", grown: Callable[[], Iterator[str]]) -> None:
+        """Let the model write, a piece at a time, while keys are heard."""
+        self.note, self.offered = "", []
+
+        async def write() -> None:
+            loop, end = asyncio.get_running_loop(), object()
+            try:
+                pieces = grown()
+                while await loop.run_in_executor(None, next, pieces, end) is not end:
+                    app.invalidate()
+            except CharrnnError as error:
+                self.note = str(error)
+            finally:
+                app.invalidate()
+
+        self._writing = app.create_background_task(write())
+
+    def offer(self, app: "Application[None]") -> None:
+        """Show some ways to go on."""
+
+        def found() -> Iterator[str]:
+            self.offered = self.draft.alternatives(OFFERED)
+            yield from self.offered
+
+        self.note = "looking for ways to go on"
+        self.start(app, found)
+
+    def stop(self) -> None:
+        """Let the model stop; what it wrote stays."""
+        if self._writing is not None:
+            self._writing.cancel()
+        self.offered, self.asking, self.note = [], None, ""
+
+    def typed(self, character: str) -> None:
+        """A character of the person's: of the text, of a choice or of a file's name."""
+        if self.asking is not None:
+            self.asking += character
+        elif self.offered:
+            if character.isdecimal() and 0 < int(character) <= len(self.offered):
+                self.draft.take(self.offered[int(character) - 1])
+                self.offered = []
+        elif not self.busy:
+            self.note = ""
+            try:
+                self.draft.type(character)
+            except InputError as error:
+                self.note = str(error)
+
+    def erased(self) -> None:
+        """Backspace."""
+        if self.asking is not None:
+            self.asking = self.asking[:-1]
+        elif not self.busy:
+            self.draft.erase()
+
+    def entered(self) -> None:
+        """Enter: a line end, or the end of a file's name."""
+        if self.asking is None:
+            self.typed("\n")
+        else:
+            self.out, self.asking = self.asking or None, None
+            self.save()
+
+    def save(self) -> None:
+        """Write the file, or ask how it is called."""
+        if self.out is None:
+            self.asking = ""
+            return
+        text = self.draft.text
+        try:
+            Path(self.out).write_bytes(text.encode("utf-8", "surrogateescape"))
+            self.note = f"saved {len(text):,} characters in {self.out}"
+        except (OSError, ValueError) as error:
+            self.note, self.out = f"cannot write {self.out}: {error}", None
+
+    def application(self, **streams: Any) -> "Application[None]":
+        """The screen as prompt_toolkit runs it.
+
+        Args:
+            streams: ``input`` and ``output``, where they are not the terminal.
+        """
+        from prompt_toolkit.application import Application
+        from prompt_toolkit.key_binding import KeyBindings
+        from prompt_toolkit.layout import FormattedTextControl, HSplit, Layout, Window
+        from prompt_toolkit.styles import Style
+
+        text = Window(
+            FormattedTextControl(self.shown, focusable=True, show_cursor=True), wrap_lines=True
+        )
+        below = Window(FormattedTextControl(self.below), wrap_lines=True, dont_extend_height=True)
+        keys = KeyBindings()
+        app: Application[None] = Application(
+            Layout(HSplit([text, below])),
+            key_bindings=keys,
+            style=Style.from_dict(STYLE),
+            full_screen=True,
+            **streams,
+        )
+        draft = self.draft
+
+        def on(key: str, action: Callable[[], object], *, always: bool = False) -> None:
+            def act(event: object) -> None:
+                if always or not (self.busy or self.offered or self.asking is not None):
+                    action()
+
+            keys.add(key, eager=True)(act)
+
+        def warm(step: float) -> None:
+            draft.temperature = max(0.0, round(draft.temperature + step, 2))
+
+        on("tab", lambda: self.start(app, lambda: draft.go_on("sentence")))
+        on("c-n", lambda: self.start(app, lambda: draft.go_on("line")))
+        on("c-g", lambda: self.start(app, lambda: draft.go_on("characters", self.count)))
+        on("c-r", lambda: self.start(app, draft.again))
+        on("c-o", lambda: self.offer(app))
+        on("c-z", draft.undo)
+        on("up", lambda: warm(STEP))
+        on("down", lambda: warm(-STEP))
+        on("c-s", self.save)
+        on("escape", self.stop, always=True)
+        on("c-c", self.stop, always=True)
+        on("c-q", app.exit, always=True)
+        on("c-d", app.exit, always=True)
+        on("enter", self.entered, always=True)
+        on("backspace", self.erased, always=True)
+
+        def typed(event: Any) -> None:
+            for character in event.data.replace("\r\n", "\n").replace("\r", "\n"):
+                if character.isprintable() or character == "\n":
+                    self.typed(character)
+
+        keys.add("<any>")(typed)
+        keys.add("<bracketed-paste>")(typed)
+        return app

@@ -1,0 +1,185 @@
+"""A text that a person and a model write in turns: go on, take back, another version."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import islice
+
+import numpy as np
+
+from charrnn.errors import InputError
+from charrnn.runs.writes import How, Writes
+from charrnn.tasks.writing import Wanted
+
+__all__ = ["UNITS", "Draft", "Part"]
+
+CONTEXT = 4096
+"""Characters before the end that the model reads to go on: more would only take longer."""
+
+MOST = 1000
+"""Characters of a sentence or a line: a model may never end one."""
+
+SENTENCE = re.compile(r"[.!?…。！？][\"'”’»)\]]*(?:\s|$)|\n")
+UNITS = ("sentence", "line", "characters")
+"""How far the model goes on at a time."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one of the two has written in one go."""
+
+    text: str
+    by_model: bool
+
+
+class Draft:
+    """A text in parts, each written by a person or by a model.
+
+    Args:
+        model: that writes texts; one of labelled texts with ``label`` in ``how``.
+        seed: of everything that is drawn: the same steps with the same seed give the same text.
+        start: what stands at the beginning, the person's.
+        how: temperature and the like, as :meth:`charrnn.runs.writes.Writes.sample` takes them.
+
+    Attributes:
+        parts: in order; their texts together are the text.
+        temperature: of what is written from now on; it may be set.
+    """
+
+    def __init__(self, model: Writes, seed: int, start: str = "", **how: object) -> None:
+        self._model, self._rng = model, np.random.default_rng(seed)
+        self._how: How = {**how}  # type: ignore[typeddict-item]
+        self.temperature = float(how.get("temperature", 0.8))  # type: ignore[arg-type]
+        self.parts: list[Part] = [Part(start, by_model=False)] if start else []
+        self._undone: list[tuple[Part, ...]] = []
+        self._last: tuple[str, int] = ("sentence", 0)
+
+    @property
+    def text(self) -> str:
+        """All of it."""
+        return "".join(part.text for part in self.parts)
+
+    def type(self, text: str) -> None:
+        """Add what a person writes.
+
+        Raises:
+            InputError: the model does not know a character; nothing is added.
+        """
+        odd = self._unknown(text)
+        if odd:
+            raise InputError(f"the model does not know {odd!r}", "it cannot go on from that")
+        if self.parts and not self.parts[-1].by_model:
+            self.parts[-1] = replace(self.parts[-1], text=self.parts[-1].text + text)
+        elif text:
+            self._keep()
+            self.parts.append(Part(text, by_model=False))
+
+    def erase(self) -> None:
+        """Take the last character away, whoever wrote it."""
+        if self.parts:
+            last = self.parts.pop()
+            if last.text[:-1]:
+                self.parts.append(replace(last, text=last.text[:-1]))
+
+    def go_on(self, unit: str = "sentence", count: int = 100) -> Iterator[str]:
+        """Let the model write on; the pieces as they come. What was yielded is in the text.
+
+        Args:
+            unit: to the end of a ``"sentence"`` or a ``"line"``, or so many ``"characters"``.
+            count: how many those are.
+
+        Raises:
+            InputError: the unit is another, or the model cannot go on from the text.
+            DivergedError: the model's outputs are not finite.
+        """
+        if unit not in UNITS:
+            raise InputError(f"{unit!r} is none of {', '.join(UNITS)}")
+        self._keep()
+        self._last = (unit, count)
+        place = len(self.parts)
+        for piece in self._continued(unit, count):
+            written = self.parts[place].text if place < len(self.parts) else ""
+            self.parts[place:] = [Part(written + piece, by_model=True)]
+            yield piece
+
+    def again(self) -> Iterator[str]:
+        """Another version of what the model wrote last, at the end of the text.
+
+        Raises:
+            InputError: the end of the text is not the model's.
+        """
+        if not self.parts or not self.parts[-1].by_model:
+            raise InputError("the model wrote nothing here", "let it go on first")
+        self._keep()
+        self.parts.pop()
+        unit, count = self._last
+        yield from self.go_on(unit, count)
+
+    def alternatives(self, number: int = 5, unit: str = "sentence", count: int = 100) -> list[str]:
+        """Some ways to go on, to be taken by :meth:`take`; distinct, so perhaps fewer."""
+        found: dict[str, None] = {}
+        for _ in range(number):
+            found["".join(self._continued(unit, count))] = None
+        return [text for text in found if text]
+
+    def take(self, text: str) -> None:
+        """Add what the model has offered."""
+        if text:
+            self._keep()
+            self.parts.append(Part(text, by_model=True))
+
+    def undo(self) -> bool:
+        """Take back the last step: what the model wrote, a choice, or what was typed since.
+
+        Returns:
+            Whether there was one.
+        """
+        if not self._undone:
+            return False
+        self.parts = list(self._undone.pop())
+        return True
+
+    def _keep(self) -> None:
+        if not self._undone or self._undone[-1] != tuple(self.parts):
+            self._undone.append(tuple(self.parts))
+
+    def _unknown(self, text: str) -> str:
+        """The first character that the model does not know."""
+        vocabulary = self._model.author(Wanted(label=self._how.get("label"))).vocabulary
+        if vocabulary.level == "byte":
+            return ""
+        known = set(vocabulary.codes)
+        return next((character for character in text if ord(character) not in known), "")
+
+    def _continued(self, unit: str, count: int) -> Iterator[str]:
+        """What the model writes now."""
+        how: How = {**self._how, "temperature": self.temperature}
+        how["length"] = count if unit == "characters" else MOST
+        context = self.text[-CONTEXT:]
+        seed = int(self._rng.integers(1 << 62))
+        pieces = self._model.stream(context, seed=seed, **how)
+        grown = islice(pieces, 1, None) if context else pieces
+        if unit == "characters":
+            yield from grown
+            return
+        written = ""
+        for piece in grown:
+            end = _end(written, piece, unit)
+            if end:
+                yield piece[:end]
+                return
+            written += piece
+            yield piece
+
+
+def _end(before: str, piece: str, unit: str) -> int:
+    """Where in a piece the unit ends, and how many characters of it belong to it; else 0."""
+    if unit == "line":
+        blank = not before.strip()
+        start = len(piece) - len(piece.lstrip()) if blank else 0  # an empty line is none
+        return piece.find("\n", start) + 1
+    tail = before[-4:]
+    for match in SENTENCE.finditer(tail + piece):
+        if match.end() > len(tail) and (match.end() < len(tail + piece) or match[0][-1:].isspace()):
+            return match.end() - len(tail)
+    return 0

@@ -1,0 +1,196 @@
+"""A text written in turns: the draft itself, the screen, and lines through a pipe."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support import charrnn
+
+import charrnn as package
+from charrnn.cli.interactive import Desk
+from charrnn.errors import InputError
+from charrnn.runs.draft import MOST, Draft, Part, _end
+
+
+@pytest.fixture(scope="module")
+def model() -> Any:
+    return package.load()
+
+
+def draft(model: Any, start: str = "The with statement", **how: Any) -> Draft:
+    return Draft(model, 1, start, **how)
+
+
+def test_a_sentence_a_line_and_so_many_characters_are_written(model: Any) -> None:
+    found = draft(model)
+    sentence = "".join(found.go_on("sentence"))
+    assert sentence.rstrip()[-1] in ".!?" or sentence.endswith("\n") or len(sentence) == MOST
+    line = "".join(found.go_on("line"))
+    assert line.count("\n") == 1
+    assert line.endswith("\n")
+    assert len("".join(found.go_on("characters", 33))) == 33
+    assert found.text.startswith("The with statement" + sentence + line)
+    assert [part.by_model for part in found.parts] == [False, True, True, True]
+    with pytest.raises(InputError, match="none of sentence, line, characters"):
+        next(found.go_on("page"))
+
+
+def test_the_same_steps_give_the_same_text_and_another_version_another(model: Any) -> None:
+    one, other = draft(model), draft(model)
+    for each in (one, other):
+        list(each.go_on("characters", 40))
+        first = each.text
+        list(each.again())
+        assert each.text != first
+        assert len(each.text) == len(first)
+        each.type(" More")
+        list(each.go_on())
+    assert one.text == other.text
+
+
+def test_steps_are_taken_back_one_by_one(model: Any) -> None:
+    found = draft(model)
+    list(found.go_on("characters", 20))
+    version = found.text
+    list(found.again())
+    found.type("a")
+    found.type("b")
+    assert found.parts[-1] == Part("ab", by_model=False)
+    assert found.undo()
+    assert found.parts[-1].by_model
+    while found.text != version:
+        assert found.undo()
+    assert found.undo()
+    assert found.text == "The with statement"
+    assert not found.undo()
+
+
+def test_what_the_model_does_not_know_is_not_taken(model: Any) -> None:
+    found = draft(model)
+    with pytest.raises(InputError, match="does not know '∞'"):
+        found.type("to ∞")
+    assert found.text == "The with statement"
+    with pytest.raises(InputError, match="wrote nothing here"):
+        next(found.again())
+
+
+def test_alternatives_are_distinct_and_one_is_taken(model: Any) -> None:
+    found = draft(model)
+    offered = found.alternatives(4, "characters", 12)
+    assert len(set(offered)) == len(offered) == 4
+    found.take(offered[2])
+    assert found.text == "The with statement" + offered[2]
+    greedy = draft(model, temperature=0.0)
+    assert len(greedy.alternatives(4, "characters", 12)) == 1
+
+
+def test_erasing_goes_through_parts(model: Any) -> None:
+    found = draft(model, "ab")
+    found.take("c")
+    for rest in ("ab", "a", "", ""):
+        found.erase()
+        assert found.text == rest
+
+
+@pytest.mark.parametrize(
+    ("before", "piece", "unit", "end"),
+    [
+        ("", "One. Two", "sentence", 5),
+        ("", "One", "sentence", 0),
+        ("One.", " Two", "sentence", 1),
+        ("", "3.14 is", "sentence", 0),
+        ("", 'He said "no." And', "sentence", 14),
+        ("", "One.", "sentence", 0),  # 1.5 may follow
+        ("", "a\nb", "sentence", 2),
+        ("", "a\nb\n", "line", 2),
+        ("", "\n\na\nb", "line", 4),
+        ("x", "\nb", "line", 1),
+    ],
+)
+def test_where_a_unit_ends(before: str, piece: str, unit: str, end: int) -> None:
+    assert _end(before, piece, unit) == end
+
+
+def keyed(model: Any, keys: str, tmp_path: Path, waits: float = 0.0) -> Desk:
+    """The desk after these keys and Ctrl-Q, each part between NULs when the model is silent."""
+    inputs = pytest.importorskip("prompt_toolkit.input", reason="needs prompt_toolkit")
+    outputs = pytest.importorskip("prompt_toolkit.output", reason="needs prompt_toolkit")
+    desk = Desk(draft(model, "The "), str(tmp_path / "saved.txt"), 30)
+    with inputs.create_pipe_input() as pipe:
+        app = desk.application(input=pipe, output=outputs.DummyOutput())
+
+        async def play() -> None:
+            running = asyncio.ensure_future(app.run_async())
+            for part in keys.split("\0"):
+                pipe.send_text(part)
+                await asyncio.sleep(0.05)
+                while desk.busy:
+                    await asyncio.sleep(0.01)
+            pipe.send_text("\x11")
+            await running
+
+        asyncio.run(asyncio.wait_for(play(), 60))
+    return desk
+
+
+def test_the_keys_write_undo_save_and_leave(model: Any, tmp_path: Path) -> None:
+    desk = keyed(model, "with\0\x07\0\x13", tmp_path)
+    assert desk.draft.parts[0] == Part("The with", by_model=False)
+    assert len(desk.draft.parts[1].text) == 30
+    assert (tmp_path / "saved.txt").read_text() == desk.draft.text
+    assert desk.note.startswith("saved 38 characters")
+    desk = keyed(model, "with\0\x07\0\x1a", tmp_path)
+    assert desk.draft.text == "The with"
+    desk = keyed(model, "with\0\x07\0\x12\0\x7f\0\r", tmp_path)
+    assert len(desk.draft.parts[1].text) == 29
+    assert desk.draft.text.endswith("\n")
+
+
+def test_the_keys_choose_and_warm(model: Any, tmp_path: Path) -> None:
+    desk = keyed(model, "\x0f\0" + "2", tmp_path)
+    assert desk.draft.parts[1].by_model
+    assert desk.offered == []
+    desk = keyed(model, "\x1b[A\x1b[A\0\x1b[B\0∞", tmp_path)
+    assert desk.draft.temperature == pytest.approx(0.85)
+    assert "does not know '∞'" in desk.note
+
+
+def test_each_is_shown_in_a_colour_of_its_own_and_nothing_raw(model: Any) -> None:
+    desk = Desk(draft(model, "a"), None, 10)
+    desk.draft.parts.append(Part("b\x1b[2J\u202e", by_model=True))
+    assert desk.shown()[:2] == [("class:person", "a"), ("class:model", "b\\x1b[2J\\u202e")]
+    desk.note = "\x1b"
+    assert ("class:note", "\\x1b\n") in desk.below()
+
+
+def test_a_name_is_asked_for_and_a_bad_one_told(model: Any, tmp_path: Path) -> None:
+    desk = Desk(draft(model, "a"), None, 10)
+    desk.save()
+    for character in str(tmp_path / "no" / "x"):
+        desk.typed(character)
+    desk.entered()
+    assert desk.note.startswith("cannot write")
+    desk.save()
+    for character in str(tmp_path / "x"):
+        desk.typed(character)
+    desk.typed("y")
+    desk.erased()
+    desk.entered()
+    assert (tmp_path / "x").read_text() == "a"
+
+
+def test_through_a_pipe_a_line_comes_for_each_line(tmp_path: Path) -> None:
+    def answers(lines: bytes) -> Any:
+        return charrnn("sample", "--interactive", "--seed", "3", cwd=tmp_path, stdin=lines)
+
+    done = answers(b"The with statement\nThe for statement\n")
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == 2
+    assert all(done.stdout.splitlines())
+    assert answers(b"The with statement\r\nThe for statement").stdout == done.stdout
+    odd = answers("The with statement\n∞\nThe for statement\n".encode())
+    assert odd.returncode == 2
+    assert odd.stdout.splitlines()[1] == b""
+    assert len(odd.stdout.splitlines()) == 3
+    assert b"note: line 2: the model does not know" in odd.stderr
