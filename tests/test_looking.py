@@ -414,6 +414,16 @@ def test_the_picture_is_of_today(tmp_path: Path) -> None:
     assert parts[0] == parts[1]
 
 
+def test_the_python_of_the_document_runs(capfd: pytest.CaptureFixture[str]) -> None:
+    document = (ROOT / "docs/looking.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", document, re.DOTALL)
+    run = subprocess.run([sys.executable, "-c", code], env=environment(), check=False)
+    shown = capfd.readouterr()
+    assert run.returncode == 0, shown.err
+    assert re.search(r"Passage\(start=\d+, place=\d+, length=\d{3}\)", shown.out)
+    assert "Follows(feature=" in shown.out
+
+
 def test_lines_are_ranked(other: Path) -> None:
     text = "zig zag zog\n\nQQQ\x1b[31m\nzag zig\n"
     rows = shown(other, text, "--by-line").splitlines()

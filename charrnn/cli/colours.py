@@ -23,25 +23,26 @@ RISING = (
     "#000000 on #f6d55c",
     "#000000 on #f2b134",
     "#000000 on #ee8a2c",
-    "#ffffff on #d9541e",
-    "#ffffff on #b8252c",
-    "#ffffff on #8a0f3c",
-    "bold #ffffff on #5a0a4a",
+    "#ffffff on #e0452a",
+    "#ffffff on #c8202c",
+    "#ffffff on #9a0f2c",
+    "bold #ffffff on #700a6a",
 )
 """Of the steps 0 to 9: the terminal's own colour, blue and ochre letters, then a background from
-yellow to purple. Each can be read on a light and on a dark terminal."""
+yellow to purple. Each can be read on a light and on a dark terminal; where there are only sixteen
+colours, neighbours may look alike."""
 
 DIVERGING = (
-    "#ffffff on #1f4e9c",
-    "#ffffff on #3a6fc0",
-    "#000000 on #7fa8e0",
-    "#3d85c6",
+    "#ffffff on #0d0da0",
+    "#ffffff on #4646d2",
+    "#000000 on #7f8fff",
+    "#5f7fe8",
     "",
     "",
-    "#b8502c",
-    "#000000 on #f0a070",
-    "#ffffff on #d04a2a",
-    "#ffffff on #9c1c1c",
+    "#d0604f",
+    "#000000 on #ff8a7a",
+    "#ffffff on #d43a34",
+    "#ffffff on #9c0d0d",
 )
 """From blue over none to red."""
 

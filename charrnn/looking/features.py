@@ -77,7 +77,10 @@ class _Text:
         return inside
 
     def inside(self, quote: str) -> Mask:
-        """After an odd number of quotation marks in this paragraph; not of apostrophes in words."""
+        """After an odd number of quotation marks in this paragraph.
+
+        An apostrophe between two letters is none, which only the next character tells.
+        """
         marks = self.are(quote)
         marks &= ~(_after(self.letter) & np.append(self.letter[1:], False))
         return np.equal(_within(marks.astype(np.int64), self.paragraph) % 2, 1)
