@@ -122,6 +122,7 @@ def test_characters_can_be_allowed_and_forbidden(folder: Path, model: Model) -> 
     assert not set(out(folder, "lm", "--allow", r"^an\n", "-l", "300")[:-1]) & set("an\n")
     assert set(model.sample(length=200, seed=1, allow="an")) == set("an")
     assert not set(model.sample(length=200, seed=1, forbid="an")) & set("an")
+    assert set(out(folder, "lm", "--allow", r"\^an", "-l", "99")[:-1]) == set("an")
     for allow in ("Z€", "", "^" + "".join(map(chr, model.vocabulary.codes))):
         assert "no character left" in refused(folder, "lm", "--allow", allow)
     assert set(out(folder, *LABEL, "--allow", "aln", "-n", "5")) <= set("aln-\n")
@@ -445,6 +446,7 @@ def test_models_that_do_not_mix_are_refused(folder: Path, model: Model) -> None:
         (["--repeat-penalty", "nan"], "repeat penalty"),
         (["--min-p", "2"], "min-p must be in [0, 1]"),
         (["--best-of", "9", "-l", "100000000"], "more than"),
+        (["--best-of", "60000", "-n", "60000"], "more than"),
     ],
 )
 def test_what_cannot_be_is_refused_in_a_line(folder: Path, arguments: list[str], what: str) -> None:

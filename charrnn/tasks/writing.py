@@ -96,10 +96,10 @@ class Wanted:
 
     def __post_init__(self) -> None:
         together = self.number * self.best_of
-        if together > 1 and (self.length or 0) * together > MOST_TOGETHER:
+        length = LENGTH if self.length is None else self.length
+        if together > 1 and length * together > MOST_TOGETHER:
             raise InputError(
-                f"{together} texts of {self.length} characters are more than {MOST_TOGETHER} "
-                "together",
+                f"{together} texts of {length} characters are more than {MOST_TOGETHER} together",
                 "ask for shorter ones, or for one after the other",
             )
         if not 1 <= self.repeat_penalty < np.inf:
@@ -293,7 +293,7 @@ def _lines(
                 "incomplete, empty, or there already",
                 "a higher temperature writes more different ones; --length allows longer ones",
             )
-        count = min(TOGETHER, 2 * (wanted.lines - found) + 6)
+        count = min(max(TOGETHER // wanted.best_of, 1), 2 * (wanted.lines - found) + 6)
         first, each = tried * wanted.best_of, count * wanted.best_of
         blocks = list(_written(author, wanted, steering, deepcopy(pristine), first, each))
         tried += count
