@@ -369,7 +369,7 @@ register(
         spec=ClassifySpec.from_header,
         usage="charrnn predict RUN TEXT",
         unit="nats/text",
-        measure="1 - accuracy, or 1 - micro-F1 of several labels",
+        measure="1 - accuracy or micro-F1",
         defaults={
             "hidden": 256,
             "embedding": 32,
