@@ -162,7 +162,7 @@ def test_eval_compares_runs(place: Path) -> None:
     assert both[1]["network"] == alone["network"]
     (place / "other.txt").write_text("another text\n" * 9, encoding="utf-8")
     done = charrnn("eval", "novel-1", "novel-2", "other.txt", cwd=place)
-    assert done.stdout.count(b"other.txt") == 2
+    assert done.stdout.count(b"other.txt") == 3
     flags = ("--val-fraction", "0.3", "--out", "less")
     assert charrnn("train", "novel.txt", *SMALL, *flags, cwd=place).returncode == 0
     assert b"these are different texts" in charrnn("eval", "less", "novel-1", cwd=place).stderr
