@@ -145,14 +145,16 @@ def test_eval_compares_runs(place: Path) -> None:
     done = charrnn("eval", "novel-1", "novel-2", cwd=place)
     assert done.returncode == 0, done.stderr
     rows = done.stdout.decode().splitlines()[1:]
-    assert [row.split()[0] for row in rows] == [f"checkpoints/novel-{k}/best.npz" for k in (1, 2)]
+    names = [f"checkpoints/novel-{k}/best.npz" for k in (1, 2)]
+    assert [row.split()[0] for row in rows[:2]] == names
+    assert rows[2].startswith("as one ")
     assert b"different texts" not in done.stderr
     alone = json.loads(charrnn("eval", "novel-2", "--json", cwd=place).stdout)
     both = json.loads(charrnn("eval", "novel-1", "novel-2", "--json", cwd=place).stdout)
     assert both[1]["network"] == alone["network"]
     (place / "other.txt").write_text("another text\n" * 9, encoding="utf-8")
     done = charrnn("eval", "novel-1", "novel-2", "other.txt", cwd=place)
-    assert done.stdout.count(b"other.txt") == 2
+    assert done.stdout.count(b"other.txt") == 3
     flags = ("--val-fraction", "0.3", "--out", "less")
     assert charrnn("train", "novel.txt", *SMALL, *flags, cwd=place).returncode == 0
     assert b"these are different texts" in charrnn("eval", "less", "novel-1", cwd=place).stderr
