@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support import charrnn
+from support import charrnn, charrnn_apart, environment
 
 import charrnn as package
 from charrnn.engine import Engine
@@ -324,6 +324,16 @@ def test_a_file_gets_what_standard_output_would(folder: Path, tmp_path: Path) ->
         assert out(folder, "lm", *flags, "--out", str(path)) == ""
         assert path.read_bytes() == text.encode()
     assert "cannot be written" in refused(folder, "lm", "--out", str(tmp_path))
+
+
+def test_the_number_of_threads_changes_no_text(folder: Path) -> None:
+    flags = ("-l", "90", "--seed", "1", "-n", "3", "--max-copy", "8,own=20")
+    one, two = (
+        charrnn_apart("sample", "lm", *flags, cwd=folder, env=environment(**threads))
+        for threads in ({"OPENBLAS_NUM_THREADS": "1"}, {"OPENBLAS_NUM_THREADS": "2"})
+    )
+    assert one.returncode == 0
+    assert one.stdout == two.stdout
 
 
 def test_the_first_of_several_is_the_text_alone_whatever_steers_it(model: Model) -> None:
