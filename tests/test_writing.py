@@ -275,6 +275,14 @@ def test_the_best_of_some_is_the_likeliest(folder: Path, model: Model) -> None:
     assert model.sample(length=0, best_of=3) == ""
 
 
+def test_how_far_texts_are_is_told_while_nothing_comes_out(model: Model) -> None:
+    """Of the best of several nothing does before all are written."""
+    wanted, told = Wanted(length=600, best_of=3), [0]
+    grown = writing.write(model.author(wanted), wanted, np.random.default_rng(1), told.append)
+    assert [len(piece.data) for (piece,) in grown] == [0, 600]
+    assert told == [0, writing.UNSEEN, writing.UNSEEN]
+
+
 def test_a_repeat_penalty_makes_loops_rarer(model: Model) -> None:
     plain = model.sample(length=500, temperature=0.3, seed=1)
     other = model.sample(length=500, temperature=0.3, seed=1, repeat_penalty=1.5)

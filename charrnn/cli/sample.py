@@ -205,8 +205,10 @@ def sample(
     charrnn sample checkpoints/names-1 --lines 20,new
     charrnn sample checkpoints/tunes-1 --label 'D Major' -n 4[/dim]
     """
+    import numpy as np
+
     from charrnn.cli.output import TextWriter
-    from charrnn.cli.sampled import write_guesses, write_lines, write_texts
+    from charrnn.cli.sampled import progress, write_guesses, write_lines, write_texts
     from charrnn.runs.find import find_checkpoint
     from charrnn.runs.mixture import mix
     from charrnn.runs.model import load_model
@@ -261,9 +263,8 @@ def sample(
     if author.left_out:
         say(f"note: {author.left_out} characters that the model does not know were left out")
     own_seed = drawn_seed() if seed is None else seed
-    import numpy as np
-
-    grown = write(author, wanted, np.random.default_rng(own_seed))
+    bar = progress(author, wanted)
+    grown = write(author, wanted, np.random.default_rng(own_seed), bar.update)
     for path, found in paths:
         kind = f"label {label}" if label is not None else found
         say(f"{path} ({kind})" + (f", seed {own_seed}" if seed is None else ""))
@@ -274,7 +275,7 @@ def sample(
         elif wanted.lines:
             write_lines(grown, writer)
         else:
-            write_texts(grown, wanted, writer)
+            write_texts(grown, wanted, writer, bar)
     finally:
         writer.close()
 
