@@ -68,13 +68,19 @@ JSON: dict[str, list[dict[str, Any]]] = {
     "capitals": [{"Text": a, "Label": b} for a, b in WANTED],
     "questions": [{"question": a, "intent": b} for a, b in WANTED],
 }
-FASTTEXT = {
+FASTTEXT: dict[str, str | bytes] = {
     "plain": "__label__pos good, red\n__label__neg bad blue\n__label__neg bad red\n",
     "spaces": "__label__pos  good, red \n__label__neg bad blue\n__label__neg\tbad red\n",
     "a tab": "__label__pos\tgood, red\n__label__neg\tbad blue\n__label__neg\tbad red\n",
     "Windows": "__label__pos good, red\r\n__label__neg bad blue\r\n__label__neg bad red\r\n",
     "a Mac": "__label__pos good, red\r__label__neg bad blue\r__label__neg bad red",
     "a mark": "\ufeff__label__pos good, red\n__label__neg bad blue\n__label__neg bad red\n",
+    "blank lines at its end": "__label__pos good, red\n__label__neg bad blue\n__label__neg bad red\n\n\n",
+    "no line end": "__label__pos good, red\n__label__neg bad blue\n__label__neg bad red",
+    "spaces before": " __label__pos good, red\n  __label__neg bad blue\n__label__neg bad red\n",
+    "UTF-16": "__label__pos good, red\n__label__neg bad blue\n__label__neg bad red\n".encode(
+        "utf-16"
+    ),
 }
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support import charrnn
+from support import charrnn, charrnn_apart, environment
 
 import charrnn as package
 from charrnn.engine import Engine
@@ -275,6 +275,14 @@ def test_the_best_of_some_is_the_likeliest(folder: Path, model: Model) -> None:
     assert model.sample(length=0, best_of=3) == ""
 
 
+def test_how_far_texts_are_is_told_while_nothing_comes_out(model: Model) -> None:
+    """Of the best of several nothing does before all are written."""
+    wanted, told = Wanted(length=600, best_of=3), [0]
+    grown = writing.write(model.author(wanted), wanted, np.random.default_rng(1), told.append)
+    assert [len(piece.data) for (piece,) in grown] == [0, 600]
+    assert told == [0, writing.UNSEEN, writing.UNSEEN]
+
+
 def test_a_repeat_penalty_makes_loops_rarer(model: Model) -> None:
     plain = model.sample(length=500, temperature=0.3, seed=1)
     other = model.sample(length=500, temperature=0.3, seed=1, repeat_penalty=1.5)
@@ -324,6 +332,16 @@ def test_a_file_gets_what_standard_output_would(folder: Path, tmp_path: Path) ->
         assert out(folder, "lm", *flags, "--out", str(path)) == ""
         assert path.read_bytes() == text.encode()
     assert "it is a directory" in refused(folder, "lm", "--out", str(tmp_path))
+
+
+def test_the_number_of_threads_changes_no_text(folder: Path) -> None:
+    flags = ("-l", "90", "--seed", "1", "-n", "3", "--max-copy", "8,own=20")
+    one, two = (
+        charrnn_apart("sample", "lm", *flags, cwd=folder, env=environment(**threads))
+        for threads in ({"OPENBLAS_NUM_THREADS": "1"}, {"OPENBLAS_NUM_THREADS": "2"})
+    )
+    assert one.returncode == 0
+    assert one.stdout == two.stdout
 
 
 def test_the_first_of_several_is_the_text_alone_whatever_steers_it(model: Model) -> None:

@@ -215,7 +215,7 @@ def sample(
     import numpy as np
 
     from charrnn.cli.output import written_to
-    from charrnn.cli.sampled import write_guesses, write_lines, write_texts
+    from charrnn.cli.sampled import progress, write_guesses, write_lines, write_texts
     from charrnn.runs.find import find_checkpoint
     from charrnn.runs.mixture import mix
     from charrnn.runs.model import load_model
@@ -300,14 +300,15 @@ def sample(
     author = model.author(wanted)
     if author.left_out:
         say(f"note: {author.left_out} characters that the model does not know were left out")
-    grown = write(author, wanted, np.random.default_rng(own_seed))
+    bar = progress(author, wanted)
+    grown = write(author, wanted, np.random.default_rng(own_seed), bar.update)
     with written_to(out, raw=raw or form == "raw", whole=False) as writer:
         if form == "jsonl":
             write_guesses(grown, wanted, writer, models[0].config.level)
         elif wanted.lines:
             write_lines(grown, writer)
         else:
-            write_texts(grown, wanted, writer)
+            write_texts(grown, wanted, writer, bar)
 
 
 def _prime(prime: str, file: str | None, model: "Model") -> str:

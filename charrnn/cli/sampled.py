@@ -6,47 +6,48 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from charrnn.cli.output import FileWriter, TextWriter
-    from charrnn.tasks.writing import Character, Piece, Wanted
+    from tqdm import tqdm
 
-__all__ = ["write_guesses", "write_lines", "write_texts"]
+    from charrnn.cli.output import FileWriter, TextWriter
+    from charrnn.tasks.writing import Author, Character, Piece, Wanted
+
+__all__ = ["progress", "write_guesses", "write_lines", "write_texts"]
 
 SEPARATOR = b"---\n"
 DIGITS = 6
 
 
-def write_texts(
-    grown: "Iterator[list[Piece]]", wanted: "Wanted", writer: "TextWriter | FileWriter"
-) -> None:
-    """One text as it is made; several one after the other."""
-    if wanted.number > 1:
-        _write_many(grown, wanted, writer)
-        return
-    any_yet = wanted.label is not None
-    for (piece,) in grown:
-        writer.write(piece.data)
-        any_yet = any_yet or bool(piece.data)
-    if any_yet:
-        writer.end()
-
-
-def _write_many(
-    grown: "Iterator[list[Piece]]", wanted: "Wanted", writer: "TextWriter | FileWriter"
-) -> None:
-    """At a terminal, how far they are is shown until all are done."""
+def progress(author: "Author", wanted: "Wanted") -> "tqdm[Any]":
+    """At a terminal, how far texts are of which nothing is shown until all are done."""
     from tqdm import tqdm
 
-    shown = sys.stderr is not None and sys.stderr.isatty()
-    texts: list[list[bytes]] = [[] for _ in range(wanted.number)]
-    with tqdm(total=wanted.length, disable=not shown, leave=False, unit="character") as bar:
-        for parts in grown:
-            for text, part in zip(texts, parts, strict=True):
-                text.append(part.data)
-            bar.update(max(len(part.data) for part in parts))
+    many = wanted.number > 1 or wanted.best_of > 1
+    shown = many and sys.stderr is not None and sys.stderr.isatty()
+    total = author.length if wanted.length is None else wanted.length
+    return tqdm(total=total, disable=not shown, leave=False, unit="character", delay=0.5)
+
+
+def write_texts(
+    grown: "Iterator[list[Piece]]",
+    wanted: "Wanted",
+    writer: "TextWriter | FileWriter",
+    bar: "tqdm[Any]",
+) -> None:
+    """One text as it is made; several one after the other, once all are."""
+    if wanted.number == wanted.best_of == 1:
+        any_yet = wanted.label is not None
+        for (piece,) in grown:
+            writer.write(piece.data)
+            any_yet = any_yet or bool(piece.data)
+        if any_yet:
+            writer.end()
+        return
+    with bar:
+        texts = [b"".join(piece.data for piece in own) for own in zip(*grown, strict=True)]
     for count, text in enumerate(texts):
         if count:
             writer.write(SEPARATOR)
-        writer.write(b"".join(text))
+        writer.write(text)
         writer.end()
 
 

@@ -1,6 +1,6 @@
 """Writing texts with a trained model: what is wanted, and the texts piece by piece."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import cached_property
@@ -213,7 +213,12 @@ def _known_part(vocabulary: Vocabulary, text: str) -> tuple[str, int]:
     return kept, int(unknown.sum())
 
 
-def write(author: Author, wanted: Wanted, rng: np.random.Generator) -> Iterator[list[Piece]]:
+def write(
+    author: Author,
+    wanted: Wanted,
+    rng: np.random.Generator,
+    advance: Callable[[int], object] = lambda count: None,
+) -> Iterator[list[Piece]]:
     """What each text grows by: first the prime, then some characters at a time.
 
     With ``wanted.lines``, one line after the other, without its end.
@@ -222,6 +227,7 @@ def write(author: Author, wanted: Wanted, rng: np.random.Generator) -> Iterator[
         author: who writes.
         wanted: what.
         rng: draws it; the first of several texts is the one that is written alone.
+        advance: told how many more characters of each text have been drawn, but not of lines.
 
     Raises:
         InputError: it knows no character that it may write, or not those of a stop.
@@ -232,7 +238,7 @@ def write(author: Author, wanted: Wanted, rng: np.random.Generator) -> Iterator[
     steering = _steering(author, wanted)
     if wanted.lines:
         return _lines(author, wanted, steering, rng)
-    return _texts(author, wanted, steering, rng)
+    return _texts(author, wanted, steering, rng, advance)
 
 
 def _steering(author: Author, wanted: Wanted) -> Steering:
@@ -262,14 +268,18 @@ def _steering(author: Author, wanted: Wanted) -> Steering:
 
 
 def _texts(
-    author: Author, wanted: Wanted, steering: Steering, rng: np.random.Generator
+    author: Author,
+    wanted: Wanted,
+    steering: Steering,
+    rng: np.random.Generator,
+    advance: Callable[[int], object],
 ) -> Iterator[list[Piece]]:
     prime = Piece(_shown(author, wanted), [])
     yield [prime] * wanted.number
     done = [len(author.start)] * wanted.number
     held = steering.held
     together = wanted.number * wanted.best_of
-    blocks = _written(author, wanted, steering, rng, 0, together)
+    blocks = _written(author, wanted, steering, rng, 0, together, advance)
     if wanted.best_of > 1:
         blocks = (_best(texts, wanted.best_of) for texts in list(blocks)[-1:])
     for texts in blocks:
@@ -325,6 +335,7 @@ def _written(
     rng: np.random.Generator,
     first: int,
     count: int,
+    advance: Callable[[int], object] = lambda count: None,
 ) -> Iterator[list[Text]]:
     """So many texts, from number ``first`` on, every some steps."""
     length = author.length if wanted.length is None else wanted.length
@@ -336,13 +347,16 @@ def _written(
         wanted.choice,
         steering,
     )
-    return on_one_thread(_every(steps, AT_ONCE if count == 1 else UNSEEN))
+    return on_one_thread(_every(steps, AT_ONCE if count == 1 else UNSEEN, advance))
 
 
-def _every(steps: Iterator[list[Text]], size: int) -> Iterator[list[Text]]:
+def _every(
+    steps: Iterator[list[Text]], size: int, advance: Callable[[int], object]
+) -> Iterator[list[Text]]:
     number, texts = 0, None
     for number, texts in enumerate(steps, 1):
         if not number % size:
+            advance(size)
             yield texts
     if texts is not None and number % size:
         yield texts

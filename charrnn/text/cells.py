@@ -50,7 +50,7 @@ def cells_of(file: TableFile) -> Cells:
     first = next((line for line in file.lines if line.strip()), "")
     if first.lstrip().startswith("{"):
         return _json_lines(file)
-    if first.startswith(LABEL):
+    if first.lstrip().startswith(LABEL):
         return _fasttext(file)
     named_csv = file.path.lower().endswith(".csv")
     if any("\t" in line for line in (file.lines[:1] if named_csv else file.lines)):
