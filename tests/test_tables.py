@@ -75,7 +75,7 @@ FASTTEXT: dict[str, str | bytes] = {
     "Windows": "__label__pos good, red\r\n__label__neg bad blue\r\n__label__neg bad red\r\n",
     "a Mac": "__label__pos good, red\r__label__neg bad blue\r__label__neg bad red",
     "a mark": "\ufeff__label__pos good, red\n__label__neg bad blue\n__label__neg bad red\n",
-    "blank lines at its end": "__label__pos good, red\n__label__neg bad blue\n__label__neg bad red\n\n\n",
+    "blank at its end": "__label__pos good, red\n__label__neg bad blue\n__label__neg bad red\n\n\n",
     "no line end": "__label__pos good, red\n__label__neg bad blue\n__label__neg bad red",
     "spaces before": " __label__pos good, red\n  __label__neg bad blue\n__label__neg bad red\n",
     "UTF-16": "__label__pos good, red\n__label__neg bad blue\n__label__neg bad red\n".encode(
