@@ -17,6 +17,10 @@ Use a trained classifier, tagger or translator:
 
     charrnn.load("questions-1").predict(["What is an atom ?"])
 
+Take a model elsewhere:
+
+    charrnn.export(model, "model.onnx")        # or .safetensors, .pt
+
 Everything raises :class:`charrnn.InputError` where what was given must change, and
 :class:`charrnn.CheckpointError` where a file is damaged or cannot be written.
 """
@@ -26,6 +30,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from charrnn.errors import CharrnnError, CheckpointError, DivergedError, InputError
+    from charrnn.exporting import export
     from charrnn.library import cell, resume, train
     from charrnn.runs.model import Model, load
     from charrnn.training.run import Run
@@ -38,6 +43,7 @@ __all__ = [
     "Model",
     "Run",
     "cell",
+    "export",
     "load",
     "resume",
     "train",
@@ -53,6 +59,7 @@ _PLACES = {
     "Model": "charrnn.runs.model",
     "Run": "charrnn.training.run",
     "cell": "charrnn.library",
+    "export": "charrnn.exporting",
     "load": "charrnn.runs.model",
     "resume": "charrnn.library",
     "train": "charrnn.library",

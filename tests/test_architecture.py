@@ -34,6 +34,7 @@ RANKS = {
     "charrnn.tasks": 3,
     "charrnn.runs": 3,
     "charrnn.training": 4,
+    "charrnn.exporting": 4,
     "charrnn": 5,
     "charrnn.library": 5,
     "charrnn.cli": 6,
@@ -47,6 +48,9 @@ OUTSIDE = {
     "chardet": ("charrnn.verdict.guess",),
     "matplotlib": ("charrnn.cli.picture",),
     "threadpoolctl": ("charrnn.nn", "charrnn.engine"),
+    "safetensors": ("charrnn.exporting.safetensors_file",),
+    "torch": ("charrnn.exporting.torch_file",),
+    "onnx": ("charrnn.exporting.onnx_file", "charrnn.exporting.onnx_layers"),
 }
 NN_BELOW_MODELS = ("charrnn.nn.layers", "charrnn.nn.models")
 

@@ -10,7 +10,7 @@ import pytest
 from support import ROOT, TEXT, charrnn, environment
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-COMMANDS = ("train", "sample", "eval", "predict", "gradcheck", "inspect")
+COMMANDS = ("train", "sample", "eval", "predict", "gradcheck", "inspect", "export")
 PARTS = ("charrnn", "docs", "benchmarks", "data")
 DOCUMENTS = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"]
 DOCUMENTS += ["docs/equations.md", "docs/library.md", "docs/your-own-cell.md"]
