@@ -13,7 +13,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 COMMANDS = ("train", "sample", "eval", "predict", "gradcheck", "inspect", "export")
 PARTS = ("charrnn", "docs", "benchmarks", "data")
 DOCUMENTS = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"]
-DOCUMENTS += ["docs/equations.md", "docs/library.md", "docs/your-own-cell.md"]
+DOCUMENTS += ["docs/equations.md", "docs/library.md", "docs/your-own-cell.md", "docs/export.md"]
 
 
 def blocks(language: str) -> list[str]:
@@ -51,11 +51,9 @@ def test_the_library_document_runs_as_written(tmp_path: Path) -> None:
 def test_the_commands_of_the_tour_exist() -> None:
     """Every option that the README shows is one that the command's help knows."""
     shown: dict[str, set[str]] = {}
-    commands = "train|sample|predict|inspect|gradcheck"
+    commands = "train|sample|predict|inspect|gradcheck|export"
     for line in "".join(blocks("sh")).splitlines():
-        for command, rest in re.findall(
-            r"charrnn (train|sample|predict|inspect|gradcheck)([^|#&>]*)", line
-        ):
+        for command, rest in re.findall(rf"charrnn ({commands})([^|#&>]*)", line):
             shown.setdefault(command, set()).update(re.findall(r"(?<=\s)--[a-z-]+", rest))
     assert set(shown) == set(commands.split("|"))
     for command, options in shown.items():
