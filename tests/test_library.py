@@ -48,6 +48,7 @@ def test_what_is_promised_is_there_and_nothing_else() -> None:
         "Model",
         "Run",
         "cell",
+        "export",
         "load",
         "resume",
         "train",

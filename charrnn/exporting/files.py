@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from charrnn.errors import RunError
+from charrnn.errors import CheckpointError
 
 __all__ = ["write_whole"]
 
@@ -12,7 +12,7 @@ def write_whole(path: Path, data: bytes) -> None:
     """Write to a temporary file beside ``path``, which then takes its name.
 
     Raises:
-        RunError: it could not be written; what stood at ``path`` is as it was.
+        CheckpointError: it could not be written; what stood at ``path`` is as it was.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -23,4 +23,4 @@ def write_whole(path: Path, data: bytes) -> None:
             temporary.unlink(missing_ok=True)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
-        raise RunError(f"cannot write {str(path)!r}: {reason}") from error
+        raise CheckpointError(f"cannot write {str(path)!r}: {reason}") from error

@@ -57,7 +57,7 @@ def export(model: Model, path: str | PathLike[str]) -> None:
     Raises:
         InputError: the suffix is not known, its package is missing, or the format cannot express
             the model.
-        RunError: the file cannot be written.
+        CheckpointError: the file cannot be written.
     """
     if not isinstance(model, Model):
         raise InputError(f"model must be a Model, got {model!r}", "charrnn.load(...) gives one")

@@ -30,7 +30,7 @@ def write_onnx(model: Model, path: Path) -> None:
 
     Raises:
         InputError: onnx is missing, or the model is too large.
-        RunError: the file cannot be written.
+        CheckpointError: the file cannot be written.
     """
     if model.parameters.flat.nbytes > LARGEST:
         raise InputError(

@@ -15,7 +15,7 @@ def write_safetensors(model: Model, path: Path) -> None:
 
     Raises:
         InputError: safetensors is missing.
-        RunError: the file cannot be written.
+        CheckpointError: the file cannot be written.
     """
     try:
         from safetensors.numpy import save

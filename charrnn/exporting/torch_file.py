@@ -31,7 +31,7 @@ def write_torch(model: Model, path: Path) -> None:
 
     Raises:
         InputError: torch is missing, or has no such cell.
-        RunError: the file cannot be written.
+        CheckpointError: the file cannot be written.
     """
     modules = modules_of(model)
     try:
