@@ -1,261 +1,32 @@
-"""Models in the files of other programs: what those compute with them is what we compute."""
+"""Models in the files of other programs: what they hold, what is refused, the command."""
 
 import json
 import re
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from exported_models import (
+    KNOWN,
+    SPECS,
+    checkpoint_of,
+    close,
+    drawn,
+    needs_onnx,
+    needs_safetensors,
+    needs_torch,
+)
 from support import ROOT, TEXT, TINY, charrnn
 
 import charrnn as library
-from charrnn.checkpoint import write_checkpoint
 from charrnn.errors import CheckpointError, InputError
 from charrnn.exporting import onnx_file
 from charrnn.exporting.about import about
-from charrnn.exporting.torch_file import modules_of, state_of
-from charrnn.nn.cells import CELLS, all_variants
-from charrnn.nn.types import Array, State
-from charrnn.runs.model import Model, load_model
+from charrnn.runs.model import Model
 from charrnn.tasks.config import Config
 from charrnn.tasks.kinds import kind_of
-
-KNOWN = "\n aäbcdefghijklmno.—漢😀"
-VARIANTS = [variant.label for cell in CELLS.values() for variant in all_variants(cell, 1)]
-SETTINGS: dict[str, dict[str, Any]] = {label: {"cell": label, "layers": 2} for label in VARIANTS}
-for name in ("rnn", "lstm", "lstm,gates=cell", "gru"):
-    SETTINGS |= {
-        f"{name}, one layer": {"cell": name},
-        f"{name}, three layers": {"cell": name, "layers": 3, "hidden": 21},
-        f"{name}, embedding": {"cell": name, "embedding": 5},
-        f"{name}, tied head": {"cell": name, "head": "tied", "layers": 2},
-        f"{name}, bytes": {"cell": name, "level": "byte"},
-    }
-SETTINGS |= {"no layer": {"layers": 0}, "no layer, embedding": {"layers": 0, "embedding": 5}}
-every_model = pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)
-FOREIGN = {"reset=before": "resets after", "gates=cell": "the hidden state", "identity": "tanh(c)"}
-STEPS, LANES, CLOSE = 200, 2, 1e-5
-
-ALPHABET = {"level": "char", "codes": [97, 98, 99]}
-SPECS: dict[str, dict[str, Any]] = {
-    "classify": {"alphabet": ALPHABET, "labels": ["x", "y\x1b"]},
-    "tag": {"alphabet": ALPHABET, "tags": ["O", "B"]},
-    "translate": {"source": ALPHABET, "target": ALPHABET, "longest": 9, "ratio": 1.5},
-    "generate": {"alphabet": ALPHABET, "labels": ["x", "y"], "longest": 9},
-    "forecast": {"columns": ["t"], "mean": [0.5], "deviation": [2.0]},
-}
-
-
-def checkpoint_of(path: Path, header: Mapping[str, Any], **settings: Any) -> Model:
-    """A model that nobody trained, though sure of itself, of what a checkpoint's header says."""
-    config = Config.of(**{"hidden": 16} | settings)
-    spec = config.kind.spec(header)
-    parameters = spec.model(config).init(np.random.default_rng(0))
-    parameters.flat[:] *= 0.8
-    for name, scale in (("head.W", 3), ("embedding.W", 1 if "head.W" in parameters else 8)):
-        if name in parameters:
-            parameters[name][...] *= scale
-    biases = parameters.flat[parameters.num_matrix :]
-    biases += np.random.default_rng(1).normal(0, 0.1, len(biases)).astype(np.float32)
-    write_checkpoint(
-        path, {"config": config.to_json(), config.kind.key: dict(header)}, dict(parameters)
-    )
-    return load_model(path)
-
-
-def drawn(folder: Path, known: str = KNOWN, **settings: Any) -> Model:
-    """A language model."""
-    level = settings.get("level", "char")
-    symbols = "".join(sorted(known)) if level == "char" else ""
-    return checkpoint_of(folder / "m.npz", {"level": level, "symbols": symbols}, **settings)
-
-
-def reading(model: Model) -> tuple[Array, State, Array, State]:
-    """Symbols (T, B), a state, and what we make of them: log-probabilities and a state."""
-    rng, network = np.random.default_rng(5), model.network
-    x = rng.integers(len(model.vocabulary), size=(STEPS, LANES))
-    state: State = tuple(
-        tuple(rng.normal(0, 0.5, h.shape).astype(np.float32) for h in layer)
-        for layer in network.zero_state(LANES)
-    )
-    y, after, _ = network.forward(model.parameters, x, state)
-    return x, state, log_softmax(y), after
-
-
-def log_softmax(y: Array) -> Array:
-    y = y.astype(np.float64)
-    y -= y.max(axis=-1, keepdims=True)
-    y -= np.log(np.exp(y).sum(axis=-1, keepdims=True))
-    assert y.min() < -4, "all symbols equally likely: nothing to compare"
-    return y
-
-
-def by_part(state: State) -> list[Array]:
-    """h, then c, of all layers: (L, B, H)."""
-    return [np.stack(parts) for parts in zip(*state, strict=True)]
-
-
-def close(actual: Array, expected: Array) -> None:
-    np.testing.assert_allclose(actual, expected, rtol=0, atol=CLOSE)
-
-
-def needs_onnx() -> Any:
-    """ONNX Runtime."""
-    pytest.importorskip("onnx", reason="an .onnx file is written by onnx")
-    return pytest.importorskip("onnxruntime", reason="an .onnx file is read by onnxruntime")
-
-
-def needs_safetensors() -> Any:
-    return pytest.importorskip("safetensors", reason="the package that writes the file")
-
-
-def needs_torch() -> Any:
-    return pytest.importorskip("torch", reason="a .pt file is written and read by torch")
-
-
-# ONNX
-
-
-@every_model
-def test_onnx_runtime_computes_what_we_do(tmp_path: Path, settings: dict[str, Any]) -> None:
-    runtime = needs_onnx()
-    import onnx
-
-    model = drawn(tmp_path, **settings)
-    x, state, expected, after = reading(model)
-    library.export(model, tmp_path / "m.onnx")
-    onnx.checker.check_model(tmp_path / "m.onnx", full_check=True)
-    session = runtime.InferenceSession(str(tmp_path / "m.onnx"))
-    names = model.network.cell.state_names if model.network.num_layers else ()
-    given = dict(zip(names, by_part(state), strict=True))
-    log_p, *states = session.run(None, {"symbols": x, **given})
-    close(log_p, expected)
-    for part, ours in zip(states, by_part(after), strict=True):
-        close(part, ours)
-
-
-def test_a_text_read_in_pieces_is_read_as_a_whole(tmp_path: Path) -> None:
-    """What a state is for; and the lengths of a piece and the number of texts are free."""
-    runtime = needs_onnx()
-    model = drawn(tmp_path, cell="lstm,gates=cell")
-    library.export(model, tmp_path / "m.onnx")
-    session = runtime.InferenceSession(str(tmp_path / "m.onnx"))
-    x = reading(model)[0][:, :1]
-    zero = dict(zip("hc", by_part(model.network.zero_state(1)), strict=True))
-    whole, *_ = session.run(None, {"symbols": x, **zero})
-    first, *after = session.run(None, {"symbols": x[:150], **zero})
-    rest, *_ = session.run(None, {"symbols": x[150:], **dict(zip("hc", after, strict=True))})
-    close(np.concatenate([first, rest]), whole)
-
-
-def test_more_weights_than_an_onnx_file_can_hold(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    model = drawn(tmp_path)
-    monkeypatch.setattr(onnx_file, "LARGEST", 1000)
-    with pytest.raises(InputError, match=r"too many for an \.onnx file") as error:
-        library.export(model, tmp_path / "m.onnx")
-    assert ".safetensors" in error.value.hint
-
-
-# PyTorch
-
-
-def sigmoid(a: Array) -> Array:
-    return np.asarray(1 / (1 + np.exp(-a)))
-
-
-def torchs_layer(kind: str, how: dict[str, Any], w: dict[str, Array], x: Array, s: Any) -> Array:
-    """The equations of the documentation of torch.nn.RNN, LSTM and GRU, a gate at a time."""
-    h, *c = s
-    none = np.zeros(len(w["weight_hh"]))
-    W, R, b, b_h = (
-        w["weight_ih"], w["weight_hh"], w.get("bias_ih", none), w.get("bias_hh", none)
-    )  # fmt: skip
-    outputs = []
-    for x_t in x:
-        own, rec = x_t @ W.T + b, h @ R.T + b_h
-        if kind == "RNN":
-            a = own + rec
-            h = np.tanh(a) if how["nonlinearity"] == "tanh" else np.maximum(a, 0)
-        elif kind == "LSTM":
-            i, f, g, o = np.split(own + rec, 4, axis=-1)
-            c = [sigmoid(f) * c[0] + sigmoid(i) * np.tanh(g)]
-            h = sigmoid(o) * np.tanh(c[0])
-        else:
-            (r, z, n), (r_h, z_h, n_h) = (np.split(p, 3, axis=-1) for p in (own, rec))
-            r, z = sigmoid(r + r_h), sigmoid(z + z_h)
-            h = (1 - z) * np.tanh(n + r * n_h) + z * h
-        outputs.append(h)
-    return np.stack(outputs)
-
-
-def why_foreign(settings: dict[str, Any]) -> str:
-    """Why PyTorch lacks a cell; the first reason, where there are two."""
-    cell = settings.get("cell", "lstm")
-    return next((why for word, why in FOREIGN.items() if word in cell), "")
-
-
-@every_model
-def test_the_state_dict_means_to_pytorch_what_it_means_to_us(
-    tmp_path: Path, settings: dict[str, Any]
-) -> None:
-    """By PyTorch's documented equations, whether it is there or not."""
-    model = drawn(tmp_path, **settings)
-    if why_foreign(settings):
-        with pytest.raises(InputError, match=re.escape(why_foreign(settings))) as error:
-            library.export(model, tmp_path / "m.pt")
-        assert "\n" not in str(error.value) + error.value.hint
-        assert not (tmp_path / "m.pt").exists()
-        return
-    x, state, expected, _ = reading(model)
-    found, modules = state_of(model), modules_of(model)
-    y = np.eye(len(model.vocabulary))[x]
-    if "embedding" in modules:
-        y = y @ found["embedding.weight"]
-    for k, of_layer in enumerate(state):
-        own = {
-            name[4:].removesuffix(f"_l{k}"): array
-            for name, array in found.items()
-            if name.startswith("rnn.") and name.endswith(f"_l{k}")
-        }
-        y = torchs_layer(*modules["rnn"], own, y, of_layer)
-    close(log_softmax(y @ found["head.weight"].T + found["head.bias"]), expected)
-
-
-@every_model
-def test_pytorch_computes_what_we_do(tmp_path: Path, settings: dict[str, Any]) -> None:
-    torch = needs_torch()
-    if why_foreign(settings):
-        return
-    model = drawn(tmp_path, **settings)
-    x, state, expected, after = reading(model)
-    library.export(model, tmp_path / "m.pt")
-    saved = torch.load(tmp_path / "m.pt", weights_only=True)
-    said = saved.pop("_extra_state")
-    assert {**said, "modules": None} == {**about(model), "modules": None}
-    net = torch.nn.Module()
-    for name, (kind, arguments) in said["modules"].items():
-        net.add_module(name, getattr(torch.nn, kind)(**arguments))
-    net.load_state_dict(saved)
-    with torch.no_grad():
-        y = torch.from_numpy(x)
-        y = net.embedding(y) if "embedding" in said["modules"] else torch.eye(net_size(said))[y]
-        if state:
-            parts = [torch.from_numpy(part) for part in by_part(state)]
-            y, last = net.rnn(y, parts[0] if len(parts) == 1 else tuple(parts))
-            last = last if isinstance(last, tuple) else (last,)
-            for part, ours in zip(last, by_part(after), strict=True):
-                close(part.numpy(), ours)
-        close(net.head(y).log_softmax(-1).numpy(), expected)
-
-
-def net_size(said: Mapping[str, Any]) -> int:
-    return len(said["vocabulary"]["codes"])
-
 
 # safetensors
 
@@ -318,6 +89,16 @@ def test_a_cell_of_ones_own_goes_into_safetensors_only(tmp_path: Path) -> None:
 
 
 # All of them
+
+
+def test_more_weights_than_an_onnx_file_can_hold(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = drawn(tmp_path)
+    monkeypatch.setattr(onnx_file, "LARGEST", 1000)
+    with pytest.raises(InputError, match=r"too many for an \.onnx file") as error:
+        library.export(model, tmp_path / "m.onnx")
+    assert ".safetensors" in error.value.hint
 
 
 def packages(suffix: str) -> None:
