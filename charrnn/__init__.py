@@ -17,6 +17,10 @@ Use a trained classifier, tagger or translator:
 
     charrnn.load("questions-1").predict(["What is an atom ?"])
 
+Take a model elsewhere:
+
+    charrnn.export(model, "model.onnx")        # or .safetensors, .pt
+
 Everything raises :class:`charrnn.InputError` where what was given must change, and
 :class:`charrnn.CheckpointError` where a file is damaged or cannot be written.
 """
@@ -32,6 +36,7 @@ if TYPE_CHECKING:
         InputError,
         StuckError,
     )
+    from charrnn.exporting import export
     from charrnn.library import cell, resume, train
     from charrnn.runs.mixture import mix
     from charrnn.runs.model import Model, load
@@ -46,6 +51,7 @@ __all__ = [
     "Run",
     "StuckError",
     "cell",
+    "export",
     "load",
     "mix",
     "resume",
@@ -63,6 +69,7 @@ _PLACES = {
     "Run": "charrnn.training.run",
     "StuckError": "charrnn.errors",
     "cell": "charrnn.library",
+    "export": "charrnn.exporting",
     "load": "charrnn.runs.model",
     "mix": "charrnn.runs.mixture",
     "resume": "charrnn.library",

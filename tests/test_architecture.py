@@ -36,6 +36,7 @@ RANKS = {
     "charrnn.runs": 3,
     "charrnn.looking": 4,
     "charrnn.training": 4,
+    "charrnn.exporting": 4,
     "charrnn": 5,
     "charrnn.library": 5,
     "charrnn.cli": 6,
@@ -50,6 +51,9 @@ OUTSIDE = {
     "matplotlib": ("charrnn.cli.picture",),
     "prompt_toolkit": ("charrnn.cli.interactive",),
     "threadpoolctl": ("charrnn.nn", "charrnn.engine"),
+    "safetensors": ("charrnn.exporting.safetensors_file",),
+    "torch": ("charrnn.exporting.torch_file",),
+    "onnx": ("charrnn.exporting.onnx_file", "charrnn.exporting.onnx_layers"),
 }
 NN_BELOW_MODELS = ("charrnn.nn.layers", "charrnn.nn.models")
 

@@ -49,6 +49,7 @@ def test_what_is_promised_is_there_and_nothing_else() -> None:
         "Run",
         "StuckError",
         "cell",
+        "export",
         "load",
         "mix",
         "resume",

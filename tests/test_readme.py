@@ -10,11 +10,11 @@ import pytest
 from support import ROOT, TEXT, charrnn, environment
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-COMMANDS = ("train", "sample", "eval", "predict", "gradcheck", "inspect", "explain")
+COMMANDS = ("train", "sample", "eval", "predict", "gradcheck", "inspect", "explain", "export")
 PARTS = ("charrnn", "docs", "benchmarks", "data")
 DOCUMENTS = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"]
 DOCUMENTS += ["docs/equations.md", "docs/explain.md", "docs/library.md", "docs/looking.md"]
-DOCUMENTS += ["docs/sampling.md", "docs/your-own-cell.md"]
+DOCUMENTS += ["docs/sampling.md", "docs/your-own-cell.md", "docs/export.md"]
 
 
 def blocks(language: str) -> list[str]:
@@ -52,7 +52,7 @@ def test_the_library_document_runs_as_written(tmp_path: Path) -> None:
 def test_the_commands_of_the_tour_exist() -> None:
     """Every option that the README shows is one that the command's help knows."""
     shown: dict[str, set[str]] = {}
-    commands = "train|sample|predict|inspect|gradcheck|explain"
+    commands = "train|sample|predict|inspect|gradcheck|explain|export"
     for line in "".join(blocks("sh")).splitlines():
         for command, rest in re.findall(rf"charrnn ({commands})([^|#&>]*)", line):
             shown.setdefault(command, set()).update(re.findall(r"(?<=\s)--[a-z-]+", rest))

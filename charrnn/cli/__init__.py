@@ -11,6 +11,7 @@ from charrnn import __version__
 from charrnn.cli.errors import open_closed_streams, output_errors
 from charrnn.cli.eval import evaluate
 from charrnn.cli.explain import explain
+from charrnn.cli.export import export
 from charrnn.cli.gradcheck import gradcheck
 from charrnn.cli.inspect import inspect
 from charrnn.cli.predict import predict
@@ -34,6 +35,7 @@ app.command()(predict)
 app.command()(gradcheck)
 app.command()(inspect)
 app.command()(explain)
+app.command()(export)
 
 
 def _version(value: bool) -> None:

@@ -1,0 +1,82 @@
+"""Which file is written how."""
+
+from collections.abc import Callable
+from os import PathLike
+from pathlib import Path
+from typing import NamedTuple
+
+from charrnn.errors import InputError
+from charrnn.exporting.onnx_file import write_onnx
+from charrnn.exporting.safetensors_file import write_safetensors
+from charrnn.exporting.torch_file import write_torch
+from charrnn.runs.model import Model
+from charrnn.tasks.lm import TextSpec
+
+__all__ = ["FORMATS", "Format", "export", "format_of"]
+
+
+class Format(NamedTuple):
+    """A kind of file."""
+
+    write: Callable[[Model, Path], None]
+    every_task: bool = False  # else language models only, with cells of ours
+
+
+FORMATS = {
+    ".safetensors": Format(write_safetensors, every_task=True),
+    ".pt": Format(write_torch),
+    ".onnx": Format(write_onnx),
+}
+"""By suffix."""
+
+
+def format_of(path: str | PathLike[str]) -> Format:
+    """The format of a file, by its suffix in upper or lower case.
+
+    Raises:
+        InputError: there is none.
+    """
+    found = FORMATS.get(Path(path).suffix.lower())
+    if found is None:
+        *others, last = FORMATS
+        raise InputError(
+            f"cannot export to {str(path)!r}: its name tells no format",
+            f"let it end in {', '.join(others)} or {last}: charrnn export RUN FILE",
+        )
+    return found
+
+
+def export(model: Model, path: str | PathLike[str]) -> None:
+    """Write a model for other programs; docs/export.md describes the files.
+
+    Args:
+        model: as :func:`charrnn.load` gives it.
+        path: the file, with a suffix of :data:`FORMATS`; what stood there is replaced, or as it was
+            if that fails.
+
+    Raises:
+        InputError: the suffix is not known, its package is missing, or the format cannot express
+            the model.
+        CheckpointError: the file cannot be written.
+    """
+    if not isinstance(model, Model):
+        raise InputError(f"model must be a Model, got {model!r}", "charrnn.load(...) gives one")
+    chosen, path = format_of(path), Path(path)
+    if not chosen.every_task:
+        _check_language_model(model, path.suffix.lower())
+    chosen.write(model, path)
+
+
+def _check_language_model(model: Model, suffix: str) -> None:
+    """Raise InputError unless this is one, with a cell of ours."""
+    hint = "a .safetensors file can hold its weights"
+    if not isinstance(model.spec, TextSpec):
+        raise InputError(
+            f"{model.path} cannot go into a {suffix} file: it is no language model, its task is "
+            f"{model.config.task}",
+            hint,
+        )
+    if model.config.own_cell is not None:
+        raise InputError(
+            f"{model.path} cannot go into a {suffix} file: its cell is its author's own", hint
+        )
