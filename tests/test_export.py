@@ -212,6 +212,13 @@ def test_other_tasks_are_refused_in_a_line(tmp_path: Path, task: str, suffix: st
     assert b".safetensors" in done.stderr
 
 
+@pytest.mark.parametrize("suffix", [".pt", ".onnx"])
+def test_outputs_that_are_no_softmax_are_refused(tmp_path: Path, suffix: str) -> None:
+    model = drawn(tmp_path, loss="sigmoid")
+    with pytest.raises(InputError, match="its outputs are no softmax's"):
+        library.export(model, tmp_path / f"m{suffix}")
+
+
 def test_only_a_model_is_exported(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="must be a Model, got 'run'") as error:
         library.export("run", tmp_path / "m.onnx")  # type: ignore[arg-type]

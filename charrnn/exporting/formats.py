@@ -80,3 +80,9 @@ def _check_language_model(model: Model, suffix: str) -> None:
         raise InputError(
             f"{model.path} cannot go into a {suffix} file: its cell is its author's own", hint
         )
+    if model.config.loss != "softmax":
+        raise InputError(
+            f"{model.path} cannot go into a {suffix} file: trained with loss={model.config.loss}, "
+            "its outputs are no softmax's",
+            hint,
+        )
