@@ -42,6 +42,7 @@ def test_line_ends_and_backslashes_are_read() -> None:
         (r"one\ntwo", "auto", "one\ntwo", "20 of '\\n' became line ends"),
         (r"one\ntwo", "no", r"one\ntwo", ""),
         (r"one\\ntwo", "auto", r"one\ntwo", ""),
+        (r"\nabla\nand", "auto", "\\nabla\nand", "20 of '\\n' became line ends"),
     ],
 )
 def test_a_generator_reads_them_as_told(
@@ -51,4 +52,4 @@ def test_a_generator_reads_them_as_told(
     path.write_text("".join(f"{'pq'[k % 2]}\t{text} {k}\n" for k in range(20)))
     data = GenerateData(Paths((str(path),)), Config.of("generate", escapes=task))
     assert all(row.right.startswith(expected) for row in data.rows.train)
-    assert [said in note for note in data.notes] == ([True] if said else [])
+    assert any(said in note for note in data.notes) is bool(said)

@@ -187,6 +187,7 @@ def test_conllu_is_read(tmp_path: Path) -> None:
         Sentence(13, ("_", "#"), ("SYM", "SYM")),
     )
     assert source.notes == (
+        f"{path}: word: column 2, tag: column 4, column 1 only counts",
         f"{path}: 2 ranges of words left out",
         f"{path}: 1 empty nodes left out",
     )

@@ -564,3 +564,21 @@ def test_the_end_of_a_training_fits_80_columns(tmp_path: Path, task: str) -> Non
     again = charrnn("train", path, *flags[:-1], "two", cwd=tmp_path)
     whole = again.stderr.decode().replace("run: two", "run: run").replace("two", "run")
     assert " ".join(whole.split()) == " ".join(done.stderr.decode().split())
+
+
+@pytest.mark.parametrize(
+    ("data", "columns"),
+    [
+        ("Country,1960,1961\nC1,3.5,1\nC2,4,2\n", ("1960", "1961")),
+        (",0,1\n0,3.5,1\n1,4,2\n", ("column 1", "0", "1")),
+        ("sep=;\na;b\n1;2\n3;4\n", ("a", "b")),
+    ],
+)
+def test_years_and_numbers_of_columns_are_a_header(
+    tmp_path: Path, data: str, columns: tuple[str, ...]
+) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(data)
+    series = read_series(str(path)).records
+    assert len(series.values) == 2
+    assert series.columns == columns

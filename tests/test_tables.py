@@ -52,6 +52,10 @@ CSV: dict[str, str | bytes] = {
     "more columns": 'id,title,stars\n7,"good, red",pos\n8,bad blue,neg\n9,bad red,neg\n',
     "line ends of a Mac": 'text,label\r"good, red",pos\rbad blue,neg\rbad red,neg\r',
     "UTF-16": 'text,label\n"good, red",pos\nbad blue,neg\nbad red,neg\n'.encode("utf-16"),
+    "Excel's first line": "sep=;\ngood, red;pos\nbad blue;neg\nbad red;neg\n",
+    "empty rows at its end": 'text,label\n"good, red",pos\nbad blue,neg\nbad red,neg\n,\n,,\n',
+    "a label of another name": 'plot,genres\n"good, red",pos\nbad blue,neg\nbad red,neg\n',
+    "German": "Satz;Klasse\ngood, red;pos\nbad blue;neg\nbad red;neg\n",
     "capitals": 'Review Text,Class Label\n"good, red",pos\nbad blue,neg\nbad red,neg\n',
 }
 JSON: dict[str, list[dict[str, Any]]] = {
@@ -78,6 +82,7 @@ FASTTEXT: dict[str, str | bytes] = {
     "blank at its end": "__label__pos good, red\n__label__neg bad blue\n__label__neg bad red\n\n\n",
     "no line end": "__label__pos good, red\n__label__neg bad blue\n__label__neg bad red",
     "spaces before": " __label__pos good, red\n  __label__neg bad blue\n__label__neg bad red\n",
+    "labels at the end": "good, red __label__pos\nbad blue __label__neg\nbad red __label__neg\n",
     "UTF-16": "__label__pos good, red\n__label__neg bad blue\n__label__neg bad red\n".encode(
         "utf-16"
     ),
@@ -204,8 +209,11 @@ def test_a_first_row_like_the_others_stays(tmp_path: Path, data: str) -> None:
     assert len(read_pairs(put(tmp_path, data)).records) == data.count("\n")
 
 
-def test_a_header_of_languages_names_a_translation(tmp_path: Path) -> None:
-    data = "de\ten\nrot\tred\nblau\tblue\n"
+@pytest.mark.parametrize(
+    "header", ["de\ten", "German words/sentences\tEnglish words/sentences", "Deutsch\tEnglisch"]
+)
+def test_a_header_of_languages_names_a_translation(tmp_path: Path, header: str) -> None:
+    data = f"{header}\nrot\tred\nblau\tblue\n"
     assert pairs(tmp_path, data, left="source", right="target") == [
         ("rot", "red"),
         ("blau", "blue"),
@@ -229,7 +237,7 @@ def test_columns_in_the_other_order_are_asked_about(tmp_path: Path) -> None:
     ("rows", "message"),
     [
         (['{"text": "a", "label": "b"}', "{"], ", row 2: not JSON:"),
-        (['{"text": "a", "label": "b"}', "[1]"], ", row 2: '\\[1\\]' is no JSON object"),
+        (['{"text": "a", "label": "b"}', "[1]"], ", row 2: '\\[1\\]' is no JSON object with keys"),
         (['{"text": "a", "label": "b"}', "", "{}"], ", row 2: blank"),
         (['{"text": "a", "label": "b"}', '{"text": "a"}'], ", row 2: the label is empty"),
         (['{"text": 5, "label": "b"}'], ", row 1: the text is '5', not a text"),
@@ -240,6 +248,55 @@ def test_columns_in_the_other_order_are_asked_about(tmp_path: Path) -> None:
 def test_a_bad_row_of_json_is_named(tmp_path: Path, rows: list[str], message: str) -> None:
     with pytest.raises(InputError, match=message):
         read_pairs(put(tmp_path, "\n".join(rows), "a.jsonl"))
+
+
+@pytest.mark.parametrize(
+    ("rows", "names", "message"),
+    [
+        (
+            [{"text": "a"}],
+            ("text", "label"),
+            "has no text and no label: all that its rows have is 1 'text'",
+        ),
+        ([{}], ("text", "label"), "row 1: '{}' is no JSON object with keys"),
+        (
+            [{"translation": {"en": "a"}}],
+            ("source", "target"),
+            "has no source and no target: .* 1 'translation'",
+        ),
+    ],
+)
+def test_rows_of_json_with_too_little_are_told(
+    tmp_path: Path, rows: list[Any], names: tuple[str, str], message: str
+) -> None:
+    path = put(tmp_path, "\n".join(map(json.dumps, rows)), "a.jsonl")
+    with pytest.raises(InputError, match=message):
+        read_pairs(path, left=names[0], right=names[1])
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+def test_json_of_one_piece_is_told(tmp_path: Path, indent: int | None) -> None:
+    data = json.dumps([{"text": "a", "label": "b"}, {"text": "c", "label": "d"}], indent=indent)
+    with pytest.raises(InputError, match="JSON of one piece") as caught:
+        read_pairs(put(tmp_path, data, "a.json"))
+    assert "jq -c" in caught.value.hint
+    assert pairs(tmp_path, "[good]\tpos\n{bad}\tneg\n") == [("[good]", "pos"), ("{bad}", "neg")]
+
+
+def test_a_hint_names_columns_by_what_is_in_them(tmp_path: Path) -> None:
+    """Not the ids, nor the first two."""
+    rows = [(k, f"user{k % 9}", "ab"[k % 2], f"the text of number {k} is long") for k in range(30)]
+    data = "\n".join("\t".join(map(str, row)) for row in rows) + "\n"
+    with pytest.raises(InputError) as caught:
+        read_pairs(put(tmp_path, data))
+    assert caught.value.hint.endswith("--columns 4,3")
+    named = "\n".join(json.dumps(dict(zip("pqrs", row, strict=True))) for row in rows)
+    with pytest.raises(InputError) as caught:
+        read_pairs(put(tmp_path, named))
+    assert caught.value.hint.endswith("--columns s,r")
+    with pytest.raises(InputError) as caught:
+        read_pairs(put(tmp_path, "1\t2\t3\n" * 3))
+    assert caught.value.hint.endswith("--columns TEXT,LABEL")
 
 
 def test_labels_of_json_are_written_out(tmp_path: Path) -> None:
@@ -254,9 +311,9 @@ def test_several_labels_are_joined_where_they_are_wanted(tmp_path: Path) -> None
     with pytest.raises(InputError, match="row 1: the label is 2 labels") as caught:
         read_pairs(put(tmp_path, data))
     assert "loss=sigmoid" in caught.value.hint
-    rows = [{"text": "a", "label": ["x", "y"]}, {"text": "b", "label": []}]
+    rows: list[Any] = [{"text": "a", "label": ["x", 1]}, {"text": "b", "label": []}]
     data = "\n".join(map(json.dumps, rows))
-    assert pairs(tmp_path, data, several="|") == [("a", "x|y"), ("b", "")]
+    assert pairs(tmp_path, data, several="|") == [("a", "x|1"), ("b", "")]
 
 
 def test_a_csv_file_with_an_open_quote_is_located(tmp_path: Path) -> None:
@@ -278,6 +335,12 @@ def test_labels_that_are_nearly_the_same_or_not_tested_are_told() -> None:
 TAGGED = [(("EU", "rejects", "#"), ("B-ORG", "O", "O")), (("Peter",), ("B-PER",))]
 
 CONLL = {
+    "CSV of Kaggle": "Sentence #,Word,POS,Tag\nSentence: 1,EU,N,B-ORG\n,rejects,V,O\n,#,S,O\n"
+    "Sentence: 2,Peter,N,B-PER\n",
+    "CSV with blank lines": "word,tag\nEU,B-ORG\nrejects,O\n#,O\n\nPeter,B-PER\n",
+    "numbers that run on": "1\tEU\tx\tB-ORG\n2\trejects\tx\tO\n3\t#\tx\tO\n\n4\tPeter\tx\tB-PER\n",
+    "tabs in comments alone": "# id 1\tdomain=en\nEU _ _ B-ORG\nrejects _ _ O\n# _ _ O\n\n"
+    "# id 2\tdomain=en\nPeter _ _ B-PER\n",
     "2003": "-DOCSTART- -X- -X- O\n\nEU NNP B-NP B-ORG\nrejects VBZ B-VP O\n# SYM O O\n\n"
     "Peter NNP B-NP B-PER\n",
     "2002, Windows": "EU NC B-ORG\r\nrejects V O\r\n# S O\r\n\r\nPeter NC B-PER\r\n",
@@ -338,6 +401,13 @@ def test_the_columns_of_words_and_tags_are_named(tmp_path: Path) -> None:
 def test_a_column_that_only_counts_is_no_column_of_words(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="column 1 only counts the words"):
         read_sentences(put(tmp_path, "1\tred\n2\tblue\n\n1\tgreen\n"))
+
+
+def test_a_column_that_names_the_document_is_no_column_of_words(tmp_path: Path) -> None:
+    data = "bc/x 0 0 Peter NNP\nbc/x 0 1 sees VBZ\nbc/x 0 2 it PRP\n\nbc/x 0 0 So RB\n"
+    with pytest.raises(InputError, match="column 1 is the same in all lines of a sentence"):
+        read_sentences(put(tmp_path, data))
+    assert read_sentences(put(tmp_path, data), columns="4,5").records[1].tokens == ("So",)
 
 
 def test_tokens_that_are_numbers_stay(tmp_path: Path) -> None:

@@ -184,16 +184,24 @@ def _read(config: Config, path: str) -> Source[tuple[Pair, ...]]:
         path, left="label", right="text", columns=config.columns, encoding=config.encoding
     )
     texts = [row.right for row in source.records]
-    there = sum(map(count_line_ends, texts))
-    if config.escapes == "yes" or (config.escapes == "auto" and are_escapes(texts)):
-        said = f"{there} of '\\n' became line ends (to keep them: --task generate,escapes=no)"
-        rows = tuple(replace(row, right=unescaped(row.right)) for row in source.records)
+    every = config.escapes == "yes"
+    ends = sum(count_line_ends(text, all_of_them=every) for text in texts)
+    kept = sum(count_line_ends(text, all_of_them=True) for text in texts)
+    notes = []
+    if every or (config.escapes == "auto" and are_escapes(texts)):
+        kept -= ends
+        rows = tuple(
+            replace(row, right=unescaped(row.right, all_of_them=every)) for row in source.records
+        )
         source = replace(source, records=rows)
-    else:
-        said = f"{there} of '\\n' stay as they are (line ends: --task generate,escapes=yes)"
-        there *= config.escapes == "auto"
-    notes = (*source.notes, f"{source.path}: {said}") if there else source.notes
-    return replace(source, notes=notes)
+        if ends:
+            notes.append(
+                f"{ends} of '\\n' became line ends (to keep them: --task generate,escapes=no)"
+            )
+    if kept and config.escapes == "auto":
+        notes.append(f"{kept} of '\\n' stay as they are (line ends: --task generate,escapes=yes)")
+    told = (f"{source.path}: {note}" for note in notes)
+    return replace(source, notes=(*source.notes, *told))
 
 
 class GenerateTask(SupervisedTask[Pair]):

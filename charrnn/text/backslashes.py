@@ -5,41 +5,50 @@ from collections.abc import Iterable
 
 __all__ = ["are_escapes", "count_line_ends", "unescaped"]
 
-ESCAPE = re.compile(r"\\(n|\\)")
-MEANT = re.compile(
-    r"\\(?:"
-    r"n(?:abla|atural|cong|e|earrow|eg|eq|ewcommand|ewline|exists|geq|leq|mid|oindent|onumber|ot"
+COMMAND = (
+    r"\\n(?:abla|atural|cong|e|earrow|eg|eq|ewcommand|ewline|exists|geq|leq|mid|oindent|onumber|ot"
     r"|otag|otin|parallel|prec|subset|subseteq|succ|warrow|ode)(?![A-Za-z])"  # LaTeX
-    r"|[^n\\]"  # any other command, \t, \d, ...
-    r"|$)"
-    r"|(?<![A-Za-z])[A-Za-z]:\\n"  # a drive: C:\new
+    r"|(?<![A-Za-z])[A-Za-z]:\\n\S*"  # a path: C:\new\names
 )
-"""A backslash that is one."""
+"""What begins with a backslash and an n, or holds them, and is no line end."""
+
+ESCAPE = re.compile(rf"(?P<kept>{COMMAND})|\\(?P<sign>[n\\])")
+SIGNS = re.compile(rf"(?P<kept>{COMMAND})|\\[n\\]|(?P<other>\\)")
 
 
 def are_escapes(texts: Iterable[str]) -> bool:
     r"""Whether, in these texts, ``\n`` stands for a line end and ``\\`` for a backslash.
 
     It does unless backslashes are used otherwise: a text has a line end of its own, or there are
-    as many backslashes that begin something else (``\alpha``, ``\nabla``, ``\d``, ``C:\new``) as
-    there are ``\n``.
+    as many backslashes that begin something else (``\alpha``, ``\d``) as there are ``\n``. In
+    ``\nabla`` and ``C:\new`` there is no line end either way.
     """
-    line_ends = others = 0
+    line_ends = others = kept = 0
     for text in texts:
         if "\n" in text:
             return False
-        single = text.replace("\\\\", "")
-        meant = MEANT.findall(single)
-        others += len(meant)
-        line_ends += single.count("\\n") - sum("\\n" in one for one in meant)
-    return not others or others < line_ends
+        for match in SIGNS.finditer(text):
+            line_ends += match[0] == r"\n"
+            kept += match["kept"] is not None
+            others += match["other"] is not None
+    return line_ends > others or not (others or kept)
 
 
-def count_line_ends(text: str) -> int:
-    r"""How many ``\n`` in a text are line ends (and not a doubled backslash and an n)."""
-    return sum(match[1] == "n" for match in ESCAPE.finditer(text))
+def count_line_ends(text: str, *, all_of_them: bool = False) -> int:
+    r"""How many ``\n`` in a text :func:`unescaped` takes for line ends."""
+    return sum("\n" in _sign(match, all_of_them=all_of_them) for match in ESCAPE.finditer(text))
 
 
-def unescaped(text: str) -> str:
-    r"""A text with ``\n`` as line ends and ``\\`` as backslashes; others stay as they are."""
-    return ESCAPE.sub(lambda match: "\n" if match[1] == "n" else "\\", text)
+def unescaped(text: str, *, all_of_them: bool = False) -> str:
+    r"""A text with ``\n`` as line ends and ``\\`` as backslashes; others stay as they are.
+
+    Args:
+        all_of_them: whether ``\n`` is a line end even in ``\nabla`` or ``C:\new``.
+    """
+    return ESCAPE.sub(lambda match: _sign(match, all_of_them=all_of_them), text)
+
+
+def _sign(match: re.Match[str], *, all_of_them: bool) -> str:
+    if match["sign"]:
+        return "\n" if match["sign"] == "n" else "\\"
+    return match[0].replace(r"\n", "\n") if all_of_them else match[0]

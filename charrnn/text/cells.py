@@ -7,18 +7,23 @@ doubled quote in it, or a column has nothing else.
 
 import csv
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from shlex import quote
 from typing import Any
 
+from charrnn.errors import InputError
 from charrnn.text.tables import TableFile, shown
 
-__all__ = ["TSV", "Cells", "Row", "cells_of"]
+__all__ = ["CSV", "TSV", "Cells", "Row", "cells_of"]
 
 TSV, CSV, JSON_LINES, FASTTEXT = "TSV", "CSV", "JSON lines", "fastText"
 LABEL = "__label__"
 LARGEST_CELL = 1 << 28
 LABELS, TEXT = "labels", "text"
+ANYWHERE = re.compile(rf"(?:^|(?<=\s)){LABEL}(\S*)")
+NEARLY = 0.9
 
 Row = tuple[int, list[Any]]
 
@@ -44,26 +49,54 @@ class Cells:
 def cells_of(file: TableFile) -> Cells:
     """The cells of a file; what is no row is kept as a fault of ``file``.
 
-    JSON lines begin with ``{``, fastText's lines with ``__label__``. A file that has a tab is TSV;
-    one without is CSV if commas or semicolons part all its rows alike, or by its name.
+    JSON lines begin with ``{``; in nearly all lines of fastText's files a word begins with
+    ``__label__``. A file that has a tab is TSV; one without is CSV if commas or semicolons part all
+    its rows alike, or by its name.
+
+    Raises:
+        InputError: it is JSON, but not an object a line.
     """
     first = next((line for line in file.lines if line.strip()), "")
-    if first.lstrip().startswith("{"):
-        return _json_lines(file)
-    if first.lstrip().startswith(LABEL):
+    if first.lstrip()[:1] in ("[", "{"):
+        if _is_json(file):
+            raise InputError(
+                f"{file.path!r} is JSON of one piece, not an object a line",
+                f"jq -c '.[]' {quote(file.path)} makes JSON lines of an array, jq -c . of objects",
+            )
+        if first.lstrip().startswith("{"):
+            return _json_lines(file)
+    if first.lstrip().startswith(LABEL) or _has_labels(file):
         return _fasttext(file)
     named_csv = file.path.lower().endswith(".csv")
     if any("\t" in line for line in (file.lines[:1] if named_csv else file.lines)):
         return _tsv(file)
     for separator in sorted(",;", key=lambda mark: -_bare(first).count(mark)):
-        rows = _parsed(file.lines, separator)
+        rows = _parsed(file, separator)
         widths = {len(cells) for _, cells in rows or () if cells}
         if rows and len(widths) == 1 and max(widths) > 1:
             return Cells(CSV, (), rows)
     if named_csv:
         separator = ";" if _bare(first).count(";") > _bare(first).count(",") else ","
-        return Cells(CSV, (), _parsed(file.lines, separator, file) or ())
+        return Cells(CSV, (), _parsed(file, separator, faults=True) or ())
     return _literal(file)
+
+
+def _is_json(file: TableFile) -> bool:
+    """Whether a file of several lines, or an array, is one piece of JSON."""
+    if len(file.lines) == 1 and file.lines[0].lstrip().startswith("{"):
+        return False
+    try:
+        json.loads("\n".join(file.lines))
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _has_labels(file: TableFile) -> bool:
+    """Whether labels stand anywhere in nearly all lines, and no tabs."""
+    lines = [line for line in file.lines if line.strip()]
+    labelled = sum(bool(ANYWHERE.search(line)) for line in lines)
+    return labelled > NEARLY * len(lines) and not any("\t" in line for line in lines)
 
 
 def _bare(line: str) -> str:
@@ -80,7 +113,7 @@ def _tsv(file: TableFile) -> Cells:
     literal = _literal(file)
     if not any(cell.startswith('"') for _, cells in literal.rows for cell in cells):
         return literal
-    rows = _parsed(file.lines, "\t")
+    rows = _parsed(file, "\t")
     widths = {len(cells) for _, cells in rows or ()}
     if not rows or len(widths) > 1:
         return literal
@@ -98,21 +131,21 @@ def _is_quoted(cell: str) -> bool:
     return len(cell) > 1 and cell[0] == cell[-1] == '"'
 
 
-def _parsed(lines: list[str], separator: str, file: TableFile | None = None) -> list[Row] | None:
+def _parsed(file: TableFile, separator: str, *, faults: bool = False) -> list[Row] | None:
     """The rows as Python's ``csv`` reads them.
 
-    Where it cannot: nothing; with ``file``, those before, and the fault is kept.
+    Where it cannot: nothing; with ``faults``, those before, and the fault is kept.
     """
     previous = csv.field_size_limit(LARGEST_CELL)
     try:
-        reader = csv.reader((line + "\n" for line in lines), delimiter=separator, strict=True)
-        rows, number = [], 1
+        reader = csv.reader((line + "\n" for line in file.lines), delimiter=separator, strict=True)
+        rows, number = [], file.start
         try:
             for cells in reader:
                 rows.append((number, [cell.strip() for cell in cells] or [""]))
-                number = reader.line_num + 1
+                number = reader.line_num + file.start
         except csv.Error as error:
-            if file is None:
+            if not faults:
                 return None
             file.bad(number, f"not CSV: {error}")
         return rows
@@ -130,27 +163,24 @@ def _json_lines(file: TableFile) -> Cells:
             what = "blank" if not line.strip() else f"not JSON: {error}"
             file.bad(row, what, "one object a line: jq -c . makes it so")
             continue
-        if isinstance(value, dict):
+        if isinstance(value, dict) and value:
             found.append((row, value))
             names |= dict.fromkeys(value)
         else:
-            file.bad(row, f"{shown(line)} is no JSON object", "every line is one")
+            file.bad(row, f"{shown(line)} is no JSON object with keys", "every line is one")
     return Cells(
         JSON_LINES, tuple(names), [(row, [one.get(name) for name in names]) for row, one in found]
     )
 
 
 def _fasttext(file: TableFile) -> Cells:
-    """Labels stand before the text, each a word that begins with ``__label__``."""
+    """Labels are words that begin with ``__label__``; what else stands in a line is the text."""
     rows: list[Row] = []
     for row, line in file.rows():
-        labels, rest = [], line.strip()
-        while rest.startswith(LABEL):
-            word, *more = rest.split(maxsplit=1)
-            labels.append(word.removeprefix(LABEL))
-            rest = more[0] if more else ""
+        labels = ANYWHERE.findall(line)
+        rest = re.sub(r"^\s+|\s+$", "", ANYWHERE.sub("", line))
         if not labels:
-            file.bad(row, "blank" if not rest else f"no {LABEL} at its beginning")
+            file.bad(row, f"no word begins with {LABEL}" if rest else "blank")
         elif not all(labels):
             file.bad(row, f"{LABEL} without a name")
         else:

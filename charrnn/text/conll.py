@@ -1,5 +1,6 @@
 """Tagged sentences: CoNLL in its published variants, CoNLL-U, and JSON lines."""
 
+import csv
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any, BinaryIO
@@ -8,16 +9,18 @@ from charrnn.errors import InputError
 from charrnn.text.cells import cells_of
 from charrnn.text.conll_layout import (
     ROLES,
+    SENTENCE,
     UPOS,
     WORD_ID,
     XPOS,
     Layout,
     between,
     is_docstart,
+    is_header,
     layout_of,
     parted,
 )
-from charrnn.text.roles import choose
+from charrnn.text.roles import choose, is_name
 from charrnn.text.tables import Source, TableFile, shown
 
 __all__ = ["Sentence", "read_sentences"]
@@ -53,11 +56,13 @@ def read_sentences(
     - An object with a list of tokens and one of tags: JSON lines.
     - Ten columns with tabs between them, the first a number that counts: CoNLL-U. The token is
       column 2, the tag column 4 (UPOS); lines that begin with ``#`` are comments.
+    - Commas or semicolons between columns that the first row names: CSV. A column ``sentence`` (or
+      ``Sentence #``) tells sentences apart, else blank lines do.
     - Anything else: CoNLL. The token is column 1, or column 2 if column 1 counts the words of every
-      sentence; the tag is the last one. Columns stand between tabs or, in a file that has no tab,
-      between spaces. A first row that names the columns (``word``, ``tag``, ...) is left out. So
-      are lines of ``-DOCSTART-``, and lines that begin with ``#`` but have not as many columns as
-      the tokens, with a note.
+      sentence or of the file; the tag is the last one. Columns stand between tabs or, in a file
+      that has no tab, between spaces. A first row that names the columns (``word``, ``tag``, ...)
+      is left out. So are lines of ``-DOCSTART-``, and lines that begin with ``#`` but have not as
+      many columns as the tokens, with a note.
 
     Where the first column counts, ranges (``1-2``: the words of a contraction follow) and empty
     nodes (``3.1``) are left out, with a note.
@@ -82,8 +87,11 @@ def read_sentences(
         )
     if file.lines[0].lstrip().startswith("{") and file.lines[0].rstrip().endswith("}"):
         return _of_json(file, columns)
+    starts = _of_csv(file)
     reader = _Reader(file, layout_of(file, columns, column))
     for row, line in file.rows():
+        if row in starts:
+            reader.end()
         reader.take(row, line)
     reader.end()
     file.check(len(reader.sentences), "sentences")
@@ -92,8 +100,39 @@ def read_sentences(
     return file.source(tuple(reader.sentences), ([said] if said else []) + notes)
 
 
+def _of_csv(file: TableFile) -> set[int]:
+    """Of a CSV file with a header, tabs in place of its commas; the rows where sentences begin.
+
+    They begin where the column that is called after them has something new.
+    """
+    if any("\t" in line for line in file.lines):
+        return set()
+    for mark in ",;":
+        try:
+            rows = [
+                next(csv.reader([line], delimiter=mark, strict=True), []) for line in file.lines
+            ]
+        except csv.Error:
+            continue
+        widths = {len(cells) for cells in rows if cells}
+        if len(widths) == 1 and max(widths) > 1 and is_header(rows[0], rows[1:]):
+            break
+    else:
+        return set()
+    file.lines = ["\t".join(cell.replace("\t", " ") for cell in cells) for cells in rows]
+    place = next((k for k, cell in enumerate(rows[0]) if is_name(cell, SENTENCE)), None)
+    starts, last = set(), ""
+    for row, cells in enumerate(rows, file.start):
+        if place is not None and cells and cells[place] not in ("", last):
+            starts.add(row)
+            last = cells[place]
+    return starts
+
+
 def _of_json(file: TableFile, columns: str) -> Source[tuple[Sentence, ...]]:
     cells = cells_of(file)
+    if not cells.rows:
+        file.check(0, "sentences")
     chosen = choose(file, ROLES, cells.names, cells.rows, columns)
     sentences = []
     for row, found in cells.rows:

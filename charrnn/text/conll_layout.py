@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
@@ -12,12 +12,14 @@ from charrnn.text.tables import TableFile
 
 __all__ = [
     "ROLES",
+    "SENTENCE",
     "UPOS",
     "WORD_ID",
     "XPOS",
     "Layout",
     "between",
     "is_docstart",
+    "is_header",
     "layout_of",
     "parted",
 ]
@@ -30,8 +32,11 @@ WORD_ID = re.compile(r"[0-9]{1,9}")
 RANGE_ID = re.compile(r"[0-9]+-[0-9]+")
 EMPTY_ID = re.compile(r"[0-9]+\.[0-9]+")
 
+SENTENCE = frozenset({"sentence_#", "sentence", "sentence_id", "sent_id", "sent", "sentence#"})
+"""Names of a column that tells sentences apart, in CSV."""
+
 ROLES = (Role("word", WORDS), Role("tag", TAGS, repeats=True))
-BESIDE = frozenset(
+BESIDE = SENTENCE | frozenset(
     ["id", "index", "lemma", "feats", "head", "deprel", "deps", "misc", "#", "no", "number"]
 )
 """Names of columns that are neither the tokens' nor the tags'."""
@@ -85,7 +90,8 @@ def layout_of(file: TableFile, columns: str, column: int | None) -> Layout:
     Raises:
         InputError: there are no such columns, or none that could be of the tags.
     """
-    tabs = any("\t" in line and not is_docstart(line) for line in file.lines)
+    no_words = ("-DOCSTART-", "#")
+    tabs = any("\t" in line for line in file.lines if not line.startswith(no_words))
     lines = [(row, line) for row, line in file.rows() if line.strip() and not is_docstart(line)]
     every = [(row, parted(line, tabs=tabs)) for row, line in lines]
     plain = [cells for _, cells in every if not cells[0].startswith("#")]
@@ -99,10 +105,11 @@ def layout_of(file: TableFile, columns: str, column: int | None) -> Layout:
     conllu = tabs and len(first) == len(CONLLU) and bool(FIRST_ID.fullmatch(first[0]))
     names = _global_columns(file) or (CONLLU if conllu else ())
     header = 0
-    if not names and _is_header(first, [cells for _, cells in tokens[1:]]):
+    if not names and is_header(first, [cells for _, cells in tokens[1:]]):
         header, names = tokens[0][0], tuple(first)
-    counts = conllu or _counts(file, layout, header)
-    layout = replace(layout, width=len(first), conllu=conllu, counts=counts, header=header)
+    layout = replace(layout, width=len(first), conllu=conllu, header=header)
+    counts = conllu or _counts(file, layout)
+    layout = replace(layout, counts=counts)
     if columns:
         chosen = choose(file, ROLES, names, [(tokens[0][0], list(first))], columns)
         token, tag = chosen.places
@@ -125,11 +132,41 @@ def layout_of(file: TableFile, columns: str, column: int | None) -> Layout:
             f"{file.path!r}: column 1 only counts the words, and no column is left for the tags",
             "give a file of words and their tags",
         )
-    if conllu or not (names or counts):
-        return layout
+    if not (names or counts):
+        _check_words(file, layout)
+        if len(first) < 3:
+            return layout
     places = (layout.token, layout.tag % len(first))
-    text = said(ROLES, places, names or first, named=False, header=bool(header))
+    text = said(ROLES, places, names or first, False, bool(header))
     return replace(layout, said=text + (", column 1 only counts" if counts else ""))
+
+
+def _check_words(file: TableFile, layout: Layout) -> None:
+    """Raise InputError if the first column, of several, is one and the same in each sentence."""
+    lengths = []
+    for tokens in _sentences(file, layout):
+        if len({cells[0] for cells in tokens}) > 1:
+            return
+        lengths.append(len(tokens))
+    if layout.width > 2 and sum(lengths) > len(lengths) + 1:
+        raise InputError(
+            f"{file.path!r}: column 1 is the same in all lines of a sentence: which columns are "
+            "the words and the tags?",
+            "name them by number, as in --columns 4,5",
+        )
+
+
+def _sentences(file: TableFile, layout: Layout) -> Iterator[list[list[str]]]:
+    """The tokens' columns of each sentence, without those that count ranges or empty nodes."""
+    for blank, lines in groupby(file.rows(), key=lambda item: not item[1].strip()):
+        cells = [
+            parted(line, tabs=layout.tabs)
+            for row, line in lines
+            if not blank and row != layout.header and not is_docstart(line)
+        ]
+        tokens = [one for one in cells if not (layout.is_comment(one) or between(one[0]))]
+        if tokens:
+            yield tokens
 
 
 def _global_columns(file: TableFile) -> tuple[str, ...]:
@@ -138,7 +175,7 @@ def _global_columns(file: TableFile) -> tuple[str, ...]:
     return tuple(match[1].split()) if match else ()
 
 
-def _is_header(first: Sequence[str], others: Sequence[Sequence[str]]) -> bool:
+def is_header(first: Sequence[str], others: Sequence[Sequence[str]]) -> bool:
     """Whether a first line names columns: one of words, one of tags, and none is anything else."""
     known = [is_name(cell, WORDS | TAGS | BESIDE) for cell in first]
     of_words = [is_name(cell, WORDS) for cell in first]
@@ -159,22 +196,14 @@ def between(number: str) -> bool:
     return bool(RANGE_ID.fullmatch(number) or EMPTY_ID.fullmatch(number))
 
 
-def _counts(file: TableFile, layout: Layout, header: int) -> bool:
-    """Whether the first column counts the words of every sentence, from 0 or from 1."""
-    long = False
-    for blank, lines in groupby(file.rows(), key=lambda item: not item[1].strip()):
-        if blank:
-            continue
-        cells = [
-            parted(line, tabs=layout.tabs)
-            for row, line in lines
-            if row != header and not is_docstart(line)
-        ]
-        ids = [one[0] for one in cells if not layout.is_comment(one) and not between(one[0])]
-        if ids and ids not in (
-            [str(k) for k in range(len(ids))],
-            [str(k + 1) for k in range(len(ids))],
-        ):
-            return False
-        long = long or len(ids) > 1
-    return long
+def _counts(file: TableFile, layout: Layout) -> bool:
+    """Whether the first column counts the words: of every sentence from 0 or 1, or of the file."""
+    ids = [[cells[0] for cells in tokens] for tokens in _sentences(file, layout)]
+    if all(_is_count(own, (0, 1)) for own in ids):
+        return any(len(own) > 1 for own in ids)
+    every = [one for own in ids for one in own]
+    return len(every) > 2 and _is_count(every, (0, 1))
+
+
+def _is_count(ids: Sequence[str], starts: Sequence[int]) -> bool:
+    return any(list(ids) == [str(k + start) for k in range(len(ids))] for start in starts)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from charrnn.errors import InputError
-from charrnn.text.cells import TSV, Cells, Row, cells_of
+from charrnn.text.cells import CSV, TSV, Cells, Row, cells_of
 from charrnn.text.roles import LABELS, SOURCES, TARGETS, TEXTS, Role, choose
 from charrnn.text.tables import Source, TableFile, shown
 
@@ -68,9 +68,12 @@ def read_pairs(
     cells = cells_of(file)
     names = (left, right)
     width, rows = _alike(cells, len(names))
+    if not cells.rows:
+        file.check(0, "rows")
     roles = [Role(name, KNOWN.get(name, frozenset()), name == "label") for name in names]
     chosen = choose(file, roles, cells.names, rows, columns)
-    wanted = f"every row is {left}<TAB>{right}" if width == len(names) else ""
+    between = "," if cells.form == CSV else "<TAB>"
+    wanted = f"every row is {left}{between}{right}" if width == len(names) else ""
     pairs = []
     header = rows[0][0] if chosen.header else 0
     for row, found in cells.rows:
@@ -129,7 +132,7 @@ def _texts(
     for name, value in zip(names, values, strict=True):
         text, fault = _text(value, label=name == "label", several=several)
         if fault:
-            file.bad(row, f"the {name} {fault}", SEVERAL if isinstance(value, list) else "")
+            file.bad(row, f"the {name} {fault}", SEVERAL if fault.endswith("labels") else "")
             return None
         texts.append(text)
         if not text and not (several and name == "label"):
@@ -146,9 +149,9 @@ def _text(value: Any, *, label: bool, several: str) -> tuple[str, str]:
         return "", ""
     if isinstance(value, str):
         return value.strip(), ""
-    if label and isinstance(value, list) and all(isinstance(one, str) for one in value):
+    if label and isinstance(value, list) and all(isinstance(one, str | int) for one in value):
         if len(value) == 1 or several:
-            return several.join(one.strip() for one in value), ""
+            return several.join(_text(one, label=True, several="")[0] for one in value), ""
         return "", f"is {len(value)} labels"
     if isinstance(value, bool):
         return str(value).lower(), ""

@@ -1,12 +1,14 @@
 """Which columns of a table are its texts and its labels, and whether its first row names them."""
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from charrnn.errors import InputError
-from charrnn.text.columns import found, listed, told
+from charrnn.text.columns import found, listed, option, told
 from charrnn.text.tables import TableFile, shown
 
 __all__ = [
@@ -25,6 +27,12 @@ __all__ = [
 
 MOST_NAMED = 12
 
+MOST_WORDS = 4
+"""Of a name of a column."""
+
+MOST_LOOKED = 200
+"""Rows by which a hint guesses at columns."""
+
 
 def _names(words: str) -> frozenset[str]:
     return frozenset(words.split())
@@ -33,12 +41,14 @@ def _names(words: str) -> frozenset[str]:
 TEXTS = _names(
     "text texts sentence sentences review reviews content body document doc question query "
     "comment comments tweet tweets title headline message messages utterance post abstract "
-    "description input string phrase reviewtext review_text sms email data premise story line"
+    "description input string phrase reviewtext review_text sms email data premise story line plot "
+    "summary lyrics poem satz texte texto frase phrase avis reseña kommentar"
 )
 LABELS = _names(
     "label labels class classes category categories target sentiment stars star rating score tag "
-    "tags intent topic polarity language lang emotion type genre author gold class_label "
-    "label_text labeltext coarse_label key"
+    "tags intent intents topic topics polarity language lang emotion emotions type genre genres "
+    "author gold class_label label_text labeltext coarse_label key klasse kategorie classe "
+    "catégorie etiqueta étiquette clase"
 )
 SOURCES = _names("source src input question original sentence1 text1 prompt")
 TARGETS = _names("target tgt trg output answer translation sentence2 text2 completion")
@@ -47,7 +57,9 @@ TAGS = _names("tag tags label labels ner ner_tag ner_tags pos pos_tag pos_tags u
 LANGUAGES = _names(
     "ar bg ca cs da de el en eo es et eu fa fi fr ga he hi hr hu hy id is it ja ka ko la lt lv mk "
     "mr ms nb nl nn no pl pt ro ru sk sl sq sr sv sw ta th tr uk ur vi yi zh "
-    "english french german spanish italian portuguese russian chinese japanese dutch polish"
+    "english french german spanish italian portuguese russian chinese japanese dutch polish korean "
+    "arabic turkish greek latin hindi englisch deutsch französisch spanisch anglais français "
+    "allemand español inglés inglese italiano português"
 )
 
 
@@ -138,15 +150,57 @@ def choose(
     if ordered and not named:
         which = said(roles, natural, present, False, True) if header else ""
         return Chosen(tuple(natural), header, which, "" if header else _asked(roles, rows))
-    if width < len(roles):
+    if width < len(roles) and not named:
         return Chosen(tuple(natural), False)
+    which = " and the ".join(role.name for role in roles)
+    if width < len(roles):
+        raise InputError(
+            f"{file.path!r} has no {' and no '.join(role.name for role in roles)}: "
+            f"all that its rows have is {told(present, range(width))}"
+        )
+    likely = _likely(roles, [cells for _, cells in rows[:MOST_LOOKED]])
+    if likely:
+        text = option(present, likely) if named else ",".join(str(k + 1) for k in likely)
+    else:
+        text = ",".join(role.name.upper() for role in roles)
     raise InputError(
-        f"{file.path!r}: which of its {width} columns are the "
-        + " and the ".join(role.name for role in roles)
-        + f"? It has {told(present, range(width), most=MOST_NAMED, long=True)}",
-        "name them: --columns "
-        + ",".join(present[: len(roles)] if named else (str(k + 1) for k in natural)),
+        f"{file.path!r}: which of its {width} columns are the {which}? It has "
+        + told(present, range(width), most=MOST_NAMED, long=True),
+        f"name them by number or name, as in --columns {text}",
     )
+
+
+def _likely(roles: Sequence[Role], rows: Sequence[Sequence[Any]]) -> list[int]:
+    """The columns that look like the roles, by what is in them; nothing if none does.
+
+    Of texts the longest and most distinct; of labels those of the fewest kinds, but of two at
+    least; a column for each, texts first.
+    """
+    width = min(map(len, rows), default=0)
+    columns = [[str(cells[place]) for cells in rows] for place in range(width)]
+    kinds = [len(set(column)) for column in columns]
+    lengths = [sum(map(len, column)) / max(1, len(column)) for column in columns]
+    texts = [k for k in range(width) if kinds[k] > len(rows) / 2 and not _counts(columns[k])]
+    texts.sort(key=lambda k: -lengths[k])
+    labels = [k for k in range(width) if 1 < kinds[k] <= max(2, len(rows) / 2)]
+    labels.sort(key=lambda k: kinds[k])
+    wanted = sum(not role.repeats for role in roles)
+    chosen = sorted(texts[:wanted])
+    places = []
+    for role in roles:
+        left = [k for k in (labels if role.repeats else chosen) if k not in places]
+        if not left:
+            return []
+        places.append(left[0])
+    return places
+
+
+def _counts(column: Sequence[str]) -> bool:
+    """Whether cells are numbers that rise, as ids do."""
+    if not all(cell.isdecimal() for cell in column):
+        return False
+    numbers = list(map(int, column))
+    return all(a < b for a, b in pairwise(numbers))
 
 
 def _plain(name: str) -> str:
@@ -181,11 +235,19 @@ def _is_header(
     every = frozenset().union(*(role.known for role in roles))
     if len(set(plain)) < len(plain):
         return False
-    languages = all(name in LANGUAGES for name in plain)
-    if all(name in every for name in plain) or (languages and not roles[-1].repeats):
-        return not any(role.repeats for role in roles) or _once(cells, roles, rows, places)
+    if not any(role.repeats for role in roles):
+        return all(name in every for name in plain) or all(map(_is_language, cells))
+    known = all(name in every for name in plain)
     labels = [name for name, role in zip(plain, roles, strict=True) if role.repeats]
-    return any(name in LABELS for name in labels) and _once(cells, roles, rows, places)
+    texts = [name for name, role in zip(plain, roles, strict=True) if not role.repeats]
+    named = any(name in LABELS for name in labels) or all(name in TEXTS for name in texts)
+    return (known or named) and _once(cells, roles, rows, places)
+
+
+def _is_language(cell: str) -> bool:
+    """Whether a cell names a language: ``en``, ``English``, ``French words/sentences``."""
+    words = re.split(r"[^\w]+", cell.casefold())
+    return len(words) <= MOST_WORDS and any(word in LANGUAGES for word in words)
 
 
 def _once(

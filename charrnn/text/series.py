@@ -4,6 +4,7 @@ import csv
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from math import isfinite, nan
 from typing import BinaryIO
 
@@ -90,7 +91,8 @@ def read_series(
     rest = rows[:top] + rows[top + 1 :]
     kinds = _kinds(rest, len(first))
     if _is_header(top_row, first, kinds, bool(rest), faults):
-        names = tuple(cell or str(place) for place, cell in enumerate(first, 1))
+        unnamed = (f"column {k}" if str(k) in first else str(k) for k in range(1, len(first) + 1))
+        names = tuple(cell or name for cell, name in zip(first, unnamed, strict=True))
         rows = rest
     else:
         names, kinds = tuple(str(k + 1) for k in range(len(first))), _kinds(rows, len(first))
@@ -137,11 +139,11 @@ def _rows(file: TableFile, decimal: str, faults: Faults) -> Rows:
         (line + "\n" for line in lines), delimiter=separator, skipinitialspace=True, strict=True
     )
     rows: Rows = []
-    row = 1
+    row = file.start
     try:
         for cells in reader:
             rows.append((row, [cell.strip() for cell in cells]))
-            row = reader.line_num + 1
+            row = reader.line_num + file.start
     except csv.Error as error:
         faults.append((row, f"not CSV: {error}", ""))
     width = len(next((cells for _, cells in rows if any(cells)), ()))
@@ -175,6 +177,9 @@ def _kinds(rows: Rows, width: int) -> list[Kind]:
     return [kind_of_all([cells[place] for _, cells in rows]) for place in range(width)]
 
 
+NUMBERS = ("numbers", "numbers")
+
+
 def _is_header(
     row: int, cells: Sequence[str], kinds: Sequence[Kind], followed: bool, faults: Faults
 ) -> bool:
@@ -184,8 +189,14 @@ def _is_header(
         return "numbers" not in dict(pairs)
     if ("words", "dates") in pairs:
         return True
+    tops = [cell for cell, pair in zip(cells, pairs, strict=True) if pair == NUMBERS]
+    others = [(cell, pair) for cell, pair in zip(cells, pairs, strict=True) if pair != NUMBERS]
+    beside = all(not cell or pair == ("words", "words") for cell, pair in others)
+    whole = len(tops) > 1 and all(cell.isdecimal() for cell in tops)
+    if others and beside and whole and all(int(b) == int(a) + 1 for a, b in pairwise(tops)):
+        return True  # years, or the columns' own numbers
     named = [pair in (("words", "numbers"), ("dates", "numbers")) for pair in pairs]
-    if ("numbers", "numbers") not in pairs:
+    if NUMBERS not in pairs:
         return any(named) or "numbers" not in dict(pairs)
     if any(named):
         place = named.index(True)

@@ -5,6 +5,7 @@ in a note; what it cannot make sense of is an error that names the row, from 1.
 """
 
 import hashlib
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO, Generic, TypeVar
@@ -16,7 +17,13 @@ __all__ = ["Source", "TableFile", "shown"]
 
 Records = TypeVar("Records")
 
+SEPARATOR = re.compile(r"\s*sep=.\s*", re.IGNORECASE)
+"""What Excel writes and reads as the first line of a CSV file."""
+
 SHOWN = 40
+
+BLANK = " \r\v\f,;"
+"""What rows at the end of a file have that spreadsheets add: separators alone, but no tab."""
 
 
 @dataclass(frozen=True)
@@ -46,12 +53,16 @@ class TableFile:
         self.sha256 = hashlib.sha256(data).hexdigest()
         self.notes = tuple(f"{self.path}: {note}" for note in notes)
         # Not splitlines: U+2028 and its like are characters.
-        lines = text.split("\n")
+        lines, self.start = text.split("\n"), 1
+        if SEPARATOR.fullmatch(lines[0]):
+            del lines[0]
+            self.start = 2
+            self.notes += (f"{self.path}: its first line only names the separator: left out",)
         self.lines = [piece for line in lines for piece in _rows_within(line)]
         if len(self.lines) > len(lines):
             more = len(self.lines) - len(lines)
             self.notes += (f"{self.path}: {more} carriage returns between rows end a line",)
-        while self.lines and not self.lines[-1].strip() and "\t" not in self.lines[-1]:
+        while self.lines and not self.lines[-1].strip(BLANK[: None if self.lines[1:] else -2]):
             self.lines.pop()
         if not self.lines:
             raise InputError(f"{self.path!r} is empty")
@@ -59,7 +70,7 @@ class TableFile:
         self._bad_rows: set[int] = set()
 
     def rows(self) -> Iterator[tuple[int, str]]:
-        return enumerate(self.lines, start=1)
+        return enumerate(self.lines, start=self.start)
 
     def bad(self, row: int, what: str, hint: str = "") -> None:
         """Keep the first thing that is wrong, and count the rows in which something is."""
