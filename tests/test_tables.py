@@ -380,6 +380,17 @@ def test_a_first_line_whose_tag_comes_again_is_no_header(tmp_path: Path) -> None
     assert found[0].tokens == ("word", "another")
 
 
+def test_a_first_line_that_may_be_a_header_is_asked_about_in_sentences(tmp_path: Path) -> None:
+    path = put(tmp_path, "Wort\tMarke\nrot\tA\nblau\tB\n\nrosa\tA\nlila\tB\n")
+    source = read_sentences(path)
+    assert (
+        "the tag 'Marke' occurs once, beside the first token 'Wort': a header?" in source.notes[0]
+    )
+    again = read_sentences(path, columns="Wort,Marke")
+    assert again.records[0].tokens == ("rot", "blau")
+    assert not any("occurs once" in note for note in again.notes)
+
+
 def test_the_columns_of_words_and_tags_are_named(tmp_path: Path) -> None:
     path = put(tmp_path, "bc/x 0 0 Peter NNP *\nbc/x 0 1 sees VBZ *  -  x\n\nbc/x 0 0 it PRP *\n")
     found = read_sentences(path, columns="4,5").records

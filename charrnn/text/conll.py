@@ -2,11 +2,13 @@
 
 import csv
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from charrnn.errors import InputError
 from charrnn.text.cells import cells_of
+from charrnn.text.columns import columns_option
 from charrnn.text.conll_layout import (
     ROLES,
     SENTENCE,
@@ -97,7 +99,22 @@ def read_sentences(
     file.check(len(reader.sentences), "sentences")
     said = reader.layout.said
     notes = [f"{count} {what} left out" for what, count in reader.left_out.items()]
-    return file.source(tuple(reader.sentences), ([said] if said else []) + notes)
+    asked = "" if said and (columns or reader.layout.header) else _asked(reader.sentences)
+    told = [note for note in (said, asked) if note]
+    return file.source(tuple(reader.sentences), told + notes)
+
+
+def _asked(sentences: Sequence[Sentence]) -> str:
+    """What there is to ask of a first line that may name the columns; often nothing."""
+    counts = Counter(tag for sentence in sentences for tag in sentence.tags)
+    token, tag = sentences[0].tokens[0], sentences[0].tags[0]
+    others = [count for name, count in counts.items() if name != tag]
+    if counts[tag] > 1 or not others or min(others) < 2:
+        return ""
+    return (
+        f"the tag {shown(tag)} occurs once, beside the first token {shown(token)}: a header? Then "
+        f"name the columns: --columns {columns_option([token, tag])}"
+    )
 
 
 def _of_csv(file: TableFile) -> set[int]:
