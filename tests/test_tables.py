@@ -285,7 +285,8 @@ def test_json_of_one_piece_is_told(tmp_path: Path, indent: int | None) -> None:
 
 def test_a_hint_names_columns_by_what_is_in_them(tmp_path: Path) -> None:
     """Not the ids, nor the first two."""
-    rows = [(k, f"user{k % 9}", "ab"[k % 2], f"the text of number {k} is long") for k in range(30)]
+    ids = [10**50 + k for k in range(30)]  # as long as a text
+    rows = [(ids[k], f"title {k}", "ab"[k % 2], f"the text of number {k} is") for k in range(30)]
     data = "\n".join("\t".join(map(str, row)) for row in rows) + "\n"
     with pytest.raises(InputError) as caught:
         read_pairs(put(tmp_path, data))
@@ -314,6 +315,11 @@ def test_several_labels_are_joined_where_they_are_wanted(tmp_path: Path) -> None
     rows: list[Any] = [{"text": "a", "label": ["x", 1]}, {"text": "b", "label": []}]
     data = "\n".join(map(json.dumps, rows))
     assert pairs(tmp_path, data, several="|") == [("a", "x|1"), ("b", "")]
+
+
+def test_rows_count_from_the_line_that_names_the_separator(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="row 4: no tab between text and label"):
+        read_pairs(put(tmp_path, "sep=;\na;b\nc;d\ne\n", "a.csv"))
 
 
 def test_a_csv_file_with_an_open_quote_is_located(tmp_path: Path) -> None:
