@@ -1,0 +1,84 @@
+// What was expected at a place of a text: the likeliest symbols and their probabilities.
+
+import { byId, make, percent } from "./elements.js";
+
+const LINGER = 250; // milliseconds, for the way from a character to what it opened
+
+class Popup {
+  constructor(vocabulary) {
+    this.vocabulary = vocabulary;
+    this.box = byId("popup");
+    this.box.addEventListener("pointerenter", () => clearTimeout(this.timer));
+    this.box.addEventListener("pointerleave", () => this.leave());
+    this.box.addEventListener("keydown", (event) => this.pressed(event));
+    document.addEventListener("pointerdown", ({ target }) => {
+      if (!this.box.contains(target)) this.hide();
+    });
+    addEventListener("resize", () => this.hide());
+  }
+
+  // `take`, if given, is called with the symbol that is chosen.
+  show(anchor, entry, take) {
+    clearTimeout(this.timer);
+    this.hide();
+    const { symbol, nats, best, chances } = entry;
+    const name = symbol === null ? "unknown" : this.vocabulary.name(symbol);
+    const own = make("strong", {}, name);
+    this.box.append(make("p", {}, own, ` ${percent(Math.exp(-nats))}, ${nats.toFixed(2)} nats`));
+    this.box.append(make("ol", {}, ...best.map((one, k) => this.row(one, chances[k], entry, take))));
+    this.anchor = anchor;
+    anchor.classList.add("current");
+    this.box.hidden = false;
+    this.place(anchor.getClientRects()[0] ?? anchor.getBoundingClientRect());
+  }
+
+  row(symbol, chance, entry, take) {
+    const bar = make("span", { class: "bar" });
+    bar.style.setProperty("--part", chance);
+    const name = make("span", { class: "name" }, this.vocabulary.name(symbol));
+    const row = make(take ? "button" : "div", { class: "row" }, name, bar, percent(chance));
+    if (symbol === entry.symbol) row.classList.add("own");
+    if (take) row.addEventListener("click", () => take(symbol));
+    return make("li", {}, row);
+  }
+
+  // Below the character, touching it; above where there is no room.
+  place({ left, top, bottom }) {
+    const { offsetWidth, offsetHeight } = this.box;
+    const below = bottom + offsetHeight <= innerHeight || top < offsetHeight;
+    this.box.style.left = `${Math.max(4, Math.min(left - 8, innerWidth - offsetWidth - 4))}px`;
+    this.box.style.top = `${below ? bottom : top - offsetHeight}px`;
+  }
+
+  leave() {
+    clearTimeout(this.timer);
+    if (this.box.contains(document.activeElement)) return;
+    this.timer = setTimeout(() => this.hide(), LINGER);
+  }
+
+  hide() {
+    clearTimeout(this.timer);
+    this.box.hidden = true;
+    this.box.replaceChildren();
+    this.anchor?.classList.remove("current");
+  }
+
+  focus() {
+    this.box.querySelector("button")?.focus();
+  }
+
+  pressed(event) {
+    const buttons = [...this.box.querySelectorAll("button")];
+    const at = buttons.indexOf(document.activeElement);
+    const to = { ArrowDown: at + 1, ArrowUp: at - 1 }[event.key];
+    if (buttons[to]) buttons[to].focus();
+    if (event.key === "Escape") {
+      const text = this.anchor?.parentElement;
+      this.hide();
+      text?.focus();
+    }
+    if (to !== undefined || event.key === "Escape") event.preventDefault();
+  }
+}
+
+export { Popup };
