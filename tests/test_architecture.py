@@ -33,6 +33,7 @@ RANKS = {
     "charrnn.sampling": 2,
     "charrnn.tasks": 3,
     "charrnn.runs": 3,
+    "charrnn.page": 4,
     "charrnn.training": 4,
     "charrnn": 5,
     "charrnn.library": 5,

@@ -10,6 +10,7 @@ import typer
 from charrnn import __version__
 from charrnn.cli.errors import open_closed_streams, output_errors
 from charrnn.cli.eval import evaluate
+from charrnn.cli.export import export
 from charrnn.cli.gradcheck import gradcheck
 from charrnn.cli.inspect import inspect
 from charrnn.cli.predict import predict
@@ -30,6 +31,7 @@ app.command()(train)
 app.command()(sample)
 app.command("eval")(evaluate)
 app.command()(predict)
+app.command()(export)
 app.command()(gradcheck)
 app.command()(inspect)
 

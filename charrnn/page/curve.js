@@ -10,14 +10,14 @@ function drawCurve({ train, val, best, baselines, unit }, width) {
   const values = [...train, ...val].map(([, value]) => value);
   const low = Math.min(...values, ...baselines.map(([, value]) => value));
   const sorted = [...values].sort((a, b) => a - b);
-  // The first losses of a training are far above all that matters.
+  // The first losses of a training are far above all that matters: they run out of the picture.
   const usual = sorted[Math.floor(0.9 * (sorted.length - 1))];
   const high = Math.max(usual, ...baselines.map(([, value]) => value), low + 0.1);
   const bottom = low - 0.08 * (high - low);
   const last = Math.max(...[...train, ...val].map(([step]) => step));
   const x = (step) => MARGIN.left + (step / last) * (width - MARGIN.left - MARGIN.right);
   const y = (value) => {
-    const part = (Math.min(value, high) - bottom) / (high - bottom);
+    const part = (value - bottom) / (high - bottom);
     return HEIGHT - MARGIN.bottom - part * (HEIGHT - MARGIN.top - MARGIN.bottom);
   };
   const line = (points, name) =>

@@ -17,7 +17,8 @@ const writer = new Writer(client, vocabulary, popup);
 
 showTabs(() => popup.hide());
 showAbout(byId("about"), content.about);
-byId("what").textContent = content.about.facts[0][1];
+const [[, network], [, parameters]] = content.about.facts;
+byId("what").textContent = `${network}, ${parameters} parameters. It runs here, in your browser.`;
 
 const weights = byId("weights").textContent;
 client.ask({ type: "load", content, weights }).then(({ parts }) => {

@@ -35,7 +35,7 @@ class TextView {
 
   add(entries) {
     const { box } = this;
-    const atEnd = box.scrollHeight - box.scrollTop - box.clientHeight < 40;
+    const atEnd = this.take && box.scrollHeight - box.scrollTop - box.clientHeight < 40;
     const added = document.createDocumentFragment();
     for (const entry of entries) {
       const place = this.entries.push(entry) - 1;
@@ -74,9 +74,8 @@ class TextView {
   over({ target, pointerType }) {
     if (pointerType !== "mouse" || !this.places.has(target)) return;
     clearTimeout(this.timer);
-    const now = () => this.popup.box.hidden || this.point(target);
     if (this.popup.box.hidden) this.timer = setTimeout(() => this.point(target), HESITATE);
-    else now();
+    else this.point(target);
   }
 
   // Show what was expected where a span is.

@@ -1,22 +1,22 @@
 // Numbers out of text: what charrnn/page/weights.py has packed.
 //
-// Base 85 of a zlib stream for each plane of bytes: all the lowest bytes, then all the next ones.
+// A zlib stream for each plane of bytes, all the lowest bytes first, in base 91: two digits hold 13
+// bits, one that stands alone at the end six.
 
-const DIGITS =
-  "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz!#$%&()*+-;,=>?@^_`{|}~";
+const DIGITS = Array.from({ length: 94 }, (_, k) => k + 33).filter((code) => ![38, 60, 92].includes(code));
 
-// Four bytes, the highest first, of five digits; a last group may be shorter.
-function fromBase85(text) {
-  const value = new Uint8Array(128);
-  for (let d = 0; d < 85; d++) value[DIGITS.charCodeAt(d)] = d;
-  const bytes = new Uint8Array(Math.floor((text.length * 4) / 5));
-  for (let i = 0, at = 0; at < bytes.length; i += 5) {
-    let number = 0;
-    for (let k = i; k < i + 5; k++) {
-      number = number * 85 + (k < text.length ? value[text.charCodeAt(k)] : 84);
-    }
-    for (let shift = 24; shift >= 0 && at < bytes.length; shift -= 8) {
-      bytes[at++] = number >>> shift;
+function fromDigits(text) {
+  const value = new Uint8Array(127);
+  DIGITS.forEach((code, digit) => (value[code] = digit));
+  const bits = 13 * Math.floor(text.length / 2) + 6 * (text.length % 2);
+  const bytes = new Uint8Array(Math.floor(bits / 8));
+  let number = 0, held = 0, at = 0;
+  for (let k = 0; k < text.length; k += 2) {
+    const high = k + 1 < text.length ? value[text.charCodeAt(k + 1)] : 0;
+    number |= (value[text.charCodeAt(k)] + DIGITS.length * high) << held;
+    for (held += 13; held >= 8 && at < bytes.length; held -= 8) {
+      bytes[at++] = number;
+      number >>>= 8;
     }
   }
   return bytes;
@@ -37,7 +37,7 @@ function fromHalf(bits) {
 
 // The tensors by name. `tensors` is a list of names and shapes, in the order of the numbers.
 async function unpack(packed, precision, tensors) {
-  const planes = await Promise.all(packed.trim().split(/\s+/).map((p) => inflated(fromBase85(p))));
+  const planes = await Promise.all(packed.trim().split(/\s+/).map((p) => inflated(fromDigits(p))));
   const count = planes[0].length;
   let numbers = new Float32Array(count);
   if (precision === "float16") {
