@@ -19,11 +19,18 @@ __all__ = ["Browser", "Tab", "browser", "needs_chromium"]
 PROGRAM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
 needs_chromium = pytest.mark.skipif(PROGRAM is None, reason="chromium is not there")
 
-FLAGS = (
-    "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run "
-    "--disable-background-networking --disable-component-update --disable-sync "
-    "--disable-dev-shm-usage --remote-debugging-pipe"
-).split()
+FLAGS = [
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-dev-shm-usage",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--remote-debugging-pipe",
+]
 PATIENCE = 60.0
 """Seconds: a busy machine may be slow, and no test depends on how fast it is."""
 
@@ -46,7 +53,7 @@ class Browser:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             close_fds=False,
-            preexec_fn=place,  # noqa: PLW1509
+            preexec_fn=place,
         )
         os.close(reads)
         os.close(writes)
@@ -98,7 +105,13 @@ class Tab:
     """A page that is open."""
 
     def __init__(
-        self, browser: Browser, path: Path, *, width: int = 800, height: int = 900, dark: bool = False
+        self,
+        browser: Browser,
+        path: Path,
+        *,
+        width: int = 800,
+        height: int = 900,
+        dark: bool = False,
     ) -> None:
         self._browser = browser
         made = browser.ask("Target.createTarget", url="about:blank")
@@ -152,9 +165,7 @@ class Tab:
         """A click of the mouse in the middle of an element."""
         x, y = self.middle(selector)
         for kind in ("mouseMoved", "mousePressed", "mouseReleased"):
-            self.ask(
-                "Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1
-            )
+            self.ask("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
 
     def hover(self, selector: str) -> None:
         """Move the mouse onto an element."""

@@ -18,7 +18,7 @@ from charrnn.tasks.config import Config
 from charrnn.tasks.lm import TextSpec
 from charrnn.text.vocab import Vocabulary, codes_of
 
-__all__ = ["GREEDY", "KNOWN", "answers", "drawn_model", "greedy", "needs_node"]
+__all__ = ["GREEDY", "KNOWN", "answers", "drawn_model", "greedy", "needs_node", "write_pages"]
 
 KNOWN = "\n aäbcdefghijklmno.—漢😀"
 GREEDY = {"temperature": 0, "topK": 0, "topP": 1, "minP": 0}
@@ -51,7 +51,8 @@ def drawn_model(
 
     With a larger ``scale`` its states grow, and so does what rounding does to them.
     """
-    config = Config.of(**{"hidden": 24, "level": level} | settings)
+    given: dict[str, Any] = {"hidden": 24, "level": level} | settings
+    config = Config.of(**given)
     spec = TextSpec(Vocabulary.of(level, codes_of(known, level)))
     network = spec.model(config)
     parameters = network.init(np.random.default_rng(seed))

@@ -254,8 +254,10 @@ def test_nothing_that_a_checkpoint_holds_runs(chromium: Browser, tmp_path: Path)
     assert tab.said() == []
     # And if something were to get in after all, the policy would not let it.
     tab.run("document.body.insertAdjacentHTML('beforeend', '<img src=x onerror=\"window.ran=1\">')")
-    tab.run("{ const s = document.createElement('script'); s.text = 'window.ran = 1'; "
-            "document.body.append(s); }")
+    tab.run(
+        "{ const s = document.createElement('script'); s.text = 'window.ran = 1'; "
+        "document.body.append(s); }"
+    )
     tab.until("true")
     assert tab.run("window.ran === undefined")
     assert len(tab.said()) > 1

@@ -9,7 +9,7 @@ from page_models import KNOWN, answers, drawn_model, greedy, needs_node, write_p
 
 from charrnn.nn.cells.names import CELLS, all_variants
 from charrnn.page.weights import PRECISIONS, packed
-from charrnn.runs.model import Model
+from charrnn.runs.model import How, Model
 from charrnn.sampling import Choice
 from charrnn.tasks.lm import opening_of
 from charrnn.tasks.writing import Wanted
@@ -80,7 +80,7 @@ def test_log_probabilities_and_greedy_text(
                 assert written == expected, name
 
 
-CHOICES = [
+CHOICES: list[How] = [
     {"temperature": 0.8},
     {"temperature": 1.3, "top_k": 4},
     {"temperature": 1.0, "top_p": 0.7},
@@ -99,7 +99,7 @@ def test_the_same_seed_writes_the_same_text(tmp_path: Path) -> None:
             how |= {"topK": choice.get("top_k", 0), "topP": choice.get("top_p", 1)}
             begin = symbols(model, BEGINS)
             messages.append(greedy(begin, 120) | {"how": how, "seed": str(seed)})
-            text = model.sample(BEGINS, length=120, seed=seed, **choice)  # type: ignore[arg-type]
+            text = model.sample(BEGINS, seed=seed, **(choice | {"length": 120}))
             expected.append(symbols(model, text)[len(begin) :])
     (found,) = answers([(page, messages)])
     assert [answer["symbols"] for answer in found] == expected
@@ -146,9 +146,7 @@ def test_a_state_that_runs_away_begins_anew(tmp_path: Path, cell: str) -> None:
     messages = [looked_at(model, text), *(greedy(symbols(model, b), 200) for b in begins)]
     (found,) = answers([(page, messages)])
     first = np.array([symbols(model, text[:64])]).T
-    _, ((h, *_),), _ = model.network.forward(
-        model.parameters, first, model.network.zero_state(1)
-    )
+    _, ((h, *_),), _ = model.network.forward(model.parameters, first, model.network.zero_state(1))
     assert float(np.abs(h).max()) > 20
     np.testing.assert_allclose(found[0]["nats"], model.score(text).nats, rtol=0, atol=1e-4)
     for begin, answer in zip(begins, found[1:], strict=True):

@@ -87,8 +87,7 @@ def _write(path: Path, text: str) -> None:
     try:
         temporary.write_text(text, encoding="utf-8", newline="\n")
         temporary.replace(path)
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
-        raise RunError(f"cannot write {str(path)!r}: {reason}") from error
+    except OSError as error:
+        raise RunError(f"cannot write {str(path)!r}: {error.strerror or error}") from error
     finally:
         temporary.unlink(missing_ok=True)

@@ -46,4 +46,4 @@ def _in_digits(plane: bytes) -> str:
     digits = DIGITS[np.stack([low, high], axis=1).ravel()]
     if rest >= BITS - 6:  # six bits or fewer are left for the last pair: one digit holds them
         digits = digits[:-1]
-    return digits.tobytes().decode("ascii")
+    return str(digits.tobytes(), "ascii")
