@@ -22,6 +22,7 @@ from charrnn.own_cells import load_cell
 from charrnn.page.content import content_of
 from charrnn.page.export import write_page
 from charrnn.page.modules import joined, source
+from charrnn.page.weights import packed
 
 NAMES = sorted(path.name for path in files("charrnn.page").iterdir())
 MODULES = [name for name in NAMES if name.endswith(".js")]
@@ -207,11 +208,12 @@ def test_the_page_in_the_documents_is_up_to_date() -> None:
     assert found == data
     # All but the opening, which is computed.
     count = model.parameters.flat.size
-    numbers = content.numbers.copy()
-    numbers[count:] = 0
-    stored = unpacked(part(html, "weights").split())
-    np.testing.assert_array_equal(stored[:count], numbers[:count].astype(np.float16))
-    np.testing.assert_allclose(stored[count:], content.numbers[count:], atol=1e-2)
+    stored, fresh = (
+        unpacked(weights.split())
+        for weights in (part(html, "weights"), packed(content.tensors, "float16"))
+    )
+    np.testing.assert_array_equal(stored[:count], fresh[:count])
+    np.testing.assert_allclose(stored[count:], fresh[count:], atol=1e-2)
 
 
 def unpacked(planes: list[str]) -> np.ndarray[Any, Any]:

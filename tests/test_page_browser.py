@@ -10,9 +10,11 @@ import pytest
 from browser import Browser, Tab, browser, needs_chromium
 from page_models import drawn_model
 from support import ROOT
+from test_page_learn import write_page_with_equations
 
 from charrnn.page.export import write_page
 from charrnn.runs.model import Model
+from charrnn.tasks.lm import opening_of
 
 pytestmark = needs_chromium
 
@@ -94,6 +96,8 @@ def test_it_writes_what_python_writes(chromium: Browser, model: Model, page: Pat
     assert tab.run(f"{WRITTEN}.textContent") == whole
     tab.click("#undo")
     assert tab.run(f"{WRITTEN}.textContent") == begun
+    # Again is the same step again: here from the beginning.
+    assert len(write(tab, "#again")) == 100
     assert tab.said() == []
     addresses = tab.asked_for()
     assert [address.partition(":")[0] for address in addresses] == ["file", "blob"]
@@ -184,16 +188,19 @@ def test_a_text_is_looked_at(chromium: Browser, model: Model, page: Path) -> Non
     assert f"{score.bits:.3f} bits each" in line
     assert "20 unknown" in line
     assert tab.run("document.getElementById('looked').textContent") == text
-    shades = tab.run("[...document.querySelectorAll('#looked span')].map((s) => s.dataset.shade)")
+    spans = "[...document.querySelectorAll('#looked span')]"
+    parts = f"{spans}.map((one) => one.style.getPropertyValue('--part'))"
     edges = [0.5, 1, 2, 3, 4.5, 6, 8]
-    assert shades == [f"bits-{k}" for k in np.searchsorted(edges, score.nats / np.log(2), "right")]
+    shades = np.searchsorted(edges, score.nats / np.log(2), "right") / len(edges)
+    assert tab.run(parts) == [f"{shade:.2f}" for shade in shades]
     put(tab, "colour", "unit")
     put(tab, "layer", "1")
     put(tab, "part", "1")
-    tab.until("document.querySelectorAll('#looked [data-shade^=above]').length > 0")
+    tab.until("document.querySelectorAll('#looked .below').length > 0")
     tab.click("#take-written")
     tab.until("document.getElementById('looked').textContent.length === 500")
     tab.click("#tab-about")
+    tab.until("document.querySelector('svg')")
     about = tab.run("document.getElementById('about').innerText")
     for part in ("a note", "2 × 24 lstm", "12 characters", "Temperature 1.2", "held out"):
         assert part in about
@@ -277,6 +284,36 @@ def drawn_model_of(model: Model, known: set[str]) -> Model:
     return replace(model, spec=spec, network=network, parameters=parameters)
 
 
+def test_a_step_is_shown_in_numbers(chromium: Browser, tmp_path: Path) -> None:
+    model = drawn_model(tmp_path / "m.npz", known=KNOWN, cell="gru", layers=2)
+    write_page_with_equations(model, tmp_path / "p.html")
+    tab = opened(chromium, tmp_path / "p.html")
+    lines = "document.querySelectorAll('#step .line')"
+    tab.click("#tab-learn")
+    tab.until(f"{lines}.length === 8")
+    put(tab, "learn-text", "abc")
+    tab.until("document.querySelector('#step mark')?.textContent === 'c'")
+    assert tab.run("document.getElementById('after').disabled")
+    tab.click("#before")
+    tab.until("document.querySelector('#step mark').textContent === 'b'")
+    put(tab, "learn-layer", "1")
+    put(tab, "learn-unit", "22")
+    tab.until(f"{lines}[7].querySelectorAll('li').length === 2")
+    last = tab.run(f"{lines}[7].innerText").replace("\u2212", "-").split()
+    _, state, _ = model.network.forward(
+        model.parameters,
+        model.vocabulary.encode_text("\nab")[:, None].astype(int),
+        opening_of(model),
+    )
+    assert last[-1] == f"{state[1][0][0, 23]:.4f}"
+    put(tab, "learn-text", "Z")
+    tab.until("document.getElementById('step').textContent.includes('knows')")
+    put(tab, "learn-text", "")
+    tab.until("document.getElementById('step').textContent.includes('knows')")
+    assert tab.said() == []
+    tab.close()
+
+
 @pytest.mark.parametrize("width", [360, 800, 1400])
 def test_nothing_moves_while_it_writes(chromium: Browser, page: Path, width: int) -> None:
     """And nothing is wider than the window."""
@@ -297,11 +334,13 @@ def test_nothing_moves_while_it_writes(chromium: Browser, page: Path, width: int
 
 
 @pytest.mark.parametrize("dark", [False, True])
-def test_it_is_accessible(chromium: Browser, page: Path, dark: bool) -> None:
+def test_it_is_accessible(chromium: Browser, model: Model, dark: bool) -> None:
     """By axe-core's rules; ``CHARRNN_AXE`` names its axe.min.js (npm pack axe-core)."""
     axe = os.environ.get("CHARRNN_AXE", "")
     if not Path(axe).is_file():
         pytest.skip("CHARRNN_AXE names no axe.min.js")
+    page = model.path.with_name("learn.html")
+    write_page_with_equations(model, page)
     tab = opened(chromium, page, dark=dark)
     tab.run(Path(axe).read_text(encoding="utf-8") + ";0")
 
@@ -323,8 +362,11 @@ def test_it_is_accessible(chromium: Browser, page: Path, dark: bool) -> None:
     tab.until(LOOKED)
     check("look")
     put(tab, "colour", "unit")
-    tab.until("document.querySelectorAll('#looked [data-shade^=above]').length > 0")
+    tab.until("document.querySelectorAll('#looked .below').length > 0")
     check("unit")
+    tab.click("#tab-learn")
+    tab.until("document.querySelector('#step .line')")
+    check("learn")
     tab.click("#tab-about")
     tab.until("document.querySelector('svg')")
     check("about")

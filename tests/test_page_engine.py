@@ -210,23 +210,41 @@ def test_what_a_look_shows(tmp_path: Path) -> None:
 
 
 def test_numbers_survive_packing(tmp_path: Path) -> None:
-    """All that float16 can say: small ones, the smallest, zeros of both signs, the largest."""
+    """All that float16 can say, of each size by itself: the smallest, zeros, the largest."""
     model = drawn_model(tmp_path / "m.npz", cell="rnn", hidden=3)
     (page,) = write_pages(tmp_path, {"m": model}, "float32")
-    odd = [0.0, -0.0, 6e-8, -6.1e-5, 65504.0, -65504.0, 1 / 3, 2**-14, 1e-3]
+    odd = [[0.0, -0.0], [6e-8, -6.1e-8], [65504.0, -65504.0], [1 / 3, -0.26], [2**-14]]
     rng = np.random.default_rng(0)
-    many = np.concatenate([odd, rng.normal(0, 1, 1000), rng.normal(0, 1e-5, 991)])
+    messages, exact = [], []
     for count in (1, 2, 9, 1998, 1999, 2000):
-        numbers = many[:count].astype(np.float32)
+        several = [*map(np.array, odd), rng.uniform(1, 2, count), rng.normal(0, 1, count)]
         for precision, dtype in PRECISIONS.items():
-            message = {"unpacked": [packed(numbers, precision), precision, [["all", [count]]]]}
-            ((found,),) = answers([(page, [message])])
-            exact = numbers.astype(dtype).astype(np.float32)
-            got = np.array(found["values"], np.float32)
-            np.testing.assert_array_equal(got, exact)
+            tensors = [one.astype(np.float32) for one in several[: 6 + (dtype == "<f4")]]
+            size = sum(map(len, tensors))
+            shape = [["all", [size]]]
+            messages.append({"unpacked": [packed(tensors, precision), precision, shape]})
+            exact.append(np.concatenate(tensors).astype(dtype).astype(np.float32))
+    (found,) = answers([(page, messages)])
+    for answer, expected in zip(found, exact, strict=True):
+        np.testing.assert_array_equal(np.array(answer["values"], np.float32), expected)
+
+
+def test_small_numbers_beside_large_ones_are_rounded(tmp_path: Path) -> None:
+    """By less than half of the step that the largest has, and what is far smaller is zero."""
+    model = drawn_model(tmp_path / "m.npz", cell="rnn", hidden=3)
+    (page,) = write_pages(tmp_path, {"m": model}, "float32")
+    tensor = np.random.default_rng(0).normal(0, 0.2, (40, 50)).astype(np.float32)
+    tensor[0, :3] = 0.99, 1e-6, -1e-6
+    message = {"unpacked": [packed([tensor], "float16"), "float16", [["all", [2000]]]]}
+    ((answer,),) = answers([(page, [message])])
+    off = np.abs(np.array(answer["values"]) - tensor.ravel())
+    assert np.max(off[np.abs(tensor.ravel()) < 0.125]) <= 2**-15
+    assert np.max(off) <= 2**-12
+    assert answer["values"][1] == answer["values"][2] == 0
 
 
 def test_what_does_not_fit_is_refused() -> None:
+    large = [np.array([1.0, 70000.0], np.float32)]
     with pytest.raises(OverflowError, match="float16"):
-        packed(np.array([1.0, 70000.0], np.float32), "float16")
-    assert packed(np.array([1.0, 70000.0], np.float32), "float32")
+        packed(large, "float16")
+    assert packed(large, "float32")

@@ -5,8 +5,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from charrnn.checkpoint import read_checkpoint
 from charrnn.errors import CheckpointError, InputError
 from charrnn.nn.types import Array
@@ -23,7 +21,7 @@ from charrnn.yardsticks.scores import yardsticks
 __all__ = ["Content", "content_of", "training_text"]
 
 TEMPERATURES = (0.5, 0.8, 1.0, 1.2)
-SAMPLE_LENGTH = 300
+SAMPLE_LENGTH = 250
 
 KNOWN = 1 << 20
 """Characters of the training text that the simple methods know: they take some seconds."""
@@ -37,8 +35,8 @@ class Content(NamedTuple):
 
     data: dict[str, Any]
     """JSON: everything but the numbers."""
-    numbers: Array
-    """``(N,)`` float32, in the order of ``data["tensors"]``."""
+    tensors: list[Array]
+    """float32, in the order of ``data["tensors"]``."""
 
 
 def content_of(model: Model, *, note: str = "", with_text: str | None = None) -> Content:
@@ -95,7 +93,7 @@ def content_of(model: Model, *, note: str = "", with_text: str | None = None) ->
             "text": with_text,
         },
     }
-    return Content(data, np.concatenate([array.ravel() for array in tensors.values()]))
+    return Content(data, list(tensors.values()))
 
 
 def training_text(model: Model) -> str:

@@ -121,10 +121,15 @@ class Network {
     return this.layers.map(zeros);
   }
 
+  // The symbol's own row, if symbols have one.
+  embedded(symbol) {
+    const { embedding } = this.shape;
+    return embedding && this.embedding.subarray(symbol * embedding, (symbol + 1) * embedding);
+  }
+
   // Read a symbol: `state` moves on in place; the outputs are valid until the next step.
   step(state, symbol) {
-    const { embedding } = this.shape;
-    let x = embedding && this.embedding.subarray(symbol * embedding, (symbol + 1) * embedding);
+    let x = this.embedded(symbol);
     this.layers.forEach((w, l) => {
       if (w.b) this.a.set(w.b);
       else this.a.fill(0);
@@ -170,12 +175,18 @@ class Carried {
 
   // From here on steps are counted anew.
   begin() {
-    if (this.steps === CHUNK) this.restart();
+    this.check();
+    this.steps = 0;
+  }
+
+  check() {
+    if (this.steps < CHUNK) return;
+    this.restart();
     this.steps = 0;
   }
 
   read(symbol) {
-    if (this.steps === CHUNK) this.begin();
+    this.check();
     this.steps += 1;
     return this.network.step(this.state, symbol);
   }
@@ -187,4 +198,4 @@ class Carried {
   }
 }
 
-export { Carried, Network };
+export { Carried, Network, copied };

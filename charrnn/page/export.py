@@ -46,7 +46,7 @@ def write_page(
         raise InputError(f"precision {precision!r}: choose from {', '.join(PRECISIONS)}")
     content = content_of(model, note=note, with_text=with_text)
     try:
-        weights = packed(content.numbers, precision)
+        weights = packed(content.tensors, precision)
     except OverflowError as error:
         raise InputError(f"{model.path}: {error}", "use the precision float32") from None
     _write(Path(path), page({**content.data, "precision": precision}, weights))

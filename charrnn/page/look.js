@@ -4,7 +4,6 @@ import { byId, make, number } from "./elements.js";
 import { TextView, entriesOf } from "./textview.js";
 
 const BITS = [0.5, 1, 2, 3, 4.5, 6, 8]; // where one colour ends and the next begins
-const SHADES = 4; // of a unit, to either side of zero
 const MOST_NUMBERS = 1 << 24; // of the states that are kept
 const MOST = 20000; // characters
 
@@ -14,8 +13,8 @@ class Looker {
     const { layers, hidden } = content.shape;
     this.most = Math.min(MOST, Math.floor(MOST_NUMBERS / Math.max(1, layers * hidden * parts.length)));
     this.view = new TextView(byId("looked"), vocabulary, popup);
-    options(byId("layer"), Array.from({ length: layers }, (_, l) => `${l}`));
-    options(byId("part"), parts);
+    optionsOf(byId("layer"), Array.from({ length: layers }, (_, l) => `${l}`));
+    optionsOf(byId("part"), parts);
     byId("unit").max = hidden - 1;
     byId("colour").disabled = !layers;
     byId("look-now").addEventListener("click", () => this.look());
@@ -67,7 +66,11 @@ class Looker {
         this.view.add(entries);
         this.paint(first);
       });
-      if (this.latest !== run || stopped) return;
+      if (this.latest !== run) return;
+      if (stopped) {
+        say("Stopped.");
+        return;
+      }
       this.looked = true;
       say(this.summary(symbols.length));
       this.colour();
@@ -105,9 +108,8 @@ class Looker {
     const { values } = await this.client.ask({ type: "unit", layer, part, number: unit });
     const highest = values.reduce((most, value) => Math.max(most, Math.abs(value)), 1e-9);
     this.view.spans.forEach((span, k) => {
-      const last = (this.view.places.get(this.view.spans[k + 1]) ?? values.length) - 1;
-      const shade = Math.round((SHADES * values[last]) / highest);
-      shadeOf(span, shade ? `${shade < 0 ? "below" : "above"}-${Math.abs(shade)}` : "");
+      const end = this.view.places.get(this.view.spans[k + 1]) ?? values.length;
+      shade(span, values[end - 1] / highest);
     });
   }
 
@@ -117,33 +119,33 @@ class Looker {
     for (let k = spans.length - 1; k >= 0 && places.get(spans[k]) >= first; k--) {
       const end = places.get(spans[k + 1]) ?? entries.length;
       const nats = entries.slice(places.get(spans[k]), end).reduce((sum, one) => sum + one.nats, 0);
-      shadeOf(spans[k], `bits-${shadeOfBits(nats / Math.LN2)}`);
+      shade(spans[k], shadeOfBits(nats / Math.LN2));
     }
   }
 }
 
-const shadeOfBits = (bits) => BITS.filter((edge) => bits >= edge).length;
+const shadeOfBits = (bits) => BITS.filter((edge) => bits >= edge).length / BITS.length;
 
-function shadeOf(span, name) {
-  span.dataset.shade = name;
+// From -1, cold, to 1, hot.
+function shade(element, part) {
+  element.className = part < 0 ? "shade below" : "shade";
+  element.style.setProperty("--part", Math.abs(part).toFixed(2));
+  return element;
 }
 
 function bitsLegend() {
-  const words = BITS.map((edge, k) => `${k ? BITS[k - 1] : 0}–${edge}`);
-  const shade = (word, k) => make("span", { "data-shade": `bits-${k}` }, word);
-  return ["bits: ", ...[...words, `${BITS.at(-1)}–`].map(shade)];
+  const edges = [0, ...BITS];
+  const words = edges.map((edge, k) => `${edge}–${BITS[k] ?? ""}`);
+  return ["bits: ", ...words.map((word, k) => shade(make("span", {}, word), k / BITS.length))];
 }
 
 function unitLegend() {
-  const shades = [-4, -3, -2, -1, 0, 1, 2, 3, 4].map((k) => {
-    const name = k ? `${k < 0 ? "below" : "above"}-${Math.abs(k)}` : "";
-    return make("span", { "data-shade": name }, k ? `${k > 0 ? "+" : "−"}${Math.abs(k) / SHADES}` : "0");
-  });
-  return ["of its largest value in this text: ", ...shades];
+  const parts = [-1, -0.75, -0.5, -0.25, 0, 0.25, 0.5, 0.75, 1];
+  return ["part of its largest value: ", ...parts.map((part) => shade(make("span", {}, `${part}`), part))];
 }
 
-function options(select, names) {
+function optionsOf(select, names) {
   select.append(...names.map((name, k) => make("option", { value: k }, name)));
 }
 
-export { Looker };
+export { Looker, optionsOf };

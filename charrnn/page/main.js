@@ -3,6 +3,7 @@
 import { showAbout } from "./about.js";
 import { Client } from "./client.js";
 import { byId } from "./elements.js";
+import { Learner } from "./learn.js";
 import { Looker } from "./look.js";
 import { Popup } from "./popup.js";
 import { Vocabulary } from "./symbols.js";
@@ -24,5 +25,6 @@ const weights = byId("weights").textContent;
 client.ask({ type: "load", content, weights }).then(({ parts }) => {
   const written = () => vocabulary.decode(writer.view.entries.map(({ symbol }) => symbol));
   new Looker(client, content, vocabulary, popup, parts, written);
+  new Learner(client, content, vocabulary, written);
   writer.begin();
 }, (error) => writer.say(`The network could not be read: ${error.message}`));

@@ -21,25 +21,15 @@ class Popup {
   show(anchor, entry, take) {
     clearTimeout(this.timer);
     this.hide();
-    const { symbol, nats, best, chances } = entry;
+    const { symbol, nats } = entry;
     const name = symbol === null ? "unknown" : this.vocabulary.name(symbol);
     const own = make("strong", {}, name);
     this.box.append(make("p", {}, own, ` ${percent(Math.exp(-nats))}, ${nats.toFixed(2)} nats`));
-    this.box.append(make("ol", {}, ...best.map((one, k) => this.row(one, chances[k], entry, take))));
+    this.box.append(make("ol", {}, ...guessRows(this.vocabulary, entry, take)));
     this.anchor = anchor;
     anchor.classList.add("current");
     this.box.hidden = false;
     this.place(anchor.getClientRects()[0] ?? anchor.getBoundingClientRect());
-  }
-
-  row(symbol, chance, entry, take) {
-    const bar = make("span", { class: "bar" });
-    bar.style.setProperty("--part", chance);
-    const name = make("span", { class: "name" }, this.vocabulary.name(symbol));
-    const row = make(take ? "button" : "div", { class: "row" }, name, bar, percent(chance));
-    if (symbol === entry.symbol) row.classList.add("own");
-    if (take) row.addEventListener("click", () => take(symbol));
-    return make("li", {}, row);
   }
 
   // Below the character, touching it; above where there is no room.
@@ -81,4 +71,17 @@ class Popup {
   }
 }
 
-export { Popup };
+// A row for each of the likeliest symbols: a button, if one is to be taken.
+function guessRows(vocabulary, { symbol: own, best, chances }, take) {
+  return best.map((symbol, k) => {
+    const bar = make("span", { class: "bar" });
+    bar.style.setProperty("--part", chances[k]);
+    const name = make("span", { class: "name" }, vocabulary.name(symbol));
+    const row = make(take ? "button" : "div", { class: "row" }, name, bar, percent(chances[k]));
+    if (symbol === own) row.classList.add("own");
+    if (take) row.addEventListener("click", () => take(symbol));
+    return make("li", {}, row);
+  });
+}
+
+export { Popup, guessRows };

@@ -12,14 +12,16 @@ function showTabs(changed) {
     }
     changed();
   };
-  tabs.forEach((tab, k) => {
+  tabs.forEach((tab) => {
     tab.addEventListener("click", () => select(tab));
     tab.addEventListener("keydown", ({ key }) => {
-      const to = { ArrowRight: k + 1, ArrowLeft: k - 1, Home: 0, End: tabs.length - 1 }[key];
+      const shown = tabs.filter((one) => !one.hidden);
+      const k = shown.indexOf(tab);
+      const to = { ArrowRight: k + 1, ArrowLeft: k - 1, Home: 0, End: shown.length - 1 }[key];
       if (to === undefined) return;
-      const next = tabs[(to + tabs.length) % tabs.length];
+      const next = shown[(to + shown.length) % shown.length];
       next.focus();
-      select(next);
+      next.click();
     });
   });
 }

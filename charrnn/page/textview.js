@@ -63,7 +63,7 @@ class TextView {
   // `text` stands for a symbol that is not known.
   write(span, symbols, text = this.vocabulary.decode(symbols)) {
     span.textContent = visible(text);
-    if (text === "\n") span.classList.add("line-end");
+    if (text === "\n") span.dataset.end = "↵";
   }
 
   // Leave the first `count` entries.

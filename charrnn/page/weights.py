@@ -1,6 +1,7 @@
 """Numbers as text: small, quick to read for ``weights.js``, and safe within a page."""
 
 import zlib
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -10,30 +11,44 @@ __all__ = ["PRECISIONS", "packed"]
 
 PRECISIONS = {"float16": "<f2", "float32": "<f4"}
 
+STEPS, FLOAT16_BITS = 14, 11
+"""Of the largest number: down to which binary place small ones are kept, and it itself."""
+
 DIGITS = np.array([code for code in range(33, 127) if chr(code) not in "<&\\"], dtype=np.uint8)
 BITS = 13
 """Of two digits: 91² is a little more than 2¹³."""
 
 
-def packed(numbers: Array, precision: str) -> str:
+def packed(tensors: Iterable[Array], precision: str) -> str:
     """A plane for each byte of a number, the lowest first: a zlib stream in base 91, a line each.
 
-    The highest bytes, signs and exponents, take up two thirds of their size; the others do not
+    The highest bytes, signs and exponents, take up two thirds of their size; the others hardly
     repeat, and are only told apart.
 
     Args:
-        numbers: ``(N,)`` finite.
-        precision: of :data:`PRECISIONS`.
+        tensors: of finite numbers, any shapes.
+        precision: of :data:`PRECISIONS`. In float16, what is small is rounded to an eighth of the
+            step that the tensor's largest number has there: finer digits would change the outputs
+            less than the rounding of the large ones does, and take up place.
 
     Raises:
         OverflowError: a number is beyond the precision.
     """
+    half = precision == "float16"
+    numbers = np.concatenate([(_coarser(one) if half else one).ravel() for one in tensors])
     with np.errstate(over="ignore"):
         rounded = numbers.astype(PRECISIONS[precision])
     if not np.isfinite(rounded).all():
         raise OverflowError(f"a number is too large for {precision}")
     planes = rounded.view(np.uint8).reshape(len(rounded), -1).T
     return "\n".join(_in_digits(plane.tobytes()) for plane in planes)
+
+
+def _coarser(tensor: Array) -> Array:
+    _, exponent = np.frexp(np.abs(tensor).max())
+    step = np.ldexp(1.0, int(exponent) - STEPS)
+    small = np.abs(tensor) < step * (1 << FLOAT16_BITS - 1)  # float16's own steps are finer there
+    return np.where(small, np.round(tensor / step) * step, tensor)
 
 
 def _in_digits(plane: bytes) -> str:

@@ -1,12 +1,13 @@
 // The page's second thread: it reads and writes, in slices, so that it hears when it is to stop.
 //
-// A message has a `type`, one of TASKS, and an `id`; every answer carries that id. A task that is
-// asked for while another runs ends the other.
+// A message has a `type`, one of TASKS, and an `id`; every answer carries that id. What is asked
+// for while a task runs ends that task, but for a unit's numbers, which are at hand.
 
 import { choose } from "./choice.js";
-import { Carried, Network } from "./engine.js";
+import { Carried, Network, copied } from "./engine.js";
 import { Random } from "./random.js";
 import { Record, Tape } from "./reading.js";
+import { workedStep } from "./step.js";
 import { unpack } from "./weights.js";
 
 const SLICE = 40; // milliseconds
@@ -48,7 +49,7 @@ const TASKS = {
   *look({ symbols }, send) {
     const { start, unknownNats, knownNats } = content.vocabulary;
     const carried = new Carried(network, opening);
-    states = { width: opening.flat().length, columns: [] };
+    states = [];
     let y = carried.read(start), record = new Record();
     const flush = () => {
       send(record);
@@ -59,7 +60,7 @@ const TASKS = {
       const last = record.nats.length - 1;
       record.nats[last] = symbol === null ? unknownNats : record.nats[last] + knownNats;
       y = carried.read(symbol ?? start);
-      states.columns.push(copyOf(carried.state));
+      states.push(copied(carried.state));
       yield flush;
     }
     return { done: true };
@@ -67,20 +68,23 @@ const TASKS = {
 
   // A number of the state after each symbol of the text that was looked at.
   unit({ layer, part, number }) {
-    const place = (layer * network.cell.parts.length + part) * network.shape.hidden + number;
-    return { done: true, values: Float32Array.from(states.columns, (column) => column[place]) };
+    return { done: true, values: states.map((state) => state[layer][part][number]) };
+  },
+
+  // The last of `symbols` as a step of a layer, in numbers for some units.
+  *step({ symbols, layer, units }) {
+    const read = new Tape(network, content.vocabulary.start, opening);
+    for (const _ of read.goTo(symbols.slice(0, -1), 0)) yield;
+    const { y, ...found } = workedStep(read.carried, symbols.at(-1), layer, units, content.equations);
+    const record = new Record();
+    record.add(y, symbols.at(-1));
+    return { done: true, ...found, best: record.best[0], chances: record.chances[0] };
   },
 
   stop() {
     return { done: true };
   },
 };
-
-function copyOf(state) {
-  const all = new Float32Array(states.width * (state[0]?.[0].length ?? 0));
-  state.flat().forEach((part, k) => all.set(part, k * part.length));
-  return all;
-}
 
 function endsWith(symbols, end) {
   const from = symbols.length - end.length;
@@ -89,7 +93,7 @@ function endsWith(symbols, end) {
 
 self.onmessage = async ({ data }) => {
   const { id } = data;
-  latest = id;
+  if (data.type !== "unit") latest = id;
   const send = (answer) => self.postMessage({ id, ...answer });
   try {
     const task = TASKS[data.type](data, send);

@@ -26,17 +26,13 @@ class Writer {
     byId("write-status").textContent = text;
   }
 
-  // What is written, to be returned to.
+  // What is written, to be returned to or gone on from; and what that went on from itself.
   get now() {
-    return { entries: this.view.entries.slice(), prompt: this.prompt };
+    return { entries: this.view.entries.slice(), prompt: this.prompt, before: this.before };
   }
 
-  remember() {
-    this.past = [...this.past.slice(1 - UNDONE), this.now];
-  }
-
-  restore({ entries, prompt }) {
-    this.prompt = prompt;
+  restore({ entries, prompt, before }) {
+    Object.assign(this, { prompt, before });
     this.view.show(entries);
   }
 
@@ -69,9 +65,7 @@ class Writer {
   }
 
   undo() {
-    const { past } = this;
-    if (past.length) this.restore(past.pop());
-    this.before = this.view.entries.length ? this.now : null;
+    this.restore(this.past.pop());
     this.say("");
     this.ready(false);
   }
@@ -84,9 +78,8 @@ class Writer {
   async run(from, seed) {
     const settings = this.settings();
     if (!settings) return;
-    if (this.view.entries.length) this.remember();
-    this.before = from;
-    this.restore(from);
+    if (this.before) this.past = [...this.past.slice(1 - UNDONE), this.now];
+    this.restore({ ...from, before: from });
     this.ready(true);
     const begun = performance.now();
     const symbols = from.entries.map(({ symbol }) => symbol);
