@@ -131,12 +131,14 @@ def test_another_character_is_taken_and_gone_on_from(chromium: Browser, page: Pa
     tab.until("!document.getElementById('popup').hidden")
     tab.press("Enter")
     tab.until("document.activeElement.matches('#popup button')")
+    first = tab.run("document.activeElement.querySelector('.name').textContent")
     tab.press("ArrowDown")
     second = tab.run("document.activeElement.querySelector('.name').textContent")
     tab.run("document.getElementById('write-status').textContent = ''")
     tab.press("Enter")
     tab.until(DONE)
     text = tab.run(f"{WRITTEN}.textContent")
+    assert second != first
     assert text[:2] == after[:2]
     assert text[2] == {"space": " ", "line end": "\n"}.get(second, second)
     assert len(text) == 33
@@ -323,8 +325,10 @@ def test_nothing_moves_while_it_writes(chromium: Browser, page: Path, width: int
         " window.moved += one.value; }).observe({type: 'layout-shift'})"
     )
     put(tab, "length", "3000")
+    height = tab.run("document.documentElement.scrollHeight")
     write(tab)
     write(tab, "#go-on")
+    assert tab.run("document.documentElement.scrollHeight") == height
     assert tab.run("new Promise((done) => setTimeout(() => done(window.moved), 100))") == 0
     for part in ("write", "look", "about"):
         tab.click(f"#tab-{part}")

@@ -35,8 +35,9 @@ class Popup {
   // Below the character, touching it; above where there is no room.
   place({ left, top, bottom }) {
     const { offsetWidth, offsetHeight } = this.box;
-    const below = bottom + offsetHeight <= innerHeight || top < offsetHeight;
-    this.box.style.left = `${Math.max(4, Math.min(left - 8, innerWidth - offsetWidth - 4))}px`;
+    const { clientWidth, clientHeight } = document.documentElement;
+    const below = bottom + offsetHeight <= clientHeight || top < offsetHeight;
+    this.box.style.left = `${Math.max(4, Math.min(left - 8, clientWidth - offsetWidth - 4))}px`;
     this.box.style.top = `${below ? bottom : top - offsetHeight}px`;
   }
 
