@@ -210,6 +210,25 @@ def test_a_text_is_looked_at(chromium: Browser, model: Model, page: Path) -> Non
     tab.close()
 
 
+def test_a_unit_may_have_a_name(chromium: Browser, tmp_path: Path) -> None:
+    model = drawn_model(tmp_path / "m.npz", known=KNOWN, cell="gru", layers=2)
+    write_page_with_equations(model, tmp_path / "p.html")
+    tab = opened(chromium, tmp_path / "p.html")
+    tab.click("#tab-look")
+    tab.click("#take-written")
+    tab.until(LOOKED)
+    names = "[...document.getElementById('colour').options].map((one) => one.textContent)"
+    assert tab.run(names) == ["surprise", "a unit", "a unit: a quote"]
+    put(tab, "colour", "named-0")
+    fields = "['layer', 'part', 'unit'].map((id) => document.getElementById(id).value)"
+    assert tab.run(fields) == ["1", "0", "3"]
+    tab.until("document.querySelector('#looked .below')")
+    put(tab, "unit", "4")
+    assert tab.run("document.getElementById('colour').value") == "unit"
+    assert tab.run(fields) == ["1", "0", "4"]
+    tab.close()
+
+
 def test_bytes_are_shown_as_characters(chromium: Browser, tmp_path: Path) -> None:
     """However they come: a character of several bytes is one, a byte that is none is a sign."""
     model = drawn_model(tmp_path / "bytes.npz", level="byte", cell="gru")

@@ -62,6 +62,7 @@ def _of(gates: str, lines: list[str]) -> dict[str, Any]:
 def write_page_with_equations(model: Model, path: Path) -> None:
     content = content_of(model)
     data = {**content.data, "precision": "float32", "equations": equations(model.network.cell)}
+    data["named"] = [{"name": "a quote", "layer": 1, "part": 0, "unit": 3}]
     path.write_text(page(data, packed(content.tensors, "float32")), encoding="utf-8", newline="\n")
 
 

@@ -20,8 +20,16 @@ class Looker {
     byId("look-now").addEventListener("click", () => this.look());
     byId("take-written").addEventListener("click", () => this.put(written()));
     this.passages(content.about.text);
-    for (const id of ["colour", "layer", "part", "unit"]) {
-      byId(id).addEventListener("input", () => this.colour());
+    this.named = content.named ?? []; // units that follow something, and what
+    byId("colour").append(
+      ...this.named.map(({ name }, k) => make("option", { value: `named-${k}` }, `a unit: ${name}`)),
+    );
+    byId("colour").addEventListener("input", () => this.colour());
+    for (const id of ["layer", "part", "unit"]) {
+      byId(id).addEventListener("input", () => {
+        byId("colour").value = "unit";
+        this.colour();
+      });
     }
     this.colour();
   }
@@ -95,7 +103,10 @@ class Looker {
 
   // Colour the text as the fields say.
   async colour() {
-    const byUnit = byId("colour").value === "unit";
+    const chosen = byId("colour").value;
+    const named = this.named[chosen.replace("named-", "")];
+    if (named) for (const id of ["layer", "part", "unit"]) byId(id).value = named[id];
+    const byUnit = chosen !== "nats";
     for (const field of document.querySelectorAll("#look .unit")) field.hidden = !byUnit;
     byId("legend").replaceChildren(...(byUnit ? unitLegend() : bitsLegend()));
     if (!this.looked) return;
