@@ -134,6 +134,8 @@ def test_who_gets_no_page(tmp_path: Path) -> None:
     own = drawn_model(tmp_path / "m.npz", cell=cell, own_cell=load_cell(cell, 24))
     with pytest.raises(InputError, match="of its author's own"):
         write_page(own, page)
+    with pytest.raises(InputError, match="another loss"):
+        write_page(replace(model, network=replace(model.network, loss="sigmoid")), page)
     model.parameters["head.b"][0] = 1e6
     with pytest.raises(InputError, match="too large for float16"):
         write_page(model, page)

@@ -48,7 +48,8 @@ def content_of(model: Model, *, note: str = "", with_text: str | None = None) ->
         with_text: the text that it was trained on, to be shown.
 
     Raises:
-        InputError: it is another kind of model, or its cell is its author's own.
+        InputError: it is another kind of model, its cell is its author's own, or its outputs are no
+            softmax's.
         DivergedError: its outputs are not finite.
     """
     vocabulary, config = model.vocabulary, model.config
@@ -57,6 +58,8 @@ def content_of(model: Model, *, note: str = "", with_text: str | None = None) ->
             f"{model.path} has a cell of its author's own, which runs in Python only",
             "a page can show models with the cells rnn, lstm and gru",
         )
+    if model.network.loss != "softmax":
+        raise InputError(f"{model.path} was trained with another loss: it tells no probabilities")
     tensors = dict(model.parameters) | _opening(model)
     cell = asdict(model.network.cell)
     del cell["hidden_size"]
