@@ -15,10 +15,21 @@ from support import ROOT
 from charrnn.page.export import write_page
 from charrnn.runs.model import Model
 from charrnn.tasks.config import Config
+from charrnn.tasks.generate import GenerateSpec
 from charrnn.tasks.lm import TextSpec
+from charrnn.text.alphabet import Alphabet
 from charrnn.text.vocab import Vocabulary, codes_of
 
-__all__ = ["GREEDY", "KNOWN", "answers", "drawn_model", "greedy", "needs_node", "write_pages"]
+__all__ = [
+    "GREEDY",
+    "KNOWN",
+    "answers",
+    "drawn_model",
+    "greedy",
+    "labelled_model",
+    "needs_node",
+    "write_pages",
+]
 
 KNOWN = "\n aäbcdefghijklmno.—漢😀"
 GREEDY = {"temperature": 0, "topK": 0, "topP": 1, "minP": 0}
@@ -62,6 +73,17 @@ def drawn_model(
     biases = parameters.flat[parameters.num_matrix :]
     biases += np.random.default_rng(seed + 1).normal(0, 0.1, len(biases)).astype(np.float32)
     return Model(network, parameters, spec, config, path, header or {}, {})
+
+
+def labelled_model(path: Path, labels: Sequence[str], **settings: Any) -> Model:
+    """A model of labelled texts that nobody trained; it ends a text now and then."""
+    config = Config.of(**{"task": "generate", "hidden": 24, "dropout": 0.0, **settings})
+    spec = GenerateSpec(tuple(labels), Alphabet.of(config.level, [KNOWN]), 40)
+    network = spec.model(config)
+    parameters = network.init(np.random.default_rng(0))
+    parameters["head.W"][...] *= 2
+    parameters["head.b"][2] = 1
+    return Model(network, parameters, spec, config, path, {}, {})
 
 
 def greedy(symbols: Sequence[int], length: int) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from browser import Browser, Tab, browser, needs_chromium
-from page_models import drawn_model
+from page_models import drawn_model, labelled_model
 from support import ROOT
 from test_page_learn import write_named_page
 
@@ -204,7 +204,7 @@ def test_a_text_is_looked_at(chromium: Browser, model: Model, page: Path) -> Non
     tab.click("#tab-about")
     tab.until("document.querySelector('svg')")
     about = tab.run("document.getElementById('about').innerText")
-    for part in ("a note", "2 × 24 lstm", "12 characters", "Temperature 1.2", "held out"):
+    for part in ("a note", "2 × 24 lstm", "12 characters", "temperature 1.2", "held out"):
         assert part in about
     assert tab.said() == []
     tab.close()
@@ -226,6 +226,22 @@ def test_a_unit_may_have_a_name(chromium: Browser, tmp_path: Path) -> None:
     put(tab, "unit", "4")
     assert tab.run("document.getElementById('colour').value") == "unit"
     assert tab.run(fields) == ["1", "0", "4"]
+    tab.close()
+
+
+def test_labels_are_chosen(chromium: Browser, tmp_path: Path) -> None:
+    model = labelled_model(tmp_path / "m.npz", ["one", HOSTILE])
+    write_page(model, tmp_path / "p.html", precision="float32")
+    tab = opened(chromium, tmp_path / "p.html")
+    options = "[...document.getElementById('label').options].map((one) => one.textContent)"
+    assert tab.run(options) == ["one", HOSTILE]
+    put(tab, "seed", "2")
+    for k, label in enumerate(["one", HOSTILE]):
+        put(tab, "label", str(k))
+        assert write(tab) == model.sample(label=label, seed=2, temperature=0.8)
+    assert tab.run("document.getElementById('tab-look').hidden")
+    assert tab.run("window.ran === undefined")
+    assert tab.said() == []
     tab.close()
 
 

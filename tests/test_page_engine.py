@@ -5,7 +5,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from page_models import KNOWN, answers, drawn_model, greedy, needs_node, write_pages
+from page_models import (
+    GREEDY,
+    KNOWN,
+    answers,
+    drawn_model,
+    greedy,
+    labelled_model,
+    needs_node,
+    write_pages,
+)
 
 from charrnn.nn.cells.names import CELLS, all_variants
 from charrnn.page.weights import PRECISIONS, packed
@@ -162,6 +171,31 @@ def test_a_text_taken_back_goes_on_as_if_read_anew(tmp_path: Path) -> None:
     alone = answers([(page, [message]) for message in back])
     for again, (fresh,) in zip(found, alone, strict=True):
         assert (again["symbols"], again["nats"]) == (fresh["symbols"], fresh["nats"])
+
+
+@pytest.mark.parametrize("settings", [{"cell": "lstm", "layers": 2}, {"level": "byte"}])
+def test_labelled_texts(tmp_path: Path, settings: dict[str, Any]) -> None:
+    """Each label has a state of its own, texts end by themselves, and signs are never written."""
+    model = labelled_model(tmp_path / "m.npz", ["one", "two"], **settings)
+    (page,) = write_pages(tmp_path, {"m": model}, "float32")
+    asked = [(prime, k, seed) for prime in ("", "ab") for k in (0, 1, 0) for seed in range(4)]
+    messages = []
+    for prime, label, seed in asked:
+        given = model.spec.alphabet.encode(prime).tolist()
+        how = GREEDY | {"temperature": 0.9}
+        message = greedy(given, model.spec.most) | {"how": how, "seed": str(seed)}
+        messages.append(message | {"label": label})
+    (found,) = answers([(page, messages)])
+    texts = set()
+    for (prime, label, seed), answer in zip(asked, found, strict=True):
+        written = answer["symbols"][: len(answer["symbols"]) - answer["cut"]]
+        text = model.spec.alphabet.decode_bytes(np.array(written, int)).decode("utf-8", "replace")
+        name = model.spec.labels[label]
+        whole = model.sample(prime, label=name, temperature=0.9, seed=seed)
+        assert prime + text == whole
+        texts.add((label, text))
+    assert any(answer["cut"] for answer in found)
+    assert len(texts) > 8
 
 
 def test_a_stop_ends_a_text(tmp_path: Path) -> None:

@@ -14,8 +14,10 @@ function showAbout(box, { facts, settings, curve, samples, note, text }) {
       if (contentRect.width) picture.replaceChildren(drawCurve(curve, contentRect.width));
     }).observe(picture);
   }
-  const sample = ({ temperature, text: words }) =>
-    make("figure", {}, make("figcaption", {}, `Temperature ${temperature}`), excerpt(words));
+  const sample = ({ temperature, label, text: words }) => {
+    const caption = [label, `temperature ${temperature}`].filter(Boolean).join(", ");
+    return make("figure", {}, make("figcaption", {}, caption), excerpt(words));
+  };
   part("What it writes", ...samples.map(sample));
   if (settings.length) part("Settings that are not the defaults", table(settings));
   if (text) {

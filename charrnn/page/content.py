@@ -16,7 +16,9 @@ from charrnn.runs.history import is_number, read_curve
 from charrnn.runs.model import Model
 from charrnn.runs.texts import ToScore, find_texts
 from charrnn.tasks.config import Config
-from charrnn.tasks.lm import opening_of
+from charrnn.tasks.generate import GenerateSpec
+from charrnn.tasks.lm import TextSpec, opening_of
+from charrnn.text.alphabet import END, START, UNKNOWN
 from charrnn.text.corpora import encoded
 from charrnn.text.escapes import KNOWN_NATS, UNKNOWN_NATS
 from charrnn.yardsticks.scores import yardsticks
@@ -52,7 +54,7 @@ def content_of(model: Model, *, note: str = "", with_text: str | None = None) ->
     """All that a page says of a model, and what it computes with.
 
     Args:
-        model: a language model.
+        model: a language model, or a model of labelled texts.
         note: for people: a licence, or where the text is from.
         with_text: the text that it was trained on, to be shown.
 
@@ -61,36 +63,38 @@ def content_of(model: Model, *, note: str = "", with_text: str | None = None) ->
             softmax's.
         DivergedError: its outputs are not finite.
     """
-    vocabulary, config = model.vocabulary, model.config
+    config, spec = model.config, model.spec
     if config.own_cell is not None:
         raise InputError(
             f"{model.path} has a cell of its author's own, which runs in Python only",
             "a page can show models with the cells rnn, lstm and gru",
         )
-    if model.network.loss != "softmax":
+    labelled = isinstance(spec, GenerateSpec)
+    symbols = _signs(spec) if labelled else _characters(model)
+    network = model.network.generator if labelled else model.network
+    if network.loss != "softmax":
         raise InputError(f"{model.path} was trained with another loss: it tells no probabilities")
-    tensors = dict(model.parameters) | _opening(model)
     texts = _texts(model)
-    cell = asdict(model.network.cell)
+    tensors = {
+        name.replace("condition.", "opening."): array for name, array in model.parameters.items()
+    }
+    if not labelled:
+        tensors |= _opening(model)
+    cell = asdict(network.cell)
     del cell["hidden_size"]
     data = {
         "name": name_of(model),
         "tensors": [[name, list(array.shape)] for name, array in tensors.items()],
         "shape": {
-            "cell": {"name": model.network.cell.name, **cell},
+            "cell": {"name": network.cell.name, **cell},
             "layers": config.layers,
             "hidden": config.hidden,
-            "embedding": model.network.embedding_size,
-            "tied": model.network.tied,
-            "symbols": len(vocabulary),
+            "embedding": network.embedding_size,
+            "tied": network.tied,
+            "symbols": network.output_size,
         },
-        "vocabulary": {
-            "level": vocabulary.level,
-            "codes": list(vocabulary.codes),
-            "start": vocabulary.start,
-            "unknownNats": UNKNOWN_NATS,
-            "knownNats": KNOWN_NATS if vocabulary.level == "char" else 0,
-        },
+        "vocabulary": {"level": config.level, **symbols},
+        **({"labels": list(spec.labels), "most": spec.most} if labelled else {}),
         "equations": _equations(model),
         "named": _named(model, texts),
         "about": {
@@ -98,17 +102,35 @@ def content_of(model: Model, *, note: str = "", with_text: str | None = None) ->
             "facts": _facts(model),
             "settings": _settings(config),
             "curve": _curve(model, texts),
-            "samples": [
-                {
-                    "temperature": temperature,
-                    "text": model.sample(length=SAMPLE_LENGTH, temperature=temperature, seed=0),
-                }
-                for temperature in TEMPERATURES
-            ],
+            "samples": [_sample(model, temperature) for temperature in TEMPERATURES],
             "text": with_text,
         },
     }
     return Content(data, list(tensors.values()))
+
+
+def _characters(model: Model) -> dict[str, Any]:
+    """The symbols of a language model; ``start`` is what stands before a text."""
+    vocabulary = model.vocabulary
+    return {
+        "codes": list(vocabulary.codes),
+        "start": vocabulary.start,
+        "never": [],
+        "unknownNats": UNKNOWN_NATS,
+        "knownNats": KNOWN_NATS if vocabulary.level == "char" else 0,
+    }
+
+
+def _signs(spec: GenerateSpec) -> dict[str, Any]:
+    """The symbols of labelled texts: the codes of signs are below zero."""
+    codes = spec.symbols().tolist()
+    return {"codes": codes, "start": START, "end": END, "never": [UNKNOWN, START]}
+
+
+def _sample(model: Model, temperature: float) -> dict[str, Any]:
+    label = model.spec.labels[0] if isinstance(model.spec, GenerateSpec) else None
+    text = model.sample(length=SAMPLE_LENGTH, temperature=temperature, seed=0, label=label)
+    return {"temperature": temperature, "label": label, "text": text}
 
 
 def training_text(model: Model) -> str:
@@ -144,18 +166,21 @@ def _opening(model: Model) -> dict[str, Array]:
 
 def _facts(model: Model) -> list[tuple[str, str]]:
     """A name and a value each; no paths: a page is for others."""
-    config, vocabulary = model.config, model.vocabulary
+    config, spec = model.config, model.spec
     network = f"{config.layers} × {config.hidden} {config.cell}"
     if config.head == "tied":
         network += ", tied head"
     elif config.embedding:
         network += f", embedding of {config.embedding}"
-    what = "all 256 bytes" if config.level == "byte" else f"{len(vocabulary):,} characters"
+    shown = spec.knows()["characters"]
+    what = "all 256 bytes" if config.level == "byte" else f"{len(shown):,} characters"
     facts = [
         ("Network", network if config.layers else "softmax regression, no recurrent layer"),
         ("Parameters", f"{model.parameters.flat.size:,}"),
         ("Knows", what),
     ]
+    if isinstance(spec, GenerateSpec):
+        facts.append(("Writes", f"texts of {len(spec.labels):,} kinds"))
     corpus = _corpus(model)
     if corpus:
         paths = [Path(str(path)).name for path in corpus["paths"]]
@@ -163,8 +188,10 @@ def _facts(model: Model) -> list[tuple[str, str]]:
         text = " ".join(paths)
         facts.append(("Trained on", names.get(text, text)))
         unit = "bytes" if config.level == "byte" else "characters"
+        unit = "texts" if isinstance(spec, GenerateSpec) else unit
         if is_number(corpus.get("length")):
-            held = f", the last {config.val_fraction:.0%} held out" * (config.val_fraction > 0)
+            held = f", the last {config.val_fraction:.0%} held out" * bool(config.val_fraction)
+            held = "" if isinstance(spec, GenerateSpec) else held
             facts.append(("Size", f"{corpus['length']:,} {unit}{held}"))
         facts.append(("SHA-256", str(corpus.get("sha256"))))
     return facts
@@ -194,6 +221,8 @@ def _settings(config: Config) -> list[tuple[str, str]]:
 
 def _texts(model: Model) -> ToScore | None:
     """What it was trained on and what was held out, where that is still there."""
+    if not isinstance(model.spec, TextSpec):
+        return None
     try:
         return find_texts(model, [], [])
     except InputError:

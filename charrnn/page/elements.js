@@ -17,6 +17,11 @@ function filled(element, attributes, children) {
   return element;
 }
 
+// Choices that are told apart by their number.
+function optionsOf(select, names) {
+  select.append(...names.map((name, k) => make("option", { value: k }, name)));
+}
+
 const number = (value, digits = 0) =>
   value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
 
@@ -27,4 +32,4 @@ function percent(chance) {
   return `${number(value, value < 10 ? 1 : 0)} %`;
 }
 
-export { byId, make, makeSvg, number, percent };
+export { byId, make, makeSvg, number, optionsOf, percent };

@@ -30,7 +30,7 @@ def write_page(
     Whatever the model's checkpoint holds is data in it, and is shown as text.
 
     Args:
-        model: a language model.
+        model: a language model, or a model of labelled texts.
         path: the file; what stood there is replaced, or as it was if that fails.
         precision: of the weights: ``"float16"``, or ``"float32"`` at twice the size.
         with_text: the text that it was trained on, if that may be given away.

@@ -1,16 +1,15 @@
 // The part that shows one step in numbers: the equations of a layer for a few units.
 
-import { byId, make, number } from "./elements.js";
+import { byId, make, number, optionsOf } from "./elements.js";
 import { figure } from "./figures.js";
-import { optionsOf } from "./look.js";
 import { guessRows } from "./popup.js";
 import { visible } from "./symbols.js";
 
 const UNITS = 3;
 
 class Learner {
-  constructor(client, { shape, equations }, vocabulary, written) {
-    byId("tab-learn").hidden = !equations || !shape.layers;
+  constructor(client, { shape, equations, labels }, vocabulary, written) {
+    byId("tab-learn").hidden = !equations || !shape.layers || Boolean(labels);
     if (byId("tab-learn").hidden) return;
     Object.assign(this, { client, vocabulary, hidden: shape.hidden, at: 0 });
     optionsOf(byId("learn-layer"), Array.from({ length: shape.layers }, (_, l) => `${l}`));

@@ -1,6 +1,6 @@
 // The part that looks at a text: what each character costs the model, and what its units do.
 
-import { byId, make, number } from "./elements.js";
+import { byId, make, number, optionsOf } from "./elements.js";
 import { TextView, entriesOf } from "./textview.js";
 
 const BITS = [0.5, 1, 2, 3, 4.5, 6, 8]; // where one colour ends and the next begins
@@ -155,8 +155,4 @@ function unitLegend() {
   return ["part of its largest value: ", ...parts.map((part) => shade(make("span", {}, `${part}`), part))];
 }
 
-function optionsOf(select, names) {
-  select.append(...names.map((name, k) => make("option", { value: k }, name)));
-}
-
-export { Looker, optionsOf };
+export { Looker };

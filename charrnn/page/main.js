@@ -14,7 +14,7 @@ const content = JSON.parse(byId("content").textContent);
 const vocabulary = new Vocabulary(content.vocabulary);
 const popup = new Popup(vocabulary);
 const client = new Client(byId("worker").textContent);
-const writer = new Writer(client, vocabulary, popup);
+const writer = new Writer(client, content, vocabulary, popup);
 
 showTabs(() => popup.hide());
 showAbout(byId("about"), content.about);
@@ -24,6 +24,7 @@ byId("what").textContent = `${network}, ${parameters} parameters. It runs here, 
 const weights = byId("weights").textContent;
 client.ask({ type: "load", content, weights }).then(({ parts }) => {
   const written = () => vocabulary.decode(writer.view.entries.map(({ symbol }) => symbol));
+  byId("tab-look").hidden = Boolean(content.labels);
   new Looker(client, content, vocabulary, popup, parts, written);
   new Learner(client, content, vocabulary, written);
   writer.begin();

@@ -81,6 +81,7 @@ function guessRows(vocabulary, { symbol: own, best, chances }, take) {
     const row = make(take ? "button" : "div", { class: "row" }, name, bar, percent(chances[k]));
     if (symbol === own) row.classList.add("own");
     if (take) row.addEventListener("click", () => take(symbol));
+    row.disabled = vocabulary.codes[symbol] < 0;
     return make("li", {}, row);
   });
 }

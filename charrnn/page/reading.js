@@ -6,14 +6,15 @@ const EVERY = 64; // symbols between states that are kept
 
 // A text that grows, and is taken back: what has been read need not be read again.
 class Tape {
-  // `start` is what is read where there is no prompt, from the state `opening`.
-  constructor(network, start, opening) {
-    Object.assign(this, { network, start, opening, prompt: -1, symbols: [], kept: [] });
+  // `start` is what is read where there is no prompt, from the state `opening`; `always`: also
+  // before a prompt, in a model of labelled texts.
+  constructor(network, start, opening, always = false) {
+    Object.assign(this, { network, start, opening, always, prompt: -1, symbols: [], kept: [] });
   }
 
   // Read these symbols, of which the first `prompt` were given; yields after each.
   *goTo(symbols, prompt) {
-    const lead = prompt ? [] : [this.start];
+    const lead = prompt && !this.always ? [] : [this.start];
     const wanted = [...lead, ...symbols];
     const read = this.symbols;
     let same = 0;
@@ -31,7 +32,7 @@ class Tape {
   }
 
   beginning() {
-    return new Carried(this.network, this.prompt ? undefined : this.opening);
+    return new Carried(this.network, this.prompt && !this.always ? undefined : this.opening);
   }
 
   read(symbol) {

@@ -1,6 +1,7 @@
 // Characters and their numbers, as charrnn/text/vocab.py has them.
 
-const NAMED = { 9: "tab", 10: "line end", 13: "carriage return", 32: "space", 160: "hard space" };
+// Signs are below zero.
+const NAMED = { "-3": "unknown", "-2": "start", "-1": "end", 9: "tab", 10: "line end", 13: "carriage return", 32: "space", 160: "hard space" };
 
 // What would not be seen, or would turn the order of other characters round.
 const HIDDEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/u;
@@ -39,7 +40,7 @@ class Vocabulary {
 
   // The text of symbols; bytes that are no UTF-8 become U+FFFD.
   decode(symbols) {
-    const codes = symbols.map((symbol) => this.codes[symbol]);
+    const codes = symbols.map((symbol) => this.codes[symbol]).filter((code) => code >= 0);
     if (this.bytes) return new TextDecoder().decode(Uint8Array.from(codes));
     return codes.map((code) => String.fromCodePoint(code)).join("");
   }

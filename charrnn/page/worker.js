@@ -12,7 +12,7 @@ import { unpack } from "./weights.js";
 
 const SLICE = 40; // milliseconds
 
-let content, network, opening, tape, random, states, latest;
+let content, network, openings, opening, tape, random, states, latest;
 
 const TASKS = {
   // Get ready.
@@ -20,13 +20,21 @@ const TASKS = {
     content = given;
     const w = await unpack(weights, content.precision, content.tensors);
     network = new Network(content.shape, w);
-    opening = network.layers.map((_, l) => network.cell.parts.map((part) => w[`opening.${l}.${part}`]));
-    tape = new Tape(network, content.vocabulary.start, opening);
+    network.bounded ||= Boolean(content.labels); // texts of their own carry no state on
+    const { hidden } = content.shape;
+    openings = (content.labels ?? [""]).map((_, k) => network.layers.map((_, l) => network.cell.parts.map(
+      (part) => w[`opening.${l}.${part}`].subarray(k * hidden, (k + 1) * hidden),
+    )));
+    [opening] = openings;
     return { done: true, parts: network.cell.parts };
   },
 
   // Go on with `symbols`, the first `prompt` of which were given. A `seed` begins the numbers anew.
-  *write({ symbols, prompt, length, how, stops, seed }, send) {
+  *write({ symbols, prompt, length, how, stops, seed, label = 0 }, send) {
+    const { start, never, end } = content.vocabulary;
+    if (tape?.opening !== openings[label]) {
+      tape = new Tape(network, start, openings[label], Boolean(content.labels));
+    }
     if (seed !== null) random = new Random(BigInt(seed));
     let record = new Record();
     const flush = () => {
@@ -35,10 +43,12 @@ const TASKS = {
     };
     for (const _ of tape.goTo(symbols, prompt)) yield flush;
     for (let written = 0; written < length; written++) {
+      for (const sign of never) tape.y[sign] = -Infinity;
       const symbol = choose(tape.y, how, random);
       record.add(tape.y, symbol);
       tape.read(symbol);
       yield flush;
+      if (symbol === end) return { done: true, cut: 1 };
       const stop = stops.find((one) => one.length <= written + 1 && endsWith(tape.symbols, one));
       if (stop) return { done: true, cut: stop.length };
     }

@@ -1,14 +1,18 @@
 // The part that writes: go on, stop, undo, again, and another character in the place of one.
 
-import { byId, number } from "./elements.js";
+import { byId, number, optionsOf } from "./elements.js";
 import { TextView, entriesOf } from "./textview.js";
 
 const UNDONE = 100; // how many steps can be undone
 
 class Writer {
-  constructor(client, vocabulary, popup) {
+  constructor(client, content, vocabulary, popup) {
     Object.assign(this, { client, vocabulary, past: [], prompt: 0, before: null });
     this.view = new TextView(byId("written"), vocabulary, popup, (...what) => this.take(...what));
+    this.labels = content.labels ?? [];
+    optionsOf(byId("label"), this.labels);
+    byId("label").parentElement.hidden = !this.labels.length;
+    if (content.most) byId("length").value = content.most;
     const buttons = { begin: "begin", "go-on": "goOn", again: "again", undo: "undo", stop: "stop" };
     for (const [id, method] of Object.entries(buttons)) {
       byId(id).addEventListener("click", () => this[method]());
@@ -120,7 +124,7 @@ class Writer {
       return null;
     }
     const stops = stop ? [this.vocabulary.encode(stop)] : [];
-    return { length, stops, how: { temperature, topK, topP, minP } };
+    return { length, stops, label: Number(byId("label").value), how: { temperature, topK, topP, minP } };
   }
 }
 
