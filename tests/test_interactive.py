@@ -194,3 +194,10 @@ def test_through_a_pipe_a_line_comes_for_each_line(tmp_path: Path) -> None:
     assert odd.stdout.splitlines()[1] == b""
     assert len(odd.stdout.splitlines()) == 3
     assert b"note: line 2: the model does not know" in odd.stderr
+
+
+@pytest.mark.parametrize("flags", [("-n", "2"), ("--lines", "3"), ("--stop", "x")])
+def test_what_means_nothing_in_turns_is_refused(tmp_path: Path, flags: tuple[str, str]) -> None:
+    done = charrnn("sample", "--interactive", *flags, cwd=tmp_path)
+    assert done.returncode == 2
+    assert b"does not go with --interactive" in done.stderr

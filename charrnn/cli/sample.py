@@ -18,6 +18,9 @@ PRIME, CHOICE, TEXT = "Beginning", "Choosing each character", "The whole text"
 TOGETHER = 100
 """Characters that a model writes at a time, where a person writes too."""
 
+ONE_BY_ONE = {"number", "lines", "new", "best_of", "form", "stop", "no_prime"}
+"""Options that mean nothing where a text is written in turns."""
+
 ESCAPES = {"n": "\n", "t": "\t", "r": "\r"}
 
 
@@ -231,6 +234,10 @@ def sample(
         choice = Choice(0.0 if greedy else temp, top_k, top_p, min_p)
     except ValueError as error:
         raise InputError(str(error).replace("_", "-")) from None
+    if interactive:
+        for name in sorted(given & ONE_BY_ONE):
+            option = "format" if name == "form" else name.replace("_", "-")
+            raise InputError(f"--{option} does not go with --interactive", "leave one out")
     wanted_lines, only_new = _lines(lines)
     if new and not wanted_lines:
         raise InputError("--new is of lines", "as in --lines 20 --new")
@@ -271,10 +278,13 @@ def sample(
         guesses=form == "jsonl",
         trained_on=model.trained_on(train or []) if copied or new else (),
     )
+    author = model.author(wanted)
     own_seed = drawn_seed() if seed is None else seed
     for path, found in paths:
         kind = f"label {label}" if label is not None else found
         say(f"{path} ({kind})" + (f", seed {own_seed}" if seed is None else ""))
+    if author.left_out:
+        say(f"note: {author.left_out} characters that the model does not know were left out")
     if interactive:
         from charrnn.cli.interactive import write_together
         from charrnn.runs.draft import Draft
@@ -282,7 +292,7 @@ def sample(
         draft = Draft(
             model,
             own_seed,
-            wanted.prime,
+            author.prime,
             temperature=choice.temperature,
             top_k=top_k,
             top_p=top_p,
@@ -297,9 +307,6 @@ def sample(
         )
         write_together(draft, out, length if "length" in given else TOGETHER)
         return
-    author = model.author(wanted)
-    if author.left_out:
-        say(f"note: {author.left_out} characters that the model does not know were left out")
     bar = progress(author, wanted)
     grown = write(author, wanted, np.random.default_rng(own_seed), bar.update)
     with written_to(out, raw=raw or form == "raw", whole=False) as writer:
