@@ -198,6 +198,18 @@ def test_labelled_texts(tmp_path: Path, settings: dict[str, Any]) -> None:
     assert len(texts) > 8
 
 
+def test_a_look_between_two_writings_changes_nothing(tmp_path: Path) -> None:
+    model = drawn_model(tmp_path / "m.npz", cell="gru")
+    (page,) = write_pages(tmp_path, {"m": model}, "float32")
+    begin = symbols(model, BEGINS)
+    whole = symbols(model, model.sample(BEGINS, length=60, temperature=0))
+    go_on = greedy(whole[:34], 30) | {"prompt": len(begin), "seed": None}
+    messages = [greedy(begin, 60), greedy(begin, 30), looked_at(model, text_of(9)), go_on]
+    (found,) = answers([(page, messages)])
+    assert begin + found[1]["symbols"] + found[3]["symbols"] == whole
+    assert found[1]["nats"] + found[3]["nats"] == found[0]["nats"]
+
+
 def test_a_stop_ends_a_text(tmp_path: Path) -> None:
     model = drawn_model(tmp_path / "m.npz", cell="gru")
     (page,) = write_pages(tmp_path, {"m": model}, "float32")

@@ -39,7 +39,7 @@ class Tape {
     const place = this.symbols.length;
     if (place % EVERY === 0) this.kept[place / EVERY] = this.carried.copy();
     if (place === (this.prompt || 1) - 1) this.carried.begin();
-    this.y = this.carried.read(symbol);
+    this.y = this.carried.read(symbol).slice(); // others read with this network, too
     this.symbols.push(symbol);
   }
 }
@@ -78,6 +78,5 @@ class Record {
     this.chances.push(best.map((v) => Math.exp(y[v] - scale)));
   }
 }
-
 
 export { Record, Tape };

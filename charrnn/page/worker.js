@@ -22,9 +22,10 @@ const TASKS = {
     network = new Network(content.shape, w);
     network.bounded ||= Boolean(content.labels); // texts of their own carry no state on
     const { hidden } = content.shape;
-    openings = (content.labels ?? [""]).map((_, k) => network.layers.map((_, l) => network.cell.parts.map(
-      (part) => w[`opening.${l}.${part}`].subarray(k * hidden, (k + 1) * hidden),
-    )));
+    const table = (l, part, k) => w[`opening.${l}.${part}`].subarray(k * hidden, (k + 1) * hidden);
+    const openingOf = (k) =>
+      network.layers.map((_, l) => network.cell.parts.map((part) => table(l, part, k)));
+    openings = (content.labels ?? [""]).map((_, k) => openingOf(k));
     [opening] = openings;
     return { done: true, parts: network.cell.parts };
   },
