@@ -244,7 +244,7 @@ def test_a_name_without_a_format_is_refused(tmp_path: Path, name: str) -> None:
     before = (tmp_path / "m.npz").read_bytes()
     done = charrnn("export", "m.npz", name, cwd=tmp_path)
     refused(done.stderr, done.returncode, "its name tells no format")
-    assert b".safetensors, .pt or .onnx" in done.stderr
+    assert b".safetensors, .pt, .onnx or .html" in done.stderr
     assert (tmp_path / "m.npz").read_bytes() == before
 
 

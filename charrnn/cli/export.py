@@ -1,24 +1,28 @@
 """``charrnn export``."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from charrnn.cli.errors import reported, say
+from charrnn.cli.given import given_options
 from charrnn.errors import InputError
 
 __all__ = ["export"]
 
+PAGE = "Of a page"
+
 
 @reported
 def export(
+    ctx: typer.Context,
     names: Annotated[
         list[str],
         typer.Argument(
             metavar="[RUN] FILE",
             help="The model: an .npz file, a run's folder or a run's name; without it the one "
             "saved last, else the one that comes with charrnn. Then the file to write, whose "
-            "suffix says which format: .safetensors, .pt, .onnx.",
+            "suffix says which format: .safetensors, .pt, .onnx, .html.",
             show_default=False,
         ),
     ],
@@ -28,21 +32,43 @@ def export(
             help="FILE.py:CLASS, for a model whose cell is its author's own.", show_default=False
         ),
     ] = None,
+    precision: Annotated[
+        Literal["float16", "float32"],
+        typer.Option(help="Of a page's weights; float32 is twice as large.", rich_help_panel=PAGE),
+    ] = "float16",
+    with_text: Annotated[
+        bool,
+        typer.Option(
+            "--with-text",
+            help="With the text that the model was trained on.",
+            rich_help_panel=PAGE,
+        ),
+    ] = False,
+    note: Annotated[
+        str,
+        typer.Option(
+            help="A line for the page: a licence, or where the text is from.", rich_help_panel=PAGE
+        ),
+    ] = "",
 ) -> None:
-    """Write a trained model as a file of another program.
+    """Write a trained model as a file of another program, or as a web page.
 
     A .safetensors file holds the weights of any task, a .pt file a language model
     for PyTorch, an .onnx file one for ONNX Runtime and others; all of them hold the
     vocabulary and the settings. Each needs a package: python -m pip install
-    safetensors, torch or onnx.
+    safetensors, torch or onnx. A .html file is a page that writes with a language
+    model in any browser, without a server or a network.
 
     [dim]charrnn export shakespeare-1 shakespeare.safetensors
     charrnn export checkpoints/shakespeare-1 shakespeare.pt
-    charrnn export shakespeare.onnx[/dim]
+    charrnn export shakespeare.onnx
+    charrnn export shakespeare-1 page.html --precision float32[/dim]
     """
     from pathlib import Path
 
     from charrnn.exporting import formats
+    from charrnn.page.content import training_text
+    from charrnn.page.export import write_page
     from charrnn.runs.find import find_checkpoint
     from charrnn.runs.model import load_model
     from charrnn.tasks.kinds import KINDS
@@ -53,7 +79,16 @@ def export(
         )
     *run, file = names
     every_task = formats.format_of(file).every_task
+    is_page = Path(file).suffix.lower() == ".html"
+    for option in given_options(ctx) & {"precision", "with_text", "note"}:
+        if not is_page:
+            raise InputError(f"--{option.replace('_', '-')} goes with a .html file", "leave it out")
     of_texts = None if every_task else [kind.name for kind in KINDS.values() if kind.text]
     path, found = find_checkpoint(run[0] if run else None, of_texts)
-    formats.export(load_model(path, cell), file)
+    model = load_model(path, cell)
+    if is_page:
+        text = training_text(model) if with_text else None
+        write_page(model, file, precision=precision, with_text=text, note=note)
+    else:
+        formats.export(model, file)
     say(f"{file}: {Path(file).stat().st_size:,} bytes, from {path} ({found})")

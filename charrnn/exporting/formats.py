@@ -9,6 +9,7 @@ from charrnn.errors import InputError
 from charrnn.exporting.onnx_file import write_onnx
 from charrnn.exporting.safetensors_file import write_safetensors
 from charrnn.exporting.torch_file import write_torch
+from charrnn.page.export import write_page
 from charrnn.runs.model import Model
 from charrnn.tasks.lm import TextSpec
 
@@ -26,6 +27,7 @@ FORMATS = {
     ".safetensors": Format(write_safetensors, every_task=True),
     ".pt": Format(write_torch),
     ".onnx": Format(write_onnx),
+    ".html": Format(write_page),
 }
 """By suffix."""
 

@@ -12,8 +12,8 @@ from charrnn import __version__
 from charrnn.errors import InputError
 from charrnn.exporting.about import metadata
 from charrnn.exporting.extras import missing
-from charrnn.exporting.files import write_whole
 from charrnn.exporting.onnx_layers import Graph, add_layer
+from charrnn.files import write_whole
 from charrnn.runs.model import Model
 
 __all__ = ["write_onnx"]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from charrnn.exporting.about import metadata
 from charrnn.exporting.extras import missing
-from charrnn.exporting.files import write_whole
+from charrnn.files import write_whole
 from charrnn.runs.model import Model
 
 __all__ = ["write_safetensors"]

@@ -12,8 +12,8 @@ import numpy as np
 from charrnn.errors import InputError
 from charrnn.exporting.about import about
 from charrnn.exporting.extras import missing
-from charrnn.exporting.files import write_whole
 from charrnn.exporting.gates import stacked
+from charrnn.files import write_whole
 from charrnn.nn.cells import GRU, LSTM, RNN, Cell
 from charrnn.nn.types import Array
 from charrnn.runs.model import Model

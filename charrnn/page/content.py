@@ -1,0 +1,287 @@
+"""What a page holds of a model, as data: its network, its characters, and how it came about."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from charrnn.checkpoint import read_checkpoint
+from charrnn.errors import CheckpointError, InputError
+from charrnn.explaining.cells import equations_of, gates_of
+from charrnn.explaining.notation import plain
+from charrnn.looking.neurons import follow
+from charrnn.nn.types import Array
+from charrnn.runs.find import FILES
+from charrnn.runs.history import is_number, read_curve
+from charrnn.runs.model import Model
+from charrnn.runs.texts import ToScore, find_texts
+from charrnn.tasks.config import Config
+from charrnn.tasks.generate import GenerateSpec
+from charrnn.tasks.lm import TextSpec, opening_of
+from charrnn.text.alphabet import END, START, UNKNOWN
+from charrnn.text.corpora import encoded
+from charrnn.text.escapes import KNOWN_NATS, UNKNOWN_NATS
+from charrnn.yardsticks.scores import yardsticks
+
+__all__ = ["Content", "content_of", "training_text"]
+
+TEMPERATURES = (0.5, 0.8, 1.0, 1.2)
+SAMPLE_LENGTH = 250
+
+FOLLOWED = 1 << 16
+"""Characters of the held-out text that units are looked at on."""
+
+HELD = 0.5
+"""A unit is named after what it follows if its correlation is as high."""
+
+KNOWN = 1 << 20
+"""Characters of the training text that the simple methods know: they take some seconds."""
+
+MOST_POINTS = 200
+"""Of a curve: as many as can be told apart."""
+
+
+class Content(NamedTuple):
+    """A model for a page."""
+
+    data: dict[str, Any]
+    """JSON: everything but the numbers."""
+    tensors: list[Array]
+    """float32, in the order of ``data["tensors"]``."""
+
+
+def content_of(model: Model, *, note: str = "", with_text: str | None = None) -> Content:
+    """All that a page says of a model, and what it computes with.
+
+    Args:
+        model: a language model, or a model of labelled texts.
+        note: for people: a licence, or where the text is from.
+        with_text: the text that it was trained on, to be shown.
+
+    Raises:
+        InputError: it is another kind of model, its cell is its author's own, or its outputs are no
+            softmax's.
+        DivergedError: its outputs are not finite.
+    """
+    config, spec = model.config, model.spec
+    if config.own_cell is not None:
+        raise InputError(
+            f"{model.path} has a cell of its author's own, which runs in Python only",
+            "a page can show models with the cells rnn, lstm and gru",
+        )
+    labelled = isinstance(spec, GenerateSpec)
+    symbols = _signs(spec) if labelled else _characters(model)
+    network = model.network.generator if labelled else model.network
+    if network.loss != "softmax":
+        raise InputError(f"{model.path} was trained with another loss: it tells no probabilities")
+    texts = _texts(model)
+    tensors = {
+        name.replace("condition.", "opening."): array for name, array in model.parameters.items()
+    }
+    if not labelled:
+        tensors |= _opening(model)
+    cell = asdict(network.cell)
+    del cell["hidden_size"]
+    data = {
+        "name": name_of(model),
+        "tensors": [[name, list(array.shape)] for name, array in tensors.items()],
+        "shape": {
+            "cell": {"name": network.cell.name, **cell},
+            "layers": config.layers,
+            "hidden": config.hidden,
+            "embedding": network.embedding_size,
+            "tied": network.tied,
+            "symbols": network.output_size,
+        },
+        "vocabulary": {"level": config.level, **symbols},
+        **({"labels": list(spec.labels), "most": spec.most} if labelled else {}),
+        "equations": _equations(model),
+        "named": _named(model, texts),
+        "about": {
+            "note": note,
+            "facts": _facts(model),
+            "settings": _settings(config),
+            "curve": _curve(model, texts),
+            "samples": [_sample(model, temperature) for temperature in TEMPERATURES],
+            "text": with_text,
+        },
+    }
+    return Content(data, list(tensors.values()))
+
+
+def _characters(model: Model) -> dict[str, Any]:
+    """The symbols of a language model; ``start`` is what stands before a text."""
+    vocabulary = model.vocabulary
+    return {
+        "codes": list(vocabulary.codes),
+        "start": vocabulary.start,
+        "never": [],
+        "unknownNats": UNKNOWN_NATS,
+        "knownNats": KNOWN_NATS if vocabulary.level == "char" else 0,
+    }
+
+
+def _signs(spec: GenerateSpec) -> dict[str, Any]:
+    """The symbols of labelled texts: the codes of signs are below zero."""
+    codes = spec.symbols().tolist()
+    return {"codes": codes, "start": START, "end": END, "never": [UNKNOWN, START]}
+
+
+def _sample(model: Model, temperature: float) -> dict[str, Any]:
+    label = model.spec.labels[0] if isinstance(model.spec, GenerateSpec) else None
+    text = model.sample(length=SAMPLE_LENGTH, temperature=temperature, seed=0, label=label)
+    return {"temperature": temperature, "label": label, "text": text}
+
+
+def training_text(model: Model) -> str:
+    """The text that a model was trained on, with its held-out end.
+
+    Raises:
+        InputError: it is not known, not there, or no longer the same.
+    """
+    found = find_texts(model, [], [])
+    return encoded(found.codes, model.config.level).decode("utf-8", "replace")
+
+
+def name_of(model: Model) -> str:
+    """The run's, or the file's."""
+    folder = _folder(model)
+    return model.path.stem if folder is None else folder.name
+
+
+def _folder(model: Model) -> Path | None:
+    """The run's, if its file lies in one."""
+    return model.path.absolute().parent if model.path.name in FILES else None
+
+
+def _opening(model: Model) -> dict[str, Array]:
+    """The state in which a text begins, ``opening.0.h`` (H,), ..."""
+    parts = model.network.cell.state_names
+    return {
+        f"opening.{number}.{part}": array[0]
+        for number, layer in enumerate(opening_of(model))
+        for part, array in zip(parts, layer, strict=True)
+    }
+
+
+def _facts(model: Model) -> list[tuple[str, str]]:
+    """A name and a value each; no paths: a page is for others."""
+    config, spec = model.config, model.spec
+    network = f"{config.layers} × {config.hidden} {config.cell}"
+    if config.head == "tied":
+        network += ", tied head"
+    elif config.embedding:
+        network += f", embedding of {config.embedding}"
+    shown = spec.knows()["characters"]
+    what = "all 256 bytes" if config.level == "byte" else f"{len(shown):,} characters"
+    facts = [
+        ("Network", network if config.layers else "softmax regression, no recurrent layer"),
+        ("Parameters", f"{model.parameters.flat.size:,}"),
+        ("Knows", what),
+    ]
+    if isinstance(spec, GenerateSpec):
+        facts.append(("Writes", f"texts of {len(spec.labels):,} kinds"))
+    corpus = _corpus(model)
+    if corpus:
+        paths = [Path(str(path)).name for path in corpus["paths"]]
+        names = {"": "the help topics of Python", "-": "standard input"}
+        text = " ".join(paths)
+        facts.append(("Trained on", names.get(text, text)))
+        unit = "bytes" if config.level == "byte" else "characters"
+        unit = "texts" if isinstance(spec, GenerateSpec) else unit
+        if is_number(corpus.get("length")):
+            held = f", the last {config.val_fraction:.0%} held out" * bool(config.val_fraction)
+            held = "" if isinstance(spec, GenerateSpec) else held
+            facts.append(("Size", f"{corpus['length']:,} {unit}{held}"))
+        facts.append(("SHA-256", str(corpus.get("sha256"))))
+    return facts
+
+
+def _corpus(model: Model) -> Mapping[str, Any]:
+    """What the header of a model, or of the last checkpoint beside it, says of its corpus."""
+    header, folder = model.header, _folder(model)
+    try:
+        if "training" not in header and folder is not None:
+            header, _ = read_checkpoint(folder / "last.npz")
+        corpus = header["training"]["corpus"]
+        return corpus if isinstance(corpus["paths"], list) else {}
+    except (CheckpointError, KeyError, TypeError):
+        return {}
+
+
+def _settings(config: Config) -> list[tuple[str, str]]:
+    """Those that are not the defaults of the task."""
+    defaults = Config.of(config.task).to_json()
+    return [
+        (name, f"{value:.5g}" if isinstance(value, float) else str(value))
+        for name, value in config.to_json().items()
+        if value != defaults[name]
+    ]
+
+
+def _texts(model: Model) -> ToScore | None:
+    """What it was trained on and what was held out, where that is still there."""
+    if not isinstance(model.spec, TextSpec):
+        return None
+    try:
+        return find_texts(model, [], [])
+    except InputError:
+        return None
+
+
+def _equations(model: Model) -> dict[str, Any]:
+    """A step of its cell as ``charrnn explain`` has it: of each line the formula and what it gives.
+
+    ``gates`` are the letters of the blocks, in the order in which they stand in the weights.
+    """
+    cell = model.network.cell
+    forward, _ = equations_of(cell)
+    lines = [(plain(equation.latex), equation.what) for equation in forward]
+    return {"gates": gates_of(cell) or "", "lines": lines}
+
+
+def _named(model: Model, texts: ToScore | None) -> list[dict[str, Any]]:
+    """Units that follow something that can be named."""
+    if texts is None:
+        return []
+    try:
+        found = follow(model, texts.codes[texts.start :][:FOLLOWED])
+    except InputError:
+        return []
+    parts = model.network.cell.state_names
+    return [
+        {
+            "name": f"{one.feature} ({one.held:+.2f})",
+            "layer": one.unit.layer,
+            "part": parts.index(one.unit.part),
+            "unit": one.unit.number,
+        }
+        for one in found
+        if abs(one.held) >= HELD
+    ]
+
+
+def _curve(model: Model, texts: ToScore | None) -> dict[str, Any]:
+    folder = _folder(model)
+    curve = read_curve(folder or model.path, model.header, model.config)
+    return {
+        "unit": curve.measure,
+        "train": _thinned(curve.train),
+        "val": _thinned(curve.val),
+        "best": curve.best,
+        "baselines": _baselines(model, texts) if curve.best and texts else [],
+    }
+
+
+def _thinned(points: Any) -> list[Any]:
+    every = max(1, -(-len(points) // MOST_POINTS))
+    return [[step, round(value, 5)] for step, value in points[::-every][::-1]]
+
+
+def _baselines(model: Model, found: ToScore) -> list[tuple[str, float]]:
+    """What simple methods reach on the held-out text."""
+    if found.train is None:
+        return []
+    before, text = found.codes[: found.start], found.codes[found.start :]
+    reached = yardsticks(found.train, text, model.vocabulary, before=before, most=KNOWN)
+    return [(one.name, round(one.nats, 4)) for one in reached]

@@ -1,0 +1,75 @@
+// The part that shows one step in numbers: the equations of a layer for a few units.
+
+import { byId, make, number, optionsOf } from "./elements.js";
+import { figure } from "./figures.js";
+import { guessRows } from "./popup.js";
+import { visible } from "./symbols.js";
+
+const UNITS = 3;
+
+class Learner {
+  constructor(client, { shape, equations, labels }, vocabulary, written) {
+    byId("tab-learn").hidden = !equations || !shape.layers || Boolean(labels);
+    if (byId("tab-learn").hidden) return;
+    Object.assign(this, { client, vocabulary, hidden: shape.hidden, at: 0 });
+    optionsOf(byId("learn-layer"), Array.from({ length: shape.layers }, (_, l) => `${l}`));
+    byId("learn-unit").max = shape.hidden - 1;
+    byId("learn-text").addEventListener("input", () => this.show(Infinity));
+    for (const id of ["learn-layer", "learn-unit"]) {
+      byId(id).addEventListener("input", () => this.show(this.at));
+    }
+    byId("before").addEventListener("click", () => this.show(this.at - 1));
+    byId("after").addEventListener("click", () => this.show(this.at + 1));
+    byId("tab-learn").addEventListener("click", () => {
+      byId("learn-text").value ||= Array.from(written().trim()).slice(0, 40).join("");
+      this.show(this.at);
+    });
+  }
+
+  // The step that reads the symbol at a place.
+  async show(at) {
+    const symbols = this.vocabulary.encode(byId("learn-text").value);
+    this.at = Math.max(0, Math.min(at, symbols.length - 1));
+    byId("before").disabled = this.at === 0;
+    byId("after").disabled = this.at >= symbols.length - 1;
+    const box = byId("step");
+    if (!symbols.length || symbols.includes(null) || !byId("learn-unit").checkValidity()) {
+      box.replaceChildren(make("p", {}, "A text of characters that the model knows, and a unit that there is."));
+      return;
+    }
+    const first = Number(byId("learn-unit").value);
+    const units = Array.from({ length: Math.min(UNITS, this.hidden - first) }, (_, k) => first + k);
+    const message = { type: "step", symbols: symbols.slice(0, this.at + 1), units };
+    const found = await this.client.ask({ ...message, layer: Number(byId("learn-layer").value) });
+    if (found.stopped) return;
+    box.replaceChildren(
+      this.reading(symbols),
+      ...found.lines.map(shownLine),
+      make("h2", {}, "What it then expects"),
+      make("ol", { class: "guesses" }, ...guessRows(this.vocabulary, found)),
+    );
+  }
+
+  // The text, with what this step reads marked in it.
+  reading(symbols) {
+    const marked = symbols.map((symbol, k) => {
+      const name = visible(this.vocabulary.decode([symbol])).replace("\n", "↵");
+      return make(k === this.at ? "mark" : "span", {}, name);
+    });
+    return make("p", { class: "reading" }, "Step ", number(this.at + 1), ": ", ...marked);
+  }
+}
+
+// What lies between -1 and 1 has a bar.
+function shownLine({ text, what, units }) {
+  const bounded = !/^[am]/.test(text);
+  const each = units.map(({ unit, text: numbers, value }) => {
+    const bar = make("span", { class: value < 0 ? "gate below" : "gate" });
+    bar.style.setProperty("--part", Math.abs(value));
+    const gives = make("strong", {}, figure(value));
+    return make("li", {}, `${unit}: ${numbers} = `, gives, ...(bounded ? [bar] : []));
+  });
+  return make("div", { class: "line" }, make("code", {}, text), ` ${what}`, make("ul", {}, ...each));
+}
+
+export { Learner };

@@ -1,0 +1,136 @@
+// The page's second thread: it reads and writes, in slices, so that it hears when it is to stop.
+//
+// A message has a `type`, one of TASKS, and an `id`; every answer carries that id. What is asked
+// for while a task runs ends that task, but for a unit's numbers, which are at hand.
+
+import { choose } from "./choice.js";
+import { Carried, Network, copied } from "./engine.js";
+import { Random } from "./random.js";
+import { Record, Tape } from "./reading.js";
+import { workedStep } from "./step.js";
+import { unpack } from "./weights.js";
+
+const SLICE = 40; // milliseconds
+
+let content, network, openings, opening, tape, random, states, latest;
+
+const TASKS = {
+  // Get ready.
+  async load({ content: given, weights }) {
+    content = given;
+    const w = await unpack(weights, content.precision, content.tensors);
+    network = new Network(content.shape, w);
+    network.bounded ||= Boolean(content.labels); // texts of their own carry no state on
+    const { hidden } = content.shape;
+    const table = (l, part, k) => w[`opening.${l}.${part}`].subarray(k * hidden, (k + 1) * hidden);
+    const openingOf = (k) =>
+      network.layers.map((_, l) => network.cell.parts.map((part) => table(l, part, k)));
+    openings = (content.labels ?? [""]).map((_, k) => openingOf(k));
+    [opening] = openings;
+    return { done: true, parts: network.cell.parts };
+  },
+
+  // Go on with `symbols`, the first `prompt` of which were given. A `seed` begins the numbers anew.
+  *write({ symbols, prompt, length, how, stops, seed, label = 0 }, send) {
+    const { start, never, end } = content.vocabulary;
+    if (tape?.opening !== openings[label]) {
+      tape = new Tape(network, start, openings[label], Boolean(content.labels));
+    }
+    if (seed !== null) random = new Random(BigInt(seed));
+    let record = new Record();
+    const flush = () => {
+      send(record);
+      record = new Record();
+    };
+    for (const _ of tape.goTo(symbols, prompt)) yield flush;
+    for (let written = 0; written < length; written++) {
+      for (const sign of never) tape.y[sign] = -Infinity;
+      const symbol = choose(tape.y, how, random);
+      record.add(tape.y, symbol);
+      tape.read(symbol);
+      yield flush;
+      if (symbol === end) return { done: true, cut: 1 };
+      const stop = stops.find((one) => one.length <= written + 1 && endsWith(tape.symbols, one));
+      if (stop) return { done: true, cut: stop.length };
+    }
+    return { done: true, cut: 0 };
+  },
+
+  // Say what each symbol costs, read from where a text begins; null is one that is not known.
+  *look({ symbols }, send) {
+    const { start, unknownNats, knownNats } = content.vocabulary;
+    const carried = new Carried(network, opening);
+    states = [];
+    let y = carried.read(start), record = new Record();
+    const flush = () => {
+      send(record);
+      record = new Record();
+    };
+    for (const symbol of symbols) {
+      record.add(y, symbol ?? start);
+      const last = record.nats.length - 1;
+      record.nats[last] = symbol === null ? unknownNats : record.nats[last] + knownNats;
+      y = carried.read(symbol ?? start);
+      states.push(copied(carried.state));
+      yield flush;
+    }
+    return { done: true };
+  },
+
+  // A number of the state after each symbol of the text that was looked at.
+  unit({ layer, part, number }) {
+    return { done: true, values: states.map((state) => state[layer][part][number]) };
+  },
+
+  // The last of `symbols` as a step of a layer, in numbers for some units.
+  *step({ symbols, layer, units }) {
+    const read = new Tape(network, content.vocabulary.start, opening);
+    for (const _ of read.goTo(symbols.slice(0, -1), 0)) yield;
+    const { y, ...found } = workedStep(read.carried, symbols.at(-1), layer, units, content.equations);
+    const record = new Record();
+    record.add(y, symbols.at(-1));
+    return { done: true, ...found, best: record.best[0], chances: record.chances[0] };
+  },
+
+  stop() {
+    return { done: true };
+  },
+};
+
+function endsWith(symbols, end) {
+  const from = symbols.length - end.length;
+  return end.every((symbol, k) => symbols[from + k] === symbol);
+}
+
+self.onmessage = async ({ data }) => {
+  const { id } = data;
+  if (data.type !== "unit") latest = id;
+  const send = (answer) => self.postMessage({ id, ...answer });
+  try {
+    const task = TASKS[data.type](data, send);
+    send(task?.next ? await inSlices(task, id) : await task);
+  } catch (error) {
+    send({ done: true, error: error.message });
+  }
+};
+
+// Run a task that yields what sends on what it has so far; between slices messages come in.
+async function inSlices(task, id) {
+  const { port1, port2 } = new MessageChannel();
+  let flush, slice = 0; // the first one ends with the first symbol
+  while (latest === id) {
+    const end = performance.now() + slice;
+    let step;
+    do step = task.next();
+    while (!step.done && performance.now() < end);
+    flush = step.done ? flush : step.value;
+    flush?.();
+    if (step.done) return step.value;
+    slice = SLICE;
+    await new Promise((resolve) => {
+      port1.onmessage = resolve;
+      port2.postMessage(0);
+    });
+  }
+  return { done: true, stopped: true };
+}

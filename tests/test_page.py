@@ -1,0 +1,234 @@
+"""What is in a page, who may have one, and the command that writes it."""
+
+import base64
+import hashlib
+import json
+import re
+import zlib
+from collections import Counter
+from dataclasses import replace
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from page_models import drawn_model
+from support import ROOT, TEXT, TINY, charrnn
+
+import charrnn as library
+from charrnn.errors import CheckpointError, InputError
+from charrnn.own_cells import load_cell
+from charrnn.page.content import content_of
+from charrnn.page.export import write_page
+from charrnn.page.modules import joined, source
+from charrnn.page.weights import packed
+
+NAMES = sorted(path.name for path in files("charrnn.page").iterdir())
+MODULES = [name for name in NAMES if name.endswith(".js")]
+
+
+def written(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
+def part(html: str, name: str) -> str:
+    return html.split(f'id="{name}">')[1].split("</script>")[0]
+
+
+def test_every_module_is_in_a_page_once() -> None:
+    threads = [joined("main.js"), joined("worker.js")]
+    for name in MODULES:
+        counts = [text.count(f"// {name}\n") for text in threads]
+        assert 1 in counts, name
+        assert max(counts) == 1, name
+    for text in threads:
+        assert not re.search(r"^(import|export)\b", text, re.MULTILINE)
+        top = re.findall(r"^(?:async )?(?:const|class|function\*?) (\w+)", text, re.MULTILINE)
+        assert [name for name, count in Counter(top).items() if count > 1] == []
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_modules_hold_no_markup(name: str) -> None:
+    """Nothing that would end the script that they stand in, and nothing that makes elements."""
+    text = source(name)
+    for word in ("</script", "<!--", "innerHTML", "outerHTML", "insertAdjacentHTML", "eval("):
+        assert word not in text
+    assert len(text.splitlines()) < 400
+
+
+def test_a_policy_allows_what_is_there_and_nothing_else(tmp_path: Path) -> None:
+    write_page(drawn_model(tmp_path / "m.npz"), tmp_path / "p.html")
+    html = written(tmp_path / "p.html")
+    found = re.search(r'Content-Security-Policy" content="([^"]*)"', html)
+    assert found is not None
+    policy = dict(rule.split(" ", 1) for rule in found[1].split("; "))
+    assert policy["default-src"] == "'none'"
+    assert not re.search("unsafe|http|\\*", found[1])
+    for directive, tag in (("script-src", '<script type="module">'), ("style-src", "<style>")):
+        text = html.split(tag)[1].split(f"</{tag[1:].split('>')[0].split(' ')[0]}>")[0]
+        digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        assert policy[directive] == f"'sha256-{digest}'"
+    assert "://" not in html.replace("http://www.w3.org/2000/svg", "")
+
+
+def test_strings_cannot_end_the_data(tmp_path: Path) -> None:
+    odd = "</script><!--\u2028\u2029\x00&"
+    model = drawn_model(tmp_path / "m.npz", known="<>/ab")
+    write_page(model, tmp_path / "p.html", note=odd, with_text=odd)
+    html = written(tmp_path / "p.html")
+    data = part(html, "content")
+    assert json.loads(data)["about"]["note"] == odd
+    assert data.isascii()
+    assert "<" not in data + part(html, "weights")
+    assert html.count("<script") == html.count("</script") == 4
+
+
+def test_what_a_page_says_of_a_run(tmp_path: Path) -> None:
+    """Names, but no paths; what simple methods reach, if the text is still there."""
+    (tmp_path / "texts").mkdir()
+    corpus = tmp_path / "texts" / "small.txt"
+    corpus.write_text(TEXT * 2, encoding="utf-8")
+    options = (*TINY, "--epochs", "1", "--threads", "1", "--out", "runs/it")
+    assert charrnn("train", "texts/small.txt", *options, cwd=tmp_path).returncode == 0
+    command = ("export", "runs/it", "page.html", "--with-text", "--note", "free")
+    done = charrnn(*command, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, b"")
+    assert b"page.html: " in done.stderr
+    html = written(tmp_path / "page.html")
+    data = json.loads(part(html, "content"))
+    facts = dict(data["about"]["facts"])
+    assert data["name"] == "it"
+    assert "<title>it " in html
+    assert facts["Trained on"] == "small.txt"
+    assert facts["SHA-256"] == hashlib.sha256(corpus.read_bytes()).hexdigest()
+    assert facts["Size"].startswith("1,200 characters, the last 10")
+    assert dict(data["about"]["settings"])["hidden"] == "8"
+    assert data["about"]["text"] == TEXT * 2
+    assert data["about"]["note"] == "free"
+    assert len(data["about"]["curve"]["val"]) == 1
+    methods = [name for name, _ in data["about"]["curve"]["baselines"]]
+    assert methods == ["unigram", "bigram", "5-gram", "gzip", "bz2", "xz"]
+    assert [sample["temperature"] for sample in data["about"]["samples"]] == [0.5, 0.8, 1.0, 1.2]
+    assert str(tmp_path) not in html
+    assert "texts/" not in html
+    corpus.unlink()
+    done = charrnn("export", "runs/it", "page.html", cwd=tmp_path)
+    assert done.returncode == 0
+    about = json.loads(part(written(tmp_path / "page.html"), "content"))["about"]
+    assert about["curve"]["baselines"] == []
+    assert about["text"] is None
+    done = charrnn("export", "runs/it", "page.html", "--with-text", cwd=tmp_path)
+    assert done.returncode == 2
+    assert b"is not there" in done.stderr
+
+
+def test_who_gets_no_page(tmp_path: Path) -> None:
+    model = drawn_model(tmp_path / "m.npz")
+    page = tmp_path / "p.html"
+    with pytest.raises(InputError, match="no language model"):
+        write_page(replace(model, spec=object()), page)
+    with pytest.raises(InputError, match="choose from float16, float32"):
+        write_page(model, page, precision="int8")
+    cell = f"{ROOT / 'tests' / 'plain_cells.py'}:PlainRNN"
+    own = drawn_model(tmp_path / "m.npz", cell=cell, own_cell=load_cell(cell, 24))
+    with pytest.raises(InputError, match="of its author's own"):
+        write_page(own, page)
+    with pytest.raises(InputError, match="another loss"):
+        write_page(replace(model, network=replace(model.network, loss="sigmoid")), page)
+    model.parameters["head.b"][0] = 1e6
+    with pytest.raises(InputError, match="too large for float16"):
+        write_page(model, page)
+    assert not page.exists()
+    write_page(model, page, precision="float32")
+
+
+def test_what_cannot_be_written_stays_as_it_was(tmp_path: Path) -> None:
+    model = drawn_model(tmp_path / "m.npz")
+    (tmp_path / "folder").mkdir()
+    for path in ("nowhere/p.html", "folder"):
+        with pytest.raises(CheckpointError, match="cannot write"):
+            write_page(model, tmp_path / path)
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("nosuch", "p.html"), 2, b"'nosuch' does not exist"),
+        (("MODEL", "p.pt", "--note", "x"), 2, b"--note goes with a .html file"),
+        (("MODEL", "nowhere/p.html"), 1, b"cannot write 'nowhere/p.html'"),
+        (("MODEL", "p.html", "--precision", "int8"), 2, b"float16"),
+        (("MODEL", "p.html", "--with-text"), 2, b"does not say what it was trained on"),
+    ],
+)
+def test_errors_of_the_command(
+    tmp_path: Path, arguments: tuple[str, ...], code: int, words: bytes
+) -> None:
+    shipped = str(ROOT / "checkpoints" / "pydoc.npz")
+    given = [shipped if argument == "MODEL" else argument for argument in arguments]
+    done = charrnn("export", *given, cwd=tmp_path)
+    assert done.returncode == code
+    assert words in done.stderr
+    assert b"Traceback" not in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "most"),
+    [
+        ({"cell": "lstm", "hidden": 256}, 1.6e6),
+        ({"cell": "gru", "hidden": 512, "layers": 2}, 10e6),
+    ],
+)
+def test_sizes(tmp_path: Path, settings: dict[str, Any], most: float) -> None:
+    known = "".join(map(chr, range(32, 132)))
+    write_page(drawn_model(tmp_path / "m.npz", known=known, **settings), tmp_path / "p.html")
+    assert (tmp_path / "p.html").stat().st_size < most
+
+
+def test_the_page_in_the_documents_is_up_to_date() -> None:
+    """Its parts and numbers; what it shows as samples may differ from machine to machine.
+
+    See docs/page.md for the command that makes it.
+    """
+    path = ROOT / "docs" / "model.html"
+    assert path.stat().st_size <= 700_000
+    html = written(path)
+    assert (
+        html.split('<script type="module">')[1]
+        == f"\n{joined('main.js')}</script>\n</body>\n</html>\n"
+    )
+    assert part(html, "worker") == f"\n{joined('worker.js')}"
+    assert f"<style>\n{source('style.css')}</style>" in html
+    found = json.loads(part(html, "content"))
+    model = library.load(ROOT / "checkpoints" / "pydoc.npz")
+    content = content_of(model, note=found["about"]["note"])
+    data = json.loads(json.dumps(content.data)) | {"precision": "float16"}
+    for one in (found, data):
+        del one["about"]["samples"]
+    assert found == data
+    # All but the opening, which is computed.
+    count = model.parameters.flat.size
+    stored, fresh = (
+        unpacked(weights.split())
+        for weights in (part(html, "weights"), packed(content.tensors, "float16"))
+    )
+    np.testing.assert_array_equal(stored[:count], fresh[:count])
+    np.testing.assert_allclose(stored[count:], fresh[count:], atol=1e-2)
+
+
+def unpacked(planes: list[str]) -> np.ndarray[Any, Any]:
+    """What weights.js does, in Python: the digits as one great number."""
+    digits = [chr(code) for code in range(33, 127) if chr(code) not in "<&\\"]
+    value = {digit: number for number, digit in enumerate(digits)}
+    found = []
+    for plane in planes:
+        pairs = [value[a] + 91 * value[b] for a, b in zip(plane[::2], plane[1::2], strict=False)]
+        bits = "".join(f"{pair:013b}"[::-1] for pair in pairs)
+        if len(plane) % 2:
+            bits += f"{value[plane[-1]]:06b}"[::-1]
+        usable = len(bits) // 8 * 8
+        data = bytes(int(bits[k : k + 8][::-1], 2) for k in range(0, usable, 8))
+        found.append(np.frombuffer(zlib.decompress(data), np.uint8))
+    return np.stack(found, axis=1).reshape(-1).view("<f2").astype(np.float32)

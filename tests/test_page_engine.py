@@ -1,0 +1,293 @@
+"""The page's JavaScript computes what the Python does: every cell, level, head and choice."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from page_models import (
+    GREEDY,
+    KNOWN,
+    answers,
+    drawn_model,
+    greedy,
+    labelled_model,
+    needs_node,
+    write_pages,
+)
+
+from charrnn.nn.cells.names import CELLS, all_variants
+from charrnn.page.weights import PRECISIONS, packed
+from charrnn.runs.model import Model
+from charrnn.tasks.lm import opening_of
+from charrnn.text.vocab import codes_of
+
+pytestmark = needs_node
+
+VARIANTS = [cell.label for kind in CELLS.values() for cell in all_variants(kind, 8)]
+BEGINS = "a bc"
+LENGTH = 500
+
+
+def text_of(count: int, seed: int = 3) -> str:
+    return "".join(np.random.default_rng(seed).choice(list(KNOWN), count))
+
+
+def models(folder: Path) -> dict[str, Model]:
+    """Every cell, and every way to read and write symbols."""
+    settings: dict[str, dict[str, Any]] = {cell: {"cell": cell} for cell in VARIANTS}
+    settings |= {
+        "bytes": {"level": "byte", "cell": "gru"},
+        "stack": {"layers": 3, "cell": "lstm"},
+        "embedding": {"embedding": 7, "cell": "gru", "layers": 2},
+        "tied head": {"head": "tied", "cell": "lstm", "layers": 2},
+        "no layers": {"layers": 0},
+        "no layers, embedding": {"layers": 0, "embedding": 5},
+        "bytes, tied head": {"level": "byte", "head": "tied", "cell": "rnn"},
+        "odd sizes": {"hidden": 13, "cell": "lstm,gates=cell,output=identity", "layers": 2},
+    }
+    return {name: drawn_model(folder / "m.npz", **given) for name, given in settings.items()}
+
+
+def symbols(model: Model, text: str) -> list[int]:
+    found: list[int] = model.vocabulary.encode(codes_of(text, model.vocabulary.level)).tolist()
+    return found
+
+
+def looked_at(model: Model, text: str) -> dict[str, Any]:
+    return {"type": "look", "symbols": symbols(model, text)}
+
+
+def test_there_are_twenty_cells() -> None:
+    assert len(set(VARIANTS)) == 20
+
+
+@pytest.mark.parametrize(("precision", "tolerance"), [("float32", 1e-4), ("float16", 5e-3)])
+def test_log_probabilities_and_greedy_text(
+    tmp_path: Path, precision: str, tolerance: float
+) -> None:
+    made = models(tmp_path)
+    pages = write_pages(tmp_path, made, precision)
+    text = text_of(LENGTH)
+    wanted = [
+        (path, [looked_at(model, text), greedy(symbols(model, BEGINS), 300), greedy([], 100)])
+        for path, model in zip(pages, made.values(), strict=True)
+    ]
+    for (name, model), (look, go_on, begin) in zip(made.items(), answers(wanted), strict=True):
+        score = model.score(text)
+        assert len(score.nats) >= LENGTH
+        assert np.max(score.nats) > 1, name  # a model that knows nothing would be easy to copy
+        np.testing.assert_allclose(look["nats"], score.nats, rtol=0, atol=tolerance, err_msg=name)
+        if precision == "float32":
+            for answer, prime, length in ((go_on, BEGINS, 300), (begin, "", 100)):
+                expected = model.sample(prime, length=length, temperature=0.0)[len(prime) :]
+                written = model.vocabulary.decode(np.array(answer["symbols"]))
+                assert written.decode("utf-8", "replace") == expected, name
+
+
+CHOICES: list[dict[str, Any]] = [
+    {"temperature": 0.8},
+    {"temperature": 1.3, "top_k": 4},
+    {"temperature": 1.0, "top_p": 0.7},
+    {"temperature": 0.9, "top_k": 9, "top_p": 0.9},
+]
+SEEDS = [0, 1, 2**32 + 5, 2**127 + 11, 2**200 + 3]
+
+
+def test_the_same_seed_writes_the_same_text(tmp_path: Path) -> None:
+    model = drawn_model(tmp_path / "m.npz", cell="gru")
+    (page,) = write_pages(tmp_path, {"m": model}, "float32")
+    messages, expected = [], []
+    for choice in CHOICES:
+        for seed in SEEDS:
+            how = {"temperature": choice["temperature"], "minP": 0}
+            how |= {"topK": choice.get("top_k", 0), "topP": choice.get("top_p", 1)}
+            begin = symbols(model, BEGINS)
+            messages.append(greedy(begin, 120) | {"how": how, "seed": str(seed)})
+            text = model.sample(BEGINS, seed=seed, length=120, **choice)
+            expected.append(symbols(model, text)[len(begin) :])
+    (found,) = answers([(page, messages)])
+    assert [answer["symbols"] for answer in found] == expected
+
+
+def test_min_p(tmp_path: Path) -> None:
+    """At least that part of the likeliest one's probability: with 1, the likeliest alone."""
+    model = drawn_model(tmp_path / "m.npz", cell="gru")
+    (page,) = write_pages(tmp_path, {"m": model}, "float32")
+    begin = symbols(model, BEGINS)
+    how = {"temperature": 1.5, "topK": 0, "topP": 1, "minP": 0.3}
+    some = greedy(begin, 300) | {"how": how}
+    one = greedy(begin, 300) | {"how": how | {"minP": 1}}
+    (found,) = answers([(page, [some, one, greedy(begin, 300)])])
+    least, likeliest, greedily = found
+    assert likeliest["symbols"] == greedily["symbols"] != least["symbols"]
+    chances = np.array(least["chances"])
+    own = np.exp(-np.array(least["nats"]))
+    # Of what the temperature makes of the probabilities.
+    assert np.all((own / chances[:, 0]) ** (1 / 1.5) > 0.3 - 1e-6)
+
+
+def growing(path: Path, cell: str) -> Model:
+    """A model whose state grows and grows, but steadily, so that rounding makes no difference."""
+    model = drawn_model(path, cell=cell)
+    w, size = model.parameters.scope("body.0"), model.config.hidden
+    w["W_h"][...] = 0
+    if cell.startswith("rnn"):
+        w["W_h"][...] = 1.03 * np.eye(size)
+        w["b"][...] = 0.3
+    else:
+        w["b"][...] = np.repeat([2.0, 8.0, 2.0, 1.0], size)
+    model.parameters["head.W"][...] /= 300
+    return model
+
+
+@pytest.mark.parametrize("cell", ["rnn,activation=relu", "lstm,output=identity"])
+def test_a_state_that_runs_away_begins_anew(tmp_path: Path, cell: str) -> None:
+    """Where training, scoring and writing would give it up, and nowhere else."""
+    model = growing(tmp_path / "m.npz", cell)
+    (page,) = write_pages(tmp_path, {"m": model}, "float32")
+    text = text_of(400)
+    begins = [text[:count] for count in (1, 64, 65, 66, 130)]
+    messages = [looked_at(model, text), *(greedy(symbols(model, b), 200) for b in begins)]
+    (found,) = answers([(page, messages)])
+    first = np.array([symbols(model, text[:64])]).T
+    _, ((h, *_),), _ = model.network.forward(model.parameters, first, model.network.zero_state(1))
+    assert float(np.abs(h).max()) > 20
+    np.testing.assert_allclose(found[0]["nats"], model.score(text).nats, rtol=0, atol=1e-4)
+    for begin, answer in zip(begins, found[1:], strict=True):
+        expected = model.sample(begin, length=200, temperature=0)[len(begin) :]
+        assert answer["symbols"] == symbols(model, expected), len(begin)
+
+
+def test_a_text_taken_back_goes_on_as_if_read_anew(tmp_path: Path) -> None:
+    """Also where nothing but the length of the prompt has changed, and with it when to look."""
+    model = growing(tmp_path / "m.npz", "lstm,output=identity")
+    (page,) = write_pages(tmp_path, {"m": model}, "float32")
+    text = symbols(model, text_of(300))
+    cuts = [300, 299, 128, 129, 127, 64, 63, 1, 200, 0, 65]
+    back = [greedy(text[:cut], 30) | {"prompt": min(cut, 40)} for cut in cuts]
+    back += [greedy(text[:65], 30) | {"prompt": prompt} for prompt in (40, 7, 65)]
+    (found,) = answers([(page, back)])
+    alone = answers([(page, [message]) for message in back])
+    for again, (fresh,) in zip(found, alone, strict=True):
+        assert (again["symbols"], again["nats"]) == (fresh["symbols"], fresh["nats"])
+
+
+@pytest.mark.parametrize("settings", [{"cell": "lstm", "layers": 2}, {"level": "byte"}])
+def test_labelled_texts(tmp_path: Path, settings: dict[str, Any]) -> None:
+    """Each label has a state of its own, texts end by themselves, and signs are never written."""
+    model = labelled_model(tmp_path / "m.npz", ["one", "two"], **settings)
+    (page,) = write_pages(tmp_path, {"m": model}, "float32")
+    asked = [(prime, k, seed) for prime in ("", "ab") for k in (0, 1, 0) for seed in range(4)]
+    messages = []
+    for prime, label, seed in asked:
+        given = model.spec.alphabet.encode(prime).tolist()
+        how = GREEDY | {"temperature": 0.9}
+        message = greedy(given, model.spec.most) | {"how": how, "seed": str(seed)}
+        messages.append(message | {"label": label})
+    (found,) = answers([(page, messages)])
+    texts = set()
+    for (prime, label, seed), answer in zip(asked, found, strict=True):
+        written = answer["symbols"][: len(answer["symbols"]) - answer["cut"]]
+        text = model.spec.alphabet.decode_bytes(np.array(written, int)).decode("utf-8", "replace")
+        name = model.spec.labels[label]
+        whole = model.sample(prime, label=name, temperature=0.9, seed=seed)
+        assert prime + text == whole
+        texts.add((label, text))
+    assert any(answer["cut"] for answer in found)
+    assert len(texts) > 8
+
+
+def test_a_look_between_two_writings_changes_nothing(tmp_path: Path) -> None:
+    model = drawn_model(tmp_path / "m.npz", cell="gru")
+    (page,) = write_pages(tmp_path, {"m": model}, "float32")
+    begin = symbols(model, BEGINS)
+    whole = symbols(model, model.sample(BEGINS, length=60, temperature=0))
+    go_on = greedy(whole[:34], 30) | {"prompt": len(begin), "seed": None}
+    messages = [greedy(begin, 60), greedy(begin, 30), looked_at(model, text_of(9)), go_on]
+    (found,) = answers([(page, messages)])
+    assert begin + found[1]["symbols"] + found[3]["symbols"] == whole
+    assert found[1]["nats"] + found[3]["nats"] == found[0]["nats"]
+
+
+def test_a_stop_ends_a_text(tmp_path: Path) -> None:
+    model = drawn_model(tmp_path / "m.npz", cell="gru")
+    (page,) = write_pages(tmp_path, {"m": model}, "float32")
+    whole = symbols(model, model.sample("a", length=50, temperature=0))
+    stop = whole[10:13]
+    # What was there before does not end it.
+    first = next(k for k in range(1, 50) if whole[k : k + 3] == stop)
+    stops = {"stops": [stop, whole[:2]]}
+    (found,) = answers([(page, [greedy([whole[0]], 49) | stops])])
+    assert found[0]["symbols"] == whole[1 : first + 3]
+    assert found[0]["cut"] == 3
+
+
+def test_what_a_look_shows(tmp_path: Path) -> None:
+    """Unknown characters at their price, the likeliest ones, and units as the layers have them."""
+    model = drawn_model(tmp_path / "m.npz", cell="lstm", layers=2)
+    (page,) = write_pages(tmp_path, {"m": model}, "float32")
+    text = text_of(70)
+    unknown: list[int | None] = [*symbols(model, text[:30]), None, *symbols(model, text[31:])]
+    messages: list[dict[str, Any]] = [{"type": "look", "symbols": unknown}]
+    units = [(0, 0, 0), (0, 1, 23), (1, 0, 5), (1, 1, 7)]
+    messages += [{"type": "look", "symbols": symbols(model, text)}]
+    messages += [{"type": "unit", "layer": n, "part": p, "number": u} for n, p, u in units]
+    (found,) = answers([(page, messages)])
+    expected = model.score(text[:30] + "Ω" + text[31:])
+    np.testing.assert_allclose(found[0]["nats"], expected.nats, atol=1e-4)
+    assert found[0]["nats"][30] > 27
+    for best, chances in zip(found[1]["best"], found[1]["chances"], strict=True):
+        assert chances == sorted(chances, reverse=True)
+        assert len(set(best)) == 8
+        assert 0 < sum(chances) <= 1 + 1e-6
+    ids = np.array([[model.vocabulary.start, *symbols(model, text)]]).T
+    for (layer, part, number), answer in zip(units, found[2:], strict=True):
+        assert len(answer["values"]) == len(text)
+        for count in (1, 40, 70):
+            _, state, _ = model.network.forward(
+                model.parameters, ids[: count + 1], opening_of(model)
+            )
+            value = state[layer][part][0, number]
+            assert abs(answer["values"][count - 1] - value) < 1e-4
+
+
+def test_numbers_survive_packing(tmp_path: Path) -> None:
+    """All that float16 can say, of each size by itself: the smallest, zeros, the largest."""
+    model = drawn_model(tmp_path / "m.npz", cell="rnn", hidden=3)
+    (page,) = write_pages(tmp_path, {"m": model}, "float32")
+    odd = [[0.0, -0.0], [6e-8, -6.1e-8], [65504.0, -65504.0], [1 / 3, -0.26], [2**-14]]
+    rng = np.random.default_rng(0)
+    messages, exact = [], []
+    for count in (1, 2, 9, 1998, 1999, 2000):
+        several = [*map(np.array, odd), rng.uniform(1, 2, count), rng.normal(0, 1, count)]
+        for precision, dtype in PRECISIONS.items():
+            tensors = [one.astype(np.float32) for one in several[: 6 + (dtype == "<f4")]]
+            size = sum(map(len, tensors))
+            shape = [["all", [size]]]
+            messages.append({"unpacked": [packed(tensors, precision), precision, shape]})
+            exact.append(np.concatenate(tensors).astype(dtype).astype(np.float32))
+    (found,) = answers([(page, messages)])
+    for answer, expected in zip(found, exact, strict=True):
+        np.testing.assert_array_equal(np.array(answer["values"], np.float32), expected)
+
+
+def test_small_numbers_beside_large_ones_are_rounded(tmp_path: Path) -> None:
+    """By less than half of the step that the largest has, and what is far smaller is zero."""
+    model = drawn_model(tmp_path / "m.npz", cell="rnn", hidden=3)
+    (page,) = write_pages(tmp_path, {"m": model}, "float32")
+    tensor = np.random.default_rng(0).normal(0, 0.2, (40, 50)).astype(np.float32)
+    tensor[0, :3] = 0.99, 1e-6, -1e-6
+    message = {"unpacked": [packed([tensor], "float16"), "float16", [["all", [2000]]]]}
+    ((answer,),) = answers([(page, [message])])
+    off = np.abs(np.array(answer["values"]) - tensor.ravel())
+    assert np.max(off[np.abs(tensor.ravel()) < 0.125]) <= 2**-15
+    assert np.max(off) <= 2**-12
+    assert answer["values"][1] == answer["values"][2] == 0
+
+
+def test_what_does_not_fit_is_refused() -> None:
+    large = [np.array([1.0, 70000.0], np.float32)]
+    with pytest.raises(OverflowError, match="float16"):
+        packed(large, "float16")
+    assert packed(large, "float32")
