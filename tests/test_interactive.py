@@ -1,7 +1,9 @@
 """A text written in turns: the draft itself, the screen, and lines through a pipe."""
 
 import asyncio
+from collections.abc import Iterator
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 import pytest
@@ -50,17 +52,22 @@ def test_the_same_steps_give_the_same_text_and_another_version_another(model: An
 
 
 def test_steps_are_taken_back_one_by_one(model: Any) -> None:
+    """A version, what was typed in one go, what was erased in one go, the prime's own end."""
     found = draft(model)
     list(found.go_on("characters", 20))
     version = found.text
     list(found.again())
+    other = found.text
     found.type("a")
     found.type("b")
     assert found.parts[-1] == Part("ab", by_model=False)
-    assert found.undo()
-    assert found.parts[-1].by_model
-    while found.text != version:
+    for _ in range(5):
+        found.erase()
+    assert found.text == other[:-3]
+    for expected in (other + "ab", other, version, "The with statement"):
         assert found.undo()
+        assert found.text == expected
+    found.type(" more")
     assert found.undo()
     assert found.text == "The with statement"
     assert not found.undo()
@@ -77,12 +84,12 @@ def test_what_the_model_does_not_know_is_not_taken(model: Any) -> None:
 
 def test_alternatives_are_distinct_and_one_is_taken(model: Any) -> None:
     found = draft(model)
-    offered = found.alternatives(4, "characters", 12)
+    offered = list(found.alternatives(4, "characters", 12))
     assert len(set(offered)) == len(offered) == 4
     found.take(offered[2])
     assert found.text == "The with statement" + offered[2]
     greedy = draft(model, temperature=0.0)
-    assert len(greedy.alternatives(4, "characters", 12)) == 1
+    assert len(list(greedy.alternatives(4, "characters", 12))) == 1
 
 
 def test_erasing_goes_through_parts(model: Any) -> None:
@@ -156,6 +163,59 @@ def test_the_keys_choose_and_warm(model: Any, tmp_path: Path) -> None:
     assert "does not know '∞'" in desk.note
 
 
+def slowly(desk: Desk, keys: list[str]) -> None:
+    """Press keys, the model slow and never silent by itself, and wait until it is."""
+    inputs = pytest.importorskip("prompt_toolkit.input", reason="needs prompt_toolkit")
+    outputs = pytest.importorskip("prompt_toolkit.output", reason="needs prompt_toolkit")
+
+    async def play() -> None:
+        running = asyncio.ensure_future(app.run_async())
+        for key in keys:
+            pipe.send_text(key)
+            await asyncio.sleep(0.1)
+        while desk.busy:
+            await asyncio.sleep(0.01)
+        pipe.send_text("\x11")
+        await running
+
+    with inputs.create_pipe_input() as pipe:
+        app = desk.application(input=pipe, output=outputs.DummyOutput())
+        asyncio.run(asyncio.wait_for(play(), 60))
+
+
+def test_what_is_typed_while_the_model_stops_comes_after_it(
+    model: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = Desk(draft(model, "The "), None, 30)
+
+    def going_on(unit: str, count: int) -> Iterator[str]:
+        for _ in range(1000):
+            sleep(0.3)
+            yield "."
+
+    monkeypatch.setattr(desk.draft, "_continued", going_on)
+    slowly(desk, ["\x07", "\x03", "ab"])
+    *_, written, typed = desk.draft.parts
+    assert (set(written.text), typed) == ({"."}, Part("ab", by_model=False))
+
+
+def test_alternatives_that_are_stopped_are_not_offered(
+    model: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = Desk(draft(model, "The "), None, 30)
+
+    def going_on(unit: str, count: int) -> Iterator[str]:
+        sleep(0.3)
+        yield str(number.pop())
+
+    number = list(range(9))
+    monkeypatch.setattr(desk.draft, "_continued", going_on)
+    slowly(desk, ["\x0f", "\x03", "z"])
+    assert desk.offered == []
+    assert desk.draft.text == "The z"
+    assert len(number) > 9 - 5
+
+
 def test_each_is_shown_in_a_colour_of_its_own_and_nothing_raw(model: Any) -> None:
     desk = Desk(draft(model, "a"), None, 10)
     desk.draft.parts.append(Part("b\x1b[2J\u202e", by_model=True))
@@ -196,8 +256,22 @@ def test_through_a_pipe_a_line_comes_for_each_line(tmp_path: Path) -> None:
     assert b"note: line 2: the model does not know" in odd.stderr
 
 
-@pytest.mark.parametrize("flags", [("-n", "2"), ("--lines", "3"), ("--stop", "x")])
+def test_through_a_pipe_the_answers_go_where_they_are_wanted(tmp_path: Path) -> None:
+    flags = ("sample", "--interactive", "--seed", "3")
+    shown = charrnn(*flags, cwd=tmp_path, stdin=b"The with\n").stdout
+    done = charrnn(*flags, "--out", "x.txt", cwd=tmp_path, stdin=b"The with\n")
+    assert (done.returncode, done.stdout) == (0, b"")
+    assert (tmp_path / "x.txt").read_bytes() == shown
+    skipped = charrnn(*flags, "--unknown", "skip", cwd=tmp_path, stdin="∞The\n".encode())
+    assert skipped.returncode == 0
+    wrong = charrnn(*flags, "--prime", "∞", cwd=tmp_path, stdin=b"The\n")
+    assert b"the prime has 1 character" in wrong.stderr
+
+
+@pytest.mark.parametrize(
+    "flags", [("-n", "2"), ("--lines", "3"), ("--stop", "x"), ("--prime-file", "-")]
+)
 def test_what_means_nothing_in_turns_is_refused(tmp_path: Path, flags: tuple[str, str]) -> None:
     done = charrnn("sample", "--interactive", *flags, cwd=tmp_path)
     assert done.returncode == 2
-    assert b"does not go with --interactive" in done.stderr
+    assert b"--interactive" in done.stderr.splitlines()[0]

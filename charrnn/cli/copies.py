@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 import typer
 
@@ -13,7 +14,8 @@ from charrnn.errors import InputError
 from charrnn.looking.copies import LENGTHS, Copies, Shares, find_copies, new_shares
 from charrnn.runs.model import Model
 from charrnn.runs.texts import Trained, named, read_text, training_text
-from charrnn.runs.writes import How
+from charrnn.sampling import Choice
+from charrnn.tasks.writing import Wanted
 from charrnn.text.corpora import encoded
 from charrnn.text.vocab import codes_of
 from charrnn.verdict.words import line_of
@@ -54,13 +56,14 @@ def _text_of(model: Model, files: list[str]) -> tuple[Codes, str]:
     """The text that is searched for copies, and what it is."""
     if files:
         return read_text(model, files).codes, named(files)
-    how: How = {"length": WRITTEN, "temperature": TEMPERATURE}
+    wanted = Wanted(length=WRITTEN, choice=Choice(TEMPERATURE))
     with progress(WRITTEN, "char") as bar:
         pieces = []
-        for piece in model.stream(seed=SEED, **how):
+        for (piece,) in model.write(wanted, SEED):
             pieces.append(piece)
             bar.update(len(piece))
-    text = codes_of("".join(pieces), model.config.level)
+    data, level = b"".join(pieces), model.config.level
+    text = np.frombuffer(data, np.uint8) if level == "byte" else codes_of(data.decode(), level)
     return text, f"{WRITTEN:,} characters of its own (temperature {TEMPERATURE}, seed {SEED})"
 
 

@@ -300,6 +300,11 @@ def _compare(
     _, first = found[0]
     alike = all(np.array_equal(first.codes[first.start :], s.codes[s.start :]) for _, s in found)
     parts = shares(len(models), weights)
+    if len({model.config.level for model in models}) > 1:
+        raise InputError(
+            "models of characters and models of bytes cost a text in different units",
+            "compare those of one kind",
+        )
     if not alike:
         say("note: these are different texts; name one for all: charrnn eval A B FILE")
     reports = [(model, s, _evaluate(model, s, None, False, threads)) for model, s in found]

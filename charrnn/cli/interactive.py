@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from charrnn.cli.errors import printable, say
-from charrnn.cli.output import TextWriter
+from charrnn.cli.output import FileWriter, TextWriter, written_to
 from charrnn.errors import CharrnnError, InputError
 from charrnn.runs.draft import Draft
 
@@ -42,7 +42,8 @@ def write_together(draft: Draft, out: str | None, count: int) -> None:
         InputError: there is a terminal, and prompt_toolkit is missing.
     """
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        converse(draft, sys.stdin.buffer)
+        with written_to(out) as writer:
+            converse(draft, sys.stdin.buffer, writer)
         return
     try:
         import prompt_toolkit  # noqa: F401
@@ -56,21 +57,23 @@ def write_together(draft: Draft, out: str | None, count: int) -> None:
         writer.end()
 
 
-def converse(draft: Draft, lines: Any) -> None:
+def converse(draft: Draft, lines: Any, writer: TextWriter | FileWriter) -> None:
     """Answer each line of a stream with one that goes on from it and all before.
 
     Raises:
         InputError: after the last line, if the model did not know a character of some.
     """
-    writer, odd = TextWriter(), 0
+    odd = 0
     for number, line in enumerate(lines, 1):
         text = line.decode("utf-8", "replace").rstrip("\r\n") + "\n"
+        answer = ""
         try:
             draft.type(text)
-            answer = "".join(draft.go_on("line")).strip("\n")
         except InputError as error:
             say(f"note: line {number}: {error}")
-            answer, odd = "", odd + 1
+            odd += 1
+        else:
+            answer = "".join(draft.go_on("line")).strip("\n")
         writer.write(answer.encode("utf-8", "surrogateescape") + b"\n")
     if odd:
         lines_have = "line has" if odd == 1 else "lines have"
@@ -92,6 +95,7 @@ class Desk:
         self.note = ""
         self.asking: str | None = None  # the name of a file, as it is typed
         self._writing: asyncio.Task[None] | None = None
+        self._stopped, self._waiting = False, ""  # what is typed while the model stops
 
     def shown(self) -> "StyleAndTextTuples":
         """The text in the colours of those who wrote it."""
@@ -124,37 +128,46 @@ class Desk:
         """Whether the model writes."""
         return self._writing is not None and not self._writing.done()
 
-    def start(self, app: "Application[None]", grown: Callable[[], Iterator[str]]) -> None:
+    def start(self, app: "Application[None]", grown: Callable[[], Iterator[object]]) -> None:
         """Let the model write, a piece at a time, while keys are heard."""
-        self.note, self.offered = "", []
+        self.note, self.offered, self._stopped = "", [], False
 
         async def write() -> None:
             loop, end = asyncio.get_running_loop(), object()
             try:
                 pieces = grown()
-                while await loop.run_in_executor(None, next, pieces, end) is not end:
+                while not self._stopped:
+                    if await loop.run_in_executor(None, next, pieces, end) is end:
+                        break
                     app.invalidate()
             except CharrnnError as error:
                 self.note = str(error)
             finally:
+                self._writing = None
+                waiting, self._waiting = self._waiting, ""
+                for character in waiting:
+                    self.typed(character)
                 app.invalidate()
 
         self._writing = app.create_background_task(write())
 
     def offer(self, app: "Application[None]") -> None:
         """Show some ways to go on."""
+        found: list[str] = []
 
-        def found() -> Iterator[str]:
-            self.offered = self.draft.alternatives(OFFERED)
-            yield from self.offered
+        def look() -> Iterator[object]:
+            for text in self.draft.alternatives(OFFERED):
+                found.append(text)
+                yield None
+            if not self._stopped:
+                self.offered = found
 
+        self.start(app, look)
         self.note = "looking for ways to go on"
-        self.start(app, found)
 
     def stop(self) -> None:
-        """Let the model stop; what it wrote stays."""
-        if self._writing is not None:
-            self._writing.cancel()
+        """Let the model stop at its next piece; what it wrote stays."""
+        self._stopped = True
         self.offered, self.asking, self.note = [], None, ""
 
     def typed(self, character: str) -> None:
@@ -165,7 +178,9 @@ class Desk:
             if character.isdecimal() and 0 < int(character) <= len(self.offered):
                 self.draft.take(self.offered[int(character) - 1])
                 self.offered = []
-        elif not self.busy:
+        elif self.busy:
+            self._waiting += character if self._stopped else ""
+        else:
             self.note = ""
             try:
                 self.draft.type(character)

@@ -78,7 +78,8 @@ def written_to(
         name: of the file; nothing, or ``-``, for standard output. A device or a pipe is written to
             as the results come.
         raw: of standard output (:class:`TextWriter`).
-        whole: if not, a file too is written to as the results come, and keeps what has come.
+        whole: if not, a file keeps what has come where an error or an interrupt ends it; with
+            nothing written it stays as it was.
 
     Raises:
         InputError: it cannot be written.
@@ -87,7 +88,7 @@ def written_to(
         yield TextWriter(raw=raw)
         return
     path = Path(os.path.realpath(str(name)))  # where a link leads, so that it goes on to do so
-    in_place = not whole or (path.exists() and not path.is_file())
+    in_place = path.exists() and not path.is_file()
     beside = path if in_place else path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         if path.is_dir():
@@ -106,5 +107,7 @@ def written_to(
     except BaseException:
         if not in_place:
             with suppress(OSError):
+                if not whole and beside.stat().st_size:
+                    beside.replace(path)
                 beside.unlink(missing_ok=True)
         raise

@@ -238,6 +238,10 @@ def sample(
         for name in sorted(given & ONE_BY_ONE):
             option = "format" if name == "form" else name.replace("_", "-")
             raise InputError(f"--{option} does not go with --interactive", "leave one out")
+        if prime_file == "-":
+            raise InputError(
+                "--prime-file - and --interactive both read standard input", "name a file"
+            )
     wanted_lines, only_new = _lines(lines)
     if new and not wanted_lines:
         raise InputError("--new is of lines", "as in --lines 20 --new")
@@ -278,13 +282,21 @@ def sample(
         guesses=form == "jsonl",
         trained_on=model.trained_on(train or []) if copied or new else (),
     )
+    if train and not (copied or new):
+        raise InputError("--train goes with --max-copy or --lines N,new", "leave it out")
+    if interactive and models[0].config.level == "byte":
+        raise InputError(
+            f"--interactive is for models of characters; {models[0].path} is one of bytes",
+            "leave it out",
+        )
     author = model.author(wanted)
     own_seed = drawn_seed() if seed is None else seed
     for path, found in paths:
         kind = f"label {label}" if label is not None else found
         say(f"{path} ({kind})" + (f", seed {own_seed}" if seed is None else ""))
     if author.left_out:
-        say(f"note: {author.left_out} characters that the model does not know were left out")
+        many = "characters" if author.left_out > 1 else "character"
+        say(f"note: {author.left_out} {many} that the model does not know left out")
     if interactive:
         from charrnn.cli.interactive import write_together
         from charrnn.runs.draft import Draft
@@ -304,6 +316,7 @@ def sample(
             max_copy=copied,
             max_repeat=own,
             train=train or [],
+            skip_unknown=unknown == "skip",
         )
         write_together(draft, out, length if "length" in given else TOGETHER)
         return
@@ -325,7 +338,14 @@ def _prime(prime: str, file: str | None, model: "Model") -> str:
 
         if prime:
             raise InputError("--prime and --prime-file exclude each other", "give one of them")
-        return decode_text(file, read_bytes(file), model.config.encoding)[0]
+        encoding = model.config.encoding
+        try:
+            return decode_text(file, read_bytes(file), encoding)[0]
+        except InputError as error:
+            if "--encoding" not in (error.hint or ""):
+                raise
+            hint = f"the model was trained on {encoding}, and reads a prime as such: convert it"
+            raise InputError(str(error), hint) from None
     found = re.search(r"\\[nrt]", prime)
     if found:
         say(

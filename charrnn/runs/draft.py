@@ -36,7 +36,7 @@ class Draft:
     """A text in parts, each written by a person or by a model.
 
     Args:
-        model: that writes texts; one of labelled texts with ``label`` in ``how``.
+        model: that writes texts of characters; one of labelled texts with ``label`` in ``how``.
         seed: of everything that is drawn: the same steps with the same seed give the same text.
         start: what stands at the beginning, the person's.
         how: temperature and the like, as :meth:`charrnn.runs.writes.Writes.sample` takes them.
@@ -52,6 +52,7 @@ class Draft:
         self.temperature = float(how.get("temperature", 0.8))  # type: ignore[arg-type]
         self.parts: list[Part] = [Part(start, by_model=False)] if start else []
         self._undone: list[tuple[Part, ...]] = []
+        self._doing = ""  # what one undo takes back together: a word that is typed, or erased
         self._last: tuple[str, int] = ("sentence", 0)
 
     @property
@@ -68,15 +69,18 @@ class Draft:
         odd = self._unknown(text)
         if odd:
             raise InputError(f"the model does not know {odd!r}", "it cannot go on from that")
+        if not text:
+            return
+        self._keep("typing")
         if self.parts and not self.parts[-1].by_model:
             self.parts[-1] = replace(self.parts[-1], text=self.parts[-1].text + text)
-        elif text:
-            self._keep()
+        else:
             self.parts.append(Part(text, by_model=False))
 
     def erase(self) -> None:
         """Take the last character away, whoever wrote it."""
         if self.parts:
+            self._keep("erasing")
             last = self.parts.pop()
             if last.text[:-1]:
                 self.parts.append(replace(last, text=last.text[:-1]))
@@ -95,6 +99,9 @@ class Draft:
         if unit not in UNITS:
             raise InputError(f"{unit!r} is none of {', '.join(UNITS)}")
         self._keep()
+        yield from self._write_on(unit, count)
+
+    def _write_on(self, unit: str, count: int) -> Iterator[str]:
         self._last = (unit, count)
         place = len(self.parts)
         for piece in self._continued(unit, count):
@@ -112,15 +119,18 @@ class Draft:
             raise InputError("the model wrote nothing here", "let it go on first")
         self._keep()
         self.parts.pop()
-        unit, count = self._last
-        yield from self.go_on(unit, count)
+        yield from self._write_on(*self._last)
 
-    def alternatives(self, number: int = 5, unit: str = "sentence", count: int = 100) -> list[str]:
+    def alternatives(
+        self, number: int = 5, unit: str = "sentence", count: int = 100
+    ) -> Iterator[str]:
         """Some ways to go on, to be taken by :meth:`take`; distinct, so perhaps fewer."""
-        found: dict[str, None] = {}
+        found: set[str] = {""}
         for _ in range(number):
-            found["".join(self._continued(unit, count))] = None
-        return [text for text in found if text]
+            text = "".join(self._continued(unit, count))
+            if text not in found:
+                yield text
+            found.add(text)
 
     def take(self, text: str) -> None:
         """Add what the model has offered."""
@@ -136,18 +146,20 @@ class Draft:
         """
         if not self._undone:
             return False
-        self.parts = list(self._undone.pop())
+        self.parts, self._doing = list(self._undone.pop()), ""
         return True
 
-    def _keep(self) -> None:
-        if not self._undone or self._undone[-1] != tuple(self.parts):
+    def _keep(self, doing: str = "") -> None:
+        """Keep the text as it is, to be returned to; once for all that is typed, or erased."""
+        if not doing or doing != self._doing:
             self._undone.append(tuple(self.parts))
+        self._doing = doing
 
     def _unknown(self, text: str) -> str:
         """The first character that the model does not know."""
-        vocabulary = self._model.author(Wanted(label=self._how.get("label"))).vocabulary
-        if vocabulary.level == "byte":
+        if self._how.get("skip_unknown"):
             return ""
+        vocabulary = self._model.author(Wanted(label=self._how.get("label"))).vocabulary
         known = set(vocabulary.codes)
         return next((character for character in text if ord(character) not in known), "")
 
