@@ -195,3 +195,13 @@ def test_without_its_training_text_there_is_nothing_to_compare(trained: Path) ->
     done = charrnn("eval", "run", "run", "corpus.txt", "--copies", cwd=trained)
     assert done.returncode == 2
     assert b"--copies is for one model" in done.stderr
+
+
+def test_what_a_model_of_bytes_writes_is_looked_at_byte_by_byte(tmp_path: Path) -> None:
+    """Also bytes that are no UTF-8, which no other sign may stand for."""
+    (tmp_path / "t.txt").write_text("ábç ñü\n" * 200, encoding="utf-8")
+    flags = ("--level", "byte", "--hidden", "4", "--epochs", "1", "--threads", "1", "--out", "run")
+    assert charrnn("train", "t.txt", *flags, cwd=tmp_path).returncode == 0
+    done = charrnn("eval", "run", "--copies", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["characters"] == 20_000

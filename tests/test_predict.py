@@ -349,3 +349,20 @@ def test_a_reader_that_goes_away_ends_it_quietly(place: Path) -> None:
     )
     assert done.stdout in (b"yes\n", b"no\n")
     assert (done.returncode, done.stderr) == (141, b"")
+
+
+def test_a_file_keeps_what_has_come_or_what_was_there(tmp_path: Path) -> None:
+    path = tmp_path / "x.txt"
+    path.write_bytes(b"old")
+
+    def fails(data: bytes, *, whole: bool) -> None:
+        with pytest.raises(RuntimeError), written_to(str(path), whole=whole) as writer:
+            writer.write(data)
+            raise RuntimeError
+
+    fails(b"", whole=False)
+    fails(b"new", whole=True)
+    assert path.read_bytes() == b"old"
+    fails(b"new", whole=False)
+    assert path.read_bytes() == b"new"
+    assert [one.name for one in tmp_path.iterdir()] == ["x.txt"]
