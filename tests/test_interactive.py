@@ -67,9 +67,10 @@ def test_steps_are_taken_back_one_by_one(model: Any) -> None:
     for expected in (other + "ab", other, version, "The with statement"):
         assert found.undo()
         assert found.text == expected
-    found.type(" more")
-    assert found.undo()
-    assert found.text == "The with statement"
+    for typed in (" more", " again"):
+        found.type(typed)
+        assert found.undo()
+        assert found.text == "The with statement"
     assert not found.undo()
 
 

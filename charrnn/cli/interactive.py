@@ -159,8 +159,7 @@ class Desk:
             for text in self.draft.alternatives(OFFERED):
                 found.append(text)
                 yield None
-            if not self._stopped:
-                self.offered = found
+            self.offered = found
 
         self.start(app, look)
         self.note = "looking for ways to go on"
