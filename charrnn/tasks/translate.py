@@ -178,8 +178,8 @@ class TranslateData(SupervisedData[Pair]):
             others = f" ({len(cut)} rows are such)" if len(cut) > 1 else ""
             yield (
                 f"note: row {self.rows.train[first].row} has a target of {t:,} characters for a "
-                f"source of {s:,}, far more than most rows{others}: a translation of that source "
-                f"is cut off after {spec.most(s):,}"
+                f"source of {s:,}{others}: a translation of that source is cut off after "
+                f"{spec.most(s):,}"
             )
 
 
