@@ -44,7 +44,8 @@ def beam_search(
     # Each source has `beam` beginnings; at first all but one are impossible.
     scores = np.full((batch_size, beam), -np.inf)
     scores[:, 0] = 0
-    written = np.full((batch_size * beam, 0), END)
+    counts = np.ones((batch_size, beam), dtype=np.intp)  # symbols written, and an end
+    history: list[tuple[Array, Array]] = []  # of each step: which beginnings, continued by what
     symbols = np.full(batch_size * beam, START)
     ended = done = np.zeros((batch_size, beam), dtype=bool)
     stepping = Workspace()
@@ -67,21 +68,35 @@ def beam_search(
         parents = parents_of + beam * np.arange(batch_size)[:, None]
         symbols = (best % vocab_size).reshape(-1)
         state = _chosen(state, parents.reshape(-1))
-        written = np.column_stack([written[parents.reshape(-1)], symbols])
+        history.append((parents.reshape(-1), symbols))
+        going_on = symbols.reshape(batch_size, beam) != END
+        counts = np.take_along_axis(counts, parents_of, axis=1) + going_on
         ended = np.where(
             np.take_along_axis(done, parents_of, axis=1),
             np.take_along_axis(ended, parents_of, axis=1),
-            symbols.reshape(batch_size, beam) == END,
+            ~going_on,
         )
         # By itself, or cut off: a source's own limit, whatever else is in the batch.
         done = ended | (step + 1 >= most)[:, None]
         if done.all():
             break
-    counts = (written != END).sum(axis=1).reshape(batch_size, beam) + 1
     whole = ended | ~ended.any(axis=1, keepdims=True)  # what has not ended only if nothing has
     best_of = np.where(whole, scores / counts, -np.inf).argmax(axis=1)
-    rows = best_of + beam * np.arange(batch_size)
-    return [(written[row], float(scores[lane, best_of[lane]])) for lane, row in enumerate(rows)]
+    written = _followed_back(history, best_of + beam * np.arange(batch_size))
+    return [(written[:, lane], float(scores[lane, k])) for lane, k in enumerate(best_of)]
+
+
+def _followed_back(history: list[tuple[Array, Array]], rows: Array) -> Array:
+    """``(T, B)`` the symbols on the way to the beginnings ``rows`` (B,) of the last step.
+
+    Nothing is copied while writing: the way of a beginning is looked up once, at the end.
+    """
+    written = np.empty((len(history), len(rows)), dtype=np.intp)
+    for step in range(len(history) - 1, -1, -1):
+        parents, symbols = history[step]
+        written[step] = symbols[rows]
+        rows = parents[rows]
+    return written
 
 
 def _chosen(state: State, lanes: Array) -> State:

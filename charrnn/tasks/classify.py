@@ -48,6 +48,7 @@ from charrnn.tasks.measures import (
     micro_f1,
     several_labels,
 )
+from charrnn.tasks.previews import fitted
 from charrnn.tasks.rows import Rows, read_rows
 from charrnn.tasks.supervised import SupervisedData, SupervisedTask
 from charrnn.text.alphabet import Alphabet
@@ -56,7 +57,7 @@ from charrnn.text.tables import Source
 
 __all__ = ["Classification", "ClassifyData", "ClassifySpec", "ClassifyTask", "classify", "predict"]
 
-SHOWN, SHOWN_LENGTH = 5, 100
+SHOWN = 5
 MOST_COUNTS = 1 << 24
 """Characters times labels up to which n-grams are counted: beyond, they would take gigabytes."""
 
@@ -294,11 +295,9 @@ class ClassifyTask(SupervisedTask[Pair]):
         for row, one in zip(chosen, found, strict=True):
             right = set(one.labels) == set(labels_in(row.right, self.config))
             verdict = "" if right else f" (it is {row.right or 'none'})"
-            lines.append(
-                f"{one.label or 'none'} {one.chances(2)}".strip()
-                + f"{verdict}: {row.left[:SHOWN_LENGTH]}\n"
-            )
-        return "".join(lines).encode()
+            said = f"{one.label or 'none'} {one.chances(2)}".strip() + verdict
+            lines.append(fitted("{}: {}", said, row.left))
+        return "".join(line + "\n" for line in lines).encode()
 
     def _with_unknown(self, rows: Sequence[Pair]) -> list[str]:
         """The labels that there are, and behind them those that no row to train on has."""

@@ -22,6 +22,7 @@ __all__ = [
     "checked",
     "label_notes",
     "labels_of",
+    "largest_of_its_kind",
     "one_line",
     "padded",
     "same_labels",
@@ -45,6 +46,9 @@ MOST_STEPS = 1 << 16
 """A batch's examples times the steps of its longest: so much memory is spent and no more."""
 
 TOGETHER = 64
+
+FAR_OFF = 8
+"""How many times the 95th percentile of the others' lengths a row's may count for."""
 
 
 def together(
@@ -93,6 +97,16 @@ def padded(texts: Sequence[Array]) -> tuple[Array, Array]:
     for lane, text in enumerate(texts):
         x[: len(text), lane] = text
     return x, lengths
+
+
+def largest_of_its_kind(values: Sequence[float]) -> float:
+    """The largest of rows' lengths, or :data:`FAR_OFF` times their 95th percentile if that is less.
+
+    So one row that is far off does not decide how much is written for all others. The percentile is
+    one of the values, and of two or more never the last.
+    """
+    ordered = sorted(values)
+    return min(ordered[-1], FAR_OFF * ordered[19 * (len(ordered) - 1) // 20])
 
 
 def units(text: str, config: Config) -> int:

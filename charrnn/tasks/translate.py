@@ -23,6 +23,7 @@ from charrnn.tasks.examples import (
     TOGETHER,
     as_json,
     check_level,
+    largest_of_its_kind,
     one_line,
     padded,
     together,
@@ -32,6 +33,7 @@ from charrnn.tasks.examples import (
 from charrnn.tasks.kinds import Kind, register
 from charrnn.tasks.labelled import LabelledRows
 from charrnn.tasks.measures import character_error_rate, exact_match
+from charrnn.tasks.previews import fitted
 from charrnn.tasks.rows import Rows, read_rows
 from charrnn.tasks.supervised import SupervisedData, SupervisedTask
 from charrnn.text.alphabet import END, START, Alphabet
@@ -40,7 +42,7 @@ from charrnn.text.tables import Source
 
 __all__ = ["TranslateData", "TranslateSpec", "TranslateTask", "Translation", "predict", "translate"]
 
-SHOWN, SHOWN_LENGTH = 4, 100
+SHOWN = 4
 BEAM = 4
 """Beginnings kept where the best model is tested; greedy is beside it."""
 
@@ -51,6 +53,10 @@ MOST_LENGTH = 1 << 20
 SLACK = 2.0
 """A translation is cut off at so many times the longest target per source character seen."""
 
+WRITTEN = 64
+"""Steps of writing that count as one of reading in a batch of sources: of each a beam keeps two
+numbers (64 MiB in all), where reading keeps features; smaller batches would take longer."""
+
 
 @dataclass(frozen=True)
 class TranslateSpec:
@@ -59,7 +65,7 @@ class TranslateSpec:
     source: Alphabet
     target: Alphabet
     longest: int  # characters of the longest target trained on
-    ratio: float  # the most characters of a target for one of its source
+    ratio: float  # the most characters of a target for one of its source; neither by rows far off
 
     def to_header(self) -> dict[str, Any]:
         """For a checkpoint."""
@@ -108,7 +114,7 @@ class TranslateSpec:
         }
 
     def most(self, source_length: int) -> int:
-        """Where a translation of so many characters is cut off."""
+        """Symbols (the end is one) after which a translation of so many characters is cut off."""
         return int(min(SLACK * self.longest, 10 + SLACK * self.ratio * source_length)) + 1
 
 
@@ -138,8 +144,9 @@ class TranslateData(SupervisedData[Pair]):
         source = Alphabet.of(level, (row.left for row in rows))
         target = Alphabet.of(level, (row.right for row in rows))
         lengths = [(len(source.encode(r.left)), len(target.encode(r.right))) for r in rows]
-        longest = max(t for _, t in lengths)
-        return TranslateSpec(source, target, longest, max(t / s for s, t in lengths))
+        longest = int(largest_of_its_kind([t for _, t in lengths]))
+        ratio = largest_of_its_kind([t / s for s, t in lengths])
+        return TranslateSpec(source, target, longest, ratio)
 
     def task(
         self, spec: TranslateSpec, config: Config, model: Translator, threads: int
@@ -158,7 +165,22 @@ class TranslateData(SupervisedData[Pair]):
             f"{self.size:,} pairs, {len(spec.source.vocabulary)} and "
             f"{len(spec.target.vocabulary)} distinct characters",
             self.rows.described("pairs"),
+            *self._cut_off(spec, config),
         ]
+
+    def _cut_off(self, spec: TranslateSpec, config: Config) -> Iterator[str]:
+        """Names the rows whose targets are longer than a translation may get."""
+        lengths = [(units(r.left, config), units(r.right, config)) for r in self.rows.train]
+        cut = [k for k, (s, t) in enumerate(lengths) if t >= spec.most(s)]
+        if cut:
+            first = max(cut, key=lambda k: lengths[k][1])
+            s, t = lengths[first]
+            others = f" ({len(cut)} rows are such)" if len(cut) > 1 else ""
+            yield (
+                f"note: row {self.rows.train[first].row} has a target of {t:,} characters for a "
+                f"source of {s:,}{others}: a translation of that source is cut off after "
+                f"{spec.most(s):,}"
+            )
 
 
 def _read(config: Config, path: str) -> Source[tuple[Pair, ...]]:
@@ -181,7 +203,8 @@ class TranslateTask(SupervisedTask[Pair]):
         self.spec = spec
         self._pairs = [self._encode(row, config) for row in rows.train]
         # By source first; those of one length by target.
-        lengths = [len(source) * (spec.longest + 2) + len(target) for source, target in self._pairs]
+        longest = max((len(target) for _, target in self._pairs), default=0)
+        lengths = [len(source) * (longest + 1) + len(target) for source, target in self._pairs]
         steps = [max(len(source), len(target)) for source, target in self._pairs]
         super().__init__(rows, model, spec, lengths, config, threads, steps)
 
@@ -238,8 +261,9 @@ class TranslateTask(SupervisedTask[Pair]):
         chosen = [rows[k] for k in rng.permutation(len(rows))[:SHOWN]]
         found = translate(self.trained(parameters), [row.left for row in chosen])
         lines = [
-            f"{row.left[:SHOWN_LENGTH]} → {t.text[:SHOWN_LENGTH]}"
-            + ("" if t.text == row.right else f" (for {row.right[:SHOWN_LENGTH]})")
+            fitted("{} → {}", row.left, t.text)
+            if t.text == row.right
+            else fitted("{} → {} (for {})", row.left, t.text, row.right)
             for row, t in zip(chosen, found, strict=True)
         ]
         return "".join(line + "\n" for line in lines).encode()
@@ -317,10 +341,13 @@ def translate(trained: Trained, texts: Sequence[str], *, beam: int = 1) -> list[
     spec: TranslateSpec = trained.spec
     backward = trained.config.directions == "backward"
     encoded = [encoded_source(spec, text, backward=backward) for text in texts]
+    limits = [spec.most(len(source) - 1) for source in encoded]
+    read = [len(source) for source in encoded]
+    steps = [beam * max(r, most // WRITTEN) for r, most in zip(read, limits, strict=True)]
     found: dict[int, Translation] = {}
-    for rows in together([len(source) for source in encoded], max(1, TOGETHER // beam)):
+    for rows in together(read, max(1, TOGETHER // beam), steps):
         source, lengths = padded([encoded[row] for row in rows])
-        most = np.array([spec.most(int(length) - 1) for length in lengths])
+        most = np.array([limits[row] for row in rows])
         for width in sorted({1, beam}):
             with np.errstate(all="ignore"):  # a spoilt model is found by its numbers
                 ends = beam_search(

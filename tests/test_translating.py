@@ -1,0 +1,256 @@
+"""How long a translation may get, and what a beam keeps on its way."""
+
+import tracemalloc
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from charrnn.nn.cells import GRU
+from charrnn.nn.losses import log_probabilities
+from charrnn.nn.parameters import Parameters
+from charrnn.nn.translator import Translator
+from charrnn.nn.workspace import Workspace
+from charrnn.tasks import translate as module
+from charrnn.tasks.base import Paths, Trained
+from charrnn.tasks.beam import beam_search
+from charrnn.tasks.config import Config
+from charrnn.tasks.examples import MOST_STEPS, largest_of_its_kind
+from charrnn.tasks.translate import TranslateData, TranslateSpec, translate
+from charrnn.text.alphabet import END, START, UNKNOWN, Alphabet
+
+CONFIG = Config.of("translate", hidden=8, embedding=4)
+SHORT = "".join(f"red cat {k}\tred dog {k}\n" for k in range(100))
+LONG = "abc " * 1000 + "d"
+SPEC = TranslateSpec(Alphabet.of("char", ["xyz"]), Alphabet.of("char", ["abc"]), 40, 2.0)
+DATES = Path(__file__).parent.parent / "data" / "dates-train.tsv"
+
+
+def data_of(folder: Path, more: str) -> TranslateData:
+    """The short rows and some more that train; others validate."""
+    (folder / "train.tsv").write_text(SHORT + more)
+    (folder / "val.tsv").write_text("".join(f"red cow {k}\tred cow {k}\n" for k in range(30)))
+    return TranslateData(Paths((str(folder / "train.tsv"),), str(folder / "val.tsv")), CONFIG)
+
+
+def endless(spec: TranslateSpec, seed: int = 0) -> Trained:
+    """A model that never ends what it writes."""
+    model = spec.model(CONFIG)
+    parameters = model.init(np.random.default_rng(seed))
+    parameters["head.b"][END] = -1e4
+    return Trained(model, parameters, spec, CONFIG)
+
+
+@pytest.fixture
+def steps(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many lanes each step of a decoder has had."""
+    taken: list[int] = []
+    decode = Translator.decode
+
+    def counted(self: Translator, parameters: Parameters, previous: Any, *rest: Any) -> Any:
+        taken.append(previous.shape[1])
+        return decode(self, parameters, previous, *rest)
+
+    monkeypatch.setattr(Translator, "decode", counted)
+    return taken
+
+
+# How long
+
+
+def test_one_target_that_is_far_off_does_not_lengthen_the_others(
+    tmp_path: Path, steps: list[int]
+) -> None:
+    data = data_of(tmp_path, f"x y\t{LONG}\n")
+    spec = data.spec()
+    assert spec.longest == 8 * len("red dog 10")
+    assert spec.ratio == 8.0
+    trained = endless(spec)
+    task = data.task(spec, CONFIG, trained.network, 1)
+    task.validate(trained.parameters)
+    assert len(steps) == 2 * spec.longest + 1 == spec.most(len("red cow 10"))
+
+
+def test_a_long_source_costs_a_beam_no_more_than_a_translation(steps: list[int]) -> None:
+    (found,) = translate(endless(SPEC), ["xyz" * 2000], beam=4)
+    assert steps == [1] * SPEC.most(6000) + [4] * SPEC.most(6000)
+    assert len(found.text) == SPEC.most(6000) == 81
+
+
+@pytest.mark.parametrize(
+    ("values", "largest"),
+    [
+        ([3], 3),
+        ([1] * 99 + [8], 8),
+        ([1] * 99 + [9], 8),
+        ([9] + [1] * 99, 8),
+        ([1, 9], 8),
+        ([5] * 90 + [100] * 10, 100),  # a tenth of all rows is no exception
+        ([0.5] * 30 + [2.25], 2.25),
+    ],
+)
+def test_the_largest_that_is_not_far_off(values: list[float], largest: float) -> None:
+    assert largest_of_its_kind(values) == largest
+
+
+def test_ordinary_rows_decide_by_the_longest_of_them(tmp_path: Path) -> None:
+    """As they always did: a training of such rows makes the same bits."""
+    for data in (data_of(tmp_path, ""), TranslateData(Paths((str(DATES),)), CONFIG)):
+        spec, rows = data.spec(), data.rows.train
+        assert spec.longest == max(len(row.right) for row in rows)
+        assert spec.ratio == max(len(row.right) / len(row.left) for row in rows)
+        assert len(data.describe(spec, CONFIG)) == 2
+
+
+def test_a_checkpoint_goes_on_by_the_lengths_that_it_has(steps: list[int]) -> None:
+    header = {**SPEC.to_header(), "longest": 300, "ratio": 300.0}
+    spec = TranslateSpec.from_header(header)
+    assert (spec.longest, spec.ratio) == (300, 300.0)
+    (found,) = translate(endless(spec), ["x"])
+    assert len(found.text) == len(steps) == 601
+
+
+def test_rows_that_will_be_cut_off_are_named(tmp_path: Path) -> None:
+    data = data_of(tmp_path, f"x y\t{LONG}\n")
+    *_, note = data.describe(data.spec(), CONFIG)
+    assert note == (
+        "note: row 101 has a target of 4,001 characters for a source of 3: "
+        "a translation of that source is cut off after 59"
+    )
+    (found,) = translate(endless(data.spec()), ["x y"])
+    assert len(found.text) == 59
+    data = data_of(tmp_path, f"x y\t{LONG}\nxy\t{LONG} e\n")
+    *_, note = data.describe(data.spec(), CONFIG)
+    assert "row 102 has a target of 4,003" in note
+    assert "(2 rows are such)" in note
+
+
+def test_the_longest_row_keeps_its_place_in_the_order(tmp_path: Path) -> None:
+    """Sources of one length by target, also where that is longer than a translation may get."""
+    more = "".join(f"x {k}\t{'y' * size}\n" for k, size in enumerate((900, 1000)))
+    data = data_of(tmp_path, more + "xy z\tu\n")
+    spec = data.spec()
+    assert spec.longest < 900
+    task = data.task(spec, CONFIG, spec.model(CONFIG), 1)
+    for number in range(task.steps_per_epoch):
+        rows = [data.rows.train[k] for k in task._order.batch(number)]
+        sizes = [(len(row.left), len(row.right)) for row in rows]
+        assert sizes == sorted(sizes, reverse=True)
+
+
+# What a beam keeps
+
+
+def copying(
+    model: Translator, parameters: Parameters, source: Any, lengths: Any, most: Any, beam: int
+) -> list[tuple[list[int], float]]:
+    """The same search in plain lists: every beginning is copied at every step."""
+    count = source.shape[1]
+    memory, state, _ = model.encode(parameters, source, lengths, Workspace())
+    lanes = np.repeat(np.arange(count), beam)
+    memory, lengths = memory[:, lanes], lengths[lanes]
+    state = tuple(tuple(part[lanes] for part in layer) for layer in state)
+    kept: list[list[tuple[tuple[int, ...], float]]]
+    kept = [[((), 0.0 if k == 0 else -np.inf) for k in range(beam)] for _ in range(count)]
+    previous, stepping = np.full(count * beam, START), Workspace()
+    for step in range(max(most)):
+        y, state = model.decode(parameters, previous[None], state, memory, lengths, stepping)
+        logp = log_probabilities("softmax", y[0])
+        parents = []
+        for lane in range(count):
+            ways = []
+            for k, (text, score) in enumerate(kept[lane]):
+                if END in text or step >= most[lane]:
+                    ways.append((score, k, END))
+                    continue
+                row = logp[lane * beam + k]
+                ways += [
+                    (score + row[v], k, v) for v in range(len(row)) if v not in (UNKNOWN, START)
+                ]
+            ways = sorted(ways, key=lambda way: -way[0])[:beam]
+            parents += [lane * beam + k for _, k, _ in ways]
+            kept[lane] = [((*kept[lane][k][0], v), score) for score, k, v in ways]
+        previous = np.array([text[-1] for some in kept for text, _ in some])
+        state = tuple(tuple(part[parents] for part in layer) for layer in state)
+    best = []
+    for lane, some in enumerate(kept):
+        whole = [(t, s) for t, s in some if END in t[: most[lane]]] or some
+        best.append(max(whole, key=lambda way: way[1] / (sum(v != END for v in way[0]) + 1)))
+    return [([int(v) for v in text], float(score)) for text, score in best]
+
+
+@pytest.mark.parametrize("beam", [1, 2, 4])
+@pytest.mark.parametrize("bias", [-2.0, 0.5, 2.0])
+def test_a_beam_finds_what_copying_every_beginning_finds(beam: int, bias: float) -> None:
+    """To the bit: symbols and probabilities, of sources with limits of their own."""
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        model = Translator(6, 7, GRU(6), directions="both")
+        parameters = model.init(rng)
+        parameters.flat[:] *= 3
+        parameters["head.b"][END] += bias
+        lengths, most = np.array([9, 6, 2]), np.array([14, 3, 8])
+        source = rng.integers(3, 6, (9, 3))
+        found = beam_search(model, parameters, source, lengths, most, beam)
+        plain = copying(model, parameters, source, lengths, most, beam)
+        for (symbols, score), (others, other) in zip(found, plain, strict=True):
+            assert symbols.tolist() == others[: len(symbols)]
+            assert set(others[len(symbols) :]) <= {END}
+            assert score == other
+
+
+def test_what_is_written_is_not_copied_at_each_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a step needs for a moment is the same after 400 steps as at the beginning."""
+    scratch: list[int] = []
+    decode: Callable[..., Any] = Translator.decode
+    before = 0
+
+    def watched(*arguments: Any) -> Any:
+        nonlocal before
+        now, peak = tracemalloc.get_traced_memory()
+        scratch.append(peak - before)
+        before = now
+        tracemalloc.reset_peak()
+        return decode(*arguments)
+
+    monkeypatch.setattr(Translator, "decode", watched)
+    trained = endless(replace(SPEC, longest=200, ratio=200.0))
+    tracemalloc.start()
+    try:
+        translate(trained, ["xyz"], beam=4)
+    finally:
+        tracemalloc.stop()
+    late, early = scratch[-50:], scratch[-390:-340]
+    assert len(scratch) == 2 * 401
+    assert np.median(late) < np.median(early) + 1000
+
+
+@pytest.mark.parametrize("beam", [1, 4])
+def test_as_many_stand_together_as_may_be_written(
+    monkeypatch: pytest.MonkeyPatch, beam: int
+) -> None:
+    """Two numbers of each symbol: 64 MiB of them; what is read is bounded as in a training."""
+    shapes: list[tuple[int, int, int]] = []
+
+    def noted(*arguments: Any) -> Any:
+        *_, source, _, most, width = arguments
+        shapes.append((len(source), int(most.max()), source.shape[1] * width))
+        return [(np.array([END]), 0.0)] * source.shape[1]
+
+    def lanes_for(longest: int, texts: list[str]) -> int:
+        shapes.clear()
+        translate(endless(replace(SPEC, longest=longest, ratio=float(longest))), texts, beam=beam)
+        assert sum(lanes for *_, lanes in shapes) == 70 * (1 if beam == 1 else 1 + beam)
+        for read, most, lanes in shapes:
+            assert read * lanes <= MOST_STEPS
+            assert 16 * most * lanes <= 1 << 26
+        return max(lanes for *_, lanes in shapes[:2])
+
+    monkeypatch.setattr(module, "beam_search", noted)
+    short = ["xyz" * (1 + k % 3) for k in range(70)]
+    assert lanes_for(40, short) == lanes_for(2000, short) == 64
+    assert lanes_for(150_000, short) == 8
+    assert lanes_for(40, ["xyz" * 2000] * 70) == 8
