@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-__all__ = ["Browser", "Tab", "browser", "needs_chromium"]
+__all__ = ["Browser", "Tab", "axe_violations", "browser", "needs_chromium"]
 
 PROGRAM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
 needs_chromium = pytest.mark.skipif(PROGRAM is None, reason="chromium is not there")
@@ -219,6 +219,22 @@ class Tab:
     def close(self) -> None:
         """Close it."""
         self._browser.ask("Target.closeTarget", targetId=self._target)
+
+
+def axe_violations(tab: Tab) -> list[Any]:
+    """What axe-core finds in a page as it is now: rules and elements.
+
+    ``CHARRNN_AXE`` names its axe.min.js (npm pack axe-core); a test skips without it.
+    """
+    axe = os.environ.get("CHARRNN_AXE", "")
+    if not Path(axe).is_file():
+        pytest.skip("CHARRNN_AXE names no axe.min.js")
+    tab.run(Path(axe).read_text(encoding="utf-8") + ";0")
+    found: list[Any] = tab.run(
+        "axe.run().then(({violations}) => violations.map("
+        "({id, nodes}) => [id, nodes.map(({html}) => html.slice(0, 200))]))"
+    )
+    return found
 
 
 @contextmanager

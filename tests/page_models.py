@@ -28,6 +28,7 @@ __all__ = [
     "greedy",
     "labelled_model",
     "needs_node",
+    "node",
     "write_pages",
 ]
 

@@ -37,7 +37,7 @@ def part(html: str, name: str) -> str:
 
 
 def test_every_module_is_in_a_page_once() -> None:
-    threads = [joined("main.js"), joined("worker.js")]
+    threads = [joined("main.js"), joined("worker.js"), joined("example.js")]
     for name in MODULES:
         counts = [text.count(f"// {name}\n") for text in threads]
         assert 1 in counts, name

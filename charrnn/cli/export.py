@@ -50,6 +50,14 @@ def export(
             help="A line for the page: a licence, or where the text is from.", rich_help_panel=PAGE
         ),
     ] = "",
+    example: Annotated[
+        bool,
+        typer.Option(
+            "--example",
+            help="No model: a page of the worked example of charrnn explain, whose numbers can be "
+            "changed by hand.",
+        ),
+    ] = False,
 ) -> None:
     """Write a trained model as a file of another program, or as a web page.
 
@@ -62,10 +70,17 @@ def export(
     [dim]charrnn export shakespeare-1 shakespeare.safetensors
     charrnn export checkpoints/shakespeare-1 shakespeare.pt
     charrnn export shakespeare.onnx
-    charrnn export shakespeare-1 page.html --precision float32[/dim]
+    charrnn export shakespeare-1 page.html --precision float32
+    charrnn export --example page.html[/dim]
     """
     from pathlib import Path
 
+    if example:
+        from charrnn.page.example import write_example
+
+        write_example(_of_example(names, given_options(ctx)))
+        say(f"{names[0]}: {Path(names[0]).stat().st_size:,} bytes, the worked example")
+        return
     from charrnn.exporting import formats
     from charrnn.page.content import training_text
     from charrnn.page.export import write_page
@@ -92,3 +107,15 @@ def export(
     else:
         formats.export(model, file)
     say(f"{file}: {Path(file).stat().st_size:,} bytes, from {path} ({found})")
+
+
+def _of_example(names: list[str], given: set[str]) -> str:
+    """The file to write, if nothing is asked that needs a model."""
+    hint = "charrnn export --example page.html"
+    for option in sorted(given - {"names", "example"}):
+        raise InputError(f"--{option.replace('_', '-')} goes with a model, not --example", hint)
+    if len(names) > 1:
+        raise InputError(f"--example takes no model, got {names[0]!r}", hint)
+    if not names[0].lower().endswith(".html"):
+        raise InputError(f"the example is a page, and {names[0]!r} does not end in .html", hint)
+    return names[0]

@@ -11,8 +11,9 @@ from charrnn.nn.types import Array
 __all__ = ["worked_example"]
 
 GIVEN = {
-    "x_t": [[1.0]],
-    "h_{t-1}": [[0.0, 0.0]],
+    "x_1": [[1.0]],
+    "x_2": [[1.0]],
+    "h_0": [[0.0, 0.0]],
     "W_x": [[0.5, 0.1]],
     "W_h": [[0.4, 0.3], [0.2, 0.7]],
     "b": [[0.0, 0.0]],
@@ -25,10 +26,10 @@ GIVEN = {
 class _Step:
     """One step: the layer's sheet, and the head's."""
 
-    def __init__(self, h_prev: Array) -> None:
-        values = {name: np.array(value) for name, value in GIVEN.items()}
-        head = {"W": values.pop("W"), "b": values.pop("b_y")}
-        self.layer, self.head = Sheet(values | {"h_{t-1}": h_prev}), Sheet(head)
+    def __init__(self, given: dict[str, Array], x: Array, h_prev: Array) -> None:
+        weights = {name: given[name] for name in ("W_x", "W_h", "b")}
+        self.layer = Sheet({"x_t": x, "h_{t-1}": h_prev} | weights)
+        self.head = Sheet({"W": given["W"], "b": given["b_y"]})
         self.layer.work(equations_of(RNN(2))[0])
         self.head["h_t"] = self.layer["h_t"]
         self.head.work([EQUATIONS["head.y"]])
@@ -54,22 +55,22 @@ def _weights(steps: list[_Step]) -> list[Line]:
 
 def worked_example() -> Explanation:
     """Both steps forward; back from the first output; back from the second, through both."""
+    given = {name: np.array(value) for name, value in GIVEN.items()}
     nothing = np.zeros((1, 2))
-    first = _Step(np.array(GIVEN["h_{t-1}"]))
+    first = _Step(given, given["x_1"], given["h_0"])
     sections = [
         Section("Step 1, forward", first.forward, 1),
         Section("Step 1, backward: the gradients of y_1", first.back(nothing, "head.dy.one"), 1),
         Section("... by the weights", _weights([first]), 1),
     ]
-    second = _Step(first.layer["h_t"])
+    second = _Step(given, given["x_2"], first.layer["h_t"])
     back = second.back(nothing, "head.dy.one")
     later = second.layer[r"\overleftarrow{dh}_{t-1}"]
     on = first.back(later, "head.dy.zero")
     sections += [
-        Section("Step 2, forward, with x_2 = 1", second.forward, 2),
+        Section("Step 2, forward", second.forward, 2),
         Section("Step 2, backward: the gradients of y_2", back, 2),
         Section("... and on through step 1", on, 1),
         Section("... by the weights: sums over both steps", _weights([first, second]), 2),
     ]
-    given = {name: np.array(value) for name, value in GIVEN.items()}
     return Explanation(sections, width=2, gates="", characters=[0], given=given)

@@ -1,16 +1,12 @@
 """A model as one web page: the files of this folder and the model's numbers, joined."""
 
-import hashlib
-import json
-from base64 import b64encode
-from html import escape
 from pathlib import Path
-from string import Template
 
 from charrnn.errors import InputError
 from charrnn.files import write_whole
 from charrnn.page.content import content_of
-from charrnn.page.modules import joined, source
+from charrnn.page.modules import joined
+from charrnn.page.shell import shell
 from charrnn.page.weights import PRECISIONS, packed
 from charrnn.runs.model import Model
 
@@ -55,29 +51,12 @@ def write_page(
 
 def page(data: dict[str, object], weights: str) -> str:
     """The page of a model's data and its packed weights."""
-    style, main = f"\n{source('style.css')}", f"\n{joined('main.js')}"
-    policy = {
-        "default-src": "'none'",
-        "script-src": _hash(main),
-        "style-src": _hash(style),
-        "worker-src": "blob:",
-        "img-src": "data:",
-        "base-uri": "'none'",
-        "form-action": "'none'",
-    }
-    title = "".join(c if c.isprintable() else "\ufffd" for c in str(data["name"]))
-    return Template(source("page.html")).substitute(
-        policy="; ".join(f"{name} {value}" for name, value in policy.items()),
-        title=escape(title),
-        style=style,
-        content=json.dumps(data, separators=(",", ":")).replace("<", r"\u003c"),
+    return shell(
+        str(data["name"]),
+        "page.html",
+        data,
+        "main.js",
+        worker=True,
         weights=weights,
-        worker=joined("worker.js"),
-        main=main,
+        worker_script=joined("worker.js"),
     )
-
-
-def _hash(text: str) -> str:
-    """What a policy allows: this text, and no other."""
-    digest = b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")
-    return f"'sha256-{digest}'"

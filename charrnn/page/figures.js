@@ -1,5 +1,7 @@
 // Numbers as they are shown beside equations.
 
-const figure = (value) => value.toFixed(Math.abs(value) < 10 ? 4 : 2).replace("-", "−");
+const minus = (text) => text.replaceAll("-", "−");
 
-export { figure };
+const figure = (value) => minus(value.toFixed(Math.abs(value) < 10 ? 4 : 2));
+
+export { figure, minus };

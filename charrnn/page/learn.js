@@ -2,6 +2,7 @@
 
 import { byId, make, number, optionsOf } from "./elements.js";
 import { figure } from "./figures.js";
+import { shownLine } from "./line.js";
 import { guessRows } from "./popup.js";
 import { visible } from "./symbols.js";
 
@@ -44,7 +45,7 @@ class Learner {
     if (found.stopped) return;
     box.replaceChildren(
       this.reading(symbols),
-      ...found.lines.map(shownLine),
+      ...found.lines.map(lineOf),
       make("h2", {}, "What it then expects"),
       make("ol", { class: "guesses" }, ...guessRows(this.vocabulary, found)),
     );
@@ -61,15 +62,14 @@ class Learner {
 }
 
 // What lies between -1 and 1 has a bar.
-function shownLine({ text, what, units }) {
+function lineOf({ text, what, units }) {
   const bounded = !/^[am]/.test(text);
-  const each = units.map(({ unit, text: numbers, value }) => {
+  const items = units.map(({ unit, text: numbers, value }) => {
     const bar = make("span", { class: value < 0 ? "gate below" : "gate" });
     bar.style.setProperty("--part", Math.abs(value));
-    const gives = make("strong", {}, figure(value));
-    return make("li", {}, `${unit}: ${numbers} = `, gives, ...(bounded ? [bar] : []));
+    return { name: `${unit}`, text: numbers, gives: figure(value), bar: bounded ? [bar] : [] };
   });
-  return make("div", { class: "line" }, make("code", {}, text), ` ${what}`, make("ul", {}, ...each));
+  return shownLine(text, what, items);
 }
 
 export { Learner };

@@ -1,7 +1,7 @@
 // One step of a layer in numbers: every equation, worked out for every unit.
 
 import { Carried } from "./engine.js";
-import { parseEquation, worked } from "./formulas.js";
+import { workOut } from "./formulas.js";
 
 // The layer's weights by the names of the equations: W_x of gate i is W_xi, b is b_i.
 function named(w, gates, hidden, inputs) {
@@ -30,9 +30,7 @@ function workedStep(carried, symbol, layer, units, { gates, lines }) {
   values.x = layer ? after.state[layer - 1][0] : network.embedded(symbol) || symbol;
   network.cell.parts.forEach((part, k) => (values[`${part}_prev`] = state[layer][k]));
   const found = lines.map(([text, what]) => {
-    const { result, term } = parseEquation(text);
-    const each = Array.from({ length: hidden }, (_, unit) => worked(term, values, unit));
-    values[result] = each.map(({ value }) => value);
+    const { result, each } = workOut(text, values, [1, hidden]);
     return { text, what, result, units: units.map((unit) => ({ unit, ...each[unit] })) };
   });
   return { lines: found, y, h: values.h };
