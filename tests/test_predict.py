@@ -349,3 +349,30 @@ def test_a_reader_that_goes_away_ends_it_quietly(place: Path) -> None:
     )
     assert done.stdout in (b"yes\n", b"no\n")
     assert (done.returncode, done.stderr) == (141, b"")
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("ending", ["| head -1; exit ${PIPESTATUS[0]}", ">&-"])
+@pytest.mark.parametrize("what", ["text", "series"])
+def test_results_that_nobody_takes_are_told(
+    place: Path, what: str, ending: str, unbuffered: str
+) -> None:
+    """One long result too; and where Python writes without a buffer, a part at a time."""
+    (place / "s.csv").write_text("x\n" + "".join(f"{k % 7}\n" for k in range(80)), encoding="utf-8")
+    if not (place / "series").exists():
+        library.train("s.csv", task="forecast", out="series", **SMALL).finish()
+    (place / "long.txt").write_bytes(b"a1\n" * 40000)
+    given = {"text": ("run", "--file", "long.txt"), "series": ("series", "s.csv", "--steps=20000")}
+    shell = " ".join(map(str, command("predict", *given[what])))
+    done = subprocess.run(
+        ["bash", "-c", f"{shell} {ending}"],
+        cwd=place,
+        env=environment(PYTHONUNBUFFERED=unbuffered),
+        capture_output=True,
+        check=False,
+        timeout=120,
+    )
+    if ending == ">&-":
+        assert (done.returncode, done.stderr) == (1, b"error: standard output is closed\n")
+    else:
+        assert (done.returncode, done.stderr) == (141, b"")

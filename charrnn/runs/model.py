@@ -185,13 +185,15 @@ class Model(Trained, Writes):
             found: list[Prediction] = kind.predict(self, inputs, **own)
         return found
 
-    def evaluate(self, *files: str, train: Sequence[str] = ()) -> "Evaluated":
+    def evaluate(self, *files: str, train: Sequence[str] = (), columns: str = "") -> "Evaluated":
         """Measure a model that is no language model on labelled data, as ``charrnn eval`` does.
 
         Args:
             files: new data, in the form of those that it was trained on; none for the part that
                 its run held out to test with.
             train: what it was trained on, where its run does not lead there.
+            columns: of ``files``, by name or number, commas between, in the task's order; those
+                that it was trained with, if not given.
 
         Raises:
             InputError: a file cannot be read, there is nothing to measure, or this is a language
@@ -204,7 +206,7 @@ class Model(Trained, Writes):
             raise InputError(
                 f"{self.path} is a language model", "score() gives what a text costs it"
             )
-        return evaluate_labelled(self, files, train)
+        return evaluate_labelled(self, files, train, columns=as_type("columns", columns, str))
 
     def known_form(self, text: str) -> str:
         """What to say of a text that :meth:`predict` reads with unknown characters.

@@ -141,7 +141,11 @@ def score_series(trained: Trained, values: npt.NDArray[np.float64], start: int =
 
 
 def evaluate(
-    trained: Trained, files: Sequence[str], data: Data | None, threads: int = 1
+    trained: Trained,
+    files: Sequence[str],
+    data: Data | None,
+    threads: int = 1,
+    columns: str = "",
 ) -> Measured:
     """A model one step ahead on another series.
 
@@ -149,6 +153,7 @@ def evaluate(
         files: the one name of a CSV file.
         data: what the model was trained on, if that is there.
         threads: not used: a series is read from its beginning.
+        columns: of the file, in the order of the model's; those of the same names, if not given.
 
     Raises:
         InputError: the file cannot be read, or it has other columns than the model.
@@ -157,7 +162,7 @@ def evaluate(
     del threads
     if len(files) != 1:
         raise InputError(f"a forecast is measured on one series, {len(files)} were given")
-    source = read_for(trained, files[0])
+    source = read_for(trained, files[0], columns)
     values, notes = source.records.values, source.notes
     known: Any = data
     series = (values.tobytes(), known.values[: known.edges[1]].tobytes() if known else b"")

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import log
 from typing import Any, Generic, TypeVar
 
@@ -67,7 +67,12 @@ class LabelledRows(Generic[R]):
     needs_label: bool = False
 
     def __call__(
-        self, trained: Trained, files: Sequence[str], data: Data | None, threads: int = 1
+        self,
+        trained: Trained,
+        files: Sequence[str],
+        data: Data | None,
+        threads: int = 1,
+        columns: str = "",
     ) -> Measured:
         """Measure a model on the rows of all files together.
 
@@ -76,11 +81,16 @@ class LabelledRows(Generic[R]):
             data: what the model was trained on, if that is there: rows that it has met are
                 counted, and the simple methods are fitted to it.
             threads: how many processes compute.
+            columns: of the files, as ``--columns`` takes them; the setting of the training, if not
+                given.
 
         Raises:
             InputError: a file cannot be read, or no row of it can be measured.
         """
-        sources = [self.read(trained.config, path) for path in files]
+        config = trained.config
+        if columns:
+            config = replace(config, columns=columns, column=0)
+        sources = [self.read(config, path) for path in files]
         rows = tuple(row for source in sources for row in source.records)
         notes = [note for source in sources for note in source.notes]
         known = {*self.known(trained.spec)}

@@ -13,7 +13,7 @@ from charrnn.nn.models import SequenceModel
 from charrnn.nn.types import Array
 from charrnn.tasks.base import Paths, Trained
 from charrnn.tasks.config import Config
-from charrnn.text.columns import columns_option
+from charrnn.text.columns import columns_option, listed
 from charrnn.text.series import Series, read_series
 from charrnn.text.tables import Source
 
@@ -196,13 +196,25 @@ class SeriesData:
         return [f"{self.size:,} rows of {count} column{'s' * (count > 1)} ({names})", text]
 
 
-def read_for(trained: Trained, path: str) -> Source[Series]:
+def read_for(trained: Trained, path: str, columns: str = "") -> Source[Series]:
     """The columns of a file that a model reads, by the settings that it was trained with.
 
+    Args:
+        columns: as ``--columns`` takes them, in the order of the model's; those of the names that
+            it was trained on, if not given.
+
     Raises:
-        InputError: as :func:`charrnn.text.series.read_series`; or a value is out of all proportion.
+        InputError: as :func:`charrnn.text.series.read_series`; or there are not as many columns as
+            the model reads; or a value is out of all proportion.
     """
-    source = _read_series(path, trained.config, trained.spec.columns)
+    known = trained.spec.columns
+    wanted = listed(columns) if columns else known
+    if len(wanted) != len(known):
+        raise InputError(
+            f"--columns {columns}: the model reads {len(known)}, not {len(wanted)}",
+            f"those to read as {', '.join(known)}",
+        )
+    source = _read_series(path, trained.config, wanted)
     trained.spec.check_scale(source.records.values)
     return source
 
