@@ -228,7 +228,7 @@ def test_a_file_in_the_place_of_a_text(place: Path) -> None:
     wanted = charrnn("predict", "run", "--file", "reviews.txt", cwd=place).stdout
     done = charrnn("predict", "run", "reviews.txt", cwd=place)
     assert (done.returncode, done.stdout) == (0, wanted)
-    assert b"reviews.txt is a file: its lines are the texts" in done.stderr
+    assert b"reviews.txt is a file: its texts are read" in done.stderr
     assert b"echo reviews.txt | charrnn predict" in done.stderr
     piped = charrnn("predict", "run", "--format", "tsv", cwd=place, stdin=b"reviews.txt\n")
     assert piped.stdout.startswith(b"reviews.txt\t")
@@ -266,6 +266,33 @@ def test_a_text_in_the_place_of_a_checkpoint(
     assert done.returncode == 2
     assert error in done.stderr.decode().splitlines()[0]
     assert hint in done.stderr.decode().splitlines()[1]
+
+
+@pytest.mark.parametrize(
+    "arguments", [["nosuch", "text"], ["nosuch", "--file", "rows.tsv"], ["nosuch.npz"]]
+)
+def test_a_wrong_name_is_not_taken_for_a_text(place: Path, arguments: list[str]) -> None:
+    done = charrnn("predict", *arguments, cwd=place)
+    assert done.returncode == 2
+    assert b"does not exist" in done.stderr
+    assert b"predict from" not in done.stderr
+
+
+def test_a_hint_keeps_the_options_and_is_of_a_run_of_texts(place: Path, tmp_path: Path) -> None:
+    done = charrnn("predict", "word", "--top", "2", "--format", "tsv", cwd=place)
+    assert b": charrnn predict tagger --format tsv --top 2 word" in done.stderr
+    copy = tmp_path / "forecast"
+    copy.mkdir()
+    (copy / "s.csv").write_text("x\n" + "".join(f"{k % 7}\n" for k in range(80)), encoding="utf-8")
+    flags = ("--hidden", "4", "--epochs", "1", "--threads", "1", "-q")
+    assert charrnn("train", "s.csv", "--task", "forecast", *flags, cwd=copy).returncode == 0
+    for arguments in (["word"], ["two words"]):
+        done = charrnn("predict", *arguments, cwd=copy)
+        assert done.returncode == 2
+        assert b"predict from" not in done.stderr
+    assert b"there are the runs s-1" in charrnn("predict", "word", cwd=copy).stderr
+    hint = b"to predict from it: charrnn predict checkpoints/s-1 --file s.csv"
+    assert hint in charrnn("predict", "s.csv", cwd=copy).stderr
 
 
 def test_no_texts_at_all(place: Path) -> None:

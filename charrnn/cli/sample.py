@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from charrnn.cli.errors import reported, say
-from charrnn.cli.given import given_options, no_checkpoint, weights_given
+from charrnn.cli.given import given_options, no_checkpoint, options_again, weights_given
 from charrnn.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from charrnn.runs.model import Model
 
 __all__ = ["sample"]
@@ -252,8 +254,7 @@ def sample(
         try:
             paths.append(find_checkpoint(one, writing))
         except InputError as error:
-            primed = ("charrnn", "sample", "--prime", str(one))
-            raise no_checkpoint(one, error, "begin with this text", primed) from None
+            raise _perhaps_prime(ctx, str(one), named, writing, error) from None
     models = [load_model(path, cell) for path, _ in paths]
     if weights is not None and len(models) == 1:
         raise InputError("--weights are of several models", "name them: charrnn sample A B")
@@ -316,6 +317,28 @@ def sample(
             write_lines(grown, writer)
         else:
             write_texts(grown, wanted, writer, bar)
+
+
+def _perhaps_prime(
+    ctx: typer.Context,
+    given: str,
+    named: "Sequence[str | None]",
+    writing: "Sequence[str]",
+    error: InputError,
+) -> InputError:
+    """The error for a name of no checkpoint, and what to do if it is what a text begins with."""
+    from charrnn.runs.find import find_checkpoint
+
+    others = [str(one) for one in named if one != given]
+    if given_options(ctx) & {"prime", "prime_file"} or (others and " " not in given):
+        return error
+    if not others:
+        try:
+            find_checkpoint(None, writing)
+        except InputError:
+            return error
+    primed = ["charrnn", "sample", *others, *options_again(ctx), "--prime", given]
+    return no_checkpoint(given, error, "begin with this text", primed)
 
 
 def _prime(prime: str, file: str | None, model: "Model") -> str:

@@ -397,6 +397,7 @@ register(
             labels=lambda config, row: labels_in(row.right, config),
             known=lambda spec: spec.labels,
         ),
+        columns=("text", "label"),
         predict=predict,
         options=("top", "threshold"),
     )

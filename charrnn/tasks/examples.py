@@ -66,7 +66,7 @@ def together(
 
 def one_line(text: str) -> str:
     """As a cell of a table."""
-    return text.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n")
+    return text.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")
 
 
 def as_json(**values: object) -> str:
@@ -74,13 +74,13 @@ def as_json(**values: object) -> str:
     return json.dumps(values, ensure_ascii=False)
 
 
-def checked(text: str, row: int) -> str:
-    """A text, if it is one to predict from.
+def checked(text: str, row: int, *, tabs: bool = False) -> str:
+    """A text, if it is one to predict from; ``tabs`` as :meth:`charrnn.runs.model.Model.predict`.
 
     Raises:
         InputError: it is empty, a row of two columns, or has halves of characters.
     """
-    fault = unusable(text)
+    fault = unusable(text, tabs=tabs)
     if fault:
         raise InputError(f"text {row} {fault}")
     return text

@@ -360,6 +360,7 @@ register(
             known=lambda spec: spec.tags,
             nouns=("sentences", "tag"),
         ),
+        columns=("tokens", "tags"),
         predict=predict,
         margin=" ",
         empty=("\t\t", ""),
