@@ -13,6 +13,7 @@ from charrnn.cli.errors import reported, say
 from charrnn.cli.given import given_options, no_checkpoint, options_again
 from charrnn.cli.output import written_to
 from charrnn.errors import CheckpointError, InputError, RunError
+from charrnn.text.counts import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -253,7 +254,8 @@ class _Faults:
         if self.count:
             every = self.count + self.answered
             raise RunError(
-                f"{self.count:,} of {every:,} texts {'have' if self.count > 1 else 'has'} no answer"
+                f"{self.count:,} of {counted(every, 'text')} "
+                f"{'have' if self.count > 1 else 'has'} no answer"
             )
         if not self.answered:
             raise InputError("there are no texts to predict from")

@@ -8,6 +8,7 @@ import typer
 from charrnn.cli.errors import reported, say
 from charrnn.cli.given import given_options, no_checkpoint, options_again, weights_given
 from charrnn.errors import InputError
+from charrnn.text.counts import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -285,7 +286,9 @@ def sample(
         kind = f"label {label}" if label is not None else found
         say(f"{path} ({kind})" + (f", seed {own_seed}" if seed is None else ""))
     if author.left_out:
-        say(f"note: {author.left_out} characters that the model does not know were left out")
+        verb = "was" if author.left_out == 1 else "were"
+        unknown_ones = counted(author.left_out, "character")
+        say(f"note: {unknown_ones} that the model does not know {verb} left out")
     if interactive:
         from charrnn.cli.interactive import write_together
         from charrnn.runs.draft import Draft

@@ -10,6 +10,7 @@ from charrnn.errors import InputError
 from charrnn.nn.types import Array
 from charrnn.tasks.config import Config
 from charrnn.text.alphabet import END, UNKNOWN, Alphabet
+from charrnn.text.counts import counted
 from charrnn.text.pairs import Pair
 from charrnn.text.records import unusable
 
@@ -157,7 +158,7 @@ def label_notes(train: Iterable[str], test: Iterable[str], known: Sequence[str])
     counts = Counter(train)
     for names in alike.values():
         if len(names) > 1:
-            listed = ", ".join(f"{name!r} ({counts[name]} rows)" for name in names)
+            listed = ", ".join(f"{name!r} ({counted(counts[name], 'row')})" for name in names)
             yield f"labels that differ by case or space alone: {listed}; are they one?"
     tested = set(test)
     absent = [label for label in known if label not in tested]

@@ -25,6 +25,7 @@ from charrnn.tasks.figures import figure, plain, side_by_side
 from charrnn.tasks.kinds import Kind, register
 from charrnn.tasks.labelled import Measured
 from charrnn.tasks.scaled import ForecastSpec, SeriesData, read_for
+from charrnn.text.counts import counted
 from charrnn.text.tables import shown
 
 __all__ = [
@@ -125,7 +126,9 @@ def score_series(trained: Trained, values: npt.NDArray[np.float64], start: int =
         DivergedError: the outputs are not finite.
     """
     if not 1 <= start < len(values):
-        raise InputError(f"{len(values)} rows are too few to score: one comes before the first")
+        raise InputError(
+            f"{counted(len(values), 'row', 'are')} too few to score: one comes before the first"
+        )
     trained.spec.check_scale(values)
     errors = _errors(trained, values, start)
     trained.check_finite(errors)
@@ -181,7 +184,9 @@ def _score(trained: Trained, errors: Numbers) -> TaskScore:
     scaled = errors / np.array(trained.spec.deviation)
     loss = float(0.5 * (scaled**2).sum(axis=1).mean())
     measures = {"mean squared error": float((errors**2).mean())}
-    method = f"{len(errors)} rows, each one step ahead, state carried from the first row on"
+    method = (
+        f"{counted(len(errors), 'row')}, each one step ahead, state carried from the first row on"
+    )
     return TaskScore(loss, trained.config.kind.unit, loss, measures, method)
 
 
@@ -197,7 +202,7 @@ def _by_column(trained: Trained, errors: Numbers, values: Numbers) -> tuple[str,
     ]
     more = len(names) - len(lines)
     if more:
-        lines.append(f"({more:,} more column{'s' * (more > 1)} left out)")
+        lines.append(f"({counted(more, 'more column')} left out)")
     return tuple(lines)
 
 

@@ -10,6 +10,7 @@ from charrnn.errors import InputError
 from charrnn.tasks.base import Data, Outcome, Paths, Trained
 from charrnn.tasks.config import Config
 from charrnn.tasks.rows import Rows
+from charrnn.text.counts import counted
 from charrnn.text.splits import overlap
 from charrnn.text.tables import Source
 
@@ -54,7 +55,7 @@ class LabelledRows(Generic[R]):
         key: the input of a row, by which it is known again.
         labels: from settings and a row to its labels.
         known: the labels that a spec has.
-        nouns: what rows and a label are called.
+        nouns: what a row and a label are called.
         needs_label: whether a row cannot be measured if the model does not know its label.
     """
 
@@ -63,7 +64,7 @@ class LabelledRows(Generic[R]):
     key: Callable[[R], Hashable]
     labels: Callable[[Config, R], Sequence[str]] = _none
     known: Callable[[Any], Sequence[str]] = _none
-    nouns: tuple[str, str] = ("rows", "label")
+    nouns: tuple[str, str] = ("row", "label")
     needs_label: bool = False
 
     def __call__(
@@ -107,9 +108,10 @@ class LabelledRows(Generic[R]):
         met = None
         if parts:
             met = len(overlap(map(self.key, (*train, *val)), map(self.key, rows)))
+        noun, _ = self.nouns
         if met:
             notes.append(
-                f"{met} of {len(rows)} {self.nouns[0]} have an input that the model has met in "
+                f"{met:,} of {counted(len(rows), noun)} have an input that the model has met in "
                 "training: it would do worse on others"
             )
         every = Rows(Paths(tuple(files)), train, val, rows, "", (), 0, met)
@@ -122,13 +124,13 @@ class LabelledRows(Generic[R]):
 
     def _of_unknown(self, unknown: Counter[str], odd: int, size: int) -> str:
         """What there is to say of labels that the model does not know."""
-        counted = [f"{name!r} {count}" for name, count in unknown.most_common()]
+        each = [f"{name!r} {count}" for name, count in unknown.most_common()]
         missed = f"count as missed, at {UNSEEN:.1f} nats"
         what = "are left out" if self.needs_label else missed
-        rows, label = self.nouns
+        noun, label = self.nouns
         return (
-            f"{odd} of {size} {rows} have a {label} that the model does not know, and {what}: "
-            + _listed(counted)
+            f"{odd:,} of {counted(size, noun)} have a {label} that the model does not know, "
+            f"and {what}: {_listed(each)}"
         )
 
 
