@@ -57,7 +57,7 @@ def test_tsv_and_fasttext(tmp_path: Path) -> None:
     tsv = "".join(f"{b}\t{a}\n" for a, b in [("review", "stars"), *FLAT]).encode()
     assert texts_of(tmp_path / "x", tsv) == flat
     labels = "".join(f"__label__{b} {a}\n" for a, b in FLAT).encode()
-    assert texts_of(tmp_path / "x", labels, trained="2,1") == flat
+    assert texts_of(tmp_path / "x", labels, trained="1,2") == flat
 
 
 @pytest.mark.parametrize(

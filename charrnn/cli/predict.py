@@ -1,17 +1,16 @@
 """``charrnn predict``."""
 
-import os
 import sys
 from contextlib import suppress
-from pathlib import Path
 from shlex import quote
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from charrnn.cli.errors import reported, say
 from charrnn.cli.given import given_options, no_checkpoint, options_again
 from charrnn.cli.output import written_to
+from charrnn.cli.texts import to_answer
 from charrnn.errors import CheckpointError, InputError, RunError
 from charrnn.text.counts import counted
 
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from charrnn.cli.output import FileWriter, TextWriter
     from charrnn.runs.model import Model
     from charrnn.tasks.base import Prediction
-    from charrnn.tasks.config import Config
     from charrnn.text.records import Record
 
 __all__ = ["predict"]
@@ -29,8 +27,6 @@ __all__ = ["predict"]
 AT_ONCE = 256
 """Texts whose results are computed together."""
 
-CHUNK = 1 << 16
-ENDINGS = {".txt", ".tsv", ".csv", ".json", ".jsonl", ".conll"}
 NAMED = 5
 """Texts without an answer that get a line each; the others are counted."""
 
@@ -151,7 +147,7 @@ def predict(
         with written_to(out) as writer:
             _write(writer, model.predict(texts or [str(file)], steps=steps), form)
         return
-    parts, place, tabs = _records(texts or [], file, columns, model.config)
+    parts, place, tabs = to_answer(texts or [], file, columns, model.config)
     faults, told = _Faults(place), False
     # Where the results are not seen themselves, how many there are is.
     seen = file == "-" or (out is None and sys.stdout.isatty())
@@ -283,72 +279,3 @@ def _write(
 def _write_lines(writer: "TextWriter | FileWriter", lines: "Iterator[str]") -> None:
     for line in lines:
         writer.write(line.encode("utf-8", "replace") + b"\n")
-
-
-def _is_file(text: str) -> bool:
-    """Whether a text, however long, is the name of a file or a pipe."""
-    return os.path.exists(text) and not os.path.isdir(text)  # noqa: PTH110, PTH112
-
-
-def _records(
-    texts: list[str], file: str | None, columns: str, config: "Config"
-) -> "tuple[Iterator[list[Record]], Callable[[int], str], bool]":
-    """What to answer, how each is named, and whether a tab may be in one.
-
-    Of standard input they come as they are typed.
-
-    Raises:
-        InputError: a file cannot be read, or its column not be found.
-    """
-    from charrnn.text.corpora import read_bytes
-    from charrnn.text.inputs import read_inputs
-    from charrnn.text.records import Record, records, unusable
-
-    if len(texts) == 1:
-        pipe = f"pipe it in: echo {quote(texts[0])} | charrnn predict ..."
-        if os.path.isdir(texts[0]):  # noqa: PTH112 - of any length
-            raise InputError(
-                f"{texts[0]!r} is a folder", f"name a file; for the text itself {pipe}"
-            )
-        if _is_file(texts[0]):
-            file, texts = texts[0], []
-            say(
-                f"note: {file} is a file: its texts are read (for the text {file!r} itself, {pipe})"
-            )
-    if texts and columns:
-        raise InputError("--columns is of a file", "name it: --file FILE")
-    if len(texts) == 1 and Path(texts[0]).suffix in ENDINGS and " " not in texts[0]:
-        say(f"note: there is no file {texts[0]!r}: it is taken for a text")
-    elif texts:
-        named = next(filter(_is_file, texts), None)
-        if named is not None:
-            say(f"note: {named} is taken for a text; to read the file of that name: --file {named}")
-    if texts:
-        one_by_one = [Record(k, text, unusable(text)) for k, text in enumerate(texts, 1)]
-        return iter([one_by_one]), lambda number: f"text {number}", False
-    name = "standard input" if file == "-" else str(file)
-    # A pipe can be read once.
-    head = read_bytes(name) if os.path.isfile(str(file)) else None  # noqa: PTH113 - of any length
-    if columns or head is not None:
-        trained, encoding = config.columns, config.encoding
-        table = read_inputs(
-            str(file),
-            head,
-            config.kind.columns,
-            columns=columns,
-            trained=trained,
-            encoding=encoding,
-        )
-        if table is not None:
-            for note in table.notes:
-                say(f"note: {note}")
-            return iter([list(table.records)]), lambda number: f"{name}, row {number},", True
-    if file == "-":
-        if sys.stdin.isatty():
-            say("type a text and Enter, one after the other; Ctrl-D ends (Windows: Ctrl-Z, Enter)")
-        stream: Any = sys.stdin.buffer  # whose read1 gives what is there, and waits for no more
-        chunks = iter(lambda: stream.read1(CHUNK), b"")
-        return records(chunks, config.encoding), lambda number: f"{name}, line {number},", False
-    data = read_bytes(str(file)) if head is None else head
-    pieces = (data[start : start + CHUNK] for start in range(0, len(data), CHUNK))
-    return records(pieces, config.encoding), lambda number: f"{name}, line {number},", False
