@@ -183,8 +183,8 @@ class TextData:
         train, held_out = np.split(self.parted(config).codes, [self.trained_on(config)])
         lines = [f"{self.size:,} {what}, {len(spec.vocabulary)} distinct"]
         if config.lines:
-            ours, others = (np.count_nonzero(part == LINE_END) for part in (train, held_out))
-            lines.append(f"{counted(int(ours), 'line', 'train')}, in random order")
+            ours, others = (int(np.count_nonzero(part == LINE_END)) for part in (train, held_out))
+            lines.append(f"{counted(ours, 'line', 'train')}, in random order")
             validate = f", {others:,} drawn from all over validate{'s' * (others == 1)}"
         else:
             lines.append(f"the first {len(train):,} train")
