@@ -329,6 +329,57 @@ def test_mistakes(place: Path, arguments: list[str], message: str) -> None:
     assert len(lines) <= 2
 
 
+def laid_out(task: str, rows: str) -> tuple[str, str]:
+    """The data in another layout, that no header explains; and its columns for ``--columns``."""
+    if task == "forecast":
+        body = [line.split(",") for line in rows.splitlines()[1:]]
+        return "u,n,v\n" + "".join(f"{y},7,{x}\n" for x, y in body), "v,u"
+    lines = [line.split("\t") for line in rows.splitlines()]
+    text = "".join(f"{one[1]}\tid\tx\t{one[0]}\n" if len(one) > 1 else "\n" for one in lines)
+    return text, "4,1"
+
+
+@every_task
+def test_columns_say_where_the_data_stand_in_another_layout(place: Path, task: str) -> None:
+    """In place of the run's own, for the files that are named: not for what it was trained on."""
+    text, columns = laid_out(task, (place / f"{task}.new").read_text(encoding="utf-8"))
+    (place / "other").write_text(text, encoding="utf-8")
+    wanted = facts(task, f"{task}.new", cwd=place)
+    found = facts(task, "other", "--columns", columns, cwd=place)
+    for name in ("loss", "measures", "baselines", "unknown"):
+        assert found[name] == wanted[name], name
+    if task != "tag":  # whose rows may have any columns
+        assert len(failure(task, "other", cwd=place).splitlines()) <= 2
+    model = library.load(place / task)
+    measured = model.evaluate(str(place / "other"), columns=columns)
+    assert dict(measured.outcome.score.measures) == wanted["measures"]
+    assert measured.outcome.score.loss == wanted["loss"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["classify"], "--columns is of files that are named, and none is"),
+        (["forecast", "forecast.new"], "--columns 2,1,1: the model reads 2, not 3"),
+        (["lm"], "--columns is of a table; lm/best.npz is a language model"),
+        (["lm", "forecast.new"], "--columns is of a table; lm/best.npz is a language model"),
+        (["lm", "--show"], "--columns does not go with --show"),
+    ],
+)
+def test_columns_that_are_of_nothing_are_refused(
+    made: Path, tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    place = made
+    if arguments[0] == "lm":
+        place = tmp_path
+        (place / "lm.txt").write_text(data_of("classify"), encoding="utf-8")
+        (place / "forecast.new").write_text("x", encoding="utf-8")
+        assert charrnn("train", "lm.txt", "--out", "lm", *SMALL, cwd=place).returncode == 0
+    error, *hint = failure(*arguments, "--columns", "2,1,1", cwd=place).splitlines()
+    assert message in error
+    assert len(hint) <= 1
+
+
 def test_runs_are_compared(place: Path) -> None:
     flags = ("--task", "classify", "--seed", "5", "--out", "other", *SMALL)
     assert charrnn("train", "classify.txt", *flags, cwd=place).returncode == 0

@@ -228,7 +228,7 @@ def test_a_file_in_the_place_of_a_text(place: Path) -> None:
     wanted = charrnn("predict", "run", "--file", "reviews.txt", cwd=place).stdout
     done = charrnn("predict", "run", "reviews.txt", cwd=place)
     assert (done.returncode, done.stdout) == (0, wanted)
-    assert b"reviews.txt is a file: its lines are the texts" in done.stderr
+    assert b"reviews.txt is a file: its texts are read" in done.stderr
     assert b"echo reviews.txt | charrnn predict" in done.stderr
     piped = charrnn("predict", "run", "--format", "tsv", cwd=place, stdin=b"reviews.txt\n")
     assert piped.stdout.startswith(b"reviews.txt\t")
@@ -266,6 +266,33 @@ def test_a_text_in_the_place_of_a_checkpoint(
     assert done.returncode == 2
     assert error in done.stderr.decode().splitlines()[0]
     assert hint in done.stderr.decode().splitlines()[1]
+
+
+@pytest.mark.parametrize(
+    "arguments", [["nosuch", "text"], ["nosuch", "--file", "rows.tsv"], ["nosuch.npz"]]
+)
+def test_a_wrong_name_is_not_taken_for_a_text(place: Path, arguments: list[str]) -> None:
+    done = charrnn("predict", *arguments, cwd=place)
+    assert done.returncode == 2
+    assert b"does not exist" in done.stderr
+    assert b"predict from" not in done.stderr
+
+
+def test_a_hint_keeps_the_options_and_is_of_a_run_of_texts(place: Path, tmp_path: Path) -> None:
+    done = charrnn("predict", "word", "--top", "2", "--format", "tsv", cwd=place)
+    assert b": charrnn predict tagger --format tsv --top 2 word" in done.stderr
+    copy = tmp_path / "forecast"
+    copy.mkdir()
+    (copy / "s.csv").write_text("x\n" + "".join(f"{k % 7}\n" for k in range(80)), encoding="utf-8")
+    flags = ("--hidden", "4", "--epochs", "1", "--threads", "1", "-q")
+    assert charrnn("train", "s.csv", "--task", "forecast", *flags, cwd=copy).returncode == 0
+    for arguments in (["word"], ["two words"]):
+        done = charrnn("predict", *arguments, cwd=copy)
+        assert done.returncode == 2
+        assert b"predict from" not in done.stderr
+    assert b"there are the runs s-1" in charrnn("predict", "word", cwd=copy).stderr
+    hint = b"to predict from it: charrnn predict checkpoints/s-1 --file s.csv"
+    assert hint in charrnn("predict", "s.csv", cwd=copy).stderr
 
 
 def test_no_texts_at_all(place: Path) -> None:
@@ -366,3 +393,30 @@ def test_a_file_keeps_what_has_come_or_what_was_there(tmp_path: Path) -> None:
     fails(b"new", whole=False)
     assert path.read_bytes() == b"new"
     assert [one.name for one in tmp_path.iterdir()] == ["x.txt"]
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("ending", ["| head -1; exit ${PIPESTATUS[0]}", ">&-"])
+@pytest.mark.parametrize("what", ["text", "series"])
+def test_results_that_nobody_takes_are_told(
+    place: Path, what: str, ending: str, unbuffered: str
+) -> None:
+    """One long result too; and where Python writes without a buffer, a part at a time."""
+    (place / "s.csv").write_text("x\n" + "".join(f"{k % 7}\n" for k in range(80)), encoding="utf-8")
+    if not (place / "series").exists():
+        library.train("s.csv", task="forecast", out="series", **SMALL).finish()
+    (place / "long.txt").write_bytes(b"a1\n" * 40000)
+    given = {"text": ("run", "--file", "long.txt"), "series": ("series", "s.csv", "--steps=20000")}
+    shell = " ".join(map(str, command("predict", *given[what])))
+    done = subprocess.run(
+        ["bash", "-c", f"{shell} {ending}"],
+        cwd=place,
+        env=environment(PYTHONUNBUFFERED=unbuffered),
+        capture_output=True,
+        check=False,
+        timeout=120,
+    )
+    if ending == ">&-":
+        assert (done.returncode, done.stderr) == (1, b"error: standard output is closed\n")
+    else:
+        assert (done.returncode, done.stderr) == (141, b"")

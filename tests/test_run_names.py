@@ -107,6 +107,13 @@ def test_a_text_in_the_place_of_a_checkpoint(place: Path) -> None:
     assert b"'Once' does not exist" in done.stderr
     assert b"charrnn sample --prime Once" in done.stderr
     assert b"--prime" not in charrnn("sample", "a/b.npz", cwd=place).stderr
+    done = charrnn(
+        "sample", "--temp", "0.5", "--stop", "x", "--stop", "y", "-n2", "Once", cwd=place
+    )
+    wanted = b": charrnn sample --number 2 --temp 0.5 --stop x --stop y --prime Once; there are"
+    assert wanted in done.stderr
+    for flags in (["--prime", "a"], ["--label", "x"], ["novel-1"]):  # no run has labels
+        assert b"begin with" not in charrnn("sample", "Once", *flags, cwd=place).stderr
 
 
 @pytest.mark.parametrize("word", ["checkpoints", "runs"])

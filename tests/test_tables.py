@@ -330,7 +330,7 @@ def test_a_csv_file_with_an_open_quote_is_located(tmp_path: Path) -> None:
 def test_labels_that_are_nearly_the_same_or_not_tested_are_told() -> None:
     notes = list(label_notes(["Pos", "pos", "pos", "a  b", "a b"], ["pos"], ["Pos", "a b", "pos"]))
     assert notes == [
-        "labels that differ by case or space alone: 'Pos' (1 rows), 'pos' (2 rows); are they one?",
+        "labels that differ by case or space alone: 'Pos' (1 row), 'pos' (2 rows); are they one?",
         "no row to test with has the label 'Pos', 'a b': the report says nothing of it",
     ]
     assert list(label_notes(["x", "y"], [], ["x", "y"])) == []

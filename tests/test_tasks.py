@@ -553,7 +553,7 @@ def test_a_tag_that_is_no_span_in_a_held_out_part(tmp_path: Path) -> None:
     val = written(tmp_path, ["ab\tNOUN\ncd\tO\n\n"], "v.conll")
     config = Config.of("tag", **SMALL)
     data = TagData(Paths((train,), val), config)
-    assert "1 tokens have a tag that no token to train on has" in data.notes[0]
+    assert "1 token has a tag that no token to train on has" in data.notes[0]
     run = run_all(tmp_path / "run", data, config)
     assert run.best is not None
 

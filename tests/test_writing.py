@@ -107,7 +107,7 @@ def test_unknown_characters_of_a_prime_are_refused_or_skipped(folder: Path) -> N
     assert "--unknown skip" in refused(folder, "lm", "-p", "aZnnQa")
     done = charrnn("sample", "lm", "-p", "aZnnQa", "--unknown", "skip", "--seed", "1", cwd=folder)
     assert done.stdout.decode() == out(folder, "lm", "-p", "anna")
-    assert b"note: 2 characters that the model does not know left out" in done.stderr
+    assert b"note: 2 characters that the model does not know were left out" in done.stderr
     label = out(folder, *LABEL, "-p", "cZa", "--unknown", "skip")
     assert label == out(folder, *LABEL, "-p", "ca")
 

@@ -4,6 +4,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from charrnn.cli.errors import fold, say
+from charrnn.text.counts import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,8 +31,8 @@ def introduce(run: "Run") -> None:
     trainer = run.trainer
     steps = min(data.longest(config), config.seq_len) if config.kind.carried else None
     batch = f"{run.task.batch_size}" + (f" × {steps}" if steps else "")
-    size = f"{trainer.parameters.flat.size:,} parameters"
-    say(fold(f"model: {label}, {size}; {trainer.total} steps of {batch}"))
+    size = counted(trainer.parameters.flat.size, "parameter")
+    say(fold(f"model: {label}, {size}; {counted(trainer.total, 'step')} of {batch}"))
     if not config.kind.text:
         own = config.own_settings.items()
         say(fold("settings: " + ", ".join(f"{name} {value}" for name, value in own)))
@@ -55,8 +56,8 @@ def conclude(run: "Run") -> None:
         say(f"best: at step {run.best.step}, with an error of {figure(run.best.val)}")
     if run.config.minutes and run.trainer.total < FEW:
         say(
-            f"note: {run.trainer.total} updates are few to learn from; more --minutes make more, "
-            "and smaller networks need less of them"
+            f"note: {counted(run.trainer.total, 'update', 'are')} few to learn from; more "
+            "--minutes make more, and smaller networks need less of them"
         )
     use = run.config.kind.usage.replace("RUN", quoted(run.folder.path)) + run.config.cell_option
     say(f"saved in {run.folder.path}. To use it:\n  {use}")

@@ -17,13 +17,22 @@ import typer
 from charrnn import __version__
 from charrnn.errors import CharrnnError
 
-__all__ = ["fold", "open_closed_streams", "output_errors", "printable", "reported", "say"]
+__all__ = [
+    "drop_output",
+    "fold",
+    "open_closed_streams",
+    "output_errors",
+    "printable",
+    "reported",
+    "say",
+]
 
 P = ParamSpec("P")
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 """What a terminal would obey: controls, but for tab and line feed; and what turns the order of a
 line's characters round ("Trojan Source", Boucher and Anderson, 2021)."""
 MIN_WIDTH = 40
+CLOSED = "standard output is closed"
 BROKEN_PIPE = 141  # 128 + SIGPIPE, as of a program that the signal ends
 
 
@@ -71,12 +80,17 @@ def fold(message: str) -> str:
 def open_closed_streams() -> None:
     """Stand in for standard streams that were closed before we began, lowest first.
 
-    Otherwise the next file that is opened would take the place of one, and be written to.
+    Otherwise the next file that is opened would take the place of one, and be written to. Results
+    for a closed standard output are an error once they are written, as they are to other programs:
+    what stands in for it takes none.
     """
-    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
-        if getattr(sys, name) is None:
-            stream = Path(os.devnull).open(mode, encoding="utf-8")  # noqa: SIM115 - for good
-            setattr(sys, name, stream)
+    if sys.stdin is None:
+        sys.stdin = Path(os.devnull).open(encoding="utf-8")  # noqa: SIM115 - for good
+    if sys.stdout is None:
+        read_only = os.open(os.devnull, os.O_RDONLY)
+        sys.stdout = open(read_only, "w", encoding="utf-8")  # noqa: SIM115, PTH123
+    if sys.stderr is None:
+        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
 
 
 @contextmanager
@@ -87,8 +101,8 @@ def output_errors() -> Iterator[None]:
         sys.stdout.flush()
     except OSError as error:
         if error.errno != errno.EPIPE:
-            say(f"error: {error.strerror or error}")
-        _drop_output()
+            say(f"error: {_what_failed(error)}")
+        drop_output()
         sys.exit(BROKEN_PIPE if error.errno == errno.EPIPE else 1)
     except KeyboardInterrupt:
         sys.exit(130)
@@ -112,7 +126,7 @@ def reported(command: Callable[P, None]) -> Callable[P, None]:
         except OSError as error:
             if error.errno == errno.EPIPE:
                 _leave_quietly()
-            _fail(error, error.strerror or str(error), "", 1)
+            _fail(error, _what_failed(error), "", 1)
         except MemoryError as error:
             _fail(
                 error,
@@ -140,23 +154,28 @@ def reported(command: Callable[P, None]) -> Callable[P, None]:
     return wrapper
 
 
+def _what_failed(error: OSError) -> str:
+    """In words."""
+    return CLOSED if error.errno == errno.EBADF else error.strerror or str(error)
+
+
 def _fail(error: BaseException, message: str, hint: str, code: int) -> NoReturn:
     if os.environ.get("CHARRNN_DEBUG"):
         import traceback
 
         traceback.print_exception(error)
     say(f"error: {message}" + (f"\nhint: {hint}" if hint else ""))
-    _drop_output()
+    drop_output()
     raise typer.Exit(code)
 
 
 def _leave_quietly() -> NoReturn:
     """The reader went away (``| head``): say nothing, as the standard tools do."""
-    _drop_output()
+    drop_output()
     raise typer.Exit(BROKEN_PIPE)
 
 
-def _drop_output() -> None:
+def drop_output() -> None:
     """Let the interpreter's last flush go nowhere where standard output cannot take it."""
     try:
         sys.stdout.flush()

@@ -59,6 +59,14 @@ def evaluate(
             show_default=False,
         ),
     ] = None,
+    columns: Annotated[
+        str,
+        typer.Option(
+            help="Of FILE, by name or number, in the task's order, where it has another layout "
+            "than what was trained on: text,label or 2,1.",
+            show_default=False,
+        ),
+    ] = "",
     cell: Annotated[
         str | None,
         typer.Option(
@@ -208,8 +216,10 @@ def evaluate(
             if name in given:
                 task = next(one.config.task for one in models if not one.config.kind.text)
                 raise InputError(f"--{name} is for language models; this model's task is {task}")
-        measure(models, files, train or [], threads, as_json)
+        measure(models, files, train or [], columns, threads, as_json)
         return
+    if "columns" in given:
+        raise InputError(f"--columns is of a table; {model.path} is a language model")
     if others:
         if adapt or mix:
             raise InputError("--adapt and --mix are for one model", "leave them out, or name one")

@@ -7,6 +7,7 @@ import typer
 from charrnn.cli.errors import printable
 from charrnn.cli.plot import COLUMNS, Marks, draw
 from charrnn.errors import InputError
+from charrnn.text.counts import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -107,11 +108,11 @@ def of_trained(
         if predicts:
             loss = cross_entropy_of(network.head, network.head_weights(weights), text[-1])
         curves += _curves(f"{name}{body.cell.label}", body, w, x, loss, state)
-    read = "the prime" if ids is not None else f"{lanes} random sequences"
+    read = "the prime" if ids is not None else counted(lanes, "random sequence")
     what = (
         "the loss of the last character" if predicts else "a random functional of the last output"
     )
-    return f"{model.path}: {read} of {len(x)} steps; E_T is {what}", curves
+    return f"{model.path}: {read} of {counted(len(x), 'step')}; E_T is {what}", curves
 
 
 def _prime(model: "Model", prime: str | None) -> "Array | None":

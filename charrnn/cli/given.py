@@ -10,15 +10,27 @@ import typer
 from charrnn.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
-__all__ = ["given_options", "no_checkpoint", "weights_given"]
+__all__ = ["given_options", "no_checkpoint", "options_again", "weights_given"]
 
 
 def given_options(ctx: typer.Context) -> set[str]:
     """The names of the parameters that were given, and not left at their defaults."""
     sources = {name: ctx.get_parameter_source(name) for name in ctx.params}
     return {name for name, of in sources.items() if of is not None and of.name == "COMMANDLINE"}
+
+
+def options_again(ctx: typer.Context) -> "Iterator[str]":
+    """The words of the options that were given, for a command like this one."""
+    given = given_options(ctx)
+    for one in ctx.command.params:
+        if one.name not in given or one.param_type_name != "option":
+            continue
+        value = ctx.params[one.name]
+        name = max(one.opts, key=len)
+        for each in value if isinstance(value, list) else [value]:
+            yield from [name] if each is True else [name, str(each)]
 
 
 def no_checkpoint(

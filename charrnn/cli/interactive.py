@@ -13,6 +13,7 @@ from charrnn.cli.errors import printable, say
 from charrnn.cli.output import FileWriter, TextWriter, written_to
 from charrnn.errors import CharrnnError, InputError
 from charrnn.runs.draft import Draft
+from charrnn.text.counts import counted
 
 if TYPE_CHECKING:
     from prompt_toolkit.application import Application
@@ -76,8 +77,7 @@ def converse(draft: Draft, lines: Any, writer: TextWriter | FileWriter) -> None:
             answer = "".join(draft.go_on("line")).strip("\n")
         writer.write(answer.encode("utf-8", "surrogateescape") + b"\n")
     if odd:
-        lines_have = "line has" if odd == 1 else "lines have"
-        raise InputError(f"{odd} {lines_have} characters that the model does not know")
+        raise InputError(f"{counted(odd, 'line', 'have')} characters that the model does not know")
 
 
 class Desk:
@@ -209,7 +209,7 @@ class Desk:
         text = self.draft.text
         try:
             Path(self.out).write_bytes(text.encode("utf-8", "surrogateescape"))
-            self.note = f"saved {len(text):,} characters in {self.out}"
+            self.note = f"saved {counted(len(text), 'character')} in {self.out}"
         except (OSError, ValueError) as error:
             self.note, self.out = f"cannot write {self.out}: {error}", None
 

@@ -25,6 +25,7 @@ GOES_WITH = {
     "as_json": ("copies",),
     "mix": (),
     "adapt": (),
+    "columns": (),
 }
 """Which options go with which ways to look; all others go with each."""
 

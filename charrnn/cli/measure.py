@@ -25,6 +25,7 @@ def measure(
     models: "Sequence[Model]",
     files: "Sequence[str]",
     train: "Sequence[str]",
+    columns: str,
     threads: int,
     as_json: bool,
 ) -> None:
@@ -40,7 +41,9 @@ def measure(
         raise InputError(f"these are runs of different tasks: {', '.join(sorted(tasks))}")
     if len(models) > 1 and "-" in files:
         raise InputError("standard input can be read by one run only", "name a file")
-    found = [(model, evaluate_labelled(model, files, train, threads or 1)) for model in models]
+    found = [
+        (model, evaluate_labelled(model, files, train, threads or 1, columns)) for model in models
+    ]
     for model, one in found:
         for note in one.notes:
             say(f"note: {note}" if len(found) == 1 else f"note: {model.path}: {note}")

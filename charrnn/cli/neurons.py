@@ -14,6 +14,7 @@ from charrnn.looking.neurons import MOST, Follows, activation, follow
 from charrnn.runs.find import find_checkpoint
 from charrnn.runs.model import Model, load_model
 from charrnn.runs.texts import read_text
+from charrnn.text.counts import counted
 
 __all__ = ["show_neurons"]
 
@@ -44,7 +45,7 @@ def show_neurons(argument: str, file: str, cell: str | None, as_json: bool) -> N
         return
     with to_console(None) as console:
         painter = Painter(console, DIVERGING)
-        painter.text(f"{model.path} on {file}: {len(codes):,} characters")
+        painter.text(f"{model.path} on {file}: {counted(len(codes), 'character')}")
         painter.text("")
         painter.text(
             "Correlation of a unit's activation with what the text is like there: each unit was "

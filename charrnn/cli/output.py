@@ -38,7 +38,9 @@ class TextWriter:
     def write(self, data: bytes) -> None:
         """Write UTF-8 (or, from a byte-level model, any bytes)."""
         if self._raw:
-            self._stream.buffer.write(data)
+            rest = memoryview(data)
+            while rest:  # an unbuffered stream takes a part, and says only then that it is closed
+                rest = rest[self._stream.buffer.write(rest) or 0 :]
         else:
             text = self._decoder.decode(data)
             self._stream.write(printable(text) if self._is_terminal else text)

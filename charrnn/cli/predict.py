@@ -1,17 +1,18 @@
 """``charrnn predict``."""
 
-import os
 import sys
-from pathlib import Path
+from contextlib import suppress
 from shlex import quote
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from charrnn.cli.errors import reported, say
-from charrnn.cli.given import given_options, no_checkpoint
+from charrnn.cli.given import given_options, no_checkpoint, options_again
 from charrnn.cli.output import written_to
+from charrnn.cli.texts import to_answer
 from charrnn.errors import CheckpointError, InputError, RunError
+from charrnn.text.counts import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -26,8 +27,6 @@ __all__ = ["predict"]
 AT_ONCE = 256
 """Texts whose results are computed together."""
 
-CHUNK = 1 << 16
-ENDINGS = {".txt", ".tsv", ".csv", ".json", ".jsonl", ".conll"}
 NAMED = 5
 """Texts without an answer that get a line each; the others are counted."""
 
@@ -49,7 +48,7 @@ def predict(
             metavar="[TEXT]...",
             help="What to predict from: a label for each text, tags for the words of each (spaces "
             "part them), a translation of each; for a forecast, a CSV file. - is standard input. "
-            "Where the only TEXT is the name of a file that exists, its lines are the texts.",
+            "Where the only TEXT is the name of a file that exists, its texts are read.",
             show_default=False,
         ),
     ] = None,
@@ -58,11 +57,19 @@ def predict(
         typer.Option(
             "--file",
             "-f",
-            help="Read texts from a file, one a line and nothing else in it; - is standard input, "
-            "as without any text.",
+            help="Read texts from a file, one a line; or a column of CSV or TSV with a header, of "
+            "JSON lines or fastText's. - is standard input, as without any text.",
             show_default=False,
         ),
     ] = None,
+    columns: Annotated[
+        str,
+        typer.Option(
+            help="The column of the file that holds the texts, by name or number, where its names "
+            "do not tell.",
+            show_default=False,
+        ),
+    ] = "",
     form: Annotated[
         Literal["text", "tsv", "jsonl"],
         typer.Option(
@@ -120,12 +127,14 @@ def predict(
 
     from charrnn.tasks.kinds import KINDS
 
-    model = _model(checkpoint, texts, file, cell)
+    model = _model(ctx, checkpoint, texts, file, cell)
     kind, given = model.config.kind, given_options(ctx)
     if kind.predict is None:
         model.predict("")  # which refuses, and says what to do instead
     if texts and file is not None:
         raise InputError("texts come as arguments or from --file, not both")
+    if columns and "steps" in kind.options:
+        raise InputError("--columns is of texts: a forecast finds its columns by their names")
     for name in ("beam", "steps", "top", "threshold"):
         if name in given and name not in kind.options:
             wanted = next(other.name for other in KINDS.values() if name in other.options)
@@ -138,7 +147,7 @@ def predict(
         with written_to(out) as writer:
             _write(writer, model.predict(texts or [str(file)], steps=steps), form)
         return
-    parts, place = _records(texts or [], file, model.config.encoding)
+    parts, place, tabs = to_answer(texts or [], file, columns, model.config)
     faults, told = _Faults(place), False
     # Where the results are not seen themselves, how many there are is.
     seen = file == "-" or (out is None and sys.stdout.isatty())
@@ -152,7 +161,9 @@ def predict(
                     say(f"note: {note}")
                     told = True  # of many texts one will do
                 found = iter(
-                    model.predict(good, beam=beam, top=top, threshold=threshold) if good else []
+                    model.predict(good, beam=beam, top=top, threshold=threshold, tabs=tabs)
+                    if good
+                    else []
                 )
                 for one in some:
                     if one.fault:
@@ -166,7 +177,11 @@ def predict(
 
 
 def _model(
-    checkpoint: str | None, texts: list[str] | None, file: str | None, cell: str | None
+    ctx: typer.Context,
+    checkpoint: str | None,
+    texts: list[str] | None,
+    file: str | None,
+    cell: str | None,
 ) -> "Model":
     """The model that is meant.
 
@@ -178,27 +193,31 @@ def _model(
     from charrnn.tasks.kinds import KINDS
 
     predicting = [kind.name for kind in KINDS.values() if kind.predict is not None]
+    of_texts = [name for name in predicting if "steps" not in KINDS[name].options]
 
-    def whole(*rest: str) -> list[str]:
-        try:
-            run = str(find_checkpoint(None, predicting)[0].parent)
-        except InputError:
-            run = "RUN"
-        return ["charrnn", "predict", run, *rest]
+    def whole(tasks: list[str], *rest: str) -> list[str]:
+        """A command for the run of these tasks that was saved last; nothing without one."""
+        with suppress(InputError):
+            run = str(find_checkpoint(None, tasks)[0].parent)
+            return ["charrnn", "predict", run, *options_again(ctx), *rest]
+        return []
 
     try:
         path = find_checkpoint(checkpoint, predicting)[0]
     except InputError as error:
-        meant = whole(str(checkpoint), *(texts or []))
+        meant = whole(of_texts, str(checkpoint), *(texts or []))
+        likely = file is None and (not texts or " " in str(checkpoint))
+        if not (likely and meant):
+            raise
         raise no_checkpoint(checkpoint, error, "predict from this text", meant) from None
     try:
         return load_model(path, cell)
     except CheckpointError:
         if path.suffix == ".npz" or texts or file is not None:
             raise
+        instead = " ".join(map(quote, whole(predicting, "--file", str(path))))
         raise InputError(
-            f"{checkpoint!r} is no checkpoint",
-            f"to predict from its lines: {' '.join(map(quote, whole('--file', str(path))))}",
+            f"{checkpoint!r} is no checkpoint", instead and f"to predict from it: {instead}"
         ) from None
 
 
@@ -231,7 +250,8 @@ class _Faults:
         if self.count:
             every = self.count + self.answered
             raise RunError(
-                f"{self.count:,} of {every:,} texts {'have' if self.count > 1 else 'has'} no answer"
+                f"{self.count:,} of {counted(every, 'text')} "
+                f"{'have' if self.count > 1 else 'has'} no answer"
             )
         if not self.answered:
             raise InputError("there are no texts to predict from")
@@ -259,41 +279,3 @@ def _write(
 def _write_lines(writer: "TextWriter | FileWriter", lines: "Iterator[str]") -> None:
     for line in lines:
         writer.write(line.encode("utf-8", "replace") + b"\n")
-
-
-def _is_file(text: str) -> bool:
-    """Whether a text, however long, is the name of a file or a pipe."""
-    return os.path.exists(text) and not os.path.isdir(text)  # noqa: PTH110, PTH112
-
-
-def _records(
-    texts: list[str], file: str | None, encoding: str
-) -> "tuple[Iterator[list[Record]], Callable[[int], str]]":
-    """What to answer, and how each is named; of standard input as it comes."""
-    from charrnn.text.corpora import read_bytes
-    from charrnn.text.records import Record, records, unusable
-
-    if len(texts) == 1 and _is_file(texts[0]):
-        file, texts = texts[0], []
-        say(
-            f"note: {file} is a file: its lines are the texts (for the text {file!r} itself, pipe "
-            f"it in: echo {quote(file)} | charrnn predict ...)"
-        )
-    if len(texts) == 1 and Path(texts[0]).suffix in ENDINGS and " " not in texts[0]:
-        say(f"note: there is no file {texts[0]!r}: it is taken for a text")
-    elif texts:
-        named = next(filter(_is_file, texts), None)
-        if named is not None:
-            say(f"note: {named} is taken for a text; to read the file of that name: --file {named}")
-    if texts:
-        one_by_one = [Record(k, text, unusable(text)) for k, text in enumerate(texts, 1)]
-        return iter([one_by_one]), lambda number: f"text {number}"
-    if file == "-":
-        if sys.stdin.isatty():
-            say("type a text and Enter, one after the other; Ctrl-D ends (Windows: Ctrl-Z, Enter)")
-        stream: Any = sys.stdin.buffer  # whose read1 gives what is there, and waits for no more
-        chunks = iter(lambda: stream.read1(CHUNK), b"")
-        return records(chunks, encoding), lambda number: f"standard input, line {number},"
-    data = read_bytes(str(file))
-    pieces = (data[start : start + CHUNK] for start in range(0, len(data), CHUNK))
-    return records(pieces, encoding), lambda number: f"{file}, line {number},"

@@ -4,7 +4,7 @@ import sys
 from collections import deque
 from time import monotonic
 
-from charrnn.cli.errors import fold, say
+from charrnn.cli.errors import drop_output, fold, say
 from charrnn.cli.output import TextWriter
 from charrnn.tasks.figures import figure
 from charrnn.training.bar import Bar
@@ -148,3 +148,4 @@ class Progress:
             writer.write(b"-" * 72 + b"\n")
         except (OSError, ValueError):
             self.quiet = True  # nobody reads the samples any more; the training is what matters
+            drop_output()

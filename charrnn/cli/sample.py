@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from charrnn.cli.errors import reported, say
-from charrnn.cli.given import given_options, no_checkpoint, weights_given
+from charrnn.cli.given import given_options, no_checkpoint, options_again, weights_given
 from charrnn.errors import InputError
+from charrnn.text.counts import counted
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from charrnn.runs.model import Model
 
 __all__ = ["sample"]
@@ -256,8 +259,7 @@ def sample(
         try:
             paths.append(find_checkpoint(one, writing))
         except InputError as error:
-            primed = ("charrnn", "sample", "--prime", str(one))
-            raise no_checkpoint(one, error, "begin with this text", primed) from None
+            raise _perhaps_prime(ctx, str(one), named, writing, error) from None
     models = [load_model(path, cell) for path, _ in paths]
     if weights is not None and len(models) == 1:
         raise InputError("--weights are of several models", "name them: charrnn sample A B")
@@ -295,8 +297,9 @@ def sample(
         kind = f"label {label}" if label is not None else found
         say(f"{path} ({kind})" + (f", seed {own_seed}" if seed is None else ""))
     if author.left_out:
-        many = "characters" if author.left_out > 1 else "character"
-        say(f"note: {author.left_out} {many} that the model does not know left out")
+        verb = "was" if author.left_out == 1 else "were"
+        unknown_ones = counted(author.left_out, "character")
+        say(f"note: {unknown_ones} that the model does not know {verb} left out")
     if interactive:
         from charrnn.cli.interactive import write_together
         from charrnn.runs.draft import Draft
@@ -329,6 +332,28 @@ def sample(
             write_lines(grown, writer)
         else:
             write_texts(grown, wanted, writer, bar)
+
+
+def _perhaps_prime(
+    ctx: typer.Context,
+    given: str,
+    named: "Sequence[str | None]",
+    writing: "Sequence[str]",
+    error: InputError,
+) -> InputError:
+    """The error for a name of no checkpoint, and what to do if it is what a text begins with."""
+    from charrnn.runs.find import find_checkpoint
+
+    others = [str(one) for one in named if one != given]
+    if given_options(ctx) & {"prime", "prime_file"} or (others and " " not in given):
+        return error
+    if not others:
+        try:
+            find_checkpoint(None, writing)
+        except InputError:
+            return error
+    primed = ["charrnn", "sample", *others, *options_again(ctx), "--prime", given]
+    return no_checkpoint(given, error, "begin with this text", primed)
 
 
 def _prime(prime: str, file: str | None, model: "Model") -> str:

@@ -9,6 +9,7 @@ from charrnn.cli.curve import draw_curve
 from charrnn.cli.flow import echo
 from charrnn.cli.picture import check_suffix, write_picture
 from charrnn.tasks.figures import figure
+from charrnn.text.counts import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,15 +52,17 @@ def summarise(argument: str, cell: str | None, as_json: bool, plot: str | None) 
 
 def _print(model: "Model", found: dict[str, Any]) -> None:
     config = model.config
-    cells = f"{config.cell}, {config.layers} layer{'s' * (config.layers != 1)} of {config.hidden}"
+    cells = f"{config.cell}, {counted(config.layers, 'layer')} of "
+    cells += counted(config.hidden, "hidden unit")
     lines = {
         "file": str(model.path),
         "task": config.task,
-        "network": f"{cells} hidden units, directions {config.directions}, "
+        "network": f"{cells}, directions {config.directions}, "
         f"embedding {config.embedding}, dropout {config.dropout:g}",
         "parameters": f"{found['parameters']:,}",
         **{f"knows {name}": _list(what) for name, what in found["knows"].items()},
-        "trained": f"{found['steps']:,} steps, {found['epochs']:g} epochs"
+        "trained": f"{counted(found['steps'], 'step')}, {found['epochs']:g} "
+        f"epoch{'s' * (found['epochs'] != 1)}"
         if found["steps"] is not None
         else "no history",
     }

@@ -13,6 +13,7 @@ from charrnn.cli.announce import conclude, introduce, quoted, show_test
 from charrnn.cli.errors import reported, say
 from charrnn.cli.given import given_options
 from charrnn.errors import InputError
+from charrnn.text.counts import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -300,7 +301,7 @@ def _train(run: "Run", quiet: bool) -> None:
     if run.complete:
         epochs = ceil(2 * run.config.epochs)
         say(
-            f"this run is complete ({trainer.number} steps). For more epochs:\n"
+            f"this run is complete ({counted(trainer.number, 'step')}). For more epochs:\n"
             f"  {_resume_command(run, f' --epochs {epochs}')}\n"
             "For another text, from its weights:\n"
             f"  charrnn train CORPUS --init-from {quoted(run.folder.path)}{run.config.cell_option}"

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from shlex import quote
 
 from charrnn.errors import InputError
 from charrnn.nn.products import one_thread
@@ -31,7 +32,11 @@ class Evaluated:
 
 
 def evaluate_labelled(
-    model: Model, files: Sequence[str], train: Sequence[str] = (), threads: int = 1
+    model: Model,
+    files: Sequence[str],
+    train: Sequence[str] = (),
+    threads: int = 1,
+    columns: str = "",
 ) -> Evaluated:
     """Measure a model as the end of its training does.
 
@@ -41,12 +46,19 @@ def evaluate_labelled(
             to test with, read again from where the run says and split by its seed.
         train: what the model was trained on, where the run does not lead to it.
         threads: how many processes compute.
+        columns: of ``files``, as ``--columns`` takes them; the setting of the training, if not
+            given.
 
     Raises:
-        InputError: a file cannot be read, there is nothing to measure, or the model is of a task
-            that has no such data.
+        InputError: a file cannot be read, there is nothing to measure, the model is of a task
+            that has no such data, or ``columns`` are given without files.
         DivergedError: the outputs are not finite.
     """
+    if columns and not files:
+        raise InputError(
+            "--columns is of files that are named, and none is",
+            f"charrnn eval {model.path} FILE --columns {quote(columns)}",
+        )
     kind, own = model.config.kind, noted(model)
     data, missing = _data(model, files, train, own)
     notes = []
@@ -59,7 +71,7 @@ def evaluate_labelled(
                     f"the task {kind.name} cannot measure a model on new data",
                     f"charrnn eval {model.path} measures it on what its run held out",
                 )
-            measured: Measured = kind.evaluate(model, files, data, threads)
+            measured: Measured = kind.evaluate(model, files, data, threads, columns)
             what = "standard input" if [*files] == ["-"] else " ".join(files)
             if data is None:
                 notes.append(f"{missing}; if it holds what is measured, the model has met it")

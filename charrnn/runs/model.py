@@ -136,6 +136,7 @@ class Model(Trained, Writes):
         steps: int = 1,
         top: int | None = None,
         threshold: float | None = None,
+        tabs: bool = False,
     ) -> list[Prediction]:
         """Classify, tag or translate texts, or go on from a series of numbers.
 
@@ -146,6 +147,8 @@ class Model(Trained, Writes):
             top: of a classification: so many labels, the likeliest.
             threshold: of a classification: the labels of at least this probability, however many;
                 0.5 where a text may have several. With neither, the likeliest label.
+            tabs: whether texts may have tabs, as the cells of CSV and JSON may; else one that has
+                is taken for a row of a table, and refused.
 
         Returns:
             Of each text what the task gives: :class:`charrnn.tasks.classify.Classification`,
@@ -178,20 +181,22 @@ class Model(Trained, Writes):
             if not isinstance(inputs, Sequence):
                 raise InputError(f"texts must be a list, got {inputs!r}")
             rows = enumerate(inputs, 1)
-            texts = [checked(as_type("a text", text, str), row) for row, text in rows]
+            texts = [checked(as_type("a text", text, str), row, tabs=tabs) for row, text in rows]
             inputs = [text.strip(kind.margin) for text in texts]
         with one_thread():
             own = {name: value for name, value in options.items() if name in kind.options}
             found: list[Prediction] = kind.predict(self, inputs, **own)
         return found
 
-    def evaluate(self, *files: str, train: Sequence[str] = ()) -> "Evaluated":
+    def evaluate(self, *files: str, train: Sequence[str] = (), columns: str = "") -> "Evaluated":
         """Measure a model that is no language model on labelled data, as ``charrnn eval`` does.
 
         Args:
             files: new data, in the form of those that it was trained on; none for the part that
                 its run held out to test with.
             train: what it was trained on, where its run does not lead there.
+            columns: of ``files``, by name or number, commas between, in the task's order; those
+                that it was trained with, if not given.
 
         Raises:
             InputError: a file cannot be read, there is nothing to measure, or this is a language
@@ -204,7 +209,7 @@ class Model(Trained, Writes):
             raise InputError(
                 f"{self.path} is a language model", "score() gives what a text costs it"
             )
-        return evaluate_labelled(self, files, train)
+        return evaluate_labelled(self, files, train, columns=as_type("columns", columns, str))
 
     def known_form(self, text: str) -> str:
         """What to say of a text that :meth:`predict` reads with unknown characters.

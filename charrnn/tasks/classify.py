@@ -52,6 +52,7 @@ from charrnn.tasks.previews import fitted
 from charrnn.tasks.rows import Rows, read_rows
 from charrnn.tasks.supervised import SupervisedData, SupervisedTask
 from charrnn.text.alphabet import Alphabet
+from charrnn.text.counts import counted
 from charrnn.text.pairs import Pair, read_pairs
 from charrnn.text.tables import Source
 
@@ -149,7 +150,7 @@ class ClassifyData(SupervisedData[Pair]):
     def _remarks(self, without: int) -> Iterator[str]:
         """What the cells of labels look like, and how they were taken."""
         if without:
-            yield f"{without} of {self.size} rows have no label: a no for every one"
+            yield f"{without:,} of {counted(self.size, 'row')} have no label: a no for every one"
         if self._several:
             return
         name = separator_of([row.right for row in self._every])
@@ -188,8 +189,8 @@ class ClassifyData(SupervisedData[Pair]):
         """Lines for people."""
         each = f" ({self._mean:.2f} a text on average)" if spec.several else ""
         return [
-            f"{self.size:,} texts of {len(spec.labels)} labels{each}, "
-            f"{len(spec.alphabet.vocabulary)} distinct characters",
+            f"{counted(self.size, 'text')} of {counted(len(spec.labels), 'label')}{each}, "
+            + counted(len(spec.alphabet.vocabulary), "distinct character"),
             self.rows.described("rows"),
         ]
 
@@ -209,7 +210,9 @@ def _read(config: Config, path: str) -> Source[tuple[Pair, ...]]:
     if not count:
         return source
     rows = tuple(replace(row, left=cut(row.left, most)) for row in source.records)
-    note = f"{source.path}: {count:,} texts are read to their first {most:,} characters"
+    cut_off = counted(count, "text", "are")
+    its = "its" if count == 1 else "their"
+    note = f"{source.path}: {cut_off} read to {its} first {counted(most, 'character')}"
     return replace(source, records=rows, notes=(*source.notes, note))
 
 
@@ -396,6 +399,7 @@ register(
             labels=lambda config, row: labels_in(row.right, config),
             known=lambda spec: spec.labels,
         ),
+        columns=("text", "label"),
         predict=predict,
         options=("top", "threshold"),
     )

@@ -10,6 +10,7 @@ from charrnn.errors import InputError
 from charrnn.nn.types import Array
 from charrnn.tasks.config import Config
 from charrnn.text.alphabet import END, UNKNOWN, Alphabet
+from charrnn.text.counts import counted
 from charrnn.text.pairs import Pair
 from charrnn.text.records import unusable
 
@@ -70,7 +71,7 @@ def together(
 
 def one_line(text: str) -> str:
     """As a cell of a table."""
-    return text.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n")
+    return text.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")
 
 
 def as_json(**values: object) -> str:
@@ -78,13 +79,13 @@ def as_json(**values: object) -> str:
     return json.dumps(values, ensure_ascii=False)
 
 
-def checked(text: str, row: int) -> str:
-    """A text, if it is one to predict from.
+def checked(text: str, row: int, *, tabs: bool = False) -> str:
+    """A text, if it is one to predict from; ``tabs`` as :meth:`charrnn.runs.model.Model.predict`.
 
     Raises:
         InputError: it is empty, a row of two columns, or has halves of characters.
     """
-    fault = unusable(text)
+    fault = unusable(text, tabs=tabs)
     if fault:
         raise InputError(f"text {row} {fault}")
     return text
@@ -171,7 +172,7 @@ def label_notes(train: Iterable[str], test: Iterable[str], known: Sequence[str])
     counts = Counter(train)
     for names in alike.values():
         if len(names) > 1:
-            listed = ", ".join(f"{name!r} ({counts[name]} rows)" for name in names)
+            listed = ", ".join(f"{name!r} ({counted(counts[name], 'row')})" for name in names)
             yield f"labels that differ by case or space alone: {listed}; are they one?"
     tested = set(test)
     absent = [label for label in known if label not in tested]

@@ -25,6 +25,7 @@ from charrnn.tasks.figures import figure, plain, side_by_side
 from charrnn.tasks.kinds import Kind, register
 from charrnn.tasks.labelled import Measured
 from charrnn.tasks.scaled import ForecastSpec, SeriesData, read_for
+from charrnn.text.counts import counted
 from charrnn.text.tables import shown
 
 __all__ = [
@@ -125,7 +126,9 @@ def score_series(trained: Trained, values: npt.NDArray[np.float64], start: int =
         DivergedError: the outputs are not finite.
     """
     if not 1 <= start < len(values):
-        raise InputError(f"{len(values)} rows are too few to score: one comes before the first")
+        raise InputError(
+            f"{counted(len(values), 'row', 'are')} too few to score: one comes before the first"
+        )
     trained.spec.check_scale(values)
     errors = _errors(trained, values, start)
     trained.check_finite(errors)
@@ -141,7 +144,11 @@ def score_series(trained: Trained, values: npt.NDArray[np.float64], start: int =
 
 
 def evaluate(
-    trained: Trained, files: Sequence[str], data: Data | None, threads: int = 1
+    trained: Trained,
+    files: Sequence[str],
+    data: Data | None,
+    threads: int = 1,
+    columns: str = "",
 ) -> Measured:
     """A model one step ahead on another series.
 
@@ -149,6 +156,7 @@ def evaluate(
         files: the one name of a CSV file.
         data: what the model was trained on, if that is there.
         threads: not used: a series is read from its beginning.
+        columns: of the file, in the order of the model's; those of the same names, if not given.
 
     Raises:
         InputError: the file cannot be read, or it has other columns than the model.
@@ -157,7 +165,7 @@ def evaluate(
     del threads
     if len(files) != 1:
         raise InputError(f"a forecast is measured on one series, {len(files)} were given")
-    source = read_for(trained, files[0])
+    source = read_for(trained, files[0], columns)
     values, notes = source.records.values, source.notes
     known: Any = data
     series = (values.tobytes(), known.values[: known.edges[1]].tobytes() if known else b"")
@@ -176,7 +184,9 @@ def _score(trained: Trained, errors: Numbers) -> TaskScore:
     scaled = errors / np.array(trained.spec.deviation)
     loss = float(0.5 * (scaled**2).sum(axis=1).mean())
     measures = {"mean squared error": float((errors**2).mean())}
-    method = f"{len(errors)} rows, each one step ahead, state carried from the first row on"
+    method = (
+        f"{counted(len(errors), 'row')}, each one step ahead, state carried from the first row on"
+    )
     return TaskScore(loss, trained.config.kind.unit, loss, measures, method)
 
 
@@ -192,7 +202,7 @@ def _by_column(trained: Trained, errors: Numbers, values: Numbers) -> tuple[str,
     ]
     more = len(names) - len(lines)
     if more:
-        lines.append(f"({more:,} more column{'s' * (more > 1)} left out)")
+        lines.append(f"({counted(more, 'more column')} left out)")
     return tuple(lines)
 
 

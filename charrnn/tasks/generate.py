@@ -35,6 +35,7 @@ from charrnn.tasks.supervised import SupervisedData, SupervisedTask
 from charrnn.tasks.writing import Author, Wanted, begun
 from charrnn.text.alphabet import END, NUM_SIGNS, START, UNKNOWN, Alphabet
 from charrnn.text.backslashes import are_escapes, count_line_ends, unescaped
+from charrnn.text.counts import counted
 from charrnn.text.pairs import Pair, read_pairs
 from charrnn.text.tables import Source
 from charrnn.text.vocab import codes_of
@@ -172,8 +173,8 @@ class GenerateData(SupervisedData[Pair]):
     def describe(self, spec: GenerateSpec, config: Config) -> list[str]:
         """Lines for people."""
         return [
-            f"{self.size:,} texts of {len(spec.labels)} labels, {len(spec.alphabet.vocabulary)} "
-            "distinct characters",
+            f"{counted(self.size, 'text')} of {counted(len(spec.labels), 'label')}, "
+            + counted(len(spec.alphabet.vocabulary), "distinct character"),
             self.rows.described("texts").replace("split off by input", "split off by text"),
         ]
 
@@ -259,7 +260,7 @@ class GenerateTask(SupervisedTask[Pair]):
     def _score(self, parameters: Parameters, rows: Sequence[Pair]) -> TaskScore:
         parts = together([len(self._encode(row)) for row in rows])
         loss = self.mean_loss(parameters, (self._of_rows([rows[k] for k in p]) for p in parts))
-        method = self._rows.method(rows, "texts, each to its end")
+        method = self._rows.method(rows, "texts", ", each to its end")
         measures = {"bits per character": loss / np.log(2)}
         return TaskScore(loss, self.unit, loss, measures, method)
 

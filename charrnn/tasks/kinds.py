@@ -26,6 +26,7 @@ class Kind:
         defaults: the settings in which it differs from a language model.
         own: the settings that are given with its name (``--task tag,column=4``), each with the
             words that it may be, if they are fewer than the setting's.
+        columns: what the two columns of its rows are called, that to predict from first.
         without: other settings that mean nothing to it, and why.
         least_updates: with few examples, its epochs are raised until there are so many updates.
         text: whether it models a text: then it is planned for as such, has n-grams beside it, and
@@ -50,6 +51,7 @@ class Kind:
     key: str = "spec"
     defaults: Mapping[str, Any] = field(default_factory=dict)
     own: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    columns: tuple[str, str] = ("source", "target")
     without: Mapping[str, str] = field(default_factory=dict)
     least_updates: int = 0
     text: bool = False

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import log
 from typing import Any, Generic, TypeVar
 
@@ -10,6 +10,7 @@ from charrnn.errors import InputError
 from charrnn.tasks.base import Data, Outcome, Paths, Trained
 from charrnn.tasks.config import Config
 from charrnn.tasks.rows import Rows
+from charrnn.text.counts import counted
 from charrnn.text.splits import overlap
 from charrnn.text.tables import Source
 
@@ -54,7 +55,7 @@ class LabelledRows(Generic[R]):
         key: the input of a row, by which it is known again.
         labels: from settings and a row to its labels.
         known: the labels that a spec has.
-        nouns: what rows and a label are called.
+        nouns: what a row and a label are called.
         needs_label: whether a row cannot be measured if the model does not know its label.
     """
 
@@ -63,11 +64,16 @@ class LabelledRows(Generic[R]):
     key: Callable[[R], Hashable]
     labels: Callable[[Config, R], Sequence[str]] = _none
     known: Callable[[Any], Sequence[str]] = _none
-    nouns: tuple[str, str] = ("rows", "label")
+    nouns: tuple[str, str] = ("row", "label")
     needs_label: bool = False
 
     def __call__(
-        self, trained: Trained, files: Sequence[str], data: Data | None, threads: int = 1
+        self,
+        trained: Trained,
+        files: Sequence[str],
+        data: Data | None,
+        threads: int = 1,
+        columns: str = "",
     ) -> Measured:
         """Measure a model on the rows of all files together.
 
@@ -76,11 +82,16 @@ class LabelledRows(Generic[R]):
             data: what the model was trained on, if that is there: rows that it has met are
                 counted, and the simple methods are fitted to it.
             threads: how many processes compute.
+            columns: of the files, as ``--columns`` takes them; the setting of the training, if not
+                given.
 
         Raises:
             InputError: a file cannot be read, or no row of it can be measured.
         """
-        sources = [self.read(trained.config, path) for path in files]
+        config = trained.config
+        if columns:
+            config = replace(config, columns=columns, column=0)
+        sources = [self.read(config, path) for path in files]
         rows = tuple(row for source in sources for row in source.records)
         notes = [note for source in sources for note in source.notes]
         known = {*self.known(trained.spec)}
@@ -97,9 +108,10 @@ class LabelledRows(Generic[R]):
         met = None
         if parts:
             met = len(overlap(map(self.key, (*train, *val)), map(self.key, rows)))
+        noun, _ = self.nouns
         if met:
             notes.append(
-                f"{met} of {len(rows)} {self.nouns[0]} have an input that the model has met in "
+                f"{met:,} of {counted(len(rows), noun)} have an input that the model has met in "
                 "training: it would do worse on others"
             )
         every = Rows(Paths(tuple(files)), train, val, rows, "", (), 0, met)
@@ -112,13 +124,13 @@ class LabelledRows(Generic[R]):
 
     def _of_unknown(self, unknown: Counter[str], odd: int, size: int) -> str:
         """What there is to say of labels that the model does not know."""
-        counted = [f"{name!r} {count}" for name, count in unknown.most_common()]
+        each = [f"{name!r} {count}" for name, count in unknown.most_common()]
         missed = f"count as missed, at {UNSEEN:.1f} nats"
         what = "are left out" if self.needs_label else missed
-        rows, label = self.nouns
+        noun, label = self.nouns
         return (
-            f"{odd} of {size} {rows} have a {label} that the model does not know, and {what}: "
-            + _listed(counted)
+            f"{odd:,} of {counted(size, noun)} have a {label} that the model does not know, "
+            f"and {what}: {_listed(each)}"
         )
 
 

@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from charrnn.tasks.config import SEPARATORS, Config
 from charrnn.tasks.measures import label_counts, label_f1
+from charrnn.text.counts import counted
 from charrnn.text.pairs import Pair
 
 __all__ = ["each_label", "label_table", "labels_in", "separator_of", "yes_of"]
@@ -85,7 +86,7 @@ def label_table(
             f"{int(support[k]):>7}"
         )
     if len(labels) > len(shown):
-        lines.append(f"({len(labels) - len(shown)} rarer labels are left out)")
+        lines.append(f"({counted(len(labels) - len(shown), 'rarer label', 'are')} left out)")
     return tuple(lines)
 
 

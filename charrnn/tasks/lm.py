@@ -22,6 +22,7 @@ from charrnn.tasks.config import Config
 from charrnn.tasks.kinds import Kind, register
 from charrnn.tasks.writing import Author, Wanted, begun
 from charrnn.text.corpora import Corpus, read_corpus
+from charrnn.text.counts import counted
 from charrnn.text.held_out import LINE_END, HeldOut, Parted
 from charrnn.text.vocab import NUM_CODE_POINTS, Vocabulary
 
@@ -182,9 +183,9 @@ class TextData:
         train, held_out = np.split(self.parted(config).codes, [self.trained_on(config)])
         lines = [f"{self.size:,} {what}, {len(spec.vocabulary)} distinct"]
         if config.lines:
-            ours, others = (np.count_nonzero(part == LINE_END) for part in (train, held_out))
-            lines.append(f"{ours:,} lines train, in random order")
-            validate = f", {others:,} drawn from all over validate"
+            ours, others = (int(np.count_nonzero(part == LINE_END)) for part in (train, held_out))
+            lines.append(f"{counted(ours, 'line', 'train')}, in random order")
+            validate = f", {others:,} drawn from all over validate{'s' * (others == 1)}"
         else:
             lines.append(f"the first {len(train):,} train")
             validate = f", the last {len(held_out):,} validate"

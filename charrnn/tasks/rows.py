@@ -10,6 +10,7 @@ import numpy as np
 from charrnn.errors import InputError
 from charrnn.tasks.base import SPLIT, Paths
 from charrnn.tasks.config import Config
+from charrnn.text.counts import counted
 from charrnn.text.splits import overlap, split
 from charrnn.text.tables import Source
 
@@ -40,23 +41,30 @@ class Rows(Generic[R]):
         """Rows in all."""
         return len(self.train) + len(self.val) + len(self.test)
 
-    def described(self, noun: str) -> str:
-        """Where the parts come from, in words."""
+    def described(self, nouns: str) -> str:
+        """Where the parts come from, in words; ``nouns`` is what rows are called."""
         val = f"from {self.paths.val}" if self.paths.val else "split off by input"
-        text = f"{len(self.train):,} {noun} train, {len(self.val):,} validate ({val})"
+        text = counted(len(self.train), nouns.removesuffix("s"), "train")
+        text += f", {counted(len(self.val), '', 'validate')} ({val})"
         if self.test:
             test = f"from {self.paths.test}" if self.paths.test else "split off by input"
-            text += f", {len(self.test):,} test ({test})"
+            text += f", {counted(len(self.test), '', 'test')} ({test})"
         return text
 
-    def method(self, part: Sequence[R], noun: str) -> str:
-        """How a part is measured, in words."""
+    def method(self, part: Sequence[R], nouns: str, more: str = "") -> str:
+        """How a part is measured, in words.
+
+        Args:
+            nouns: what rows are called.
+            more: what there is to say of them.
+        """
+        rows = counted(len(part), nouns.removesuffix("s")) + more
         known = self.known_test if part is self.test else self.known_val
         if known is None:
-            return f"{len(part)} {noun}; whether the model has met them in training is not known"
+            return f"{rows}; whether the model has met them in training is not known"
         if not known:
-            return f"{len(part)} {noun}, none of them trained on"
-        return f"{len(part)} {noun}, {known} of which the model has met in training"
+            return f"{rows}, none of them trained on"
+        return f"{rows}, {known:,} of which the model has met in training"
 
 
 def read_rows(
@@ -121,8 +129,8 @@ def read_rows(
         known[name] = len(overlap(map(key, seen), map(key, part)))
         if known[name]:
             notes.append(
-                f"{path or 'the data'}: {known[name]} of {len(part)} rows to {name} with have an "
-                f"input that {how} as well"
+                f"{path or 'the data'}: {known[name]:,} of {counted(len(part), 'row')} to {name} "
+                f"with have an input that {how} as well"
             )
     return Rows(
         paths, train, val, test, digest.hexdigest(), tuple(notes), known["validate"], known["test"]

@@ -13,7 +13,8 @@ from charrnn.nn.models import SequenceModel
 from charrnn.nn.types import Array
 from charrnn.tasks.base import Paths, Trained
 from charrnn.tasks.config import Config
-from charrnn.text.columns import columns_option
+from charrnn.text.columns import columns_option, listed
+from charrnn.text.counts import counted
 from charrnn.text.series import Series, read_series
 from charrnn.text.tables import Source
 
@@ -139,7 +140,7 @@ class SeriesData:
             )
         if self.edges[0] < 2 or self.edges[1] <= self.edges[0]:
             raise InputError(
-                f"{count} rows are too few to train and to validate with",
+                f"{counted(count, 'row', 'are')} too few to train and to validate with",
                 "give a longer series, another --val-fraction, or --val FILE",
             )
         self.size = len(self.values)
@@ -188,21 +189,34 @@ class SeriesData:
     def describe(self, spec: ForecastSpec, config: Config) -> list[str]:
         """Lines for people."""
         train, val = self.edges
-        text = f"the first {train:,} rows train, the next {val - train:,} validate"
+        text = f"the first {counted(train, 'row', 'train')}"
+        text += f", the next {counted(val - train, '', 'validate')}"
         if self.size > val:
-            text += f", the last {self.size - val:,} test"
+            text += f", the last {counted(self.size - val, '', 'test')}"
         names = ", ".join(spec.columns[:8]) + (", ..." if len(spec.columns) > 8 else "")
-        count = len(spec.columns)
-        return [f"{self.size:,} rows of {count} column{'s' * (count > 1)} ({names})", text]
+        of = counted(len(spec.columns), "column")
+        return [f"{counted(self.size, 'row')} of {of} ({names})", text]
 
 
-def read_for(trained: Trained, path: str) -> Source[Series]:
+def read_for(trained: Trained, path: str, columns: str = "") -> Source[Series]:
     """The columns of a file that a model reads, by the settings that it was trained with.
 
+    Args:
+        columns: as ``--columns`` takes them, in the order of the model's; those of the names that
+            it was trained on, if not given.
+
     Raises:
-        InputError: as :func:`charrnn.text.series.read_series`; or a value is out of all proportion.
+        InputError: as :func:`charrnn.text.series.read_series`; or there are not as many columns as
+            the model reads; or a value is out of all proportion.
     """
-    source = _read_series(path, trained.config, trained.spec.columns)
+    known = trained.spec.columns
+    wanted = listed(columns) if columns else known
+    if len(wanted) != len(known):
+        raise InputError(
+            f"--columns {columns}: the model reads {len(known)}, not {len(wanted)}",
+            f"those to read as {', '.join(known)}",
+        )
+    source = _read_series(path, trained.config, wanted)
     trained.spec.check_scale(source.records.values)
     return source
 

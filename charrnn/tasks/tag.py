@@ -36,6 +36,7 @@ from charrnn.tasks.rows import Rows, read_rows
 from charrnn.tasks.supervised import SupervisedData, SupervisedTask
 from charrnn.text.alphabet import END, START, Alphabet
 from charrnn.text.conll import Sentence, read_sentences
+from charrnn.text.counts import counted
 from charrnn.text.tables import Source
 
 __all__ = ["TagData", "TagSpec", "TagTask", "Tagging", "predict", "tag"]
@@ -125,9 +126,13 @@ class TagData(SupervisedData[Sentence]):
         odd = [(row.row, name) for row in part for name in row.tags if name not in self._tags]
         if odd:
             row, name = odd[0]
+            tokens, count = (
+                counted(len(odd), "token", "have"),
+                "counts" if len(odd) == 1 else "count",
+            )
             yield (
-                f"{path or 'the data'}: {len(odd)} tokens have a tag that no token to train on "
-                f"has, and count as missed (the first: {name!r}, in the sentence of row {row})"
+                f"{path or 'the data'}: {tokens} a tag that no token to train on has, and {count} "
+                f"as missed (the first: {name!r}, in the sentence of row {row})"
             )
 
     def spec(self) -> TagSpec:
@@ -153,8 +158,9 @@ class TagData(SupervisedData[Sentence]):
         """Lines for people."""
         tokens = sum(len(row.tokens) for row in (*self.rows.train, *self.rows.val, *self.rows.test))
         return [
-            f"{self.size:,} sentences, {tokens:,} tokens of {len(spec.tags)} tags, "
-            f"{len(spec.alphabet.vocabulary)} distinct characters",
+            f"{counted(self.size, 'sentence')}, {counted(tokens, 'token')} of "
+            f"{counted(len(spec.tags), 'tag')}, "
+            + counted(len(spec.alphabet.vocabulary), "distinct character"),
             self.rows.described("sentences"),
         ]
 
@@ -256,7 +262,7 @@ class TagTask(SupervisedTask[Sentence]):
         measures = {"span F1": main} if self._bio else {}
         measures["token accuracy"] = right
         count = sum(len(row.tokens) for row in rows)
-        method = self._rows.method(rows, f"sentences ({count} tokens)")
+        method = self._rows.method(rows, "sentences", f" ({counted(count, 'token')})")
         error = 1 - main + min(loss, 100.0) / (1000 * count)
         return TaskScore(loss, self.unit, error, measures, method), predicted
 
@@ -358,8 +364,9 @@ register(
             key=lambda row: row.tokens,
             labels=lambda _, row: row.tags,
             known=lambda spec: spec.tags,
-            nouns=("sentences", "tag"),
+            nouns=("sentence", "tag"),
         ),
+        columns=("tokens", "tags"),
         predict=predict,
         margin=" ",
         empty=("\t\t", ""),

@@ -18,6 +18,7 @@ from charrnn.sampling.texts import Steering
 from charrnn.sampling.texts import write as write_texts
 from charrnn.sampling.voices import Voice
 from charrnn.text.corpora import encoded
+from charrnn.text.counts import counted
 from charrnn.text.escapes import escape
 from charrnn.text.vocab import UnknownCharacterError, Vocabulary, codes_of
 
@@ -99,7 +100,8 @@ class Wanted:
         length = LENGTH if self.length is None else self.length
         if together > 1 and length * together > MOST_TOGETHER:
             raise InputError(
-                f"{together} texts of {length} characters are more than {MOST_TOGETHER} together",
+                f"{together} texts of {counted(length, 'character')} are more than "
+                f"{MOST_TOGETHER} together",
                 "ask for shorter ones, or for one after the other",
             )
         if not 1 <= self.repeat_penalty < np.inf:
@@ -299,8 +301,8 @@ def _lines(
     while found < wanted.lines:
         if tried > TRIES + TRIES_EACH * wanted.lines:
             raise StuckError(
-                f"{tried:,} texts gave {found:,} of {wanted.lines:,} lines: the others were "
-                "incomplete, empty, or there already",
+                f"{counted(tried, 'text')} gave {found:,} of {counted(wanted.lines, 'line')}: the "
+                "others were incomplete, empty, or there already",
                 "a higher temperature writes more different ones; --length allows longer ones",
             )
         count = min(max(TOGETHER // wanted.best_of, 1), 2 * (wanted.lines - found) + 6)

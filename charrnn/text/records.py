@@ -30,13 +30,13 @@ class Record:
     fault: str = ""
 
 
-def unusable(text: str) -> str:
+def unusable(text: str, *, tabs: bool = False) -> str:
     """Why a text is none to predict from; nothing if it is one.
 
-    It is blank, or has a tab (then it is a row of a table), or halves of characters, which are
-    what is left of bytes that were not decoded.
+    It is blank, or has a tab (then it is a row of a table) where it must not have ``tabs``, or
+    halves of characters, which are what is left of bytes that were not decoded.
     """
-    if "\t" in text:
+    if "\t" in text and not tabs:
         return "has a tab: is it a row to train on? (cut -f1 gives the texts alone)"
     if not text.strip():
         return "is empty"

@@ -7,8 +7,8 @@ from typing import Any
 import numpy.typing as npt
 
 from charrnn.text.corpora import encoded
+from charrnn.text.counts import counted
 from charrnn.verdict.findings import Finding
-from charrnn.verdict.words import counted
 
 __all__ = ["AGAIN", "FEW_LINES", "IN_ORDER", "KNOWN_LINES", "judge_items"]
 

@@ -6,8 +6,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from charrnn.text.counts import counted
 from charrnn.verdict.findings import Finding
-from charrnn.verdict.words import counted, percent
+from charrnn.verdict.words import percent
 
 __all__ = [
     "LONG_LINE",

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from charrnn.text.counts import counted
 from charrnn.text.vocab import name_characters
 from charrnn.verdict.findings import Finding
-from charrnn.verdict.words import character, counted, first_few, percent
+from charrnn.verdict.words import character, first_few, percent
 
 __all__ = [
     "DRIFT",

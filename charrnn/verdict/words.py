@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["SHOWN", "character", "counted", "excerpt", "first_few", "line_of", "percent"]
+__all__ = ["SHOWN", "character", "excerpt", "first_few", "line_of", "percent"]
 
 SHOWN = 5
 
@@ -19,11 +19,6 @@ def percent(share: float) -> str:
     if share > 0.995 and share < 1:
         return "nearly all"
     return f"{100 * share:.2g} %" if share < 0.1 else f"{100 * share:.0f} %"
-
-
-def counted(number: int, what: str) -> str:
-    """``1 line``, ``2,000 lines``."""
-    return f"{number:,} {what}{'s' * (number != 1)}"
 
 
 def character(code: int) -> str:

@@ -1,0 +1,110 @@
+"""The texts that ``charrnn predict`` answers: arguments, a file's, or standard input's."""
+
+import os
+import sys
+from pathlib import Path
+from shlex import quote
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from charrnn.cli.errors import say
+from charrnn.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from charrnn.tasks.config import Config
+    from charrnn.text.records import Record
+
+__all__ = ["Texts", "to_answer"]
+
+CHUNK = 1 << 16
+ENDINGS = {".txt", ".tsv", ".csv", ".json", ".jsonl", ".conll"}
+
+
+class Texts(NamedTuple):
+    """What is to be answered.
+
+    Attributes:
+        parts: the texts, good and bad, as they come.
+        place: names a text by its number.
+        tabs: whether a tab may be in one.
+    """
+
+    parts: "Iterator[list[Record]]"
+    place: "Callable[[int], str]"
+    tabs: bool = False
+
+
+def _is_file(text: str) -> bool:
+    """Whether a text, however long, is the name of a file or a pipe."""
+    return os.path.exists(text) and not os.path.isdir(text)  # noqa: PTH110, PTH112
+
+
+def to_answer(texts: list[str], file: str | None, columns: str, config: "Config") -> Texts:
+    """What to answer; of standard input as it comes.
+
+    Args:
+        texts: the arguments.
+        file: the name of the file; ``-`` is standard input.
+        columns: the column of it that holds the texts, if it is named.
+        config: of the model.
+
+    Raises:
+        InputError: a file cannot be read, or its column not be found.
+    """
+    from charrnn.text.corpora import read_bytes
+    from charrnn.text.inputs import read_inputs
+    from charrnn.text.records import Record, records, unusable
+
+    if len(texts) == 1:
+        pipe = f"pipe it in: echo {quote(texts[0])} | charrnn predict ..."
+        if os.path.isdir(texts[0]):  # noqa: PTH112 - of any length
+            raise InputError(
+                f"{texts[0]!r} is a folder", f"name a file; for the text itself {pipe}"
+            )
+        if _is_file(texts[0]):
+            file, texts = texts[0], []
+            say(
+                f"note: {file} is a file: its texts are read (for the text {file!r} itself, {pipe})"
+            )
+    if texts and columns:
+        raise InputError("--columns is of a file", "name it: --file FILE")
+    if len(texts) == 1 and Path(texts[0]).suffix in ENDINGS and " " not in texts[0]:
+        say(f"note: there is no file {texts[0]!r}: it is taken for a text")
+    elif texts:
+        named = next(filter(_is_file, texts), None)
+        if named is not None:
+            say(f"note: {named} is taken for a text; to read the file of that name: --file {named}")
+    if texts:
+        one_by_one = [Record(k, text, unusable(text)) for k, text in enumerate(texts, 1)]
+        return Texts(iter([one_by_one]), lambda number: f"text {number}")
+    name = "standard input" if file == "-" else str(file)
+    # A pipe can be read once.
+    head = read_bytes(name) if os.path.isfile(str(file)) else None  # noqa: PTH113 - of any length
+    if columns or head is not None:
+        trained, encoding = config.columns, config.encoding
+        table = read_inputs(
+            str(file),
+            head,
+            config.kind.columns,
+            columns=columns,
+            trained=trained,
+            encoding=encoding,
+        )
+        if table is not None:
+            for note in table.notes:
+                say(f"note: {note}")
+            return Texts(iter([list(table.records)]), lambda number: f"{name}, row {number},", True)
+
+    def line(number: int) -> str:
+        return f"{name}, line {number},"
+
+    if file == "-":
+        if sys.stdin.isatty():
+            say("type a text and Enter, one after the other; Ctrl-D ends (Windows: Ctrl-Z, Enter)")
+        stream: Any = sys.stdin.buffer  # whose read1 gives what is there, and waits for no more
+        chunks = iter(lambda: stream.read1(CHUNK), b"")
+        return Texts(records(chunks, config.encoding), line)
+    data = read_bytes(str(file)) if head is None else head
+    pieces = (data[start : start + CHUNK] for start in range(0, len(data), CHUNK))
+    return Texts(records(pieces, config.encoding), line)
