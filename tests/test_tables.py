@@ -165,6 +165,12 @@ def test_columns_that_are_not_there_are_told(tmp_path: Path, columns: str, messa
         read_pairs(put(tmp_path, "Text,Kind\nred,p\nblue,n\n", "a.csv"), columns=columns)
 
 
+@pytest.mark.parametrize("data", ["abc\ndef\n", '{"a"\n'])
+def test_columns_of_a_file_that_has_none_are_told(tmp_path: Path, data: str) -> None:
+    with pytest.raises(InputError, match="its columns are none|not JSON"):
+        read_pairs(put(tmp_path, data), columns="1,2")
+
+
 def test_a_number_is_a_place_where_no_row_names_columns(tmp_path: Path) -> None:
     assert pairs(tmp_path, "2\tgood\n1\tbad\n", columns="2,1") == [("good", "2"), ("bad", "1")]
 

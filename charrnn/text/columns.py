@@ -64,6 +64,8 @@ def told(
     most: int = NAMED,
 ) -> str:
     """Columns in words: ``columns 1 'Month' (dates) and 3 'Note' (words)``."""
+    if not places:
+        return "none"
     described = [
         column(names, place, bare=True).removeprefix("column ")
         + (f" ({kinds[place]})" if kinds else "")
