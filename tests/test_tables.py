@@ -167,7 +167,7 @@ def test_columns_that_are_not_there_are_told(tmp_path: Path, columns: str, messa
 
 @pytest.mark.parametrize("data", ["abc\ndef\n", '{"a"\n'])
 def test_columns_of_a_file_that_has_none_are_told(tmp_path: Path, data: str) -> None:
-    with pytest.raises(InputError, match="its columns are none|not JSON"):
+    with pytest.raises(InputError, match=r"its columns are none|not JSON"):
         read_pairs(put(tmp_path, data), columns="1,2")
 
 
