@@ -256,12 +256,6 @@ def test_a_cell_of_ones_own_is_named_again(place: Path) -> None:
     assert max(map(cell_len, shown.split("\n"))) <= 80
 
 
-def test_an_output_without_these_letters_gets_escapes(place: Path) -> None:
-    done = charrnn("explain", cwd=place, env=environment(PYTHONIOENCODING="ascii"))
-    assert done.returncode == 0
-    assert rb"x_1\xb7W_x" in done.stdout
-
-
 def test_the_help_has_an_example_that_runs() -> None:
     page = charrnn("explain", "--help", cwd=ROOT, env=environment(COLUMNS="200")).stdout.decode()
     example = "charrnn explain checkpoints/pydoc.npz --prime 'To be' --units 3"

@@ -1,10 +1,13 @@
 """Texts as people have them: other forms of letters, marks, encodings of a pipe, short, moved."""
 
 import json
+import os
+import pty
+import subprocess
 from pathlib import Path
 
 import pytest
-from support import TEXT, TINY, charrnn, charrnn_apart, environment
+from support import TEXT, TINY, charrnn, charrnn_apart, command, environment
 
 import charrnn as library
 from charrnn.errors import InputError
@@ -33,6 +36,41 @@ def test_a_pipe_gets_utf_8_whatever_the_terminals_encoding(folder: Path) -> None
     predict = ("predict", "judge", "день 😀", "--format", "jsonl")
     line = charrnn_apart(*predict, cwd=folder, env=windows).stdout
     assert json.loads(line)["text"] == "день 😀"
+
+
+REPORTS = (
+    ["inspect", "runs"],
+    ["inspect", "роман"],
+    ["eval", "роман"],
+    ["eval", "роман", "роман"],
+    ["eval", "роман", "days.txt", "--show"],
+    ["eval", "роман", "days.txt", "--by-line"],
+    ["eval", "роман", "--copies"],
+    ["explain", "роман", "--prime", "день"],
+)
+
+
+def test_a_report_goes_through_a_pipe_in_utf_8(folder: Path) -> None:
+    """On Windows a pipe and a file have the encoding of the machine's old code page."""
+    Path("days.txt").write_text("день и ночь 日\n" * 60, encoding="utf-8")
+    flags = (*BRIEF, "--out", "checkpoints/роман")
+    assert charrnn("train", "days.txt", *flags, cwd=folder).returncode == 0
+    for number, report in enumerate(REPORTS):
+        plain = charrnn(*report, cwd=folder)
+        assert plain.returncode == 0, plain.stderr
+        assert not plain.stdout.isascii()
+        assert b"\\u0" not in plain.stdout
+        encoding = ("cp1252", "ascii")[number % 2]
+        done = charrnn(*report, cwd=folder, env=environment(PYTHONIOENCODING=encoding))
+        assert done.stdout == plain.stdout, (report, done.stderr)
+    primary, secondary = pty.openpty()  # a terminal that does not have these letters
+    poor = environment(PYTHONIOENCODING="ascii", TERM="dumb")
+    subprocess.run(command("inspect", "runs"), cwd=folder, env=poor, stdout=secondary, check=True)
+    page = os.read(primary, 1 << 16)
+    os.close(primary)
+    os.close(secondary)
+    assert rb"\u0440" in page
+    assert rb"\xd7" in page
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from charrnn import __version__
-from charrnn.cli.errors import open_closed_streams, output_errors
+from charrnn.cli.errors import open_streams, output_errors
 from charrnn.cli.eval import evaluate
 from charrnn.cli.explain import explain
 from charrnn.cli.export import export
@@ -58,6 +58,6 @@ options.__doc__ = None  # the application's own help stands instead
 
 def main() -> None:
     """The entry point of the ``charrnn`` script."""
-    open_closed_streams()
+    open_streams()
     with output_errors():
         app()

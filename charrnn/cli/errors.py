@@ -17,7 +17,7 @@ import typer
 from charrnn import __version__
 from charrnn.errors import CharrnnError
 
-__all__ = ["fold", "open_closed_streams", "output_errors", "printable", "reported", "say"]
+__all__ = ["fold", "open_streams", "output_errors", "printable", "reported", "say"]
 
 P = ParamSpec("P")
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
@@ -68,15 +68,20 @@ def fold(message: str) -> str:
     return folded.replace("\0", " ")
 
 
-def open_closed_streams() -> None:
-    """Stand in for standard streams that were closed before we began, lowest first.
+def open_streams() -> None:
+    """Stand in for standard streams that were closed before we began, and set up standard output.
 
-    Otherwise the next file that is opened would take the place of one, and be written to.
+    The lowest first: otherwise the next file that is opened would take the place of one, and be
+    written to. A file or a pipe gets UTF-8, whatever the locale's encoding; a terminal gets what
+    it can show, all else as escapes.
     """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             stream = Path(os.devnull).open(mode, encoding="utf-8")  # noqa: SIM115 - for good
             setattr(sys, name, stream)
+    if hasattr(sys.stdout, "reconfigure"):
+        encoding = None if sys.stdout.isatty() else "utf-8"
+        sys.stdout.reconfigure(encoding=encoding, errors="backslashreplace")
 
 
 @contextmanager

@@ -145,8 +145,6 @@ def to_console(out: str | None) -> "Iterator[Console]":
             raise BrokenPipeError  # the command leaves as all others do
 
     if out is None:
-        if hasattr(sys.stdout, "reconfigure"):
-            sys.stdout.reconfigure(errors="backslashreplace")
         yield Ours(markup=False, highlight=False, emoji=False)
         return
     with _opened(out) as file:
