@@ -1,7 +1,7 @@
 """Which checkpoint a user means."""
 
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,6 +14,7 @@ __all__ = [
     "find_checkpoint",
     "find_run",
     "found_again",
+    "in_words",
     "is_checkpoint",
     "run_names",
     "shipped_model",
@@ -23,6 +24,8 @@ __all__ = [
 DEFAULT_FOLDER = Path("checkpoints")
 LATEST = "latest"
 FILES = ("best.npz", "last.npz", "previous.npz")
+MOST_NAMES, LONGEST_NAME = 10, 200
+"""Of files, in a message."""
 
 SHIPPED = (
     Path(__file__).parent.parent / "shipped.npz",  # in an installed package
@@ -112,13 +115,20 @@ def found_again(path: str, folder: Path) -> str:
     It was noted as it was named when the run began; what was named from a folder that the run's is
     in is found there. (Whoever reads it compares its hash.)
     """
-    with suppress(OSError, ValueError):
-        if path in ("", "-") or Path(path).exists():
-            return path
-        for parent in folder.absolute().parents:
-            if (parent / path).is_file():
-                return os.path.relpath(parent / path)
+    if path in ("", "-") or os.path.exists(path):  # noqa: PTH110 - there may be thousands
+        return path
+    for parent in folder.absolute().parents:
+        there = os.path.join(parent, path)  # noqa: PTH118
+        if os.path.isfile(there):  # noqa: PTH113
+            return os.path.relpath(there)
     return path
+
+
+def in_words(names: Sequence[str], between: str = " ") -> str:
+    """Names of files for a message: the first few if they are many, and none whole if long."""
+    shown = [n if len(n) <= LONGEST_NAME else f"{n[:LONGEST_NAME]}..." for n in names[:MOST_NAMES]]
+    more = len(names) - len(shown)
+    return between.join(shown) + (f" and {more:,} more" if more else "")
 
 
 def run_names() -> list[str]:

@@ -10,7 +10,8 @@ from typing import Any
 
 from charrnn.checkpoint import read_checkpoint
 from charrnn.errors import CheckpointError
-from charrnn.runs.find import FILES
+from charrnn.runs.ancestry import LONGEST_PATH, MOST_PATHS
+from charrnn.runs.find import FILES, in_words
 from charrnn.runs.history import best_validation, is_number
 from charrnn.tasks.kinds import KINDS
 
@@ -77,10 +78,11 @@ def listed(path: Path) -> Listed:
 
 def _data(header: Mapping[str, Any]) -> str | None:
     try:
-        paths = [Path(str(path)).name for path in header["training"]["corpus"]["paths"]]
+        paths = header["training"]["corpus"]["paths"]
+        names = in_words([Path(str(path)[-LONGEST_PATH:]).name for path in paths[:MOST_PATHS]])
     except (KeyError, TypeError):
         return None
-    return {"": "help topics", "-": "standard input"}.get(" ".join(paths), " ".join(paths))
+    return {"": "help topics", "-": "standard input"}.get(names, names)
 
 
 def _epochs(header: Mapping[str, Any]) -> float | None:

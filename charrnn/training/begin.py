@@ -10,10 +10,10 @@ from typing import Any
 
 from charrnn.errors import InputError
 from charrnn.nn.products import one_thread
-from charrnn.runs.ancestry import noted
-from charrnn.runs.find import find_checkpoint, find_run, found_again, there_are
+from charrnn.runs.ancestry import noted, noted_paths
+from charrnn.runs.find import find_checkpoint, find_run, there_are
 from charrnn.runs.folder import RunFolder, new_folder, remove_if_empty
-from charrnn.runs.model import Model, load_model
+from charrnn.runs.model import Model, load_model, reason
 from charrnn.tasks.base import Data, Paths, Spec
 from charrnn.tasks.config import Config
 from charrnn.tasks.extension import extended_spec
@@ -166,7 +166,7 @@ def resume(
             data = _read(paths, saved.config, tell)
         except InputError as error:
             hint = f"name the text: charrnn train TEXT --resume {quote(str(folder.path))}"
-            raise InputError(str(error), error.hint if given.train else hint) from error
+            raise InputError(reason(error), error.hint if given.train else hint) from error
         return Run.resume(saved, data, folder, threads, epochs)
     except BaseException:
         folder.close()
@@ -227,18 +227,13 @@ def _say_if_met(initial: Model, data: Data, config: Config, tell: Tell) -> None:
 def _noted_paths(saved: Model, folder: RunFolder, *, needed: bool) -> Paths:
     """Where a run's data were; nothing if it does not say, unless that is needed."""
     try:
-        noted = saved.header["training"]["corpus"]
-        found = partial(found_again, folder=folder.path)
-        return Paths(
-            tuple(found(str(path)) for path in noted["paths"]),
-            found(str(noted.get("val", ""))),
-            found(str(noted.get("test", ""))),
-        )
-    except (KeyError, TypeError, AttributeError):
+        return noted_paths(saved.header["training"]["corpus"], folder.path)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         if not needed:
             return Paths(())
+        why = f": {error}" if isinstance(error, ValueError) else ""
         raise InputError(
-            f"{saved.path} does not say what it was trained on",
+            f"{saved.path} does not say what it was trained on{why}",
             f"name it: charrnn train CORPUS --resume {quote(str(folder.path))}",
         ) from None
 
