@@ -181,7 +181,7 @@ def train(
         int,
         typer.Option(
             help="Steps between validations; 0: an epoch, at most 500, or what takes a tenth of "
-            "the time.",
+            "the time; where an epoch is fewer than 10 steps, some 25 validations in all.",
             rich_help_panel=OUTPUT,
         ),
     ] = 0,
