@@ -881,7 +881,7 @@ def test_a_text_does_not_rule_the_terminal(tmp_path: Path) -> None:
         (["/dev/null"], "is a device"),
         (["good.txt", "--plot", "x.png"], "--plot goes with a model"),
         (["good.txt", "--seed", "1"], "--seed goes with --gradient-flow"),
-        (["good.txt", "--gradient-flow"], "not a checkpoint"),
+        (["good.txt", "--gradient-flow"], "is a text, not a model"),
         (["good.txt", "--gradient-flow", "--encoding", "latin-1"], "--encoding goes with a corpus"),
         (["good.txt", "--encoding", "klingon"], "unknown encoding"),
         (["damaged.npz"], "not a checkpoint"),

@@ -70,7 +70,7 @@ def explain(
     reverse order. docs/explain.md shows how to read it.
 
     [dim]charrnn explain
-    charrnn explain checkpoints/pydoc.npz --prime 'To be' --units 3
+    charrnn explain pydoc --prime 'To be' --units 3
     charrnn explain shakespeare-1 --prime 'To b' --next e --layer 0 --json[/dim]
     """
     given = given_options(ctx)

@@ -30,6 +30,7 @@ class Listed:
     cell: str | None = None
     loss: float | None = None  # what its best model has least of ...
     measure: str | None = None  # ... in words
+    good: str | None = None  # what that is one less
     epochs: float | None = None
     size: int | None = None  # weights
     error: str | None = None  # why it cannot be read
@@ -71,9 +72,18 @@ def listed(path: Path) -> Listed:
         cell,
         None if best is None else best[1],
         KINDS[task].measure_of(str(config.get("level", "char"))) if task in KINDS else None,
+        _good(task, header),
         _epochs(header),
         sum(prod(array.shape) for array in weights),
     )
+
+
+def _good(task: str, header: Mapping[str, Any]) -> str | None:
+    good = KINDS[task].good if task in KINDS else None
+    try:
+        return None if good is None else good(header)
+    except (KeyError, TypeError, AttributeError):
+        return None
 
 
 def _data(header: Mapping[str, Any]) -> str | None:

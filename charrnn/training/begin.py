@@ -11,7 +11,7 @@ from typing import Any
 from charrnn.errors import InputError
 from charrnn.nn.products import one_thread
 from charrnn.runs.ancestry import noted, noted_paths
-from charrnn.runs.find import find_checkpoint, find_run, there_are
+from charrnn.runs.find import NO_RUNS, find_checkpoint, find_run, there_are
 from charrnn.runs.folder import RunFolder, new_folder, remove_if_empty
 from charrnn.runs.model import Model, load_model, reason
 from charrnn.tasks.base import Data, Paths, Spec
@@ -146,7 +146,7 @@ def resume(
     """
     path = find_run(str(argument))
     if not path.is_dir():
-        hint = there_are() or "name a run's folder"
+        hint = there_are() or NO_RUNS
         raise InputError(f"{str(argument)!r} holds no run to resume", hint)
     folder = RunFolder(path, resume=True)
     try:
