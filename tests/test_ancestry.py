@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,27 @@ def test_the_hint_of_a_complete_run_is_a_whole_command(place: Path) -> None:
 def test_settings_beside_resume_are_put_into_a_whole_command(place: Path) -> None:
     done = charrnn("train", "--resume", "a", "--lr", "0.1", "--lines", cwd=place)
     assert done.returncode == 2
-    assert b"charrnn train CORPUS --init-from a --lines --lr 0.1" in done.stderr
+    assert b"charrnn train --init-from a --lr 0.1 --lines" in done.stderr
+    words = ("--resume", "a", "--epochs", "1", "--lr", "0.1", "--out", "x y", "-q")
+    done = charrnn("train", "second.txt", *words, cwd=place)
+    hint = done.stderr.decode().partition("to train on with others: ")[2].strip()
+    assert hint == (
+        "charrnn train second.txt --init-from a --epochs 1.0 --lr 0.1 --out 'x y' --quiet"
+    )
+    assert charrnn(*shlex.split(hint)[1:], cwd=place).returncode == 0
+    done = charrnn("train", "--resume", "a", "--init-from", "b", cwd=place)
+    assert (done.returncode, done.stderr.count(b"--init-from b")) == (2, 1)
+    assert b"--init-from a" not in done.stderr
+
+
+def test_epochs_stay_in_the_hint_where_the_text_is_gone(place: Path) -> None:
+    (place / "first.txt").rename(place / "moved.txt")
+    done = charrnn("train", "--resume", "a", "--epochs", "3", cwd=place)
+    assert b"charrnn train TEXT --resume a --epochs 3" in done.stderr
+    flags = (*BRIEF, "--epochs", "1", "--out", "s")
+    assert charrnn("train", "-", *flags, cwd=place, stdin=TEXT.encode()).returncode == 0
+    done = charrnn("train", "--resume", "s", "--epochs", "2", cwd=place)
+    assert b"charrnn train - --resume s --epochs 2 < TEXT" in done.stderr
 
 
 def test_without_a_corpus_the_ancestors_own_is_taken(place: Path) -> None:

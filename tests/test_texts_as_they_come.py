@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import shlex
 import subprocess
 from pathlib import Path
 
@@ -114,6 +115,17 @@ def test_a_prime_is_offered_in_the_form_that_the_model_knows(prime: str, form: s
     with pytest.raises(InputError, match="the prime has") as other:
         vocabulary.encode_text("cafe\u0301 ж", "the prime")
     assert "train on a text that has them" in other.value.hint
+
+
+def test_the_form_that_the_model_knows_is_offered_as_a_whole_command(folder: Path) -> None:
+    Path("cafe.txt").write_text("un café, it's $5\n" * 60, encoding="utf-8")
+    assert charrnn("train", "cafe.txt", *BRIEF, "--out", "a run", cwd=folder).returncode == 0
+    done = charrnn("sample", "a run", "-p", "it’s $5", "--seed", "1", cwd=folder)
+    assert done.returncode == 2
+    hint = done.stderr.decode().splitlines()[1]
+    command = hint.partition("knows all of it: ")[2].partition("; --unknown skip")[0]
+    assert shlex.split(command) == ["charrnn", "sample", "a run", "--prime", "it's $5"]
+    assert charrnn(*shlex.split(command)[1:], cwd=folder).returncode == 0
 
 
 @pytest.mark.parametrize(

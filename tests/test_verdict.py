@@ -860,7 +860,9 @@ def test_what_cannot_be_decoded_still_gets_its_verdict(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "mend this first" in done.stdout.decode()
     assert f"--encoding koi8-r reads {line[:30]!r}"[:-1] in done.stdout.decode()
-    assert "(by CONFIDENCE = 0.15, BEYOND = 5)" in done.stdout.decode()
+    assert "CONFIDENCE" not in done.stdout.decode()
+    found = inspect(tmp_path, "koi.txt")["findings"]
+    assert {"CONFIDENCE": 0.15, "BEYOND": 5} in [one["rules"] for one in found]
     assert inspect(tmp_path, "koi.txt", "--encoding", "koi8-r")["size"] == len(line) * 999
     assert inspect(tmp_path, "koi.txt", "--level", "byte")["level"] == "byte"
 
@@ -932,3 +934,16 @@ def test_real_corpora(tmp_path: Path, corpora: Path) -> None:
         "rare characters",
         "held-out end",
     }
+
+
+def test_advice_names_the_file(tmp_path: Path) -> None:
+    """So that it can be pasted; to a terminal or a pipe, with no constants of the code."""
+    (tmp_path / "a text.txt").write_text("cafe\u0301 " * 2000, encoding="utf-8")
+    page = charrnn("inspect", "a text.txt", cwd=tmp_path).stdout.decode()
+    assert "< 'a text.txt' > 'a text-new.txt'" in page
+    assert "UNCOMPOSED" not in page
+    piped = charrnn("inspect", "-", cwd=tmp_path, stdin=(GOOD + "e\u0301" * 2000).encode()).stdout
+    assert b"< FILE > NEW" in piped
+    (tmp_path / "my book.pdf").write_bytes(b"%PDF-1.7 ...")
+    done = charrnn("train", "my book.pdf", cwd=tmp_path)
+    assert b"pdftotext 'my book.pdf' -" in done.stderr

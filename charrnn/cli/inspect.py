@@ -132,8 +132,8 @@ def inspect(
 ) -> None:
     """Look into a corpus before training, into a model after it, or over all runs.
 
-    Of a corpus: whether it is good to train on; else what is amiss, by which rule,
-    and what to do. Of a model: what it is, its learning curve, and with
+    Of a corpus: whether it is good to train on; else what is amiss and what to do
+    (--json has the rules). Of a model: what it is, its learning curve, and with
     --gradient-flow how far back its gradients reach.
 
     [dim]charrnn inspect corpus.txt

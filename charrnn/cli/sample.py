@@ -1,6 +1,7 @@
 """``charrnn sample``."""
 
 import re
+import shlex
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -226,6 +227,7 @@ def sample(
     from charrnn.sampling import Choice
     from charrnn.tasks.kinds import KINDS
     from charrnn.tasks.writing import Wanted, write
+    from charrnn.text.vocab import UnknownCharacterError
 
     given = given_options(ctx)
     if greedy and "temp" in given and temp > 0:
@@ -278,7 +280,14 @@ def sample(
         guesses=form == "jsonl",
         trained_on=model.trained_on(train or []) if copied or new else (),
     )
-    author = model.author(wanted)
+    try:
+        author = model.author(wanted)
+    except UnknownCharacterError as error:
+        if error.known is None or prime_file is not None:
+            raise
+        _, known = error.known
+        again = shlex.join(["charrnn", "sample", *(checkpoints or ()), "--prime", known])
+        raise InputError(str(error), error.hint.replace(repr(known), again)) from None
     own_seed = drawn_seed() if seed is None else seed
     for path, found in paths:
         kind = f"label {label}" if label is not None else found

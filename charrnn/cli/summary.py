@@ -53,7 +53,7 @@ def summarise(argument: str, cell: str | None, as_json: bool, plot: str | None) 
 
 
 def _print(model: "Model", found: dict[str, Any]) -> None:
-    config = model.config
+    config, epochs = model.config, found["epochs"]
     cells = f"{config.cell}, {config.layers} layer{'s' * (config.layers != 1)} of {config.hidden}"
     lines = {
         "file": str(model.path),
@@ -62,7 +62,7 @@ def _print(model: "Model", found: dict[str, Any]) -> None:
         f"embedding {config.embedding}, dropout {config.dropout:g}",
         "parameters": f"{found['parameters']:,}",
         **{f"knows {name}": _list(what) for name, what in found["knows"].items()},
-        "trained": f"{found['steps']:,} steps, {found['epochs']:g} epochs"
+        "trained": f"{found['steps']:,} steps, {epochs:g} epoch{'s' * (epochs != 1)}"
         if found["steps"] is not None
         else "no history",
     }

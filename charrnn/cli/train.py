@@ -246,7 +246,7 @@ def train(
             raise InputError(f"--{name}: the name of the file is empty")
     paths = Paths(tuple(corpus or ()), val, test)
     if resume_from is not None:
-        _refuse_settings(resume_from, {name: ctx.params[name] for name in sorted(given)})
+        _refuse_settings({name: value for name, value in ctx.params.items() if name in given})
         own_cell = cell if "cell" in given else None
         again = epochs if "epochs" in given else None
         own_threads = threads if "threads" in given else None
@@ -275,19 +275,32 @@ def train(
         run.close()
 
 
-def _refuse_settings(run: str, given: "Mapping[str, Any]") -> None:
+def _refuse_settings(given: "Mapping[str, Any]") -> None:
+    """Raise InputError for options that do not go with --resume, with a command that does it."""
     extra = [name for name in given if name not in FREE_WITH_RESUME]
-    if extra:
-        options = [f"--{name.replace('_', '-')}" for name in extra]
-        asked = " ".join(
-            option if given[name] is True else f"{option} {quote(str(given[name]))}"
-            for name, option in zip(extra, options, strict=True)
-        )
+    if not extra:
+        return
+    run = given["resume_from"]
+    if "init_from" in given:
+        other = quote(given["init_from"])
         raise InputError(
-            f"--resume goes on with the run's own settings; {', '.join(options)} cannot change "
-            "them",
-            f"to train on with others: charrnn train CORPUS --init-from {quote(run)} {asked}",
+            "--resume and --init-from exclude each other",
+            f"to go on with {run}: charrnn train --resume {quote(run)}; to begin a new run with "
+            f"the weights of {given['init_from']}: charrnn train --init-from {other}",
         )
+    words = ["charrnn", "train", *given.get("corpus", ()), "--init-from", run]
+    for name, value in given.items():
+        if name not in ("corpus", "resume_from"):
+            words += [_option(name)] if value is True else [_option(name), str(value)]
+    raise InputError(
+        f"--resume goes on with the run's own settings; {', '.join(map(_option, extra))} cannot "
+        "change them",
+        f"to train on with others: {shlex.join(words)}",
+    )
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
 
 
 def _train(run: "Run", quiet: bool) -> None:

@@ -149,23 +149,26 @@ def resume(
         hint = there_are() or NO_RUNS
         raise InputError(f"{str(argument)!r} holds no run to resume", hint)
     folder = RunFolder(path, resume=True)
+    again = f"--resume {quote(str(path))}"
+    again += f" --cell {quote(cell)}" if cell is not None else ""
+    again += f" --epochs {epochs:g}" if epochs is not None else ""
     try:
         saved, fallback = folder.load_last(cell)
         if fallback:
             tell(f"warning: {fallback}")
-        noted = _noted_paths(saved, folder, needed=not given.train)
+        noted = _noted_paths(saved, folder, again, needed=not given.train)
         paths = Paths(
             given.train or noted.train, given.val or noted.val, given.test or noted.test, given.text
         )
         if "-" in (*paths.train, paths.val, paths.test) and not given.train:
             raise InputError(
                 "this run was trained on standard input, or on a text in memory",
-                f"give it again: charrnn train - --resume {quote(str(folder.path))} < TEXT",
+                f"give it again: charrnn train - {again} < TEXT",
             )
         try:
             data = _read(paths, saved.config, tell)
         except InputError as error:
-            hint = f"name the text: charrnn train TEXT --resume {quote(str(folder.path))}"
+            hint = f"name the text: charrnn train TEXT {again}"
             raise InputError(reason(error), error.hint if given.train else hint) from error
         return Run.resume(saved, data, folder, threads, epochs)
     except BaseException:
@@ -224,8 +227,12 @@ def _say_if_met(initial: Model, data: Data, config: Config, tell: Tell) -> None:
     )
 
 
-def _noted_paths(saved: Model, folder: RunFolder, *, needed: bool) -> Paths:
-    """Where a run's data were; nothing if it does not say, unless that is needed."""
+def _noted_paths(saved: Model, folder: RunFolder, again: str, *, needed: bool) -> Paths:
+    """Where a run's data were; nothing if it does not say, unless that is needed.
+
+    Args:
+        again: the options that resume it, for the message.
+    """
     try:
         return noted_paths(saved.header["training"]["corpus"], folder.path)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
@@ -234,7 +241,7 @@ def _noted_paths(saved: Model, folder: RunFolder, *, needed: bool) -> Paths:
         why = f": {error}" if isinstance(error, ValueError) else ""
         raise InputError(
             f"{saved.path} does not say what it was trained on{why}",
-            f"name it: charrnn train CORPUS --resume {quote(str(folder.path))}",
+            f"name it: charrnn train CORPUS {again}",
         ) from None
 
 
