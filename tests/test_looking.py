@@ -244,6 +244,7 @@ def test_who_wrote_a_line(model: Model, other: Path) -> None:
 
 def test_characters_are_shown_as_symbols_where_they_cannot_be_seen() -> None:
     shown = {"\n": "↵", " ": "␣", "\x1b": "\\x1b", "\u202e": "\\u202e", "\u200b": "\\u200b"}
+    shown |= {"\U000e0041": "\\U000e0041", "\u2028": "\\u2028"}
     assert {c: symbol(c) for c in shown} == shown
     assert symbol("\u0301") == "◌\u0301"
     assert symbol("é") == "é"

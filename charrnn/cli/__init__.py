@@ -16,7 +16,7 @@ from charrnn.cli.gradcheck import gradcheck
 from charrnn.cli.inspect import inspect
 from charrnn.cli.predict import predict
 from charrnn.cli.sample import sample
-from charrnn.cli.train import train
+from charrnn.cli.train import Train, train
 
 __all__ = ["app", "main"]
 
@@ -28,7 +28,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command()(train)
+app.command(cls=Train)(train)
 app.command()(sample)
 app.command("eval")(evaluate)
 app.command()(predict)

@@ -17,27 +17,33 @@ import typer
 from charrnn import __version__
 from charrnn.errors import CharrnnError
 
-__all__ = ["fold", "open_streams", "output_errors", "printable", "reported", "say"]
+__all__ = ["escaped", "fold", "open_streams", "output_errors", "printable", "reported", "say"]
 
 P = ParamSpec("P")
-CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
-"""What a terminal would obey: controls, but for tab and line feed; and what turns the order of a
-line's characters round ("Trojan Source", Boucher and Anderson, 2021)."""
+CONTROL = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u2028-\u202e\u2066-\u2069\ufeff\U000e0001-\U000e007f]"
+)
+"""What a terminal would obey: controls, but for tab and line feed; what turns the order of a line's
+characters round ("Trojan Source", Boucher and Anderson, 2021); and what ends a line or says
+something that nobody sees (no width, byte order marks, tags)."""
 MIN_WIDTH = 40
 BROKEN_PIPE = 141  # 128 + SIGPIPE, as of a program that the signal ends
 
 
 def printable(text: str) -> str:
-    """Control characters and changes of direction shown as symbols, as ``\\x1b`` and ``\\u202e``.
+    """What is obeyed and not seen, shown as symbols: ``\\x1b``, ``\\u202e``, ``\\U000e0041``.
 
     A text, a label or a file's name must not rule a terminal.
     """
-    return CONTROL.sub(_symbol, text)
+    return CONTROL.sub(lambda match: escaped(match[0]), text)
 
 
-def _symbol(match: re.Match[str]) -> str:
-    code = ord(match[0])
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+def escaped(character: str) -> str:
+    """As Python writes it in a string."""
+    code = ord(character)
+    if code < 0x100:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def say(message: str) -> None:

@@ -8,6 +8,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
+from typer.core import TyperCommand
 
 from charrnn.cli.announce import conclude, introduce, quoted, show_test
 from charrnn.cli.errors import reported, say
@@ -19,12 +20,36 @@ if TYPE_CHECKING:
 
     from charrnn.training.run import Run
 
-__all__ = ["train"]
+__all__ = ["Train", "train"]
 
 TEXT, MODEL, TRAINING, OUTPUT = "Data", "Model", "Training", "Run"
 FREE_WITH_RESUME = ("corpus", "val", "test", "resume_from", "quiet", "threads", "cell", "epochs")
 NOT_SETTINGS = ("corpus", "val", "test", "threads", "out", "resume_from", "init_from", "quiet")
 STOPPED = "stopped before the training began: nothing is saved"
+
+VARIANTS = {
+    "--keep-newlines": "--encoding utf-8,newlines=keep",
+    "--clip": "--optimizer adamw,clip=1",
+    "--warmup": "--schedule cosine,warmup=0.05",
+    "--lr-final": "--schedule cosine,final=0.01",
+}
+"""What options of earlier versions are now."""
+
+
+class Train(TyperCommand):
+    """The command, which says where options of earlier versions went."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """As Typer's.
+
+        Raises:
+            typer.Exit: with such an option.
+        """
+        for name in (arg.partition("=")[0] for arg in args):
+            if name in VARIANTS:
+                say(f"error: {name} is a variant now: {VARIANTS[name]}")
+                raise typer.Exit(2)
+        return super().parse_args(ctx, args)
 
 
 @reported

@@ -146,7 +146,7 @@ def resume(
     """
     path = find_run(str(argument))
     if not path.is_dir():
-        hint = there_are() or NO_RUNS
+        hint = "name a run's folder" if path.exists() else there_are() or NO_RUNS
         raise InputError(f"{str(argument)!r} holds no run to resume", hint)
     folder = RunFolder(path, resume=True)
     again = f"--resume {quote(str(path))}"
