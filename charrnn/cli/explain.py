@@ -23,8 +23,8 @@ def explain(
     checkpoint: Annotated[
         str | None,
         typer.Argument(
-            help="A language model: an .npz file, a run's folder or a run's name. Without it, a "
-            "small example in full: two units, two steps.",
+            help="A language model: an .npz file, a run's folder, a run's name, or pydoc, which "
+            "comes with charrnn. Without it, a small example in full: two units, two steps.",
             show_default=False,
         ),
     ] = None,

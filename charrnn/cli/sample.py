@@ -34,9 +34,9 @@ def sample(
             metavar="CHECKPOINT",
             help="An .npz file, a run's folder or a run's name; without it the language model "
             "saved last (with --label, the model of labelled texts), else the one that comes with "
-            "charrnn. Several write as one: the mean of their probabilities, by --weights 2,1 if "
-            "they are not to count alike. A model whose cell is its author's own needs --cell "
-            "FILE.py:CLASS.",
+            "charrnn, whose name is pydoc. Several write as one: the mean of their probabilities, "
+            "by --weights 2,1 if they are not to count alike. A model whose cell is its author's "
+            "own needs --cell FILE.py:CLASS.",
             show_default=False,
         ),
     ] = None,

@@ -63,7 +63,8 @@ def find_checkpoint(argument: str | None, tasks: Collection[str] | None = None) 
             raise InputError(f"{argument!r} holds no checkpoint", there_are(path) or hint)
         if not is_there:
             raise InputError(f"checkpoint {argument!r} does not exist", there_are() or NO_RUNS)
-        if _is_text(path):
+        # (``predict`` has a hint of its own: to predict from its lines.)
+        if (tasks is None or "lm" in tasks) and _is_text(path):
             scorer = next(iter(run_names()), "RUN")
             raise InputError(
                 f"{argument!r} is a text, not a model",
