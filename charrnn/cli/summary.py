@@ -68,8 +68,11 @@ def _print(model: "Model", found: dict[str, Any]) -> None:
     }
     best = found["best"]
     if best is not None:
-        measure = config.kind.measure_of(config.level)
-        lines["best"] = f"{figure(best['val'])} {measure}, validated at step {best['step']}"
+        good = config.kind.good
+        shown = f"{figure(best['val'])} {config.kind.measure_of(config.level)}"
+        if good is not None:
+            shown = f"{1 - best['val']:.4f} {good(model.header)}"
+        lines["best"] = f"{shown}, validated at step {best['step']}"
     lines["settings"] = " ".join(f"{name}={_short(v)}" for name, v in found["changed"].items())
     width = max(map(len, lines)) + 2
     for name, value in lines.items():
