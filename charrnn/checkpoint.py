@@ -109,9 +109,10 @@ def write_checkpoint(path: Path, header: Mapping[str, Any], arrays: Mapping[str,
             raise
         _sync_folder(path.parent)
     except OSError as error:
+        intact = "; the last file saved is intact" if path.exists() else ""
         raise CheckpointError(
             f"could not write {path}: {error.strerror or error}",
-            "free some space or check the folder's permissions; the last file saved is intact",
+            f"free some space or check the folder's permissions{intact}",
         ) from error
 
 

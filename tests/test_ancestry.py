@@ -2,13 +2,17 @@
 
 import json
 import re
+import shlex
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support import TEXT, charrnn
 
 import charrnn as library
-from charrnn.checkpoint import read_checkpoint
+from charrnn.checkpoint import read_checkpoint, write_checkpoint
+from charrnn.runs.ancestry import MOST_ANCESTORS, MOST_PATHS, ancestors, noted
 
 BRIEF = ("--hidden", "8", "--threads", "1", "-q")
 OTHER = "".join(f"line {k} of quite another text, {k * k}\n" for k in range(200))
@@ -36,7 +40,27 @@ def test_the_hint_of_a_complete_run_is_a_whole_command(place: Path) -> None:
 def test_settings_beside_resume_are_put_into_a_whole_command(place: Path) -> None:
     done = charrnn("train", "--resume", "a", "--lr", "0.1", "--lines", cwd=place)
     assert done.returncode == 2
-    assert b"charrnn train CORPUS --init-from a --lines --lr 0.1" in done.stderr
+    assert b"charrnn train --init-from a --lr 0.1 --lines" in done.stderr
+    words = ("--resume", "a", "--epochs", "1", "--lr", "0.1", "--out", "x y", "-q")
+    done = charrnn("train", "second.txt", *words, cwd=place)
+    hint = done.stderr.decode().partition("to train on with others: ")[2].strip()
+    assert hint == (
+        "charrnn train second.txt --init-from a --epochs 1.0 --lr 0.1 --out 'x y' --quiet"
+    )
+    assert charrnn(*shlex.split(hint)[1:], cwd=place).returncode == 0
+    done = charrnn("train", "--resume", "a", "--init-from", "b", cwd=place)
+    assert (done.returncode, done.stderr.count(b"--init-from b")) == (2, 1)
+    assert b"--init-from a" not in done.stderr
+
+
+def test_epochs_stay_in_the_hint_where_the_text_is_gone(place: Path) -> None:
+    (place / "first.txt").rename(place / "moved.txt")
+    done = charrnn("train", "--resume", "a", "--epochs", "3", cwd=place)
+    assert b"charrnn train TEXT --resume a --epochs 3" in done.stderr
+    flags = (*BRIEF, "--epochs", "1", "--out", "s")
+    assert charrnn("train", "-", *flags, cwd=place, stdin=TEXT.encode()).returncode == 0
+    done = charrnn("train", "--resume", "s", "--epochs", "2", cwd=place)
+    assert b"charrnn train - --resume s --epochs 2 < TEXT" in done.stderr
 
 
 def test_without_a_corpus_the_ancestors_own_is_taken(place: Path) -> None:
@@ -118,3 +142,57 @@ def test_a_resumed_run_still_knows_its_ancestor(place: Path) -> None:
     assert header["training"]["ancestor"]["checkpoint"] == "a/best.npz"
     best, _ = read_checkpoint(place / "b" / "best.npz")
     assert "first.txt" not in json.dumps(best)
+
+
+def forge(place: Path, **changes: Any) -> None:
+    """Let the run say something else of what it was trained on."""
+    header, arrays = read_checkpoint(place / "a" / "last.npz")
+    corpus = header["training"]["corpus"] | changes.pop("corpus", {})
+    header["training"] |= {"corpus": corpus, **changes}
+    write_checkpoint(place / "a" / "last.npz", header, arrays)
+
+
+@pytest.mark.parametrize(
+    ("paths", "why"),
+    [
+        ([f"{k}" for k in range(100_000)], "it names 100,000 files; 16,384 are the most"),
+        (["first.txt"] * 3_000, "it names one file more than 16 times"),
+        (["x" * 10_000_000], "it names a file in 10,000,000 characters"),
+    ],
+)
+def test_a_forged_corpus_is_refused_in_a_short_line(
+    place: Path, paths: list[str], why: str
+) -> None:
+    forge(place, corpus={"paths": paths})
+    for words in ("train --resume a --epochs 9", "eval a", "train --init-from a", "inspect ."):
+        done = charrnn(*words.split(), cwd=place)
+        said = done.stderr.decode() + done.stdout.decode()
+        assert len(said) < 1000, words
+        if words != "inspect .":
+            assert "does not say what it was trained on" in said, words
+        assert (why in said) == ("--resume" in words)
+    done = charrnn("eval", "a", "--train", "first.txt", cwd=place)
+    assert done.returncode == 0, done.stderr
+
+
+def test_forged_ancestors_are_taken_as_far_as_it_is_bearable(place: Path) -> None:
+    corpus = {"sha256": "x", "val_fraction": 0.1}
+    for each in (1_000, 1):
+        found = [corpus | {"paths": ["no"] * each} for _ in range(900)]
+        forge(place, ancestor={"checkpoint": "c" * 10_000, "corpora": found})
+        model = library.load(place / "a")
+        kept = ancestors(model)
+        assert len(kept) == (16 if each > 1 else MOST_ANCESTORS)
+        assert sum(len(one.paths) for one in kept) < MOST_PATHS
+        assert len(kept[0].name) < 100
+        assert len(charrnn("eval", "a", cwd=place).stderr) < 32 * 250
+        run = library.resume(place / "a", epochs=9)
+        assert run.ancestor is not None
+        assert len(run.ancestor["corpora"]) == len(kept)
+        assert len(run.ancestor["checkpoint"]) < 300
+        run.close()
+    forge(place, ancestor=5)
+    model = library.load(place / "a")
+    assert noted(model) is not None
+    assert not ancestors(model)
+    assert not ancestors(replace(model, header={**model.header, "training": 3}))

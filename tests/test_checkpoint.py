@@ -508,6 +508,23 @@ def test_headers_that_describe_no_model_are_refused(
     refused(path)
 
 
+@pytest.mark.parametrize("hidden", [-1, "8", 10**12, None, True])
+def test_a_number_of_units_that_is_none_is_named(tmp_path: Path, hidden: Any) -> None:
+    path = tmp_path / "x.npz"
+    rewrite(path, lambda h: h | {"config": h["config"] | {"hidden": hidden}})
+    error = str(refused(path))
+    assert f"hidden is {repr(hidden)[:9]}" in error
+    assert "must be a whole number from 1 to 32768" in error
+    assert len(error) < 300
+
+
+def test_a_vocabulary_of_halves_of_characters_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x.npz"
+    halves = sorted([*SYMBOLS[:-1], "\ud800"])
+    rewrite(path, lambda h: h | {"vocabulary": {"level": "char", "symbols": "".join(halves)}})
+    assert "no halves of some" in str(refused(path))
+
+
 @pytest.mark.parametrize(
     "raw", [b"", b"{", b"[" * 100_000, b'{"a":' * 100_000, b"\xff{}", b"nul", b'{"format": 1e}']
 )

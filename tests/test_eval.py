@@ -550,7 +550,7 @@ def test_eval_prints_every_figure_on_its_page(place: Path) -> None:
         worse = found["network"]["adapted"]["nats"] > found["network"]["state carried"]["nats"]
         assert worse  # of so small a model
         assert done.stderr == b"note: adapting made it worse: try a smaller --adapt-rate\n"
-        page = done.stdout.decode(encoding)
+        page = done.stdout.decode()
         for part in (found["network"], found["yardsticks"], found["mixture"]["figures"]):
             for name, figure in part.items():
                 line = f"{name} {figure['nats']:.4f} {figure['bits']:.4f}"

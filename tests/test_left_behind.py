@@ -63,12 +63,39 @@ def test_a_start_that_was_killed_says_with_which_command_to_begin_again(tmp_path
         done = charrnn("train", "--resume", run, cwd=tmp_path)
         assert done.returncode == 2
         error, hint = done.stderr.decode().splitlines()
-        assert "holds no run to resume: it was killed before its first save" in error
+        assert "holds no run to resume: it ended before its first save" in error
     command = hint.removeprefix("hint: begin it again: ")
     assert shlex.split(command) == ["charrnn", *started, "--out", "checkpoints/a-text-1"]
     done = charrnn(*shlex.split(command)[1:], cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "run.lock" not in listed(Path("checkpoints/a-text-1"))
+
+
+@pytest.mark.parametrize("blocks", [3, 16])
+def test_a_run_that_could_not_save_once_says_how_to_begin_again(
+    tmp_path: Path, blocks: int
+) -> None:
+    """As on a full disk: no file may be so long as ``last.npz``; of 16 kB, ``best.npz`` is not."""
+    corpus_of(tmp_path)
+    words = ["train", "corpus.txt", "-q", "--hidden", "16", "--epochs", "2", "--threads", "1"]
+    words += ["--batch-size", "4", "--seq-len", "16", "--out", "run"]
+    line = shlex.join([sys.executable, "-m", "charrnn", *words])
+    limited = ["sh", "-c", f"ulimit -f {2 * blocks}; {line}"]  # in blocks of 512 bytes
+    done = subprocess.run(limited, env=environment(), capture_output=True, check=False)
+    assert done.returncode == 1, done.stderr
+    assert "could not write run" in done.stderr.decode()
+    assert "is intact" not in done.stderr.decode()
+    assert (tmp_path / "run" / "best.npz").exists() == (blocks == 16)
+    again = charrnn("train", "--resume", "run", cwd=tmp_path)
+    assert again.returncode == 2
+    assert b"holds no run to resume: it ended before its first save" in again.stderr
+    where = " with another --out" * (blocks == 16)
+    assert (
+        f"hint: begin it again{where}: {shlex.join(['charrnn', *words])}" in again.stderr.decode()
+    )
+    done = charrnn(*words, cwd=tmp_path)
+    assert done.returncode == (2 if blocks == 16 else 0)
+    assert b"--resume" not in done.stderr
 
 
 def test_the_same_start_takes_the_folder_of_one_that_was_killed() -> None:

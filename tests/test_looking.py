@@ -244,6 +244,7 @@ def test_who_wrote_a_line(model: Model, other: Path) -> None:
 
 def test_characters_are_shown_as_symbols_where_they_cannot_be_seen() -> None:
     shown = {"\n": "↵", " ": "␣", "\x1b": "\\x1b", "\u202e": "\\u202e", "\u200b": "\\u200b"}
+    shown |= {"\U000e0041": "\\U000e0041", "\u2028": "\\u2028"}
     assert {c: symbol(c) for c in shown} == shown
     assert symbol("\u0301") == "◌\u0301"
     assert symbol("é") == "é"
@@ -471,7 +472,7 @@ def test_the_training_text_is_known_for_what_it_is(other: Path) -> None:
         (("empty.txt", "--show"), "empty.txt is empty"),
         (("blank.txt", "--by-line"), "blank.txt has no lines but empty ones"),
         (("bad.txt", "--show"), "'bad.txt' is not utf-8: byte 0xff at offset 2 (line 1)"),
-        (("text.txt", "--show", "--out", "no/page.html"), "cannot write 'no/page.html'"),
+        (("text.txt", "--show", "--out", "no/page.html"), "--out no/page.html: No such file"),
         (("text.txt", "--show", "--train", "text.txt"), "--train is not read by --show of a FILE"),
         (("run", "--show"), "several models need a text"),
     ],
@@ -485,3 +486,22 @@ def test_what_does_not_go_is_said_in_a_line(
     assert done.returncode == 2
     assert message in done.stderr.decode()
     assert done.stdout == b""
+
+
+@pytest.mark.parametrize("way", [["--show"], ["--show", "--format", "jsonl"], ["--by-line"]])
+def test_a_file_is_whole_or_as_it_was(other: Path, way: list[str], tmp_path: Path) -> None:
+    """A text whose end cannot be read costs nobody the file that was there."""
+    out = tmp_path / "out"
+    out.write_text("before", encoding="utf-8")
+    (tmp_path / "broken.txt").write_bytes(b"zig zag\n" * 20_000 + b"\xff")
+    (tmp_path / "good.txt").write_bytes(b"zig zag\n")
+    for text, code in (("broken.txt", 2), ("good.txt", 0)):
+        done = charrnn("eval", "run", str(tmp_path / text), *way, "--out", str(out), cwd=other)
+        assert done.returncode == code, done.stderr
+        assert (out.read_text(encoding="utf-8") == "before") == bool(code)
+        assert not done.stdout
+    straight = charrnn("eval", "run", str(tmp_path / "good.txt"), *way, cwd=other).stdout
+    assert out.read_bytes() == straight
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["broken.txt", "good.txt", "out"]
+    dash = charrnn("eval", "run", str(tmp_path / "good.txt"), *way, "--out", "-", cwd=other)
+    assert dash.stdout == straight

@@ -55,6 +55,20 @@ def test_several_streams_in_one_file_are_one_text(name: str) -> None:
     assert unpacked(PACKERS[name](b""), "x") == b""
 
 
+@pytest.mark.parametrize(
+    "after", [b"\n", b"\0" * 512, b"a note that somebody added", TEXT.encode()]
+)
+def test_what_stands_after_gzip_is_left_as_gzip_leaves_it(
+    after: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = TEXT.encode() * 3
+    both = gzip.compress(data) + gzip.compress(data[:7]) + after
+    assert unpacked(both, "x") == data + data[:7]
+    monkeypatch.setattr(packed, "LIGHT", 1000)
+    monkeypatch.setattr(packed, "CHUNK", 100)
+    assert unpacked(both, "x") == data + data[:7]
+
+
 @every_packer
 @pytest.mark.parametrize("damage", ["cut", "changed", "followed"])
 def test_a_damaged_one_is_one_line(folder: Path, name: str, damage: str) -> None:

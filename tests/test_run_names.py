@@ -2,11 +2,14 @@
 
 import json
 import os
+import pty
+import re
+import subprocess
 from pathlib import Path
 from shutil import copytree
 
 import pytest
-from support import TEXT, charrnn
+from support import ROOT, TEXT, charrnn, command, environment
 
 SMALL = ("--hidden", "8", "--epochs", "1", "--threads", "1", "-q")
 ROWS = "".join(f"{'ab' * (k % 5)}a{k}\t{'yes' if k % 2 else 'no'}\n" for k in range(60))
@@ -125,8 +128,26 @@ def test_all_runs_are_listed(place: Path, word: str) -> None:
     assert head.split() == list(columns)
     assert [line.split()[0] for line in lines] == ["rows-1", "novel-2", "novel-1"]
     assert lines[1].split()[1:7] == ["novel.txt", "lm", "1", "×", "8", "lstm"]
-    for line, measure in zip(lines, (" 1 - accuracy ", " nats/char ", " nats/char "), strict=True):
+    for line, measure in zip(lines, (" accuracy ", " nats/char ", " nats/char "), strict=True):
         assert measure in line
+
+
+@pytest.mark.parametrize("width", [60, 80, 100])
+def test_the_list_fits_a_terminal(place: Path, width: int) -> None:
+    """A terminal that is too narrow for all columns gets fewer; no figure is cut off."""
+    primary, secondary = pty.openpty()
+    size = environment(COLUMNS=str(width), TERM="xterm", NO_COLOR="1")
+    subprocess.run(command("inspect", "runs"), cwd=place, env=size, stdout=secondary, check=True)
+    page = re.sub(r"\x1b\[[0-9;]*m", "", os.read(primary, 1 << 16).decode())
+    os.close(primary)
+    os.close(secondary)
+    head, *rows = page.splitlines()
+    assert max(map(len, (head, *rows))) <= width
+    assert [row.split()[0] for row in rows] == ["rows-1", "novel-2", "novel-1"]
+    assert "…" not in page
+    assert ("minutes" in head, "cell" in head) == (width > 80, width > 60)
+    loss = json.loads(charrnn("inspect", "runs", "--json", cwd=place).stdout)[0]["loss"]
+    assert f" {1 - loss:.4f}  accuracy " in rows[0]
 
 
 def test_all_runs_are_listed_as_json(place: Path) -> None:
@@ -173,3 +194,73 @@ def test_eval_compares_runs(place: Path) -> None:
     flags = ("--val-fraction", "0.3", "--out", "less")
     assert charrnn("train", "novel.txt", *SMALL, *flags, cwd=place).returncode == 0
     assert b"these are different texts" in charrnn("eval", "less", "novel-1", cwd=place).stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("inspect runs", "error: there are no runs here yet\nhint: charrnn train CORPUS makes one"),
+        ("inspect checkpoints", "error: there are no runs here yet\nhint: charrnn train CORPUS"),
+        ("train --resume latest", "hint: there are no runs here yet: charrnn train CORPUS"),
+        ("sample latest", "there are no runs here yet: charrnn train CORPUS"),
+    ],
+)
+def test_a_fresh_folder_has_no_runs(tmp_path: Path, words: str, said: str) -> None:
+    for made in (False, True):
+        done = charrnn(*words.split(), cwd=tmp_path)
+        assert (done.returncode, done.stdout) == (2, b"")
+        assert said in done.stderr.decode()
+        if not made:
+            (tmp_path / "checkpoints").mkdir()
+
+
+def test_a_folder_of_runs_names_them(place: Path) -> None:
+    done = charrnn("sample", "checkpoints", cwd=place)
+    assert done.returncode == 2
+    assert b"there are the runs rows-1, novel-2, novel-1" in done.stderr
+    (place / "checkpoints").rename(place / "old")
+    done = charrnn("sample", "old", cwd=place)
+    assert b"there are the runs old/rows-1, old/novel-2, old/novel-1" in done.stderr
+
+
+def test_a_slash_at_the_end_of_a_name_is_nothing(place: Path) -> None:
+    texts = [
+        charrnn("sample", name, "-l", "9", "--seed", "1", cwd=place).stdout
+        for name in ("novel-1", "novel-1/")
+    ]
+    assert texts[0] == texts[1] != b""
+
+
+def test_two_models_are_compared_by_eval(place: Path) -> None:
+    done = charrnn("inspect", "novel-1", "novel-2", cwd=place)
+    assert done.returncode == 2
+    assert b"hint: to compare them: charrnn eval novel-1 novel-2\n" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "words", ["eval other.txt", "sample other.txt", "eval other.txt novel-1", "explain other.txt"]
+)
+def test_a_text_in_a_models_place_is_called_one(place: Path, words: str) -> None:
+    (place / "other.txt").write_text("день и ночь\n" * 999, encoding="utf-8")
+    done = charrnn(*words.split(), cwd=place)
+    error, hint = done.stderr.decode().splitlines()
+    assert done.returncode == 2
+    assert error == "error: 'other.txt' is a text, not a model"
+    assert "charrnn eval rows-1 other.txt" in hint
+    assert "charrnn train other.txt" in hint
+    for data in (b"PK\x03\x04 damaged", b"\0\1", b"\xff" * 9, b""):
+        (place / "other.txt").write_bytes(data)
+        assert b"is a text" not in charrnn(*words.split(), cwd=place).stderr
+
+
+def test_the_model_that_comes_along_has_a_name(tmp_path: Path) -> None:
+    for words in (["sample", "pydoc", "-l", "5"], ["explain", "pydoc"], ["inspect", "pydoc"]):
+        done = charrnn(*words, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+    (tmp_path / "text.txt").write_text(TEXT, encoding="utf-8")
+    done = charrnn("eval", "pydoc", "text.txt", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert b"checkpoints/pydoc.npz on text.txt" in done.stdout
+    assert charrnn("explain", "pydoc", cwd=ROOT).stdout.startswith(b"checkpoints/pydoc.npz: ")
+    (tmp_path / "pydoc").write_text("a text of that name\n", encoding="utf-8")
+    assert b"'pydoc' is a text" in charrnn("sample", "pydoc", cwd=tmp_path).stderr

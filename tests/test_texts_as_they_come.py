@@ -1,10 +1,14 @@
 """Texts as people have them: other forms of letters, marks, encodings of a pipe, short, moved."""
 
 import json
+import os
+import pty
+import shlex
+import subprocess
 from pathlib import Path
 
 import pytest
-from support import TEXT, TINY, charrnn, charrnn_apart, environment
+from support import TEXT, TINY, charrnn, charrnn_apart, command, environment
 
 import charrnn as library
 from charrnn.errors import InputError
@@ -33,6 +37,41 @@ def test_a_pipe_gets_utf_8_whatever_the_terminals_encoding(folder: Path) -> None
     predict = ("predict", "judge", "день 😀", "--format", "jsonl")
     line = charrnn_apart(*predict, cwd=folder, env=windows).stdout
     assert json.loads(line)["text"] == "день 😀"
+
+
+REPORTS = (
+    ["inspect", "runs"],
+    ["inspect", "роман"],
+    ["eval", "роман"],
+    ["eval", "роман", "роман"],
+    ["eval", "роман", "days.txt", "--show"],
+    ["eval", "роман", "days.txt", "--by-line"],
+    ["eval", "роман", "--copies"],
+    ["explain", "роман", "--prime", "день"],
+)
+
+
+def test_a_report_goes_through_a_pipe_in_utf_8(folder: Path) -> None:
+    """On Windows a pipe and a file have the encoding of the machine's old code page."""
+    Path("days.txt").write_text("день и ночь 日\n" * 60, encoding="utf-8")
+    flags = (*BRIEF, "--out", "checkpoints/роман")
+    assert charrnn("train", "days.txt", *flags, cwd=folder).returncode == 0
+    for number, report in enumerate(REPORTS):
+        plain = charrnn(*report, cwd=folder)
+        assert plain.returncode == 0, plain.stderr
+        assert not plain.stdout.isascii()
+        assert b"\\u0" not in plain.stdout
+        encoding = ("cp1252", "ascii")[number % 2]
+        done = charrnn(*report, cwd=folder, env=environment(PYTHONIOENCODING=encoding))
+        assert done.stdout == plain.stdout, (report, done.stderr)
+    primary, secondary = pty.openpty()  # a terminal that does not have these letters
+    poor = environment(PYTHONIOENCODING="ascii", TERM="dumb")
+    subprocess.run(command("inspect", "runs"), cwd=folder, env=poor, stdout=secondary, check=True)
+    page = os.read(primary, 1 << 16)
+    os.close(primary)
+    os.close(secondary)
+    assert rb"\u0440" in page
+    assert rb"\xd7" in page
 
 
 @pytest.mark.parametrize(
@@ -76,6 +115,17 @@ def test_a_prime_is_offered_in_the_form_that_the_model_knows(prime: str, form: s
     with pytest.raises(InputError, match="the prime has") as other:
         vocabulary.encode_text("cafe\u0301 ж", "the prime")
     assert "train on a text that has them" in other.value.hint
+
+
+def test_the_form_that_the_model_knows_is_offered_as_a_whole_command(folder: Path) -> None:
+    Path("cafe.txt").write_text("un café, it's $5\n" * 60, encoding="utf-8")
+    assert charrnn("train", "cafe.txt", *BRIEF, "--out", "a run", cwd=folder).returncode == 0
+    done = charrnn("sample", "a run", "-p", "it’s $5", "--seed", "1", cwd=folder)
+    assert done.returncode == 2
+    hint = done.stderr.decode().splitlines()[1]
+    command = hint.partition("knows all of it: ")[2].partition("; --unknown skip")[0]
+    assert shlex.split(command) == ["charrnn", "sample", "a run", "--prime", "it's $5"]
+    assert charrnn(*shlex.split(command)[1:], cwd=folder).returncode == 0
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ import typer
 from support import (
     TEXT,
     begin,
+    charrnn,
     corpus_of,
     fingerprint,
     metrics,
@@ -1174,3 +1175,25 @@ def test_a_run_that_settles_resumes_exactly(corpus: Corpus) -> None:
         run_until(overfitted(str(folder), corpus, patience=3), step)
         run_until(resume(folder, corpus))
         same(str(folder), "whole")
+
+
+def test_a_short_text_is_validated_some_25_times(tmp_path: Path) -> None:
+    """One update is an epoch of it; a longer text is validated every epoch."""
+    counted = {}
+    for times in (1, 2, 11):
+        corpus = corpus_of(tmp_path, TEXT * times)
+        config = Config(hidden=4, seq_len=8, batch_size=32, epochs=60.0)
+        folder = RunFolder(tmp_path / f"{times}", resume=False)
+        run = Run.begin(config, text_data(corpus), folder, threads=1)
+        every, an_epoch = run.validate_every, run.task.steps_per_epoch
+        run.close()
+        counted[an_epoch] = every
+    assert counted == {2: 6, 5: 15, 24: 24}
+    corpus_of(tmp_path)
+    flags = ("--hidden", "4", "--threads", "1", "--out", "run")
+    done = charrnn("train", "corpus.txt", *flags, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    events = [entry["event"] for entry in metrics(tmp_path / "run")]
+    assert 20 <= events.count("validation") <= 30
+    assert done.stdout.count(b"--- step ") <= 30
+    assert len(done.stdout) < 20_000

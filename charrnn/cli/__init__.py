@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from charrnn import __version__
-from charrnn.cli.errors import open_closed_streams, output_errors
+from charrnn.cli.errors import open_streams, output_errors
 from charrnn.cli.eval import evaluate
 from charrnn.cli.explain import explain
 from charrnn.cli.export import export
@@ -16,7 +16,7 @@ from charrnn.cli.gradcheck import gradcheck
 from charrnn.cli.inspect import inspect
 from charrnn.cli.predict import predict
 from charrnn.cli.sample import sample
-from charrnn.cli.train import train
+from charrnn.cli.train import Train, train
 
 __all__ = ["app", "main"]
 
@@ -28,7 +28,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command()(train)
+app.command(cls=Train)(train)
 app.command()(sample)
 app.command("eval")(evaluate)
 app.command()(predict)
@@ -58,6 +58,6 @@ options.__doc__ = None  # the application's own help stands instead
 
 def main() -> None:
     """The entry point of the ``charrnn`` script."""
-    open_closed_streams()
+    open_streams()
     with output_errors():
         app()

@@ -18,8 +18,10 @@ __all__ = ["conclude", "introduce", "outcome_lines", "quoted", "show_test"]
 
 def introduce(run: "Run") -> None:
     """What is trained, on what, how, and where it is kept."""
+    from charrnn.runs.find import in_words
+
     config, data = run.config, run.data
-    source = ", ".join(data.paths.train) or "the help topics that come with Python"
+    source = in_words(data.paths.train, ", ") or "the help topics that come with Python"
     first, split, *more = data.describe(run.spec, config)
     say(fold(f"corpus: {source}: {first}, sha256 {data.sha256[:16]}"))
     say(fold(f"split: {split}"))

@@ -8,7 +8,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
-from charrnn.cli.errors import printable
+from charrnn.cli.errors import escaped, printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -67,7 +67,7 @@ def symbol(character: str) -> str:
     if category in NO_WIDTH:
         return "◌" + character
     if category in ("Cf", "Zl", "Zp"):
-        return f"\\u{ord(character):04x}"
+        return escaped(character)
     return printable(character)
 
 

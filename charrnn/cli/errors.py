@@ -19,8 +19,9 @@ from charrnn.errors import CharrnnError
 
 __all__ = [
     "drop_output",
+    "escaped",
     "fold",
-    "open_closed_streams",
+    "open_streams",
     "output_errors",
     "printable",
     "reported",
@@ -28,25 +29,31 @@ __all__ = [
 ]
 
 P = ParamSpec("P")
-CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
-"""What a terminal would obey: controls, but for tab and line feed; and what turns the order of a
-line's characters round ("Trojan Source", Boucher and Anderson, 2021)."""
+CONTROL = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u2028-\u202e\u2066-\u2069\ufeff\U000e0001-\U000e007f]"
+)
+"""What a terminal would obey: controls, but for tab and line feed; what turns the order of a line's
+characters round ("Trojan Source", Boucher and Anderson, 2021); and what ends a line or says
+something that nobody sees (no width, byte order marks, tags)."""
 MIN_WIDTH = 40
 CLOSED = "standard output is closed"
 BROKEN_PIPE = 141  # 128 + SIGPIPE, as of a program that the signal ends
 
 
 def printable(text: str) -> str:
-    """Control characters and changes of direction shown as symbols, as ``\\x1b`` and ``\\u202e``.
+    """What is obeyed and not seen, shown as symbols: ``\\x1b``, ``\\u202e``, ``\\U000e0041``.
 
     A text, a label or a file's name must not rule a terminal.
     """
-    return CONTROL.sub(_symbol, text)
+    return CONTROL.sub(lambda match: escaped(match[0]), text)
 
 
-def _symbol(match: re.Match[str]) -> str:
-    code = ord(match[0])
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+def escaped(character: str) -> str:
+    """As Python writes it in a string."""
+    code = ord(character)
+    if code < 0x100:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def say(message: str) -> None:
@@ -77,12 +84,13 @@ def fold(message: str) -> str:
     return folded.replace("\0", " ")
 
 
-def open_closed_streams() -> None:
-    """Stand in for standard streams that were closed before we began, lowest first.
+def open_streams() -> None:
+    """Stand in for standard streams that were closed before we began, and set up standard output.
 
-    Otherwise the next file that is opened would take the place of one, and be written to. Results
-    for a closed standard output are an error once they are written, as they are to other programs:
-    what stands in for it takes none.
+    The lowest first: otherwise the next file that is opened would take the place of one, and be
+    written to. Results for a closed standard output are an error once they are written, as they are
+    to other programs: what stands in for it takes none. A file or a pipe gets UTF-8, whatever the
+    locale's encoding; a terminal gets what it can show, all else as escapes.
     """
     if sys.stdin is None:
         sys.stdin = Path(os.devnull).open(encoding="utf-8")  # noqa: SIM115 - for good
@@ -91,6 +99,9 @@ def open_closed_streams() -> None:
         sys.stdout = open(read_only, "w", encoding="utf-8")  # noqa: SIM115, PTH123
     if sys.stderr is None:
         sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
+    if hasattr(sys.stdout, "reconfigure"):
+        encoding = None if sys.stdout.isatty() else "utf-8"
+        sys.stdout.reconfigure(encoding=encoding, errors="backslashreplace")
 
 
 @contextmanager

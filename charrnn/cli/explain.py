@@ -23,8 +23,8 @@ def explain(
     checkpoint: Annotated[
         str | None,
         typer.Argument(
-            help="A language model: an .npz file, a run's folder or a run's name. Without it, a "
-            "small example in full: two units, two steps.",
+            help="A language model: an .npz file, a run's folder, a run's name, or pydoc, which "
+            "comes with charrnn. Without it, a small example in full: two units, two steps.",
             show_default=False,
         ),
     ] = None,
@@ -70,7 +70,7 @@ def explain(
     reverse order. docs/explain.md shows how to read it.
 
     [dim]charrnn explain
-    charrnn explain checkpoints/pydoc.npz --prime 'To be' --units 3
+    charrnn explain pydoc --prime 'To be' --units 3
     charrnn explain shakespeare-1 --prime 'To b' --next e --layer 0 --json[/dim]
     """
     given = given_options(ctx)

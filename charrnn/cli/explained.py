@@ -47,8 +47,6 @@ docs/equations.md derives it all.
 
 def show(explanation: Explanation, units: int) -> None:
     """Print it; in colours at a terminal."""
-    if hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(errors="backslashreplace")
     console = Console(highlight=False, soft_wrap=True)
     with console.capture() as capture:
         console.print(page(explanation, units), end="")

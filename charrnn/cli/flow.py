@@ -1,5 +1,6 @@
 """How gradients fade with distance, drawn at a terminal: for ``charrnn inspect``."""
 
+import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import typer
@@ -200,11 +201,11 @@ def print_curves(title: str, curves: list[Curve]) -> None:
 
 
 def echo(text: str) -> None:
-    """A line whose characters the output may not have, or must not obey."""
-    import sys
+    """A line whose characters the output must not obey, or may not have.
 
-    encoding = sys.stdout.encoding or "ascii"
-    typer.echo(printable(text).encode(encoding, "backslashreplace").decode(encoding))
+    (``typer.echo`` would write UTF-8 to a terminal of ASCII.)
+    """
+    sys.stdout.write(f"{printable(text)}\n")
 
 
 def _mark(number: int) -> str:

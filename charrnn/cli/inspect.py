@@ -1,5 +1,6 @@
 """``charrnn inspect``."""
 
+import shlex
 from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -131,8 +132,8 @@ def inspect(
 ) -> None:
     """Look into a corpus before training, into a model after it, or over all runs.
 
-    Of a corpus: whether it is good to train on; else what is amiss, by which rule,
-    and what to do. Of a model: what it is, its learning curve, and with
+    Of a corpus: whether it is good to train on; else what is amiss and what to do
+    (--json has the rules). Of a model: what it is, its learning curve, and with
     --gradient-flow how far back its gradients reach.
 
     [dim]charrnn inspect corpus.txt
@@ -157,7 +158,8 @@ def inspect(
         return
     models = [name for name in names if gradient_flow or _is_model(name)]
     if len(models) > 1:
-        raise InputError(f"{len(models)} models are too many", "name one of them")
+        hint = f"to compare them: charrnn eval {shlex.join(names)}"
+        raise InputError(f"{len(models)} models are too many", hint)
     if models and len(names) > 1:
         raise InputError(f"{models[0]!r} is a model, the others are not", "one after the other")
     kind = "gradient flow" if gradient_flow else "model" if models else "corpus"
@@ -190,10 +192,14 @@ def _refuse(given: set[str], kind: str, name: str) -> None:
 
 
 def _folder_of_runs(names: list[str]) -> "Path | None":
-    """The folder whose runs are meant; it is no run itself."""
+    """The folder whose runs are meant; it is no run itself.
+
+    Raises:
+        InputError: it is where runs go, and there are none.
+    """
     from pathlib import Path
 
-    from charrnn.runs.find import DEFAULT_FOLDER, FILES
+    from charrnn.runs.find import DEFAULT_FOLDER, FILES, NO_RUNS
     from charrnn.runs.listing import runs_in
 
     if len(names) != 1:
@@ -201,6 +207,9 @@ def _folder_of_runs(names: list[str]) -> "Path | None":
     path = Path(names[0])
     if names[0] == "runs" and not path.exists():
         path = DEFAULT_FOLDER
+    if path == DEFAULT_FOLDER and not runs_in(path):
+        message, _, hint = NO_RUNS.partition(": ")
+        raise InputError(message, hint)
     is_run = any((path / name).is_file() for name in FILES)
     return path if not is_run and path.is_dir() and runs_in(path) else None
 

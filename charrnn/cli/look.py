@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import takewhile
-from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from charrnn.errors import InputError
@@ -75,7 +75,7 @@ def look(given: set[str], options: dict[str, Any]) -> None:
         options["train"] or [],
         options["form"],
         options["guesses"],
-        options["out"],
+        None if options["out"] == "-" else options["out"],
         options["threads"],
         options["as_json"],
     )
@@ -116,20 +116,16 @@ def _models(named: Sequence[str | None], cell: str | None) -> "list[Model]":
 
 @contextmanager
 def writing(out: str | None) -> Iterator[Callable[[str], object]]:
-    """What writes text: to a file in UTF-8, or to standard output.
+    """What writes text: to a file in UTF-8, all of it or none, or to standard output.
 
     Raises:
         InputError: the file cannot be written.
     """
-    from charrnn.cli.output import TextWriter
+    from charrnn.cli.output import written_to
 
-    if out is None:
-        writer = TextWriter()
+    with written_to(out) as writer:
         yield lambda text: writer.write(text.encode("utf-8", "backslashreplace"))
-        sys.stdout.flush()
-        return
-    with _opened(out) as file:
-        yield file.write
+    sys.stdout.flush()
 
 
 @contextmanager
@@ -146,21 +142,11 @@ def to_console(out: str | None) -> "Iterator[Console]":
             raise BrokenPipeError  # the command leaves as all others do
 
     if out is None:
-        if hasattr(sys.stdout, "reconfigure"):
-            sys.stdout.reconfigure(errors="backslashreplace")
         yield Ours(markup=False, highlight=False, emoji=False)
         return
-    with _opened(out) as file:
+    with writing(out) as write:
+        file: Any = SimpleNamespace(write=write, flush=lambda: None)
         yield Ours(file=file, markup=False, highlight=False, emoji=False)
-
-
-@contextmanager
-def _opened(out: str) -> "Iterator[Any]":
-    try:
-        with Path(out).open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
-            yield file
-    except OSError as error:
-        raise InputError(f"cannot write {out!r}: {error.strerror}") from error
 
 
 def progress(total: int | None, unit: str, *, quietly: bool = False) -> Any:

@@ -1,6 +1,7 @@
 """``charrnn sample``."""
 
 import re
+import shlex
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -36,9 +37,9 @@ def sample(
             metavar="CHECKPOINT",
             help="An .npz file, a run's folder or a run's name; without it the language model "
             "saved last (with --label, the model of labelled texts), else the one that comes with "
-            "charrnn. Several write as one: the mean of their probabilities, by --weights 2,1 if "
-            "they are not to count alike. A model whose cell is its author's own needs --cell "
-            "FILE.py:CLASS.",
+            "charrnn, whose name is pydoc. Several write as one: the mean of their probabilities, "
+            "by --weights 2,1 if they are not to count alike. A model whose cell is its author's "
+            "own needs --cell FILE.py:CLASS.",
             show_default=False,
         ),
     ] = None,
@@ -229,6 +230,7 @@ def sample(
     from charrnn.sampling import Choice
     from charrnn.tasks.kinds import KINDS
     from charrnn.tasks.writing import Wanted, write
+    from charrnn.text.vocab import UnknownCharacterError
 
     given = given_options(ctx)
     if greedy and "temp" in given and temp > 0:
@@ -291,7 +293,14 @@ def sample(
             f"--interactive is for models of characters; {models[0].path} is one of bytes",
             "leave it out",
         )
-    author = model.author(wanted)
+    try:
+        author = model.author(wanted)
+    except UnknownCharacterError as error:
+        if error.known is None or prime_file is not None:
+            raise
+        _, known = error.known
+        again = shlex.join(["charrnn", "sample", *(checkpoints or ()), "--prime", known])
+        raise InputError(str(error), error.hint.replace(repr(known), again)) from None
     own_seed = drawn_seed() if seed is None else seed
     for path, found in paths:
         kind = f"label {label}" if label is not None else found

@@ -1,6 +1,8 @@
 """What a model is, in a few lines: for ``charrnn inspect``."""
 
 import json
+import shutil
+import sys
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from charrnn.runs.listing import Listed
     from charrnn.runs.model import Model
 
 __all__ = ["facts", "list_runs", "summarise"]
@@ -51,7 +54,7 @@ def summarise(argument: str, cell: str | None, as_json: bool, plot: str | None) 
 
 
 def _print(model: "Model", found: dict[str, Any]) -> None:
-    config = model.config
+    config, epochs = model.config, found["epochs"]
     cells = f"{config.cell}, {counted(config.layers, 'layer')} of "
     cells += counted(config.hidden, "hidden unit")
     lines = {
@@ -61,15 +64,17 @@ def _print(model: "Model", found: dict[str, Any]) -> None:
         f"embedding {config.embedding}, dropout {config.dropout:g}",
         "parameters": f"{found['parameters']:,}",
         **{f"knows {name}": _list(what) for name, what in found["knows"].items()},
-        "trained": f"{counted(found['steps'], 'step')}, {found['epochs']:g} "
-        f"epoch{'s' * (found['epochs'] != 1)}"
+        "trained": f"{counted(found['steps'], 'step')}, {epochs:g} epoch{'s' * (epochs != 1)}"
         if found["steps"] is not None
         else "no history",
     }
     best = found["best"]
     if best is not None:
-        measure = config.kind.measure_of(config.level)
-        lines["best"] = f"{figure(best['val'])} {measure}, validated at step {best['step']}"
+        good = config.kind.good
+        shown = f"{figure(best['val'])} {config.kind.measure_of(config.level)}"
+        if good is not None:
+            shown = f"{1 - best['val']:.4f} {good(model.header)}"
+        lines["best"] = f"{shown}, validated at step {best['step']}"
     lines["settings"] = " ".join(f"{name}={_short(v)}" for name, v in found["changed"].items())
     width = max(map(len, lines)) + 2
     for name, value in lines.items():
@@ -129,6 +134,8 @@ WIDE = 200
 
 COLUMNS = ("run", "data", "task", "cell", "best", "", "epochs", "minutes", "weights", "saved")
 NUMBERS = ("best", "epochs", "minutes", "weights")
+LEAVE_OUT = ("weights", "minutes", "epochs", "data", "cell", "saved")
+"""Columns that a narrow terminal does without, the first of them first."""
 
 
 def list_runs(folder: "Path", as_json: bool) -> None:
@@ -145,20 +152,47 @@ def list_runs(folder: "Path", as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps([asdict(run) for run in found], indent=1))
         return
+    rows = [dict(zip(COLUMNS, map(printable, _row(run)), strict=True)) for run in found]
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else WIDE
+    shown = _that_fit(rows, width)
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for column in COLUMNS:
+    for column in shown:
         table.add_column(column, justify="right" if column in NUMBERS else "left", no_wrap=True)
-    for run in found:
-        figures = (
-            "?" if run.loss is None else figure(run.loss),
-            "" if run.loss is None else printable(run.measure or ""),
-            _figure(run.epochs, ".4g"),
-            _figure(run.minutes, ".1f"),
-            _figure(run.size, ",d"),
-        )
-        words = (run.name, run.data or "?", (run.error and "cannot be read") or run.task, run.cell)
-        table.add_row(*(printable(word or "?") for word in words), *figures, run.date)
-    Console(width=WIDE, markup=False, highlight=False).print(table)
+    for row in rows:
+        table.add_row(*(row[column] for column in shown))
+    Console(width=width, markup=False, highlight=False).print(table)
+
+
+def _row(run: "Listed") -> tuple[str, ...]:
+    """What stands under :data:`COLUMNS`."""
+    best, measure = "?", ""
+    if run.loss is not None:
+        good = run.good is not None
+        best = f"{1 - run.loss:.4f}" if good else figure(run.loss)
+        measure = run.good or run.measure or ""
+    what = (run.error and "cannot be read") or run.task
+    return (
+        *(word or "?" for word in (run.name, run.data, what, run.cell)),
+        best,
+        measure,
+        _figure(run.epochs, ".4g"),
+        _figure(run.minutes, ".1f"),
+        _figure(run.size, ",d"),
+        run.date,
+    )
+
+
+def _that_fit(rows: list[dict[str, str]], width: int) -> list[str]:
+    """The columns for which there is room side by side."""
+    from rich.cells import cell_len
+
+    widest = {c: max(cell_len(text) for text in (c, *(row[c] for row in rows))) for c in COLUMNS}
+    shown = list(COLUMNS)
+    for column in LEAVE_OUT:
+        if sum(widest[one] + 2 for one in shown) - 2 <= width:
+            break
+        shown.remove(column)
+    return shown
 
 
 def _figure(value: float | None, form: str) -> str:

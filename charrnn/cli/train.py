@@ -8,6 +8,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
+from typer.core import TyperCommand
 
 from charrnn.cli.announce import conclude, introduce, quoted, show_test
 from charrnn.cli.errors import reported, say
@@ -20,12 +21,36 @@ if TYPE_CHECKING:
 
     from charrnn.training.run import Run
 
-__all__ = ["train"]
+__all__ = ["Train", "train"]
 
 TEXT, MODEL, TRAINING, OUTPUT = "Data", "Model", "Training", "Run"
 FREE_WITH_RESUME = ("corpus", "val", "test", "resume_from", "quiet", "threads", "cell", "epochs")
 NOT_SETTINGS = ("corpus", "val", "test", "threads", "out", "resume_from", "init_from", "quiet")
 STOPPED = "stopped before the training began: nothing is saved"
+
+VARIANTS = {
+    "--keep-newlines": "--encoding utf-8,newlines=keep",
+    "--clip": "--optimizer adamw,clip=1",
+    "--warmup": "--schedule cosine,warmup=0.05",
+    "--lr-final": "--schedule cosine,final=0.01",
+}
+"""What options of earlier versions are now."""
+
+
+class Train(TyperCommand):
+    """The command, which says where options of earlier versions went."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """As Typer's.
+
+        Raises:
+            typer.Exit: with such an option.
+        """
+        for name in (arg.partition("=")[0] for arg in args):
+            if name in VARIANTS:
+                say(f"error: {name} is a variant now: {VARIANTS[name]}")
+                raise typer.Exit(2)
+        return super().parse_args(ctx, args)
 
 
 @reported
@@ -182,7 +207,7 @@ def train(
         int,
         typer.Option(
             help="Steps between validations; 0: an epoch, at most 500, or what takes a tenth of "
-            "the time.",
+            "the time; where an epoch is fewer than 10 steps, some 25 validations in all.",
             rich_help_panel=OUTPUT,
         ),
     ] = 0,
@@ -247,7 +272,7 @@ def train(
             raise InputError(f"--{name}: the name of the file is empty")
     paths = Paths(tuple(corpus or ()), val, test)
     if resume_from is not None:
-        _refuse_settings(resume_from, {name: ctx.params[name] for name in sorted(given)})
+        _refuse_settings({name: value for name, value in ctx.params.items() if name in given})
         own_cell = cell if "cell" in given else None
         again = epochs if "epochs" in given else None
         own_threads = threads if "threads" in given else None
@@ -276,19 +301,32 @@ def train(
         run.close()
 
 
-def _refuse_settings(run: str, given: "Mapping[str, Any]") -> None:
+def _refuse_settings(given: "Mapping[str, Any]") -> None:
+    """Raise InputError for options that do not go with --resume, with a command that does it."""
     extra = [name for name in given if name not in FREE_WITH_RESUME]
-    if extra:
-        options = [f"--{name.replace('_', '-')}" for name in extra]
-        asked = " ".join(
-            option if given[name] is True else f"{option} {quote(str(given[name]))}"
-            for name, option in zip(extra, options, strict=True)
-        )
+    if not extra:
+        return
+    run = given["resume_from"]
+    if "init_from" in given:
+        other = quote(given["init_from"])
         raise InputError(
-            f"--resume goes on with the run's own settings; {', '.join(options)} cannot change "
-            "them",
-            f"to train on with others: charrnn train CORPUS --init-from {quote(run)} {asked}",
+            "--resume and --init-from exclude each other",
+            f"to go on with {run}: charrnn train --resume {quote(run)}; to begin a new run with "
+            f"the weights of {given['init_from']}: charrnn train --init-from {other}",
         )
+    words = ["charrnn", "train", *given.get("corpus", ()), "--init-from", run]
+    for name, value in given.items():
+        if name not in ("corpus", "resume_from"):
+            words += [_option(name)] if value is True else [_option(name), str(value)]
+    raise InputError(
+        f"--resume goes on with the run's own settings; {', '.join(map(_option, extra))} cannot "
+        "change them",
+        f"to train on with others: {shlex.join(words)}",
+    )
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
 
 
 def _train(run: "Run", quiet: bool) -> None:

@@ -1,11 +1,14 @@
 """The verdict on a corpus, in lines: for ``charrnn inspect``."""
 
 import json
+import re
 import shutil
 import sys
 import textwrap
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -15,7 +18,7 @@ from charrnn.cli.flow import echo
 from charrnn.errors import InputError
 
 if TYPE_CHECKING:
-    from charrnn.verdict.judge import Finding, Verdict
+    from charrnn.verdict.judge import Verdict
 
 __all__ = ["give_verdict"]
 
@@ -86,6 +89,7 @@ def _lines(verdict: "Verdict") -> Iterator[str]:
     files = verdict.names if len(verdict.names) <= 3 else (*verdict.names[:2], "...")
     yield f"{', '.join(files)}: {verdict.text}"
     yield ""
+    files = verdict.names if verdict.names != ("standard input",) else ()
     width = shutil.get_terminal_size((80, 24)).columns if sys.stdout.isatty() else 0
     widest = max(len(finding.check) for finding in verdict.findings)
     for finding in verdict.findings:
@@ -93,13 +97,18 @@ def _lines(verdict: "Verdict") -> Iterator[str]:
         yield from _wrapped(finding.text, head, " " * len(head), width)
         margin = " " * len(head)
         for advice in finding.advice:
+            advice = _of_file(advice, files[0]) if len(files) == 1 else advice
             yield from _wrapped(advice, f"{margin}-> ", f"{margin}   ", width)
-        if finding.severity != "fine" and finding.rules:
-            yield from _wrapped(_rules(finding), margin, margin, width)
 
 
-def _rules(finding: "Finding") -> str:
-    return "(by " + ", ".join(f"{name} = {value:,}" for name, value in finding.rules.items()) + ")"
+def _of_file(advice: str, name: str) -> str:
+    """Advice on FILE, which becomes NEW, for the one that was inspected."""
+    if not re.search(r"\bFILE\b", advice):
+        return advice
+    path = Path(name)
+    new = path.with_name(f"{path.stem}-new{path.suffix}")
+    named = {"FILE": quote(name), "NEW": quote(str(new))}
+    return re.sub(r"\b(FILE|NEW)\b", lambda match: named[match[0]], advice)
 
 
 def _wrapped(text: str, first: str, others: str, width: int) -> list[str]:

@@ -1,16 +1,27 @@
 """What a run notes of the texts that its weights have met: its own, and those of its ancestors."""
 
+import os
+from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from charrnn.checkpoint import read_checkpoint
 from charrnn.errors import CheckpointError, InputError
-from charrnn.runs.find import found_again
+from charrnn.runs.find import found_again, in_words
 from charrnn.runs.model import Model
+from charrnn.tasks.base import Paths
 from charrnn.tasks.config import Config
 from charrnn.text.held_out import HeldOut
 
-__all__ = ["Noted", "ancestor_json", "ancestors", "noted"]
+__all__ = ["Noted", "ancestor_json", "ancestors", "bounded", "noted", "noted_paths"]
+
+MOST_PATHS, LONGEST_PATH = 1 << 14, 1 << 12
+"""Of a corpus, and of all that its ancestors were trained on."""
+MOST_TIMES = 16
+"""That a corpus holds one file."""
+MOST_ANCESTORS = 32
 
 
 class Noted(NamedTuple):
@@ -25,7 +36,7 @@ class Noted(NamedTuple):
     @property
     def name(self) -> str:
         """For messages."""
-        return " ".join(self.paths) or "the help topics of Python"
+        return in_words(self.paths) or "the help topics of Python"
 
     def to_json(self) -> dict[str, Any]:
         """For a checkpoint; the seed by which lines were drawn is in it where they were."""
@@ -49,8 +60,8 @@ def noted(model: Model) -> Noted | None:
 def ancestors(model: Model) -> list[Noted]:
     """What the weights that it began with were trained on, the latest first."""
     try:
-        found = _training(model)["ancestor"]["corpora"]
-        return [_noted(one, model, _held_out(one)) for one in found]
+        found = bounded(_training(model)["ancestor"])
+        return [_noted(one, model, _held_out(one)) for one in found["corpora"]]
     except (CheckpointError, InputError, KeyError, TypeError, ValueError, AttributeError):
         return []
 
@@ -70,15 +81,55 @@ def _held_out(found: Mapping[str, Any]) -> HeldOut:
 
 
 def _noted(found: Mapping[str, Any], model: Model, held_out: HeldOut) -> Noted:
-    train, val, test = found["paths"], str(found.get("val", "")), str(found.get("test", ""))
-    folder = model.path.parent
-    return Noted(
-        tuple(found_again(str(path), folder) for path in train),
-        found_again(val, folder),
-        found_again(test, folder),
-        str(found["sha256"]),
-        held_out,
-    )
+    paths = noted_paths(found, model.path.parent)
+    return Noted(paths.train, paths.val, paths.test, str(found["sha256"]), held_out)
+
+
+def noted_paths(corpus: Mapping[str, Any], folder: Path) -> Paths:
+    """The files of a corpus as a run in this folder noted them, as their paths are from here.
+
+    Raises:
+        KeyError, TypeError, AttributeError: it is no such note.
+        ValueError: they are more than a training can be of, or named too often, or too long.
+    """
+    names = _names(corpus)
+    found = [found_again(name, folder) for name in names]
+    times = Counter[tuple[int, int]]()
+    for path in found:
+        with suppress(OSError, ValueError):
+            status = os.stat(path)  # noqa: PTH116 - there may be thousands
+            times[status.st_dev, status.st_ino] += 1
+    if max(times.values(), default=0) > MOST_TIMES:
+        raise ValueError(f"it names one file more than {MOST_TIMES} times")
+    return Paths(tuple(found[:-2]), *found[-2:])
+
+
+def bounded(ancestor: Mapping[str, Any]) -> dict[str, Any]:
+    """What a run notes of its ancestors, as far as it is bearable: the latest first.
+
+    Raises:
+        KeyError, TypeError, AttributeError, ValueError: it is no such note.
+    """
+    corpora, paths = [], 0
+    for one in ancestor["corpora"][:MOST_ANCESTORS]:
+        paths += len(_names(one))
+        if paths <= MOST_PATHS:
+            corpora.append(one)
+    return {"checkpoint": in_words([str(ancestor["checkpoint"])]), "corpora": corpora}
+
+
+def _names(corpus: Mapping[str, Any]) -> list[str]:
+    """Of its files; the last two are that to validate with and that to test with, or empty."""
+    train = corpus["paths"]
+    if not isinstance(train, list):
+        raise TypeError("its files are no list")
+    if len(train) > MOST_PATHS:
+        raise ValueError(f"it names {len(train):,} files; {MOST_PATHS:,} are the most")
+    names = [str(name) for name in (*train, corpus.get("val", ""), corpus.get("test", ""))]
+    longest = max(map(len, names))
+    if longest > LONGEST_PATH:
+        raise ValueError(f"it names a file in {longest:,} characters")
+    return names
 
 
 def _training(model: Model) -> Mapping[str, Any]:

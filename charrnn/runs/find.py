@@ -1,9 +1,11 @@
 """Which checkpoint a user means."""
 
+import codecs
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
+from shlex import quote
 
 from charrnn.checkpoint import read_checkpoint
 from charrnn.errors import CheckpointError, InputError
@@ -11,9 +13,11 @@ from charrnn.errors import CheckpointError, InputError
 __all__ = [
     "DEFAULT_FOLDER",
     "LATEST",
+    "NO_RUNS",
     "find_checkpoint",
     "find_run",
     "found_again",
+    "in_words",
     "is_checkpoint",
     "run_names",
     "shipped_model",
@@ -21,8 +25,13 @@ __all__ = [
 ]
 
 DEFAULT_FOLDER = Path("checkpoints")
-LATEST = "latest"
+LATEST, COMES_ALONG = "latest", "pydoc"
 FILES = ("best.npz", "last.npz", "previous.npz")
+NO_RUNS = "there are no runs here yet: charrnn train CORPUS makes one"
+BEGINNING = 1 << 12
+"""Bytes that tell whether a file is a text."""
+MOST_NAMES, LONGEST_NAME = 10, 200
+"""Of files, in a message."""
 
 SHIPPED = (
     Path(__file__).parent.parent / "shipped.npz",  # in an installed package
@@ -50,11 +59,18 @@ def find_checkpoint(argument: str | None, tasks: Collection[str] | None = None) 
             for name in FILES:
                 if (path / name).is_file():
                     return path / name, "as given"
-            raise InputError(
-                f"{argument!r} holds no checkpoint", "name a run's folder or an .npz file"
-            )
+            hint = "name a run's folder or an .npz file"
+            raise InputError(f"{argument!r} holds no checkpoint", there_are(path) or hint)
         if not is_there:
-            raise InputError(f"checkpoint {argument!r} does not exist", there_are())
+            raise InputError(f"checkpoint {argument!r} does not exist", there_are() or NO_RUNS)
+        # (``predict`` has a hint of its own: to predict from its lines.)
+        if (tasks is None or "lm" in tasks) and _is_text(path):
+            scorer = next(iter(run_names()), "RUN")
+            raise InputError(
+                f"{argument!r} is a text, not a model",
+                f"to score it: charrnn eval {quote(scorer)} {quote(argument)}; to train on it: "
+                f"charrnn train {quote(argument)}",
+            )
         return path, "as given"
     for run in filter(None, (_latest(), *(DEFAULT_FOLDER / name for name in run_names()))):
         for name in FILES[:2]:
@@ -67,17 +83,36 @@ def find_checkpoint(argument: str | None, tasks: Collection[str] | None = None) 
 
 
 def find_run(argument: str) -> Path:
-    """A path as given; or, if nothing is there, the run of that name; ``latest`` is the last."""
+    """A path as given; or, if nothing is there, the run of that name.
+
+    ``latest`` is the last run, ``pydoc`` the model that comes with charrnn.
+    """
     path = Path(argument)
     with suppress(OSError, ValueError):
         named = DEFAULT_FOLDER / argument
-        if argument and not path.exists() and path.name == argument:
+        if argument and not path.exists() and path.name == argument.rstrip("/" + os.sep):
             if named.is_dir():
                 return named
             latest = _latest()
             if argument == LATEST and latest is not None:
                 return latest
+            if argument == COMES_ALONG:
+                shipped, here = shipped_model(), Path.cwd()
+                return shipped.relative_to(here) if shipped.is_relative_to(here) else shipped
     return path
+
+
+def _is_text(path: Path) -> bool:
+    """Whether a file that is named as a model begins as a text does."""
+    if path.suffix == ".npz" or not path.is_file():
+        return False
+    try:
+        with path.open("rb") as file:
+            begins = file.read(BEGINNING)
+        text = codecs.getincrementaldecoder("utf-8")().decode(begins)
+    except (OSError, UnicodeDecodeError):
+        return False
+    return bool(text) and "\0" not in text and not begins.startswith(b"PK")
 
 
 def is_checkpoint(argument: str) -> bool:
@@ -112,19 +147,26 @@ def found_again(path: str, folder: Path) -> str:
     It was noted as it was named when the run began; what was named from a folder that the run's is
     in is found there. (Whoever reads it compares its hash.)
     """
-    with suppress(OSError, ValueError):
-        if path in ("", "-") or Path(path).exists():
-            return path
-        for parent in folder.absolute().parents:
-            if (parent / path).is_file():
-                return os.path.relpath(parent / path)
+    if path in ("", "-") or os.path.exists(path):  # noqa: PTH110 - there may be thousands
+        return path
+    for parent in folder.absolute().parents:
+        there = os.path.join(parent, path)  # noqa: PTH118
+        if os.path.isfile(there):  # noqa: PTH113
+            return os.path.relpath(there)
     return path
 
 
-def run_names() -> list[str]:
-    """The runs in the default folder, the latest first."""
+def in_words(names: Sequence[str], between: str = " ") -> str:
+    """Names of files for a message: the first few if they are many, and none whole if long."""
+    shown = [n if len(n) <= LONGEST_NAME else f"{n[:LONGEST_NAME]}..." for n in names[:MOST_NAMES]]
+    more = len(names) - len(shown)
+    return between.join(shown) + (f" and {more:,} more" if more else "")
+
+
+def run_names(folder: Path = DEFAULT_FOLDER) -> list[str]:
+    """The runs in a folder, the latest first."""
     with suppress(OSError):
-        runs = [path for path in DEFAULT_FOLDER.iterdir() if (path / FILES[1]).is_file()]
+        runs = [path for path in folder.iterdir() if (path / FILES[1]).is_file()]
         runs.sort(key=lambda path: (path / FILES[1]).stat().st_mtime, reverse=True)
         return [path.name for path in runs]
     return []
@@ -142,8 +184,10 @@ def shipped_model() -> Path:
     raise InputError("there is no model yet", "train one: charrnn train CORPUS")
 
 
-def there_are() -> str:
+def there_are(folder: Path = DEFAULT_FOLDER) -> str:
     """The runs that there are, as a hint; empty without any."""
-    names = run_names()
+    names = run_names(folder)
+    if folder != DEFAULT_FOLDER:
+        names = [str(folder / name) for name in names]
     shown = ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
     return f"there are the runs {shown}" if names else ""

@@ -72,6 +72,7 @@ class RunFolder:
         self.last = path / "last.npz"
         self.previous = path / "previous.npz"
         self.metrics = path / METRICS
+        self._command = command
         self._last_is_whole = True
         self._note_stays = False  # of a start that was killed, for who asks again
         if resume and not path.is_dir():
@@ -105,14 +106,15 @@ class RunFolder:
             self._note_stays = begun is not None
             if begun is None:
                 raise InputError(message, "name a run's folder")
-            raise InputError(
-                f"{message}: it was killed before its first save", f"begin it again: {begun}"
-            )
+            where = "begin it again"
+            if self.best.exists():
+                where += " with another --out"
+            raise InputError(f"{message}: it ended before its first save", f"{where}: {begun}")
         if not resume and (present or self.best.exists()):
+            again = f"go on with it (charrnn train --resume {shlex.quote(str(self.path))}), or "
             raise InputError(
                 f"{str(self.path)!r} holds a run already",
-                f"go on with it (charrnn train --resume {shlex.quote(str(self.path))}), or choose "
-                "another --out",
+                f"{again if present else ''}choose another --out",
             )
 
     def _noted_command(self) -> str | None:
@@ -156,11 +158,16 @@ class RunFolder:
 
     def close(self) -> None:
         """Let others in."""
-        if not self._note_stays:
+        if not (self._note_stays or self._nothing_saved()):
             with suppress(OSError):  # Windows keeps open files
                 (self.path / LOCK).unlink()
         with suppress(OSError):  # a full disk, where not even the signature could be written
             self._lock.close()
+
+    def _nothing_saved(self) -> bool:
+        """Whether a training was here that could not save once: the note says how to begin it."""
+        saved = self.last.exists() or self.previous.exists()
+        return bool(self._command) and not saved and (self.metrics.exists() or self.best.exists())
 
     def __del__(self) -> None:
         with suppress(AttributeError):  # of one that never got so far

@@ -7,7 +7,9 @@ from shlex import quote
 from charrnn.errors import InputError
 from charrnn.nn.products import one_thread
 from charrnn.runs.ancestry import Noted, ancestors, noted
-from charrnn.runs.model import Model
+from charrnn.runs.find import in_words
+from charrnn.runs.model import Model, reason
+from charrnn.runs.texts import named
 from charrnn.tasks.base import Data, Outcome, Paths
 from charrnn.tasks.labelled import Measured
 
@@ -72,7 +74,7 @@ def evaluate_labelled(
                     f"charrnn eval {model.path} measures it on what its run held out",
                 )
             measured: Measured = kind.evaluate(model, files, data, threads, columns)
-            what = "standard input" if [*files] == ["-"] else " ".join(files)
+            what = named([*files])
             if data is None:
                 notes.append(f"{missing}; if it holds what is measured, the model has met it")
         else:
@@ -89,7 +91,7 @@ def evaluate_labelled(
 
 def _held_out(model: Model, data: Data, threads: int) -> tuple[Measured, str]:
     """The test part of what trained a model, and what it is in words."""
-    names = " ".join(data.paths.train)
+    names = in_words(data.paths.train)
     task = data.task(model.spec, model.config, model.network, threads)
     try:
         outcome = task.test(model.parameters)
@@ -118,13 +120,13 @@ def _data(
             return _read(model, Paths(tuple(train), val, test)), ""
         except InputError as error:
             raise InputError(
-                f"--train {' '.join(train)}: {error}", f"name what trained {model.path}"
+                f"--train {in_words(train)}: {error}", f"name what trained {model.path}"
             ) from None
     hint = "name what it was trained on (--train FILE)"
     if own is None:
         return None, f"{model.path} does not say what it was trained on: {hint}"
     where = own.name
-    reason = f"{where} is no longer what this run was trained on"
+    why = f"{where} is no longer what this run was trained on"
     for paths in (own.paths, tuple(files)):
         if not paths or "-" in (*paths, val, test):
             continue
@@ -132,13 +134,13 @@ def _data(
             data = _read(model, Paths(paths, val, test))
         except InputError as error:
             if paths == own.paths:
-                reason = f"what this run was trained on is not there ({error})"
+                why = f"what this run was trained on is not there ({reason(error)})"
             continue
         if data.sha256 == own.sha256:
             return data, ""
     if "-" in own.paths:
-        reason = "this run was trained on standard input"
-    return None, f"{reason}: {hint}"
+        why = "this run was trained on standard input"
+    return None, f"{why}: {hint}"
 
 
 def _read(model: Model, paths: Paths) -> Data:

@@ -10,7 +10,8 @@ from typing import Any
 
 from charrnn.checkpoint import read_checkpoint
 from charrnn.errors import CheckpointError
-from charrnn.runs.find import FILES
+from charrnn.runs.ancestry import LONGEST_PATH, MOST_PATHS
+from charrnn.runs.find import FILES, in_words
 from charrnn.runs.history import best_validation, is_number
 from charrnn.tasks.kinds import KINDS
 
@@ -29,6 +30,7 @@ class Listed:
     cell: str | None = None
     loss: float | None = None  # what its best model has least of ...
     measure: str | None = None  # ... in words
+    good: str | None = None  # what that is one less
     epochs: float | None = None
     size: int | None = None  # weights
     error: str | None = None  # why it cannot be read
@@ -70,17 +72,27 @@ def listed(path: Path) -> Listed:
         cell,
         None if best is None else best[1],
         KINDS[task].measure_of(str(config.get("level", "char"))) if task in KINDS else None,
+        _good(task, header),
         _epochs(header),
         sum(prod(array.shape) for array in weights),
     )
 
 
+def _good(task: str, header: Mapping[str, Any]) -> str | None:
+    good = KINDS[task].good if task in KINDS else None
+    try:
+        return None if good is None else good(header)
+    except (KeyError, TypeError, AttributeError):
+        return None
+
+
 def _data(header: Mapping[str, Any]) -> str | None:
     try:
-        paths = [Path(str(path)).name for path in header["training"]["corpus"]["paths"]]
+        paths = header["training"]["corpus"]["paths"]
+        names = in_words([Path(str(path)[-LONGEST_PATH:]).name for path in paths[:MOST_PATHS]])
     except (KeyError, TypeError):
         return None
-    return {"": "help topics", "-": "standard input"}.get(" ".join(paths), " ".join(paths))
+    return {"": "help topics", "-": "standard input"}.get(names, names)
 
 
 def _epochs(header: Mapping[str, Any]) -> float | None:

@@ -1,5 +1,6 @@
 """The cell of a model that its author wrote: it is loaded when a person names its file again."""
 
+import reprlib
 from collections.abc import Mapping
 from shlex import quote
 from typing import Any
@@ -42,11 +43,15 @@ def loaded_again(
         text, hidden = header["config"]["cell"], header["config"]["hidden"]
         if len(text) > LONGEST or not text.isprintable():
             raise ValueError("no name of a cell")
-        if type(hidden) is not int or not 0 < hidden <= MOST_UNITS:
-            raise ValueError("no number of units")
         parts = split_cell(text)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise CheckpointError(f"{what} does not hold a model: it names no cell") from error
+    if type(hidden) is not int or not 0 < hidden <= MOST_UNITS:
+        given_number = reprlib.repr(hidden)
+        raise CheckpointError(
+            f"{what} does not hold a model: hidden is {given_number}, and must be a whole number "
+            f"from 1 to {MOST_UNITS}"
+        )
     if parts is None:
         if given is not None:
             raise InputError(f"{what} has the built-in cell {text}", "leave out --cell")

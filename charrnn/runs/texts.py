@@ -9,7 +9,8 @@ import numpy.typing as npt
 
 from charrnn.errors import InputError
 from charrnn.runs.ancestry import Noted, ancestors, noted
-from charrnn.runs.model import Model
+from charrnn.runs.find import in_words
+from charrnn.runs.model import Model, reason
 from charrnn.text.corpora import Corpus, TextStream, encoded, read_corpus
 from charrnn.text.held_out import Parted
 from charrnn.text.vocab import codes_of
@@ -61,7 +62,7 @@ def find_texts(model: Model, files: list[str], train: list[str]) -> ToScore:
     notes = list(corpus.notes) if corpus else []
     if corpus and train and own and corpus.sha256 != own.sha256:
         notes.append("--train is not the text that this run noted; it is taken at its word")
-    what = " ".join(train) or (own.name if own else "the help topics of Python")
+    what = in_words(train) or (own.name if own else "the help topics of Python")
     if files:
         text = read_text(model, files)
         # The same text under other line ends or in another encoding is the same text.
@@ -84,7 +85,7 @@ def find_texts(model: Model, files: list[str], train: list[str]) -> ToScore:
             return ToScore(text.codes, 1, named(files), trained_on, (*text.notes, *notes))
         if corpus is not None and not np.array_equal(text.codes, corpus.codes):
             raise InputError(
-                f"{' '.join(files)} is what this run was trained on, --train is another text",
+                f"{named(files)} is what this run was trained on, --train is another text",
                 "leave out --train",
             )
         notes.append("this is the text that was trained on: what was held out of it is scored")
@@ -123,7 +124,7 @@ def training_text(model: Model, train: list[str]) -> Trained:
     corpus, missing = _corpus(model, train, own)
     if corpus is None:
         raise InputError(missing)
-    what = " ".join(train) or (own.name if own else "")
+    what = in_words(train) or (own.name if own else "")
     parted = model.config.held_out.part(corpus.codes)
     return Trained(parted.codes, parted.start, what)
 
@@ -144,7 +145,7 @@ def _other_form(model: Model, text: Corpus, corpus: Corpus | None) -> list[str]:
 
 def named(files: list[str]) -> str:
     """What files are called in messages."""
-    return "standard input" if files == ["-"] else " ".join(files)
+    return "standard input" if files == ["-"] else in_words(files)
 
 
 def _seen(text: Codes, parted: Parted, level: str, *, by_lines: bool) -> str:
@@ -196,9 +197,9 @@ def _corpus(model: Model, train: list[str], own: Noted | None) -> tuple[Corpus |
     try:
         corpus = read_text(model, list(own.paths))
     except InputError as error:
-        return None, f"the text that this run was trained on is not there ({error}): {hint}"
+        return None, f"the text that this run was trained on is not there ({reason(error)}): {hint}"
     if corpus.sha256 != own.sha256:
-        where = " ".join(own.paths) or "Python's own help"
+        where = own.name
         return None, f"{where} is no longer what this run was trained on: {hint}"
     return corpus, ""
 

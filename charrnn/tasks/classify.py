@@ -372,6 +372,7 @@ register(
         usage="charrnn predict RUN TEXT",
         unit="nats/text",
         measure="1 - accuracy or micro-F1",
+        good=lambda header: "micro-F1" if header["spec"].get("several") else "accuracy",
         defaults={
             "hidden": 256,
             "embedding": 32,

@@ -22,6 +22,7 @@ class Kind:
         usage: the command that uses a trained run; ``RUN`` stands for its folder.
         unit: of the training loss; ``{level}`` stands for ``char`` or ``byte``.
         measure: what the best model has least of, likewise; the training loss, if not given.
+        good: of a checkpoint's header, the name of what ``measure`` is one less.
         key: the entry of a checkpoint's header that ``spec`` reads.
         defaults: the settings in which it differs from a language model.
         own: the settings that are given with its name (``--task tag,column=4``), each with the
@@ -48,6 +49,7 @@ class Kind:
     usage: str
     unit: str
     measure: str = ""
+    good: Callable[[Mapping[str, Any]], str] | None = None
     key: str = "spec"
     defaults: Mapping[str, Any] = field(default_factory=dict)
     own: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

@@ -21,6 +21,7 @@ from charrnn.tasks.carried import LanesTask
 from charrnn.tasks.config import Config
 from charrnn.tasks.kinds import Kind, register
 from charrnn.tasks.writing import Author, Wanted, begun
+from charrnn.text.alphabet import SURROGATES
 from charrnn.text.corpora import Corpus, read_corpus
 from charrnn.text.counts import counted
 from charrnn.text.held_out import LINE_END, HeldOut, Parted
@@ -53,7 +54,10 @@ class TextSpec:
         level, symbols = header["level"], header["symbols"]
         if len(symbols) > NUM_CODE_POINTS:
             raise ValueError(f"a vocabulary of {len(symbols):,} symbols")
-        return cls(Vocabulary(level, tuple(range(256) if level == "byte" else map(ord, symbols))))
+        codes = tuple(range(256) if level == "byte" else map(ord, symbols))
+        if any(code in SURROGATES for code in codes):
+            raise ValueError("a vocabulary's symbols must be characters, and no halves of some")
+        return cls(Vocabulary(level, codes))
 
     def model(self, config: Config) -> SequenceModel:
         """The network of these settings."""

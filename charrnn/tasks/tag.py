@@ -346,6 +346,7 @@ register(
         usage="charrnn predict RUN TEXT",
         unit="nats/token",
         measure="1 - F1 of spans, or 1 - accuracy",
+        good=lambda header: "span F1" if is_bio(header["spec"]["tags"]) else "accuracy",
         defaults={
             "hidden": 128,
             "embedding": 32,

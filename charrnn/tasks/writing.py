@@ -201,8 +201,8 @@ def begun(vocabulary: Vocabulary, wanted: Wanted) -> tuple[Ids, str, int]:
     try:
         return vocabulary.encode_text(wanted.prime, "the prime"), wanted.prime, 0
     except UnknownCharacterError as error:
-        hint = f"{error.hint}; --unknown skip writes on without them"
-        raise UnknownCharacterError(str(error), hint) from None
+        error.hint += "; --unknown skip writes on without them"
+        raise
 
 
 def _known_part(vocabulary: Vocabulary, text: str) -> tuple[str, int]:

@@ -3,6 +3,7 @@
 import codecs
 import hashlib
 import io
+import re
 import stat
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
+from shlex import quote
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -325,6 +327,7 @@ def _refuse_document(path: str, data: bytes, or_else: str = "") -> None:
     """Raise InputError if a file is none of plain text, whatever its bytes could be read as."""
     if found := document(data):
         what, how = found
+        how = re.sub(r"\bFILE\b", lambda _: quote(path), how)
         raise InputError(f"{path!r} is {what}, not a text", f"make a text of it: {how}{or_else}")
 
 

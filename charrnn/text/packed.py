@@ -19,8 +19,32 @@ LARGEST = 1 << 32
 CHUNK, LIGHT = 1 << 20, 1 << 27
 """What unpacks to more than ``LIGHT`` bytes is counted before it is kept."""
 
+
+class _Gzip:
+    """What gzip takes: members, one after the other. What stands after them is left."""
+
+    def __init__(self, file: Any) -> None:
+        self._file, self._begun = gzip.GzipFile(fileobj=file), False
+
+    def read(self, size: int) -> bytes:
+        pieces = list[bytes]()
+        while size > 0:
+            try:
+                piece = self._file.read1(size)
+            except gzip.BadGzipFile as error:  # of what should begin another member
+                if not (self._begun and str(error).startswith("Not a gzipped file")):
+                    raise
+                piece = b""
+            if not piece:
+                break
+            self._begun = True
+            pieces.append(piece)
+            size -= len(piece)
+        return b"".join(pieces)
+
+
 PACKED: tuple[tuple[bytes, str, Callable[[Any], Any]], ...] = (
-    (rb"\x1f\x8b\x08", "gzip", lambda file: gzip.GzipFile(fileobj=file)),
+    (rb"\x1f\x8b\x08", "gzip", _Gzip),
     (rb"\xfd7zXZ\0", "xz", lzma.LZMAFile),
     (rb"BZh[1-9](1AY&SY|\x17\x72\x45\x38\x50\x90)", "bzip2", bz2.BZ2File),
 )

@@ -21,7 +21,13 @@ Codes = npt.NDArray[Any]
 
 
 class UnknownCharacterError(InputError):
-    """A text has characters that the vocabulary lacks."""
+    """A text has characters that the vocabulary lacks.
+
+    Attributes:
+        known: a way to write the text that has none of them, by name, and the text so; if any.
+    """
+
+    known: tuple[str, str] | None = None
 
 
 def codes_of(text: str, level: str, what: str = "the text") -> Codes:
@@ -164,9 +170,11 @@ class Vocabulary:
             if known is None:
                 raise
             name, form = known
-            raise UnknownCharacterError(
+            again = UnknownCharacterError(
                 str(error), f"with {name} the model knows all of it: {form!r}"
-            ) from None
+            )
+            again.known = known
+            raise again from None
 
     def known_form(self, text: str) -> tuple[str, str] | None:
         """A way to write a text of which every character is known, by name, and the text so.

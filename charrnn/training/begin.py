@@ -10,10 +10,10 @@ from typing import Any
 
 from charrnn.errors import InputError
 from charrnn.nn.products import one_thread
-from charrnn.runs.ancestry import noted
-from charrnn.runs.find import find_checkpoint, find_run, found_again, there_are
+from charrnn.runs.ancestry import noted, noted_paths
+from charrnn.runs.find import NO_RUNS, find_checkpoint, find_run, there_are
 from charrnn.runs.folder import RunFolder, new_folder, remove_if_empty
-from charrnn.runs.model import Model, load_model
+from charrnn.runs.model import Model, load_model, reason
 from charrnn.tasks.base import Data, Paths, Spec
 from charrnn.tasks.config import Config
 from charrnn.tasks.extension import extended_spec
@@ -146,27 +146,30 @@ def resume(
     """
     path = find_run(str(argument))
     if not path.is_dir():
-        hint = there_are() or "name a run's folder"
+        hint = "name a run's folder" if path.exists() else there_are() or NO_RUNS
         raise InputError(f"{str(argument)!r} holds no run to resume", hint)
     folder = RunFolder(path, resume=True)
+    again = f"--resume {quote(str(path))}"
+    again += f" --cell {quote(cell)}" if cell is not None else ""
+    again += f" --epochs {epochs:g}" if epochs is not None else ""
     try:
         saved, fallback = folder.load_last(cell)
         if fallback:
             tell(f"warning: {fallback}")
-        noted = _noted_paths(saved, folder, needed=not given.train)
+        noted = _noted_paths(saved, folder, again, needed=not given.train)
         paths = Paths(
             given.train or noted.train, given.val or noted.val, given.test or noted.test, given.text
         )
         if "-" in (*paths.train, paths.val, paths.test) and not given.train:
             raise InputError(
                 "this run was trained on standard input, or on a text in memory",
-                f"give it again: charrnn train - --resume {quote(str(folder.path))} < TEXT",
+                f"give it again: charrnn train - {again} < TEXT",
             )
         try:
             data = _read(paths, saved.config, tell)
         except InputError as error:
-            hint = f"name the text: charrnn train TEXT --resume {quote(str(folder.path))}"
-            raise InputError(str(error), error.hint if given.train else hint) from error
+            hint = f"name the text: charrnn train TEXT {again}"
+            raise InputError(reason(error), error.hint if given.train else hint) from error
         return Run.resume(saved, data, folder, threads, epochs)
     except BaseException:
         folder.close()
@@ -224,22 +227,21 @@ def _say_if_met(initial: Model, data: Data, config: Config, tell: Tell) -> None:
     )
 
 
-def _noted_paths(saved: Model, folder: RunFolder, *, needed: bool) -> Paths:
-    """Where a run's data were; nothing if it does not say, unless that is needed."""
+def _noted_paths(saved: Model, folder: RunFolder, again: str, *, needed: bool) -> Paths:
+    """Where a run's data were; nothing if it does not say, unless that is needed.
+
+    Args:
+        again: the options that resume it, for the message.
+    """
     try:
-        noted = saved.header["training"]["corpus"]
-        found = partial(found_again, folder=folder.path)
-        return Paths(
-            tuple(found(str(path)) for path in noted["paths"]),
-            found(str(noted.get("val", ""))),
-            found(str(noted.get("test", ""))),
-        )
-    except (KeyError, TypeError, AttributeError):
+        return noted_paths(saved.header["training"]["corpus"], folder.path)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         if not needed:
             return Paths(())
+        why = f": {error}" if isinstance(error, ValueError) else ""
         raise InputError(
-            f"{saved.path} does not say what it was trained on",
-            f"name it: charrnn train CORPUS --resume {quote(str(folder.path))}",
+            f"{saved.path} does not say what it was trained on{why}",
+            f"name it: charrnn train CORPUS {again}",
         ) from None
 
 

@@ -15,7 +15,8 @@ from charrnn.errors import CheckpointError, DivergedError, InputError
 from charrnn.nn.parameters import Parameters
 from charrnn.nn.products import on_one_thread, one_thread
 from charrnn.nn.types import Array
-from charrnn.runs.ancestry import ancestor_json
+from charrnn.runs.ancestry import ancestor_json, bounded
+from charrnn.runs.find import in_words
 from charrnn.runs.folder import RunFolder, remove_if_empty
 from charrnn.runs.history import Validation, lowest, whole
 from charrnn.runs.model import Model, load_model, reason
@@ -214,7 +215,7 @@ class Run:
                 if shapes(run._good) != shapes(capture(run)):
                     raise ValueError("the last good state is of another network")
             run.asked = run.config
-            run.ancestor = state.get("ancestor")
+            run.ancestor = bounded(state["ancestor"]) if "ancestor" in state else None
             if epochs is not None:
                 run._extend()
         except (KeyError, TypeError, ValueError, IndexError, OverflowError) as error:
@@ -447,7 +448,7 @@ class Run:
         numbers = {} if score is None else score.numbers
         self._log(0, "inherited", checkpoint=ancestor["checkpoint"], **numbers)
         known = tuple(
-            " ".join(one["paths"]) or "the help topics of Python" for one in ancestor["corpora"]
+            in_words(one["paths"]) or "the help topics of Python" for one in ancestor["corpora"]
         )
         return Inherited(ancestor["checkpoint"], known, score)
 

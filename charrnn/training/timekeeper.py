@@ -14,6 +14,12 @@ MOST_STEPS_BETWEEN = 500
 VALIDATIONS = 20
 """At least so many in a run that must end on time: each corrects its pace."""
 
+SHORT = 10
+"""Updates: shorter epochs are validated some at a time ..."""
+
+OF_SHORT = 25
+"""... so that a run has about so many validations, whatever the number of its epochs."""
+
 SCORED = 3.0
 """An example is scored some so many times as fast as it is trained on, where nothing is decoded."""
 
@@ -47,13 +53,15 @@ class Timekeeper:
         return self.task.held_out / (SCORED * an_update)
 
     def validate_every(self, pace: Pace) -> int:
-        """Steps between validations: an epoch, at most 500 steps.
+        """Steps between validations: an epoch, at most 500 steps; of short epochs, some.
 
         But no fewer than keep validations to about a tenth of the time.
         """
         if self.config.eval_every:
             return self.config.eval_every
         an_epoch = self.task.steps_per_epoch
+        if an_epoch < SHORT:
+            an_epoch *= ceil(pace.length / (OF_SHORT * an_epoch))
         least, most = ceil(self.a_validation / VALIDATING), min(an_epoch, MOST_STEPS_BETWEEN)
         if self.config.minutes:
             # Fewer updates where a run turns out to be much slower than was foreseen.
