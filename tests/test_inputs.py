@@ -60,6 +60,32 @@ def test_tsv_and_fasttext(tmp_path: Path) -> None:
     assert texts_of(tmp_path / "x", labels, trained="1,2") == flat
 
 
+def test_labels_of_fasttext_may_stand_at_the_end(tmp_path: Path) -> None:
+    labels = "".join(f"{a} __label__{b}\n" for a, b in FLAT).encode()
+    assert texts_of(tmp_path / "x", labels) == [text for text, _ in FLAT]
+
+
+def test_columns_are_found_again_by_the_names_they_had(tmp_path: Path) -> None:
+    """Also such as nobody knows, and wherever they stand; without names, in their order."""
+    rows = "".join(f"good film {k},p\nbad film {k},n\n" for k in range(20))
+    (tmp_path / "a.csv").write_text("utt,class\n" + rows)
+    flags = ("--task", "classify", "--hidden", "4", "--epochs", "1", "--threads", "1")
+    assert charrnn("train", "a.csv", *flags, "--out", "run", cwd=tmp_path).returncode == 0
+    assert library.load(tmp_path / "run").config.named == "utt,class"
+    (tmp_path / "b.csv").write_text("id,utt\n0,good film\n1,bad film\n")
+    shown = charrnn("predict", "run", "b.csv", "--format", "tsv", cwd=tmp_path)
+    texts = [line.split("\t")[0] for line in shown.stdout.decode().splitlines()]
+    assert texts == ["good film", "bad film"]
+    turned = "".join(",".join(line.split(",")[::-1]) + "\n" for line in rows.splitlines())
+    (tmp_path / "c.csv").write_text("class,utt\n" + turned)
+    (tmp_path / "d.csv").write_text(rows)
+    figures = [
+        json.loads(charrnn("eval", "run", name, "--json", cwd=tmp_path).stdout)["measures"]
+        for name in ("a.csv", "c.csv", "d.csv")
+    ]
+    assert figures[0] == figures[1] == figures[2]
+
+
 @pytest.mark.parametrize(
     "data",
     [

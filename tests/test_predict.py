@@ -420,3 +420,13 @@ def test_results_that_nobody_takes_are_told(
         assert (done.returncode, done.stderr) == (1, b"error: standard output is closed\n")
     else:
         assert (done.returncode, done.stderr) == (141, b"")
+
+
+def test_a_file_of_tagged_sentences_is_no_file_of_texts(tmp_path: Path) -> None:
+    rows = "".join(f"w{k % 7}\t{'AB'[k % 2]}\n" + "\n" * (k % 3 == 2) for k in range(90))
+    (tmp_path / "t.conll").write_text(rows)
+    library.train(str(tmp_path / "t.conll"), task="tag", out=str(tmp_path / "t"), **SMALL).finish()
+    done = charrnn("predict", "t", "t.conll", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert b"t.conll holds tagged sentences, a token a line" in done.stderr
+    assert charrnn("predict", "t", "w1 w2", cwd=tmp_path).returncode == 0

@@ -147,7 +147,7 @@ def test_the_list_fits_a_terminal(place: Path, width: int) -> None:
     assert "…" not in page
     assert ("minutes" in head, "cell" in head) == (width > 80, width > 60)
     loss = json.loads(charrnn("inspect", "runs", "--json", cwd=place).stdout)[0]["loss"]
-    assert f" {1 - loss:.4f}  accuracy " in rows[0]
+    assert f" {1 - loss:.3f}  accuracy " in rows[0]
 
 
 def test_all_runs_are_listed_as_json(place: Path) -> None:

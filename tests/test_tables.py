@@ -11,7 +11,7 @@ import pytest
 
 from charrnn.errors import InputError
 from charrnn.tasks.examples import label_notes
-from charrnn.text.conll import Sentence, read_sentences
+from charrnn.text.conll import Sentence, looks_tagged, read_sentences
 from charrnn.text.pairs import Pair, read_pairs
 
 DOCS = Path(__file__).parent.parent / "docs" / "tasks.md"
@@ -426,6 +426,12 @@ def test_a_column_that_only_counts_is_no_column_of_words(tmp_path: Path) -> None
         read_sentences(put(tmp_path, "1\tred\n2\tblue\n\n1\tgreen\n"))
 
 
+def test_a_count_with_gaps_is_one(tmp_path: Path) -> None:
+    lines = [f"{k}\tword{k % 7}\tx\t{'AB'[k % 2]}" for k in range(1, 60) if k % 13]
+    found = read_sentences(put(tmp_path, "\n".join(lines))).records
+    assert found[0].tokens[:2] == ("word1", "word2")
+
+
 def test_a_column_that_names_the_document_is_no_column_of_words(tmp_path: Path) -> None:
     data = "bc/x 0 0 Peter NNP\nbc/x 0 1 sees VBZ\nbc/x 0 2 it PRP\n\nbc/x 0 0 So RB\n"
     with pytest.raises(InputError, match="column 1 is the same in all lines of a sentence"):
@@ -514,3 +520,23 @@ def test_a_documented_conversion_does_what_it_says(
 
 def test_every_documented_conversion_is_run() -> None:
     assert len(CONVERSIONS) == 6
+
+
+@pytest.mark.parametrize("name", [name for name in CONLL if name != "JSON lines"])
+def test_tagged_sentences_are_told_from_texts(tmp_path: Path, name: str) -> None:
+    once = CONLL[name].replace("\r\n", "\n").replace("\r", "\n")
+    assert looks_tagged(once + "\n" + once)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "a\n\nb\n",
+        "good day\nbad day\n",
+        "one two\n\nthree four\n\nfive six\n",
+        "a b c\nd e\n\n" * 9,
+    ],
+)
+def test_texts_are_no_tagged_sentences(text: str) -> None:
+    assert not looks_tagged(text)

@@ -73,7 +73,7 @@ def _print(model: "Model", found: dict[str, Any]) -> None:
         good = config.kind.good
         shown = f"{figure(best['val'])} {config.kind.measure_of(config.level)}"
         if good is not None:
-            shown = f"{1 - best['val']:.4f} {good(model.header)}"
+            shown = f"{_good(best['val'])} {good(model.header)}"
         lines["best"] = f"{shown}, validated at step {best['step']}"
     lines["settings"] = " ".join(f"{name}={_short(v)}" for name, v in found["changed"].items())
     width = max(map(len, lines)) + 2
@@ -163,12 +163,17 @@ def list_runs(folder: "Path", as_json: bool) -> None:
     Console(width=width, markup=False, highlight=False).print(table)
 
 
+def _good(error: float) -> str:
+    """What is right, where the error has a little of the loss besides, to choose among equals."""
+    return f"{max(0.0, 1 - error):.3f}"
+
+
 def _row(run: "Listed") -> tuple[str, ...]:
     """What stands under :data:`COLUMNS`."""
     best, measure = "?", ""
     if run.loss is not None:
         good = run.good is not None
-        best = f"{1 - run.loss:.4f}" if good else figure(run.loss)
+        best = _good(run.loss) if good else figure(run.loss)
         measure = run.good or run.measure or ""
     what = (run.error and "cannot be read") or run.task
     return (

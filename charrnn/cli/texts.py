@@ -35,6 +35,18 @@ class Texts(NamedTuple):
     tabs: bool = False
 
 
+def _refuse_tagged(name: str, head: bytes, encoding: str) -> None:
+    """Raise InputError for a file of tagged sentences, whose lines are no texts."""
+    from charrnn.text.conll import looks_tagged
+    from charrnn.text.corpora import decode_text
+
+    if looks_tagged(decode_text(name, head, encoding)[0]):
+        raise InputError(
+            f"{name} holds tagged sentences, a token a line",
+            "charrnn eval RUN FILE measures a model on such; to tag texts give one a line",
+        )
+
+
 def _is_file(text: str) -> bool:
     """Whether a text, however long, is the name of a file or a pipe."""
     return os.path.exists(text) and not os.path.isdir(text)  # noqa: PTH110, PTH112
@@ -81,8 +93,10 @@ def to_answer(texts: list[str], file: str | None, columns: str, config: "Config"
     name = "standard input" if file == "-" else str(file)
     # A pipe can be read once.
     head = read_bytes(name) if os.path.isfile(str(file)) else None  # noqa: PTH113 - of any length
+    if head is not None and config.task == "tag" and not columns:
+        _refuse_tagged(name, head, config.encoding)
     if columns or head is not None:
-        trained, encoding = config.columns, config.encoding
+        trained, encoding = config.columns or config.named, config.encoding
         table = read_inputs(
             str(file),
             head,

@@ -202,6 +202,7 @@ def _read(config: Config, path: str) -> Source[tuple[Pair, ...]]:
         left="text",
         right="label",
         columns=config.columns,
+        named=config.named,
         several=config.separator if config.loss == "sigmoid" else "",
         encoding=config.encoding,
     )

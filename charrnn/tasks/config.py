@@ -67,6 +67,7 @@ class Config:
     val_fraction: float = _within(0.1, 0, 0.9)
     lines: bool = False
     columns: str = ""
+    named: str = ""  # what the columns were called that were read; found, not given
     column: int = _within(0, 0, 1 << 10, own=True)
     longest: int = _within(0, 0, 1 << 30, own=True)
     escapes: str = _one_of("auto", ("auto", "yes", "no"), own=True)
@@ -209,8 +210,9 @@ class Config:
                 with what would do.
         """
         settings = dict(given)
-        if "own_cell" in settings:
-            raise InputError("there is no setting 'own_cell'", "did you mean 'cell'?")
+        for name, meant in (("own_cell", "cell"), ("named", "columns")):
+            if name in settings:
+                raise InputError(f"there is no setting {name!r}", f"did you mean {meant!r}?")
         if "task" in settings:
             settings |= cls._parse_task(as_type("task", settings["task"], str))
         for name in dict.fromkeys(of for of, _ in GIVEN_IN.values()):

@@ -182,7 +182,12 @@ class GenerateData(SupervisedData[Pair]):
 def _read(config: Config, path: str) -> Source[tuple[Pair, ...]]:
     """The rows of a file with their escapes read, and a note of it."""
     source = read_pairs(
-        path, left="label", right="text", columns=config.columns, encoding=config.encoding
+        path,
+        left="label",
+        right="text",
+        columns=config.columns,
+        named=config.named,
+        encoding=config.encoding,
     )
     texts = [row.right for row in source.records]
     every = config.escapes == "yes"

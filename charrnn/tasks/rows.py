@@ -35,6 +35,7 @@ class Rows(Generic[R]):
     notes: tuple[str, ...]
     known_val: int  # rows to validate with whose input is trained on
     known_test: int | None  # rows to test with whose input is trained on, or chose the model
+    named: tuple[str, ...] = ()  # the columns that were read, where the file names them
 
     @property
     def size(self) -> int:
@@ -92,9 +93,11 @@ def read_rows(
     """
     digest = hashlib.sha256()
     notes: list[str] = []
+    named: list[str] = []
 
     def rows(path: str, role: str) -> tuple[R, ...]:
         source = read(path)
+        named.extend(source.named if role == "train" and not named else ())
         digest.update(role.encode() + bytes.fromhex(source.sha256))
         notes.extend(source.notes)
         return source.records
@@ -133,5 +136,13 @@ def read_rows(
                 f"with have an input that {how} as well"
             )
     return Rows(
-        paths, train, val, test, digest.hexdigest(), tuple(notes), known["validate"], known["test"]
+        paths,
+        train,
+        val,
+        test,
+        digest.hexdigest(),
+        tuple(notes),
+        known["validate"],
+        known["test"],
+        tuple(named),
     )

@@ -105,7 +105,7 @@ class SupervisedData(ABC, Generic[R]):
     def __init__(self, rows: Rows[R], config: Config) -> None:
         self.rows, self.config = rows, config
         self.paths, self.sha256 = rows.paths, rows.sha256
-        self.size = rows.size
+        self.size, self.named = rows.size, rows.named
         self.notes = (*rows.notes, *self._long())
 
     @abstractmethod

@@ -116,7 +116,8 @@ class TagData(SupervisedData[Sentence]):
         self._tags = tuple(sorted({tag for row in self.rows.train for tag in row.tags}))
         if len(self._tags) < 2:
             raise InputError(
-                f"all tokens have the tag {self._tags[0]!r}", "name others, as in --columns 1,3"
+                f"all tokens have the tag {self._tags[0]!r}",
+                "name the columns of the words and of the tags by number (--columns)",
             )
         self.notes += tuple(self._unknown(paths.val, self.rows.val))
         self.notes += tuple(self._unknown(paths.test, self.rows.test))

@@ -185,7 +185,12 @@ class TranslateData(SupervisedData[Pair]):
 
 def _read(config: Config, path: str) -> Source[tuple[Pair, ...]]:
     return read_pairs(
-        path, left="source", right="target", columns=config.columns, encoding=config.encoding
+        path,
+        left="source",
+        right="target",
+        columns=config.columns,
+        named=config.named,
+        encoding=config.encoding,
     )
 
 

@@ -16,7 +16,7 @@ from typing import Any
 from charrnn.errors import InputError
 from charrnn.text.tables import TableFile, shown
 
-__all__ = ["CSV", "TSV", "Cells", "Row", "cells_of"]
+__all__ = ["CSV", "FASTTEXT", "TSV", "Cells", "Row", "cells_of"]
 
 TSV, CSV, JSON_LINES, FASTTEXT = "TSV", "CSV", "JSON lines", "fastText"
 LABEL = "__label__"

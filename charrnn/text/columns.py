@@ -8,7 +8,7 @@ from shlex import quote
 from charrnn.errors import InputError
 from charrnn.text.tables import shown
 
-__all__ = ["column", "columns_option", "found", "listed", "option", "told"]
+__all__ = ["column", "columns_option", "found", "joined", "listed", "option", "told"]
 
 NAMED, LONGEST = 8, 60
 """Columns that a message names, the others it counts; characters of their names in an option."""
@@ -88,6 +88,11 @@ def option(names: Sequence[str], places: Sequence[int]) -> str:
 
 def columns_option(names: Sequence[str]) -> str:
     """Names as ``--columns`` takes them, in a shell."""
+    return quote(joined(names))
+
+
+def joined(names: Sequence[str]) -> str:
+    """The inverse of :func:`listed`."""
     text = io.StringIO()
     csv.writer(text, lineterminator="").writerow(names)
-    return quote(text.getvalue())
+    return text.getvalue()

@@ -4,6 +4,7 @@ import csv
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any, BinaryIO
 
 from charrnn.errors import InputError
@@ -25,7 +26,11 @@ from charrnn.text.conll_layout import (
 from charrnn.text.roles import choose, is_name
 from charrnn.text.tables import Source, TableFile, shown
 
-__all__ = ["Sentence", "read_sentences"]
+__all__ = ["Sentence", "looks_tagged", "read_sentences"]
+
+# What tells tagged sentences from other texts: the least share of lines that have as many columns,
+# and the greatest number of blank-line-parted blocks for a line.
+NEARLY_ALL, MOST_ALONE = 0.95, 0.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +107,30 @@ def read_sentences(
     asked = "" if said and (columns or reader.layout.header) else _asked(reader.sentences)
     told = [note for note in (said, asked) if note]
     return file.source(tuple(reader.sentences), told + notes)
+
+
+def looks_tagged(text: str) -> bool:
+    """Whether a text looks like tagged sentences, a token a line: CoNLL, or CSV with a header.
+
+    Nearly all lines have as many columns, two at least, and blank lines stand between some, but not
+    between all.
+    """
+    lines = text.splitlines()
+    for mark in ",;\t":
+        try:
+            cells = next(csv.reader(lines[:1], delimiter=mark), [])
+        except csv.Error:  # a line longer than csv reads
+            continue
+        if len(cells) > 1 and is_header(cells, []):
+            return True
+    told = [line for line in lines if not line.startswith(("#", "-DOCSTART-"))]
+    parts = [[*some] for blank, some in groupby(told, lambda line: not line.strip()) if not blank]
+    tokens = [line for part in parts for line in part]
+    tabs = any("\t" in line for line in tokens)
+    widths = Counter(len(parted(line, tabs=tabs)) for line in tokens)
+    width, many = widths.most_common(1)[0] if widths else (0, 0)
+    alike = width > 1 and many > NEARLY_ALL * len(tokens)
+    return alike and 1 < len(parts) < MOST_ALONE * len(tokens)
 
 
 def _asked(sentences: Sequence[Sentence]) -> str:

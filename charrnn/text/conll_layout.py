@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
+from itertools import groupby, pairwise
 
 from charrnn.errors import InputError
 from charrnn.text.roles import TAGS, WORDS, Role, choose, is_name, said
@@ -41,7 +41,8 @@ BESIDE = SENTENCE | frozenset(
 )
 """Names of columns that are neither the tokens' nor the tags'."""
 
-Line = tuple[int, list[str]]
+NEARLY = 0.8
+"""The part of a count's steps that are one, where some lines are left out."""
 
 
 @dataclass(frozen=True)
@@ -202,7 +203,15 @@ def _counts(file: TableFile, layout: Layout) -> bool:
     if all(_is_count(own, (0, 1)) for own in ids):
         return any(len(own) > 1 for own in ids)
     every = [one for own in ids for one in own]
-    return len(every) > 2 and _is_count(every, (0, 1))
+    return len(every) > 2 and (_is_count(every, (0, 1)) or (layout.width > 2 and _rises(every)))
+
+
+def _rises(ids: Sequence[str]) -> bool:
+    """Whether these are numbers that rise, nearly always by one."""
+    if not all(one.isdecimal() for one in ids):
+        return False
+    steps = [int(b) - int(a) for a, b in pairwise(ids)]
+    return min(steps) > 0 and steps.count(1) > NEARLY * len(steps)
 
 
 def _is_count(ids: Sequence[str], starts: Sequence[int]) -> bool:

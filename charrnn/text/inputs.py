@@ -131,7 +131,7 @@ def _may_be_table(head: bytes, role: Role, trained: str, encoding: str) -> bool:
     """Whether a file's first line looks like one of a table that says what its columns are."""
     lines = (one for part in records([head[:HEAD]], encoding) for one in part)
     first = next((one.text.strip() for one in lines if one.text.strip()), "")
-    if first.startswith(LABEL):
+    if first.startswith(LABEL) or any(word.startswith(LABEL) for word in first.split()):
         return True
     if first.startswith("{"):
         try:

@@ -2,11 +2,12 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
 
 from charrnn.errors import InputError
-from charrnn.text.cells import CSV, TSV, Cells, Row, cells_of
+from charrnn.text.cells import CSV, FASTTEXT, TSV, Cells, Row, cells_of
+from charrnn.text.columns import listed
 from charrnn.text.roles import LABELS, SOURCES, TARGETS, TEXTS, Role, choose
 from charrnn.text.tables import Source, TableFile, shown
 
@@ -40,6 +41,7 @@ def read_pairs(
     left: str = "text",
     right: str = "label",
     columns: str = "",
+    named: str = "",
     several: str = "",
     encoding: str = "utf-8",
     stdin: BinaryIO | None = None,
@@ -55,6 +57,7 @@ def read_pairs(
         left: what the first text is called.
         right: what the second text is called; a ``label`` is one of a few kinds.
         columns: both columns by name or number, with a comma between.
+        named: the names that they had in training, likewise: they are looked for first.
         several: what is to stand between the labels of a row that has several; then it may also
             have none. Without it, each row has one.
         encoding: of the file; with the default a byte order mark decides, where there is one.
@@ -71,7 +74,8 @@ def read_pairs(
     if not cells.rows:
         file.check(0, "rows")
     roles = [Role(name, KNOWN.get(name, frozenset()), name == "label") for name in names]
-    chosen = choose(file, roles, cells.names, rows, columns)
+    before = listed(named) if named else ()
+    chosen = choose(file, roles, cells.names, rows, columns, before)
     between = "," if cells.form == CSV else "<TAB>"
     wanted = f"every row is {left}{between}{right}" if width == len(names) else ""
     pairs = []
@@ -95,7 +99,11 @@ def read_pairs(
     if chosen.said or cells.quoted or cells.form != TSV:
         form = f"{cells.form} with quoted cells" if cells.quoted else cells.form
         notes.insert(0, f"read as {form}" + (f"; {chosen.said}" if chosen.said else ""))
-    return file.source(tuple(pairs), notes)
+    present = cells.names or (rows[0][1] if chosen.header else ())
+    own = (
+        tuple(str(present[k]) for k in chosen.places) if present and cells.form != FASTTEXT else ()
+    )
+    return replace(file.source(tuple(pairs), notes), named=own)
 
 
 def _check_order(path: str, pairs: Sequence[Pair], place: int, places: Sequence[int]) -> None:

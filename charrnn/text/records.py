@@ -37,7 +37,7 @@ def unusable(text: str, *, tabs: bool = False) -> str:
     halves of characters, which are what is left of bytes that were not decoded.
     """
     if "\t" in text and not tabs:
-        return "has a tab: is it a row to train on? (cut -f1 gives the texts alone)"
+        return "has a tab: is it a row to train on? (--columns 1 reads its first column)"
     if not text.strip():
         return "is empty"
     return "has halves of characters (lone surrogates)" if SURROGATE.search(text) else ""

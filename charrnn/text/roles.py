@@ -101,12 +101,14 @@ def choose(
     names: Sequence[str],
     rows: Sequence[tuple[int, list[Any]]],
     columns: str = "",
+    before: Sequence[str] = (),
 ) -> Chosen:
     """The columns that the roles stand in.
 
-    With ``columns`` those; where one is a name, the first row is the header. Else, if the first
-    row is a header, the columns that have known names; if that does not decide, or there is none,
-    all in their order, if they are as many as the roles.
+    With ``columns`` those; where one is a name, the first row is the header. Else those that are
+    named as they were ``before``, if all are. Else, if the first row is a header, the columns that
+    have known names; if that does not decide, or there is none, all in their order, if they are as
+    many as the roles.
 
     A first row is a header if its cells are names that columns of these roles often have, or if
     the cell of the labels is such a name and no label in any other row.
@@ -117,6 +119,7 @@ def choose(
         names: of all columns, where the form itself tells them (JSON lines); else empty.
         rows: the rows with their numbers.
         columns: as ``--columns`` takes it.
+        before: the names that the columns had in training, where they had some.
 
     Raises:
         InputError: there is no such column, or it takes ``columns`` to say which are meant.
@@ -138,6 +141,10 @@ def choose(
             by_name or _is_header([first[k] for k in places], roles, rows, places)
         )
         return Chosen(tuple(places), header, said(roles, places, present, named, header))
+    plain = [_plain(name) for name in present]
+    if before and all(_plain(name) in plain for name in before):
+        places = [plain.index(_plain(name)) for name in before]
+        return Chosen(tuple(places), not named, said(roles, places, present, named, not named))
     width = len(present)
     natural = list(range(len(roles)))
     ordered = width == len(roles)

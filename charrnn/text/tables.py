@@ -35,12 +35,14 @@ class Source(Generic[Records]):
         records: a tuple of pairs or of sentences, or a series.
         sha256: of the raw bytes.
         notes: what a reader should know: a byte order mark removed, lines left out, ...
+        named: the columns that were read by the names that the file gives them, if it names them.
     """
 
     path: str
     records: Records
     sha256: str
     notes: tuple[str, ...] = field(default=())
+    named: tuple[str, ...] = field(default=())
 
 
 class TableFile:

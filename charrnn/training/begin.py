@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from shlex import quote
@@ -18,6 +19,7 @@ from charrnn.tasks.base import Data, Paths, Spec
 from charrnn.tasks.config import Config
 from charrnn.tasks.extension import extended_spec
 from charrnn.tasks.supervised import lanes_of
+from charrnn.text.columns import joined
 from charrnn.training.compare import yardsticks_take
 from charrnn.training.memory import memory_needed
 from charrnn.training.planner import Plan, plan
@@ -89,6 +91,9 @@ def begin(
     if not config.kind.text and (not paths.train or paths.text is not None):
         raise InputError(f"--task {config.task} needs a file to train on")
     data = _read(paths, config, tell)
+    names = getattr(data, "named", ())
+    if names and not config.columns:
+        config = replace(config, named=joined(names))
     spec = extended_spec(initial.spec, data) if initial else data.spec()
     if out == "":
         raise InputError("the name of the run's folder is empty")
