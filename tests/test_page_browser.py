@@ -13,7 +13,6 @@ from test_page_learn import write_named_page
 
 from charrnn.page.export import write_page
 from charrnn.runs.model import Model
-from charrnn.tasks.lm import opening_of
 
 pytestmark = needs_chromium
 
@@ -328,24 +327,51 @@ def test_a_step_is_shown_in_numbers(chromium: Browser, tmp_path: Path) -> None:
     tab.click("#tab-learn")
     tab.until(f"{lines}.length === 8")
     put(tab, "learn-text", "abc")
-    tab.until("document.querySelector('#step mark')?.textContent === 'c'")
-    assert tab.run("document.getElementById('after').disabled")
+    tab.until("document.querySelector('#reading mark')?.textContent === 'c'")
+    assert tab.run("document.getElementById('after').ariaDisabled") == "true"
     tab.click("#before")
-    tab.until("document.querySelector('#step mark').textContent === 'b'")
+    tab.until("document.querySelector('#reading mark').textContent === 'b'")
     put(tab, "learn-layer", "1")
     put(tab, "learn-unit", "22")
     tab.until(f"{lines}[7].querySelectorAll('li').length === 2")
     last = tab.run(f"{lines}[7].innerText").replace("\u2212", "-").split()
     _, state, _ = model.network.forward(
         model.parameters,
-        model.vocabulary.encode_text("\nab")[:, None].astype(int),
-        opening_of(model),
+        model.vocabulary.encode_text("ab")[:, None].astype(int),
+        model.network.zero_state(1),
     )
     assert last[-1] == f"{state[1][0][0, 23]:.4f}"
     put(tab, "learn-text", "Z")
     tab.until("document.getElementById('step').textContent.includes('knows')")
     put(tab, "learn-text", "")
     tab.until("document.getElementById('step').textContent.includes('knows')")
+    assert tab.said() == []
+    tab.close()
+
+
+def test_a_character_is_picked(chromium: Browser, tmp_path: Path) -> None:
+    """With the mouse and with the keyboard; a line end is one of them."""
+    write_page(drawn_model(tmp_path / "m.npz", known=KNOWN, cell="gru"), tmp_path / "p.html")
+    tab = opened(chromium, tmp_path / "p.html")
+    tab.click("#tab-learn")
+    put(tab, "learn-text", "ab\ncd")
+    step = "document.getElementById('reading').textContent === 'Step {}: ab↵cd'"
+    mark = "document.querySelector('#reading mark').textContent === '{}'"
+    tab.until(step.format(5))
+    tab.click("#reading :nth-child(2)")
+    tab.until(step.format(2) + " && " + mark.format("b"))
+    tab.run("document.getElementById('reading').focus()")
+    for key, place, name in [
+        ("ArrowRight", 3, "↵"),
+        ("End", 5, "d"),
+        ("ArrowRight", 5, "d"),
+        ("ArrowLeft", 4, "c"),
+        ("Home", 1, "a"),
+    ]:
+        tab.press(key)
+        tab.until(step.format(place) + " && " + mark.format(name))
+    assert tab.run("document.activeElement.id") == "reading"
+    tab.until("document.querySelector('#step .line')")
     assert tab.said() == []
     tab.close()
 

@@ -17,6 +17,9 @@ function filled(element, attributes, children) {
   return element;
 }
 
+// A button that cannot be used now keeps the focus.
+const enable = (id, on) => byId(id).setAttribute("aria-disabled", !on);
+
 // Choices that are told apart by their number.
 function optionsOf(select, names) {
   select.append(...names.map((name, k) => make("option", { value: k }, name)));
@@ -32,4 +35,4 @@ function percent(chance) {
   return `${number(value, value < 10 ? 1 : 0)} %`;
 }
 
-export { byId, make, makeSvg, number, optionsOf, percent };
+export { byId, enable, make, makeSvg, number, optionsOf, percent };
