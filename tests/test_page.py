@@ -169,6 +169,32 @@ def test_the_training_text_comes_along(
         assert b"--train" not in done.stderr + done.stdout
 
 
+@pytest.mark.parametrize(
+    ("corpus", "facts"),
+    [
+        (
+            {"paths": ["C:\\Users\\secret\\home.txt", "/secret/b.txt"], "length": 9},
+            {"Trained on": "home.txt b.txt", "Size": "9 characters, the last 10% held out"},
+        ),
+        ({"paths": [], "length": -5, "sha256": "a" * 64}, {"SHA-256": "a" * 64}),
+        ({"paths": [None, {}], "length": 1e308, "sha256": {}}, {}),
+        ({"paths": ["a"], "length": True, "sha256": "a"}, {"Trained on": "a"}),
+        ({"paths": "a"}, {}),
+    ],
+)
+def test_headers_are_not_believed(
+    tmp_path: Path, corpus: dict[str, Any], facts: dict[str, str]
+) -> None:
+    header = {"training": {"corpus": corpus}}
+    content = content_of(drawn_model(tmp_path / "m.npz", header=header))
+    found = dict(content.data["about"]["facts"])
+    if not corpus["paths"]:
+        facts = {"Trained on": "the help topics of Python", **facts}
+    for name in ("Network", "Parameters", "Knows"):
+        del found[name]
+    assert found == facts
+
+
 def test_who_gets_no_page(tmp_path: Path) -> None:
     model = drawn_model(tmp_path / "m.npz")
     page = tmp_path / "p.html"

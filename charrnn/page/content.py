@@ -1,8 +1,9 @@
 """What a page holds of a model, as data: its network, its characters, and how it came about."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any, NamedTuple
 
 from charrnn.checkpoint import read_checkpoint
@@ -12,8 +13,8 @@ from charrnn.explaining.notation import plain
 from charrnn.looking.neurons import follow
 from charrnn.nn.types import Array
 from charrnn.runs.ancestry import noted
-from charrnn.runs.find import FILES
-from charrnn.runs.history import is_number, read_curve
+from charrnn.runs.find import FILES, in_words
+from charrnn.runs.history import read_curve
 from charrnn.runs.model import Model, reason
 from charrnn.runs.texts import ToScore, find_texts, read_text
 from charrnn.tasks.base import Paths
@@ -41,6 +42,9 @@ HELD = 0.5
 
 KNOWN = 1 << 20
 """Characters of the training text that the simple methods know: they take some seconds."""
+
+MOST_LENGTH = 1 << 48
+"""Of a text: a header that says more is not believed."""
 
 MOST_POINTS = 200
 """Of a curve: as many as can be told apart."""
@@ -207,21 +211,24 @@ def _facts(model: Model) -> list[tuple[str, str]]:
         facts.append(("Writes", f"texts of {len(spec.labels):,} kinds"))
     corpus = _corpus(model)
     if corpus:
-        paths = [Path(str(path)).name for path in corpus["paths"]]
-        names = {"": "the help topics of Python", "-": "standard input"}
-        text = " ".join(paths)
-        facts.append(("Trained on", names.get(text, text)))
+        paths, length, sha256 = corpus["paths"], corpus.get("length"), corpus.get("sha256")
+        if all(isinstance(path, str) for path in paths):
+            # Of Windows: there, both kinds of slash part folders.
+            text = in_words([PureWindowsPath(path).name for path in paths])
+            names = {"": "the help topics of Python", "-": "standard input"}
+            facts.append(("Trained on", names.get(text, text)))
         unit = "bytes" if config.level == "byte" else "characters"
         unit = "texts" if isinstance(spec, GenerateSpec) else unit
-        if is_number(corpus.get("length")):
+        if type(length) is int and 0 < length < MOST_LENGTH:
             part = f"{config.val_fraction:.0%}"
             held = f", the last {part} held out"
             if config.lines:
                 held = f", {part} of the lines held out, drawn from all over"
             held *= bool(config.val_fraction)
             held = "" if isinstance(spec, GenerateSpec) else held
-            facts.append(("Size", f"{corpus['length']:,} {unit}{held}"))
-        facts.append(("SHA-256", str(corpus.get("sha256"))))
+            facts.append(("Size", f"{length:,} {unit}{held}"))
+        if isinstance(sha256, str) and re.fullmatch("[0-9a-f]{64}", sha256):
+            facts.append(("SHA-256", sha256))
     return facts
 
 

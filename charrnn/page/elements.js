@@ -1,4 +1,6 @@
-// Small helpers around the document. Text goes in as text, never as markup.
+// Small helpers around the document. Text goes in as text that can be seen, never as markup.
+
+import { visible } from "./symbols.js";
 
 const byId = (id) => document.getElementById(id);
 
@@ -13,7 +15,7 @@ function makeSvg(tag, attributes = {}, ...children) {
 
 function filled(element, attributes, children) {
   for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-  element.append(...children);
+  element.append(...children.map((one) => (typeof one === "string" ? visible(one) : one)));
   return element;
 }
 

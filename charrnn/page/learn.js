@@ -4,7 +4,6 @@ import { byId, enable, make, number, optionsOf } from "./elements.js";
 import { figure } from "./figures.js";
 import { shownLine } from "./line.js";
 import { guessRows } from "./popup.js";
-import { visible } from "./symbols.js";
 
 const UNITS = 3;
 
@@ -65,7 +64,7 @@ class Learner {
   // The text, with what this step reads marked in it.
   reading(symbols) {
     const marked = symbols.map((symbol, k) => {
-      const name = symbol === null ? "?" : visible(this.vocabulary.decode([symbol])).replace("\n", "↵");
+      const name = symbol === null ? "?" : this.vocabulary.decode([symbol]).replace("\n", "↵");
       return make(k === this.at ? "mark" : "span", {}, name);
     });
     return ["Step ", number(this.at + 1), ": ", ...marked];
