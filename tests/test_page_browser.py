@@ -288,8 +288,9 @@ def test_nothing_that_a_checkpoint_holds_runs(chromium: Browser, tmp_path: Path)
         tab.click(button)
         tab.until(LOOKED)
     tab.click("#tab-write")
-    put(tab, "prompt", "\u202e")
+    put(tab, "prompt", "\u200e")
     tab.click("#begin")
+    assert tab.run(STATUS) == "The model does not know ‹200E›"
     tab.click("#tab-about")
     tab.click("#about summary")
     tab.until("document.querySelectorAll('#about pre').length === 5")
@@ -298,10 +299,9 @@ def test_nothing_that_a_checkpoint_holds_runs(chromium: Browser, tmp_path: Path)
     assert tab.run("document.querySelectorAll('img, iframe, object, a').length") == 0
     note = tab.run("document.querySelector('#about .note').textContent")
     assert note == "␛‹202E›" + HOSTILE.replace("\u2028", "‹2028›")
-    for part in ("about", "write-status"):
-        shown = tab.run(f"document.getElementById('{part}').textContent")
-        hidden = [one for one in shown if category(one) in ("Cc", "Cf", "Zl", "Zp")]
-        assert set(hidden) <= {"\t", "\n"}
+    shown = tab.run("document.getElementById('about').textContent")
+    hidden = {one for one in shown if category(one) in ("Cc", "Cf", "Zl", "Zp")}
+    assert hidden <= {"\t", "\n"}
     assert tab.said() == []
     # And if something were to get in after all, the policy would not let it.
     tab.run("document.body.insertAdjacentHTML('beforeend', '<img src=x onerror=\"window.ran=1\">')")
@@ -410,6 +410,7 @@ def test_a_curve_of_few_points_is_told(
     assert "How it learnt" in about
     assert f"Last in training\n{3 / len(validated):.3f} nats" in about
     assert ("This model\n2.500 nats" in about) == (validated[0] is not None)
+    assert tab.run("document.querySelectorAll('.curve').length") == drawn
     tab.until(f"document.querySelectorAll('svg').length === {drawn}")
     assert tab.said() == []
     tab.close()
