@@ -123,6 +123,78 @@ def test_what_a_page_says_of_a_run(tmp_path: Path) -> None:
     assert b"is not there" in done.stderr
 
 
+LABELLED = "".join(f"{'pq'[k % 2]}\tword {k}\n" for k in range(40))
+LINES = "".join(f"line {k}\n" for k in range(60)) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "shown", "size"),
+    [
+        (LABELLED, ("--task", "generate"), LABELLED, "40 texts"),
+        (TEXT, ("--val-fraction", "0"), TEXT, "600 characters"),
+        (
+            LINES,
+            ("--lines", "--val-fraction", "0.2"),
+            LINES[:-1],
+            "470 characters, 20% of the lines held out, drawn from all over",
+        ),
+        (TEXT.replace("\n", "\r\n"), ("--level", "byte"), TEXT.replace("\n", "\r\n"), None),
+    ],
+)
+def test_the_training_text_comes_along(
+    tmp_path: Path, text: str, options: tuple[str, ...], shown: str, size: str | None
+) -> None:
+    """In the order of its file; not what is no longer the same, or nobody knows of."""
+    corpus = tmp_path / "small.txt"
+    corpus.write_bytes(text.encode())
+    train = ("train", "small.txt", "--hidden", "8", "--epochs", "1", "--threads", "1", *options)
+    assert charrnn(*train, "--out", "runs/it", cwd=tmp_path).returncode == 0
+    command = ("export", "runs/it", "page.html", "--with-text")
+    done = charrnn(*command, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    about = json.loads(part(written(tmp_path / "page.html"), "content"))["about"]
+    assert about["text"] == shown
+    if size is not None:
+        assert dict(about["facts"])["Size"] == size
+    for change, words in (
+        (lambda: corpus.write_bytes(text.encode() + b"p\tmore\n"), b"small.txt is no longer what"),
+        (corpus.unlink, b"is not there (file 'small.txt' does not exist)"),
+        ((tmp_path / "runs" / "it" / "last.npz").unlink, b"does not say what it was trained on"),
+    ):
+        change()
+        done = charrnn(*command, cwd=tmp_path)
+        assert done.returncode == 2
+        assert words in done.stderr
+        assert b"leave out --with-text" in done.stderr
+        assert b"--train" not in done.stderr + done.stdout
+
+
+@pytest.mark.parametrize(
+    ("corpus", "facts"),
+    [
+        (
+            {"paths": ["C:\\Users\\secret\\home.txt", "/secret/b.txt"], "length": 9},
+            {"Trained on": "home.txt b.txt", "Size": "9 characters, the last 10% held out"},
+        ),
+        ({"paths": [], "length": -5, "sha256": "a" * 64}, {"SHA-256": "a" * 64}),
+        ({"paths": [None, {}], "length": 1e308, "sha256": {}}, {}),
+        ({"paths": ["a"], "length": True, "sha256": "a"}, {"Trained on": "a"}),
+        ({"paths": "a"}, {}),
+    ],
+)
+def test_headers_are_not_believed(
+    tmp_path: Path, corpus: dict[str, Any], facts: dict[str, str]
+) -> None:
+    header = {"training": {"corpus": corpus}}
+    content = content_of(drawn_model(tmp_path / "m.npz", header=header))
+    found = dict(content.data["about"]["facts"])
+    if not corpus["paths"]:
+        facts = {"Trained on": "the help topics of Python", **facts}
+    for name in ("Network", "Parameters", "Knows"):
+        del found[name]
+    assert found == facts
+
+
 def test_who_gets_no_page(tmp_path: Path) -> None:
     model = drawn_model(tmp_path / "m.npz")
     page = tmp_path / "p.html"

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unicodedata import category
 
 import numpy as np
 import pytest
@@ -13,7 +14,6 @@ from test_page_learn import write_named_page
 
 from charrnn.page.export import write_page
 from charrnn.runs.model import Model
-from charrnn.tasks.lm import opening_of
 
 pytestmark = needs_chromium
 
@@ -233,7 +233,7 @@ def test_labels_are_chosen(chromium: Browser, tmp_path: Path) -> None:
     write_page(model, tmp_path / "p.html", precision="float32")
     tab = opened(chromium, tmp_path / "p.html")
     options = "[...document.getElementById('label').options].map((one) => one.textContent)"
-    assert tab.run(options) == ["one", HOSTILE]
+    assert tab.run(options) == ["one", HOSTILE.replace("\u2028", "‹2028›")]
     put(tab, "seed", "2")
     for k, label in enumerate(["one", HOSTILE]):
         put(tab, "label", str(k))
@@ -277,7 +277,7 @@ def test_nothing_that_a_checkpoint_holds_runs(chromium: Browser, tmp_path: Path)
         header=HEADER | {"training": {"corpus": corpus, "step": HOSTILE}},
     )
     model = drawn_model_of(model, odd)
-    write_page(model, tmp_path / "p.html", note=HOSTILE, with_text=HOSTILE * 3)
+    write_page(model, tmp_path / "p.html", note="\x1b\u202e" + HOSTILE, with_text=HOSTILE * 3)
     tab = opened(chromium, tmp_path / "p.html")
     for field in ("prompt", "stop-text"):
         put(tab, field, "<script>")
@@ -287,13 +287,21 @@ def test_nothing_that_a_checkpoint_holds_runs(chromium: Browser, tmp_path: Path)
     for button in ("#take-written", "#take-passage"):
         tab.click(button)
         tab.until(LOOKED)
+    tab.click("#tab-write")
+    put(tab, "prompt", "\u200e")
+    tab.click("#begin")
+    assert tab.run(STATUS) == "The model does not know ‹200E›"
     tab.click("#tab-about")
     tab.click("#about summary")
     tab.until("document.querySelectorAll('#about pre').length === 5")
     assert tab.run("window.ran === undefined")
     assert tab.run("document.querySelectorAll('script').length") == 4
     assert tab.run("document.querySelectorAll('img, iframe, object, a').length") == 0
-    assert HOSTILE in tab.run("document.querySelector('#about .note').textContent")
+    note = tab.run("document.querySelector('#about .note').textContent")
+    assert note == "␛‹202E›" + HOSTILE.replace("\u2028", "‹2028›")
+    shown = tab.run("document.getElementById('about').textContent")
+    hidden = {one for one in shown if category(one) in ("Cc", "Cf", "Zl", "Zp")}
+    assert hidden <= {"\t", "\n"}
     assert tab.said() == []
     # And if something were to get in after all, the policy would not let it.
     tab.run("document.body.insertAdjacentHTML('beforeend', '<img src=x onerror=\"window.ran=1\">')")
@@ -328,24 +336,109 @@ def test_a_step_is_shown_in_numbers(chromium: Browser, tmp_path: Path) -> None:
     tab.click("#tab-learn")
     tab.until(f"{lines}.length === 8")
     put(tab, "learn-text", "abc")
-    tab.until("document.querySelector('#step mark')?.textContent === 'c'")
-    assert tab.run("document.getElementById('after').disabled")
+    tab.until("document.querySelector('#reading mark')?.textContent === 'c'")
+    assert tab.run("document.getElementById('after').ariaDisabled") == "true"
     tab.click("#before")
-    tab.until("document.querySelector('#step mark').textContent === 'b'")
+    tab.until("document.querySelector('#reading mark').textContent === 'b'")
     put(tab, "learn-layer", "1")
     put(tab, "learn-unit", "22")
     tab.until(f"{lines}[7].querySelectorAll('li').length === 2")
     last = tab.run(f"{lines}[7].innerText").replace("\u2212", "-").split()
     _, state, _ = model.network.forward(
         model.parameters,
-        model.vocabulary.encode_text("\nab")[:, None].astype(int),
-        opening_of(model),
+        model.vocabulary.encode_text("ab")[:, None].astype(int),
+        model.network.zero_state(1),
     )
     assert last[-1] == f"{state[1][0][0, 23]:.4f}"
     put(tab, "learn-text", "Z")
     tab.until("document.getElementById('step').textContent.includes('knows')")
     put(tab, "learn-text", "")
     tab.until("document.getElementById('step').textContent.includes('knows')")
+    assert tab.said() == []
+    tab.close()
+
+
+def test_the_focus_stays_and_the_popup_goes(chromium: Browser, page: Path) -> None:
+    """A pressed button keeps the focus; the popup goes when that leaves, and with scrolling."""
+    tab = opened(chromium, page, height=500)
+    focused = "document.activeElement.id"
+    for button in ("begin", "go-on", "again", "undo"):
+        tab.run(f"document.getElementById('{button}').focus()")
+        tab.run("document.getElementById('write-status').textContent = ''")
+        tab.press("Enter")
+        tab.until(f"{DONE} || {STATUS} === ''")
+        assert tab.run(focused) == button
+    tab.until("document.getElementById('stop').matches('[aria-disabled=true]')")
+    count = tab.run(f"{WRITTEN}.textContent.length")
+    tab.run("document.getElementById('stop').click()")
+    assert tab.run(f"{WRITTEN}.textContent.length") == count
+    shown = "!document.getElementById('popup').hidden"
+    for leave in (
+        "document.getElementById('undo').focus()",
+        "scrollBy(0, scrollY ? -30 : 30)",
+        "document.querySelector('#popup button').focus() "
+        "|| document.getElementById('undo').focus()",
+    ):
+        tab.run(f"{WRITTEN}.focus()")
+        tab.press("Home")
+        tab.until(shown)
+        tab.run(leave)
+        tab.until(f"!({shown})")
+    tab.run(f"{WRITTEN}.focus()")
+    tab.press("Home")
+    tab.until(shown)
+    tab.press("Enter")
+    tab.until("document.activeElement.matches('#popup button')")
+    assert tab.run(shown)
+    assert tab.said() == []
+    tab.close()
+
+
+@pytest.mark.parametrize(("validated", "drawn"), [((None,), 0), ((None, None), 1), ((2.5,), 0)])
+def test_a_curve_of_few_points_is_told(
+    chromium: Browser, tmp_path: Path, validated: tuple[float | None, ...], drawn: int
+) -> None:
+    history = [
+        {"step": k, "epoch": 1.0, "train": 3.0 / k, "val": val}
+        for k, val in enumerate(validated, start=1)
+    ]
+    model = drawn_model(tmp_path / "m.npz", known=KNOWN, header={"history": history})
+    write_page(model, tmp_path / "p.html")
+    tab = opened(chromium, tmp_path / "p.html")
+    tab.click("#tab-about")
+    about = tab.run("document.getElementById('about').innerText")
+    assert "How it learnt" in about
+    assert f"Last in training\n{3 / len(validated):.3f} nats" in about
+    assert ("This model\n2.500 nats" in about) == (validated[0] is not None)
+    assert tab.run("document.querySelectorAll('.curve').length") == drawn
+    tab.until(f"document.querySelectorAll('svg').length === {drawn}")
+    assert tab.said() == []
+    tab.close()
+
+
+def test_a_character_is_picked(chromium: Browser, tmp_path: Path) -> None:
+    """With the mouse and with the keyboard; a line end is one of them."""
+    write_page(drawn_model(tmp_path / "m.npz", known=KNOWN, cell="gru"), tmp_path / "p.html")
+    tab = opened(chromium, tmp_path / "p.html")
+    tab.click("#tab-learn")
+    put(tab, "learn-text", "ab\ncd")
+    step = "document.getElementById('reading').textContent === 'Step {}: ab↵cd'"
+    mark = "document.querySelector('#reading mark').textContent === '{}'"
+    tab.until(step.format(5))
+    tab.click("#reading :nth-child(2)")
+    tab.until(step.format(2) + " && " + mark.format("b"))
+    tab.run("document.getElementById('reading').focus()")
+    for key, place, name in [
+        ("ArrowRight", 3, "↵"),
+        ("End", 5, "d"),
+        ("ArrowRight", 5, "d"),
+        ("ArrowLeft", 4, "c"),
+        ("Home", 1, "a"),
+    ]:
+        tab.press(key)
+        tab.until(step.format(place) + " && " + mark.format(name))
+    assert tab.run("document.activeElement.id") == "reading"
+    tab.until("document.querySelector('#step .line')")
     assert tab.said() == []
     tab.close()
 
@@ -364,6 +457,9 @@ def test_nothing_moves_while_it_writes(chromium: Browser, page: Path, width: int
     write(tab, "#go-on")
     assert tab.run("document.documentElement.scrollHeight") == height
     assert tab.run("new Promise((done) => setTimeout(() => done(window.moved), 100))") == 0
+    put(tab, "seed", "9" * 60)  # which stands in a line below
+    put(tab, "length", "10")
+    write(tab)
     for part in ("write", "look", "about"):
         tab.click(f"#tab-{part}")
         root = "document.documentElement"

@@ -7,13 +7,15 @@ from typing import Any
 import numpy as np
 import pytest
 from page_models import KNOWN, answers, drawn_model, needs_node
+from support import ROOT
 
+import charrnn as library
+from charrnn.explaining.model import explain_model
 from charrnn.nn.cells.names import CELLS, all_variants
 from charrnn.page.content import content_of
-from charrnn.page.export import page
+from charrnn.page.export import page, write_page
 from charrnn.page.weights import packed
 from charrnn.runs.model import Model
-from charrnn.tasks.lm import opening_of
 
 pytestmark = needs_node
 
@@ -47,8 +49,9 @@ def test_the_equations_give_the_state(tmp_path: Path, settings: dict[str, Any]) 
         models.append(model)
     for cell, model, (_, steps), found in zip(VARIANTS, models, asked, answers(asked), strict=True):
         for step, answer in zip(steps, found, strict=True):
-            ids = np.array([[model.vocabulary.start, *step["symbols"]]]).T
-            y, state, _ = model.network.forward(model.parameters, ids, opening_of(model))
+            ids = np.array([step["symbols"]]).T
+            zeros = model.network.zero_state(1)
+            y, state, _ = model.network.forward(model.parameters, ids, zeros)
             expected = state[int(step["layer"])][0][0]
             np.testing.assert_allclose(answer["h"], expected, rtol=1e-4, atol=2e-5, err_msg=cell)
             last = answer["lines"][-1]
@@ -73,3 +76,18 @@ def test_numbers_stand_where_letters_do(tmp_path: Path) -> None:
     assert shown[3:6] == ["+", "(1", "-"]
     assert shown[-1] == f"{n['value']:.4f}"
     json.dumps(answer)
+
+
+@pytest.mark.parametrize("text", ["T", "The"])
+def test_the_numbers_are_those_of_explain(tmp_path: Path, text: str) -> None:
+    """A text that is given is read from zeros."""
+    model = library.load(ROOT / "checkpoints" / "pydoc.npz")
+    write_page(model, tmp_path / "p.html", precision="float32")
+    symbols = model.vocabulary.encode_text(text).tolist()
+    message = {"type": "step", "symbols": symbols, "layer": 0, "units": [0]}
+    ((answer,),) = answers([(tmp_path / "p.html", [message])])
+    sections = explain_model(model, text).sections
+    found = {line.equation.name: line.value[0] for one in sections for line in one.lines}
+    np.testing.assert_allclose(answer["h"], found["gru.h.keep"], rtol=1e-4, atol=1e-6)
+    chances = found["softmax"][answer["best"]]
+    np.testing.assert_allclose(answer["chances"], chances, rtol=1e-4, atol=1e-6)

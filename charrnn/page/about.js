@@ -7,9 +7,11 @@ function showAbout(box, { facts, settings, curve, samples, note, text }) {
   const part = (title, ...children) => box.append(make("h2", {}, title), ...children);
   if (note) box.append(make("p", { class: "note" }, note));
   part("The model", table(facts));
-  if (curve.val.length > 1) {
+  const rows = lossesOf(curve);
+  if (rows.length) part("How it learnt", table(rows));
+  if (Math.max(curve.train.length, curve.val.length) > 1) {
     const picture = make("div", { class: "curve" });
-    part("How it learnt", picture, ...bestOf(curve));
+    box.lastChild.before(picture);
     new ResizeObserver(([{ contentRect }]) => {
       if (contentRect.width) picture.replaceChildren(drawCurve(curve, contentRect.width));
     }).observe(picture);
@@ -27,11 +29,11 @@ function showAbout(box, { facts, settings, curve, samples, note, text }) {
   }
 }
 
-function bestOf({ best, baselines, unit }) {
-  if (!best) return [];
+function lossesOf({ train, best, baselines, unit }) {
   const bits = (nats) => `${number(nats, 3)} ${unit}, ${number(nats / Math.LN2, 3)} bits`;
-  const rows = [["This model", best[1]], ...baselines].sort((a, b) => a[1] - b[1]);
-  return [table(rows.map(([name, nats]) => [name, bits(nats)]))];
+  const rows = [...(best ? [["This model", best[1]]] : []), ...baselines].sort((a, b) => a[1] - b[1]);
+  if (train.length) rows.push(["Last in training", train.at(-1)[1]]);
+  return rows.map(([name, nats]) => [name, bits(nats)]);
 }
 
 function table(rows) {

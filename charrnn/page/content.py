@@ -1,8 +1,9 @@
 """What a page holds of a model, as data: its network, its characters, and how it came about."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any, NamedTuple
 
 from charrnn.checkpoint import read_checkpoint
@@ -11,19 +12,24 @@ from charrnn.explaining.cells import equations_of, gates_of
 from charrnn.explaining.notation import plain
 from charrnn.looking.neurons import follow
 from charrnn.nn.types import Array
-from charrnn.runs.find import FILES
-from charrnn.runs.history import is_number, read_curve
-from charrnn.runs.model import Model
-from charrnn.runs.texts import ToScore, find_texts
+from charrnn.runs.ancestry import noted
+from charrnn.runs.find import FILES, in_words
+from charrnn.runs.history import read_curve
+from charrnn.runs.model import Model, reason
+from charrnn.runs.texts import ToScore, find_texts, read_text
+from charrnn.tasks.base import Paths
 from charrnn.tasks.config import Config
 from charrnn.tasks.generate import GenerateSpec
 from charrnn.tasks.lm import TextSpec, opening_of
 from charrnn.text.alphabet import END, START, UNKNOWN
-from charrnn.text.corpora import encoded
+from charrnn.text.corpora import decode_text, encoded, read_bytes
 from charrnn.text.escapes import KNOWN_NATS, UNKNOWN_NATS
 from charrnn.yardsticks.scores import yardsticks
 
 __all__ = ["Content", "content_of", "training_text"]
+
+WITHOUT = "leave out --with-text"
+PUT_BACK = f"put it back as it was, or {WITHOUT}"
 
 TEMPERATURES = (0.5, 0.8, 1.0, 1.2)
 SAMPLE_LENGTH = 250
@@ -36,6 +42,9 @@ HELD = 0.5
 
 KNOWN = 1 << 20
 """Characters of the training text that the simple methods know: they take some seconds."""
+
+MOST_LENGTH = 1 << 48
+"""Of a text: a header that says more is not believed."""
 
 MOST_POINTS = 200
 """Of a curve: as many as can be told apart."""
@@ -134,13 +143,32 @@ def _sample(model: Model, temperature: float) -> dict[str, Any]:
 
 
 def training_text(model: Model) -> str:
-    """The text that a model was trained on, with its held-out end.
+    """The text that a model was trained on, in the order of its file, with what was held out.
 
     Raises:
         InputError: it is not known, not there, or no longer the same.
     """
-    found = find_texts(model, [], [])
-    return encoded(found.codes, model.config.level).decode("utf-8", "replace")
+    own, config = noted(model), model.config
+    if own is None:
+        raise InputError(f"{model.path} does not say what it was trained on", WITHOUT)
+    if "-" in (*own.paths, own.val, own.test):
+        raise InputError(f"{model.path} was trained on standard input", WITHOUT)
+    try:
+        if config.kind.text:
+            corpus = read_text(model, list(own.paths))
+            sha256, text = corpus.sha256, encoded(corpus.codes, config.level)
+        else:
+            sha256 = config.kind.read(Paths(own.paths, own.val, own.test), config).sha256
+            text = "".join(
+                decode_text(path, read_bytes(path), config.encoding)[0] for path in own.paths
+            ).encode()
+    except InputError as error:
+        raise InputError(
+            f"the text that {model.path} was trained on is not there ({reason(error)})", PUT_BACK
+        ) from None
+    if sha256 != own.sha256:
+        raise InputError(f"{own.name} is no longer what {model.path} was trained on", PUT_BACK)
+    return text.decode("utf-8", "replace")
 
 
 def name_of(model: Model) -> str:
@@ -183,17 +211,24 @@ def _facts(model: Model) -> list[tuple[str, str]]:
         facts.append(("Writes", f"texts of {len(spec.labels):,} kinds"))
     corpus = _corpus(model)
     if corpus:
-        paths = [Path(str(path)).name for path in corpus["paths"]]
-        names = {"": "the help topics of Python", "-": "standard input"}
-        text = " ".join(paths)
-        facts.append(("Trained on", names.get(text, text)))
+        paths, length, sha256 = corpus["paths"], corpus.get("length"), corpus.get("sha256")
+        if all(isinstance(path, str) for path in paths):
+            # Of Windows: there, both kinds of slash part folders.
+            text = in_words([PureWindowsPath(path).name for path in paths])
+            names = {"": "the help topics of Python", "-": "standard input"}
+            facts.append(("Trained on", names.get(text, text)))
         unit = "bytes" if config.level == "byte" else "characters"
         unit = "texts" if isinstance(spec, GenerateSpec) else unit
-        if is_number(corpus.get("length")):
-            held = f", the last {config.val_fraction:.0%} held out" * bool(config.val_fraction)
+        if type(length) is int and 0 < length < MOST_LENGTH:
+            part = f"{config.val_fraction:.0%}"
+            held = f", the last {part} held out"
+            if config.lines:
+                held = f", {part} of the lines held out, drawn from all over"
+            held *= bool(config.val_fraction)
             held = "" if isinstance(spec, GenerateSpec) else held
-            facts.append(("Size", f"{corpus['length']:,} {unit}{held}"))
-        facts.append(("SHA-256", str(corpus.get("sha256"))))
+            facts.append(("Size", f"{length:,} {unit}{held}"))
+        if isinstance(sha256, str) and re.fullmatch("[0-9a-f]{64}", sha256):
+            facts.append(("SHA-256", sha256))
     return facts
 
 

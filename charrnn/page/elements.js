@@ -1,4 +1,6 @@
-// Small helpers around the document. Text goes in as text, never as markup.
+// Small helpers around the document. Text goes in as text that can be seen, never as markup.
+
+import { visible } from "./symbols.js";
 
 const byId = (id) => document.getElementById(id);
 
@@ -13,9 +15,12 @@ function makeSvg(tag, attributes = {}, ...children) {
 
 function filled(element, attributes, children) {
   for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-  element.append(...children);
+  element.append(...children.map((one) => (typeof one === "string" ? visible(one) : one)));
   return element;
 }
+
+// A button that cannot be used now keeps the focus.
+const enable = (id, on) => byId(id).setAttribute("aria-disabled", !on);
 
 // Choices that are told apart by their number.
 function optionsOf(select, names) {
@@ -32,4 +37,4 @@ function percent(chance) {
   return `${number(value, value < 10 ? 1 : 0)} %`;
 }
 
-export { byId, make, makeSvg, number, optionsOf, percent };
+export { byId, enable, make, makeSvg, number, optionsOf, percent };

@@ -1,10 +1,9 @@
 // The part that shows one step in numbers: the equations of a layer for a few units.
 
-import { byId, make, number, optionsOf } from "./elements.js";
+import { byId, enable, make, number, optionsOf } from "./elements.js";
 import { figure } from "./figures.js";
 import { shownLine } from "./line.js";
 import { guessRows } from "./popup.js";
-import { visible } from "./symbols.js";
 
 const UNITS = 3;
 
@@ -21,6 +20,17 @@ class Learner {
     }
     byId("before").addEventListener("click", () => this.show(this.at - 1));
     byId("after").addEventListener("click", () => this.show(this.at + 1));
+    const reading = byId("reading");
+    reading.addEventListener("click", ({ target }) => {
+      const at = [...reading.children].indexOf(target);
+      if (at >= 0) this.show(at);
+    });
+    reading.addEventListener("keydown", (event) => {
+      const to = { ArrowLeft: this.at - 1, ArrowRight: this.at + 1, Home: 0, End: Infinity }[event.key];
+      if (to === undefined) return;
+      event.preventDefault();
+      this.show(to);
+    });
     byId("tab-learn").addEventListener("click", () => {
       byId("learn-text").value ||= Array.from(written().trim()).slice(0, 40).join("");
       this.show(this.at);
@@ -31,9 +41,10 @@ class Learner {
   async show(at) {
     const symbols = this.vocabulary.encode(byId("learn-text").value);
     this.at = Math.max(0, Math.min(at, symbols.length - 1));
-    byId("before").disabled = this.at === 0;
-    byId("after").disabled = this.at >= symbols.length - 1;
+    enable("before", this.at > 0);
+    enable("after", this.at < symbols.length - 1);
     const box = byId("step");
+    byId("reading").replaceChildren(...this.reading(symbols));
     if (!symbols.length || symbols.includes(null) || !byId("learn-unit").checkValidity()) {
       box.replaceChildren(make("p", {}, "A text of characters that the model knows, and a unit that there is."));
       return;
@@ -44,7 +55,6 @@ class Learner {
     const found = await this.client.ask({ ...message, layer: Number(byId("learn-layer").value) });
     if (found.stopped) return;
     box.replaceChildren(
-      this.reading(symbols),
       ...found.lines.map(lineOf),
       make("h2", {}, "What it then expects"),
       make("ol", { class: "guesses" }, ...guessRows(this.vocabulary, found)),
@@ -54,10 +64,10 @@ class Learner {
   // The text, with what this step reads marked in it.
   reading(symbols) {
     const marked = symbols.map((symbol, k) => {
-      const name = visible(this.vocabulary.decode([symbol])).replace("\n", "↵");
+      const name = symbol === null ? "?" : this.vocabulary.decode([symbol]).replace("\n", "↵");
       return make(k === this.at ? "mark" : "span", {}, name);
     });
-    return make("p", { class: "reading" }, "Step ", number(this.at + 1), ": ", ...marked);
+    return ["Step ", number(this.at + 1), ": ", ...marked];
   }
 }
 

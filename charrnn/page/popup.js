@@ -14,7 +14,10 @@ class Popup {
     document.addEventListener("pointerdown", ({ target }) => {
       if (!this.box.contains(target)) this.hide();
     });
-    addEventListener("resize", () => this.hide());
+    document.addEventListener("focusin", ({ target }) => {
+      if (!this.box.contains(target) && target !== this.anchor?.parentElement) this.hide();
+    });
+    for (const type of ["resize", "scroll"]) addEventListener(type, () => this.hide());
   }
 
   // `take`, if given, is called with the symbol that is chosen.

@@ -4,17 +4,17 @@
 const NAMED = { "-3": "unknown", "-2": "start", "-1": "end", 9: "tab", 10: "line end", 13: "carriage return", 32: "space", 160: "hard space" };
 
 // What would not be seen, or would turn the order of other characters round.
-const HIDDEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/u;
+const HIDDEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu;
 
 const hex = (code) => code.toString(16).toUpperCase();
 
-// A character as it is shown: what is hidden by a sign for it. Line ends and tabs stand.
-function visible(character) {
-  const code = character.codePointAt(0);
-  if (code === 10 || code === 9 || !HIDDEN.test(character)) return character;
+// A text as it is shown: a sign for each hidden character. Line ends and tabs stand.
+const visible = (text) => text.replace(HIDDEN, (hidden) => {
+  const code = hidden.codePointAt(0);
+  if (code === 10 || code === 9) return hidden;
   if (code < 32) return String.fromCodePoint(0x2400 + code);
   return code === 127 ? "␡" : `‹${hex(code).padStart(4, "0")}›`;
-}
+});
 
 class Vocabulary {
   constructor({ level, codes }) {

@@ -82,11 +82,14 @@ const TASKS = {
     return { done: true, values: states.map((state) => state[layer][part][number]) };
   },
 
-  // The last of `symbols` as a step of a layer, in numbers for some units.
+  // The last of `symbols` as a step of a layer, in numbers for some units: read from zeros.
   *step({ symbols, layer, units }) {
-    const read = new Tape(network, content.vocabulary.start, opening);
-    for (const _ of read.goTo(symbols.slice(0, -1), 0)) yield;
-    const { y, ...found } = workedStep(read.carried, symbols.at(-1), layer, units, content.equations);
+    const carried = new Carried(network);
+    for (const symbol of symbols.slice(0, -1)) {
+      carried.read(symbol);
+      yield;
+    }
+    const { y, ...found } = workedStep(carried, symbols.at(-1), layer, units, content.equations);
     const record = new Record();
     record.add(y, symbols.at(-1));
     return { done: true, ...found, best: record.best[0], chances: record.chances[0] };

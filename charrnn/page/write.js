@@ -1,6 +1,7 @@
 // The part that writes: go on, stop, undo, again, and another character in the place of one.
 
-import { byId, number, optionsOf } from "./elements.js";
+import { byId, enable, number, optionsOf } from "./elements.js";
+import { visible } from "./symbols.js";
 import { TextView, entriesOf } from "./textview.js";
 
 const UNDONE = 100; // how many steps can be undone
@@ -15,19 +16,21 @@ class Writer {
     if (content.most) byId("length").value = content.most;
     const buttons = { begin: "begin", "go-on": "goOn", again: "again", undo: "undo", stop: "stop" };
     for (const [id, method] of Object.entries(buttons)) {
-      byId(id).addEventListener("click", () => this[method]());
+      byId(id).addEventListener("click", ({ currentTarget }) => {
+        if (currentTarget.getAttribute("aria-disabled") !== "true") this[method]();
+      });
     }
     this.ready(false);
   }
 
   ready(running) {
-    byId("stop").disabled = !running;
-    byId("go-on").disabled = byId("again").disabled = running || !this.before;
-    byId("undo").disabled = running || !this.past.length;
+    enable("stop", running);
+    for (const id of ["go-on", "again"]) enable(id, !running && this.before);
+    enable("undo", !running && this.past.length);
   }
 
   say(text) {
-    byId("write-status").textContent = text;
+    byId("write-status").textContent = visible(text);
   }
 
   // What is written, to be returned to or gone on from; and what that went on from itself.
