@@ -368,7 +368,7 @@ def test_what_a_classifier_knows(place: Path) -> None:
     facts = json.loads(charrnn("inspect", "classify", "--json", cwd=place).stdout)
     assert facts["knows"]["labels"] == ["x", "y"]
     page = charrnn("inspect", "classify", cwd=place).stdout.decode()
-    assert f"best              {1 - facts['best']['val']:.4f} accuracy, validated at step" in page
+    assert f"best              {1 - facts['best']['val']:.3f} accuracy, validated at step" in page
     assert set(facts["knows"]["characters"]) == set("ab0123456789")
 
 
