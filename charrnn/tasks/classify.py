@@ -30,6 +30,7 @@ from charrnn.tasks.examples import (
     check_level,
     label_notes,
     labels_of,
+    one_line,
     padded,
     same_labels,
     units,
@@ -352,6 +353,7 @@ def table(gold: Sequence[str], predicted: Sequence[str], labels: Sequence[str]) 
     Where that is too wide, the commonest mistakes.
     """
     counts = confusion(gold, predicted, labels)
+    labels = [one_line(label) for label in labels]
     short = [label[:LONGEST_HEAD] for label in labels]
     width = max(map(len, short))
     column = max(width, len(str(counts.max()))) + 2

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from charrnn.tasks.config import SEPARATORS, Config
+from charrnn.tasks.examples import one_line
 from charrnn.tasks.measures import label_counts, label_f1
 from charrnn.text.counts import counted
 from charrnn.text.pairs import Pair
@@ -77,7 +78,7 @@ def label_table(
     ]
     scores = [f"{f1:.4f}" if np.isfinite(f1) else "-" for f1 in label_f1(gold, predicted)]
     commonest = np.argsort(-support, kind="stable")[:MOST_LISTED]
-    shown = [labels[k][:LONGEST_NAME] for k in sorted(commonest)]
+    shown = [one_line(labels[k])[:LONGEST_NAME] for k in sorted(commonest)]
     width = max(len("label"), *map(len, shown))
     lines = [f"{'label':<{width}}  precision  recall      F1  support"]
     for name, k in zip(shown, sorted(commonest), strict=True):
