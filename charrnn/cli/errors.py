@@ -96,9 +96,9 @@ def open_streams() -> None:
         sys.stdin = Path(os.devnull).open(encoding="utf-8")  # noqa: SIM115 - for good
     if sys.stdout is None:
         read_only = os.open(os.devnull, os.O_RDONLY)
-        sys.stdout = open(read_only, "w", encoding="utf-8")  # noqa: SIM115, PTH123
+        sys.stdout = open(read_only, "w", encoding="utf-8")  # noqa: SIM115, PTH123 - of a descriptor
     if sys.stderr is None:
-        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
+        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - for good
     if hasattr(sys.stdout, "reconfigure"):
         encoding = None if sys.stdout.isatty() else "utf-8"
         sys.stdout.reconfigure(encoding=encoding, errors="backslashreplace")

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
+from typing import Unpack
 
 import numpy as np
 
@@ -46,10 +47,10 @@ class Draft:
         temperature: of what is written from now on; it may be set.
     """
 
-    def __init__(self, model: Writes, seed: int, start: str = "", **how: object) -> None:
+    def __init__(self, model: Writes, seed: int, start: str = "", **how: Unpack[How]) -> None:
         self._model, self._rng = model, np.random.default_rng(seed)
-        self._how: How = {**how}  # type: ignore[typeddict-item]
-        self.temperature = float(how.get("temperature", 0.8))  # type: ignore[arg-type]
+        self._how = how
+        self.temperature = how.get("temperature", 0.8)
         self.parts: list[Part] = [Part(start, by_model=False)] if start else []
         self._undone: list[tuple[Part, ...]] = []
         self._doing = ""  # what one undo takes back together: a word that is typed, or erased

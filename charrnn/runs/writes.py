@@ -1,5 +1,6 @@
 """What a model that writes texts can be asked, be it one or several as one."""
 
+from abc import ABC, abstractmethod
 from codecs import getincrementaldecoder
 from collections.abc import Iterator, Sequence
 from typing import Any, TypedDict, Unpack, overload
@@ -34,24 +35,24 @@ class How(TypedDict, total=False):
     train: Sequence[str]
 
 
-class Writes:
+class Writes(ABC):
     """Writes texts."""
 
+    @abstractmethod
     def author(self, wanted: Wanted) -> Author:
         """What writes them.
 
         Raises:
             InputError: it writes none, or not such ones.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def trained_on(self, train: Sequence[str] = ()) -> tuple[npt.NDArray[Any], ...]:
         """Code points or bytes of the training text, or of the files that hold it.
 
         Raises:
             InputError: it is not there, and none is named.
         """
-        raise NotImplementedError
 
     @overload
     def sample(

@@ -104,10 +104,6 @@ class Alphabet:
             for start, stop in zip(starts, stops, strict=True)
         )
 
-    def decode_bytes(self, ids: Ids) -> bytes:
-        """The bytes of ``(T,)`` numbers of characters; no sign may be among them."""
-        return self.vocabulary.decode(np.asarray(ids, dtype=np.intp) - NUM_SIGNS)
-
     def unknown(self, text: str) -> int:
         """How many of a text's characters, repeats counted, are not in the alphabet.
 
