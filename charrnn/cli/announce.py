@@ -39,7 +39,8 @@ def introduce(run: "Run") -> None:
         own = config.own_settings.items()
         say(fold("settings: " + ", ".join(f"{name} {value}" for name, value in own)))
     if run.threads:
-        say(f"threads: {run.threads}")
+        cut = f", each batch cut into {config.shards} shards" * bool(config.shards)
+        say(f"threads: {run.threads}{cut}")
     say(f"run: {run.folder.path}")
 
 

@@ -199,7 +199,16 @@ def train(
         typer.Option(
             min=0,
             max=1024,
-            help="Processes that share the lanes out; 0: measured. The results are the same.",
+            help="Processes that share the shards of a batch out; 0: measured. The results are the "
+            "same.",
+            rich_help_panel=TRAINING,
+        ),
+    ] = 0,
+    shards: Annotated[
+        int,
+        typer.Option(
+            help="Parts that a batch is cut into, for as many processes; it changes the last bits "
+            "of the results. 0: measured at the start where there are more than two cores.",
             rich_help_panel=TRAINING,
         ),
     ] = 0,

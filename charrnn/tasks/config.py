@@ -89,6 +89,7 @@ class Config:
     # the training
     seq_len: int = _within(64, 1, 1 << 20)
     batch_size: int = _within(32, 1, 1 << 20)
+    shards: int = _within(0, 0, 1 << 10)
     minutes: float = _within(0.0, 0, 1e6)
     epochs: float = _within(10.0, 1e-3, 1e9)
     patience: int = _within(0, 0, 1 << 40)

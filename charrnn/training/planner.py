@@ -189,7 +189,8 @@ def plan(
         config = config.long_enough(trained_on)
     speed = measure(config, data, asked.spec, threads)
     deadline = Deadline(end, config.epochs)
-    config = replace(config, epochs=min(config.epochs, asked.passes(speed)))
+    epochs = min(config.epochs, asked.passes(speed))
+    config = replace(config, epochs=epochs, shards=speed.shards)
     line = f"{speed.rate:,.0f} examples a second here: {config.epochs:.3g} passes over them"
     return Plan(config, speed.threads, deadline, (line,))
 
@@ -265,7 +266,7 @@ def _plan_text(asked: _Asked) -> Plan:
         "weight_decay": _weight_decay(config.lr, _updates(config, epochs, size)),
         "dropout": DROPOUT if asked.rare else 0.0,
     }
-    config = replace(config, **{**chosen, **given, "epochs": epochs})
+    config = replace(config, **{**chosen, **given, "epochs": epochs, "shards": speed.shards})
     lines = [
         f"{_name(config)} reads {speed.rate / 1000:.1f}k {_symbols(config)} a second here: "
         f"{config.epochs:.3g} passes over the text",

@@ -103,8 +103,9 @@ class Run:
         self.spec = spec
         self.folder = folder
         self.network = spec.model(config)
-        self.threads = min(threads, len(shards(config.batch_size)))
+        self.threads = min(threads, len(shards(config.batch_size, config.shards)))
         self.task = data.task(spec, config, self.network, self.threads or 1)
+        self.task.engine.shards = config.shards
         # Apart, so that how often a sample is shown does not change what is learnt.
         dropout, self.preview = (
             np.random.default_rng(seed) for seed in np.random.SeedSequence(config.seed).spawn(3)[1:]
@@ -373,10 +374,15 @@ class Run:
             steps = self.trainer.total - self.trainer.number
             parameters = self.trainer.parameters
             timings = []
-            if worth_timing(self.task, parameters, steps):
-                timings = time_threads(self.task, parameters)
-            self.threads = self.task.engine.threads = fastest(timings)
-            yield Measured(self.threads, tuple(timings))
+            free = not self.config.shards and not self.trainer.number
+            if worth_timing(self.task, parameters, steps, recut=free):
+                timings = time_threads(self.task, parameters, recut=free)
+            chosen = fastest(timings)
+            self.threads = self.task.engine.threads = chosen.threads
+            if chosen.shards and free:
+                self.config = replace(self.config, shards=chosen.shards)
+                self.task.engine.shards = chosen.shards
+            yield Measured(self.threads, tuple(timings), self.config.shards)
         self._begun = monotonic()
         if self.ancestor is not None and not self.trainer.number:
             yield self._inherited(self.ancestor)
