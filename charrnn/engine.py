@@ -18,7 +18,7 @@ import sys
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
 from multiprocessing.connection import Connection
@@ -174,6 +174,7 @@ class Engine:
         self.shards = shards
         self._threads = threads
         self.lost = False  # whether a process has died, or could not be started
+        self.failure = ""  # why another machine could not go on; its work is done here
         self._own = _Worker(model)
         self._others: list[_Other] = []
         self._shared: Parameters | None = None  # what the others see of the parameters
@@ -234,19 +235,39 @@ class Engine:
             )
             for number, (part, seed) in enumerate(zip(lanes, seeds, strict=True))
         ]
+        try:
+            with one_thread():
+                return Losses(self._sum(tasks, parameters, gradients))
+        except BaseException:
+            self.close()  # their answers belong to a question that was given up
+            raise
+
+    def _sum(
+        self, tasks: Sequence[_Task], parameters: Parameters, gradients: Parameters | None
+    ) -> list[Loss]:
+        """Each task's loss, and the sum of their gradients."""
+        results = self.compute(tasks, parameters, gradients)
+        if gradients is not None:
+            add_gradients(gradients, self._terms[: len(tasks) - 1])
+        return results
+
+    def compute(
+        self, tasks: Sequence[_Task], parameters: Parameters, gradients: Parameters | None
+    ) -> list[Loss]:
+        """Each task's loss, by this process and its others.
+
+        The gradients of the first task are in ``gradients``; those of all: :meth:`terms`.
+        """
+        tasks = [replace(task, number=number) for number, task in enumerate(tasks)]
         self._prepare(parameters, len(tasks))
         if self._shared is not None and len(tasks) > 1:
             np.copyto(self._shared.flat, parameters.flat)
         places = [gradients, *self._terms] if gradients else [None] * len(tasks)
-        try:
-            with one_thread():
-                results = self._share_out(tasks, parameters, places)
-        except BaseException:
-            self.close()  # their answers belong to a question that was given up
-            raise
-        if gradients is not None:
-            add_gradients(gradients, self._terms[: len(tasks) - 1])
-        return Losses(results)
+        return self._share_out(tasks, parameters, places)
+
+    def terms(self, gradients: Parameters, count: int) -> list[Array]:
+        """``(N,)`` the gradients of each of the ``count`` tasks that were computed last."""
+        return [one.flat for one in (gradients, *self._terms)][:count]
 
     def _share_out(
         self, tasks: Sequence[_Task], parameters: Parameters, places: Sequence[Parameters | None]

@@ -15,6 +15,7 @@ from charrnn.cli.export import export
 from charrnn.cli.gradcheck import gradcheck
 from charrnn.cli.inspect import inspect
 from charrnn.cli.predict import predict
+from charrnn.cli.ranks import on_all_ranks
 from charrnn.cli.sample import sample
 from charrnn.cli.train import Train, train
 
@@ -60,4 +61,4 @@ def main() -> None:
     """The entry point of the ``charrnn`` script."""
     open_streams()
     with output_errors():
-        app()
+        on_all_ranks(lambda group: app(obj=group))

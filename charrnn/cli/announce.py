@@ -18,6 +18,7 @@ __all__ = ["conclude", "introduce", "outcome_lines", "quoted", "show_test"]
 
 def introduce(run: "Run") -> None:
     """What is trained, on what, how, and where it is kept."""
+    from charrnn.engine import shards
     from charrnn.runs.find import in_words
 
     config, data = run.config, run.data
@@ -40,7 +41,14 @@ def introduce(run: "Run") -> None:
         say(fold("settings: " + ", ".join(f"{name} {value}" for name, value in own)))
     if run.threads:
         cut = f", each batch cut into {config.shards} shards" * bool(config.shards)
-        say(f"threads: {run.threads}{cut}")
+        ranks = f" on each of {run.ranks} ranks" * (run.ranks > 1)
+        say(f"threads: {run.threads}{ranks}{cut}")
+        parts = len(shards(run.task.batch_size, config.shards))
+        if parts < run.threads * run.ranks:
+            say(
+                f"note: a batch is cut into {parts} shards, for no more than as many processes; "
+                f"--shards {run.threads * run.ranks} would keep all busy"
+            )
     say(f"run: {run.folder.path}")
 
 

@@ -285,7 +285,7 @@ def train(
         own_cell = cell if "cell" in given else None
         again = epochs if "epochs" in given else None
         own_threads = threads if "threads" in given else None
-        run = resume(resume_from, paths, own_threads, own_cell, say, epochs=again)
+        run = resume(resume_from, paths, own_threads, own_cell, say, epochs=again, group=ctx.obj)
     else:
         # In the order of the command line's own list, so that messages do not depend on chance.
         names = [name for name in ctx.params if name in given and name not in NOT_SETTINGS]
@@ -300,6 +300,7 @@ def train(
                 begun=begun,
                 tell=say,
                 command=shlex.join(["charrnn", *sys.argv[1:]]),
+                group=ctx.obj,
             )
         except KeyboardInterrupt:
             say(STOPPED)

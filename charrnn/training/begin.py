@@ -11,6 +11,7 @@ from typing import Any
 
 from charrnn.errors import InputError
 from charrnn.nn.products import one_thread
+from charrnn.ranks import Group
 from charrnn.runs.ancestry import noted, noted_paths
 from charrnn.runs.find import NO_RUNS, find_checkpoint, find_run, there_are
 from charrnn.runs.folder import RunFolder, new_folder, remove_if_empty
@@ -54,6 +55,7 @@ def begin(
     begun: float | None = None,
     tell: Tell = silent,
     command: str = "",
+    group: Group | None = None,
 ) -> Run:
     """A new run.
 
@@ -66,6 +68,7 @@ def begin(
         begun: when its minutes began, by :func:`time.monotonic`; now, if not given.
         tell: told what a person should know, as it is found.
         command: by which a person asked for it, to be told where it is killed before it saves.
+        group: other ranks that compute too.
 
     Raises:
         InputError: a setting, a file or their combination will not do.
@@ -111,6 +114,7 @@ def begin(
                 config = config.long_enough(data.trained_on(config))
             _check_memory(config, data, spec, tell)
             run = Run.begin(config, data, folder, initial, threads, deadline)
+            run.share_with(group)
             if initial is not None and config.kind.text:
                 _say_if_met(initial, data, config, tell)
             usual, chosen = Config.of(config.task).epochs, {"epochs", "minutes"} & {*settings}
@@ -134,6 +138,7 @@ def resume(
     tell: Tell = silent,
     *,
     epochs: float | None = None,
+    group: Group | None = None,
 ) -> Run:
     """The run in a folder, to go on with.
 
@@ -144,6 +149,7 @@ def resume(
         cell: ``FILE.py:CLASS``, for a run whose cell is its author's own.
         tell: told what a person should know.
         epochs: another number in all (:meth:`charrnn.training.run.Run.resume`).
+        group: other ranks that compute too.
 
     Raises:
         InputError: it cannot be found or read, or the data are not those it began with.
@@ -175,7 +181,9 @@ def resume(
         except InputError as error:
             hint = f"name the text: charrnn train TEXT {again}"
             raise InputError(reason(error), error.hint if given.train else hint) from error
-        return Run.resume(saved, data, folder, threads, epochs)
+        run = Run.resume(saved, data, folder, threads, epochs)
+        run.share_with(group)
+        return run
     except BaseException:
         folder.close()
         raise

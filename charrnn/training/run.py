@@ -11,10 +11,11 @@ import numpy as np
 
 from charrnn import __version__
 from charrnn.engine import shards
-from charrnn.errors import CheckpointError, DivergedError, InputError
+from charrnn.errors import CheckpointError, DivergedError, InputError, RunError
 from charrnn.nn.parameters import Parameters
 from charrnn.nn.products import on_one_thread, one_thread
 from charrnn.nn.types import Array
+from charrnn.ranks import Group, RankedEngine
 from charrnn.runs.ancestry import ancestor_json, bounded
 from charrnn.runs.find import in_words
 from charrnn.runs.folder import RunFolder, remove_if_empty
@@ -122,6 +123,7 @@ class Run:
         self.timekeeper = Timekeeper(config, self.task, data.trained_on(config))
         self.notes: tuple[str, ...] = ()  # for people, on how it began
         self.ancestor: dict[str, Any] | None = None  # what it notes of whose weights it began with
+        self.ranks = 1
         self.shown = False  # whether a bar shows how far it is
         self._stopping = self._running = self._closed = False
         self._course: Iterator[Event] | None = None
@@ -315,6 +317,13 @@ class Run:
             raise KeyboardInterrupt
         return self.model
 
+    def share_with(self, group: Group | None) -> None:
+        """Let other ranks compute too, each in as many processes as this one: one, if not given."""
+        if group is not None:
+            self.ranks = group.size
+            self.threads = self.task.engine.threads = self.threads or 1
+            self.task.engine = RankedEngine(self.task.engine, group)
+
     def stop(self) -> None:
         """After the step that is going on, save and end."""
         self._stopping = True
@@ -402,6 +411,10 @@ class Run:
         look_at = self.timekeeper.look_at(self._begun, begun)
         for step in self.trainer.steps():
             yield step
+            if self.task.engine.failure:
+                self._save(best=False, stopped=step.number < self.trainer.total)
+                again = f"charrnn train --resume {quote(str(self.folder.path))}"
+                raise RunError(self.task.engine.failure, f"saved at step {step.number}: {again}")
             if self.task.engine.lost and not lost:
                 lost = True
                 yield Alone(step.number)
