@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from charrnn.cli.complete import runs
 from charrnn.cli.errors import reported, say
 from charrnn.cli.flow import echo
 from charrnn.cli.given import given_options, weights_given
@@ -38,6 +39,7 @@ def evaluate(
     checkpoint: Annotated[
         str | None,
         typer.Argument(
+            autocompletion=runs,
             help="An .npz file, a run's folder or a run's name; without it the one saved last.",
             show_default=False,
         ),
@@ -174,14 +176,14 @@ def evaluate(
 ) -> None:
     """Score a model on a text or on labelled data, beside what simple methods reach; or look at it.
 
-    [dim]charrnn eval checkpoints/shakespeare-1
+    charrnn eval checkpoints/shakespeare-1
     charrnn eval checkpoints/questions-1 new.tsv --json
     charrnn eval checkpoints/shakespeare-1 sonnets.txt --adapt --mix
     charrnn eval shakespeare-1 shakespeare-2
     charrnn eval shared.npz sonnets.txt --train plays.txt --json
     charrnn eval shakespeare-1 sonnets.txt --show
     charrnn eval shakespeare-1 marlowe-1 verses.txt --by-line
-    charrnn eval shakespeare-1 --copies[/dim]
+    charrnn eval shakespeare-1 --copies
     """
     given = given_options(ctx)
     for name in ("adapt_rate", "adapt_decay", "adapt_segment"):

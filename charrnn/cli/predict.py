@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from charrnn.cli.complete import runs
 from charrnn.cli.errors import reported, say
 from charrnn.cli.given import given_options, no_checkpoint, options_again
 from charrnn.cli.output import written_to
@@ -37,6 +38,7 @@ def predict(
     checkpoint: Annotated[
         str | None,
         typer.Argument(
+            autocompletion=runs,
             help="An .npz file, a run's folder or a run's name; without it the one saved last "
             "that predicts.",
             show_default=False,
@@ -117,11 +119,11 @@ def predict(
     be answered (a blank line, a tab, bytes that are no text) has an empty result in its place, a
     note on standard error, and exit code 1 at the end.
 
-    [dim]charrnn predict checkpoints/questions-1 'What is an atom ?'
+    charrnn predict checkpoints/questions-1 'What is an atom ?'
     charrnn predict checkpoints/genres-1 --file plots.txt --threshold 0.3
     charrnn predict checkpoints/tagger-1 --file sentences.txt --format tsv
-    charrnn predict checkpoints/dates-1 'the third of march 1984' --beam 4 --format jsonl
-    charrnn predict checkpoints/series-1 series.csv --steps 24[/dim]
+    charrnn predict dates-1 'the third of march 1984' --beam 4 --format jsonl
+    charrnn predict checkpoints/series-1 series.csv --steps 24
     """
     from tqdm import tqdm
 

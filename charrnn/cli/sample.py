@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from charrnn.cli.complete import runs
 from charrnn.cli.errors import reported, say
 from charrnn.cli.given import given_options, no_checkpoint, options_again, weights_given
 from charrnn.errors import InputError
@@ -34,6 +35,7 @@ def sample(
     checkpoints: Annotated[
         list[str] | None,
         typer.Argument(
+            autocompletion=runs,
             metavar="CHECKPOINT",
             help="An .npz file, a run's folder or a run's name; without it the language model "
             "saved last (with --label, the model of labelled texts), else the one that comes with "
@@ -213,11 +215,11 @@ def sample(
     The text goes to standard output, one alone as it is made; everything else goes to standard
     error. docs/sampling.md defines what steers it.
 
-    [dim]charrnn sample --temp 0.8
-    charrnn sample checkpoints/shakespeare-1 --prime 'ROMEO:' --min-p 0.05 --max-copy 30 > play.txt
+    charrnn sample --temp 0.8
+    charrnn sample shakespeare-1 --prime 'ROMEO:' --min-p 0.05 > play.txt
     charrnn sample checkpoints/names-1 --lines 20,new
     charrnn sample checkpoints/tunes-1 --label 'D Major' -n 4
-    charrnn sample --interactive --out story.txt[/dim]
+    charrnn sample --interactive --out story.txt
     """
     import numpy as np
 

@@ -8,11 +8,12 @@ from time import monotonic
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
-from typer.core import TyperCommand
 
 from charrnn.cli.announce import conclude, introduce, quoted, show_test
+from charrnn.cli.complete import cells, runs, tasks
 from charrnn.cli.errors import reported, say
 from charrnn.cli.given import given_options
+from charrnn.cli.help import Command
 from charrnn.errors import InputError
 from charrnn.text.counts import counted
 
@@ -37,7 +38,7 @@ VARIANTS = {
 """What options of earlier versions are now."""
 
 
-class Train(TyperCommand):
+class Train(Command):
     """The command, which says where options of earlier versions went."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -67,6 +68,7 @@ def train(
     task: Annotated[
         str,
         typer.Option(
+            autocompletion=tasks,
             help="lm: a text; classify: text TAB label; tag: CoNLL or CoNLL-U; translate: source "
             "TAB target; generate: label TAB text; forecast: CSV. With variants if wanted: "
             "classify,readout=last classify,loss=sigmoid,separator=comma classify,noise=0.1 "
@@ -129,6 +131,7 @@ def train(
     cell: Annotated[
         str,
         typer.Option(
+            autocompletion=cells,
             help="rnn, lstm or gru, with variants if wanted: rnn,activation=relu; "
             "lstm,gates=cell,output=identity; gru,reset=before,update=write; bias=false. Or one of "
             "your own: FILE.py:CLASS.",
@@ -239,6 +242,7 @@ def train(
         str | None,
         typer.Option(
             "--resume",
+            autocompletion=runs,
             help="Go on with a run (its folder, its name or latest), exactly; with --epochs, to "
             "another number of them in all, at the rates that a run of so many has from here on.",
             show_default=False,
@@ -248,6 +252,7 @@ def train(
     init_from: Annotated[
         str | None,
         typer.Option(
+            autocompletion=runs,
             help="Begin a new run with the weights of this checkpoint or run; new characters are "
             "learnt too. Without a corpus, on that which it was trained on.",
             show_default=False,
@@ -265,11 +270,11 @@ def train(
     saves, and says how to go on. The defaults shown are those of a language model; other tasks
     have their own for some settings, and say what they use.
 
-    [dim]charrnn train corpus.txt
+    charrnn train corpus.txt
     charrnn train book1.txt book2.txt --cell gru --layers 2 --dropout 0.2
     charrnn train questions.tsv --task classify --test others.tsv
     charrnn train --resume checkpoints/corpus-1
-    charrnn train --resume checkpoints/corpus-1 --epochs 20[/dim]
+    charrnn train --resume checkpoints/corpus-1 --epochs 20
     """
     begun = monotonic()
     given = given_options(ctx)
