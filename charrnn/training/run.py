@@ -222,6 +222,8 @@ class Run:
             if "members" in state:
                 size = run.trainer.parameters.flat.size
                 run.members = Members.restored(state["members"], saved.arrays, size)
+                for number in range(1, len(run.members.finished) + 1):
+                    folder.drop_best(number)  # of a run that was killed just before it did
             run._good = good_of(state, saved.arrays)
             if run._good is not None:
                 check(run, run._good)
@@ -444,6 +446,9 @@ class Run:
                 yield self._conclude_member()
             if self.complete:
                 yield Finished(self.made)
+                return
+            if should_stop():
+                yield Stopped(self.made)
                 return
 
     def _attempt(self, should_stop: Callable[[], bool]) -> Iterator[Event]:
