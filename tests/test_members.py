@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from support import (
     metrics,
     names,
     resume,
+    text_data,
 )
 
 import charrnn as library
@@ -37,11 +39,17 @@ from charrnn.nn.workspace import Workspace
 from charrnn.own_cells import make_cell
 from charrnn.runs.folder import RunFolder
 from charrnn.runs.model import Model, load_model
+from charrnn.tasks.base import Paths
 from charrnn.tasks.config import Config
+from charrnn.tasks.lm import TextData
 from charrnn.text.corpora import Corpus
+from charrnn.training import planner
+from charrnn.training import run as running
 from charrnn.training.events import Averaged, Event, Finished, Stopped, Validated
 from charrnn.training.loop import Step
+from charrnn.training.pace import Deadline
 from charrnn.training.run import Run
+from charrnn.training.speed import Speed
 
 SETTINGS: dict[str, Any] = {"cell": "gru", "dropout": 0.2, "members": 3, "epochs": 1}
 """17 steps a member, validated at 10 and 17."""
@@ -437,3 +445,85 @@ def test_from_the_command_line(tmp_path: Path) -> None:
     assert begun.returncode == 0, begun.stderr
     assert "begins with the weights of the first" in begun.stderr.decode()
     assert load_model(tmp_path / "new" / "best.npz").members == 1
+
+
+# With --minutes
+
+
+@pytest.fixture
+def by_updates(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A clock on which an update of any member takes so long, and nothing else any time."""
+
+    def starts(run: Run, seconds: float) -> None:
+        monkeypatch.setattr(running, "monotonic", lambda: seconds * run.made)
+
+    return starts
+
+
+def timed(corpus: Corpus, seconds: float, most_members: int, **settings: Any) -> Run:
+    """A run of 17 updates a member, planned for 3 of them."""
+    shape = {"hidden": 8, "seq_len": 8, "batch_size": 4, "minutes": 1.0, "eval_every": 5}
+    config = Config(**{**shape, **SETTINGS, **settings})
+    folder = RunFolder(Path(f"run-{seconds:g}-{config.members}"), resume=False)
+    deadline = Deadline(seconds, 1.0, most_members)
+    return Run.begin(config, text_data(corpus), folder, threads=1, deadline=deadline)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "members"),
+    [(51, 3), (60, 3), (49, 3), (34, 2), (40, 2), (20, 1), (10, 1), (68, 4), (1000, 5)],
+)
+def test_time_that_is_left_trains_as_many_as_fit(
+    corpus: Corpus, by_updates: Any, seconds: float, members: int
+) -> None:
+    """At the speed that is found; the run ends on time, and no member is cut to a piece."""
+    run = timed(corpus, seconds, 5)
+    by_updates(run, 1.0)
+    events = train(run)
+    assert load_model(run.folder.best).members == members
+    assert run.complete
+    assert isinstance(events[-1], Finished)
+    assert min(seconds, 17 * members) - 4 <= events[-1].step <= seconds
+    ends = [0, *(e.step for e in events if isinstance(e, Averaged))]
+    if members > 1:
+        assert all(b - a >= 0.75 * 17 for a, b in pairwise(ends))
+    with library.resume(run.folder.path, "corpus.txt") as again:
+        assert again.complete
+
+
+def test_members_that_are_asked_for_share_the_time(corpus: Corpus, by_updates: Any) -> None:
+    run = timed(corpus, 27, 0)
+    by_updates(run, 1.0)
+    events = train(run)
+    assert load_model(run.folder.best).members == 3
+    ends = [0, *(e.step for e in events if isinstance(e, Averaged))]
+    assert all(7 <= b - a <= 11 for a, b in pairwise(ends))
+    assert 24 <= ends[-1] <= 27
+
+
+def planned(size: int, minutes: float, rate: float, monkeypatch: Any, **given: Any) -> Any:
+    """The plan of a machine that trains on so many characters a second, whatever the network."""
+    monkeypatch.setattr(planner, "monotonic", lambda: 0.0)
+    monkeypatch.setattr(planner, "measure", lambda *_: Speed(1, rate))
+    codes = np.arange(size, dtype=np.uint16) % 60 + 40
+    data = TextData(Corpus("char", codes, "0" * 64), Paths(("text.txt",)))
+    return planner.plan(data, minutes, given, begun=0.0)
+
+
+def test_a_plan_has_members_where_more_passes_are_of_no_use(monkeypatch: Any) -> None:
+    """20,000 characters train, 5 passes are the most: a minute at 1,852 a second."""
+    found = planned(22_222, 1.0, 1852, monkeypatch)
+    assert (found.config.epochs, found.config.members) == (5.0, 1)
+    assert "about 1 minutes" in " ".join(found.reasons)
+    found = planned(22_222, 3.0, 1852, monkeypatch)
+    assert (found.config.epochs, found.config.members) == (5.0, 3)
+    told = "3 members of 1 minutes each, and their average is the model: writing with it is 3 times"
+    assert told in " ".join(found.reasons)
+    assert found.deadline.most_members == planner.MOST_MEMBERS
+    assert planned(22_222, 1e3, 1852, monkeypatch).config.members == planner.MOST_MEMBERS
+    for given in ({"members": 1}, {"epochs": 5.0}):
+        found = planned(22_222, 3.0, 1852, monkeypatch, **given)
+        assert (found.config.members, found.deadline.most_members) == (1, 0)
+    found = planned(22_222, 3.0, 1852, monkeypatch, members=6)
+    assert (found.config.members, found.deadline.most_members) == (6, 0)
+    assert found.config.epochs == pytest.approx(2.5, rel=0.01)

@@ -167,8 +167,7 @@ class Run:
                 "--patience counts validations, and nothing is held out to validate with",
                 "leave out --patience, or --val-fraction 0",
             )
-        run._deadline = deadline
-        run._set_deadline()
+        run._deadline = run.timekeeper.deadline = deadline
         run.notes = notes
         run.ancestor = None if initial is None else ancestor_json(initial)
         return run
@@ -430,7 +429,8 @@ class Run:
                 timings = time_threads(self.task, parameters)
             self.threads = self.task.engine.threads = fastest(timings)
             yield Measured(self.threads, tuple(timings))
-        self._begun = monotonic()
+        self._begun = self._member_begun = monotonic()
+        self._set_deadline()
         if self.ancestor is not None and not self.made:
             yield self._inherited(self.ancestor)
         self._good = self._good or capture(self).copy()
@@ -652,14 +652,11 @@ class Run:
             averaging: seconds that are needed after it.
         """
         deadline, now = self._deadline, monotonic()
-        if deadline is None:
+        to_come = self.config.members - self.members.number
+        if deadline is None or (deadline.most_members and self.members.number == 1):
             return
-        left = self.config.members - self.members.number + 1
-        if deadline.most_members and self.members.number == 1:
-            left = 1
-        self.timekeeper.deadline = replace(
-            deadline, at=now + (deadline.at - now) / left - averaging
-        )
+        share = (deadline.at - now) * to_come / (to_come + 1)  # of the others
+        self.timekeeper.deadline = replace(deadline, at=deadline.at - share - averaging)
 
     def report(self) -> Outcome | None:
         """The best model on the test part; nothing if the task has none.
