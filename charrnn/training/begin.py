@@ -80,7 +80,18 @@ def begin(
     if init_from is not None:
         cell = settings.get("own_cell")
         initial = load_model(find_checkpoint(init_from)[0], cell and cell.text)
-        settings = _of_the_same_network(settings, initial)
+        if settings.get("members", 1) != 1:
+            raise InputError(
+                "--init-from and --members exclude each other: members differ in the weights that "
+                "they begin with",
+                "leave out one of them",
+            )
+        if initial.members > 1:
+            tell(
+                f"note: {initial.name} is the average of {initial.members} networks; this run "
+                "begins with the weights of the first"
+            )
+        settings = {**_of_the_same_network(settings, initial), "members": 1}
         if not paths.train:
             paths = _ancestors_own(initial, paths, tell)
             own = (*OF_DATA, "seed") if initial.config.lines else OF_DATA  # it drew the lines
@@ -138,6 +149,7 @@ def resume(
     tell: Tell = silent,
     *,
     epochs: float | None = None,
+    members: int | None = None,
     group: Group | None = None,
 ) -> Run:
     """The run in a folder, to go on with.
@@ -148,7 +160,7 @@ def resume(
         threads: another number of processes than before.
         cell: ``FILE.py:CLASS``, for a run whose cell is its author's own.
         tell: told what a person should know.
-        epochs: another number in all (:meth:`charrnn.training.run.Run.resume`).
+        epochs, members: another number in all (:meth:`charrnn.training.run.Run.resume`).
         group: other ranks that compute too.
 
     Raises:
@@ -163,6 +175,7 @@ def resume(
     again = f"--resume {quote(str(path))}"
     again += f" --cell {quote(cell)}" if cell is not None else ""
     again += f" --epochs {epochs:g}" if epochs is not None else ""
+    again += f" --members {members}" if members is not None else ""
     try:
         saved, fallback = folder.load_last(cell)
         if fallback:
@@ -181,7 +194,7 @@ def resume(
         except InputError as error:
             hint = f"name the text: charrnn train TEXT {again}"
             raise InputError(reason(error), error.hint if given.train else hint) from error
-        run = Run.resume(saved, data, folder, threads, epochs)
+        run = Run.resume(saved, data, folder, threads, epochs, members)
         run.share_with(group)
         return run
     except BaseException:

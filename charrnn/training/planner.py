@@ -17,6 +17,7 @@ from charrnn.tasks.base import Data, Spec
 from charrnn.tasks.config import Config
 from charrnn.training.pace import Deadline
 from charrnn.training.speed import Speed, measure, text_like
+from charrnn.training.timekeeper import members_within
 
 __all__ = ["CHOSEN", "Plan", "plan"]
 
@@ -31,6 +32,7 @@ CHOSEN = (
     "batch_size",
     "minutes",
     "epochs",
+    "members",
     "patience",
     "lr",
     "weight_decay",
@@ -77,6 +79,10 @@ MOST_WEIGHTS = 30.0
 
 MOST_PASSES = (5.0, 8.0)
 """More teach by heart: the more of a text that is not ``SHORT``, down to the fewer."""
+
+MOST_MEMBERS = 8
+"""Where there is time for more passes than that, it goes to other networks, whose average is the
+model: each adds less than the one before, and takes as long again to write with."""
 
 SHRUNK = 0.6
 """How often a run shrinks the weights e-fold, at least: their decay by the sum of all rates."""
@@ -238,8 +244,9 @@ class _Asked:
         return max(1.0, self.end - self.aside - monotonic())
 
     def readable(self, speed: Speed) -> float:
-        """How much can be trained on until the end, repeats included."""
-        return speed.rate * self.time_left * IN_USE
+        """How much a network can be trained on until the end, repeats included."""
+        members: int = self.given.get("members", 1)
+        return speed.rate * self.time_left * IN_USE / members
 
     def passes(self, speed: Speed) -> float:
         """How often all of it can be trained on; at least what settings allow."""
@@ -266,6 +273,10 @@ def _plan_text(asked: _Asked) -> Plan:
         "weight_decay": _weight_decay(config.lr, _updates(config, epochs, size)),
         "dropout": DROPOUT if asked.rare else 0.0,
     }
+    free = epochs == most and not {"members", "epochs"} & set(given)
+    if free:
+        there = members_within(asked.readable(speed), most * size)
+        chosen["members"] = int(np.clip(there, 1, MOST_MEMBERS))
     config = replace(config, **{**chosen, **given, "epochs": epochs, "shards": speed.shards})
     lines = [
         f"{_name(config)} reads {speed.rate / 1000:.1f}k {_symbols(config)} a second here: "
@@ -277,7 +288,8 @@ def _plan_text(asked: _Asked) -> Plan:
         f"peak rate {config.lr:g}, {config.head} head, {config.batch_size} "
         f"lane{'s' * (config.batch_size > 1)} of {config.seq_len}",
     ]
-    return Plan(config, speed.threads, Deadline(asked.end, most), tuple(lines))
+    deadline = Deadline(asked.end, most, MOST_MEMBERS if free and config.members > 1 else 0)
+    return Plan(config, speed.threads, deadline, tuple(lines))
 
 
 def _largest_that_pays(asked: _Asked) -> tuple[Config, Speed, str]:
@@ -388,4 +400,12 @@ def _on_length(config: Config, given: Mapping[str, Any], most: float, seconds: f
     if config.epochs < most:
         return []
     minutes = most * seconds / IN_USE / 60
-    return [f"more than {most:.2g} passes would teach by heart: about {minutes:.2g} minutes"]
+    by_heart = f"more than {most:.2g} passes would teach by heart"
+    if config.members == 1:
+        return [f"{by_heart}: about {minutes:.2g} minutes"]
+    minutes = min(minutes, config.minutes / config.members)
+    return [
+        f"{by_heart}; in the time there is, {config.members} members of {minutes:.2g} minutes "
+        f"each, and their average is the model: writing with it is {config.members} times slower "
+        "(--members 1: one network)"
+    ]
