@@ -18,7 +18,7 @@ const TASKS = {
   // Get ready.
   async load({ content: given, weights }) {
     content = given;
-    const w = await unpack(weights, content.precision, content.tensors);
+    const w = await unpack(weights, content);
     network = new Network(content.shape, w);
     network.bounded ||= Boolean(content.labels); // texts of their own carry no state on
     const { hidden } = content.shape;
