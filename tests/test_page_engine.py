@@ -21,6 +21,7 @@ from charrnn.nn.types import Array
 from charrnn.page.weights import packed, scales
 from charrnn.runs.model import Model
 from charrnn.tasks.lm import opening_of
+from charrnn.text.alphabet import END, START, UNKNOWN
 from charrnn.text.vocab import codes_of
 
 pytestmark = needs_node
@@ -199,6 +200,37 @@ def test_labelled_texts(tmp_path: Path, settings: dict[str, Any]) -> None:
         texts.add((label, text))
     assert any(answer["cut"] for answer in found)
     assert len(texts) > 8
+
+
+@pytest.mark.parametrize("settings", [{"cell": "lstm", "layers": 2}, {"level": "byte"}])
+def test_labelled_texts_are_looked_at(tmp_path: Path, settings: dict[str, Any]) -> None:
+    """Read after the start, from the label's own state; the end is priced too, and a step shown."""
+    model = labelled_model(tmp_path / "m.npz", ["one", "two"], **settings)
+    (page,) = write_pages(tmp_path, {"m": model}, "float32")
+    alphabet, network = model.spec.alphabet, model.network.generator
+    text = alphabet.encode("abcab no Z").tolist()
+    unknown = [None if one == UNKNOWN else one for one in text]
+    assert (None in unknown) == (model.config.level == "char")
+    ids = np.array([[START, *text]]).T
+    parts = network.cell.state_names
+    for label in (1, 0):
+        look = {"type": "look", "symbols": unknown, "label": label}
+        step = {"type": "step", "symbols": ids[:4, 0].tolist(), "layer": 0, "units": [0]}
+        ((looked, stepped),) = answers([(page, [look, step | {"label": label}])])
+        opening = tuple(
+            tuple(model.parameters[f"condition.{k}.{part}"][label][None] for part in parts)
+            for k in range(network.num_layers)
+        )
+        w = model.parameters
+        y, _, _ = network.forward(w, ids, opening)
+        y = y[:, 0].astype(np.float64)
+        log_p = y - np.log(np.exp(y - y.max(1, keepdims=True)).sum(1, keepdims=True))
+        log_p -= y.max(1, keepdims=True)
+        expected = -log_p[np.arange(len(ids)), [*text, END]]
+        np.testing.assert_allclose(looked["nats"], expected, rtol=0, atol=1e-4)
+        assert looked["symbols"][-1] == END
+        _, state, _ = network.forward(w, ids[:4], opening)
+        np.testing.assert_allclose(stepped["h"], state[0][0][0], rtol=1e-4, atol=2e-5)
 
 
 def test_a_look_between_two_writings_changes_nothing(tmp_path: Path) -> None:
