@@ -15,13 +15,16 @@ from page_models import (
     needs_node,
     write_pages,
 )
+from support import ROOT
 
+import charrnn as library
 from charrnn.nn.cells.names import CELLS, all_variants
 from charrnn.nn.types import Array
 from charrnn.page.weights import packed, scales
 from charrnn.runs.model import Model
 from charrnn.tasks.lm import opening_of
 from charrnn.text.alphabet import END, START, UNKNOWN
+from charrnn.text.corpora import read_corpus
 from charrnn.text.vocab import codes_of
 
 pytestmark = needs_node
@@ -87,6 +90,29 @@ def test_log_probabilities_and_greedy_text(
                 expected = model.sample(prime, length=length, temperature=0.0)[len(prime) :]
                 written = model.vocabulary.decode(np.array(answer["symbols"]))
                 assert written.decode("utf-8", "replace") == expected, name
+
+
+PRECISE = [("float24", 5e-4), ("int16", 5e-3)]
+
+
+@pytest.mark.parametrize(("precision", "tolerance"), PRECISE)
+def test_a_trained_model_keeps_its_log_probabilities(
+    tmp_path: Path, precision: str, tolerance: float
+) -> None:
+    """Of 500 characters that were held out, of other English, and of what it writes itself."""
+    model = library.load(ROOT / "checkpoints" / "pydoc.npz")
+    (page,) = write_pages(tmp_path, {"m": model}, precision)
+    texts = ["".join(map(chr, read_corpus([]).codes[-LENGTH:]))]
+    texts += [model.sample("", length=LENGTH, temperature=t, seed=1) for t in (0.5, 0.8, 1.0)]
+    if precision == "float24":
+        readme = (ROOT / "checkpoints" / "README.md").read_text(encoding="utf-8")
+        texts += [readme.replace("`", "'")[:LENGTH]]
+    assert not model.vocabulary.unknown(codes_of("".join(texts), "char"))
+    (found,) = answers([(page, [looked_at(model, text) for text in texts])])
+    for text, answer in zip(texts, found, strict=True):
+        nats = model.score(text).nats
+        assert len(nats) == LENGTH
+        np.testing.assert_allclose(answer["nats"], nats, rtol=0, atol=tolerance)
 
 
 CHOICES: list[dict[str, Any]] = [
