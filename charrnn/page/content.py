@@ -229,7 +229,7 @@ def _facts(model: Model) -> list[tuple[str, str]]:
             facts.append(("Size", f"{length:,} {unit}{held}"))
         if isinstance(sha256, str) and re.fullmatch("[0-9a-f]{64}", sha256):
             # charrnn.tasks.rows
-            of = " (of each file's part, such as train, and own SHA-256)"
+            of = " (over each file's part, such as train, and its own SHA-256)"
             facts.append(("SHA-256", sha256 + of * isinstance(spec, GenerateSpec)))
     return facts
 

@@ -98,7 +98,7 @@ class Writer {
       });
       if (this.latest !== run) return;
       if (cut) this.view.cut(this.view.entries.length - cut);
-      const count = this.view.entries.length + (cut ?? 0) - symbols.length;
+      const count = this.view.entries.length - symbols.length;
       const seconds = (performance.now() - begun) / 1000;
       const speed = `${number(count / seconds)} a second`;
       const ended = stopped ? "Stopped after" : "Wrote";
