@@ -35,9 +35,13 @@ def export(
         ),
     ] = None,
     precision: Annotated[
-        Literal["float16", "float32"],
-        typer.Option(help="Of a page's weights; float32 is twice as large.", rich_help_panel=PAGE),
-    ] = "float16",
+        Literal["float24", "float32", "int16"],
+        typer.Option(
+            help="Of a page's weights: float32 is a third larger, int16 a quarter smaller but "
+            "coarser.",
+            rich_help_panel=PAGE,
+        ),
+    ] = "float24",
     with_text: Annotated[
         bool,
         typer.Option(

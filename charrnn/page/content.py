@@ -6,13 +6,12 @@ from dataclasses import asdict
 from pathlib import Path, PureWindowsPath
 from typing import Any, NamedTuple
 
-from charrnn.checkpoint import read_checkpoint
 from charrnn.errors import CheckpointError, InputError
 from charrnn.explaining.cells import equations_of, gates_of
 from charrnn.explaining.notation import plain
 from charrnn.looking.neurons import follow
 from charrnn.nn.types import Array
-from charrnn.runs.ancestry import noted
+from charrnn.runs.ancestry import noted, training_of
 from charrnn.runs.find import FILES, in_words
 from charrnn.runs.history import read_curve
 from charrnn.runs.model import Model, reason
@@ -133,7 +132,8 @@ def _characters(model: Model) -> dict[str, Any]:
 def _signs(spec: GenerateSpec) -> dict[str, Any]:
     """The symbols of labelled texts: the codes of signs are below zero."""
     codes = spec.symbols().tolist()
-    return {"codes": codes, "start": START, "end": END, "never": [UNKNOWN, START]}
+    signs = {"start": START, "end": END, "unknown": UNKNOWN, "never": [UNKNOWN, START]}
+    return {"codes": codes, **signs}
 
 
 def _sample(model: Model, temperature: float) -> dict[str, Any]:
@@ -224,21 +224,20 @@ def _facts(model: Model) -> list[tuple[str, str]]:
             held = f", the last {part} held out"
             if config.lines:
                 held = f", {part} of the lines held out, drawn from all over"
-            held *= bool(config.val_fraction)
+            held *= bool(config.val_fraction) and not corpus.get("val")
             held = "" if isinstance(spec, GenerateSpec) else held
             facts.append(("Size", f"{length:,} {unit}{held}"))
         if isinstance(sha256, str) and re.fullmatch("[0-9a-f]{64}", sha256):
-            facts.append(("SHA-256", sha256))
+            # charrnn.tasks.rows
+            of = " (over each file's part, such as train, and its own SHA-256)"
+            facts.append(("SHA-256", sha256 + of * isinstance(spec, GenerateSpec)))
     return facts
 
 
 def _corpus(model: Model) -> Mapping[str, Any]:
-    """What the header of a model, or of the last checkpoint beside it, says of its corpus."""
-    header, folder = model.header, _folder(model)
+    """What the header of a model, or of its run's last checkpoint, says of its corpus."""
     try:
-        if "training" not in header and folder is not None:
-            header, _ = read_checkpoint(folder / "last.npz")
-        corpus = header["training"]["corpus"]
+        corpus: Mapping[str, Any] = training_of(model)["corpus"]
         return corpus if isinstance(corpus["paths"], list) else {}
     except (CheckpointError, KeyError, TypeError):
         return {}
