@@ -223,7 +223,7 @@ def sample(
     import numpy as np
 
     from charrnn.cli.output import written_to
-    from charrnn.cli.sampled import progress, write_guesses, write_lines, write_texts
+    from charrnn.cli.sampled import progress, with_notes, write_guesses, write_lines, write_texts
     from charrnn.runs.find import find_checkpoint
     from charrnn.runs.mixture import mix
     from charrnn.runs.model import load_model
@@ -335,6 +335,7 @@ def sample(
         return
     bar = progress(author, wanted)
     grown = write(author, wanted, np.random.default_rng(own_seed), bar.update)
+    grown = with_notes(grown, wanted)
     with written_to(out, raw=raw or form == "raw", whole=False) as writer:
         if form == "jsonl":
             write_guesses(grown, wanted, writer, models[0].config.level)

@@ -14,9 +14,8 @@ from charrnn.sampling.text import Symbols, Text
 
 __all__ = ["TRIES", "Again", "Refusal"]
 
-TRIES = 50
-"""How often an item is written again; then it stays. Of items of which nine in ten are refused, one
-in 200 does."""
+TRIES = 100
+"""How often an item is written again; then it stays, as one in 170 if 95 of 100 are refused."""
 
 
 @dataclass(frozen=True)
