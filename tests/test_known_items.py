@@ -145,6 +145,15 @@ def test_a_prime_is_part_of_the_first_item_and_stays() -> None:
         assert symbols(text) != [1, 0]
 
 
+def test_what_ends_an_item_may_end_the_text() -> None:
+    """Then each text is an item, and the refused one is written again."""
+    texts = written(Table([P] * 5), 99, 300, refusal=refusal([1]), stops=((0,),))
+    found = [symbols(text) for text in texts]
+    assert [1] not in found
+    assert [1, 1] in found
+    assert all(text.end == len(text.symbols) - 1 for text in texts)
+
+
 def test_an_item_stays_where_nothing_else_is_found() -> None:
     voice = Table([[0, 1, 0, 0, 0], [1, 0, 0, 0, 0]] + [P] * 3)
     (text,) = written(voice, 6, refusal=refusal([1]))
