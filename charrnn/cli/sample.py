@@ -176,7 +176,7 @@ def sample(
         typer.Option(
             metavar="N[,new]",
             help="Write N complete lines, no two alike: names, titles. With ,new none that stands "
-            "in the training text.",
+            "in the training text, whatever that is.",
             show_default=False,
             rich_help_panel=TEXT,
         ),
@@ -187,7 +187,8 @@ def sample(
             metavar="N[,own=M]",
             help="Never write N characters in a row that stand in the training text (--train FILE, "
             "where the run does not lead to it); own=M: nor M that the text has already, which "
-            "breaks loops.",
+            "breaks loops. Without it, no name or title of a list is written that was trained on; "
+            "0: any may be.",
             show_default=False,
             rich_help_panel=TEXT,
         ),
@@ -224,7 +225,7 @@ def sample(
     import numpy as np
 
     from charrnn.cli.output import written_to
-    from charrnn.cli.sampled import progress, write_guesses, write_lines, write_texts
+    from charrnn.cli.sampled import progress, with_notes, write_guesses, write_lines, write_texts
     from charrnn.runs.find import find_checkpoint
     from charrnn.runs.mixture import mix
     from charrnn.runs.model import load_model
@@ -336,6 +337,7 @@ def sample(
         return
     bar = progress(author, wanted)
     grown = write(author, wanted, np.random.default_rng(own_seed), bar.update)
+    grown = with_notes(grown, wanted)
     with written_to(out, raw=raw or form == "raw", whole=False) as writer:
         if form == "jsonl":
             write_guesses(grown, wanted, writer, models[0].config.level)
@@ -417,19 +419,22 @@ def _lines(text: str | None) -> tuple[int, bool]:
     return int(number), bool(comma)
 
 
-def _max_copy(text: str | None) -> tuple[int, int]:
-    """Characters that must not be copied from the training text, and from the text itself."""
-    found = {"train": 0, "own": 0}
+def _max_copy(text: str | None) -> tuple[int | None, int]:
+    """Characters that must not be copied from the training text (0: any may be; nothing where that
+    is not said), and from the text itself.
+    """
+    found: dict[str, int] = {}
     for part in text.split(",") if text is not None else []:
         name, _, number = part.rpartition("=")
         name = name or "train"
-        if name not in found or found[name] or not _is_number(number, 2):
+        any_may = name == "train" and number == "0"
+        if name not in ("train", "own") or name in found or not (any_may or _is_number(number, 2)):
             raise InputError(
                 f"--max-copy {text}: no number of characters from 2 on",
                 "as in --max-copy 20, --max-copy own=40 or --max-copy 20,own=40",
             )
         found[name] = int(number)
-    return found["train"], found["own"]
+    return found.get("train"), found.get("own", 0)
 
 
 def _is_number(text: str, least: int) -> bool:

@@ -28,7 +28,7 @@ class How(TypedDict, total=False):
     forbid: str
     repeat_penalty: float
     max_repeat: int
-    max_copy: int
+    max_copy: int | None
     stop: Sequence[str]
     best_of: int
     skip_unknown: bool
@@ -84,7 +84,9 @@ class Writes(ABC):
             allow, forbid: the only characters that may be written; those that must not be.
             repeat_penalty: how much less likely is what goes on with a passage that is there.
             max_repeat: so many characters in a row never stand in the text twice.
-            max_copy: so many characters in a row never stand in the training text.
+            max_copy: so many characters in a row never stand in the training text; 0: any may. If
+                not given, no line of a list of items, and no labelled text, that the model was
+                trained on is written again.
             stop: texts of which each ends the text, and is not written.
             best_of: of so many texts, the one with the highest mean log-probability.
             skip_unknown: leave out the characters of the prime that the model does not know.
@@ -165,7 +167,7 @@ class Writes(ABC):
         forbid: str = "",
         repeat_penalty: float = 1.0,
         max_repeat: int = 0,
-        max_copy: int = 0,
+        max_copy: int | None = None,
         stop: Sequence[str] = (),
         best_of: int = 1,
         skip_unknown: bool = False,
@@ -180,7 +182,7 @@ class Writes(ABC):
             )
         except ValueError as error:
             raise InputError(str(error)) from None
-        copies = as_type("max_copy", max_copy, int, 0)
+        copies = None if max_copy is None else as_type("max_copy", max_copy, int, 0)
         stops, files = ([one] if isinstance(one, str) else one for one in (stop, train))
         return Wanted(
             as_type("prime", prime, str),

@@ -36,6 +36,7 @@ from charrnn.tasks.writing import Author, Wanted, begun
 from charrnn.text.alphabet import END, NUM_SIGNS, START, UNKNOWN, Alphabet
 from charrnn.text.backslashes import are_escapes, count_line_ends, unescaped
 from charrnn.text.counts import counted
+from charrnn.text.items import NONE, Items
 from charrnn.text.pairs import Pair, read_pairs
 from charrnn.text.tables import Source
 from charrnn.text.vocab import codes_of
@@ -52,11 +53,14 @@ PREVIEW_CHOICE = Choice(temperature=0.8)
 
 @dataclass(frozen=True)
 class GenerateSpec:
-    """The labels and characters that a generator knows, and how long its texts may get."""
+    """The labels and characters that a generator knows, how long its texts may get, and which ones
+    it was trained on.
+    """
 
     labels: tuple[str, ...]
     alphabet: Alphabet
     longest: int
+    items: Items = NONE
 
     def to_header(self) -> dict[str, Any]:
         """For a checkpoint."""
@@ -64,6 +68,7 @@ class GenerateSpec:
             "labels": list(self.labels),
             "alphabet": self.alphabet.to_json(),
             "longest": self.longest,
+            **({"items": self.items.to_json()} if self.items else {}),
         }
 
     @classmethod
@@ -76,7 +81,8 @@ class GenerateSpec:
         longest = header["longest"]
         if type(longest) is not int or not 0 < longest <= MOST_LENGTH:
             raise ValueError("the longest text is out of range")
-        return cls(labels_of(header["labels"]), Alphabet.from_json(header["alphabet"]), longest)
+        alphabet, items = Alphabet.from_json(header["alphabet"]), header.get("items", "")
+        return cls(labels_of(header["labels"]), alphabet, longest, Items.from_json(items))
 
     def model(self, config: Config) -> Conditional:
         """The network of these settings."""
@@ -108,7 +114,10 @@ class GenerateSpec:
         """
         vocabulary = self.alphabet.vocabulary.union(found.alphabet.vocabulary)
         return replace(
-            self, alphabet=Alphabet(vocabulary), longest=max(self.longest, found.longest)
+            self,
+            alphabet=Alphabet(vocabulary),
+            longest=max(self.longest, found.longest),
+            items=self.items.union(found.items),
         )
 
     @property
@@ -144,10 +153,13 @@ class GenerateData(SupervisedData[Pair]):
         check_labels(self.rows.test, self._labels, paths.test, "left")
 
     def spec(self) -> GenerateSpec:
-        """Labels and characters of the training part."""
+        """Labels and characters of the training part; the texts of all parts."""
         texts = [row.right for row in self.rows.train]
         alphabet = Alphabet.of(self.config.level, texts)
-        return GenerateSpec(self._labels, alphabet, max(len(alphabet.encode(t)) for t in texts))
+        longest = max(len(alphabet.encode(text)) for text in texts)
+        rows = (*self.rows.train, *self.rows.val, *self.rows.test)
+        items = Items.of([row.right.encode("utf-8", "surrogatepass") for row in rows])
+        return GenerateSpec(self._labels, alphabet, longest, items)
 
     def task(
         self, spec: GenerateSpec, config: Config, model: Conditional, threads: int
@@ -302,6 +314,7 @@ def author(trained: Trained, wanted: Wanted) -> Author:
         (UNKNOWN, START),
         spec.most,
         left_out,
+        spec.items,
     )
 
 

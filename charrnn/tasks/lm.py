@@ -26,6 +26,7 @@ from charrnn.text.alphabet import SURROGATES
 from charrnn.text.corpora import Corpus, read_corpus
 from charrnn.text.counts import counted
 from charrnn.text.held_out import LINE_END, HeldOut, Parted
+from charrnn.text.items import NONE, Items
 from charrnn.text.vocab import NUM_CODE_POINTS, Vocabulary
 
 __all__ = ["LanguageModelTask", "TextData", "TextSpec", "author", "opening_of"]
@@ -36,14 +37,17 @@ PREVIEW_CHOICE = Choice(temperature=0.8)
 
 @dataclass(frozen=True)
 class TextSpec:
-    """The characters that a language model knows."""
+    """The characters that a language model knows, and the lines of a text that is a list."""
 
     vocabulary: Vocabulary
+    items: Items = NONE
 
     def to_header(self) -> dict[str, Any]:
         """For a checkpoint."""
         level, codes = self.vocabulary.level, self.vocabulary.codes
-        return {"level": level, "symbols": "" if level == "byte" else "".join(map(chr, codes))}
+        symbols = "" if level == "byte" else "".join(map(chr, codes))
+        own = {"items": self.items.to_json()} if self.items else {}
+        return {"level": level, "symbols": symbols, **own}
 
     @classmethod
     def from_header(cls, header: Mapping[str, Any]) -> "TextSpec":
@@ -58,7 +62,7 @@ class TextSpec:
         codes = tuple(range(256) if level == "byte" else map(ord, symbols))
         if any(code in SURROGATES for code in codes):
             raise ValueError("a vocabulary's symbols must be characters, and no halves of some")
-        return cls(Vocabulary(level, codes))
+        return cls(Vocabulary(level, codes), Items.from_json(header.get("items", "")))
 
     def model(self, config: Config) -> SequenceModel:
         """The network of these settings."""
@@ -87,21 +91,23 @@ class TextSpec:
         return np.array(self.vocabulary.codes)
 
     def extended(self, found: "TextSpec") -> "TextSpec":
-        """With the characters of ``found`` too.
+        """With the characters of ``found`` too, and its items.
 
         Raises:
             ValueError: that is of another level.
         """
-        return TextSpec(self.vocabulary.union(found.vocabulary))
+        vocabulary = self.vocabulary.union(found.vocabulary)
+        return TextSpec(vocabulary, self.items.union(found.items))
 
 
 class TextData:
     """A text to model."""
 
-    def __init__(self, corpus: Corpus, paths: Paths) -> None:
+    def __init__(self, corpus: Corpus, paths: Paths, *, lines: bool = False) -> None:
         self.corpus, self.paths = corpus, paths
         self.sha256, self.notes = corpus.sha256, corpus.notes
         self.size = len(corpus.codes)
+        self.lines = lines
         self._parted: tuple[HeldOut, Parted] | None = None  # the latest
 
     @classmethod
@@ -125,7 +131,7 @@ class TextData:
             lines=config.lines,
             stdin=memory,
         )
-        return cls(corpus, paths)
+        return cls(corpus, paths, lines=config.lines)
 
     def parted(self, config: Config) -> Parted:
         """What trains, and then what is held out.
@@ -154,8 +160,10 @@ class TextData:
         return train
 
     def spec(self) -> TextSpec:
-        """The text's characters."""
-        return TextSpec(Vocabulary.of(self.corpus.level, self.corpus.codes))
+        """The text's characters; its lines, where each is an item."""
+        level, codes = self.corpus.level, self.corpus.codes
+        items = Items.of_lines(codes, level, listed=self.lines)
+        return TextSpec(Vocabulary.of(level, codes), items)
 
     def task(
         self, spec: TextSpec, config: Config, model: LanguageNetwork, threads: int
@@ -201,6 +209,8 @@ class TextData:
                 lines[1] += f" ({unseen:,} of them nowhere in the training part)"
         if len(spec.vocabulary) == 1:
             lines.append("note: the text has one distinct character; there is nothing to learn")
+        if spec.items:
+            lines.append(f"{counted(len(spec.items), 'line')} that sample will not write again")
         length = (len(train) - 1) // config.batch_size
         if length < config.seq_len and config.batch_size > 1:
             lines.append(
@@ -319,7 +329,7 @@ def author(trained: Trained, wanted: Wanted) -> Author:
     state = None if len(ids) else opening_of(trained)
     voice = ModelVoice(trained.network, trained.parameters, state)
     start = ids if len(ids) else np.array([vocabulary.start])
-    return Author(voice, start, prime, vocabulary, left_out=left_out)
+    return Author(voice, start, prime, vocabulary, left_out=left_out, items=trained.spec.items)
 
 
 register(
