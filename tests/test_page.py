@@ -108,7 +108,8 @@ def test_what_a_page_says_of_a_run(tmp_path: Path) -> None:
     assert data["about"]["note"] == "free"
     assert len(data["about"]["curve"]["val"]) == 1
     methods = [name for name, _ in data["about"]["curve"]["baselines"]]
-    assert methods == ["unigram", "bigram", "5-gram", "gzip", "bz2", "xz"]
+    assert methods[:2] + methods[3:] == ["unigram", "bigram", "gzip", "bz2", "xz"]
+    assert methods[2].endswith("-gram")
     assert [sample["temperature"] for sample in data["about"]["samples"]] == [0.5, 0.8, 1.0, 1.2]
     assert str(tmp_path) not in html
     assert "texts/" not in html

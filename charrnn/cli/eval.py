@@ -80,7 +80,7 @@ def evaluate(
         bool,
         typer.Option(
             "--mix",
-            help="Mix the network with the 5-gram: weights fitted on the first half of the text, "
+            help="Mix the network with the n-gram: weights fitted on the first half of the text, "
             "everything reported on the second.",
         ),
     ] = False,
