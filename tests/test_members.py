@@ -31,6 +31,9 @@ from charrnn.evaluation.dynamic import Adaptation
 from charrnn.evaluation.report import report
 from charrnn.evaluation.validation import evaluate
 from charrnn.evaluation.windows import Reader
+from charrnn.explaining.model import explain_model
+from charrnn.exporting.about import about
+from charrnn.looking.neurons import follow
 from charrnn.nn.ensemble import Ensemble, log_mean, together
 from charrnn.nn.models import SequenceModel, Sequences
 from charrnn.nn.parameters import Parameters
@@ -527,3 +530,61 @@ def test_a_plan_has_members_where_more_passes_are_of_no_use(monkeypatch: Any) ->
     found = planned(22_222, 3.0, 1852, monkeypatch, members=6)
     assert (found.config.members, found.deadline.most_members) == (6, 0)
     assert found.config.epochs == pytest.approx(2.5, rel=0.01)
+
+
+def test_what_shows_one_network_takes_a_member(tmp_path: Path) -> None:
+    text = TEXT * 5
+    (tmp_path / "corpus.txt").write_text(text, encoding="utf-8")
+    words = ("train", "corpus.txt", *TINY, "--epochs", "0.1", "--members", "2", "--out", "run")
+    assert charrnn(*words, "-q", cwd=tmp_path).returncode == 0
+    model = load_model(tmp_path / "run" / "best.npz")
+    model.member(2).save(tmp_path / "second.npz")
+    for command in (
+        ("explain", "--prime", "ab", "--json"),
+        ("inspect", "--neurons", "corpus.txt", "--json"),
+        ("inspect", "--gradient-flow", "--json"),
+    ):
+        alone = charrnn(command[0], "second.npz", *command[1:], cwd=tmp_path)
+        second = charrnn(command[0], "run", "--member", "2", *command[1:], cwd=tmp_path)
+        assert second.returncode == 0, second.stderr
+        assert second.stdout.replace(b"run/best.npz", b"second.npz") == alone.stdout
+        first = charrnn(command[0], "run", *command[1:], cwd=tmp_path)
+        assert b"the average of 2 networks; this is the first" in first.stderr
+        assert first.stdout != second.stdout
+        third = charrnn(command[0], "run", "--member", "3", *command[1:], cwd=tmp_path)
+        assert (third.returncode, b"there is no member 3" in third.stderr) == (2, True)
+    for file in ("model.html", "model.pt", "model.onnx"):
+        refused = charrnn("export", "run", file, cwd=tmp_path)
+        assert (refused.returncode, b"--member 1" in refused.stderr) == (2, True)
+    page = charrnn("export", "run", "page.html", "--member", "2", cwd=tmp_path)
+    assert page.returncode == 0, page.stderr
+    shown = json.loads(charrnn("inspect", "run", "--json", cwd=tmp_path).stdout)
+    assert shown["members"] == 2
+    assert shown["parameters"] == model.parameters.flat.size
+    assert b"the average of 2 networks" in charrnn("inspect", "run", cwd=tmp_path).stdout
+    assert b"mean of 2" in charrnn("inspect", ".", cwd=tmp_path).stdout
+    for look in (["--show", "--format", "jsonl"], ["--by-line"], ["--copies"]):
+        seen = charrnn("eval", "run", "corpus.txt", *look, cwd=tmp_path)
+        assert seen.returncode == 0, seen.stderr
+    checked = charrnn("gradcheck", "run", cwd=tmp_path)
+    assert checked.returncode == 0, checked.stdout
+    mixed = charrnn("eval", "run", "--mix", "--adapt", "--json", cwd=tmp_path)
+    assert mixed.returncode == 0, mixed.stderr
+
+
+def test_safetensors_hold_all_members(corpus: Corpus) -> None:
+    load_file = pytest.importorskip("safetensors.numpy").load_file
+    model = trained("run", corpus)
+    library.export(model, "model.safetensors")
+    found = load_file("model.safetensors")
+    assert set(found) == set(model.parameters)
+    assert all((found[name] == model.parameters[name]).all() for name in found)
+    assert about(model)["members"] == 3
+
+
+def test_looking_from_python_says_which_network(corpus: Corpus) -> None:
+    model = trained("run", corpus)
+    for look in (lambda: explain_model(model), lambda: follow(model, corpus.codes)):
+        with pytest.raises(InputError, match="average of 3 networks") as caught:
+            look()
+        assert "model.member(1)" in str(caught.value.hint)
