@@ -48,10 +48,11 @@ from charrnn.tasks.lm import TextData
 from charrnn.text.corpora import Corpus
 from charrnn.training import planner
 from charrnn.training import run as running
-from charrnn.training.events import Averaged, Event, Finished, Stopped, Validated
+from charrnn.training.events import Averaged, Event, Finished, Settled, Stopped, Validated
 from charrnn.training.loop import Step
+from charrnn.training.members import generators
 from charrnn.training.pace import Deadline
-from charrnn.training.run import Run
+from charrnn.training.run import SETTLING, Run
 from charrnn.training.speed import Speed
 
 SETTINGS: dict[str, Any] = {"cell": "gru", "dropout": 0.2, "members": 3, "epochs": 1}
@@ -216,6 +217,26 @@ def test_from_previous_npz_where_the_last_is_damaged(corpus: Corpus) -> None:
         (folder / "last.npz").write_bytes(b"PK\x03\x04 half of it")
         train(resume(folder, corpus))
         assert fingerprint(folder) == fingerprint(Path("whole")), point
+
+
+def test_each_member_draws_for_itself() -> None:
+    draws = [[one.random() for one in generators(7, number)] for number in (1, 2, 3)]
+    assert len(set(np.ravel(draws))) == 6
+    first = np.random.SeedSequence(7).spawn(3)[1:]
+    assert draws[0] == [np.random.default_rng(seed).random() for seed in first]
+
+
+def test_each_member_has_a_patience_of_its_own(corpus: Corpus) -> None:
+    settings = {"epochs": 12, "eval_every": 5, "patience": 1, "lr": 0.05, "schedule": "constant"}
+    events = train(begin(Path("run"), corpus, **SETTINGS | settings | {"dropout": 0.0}))
+    settled = [event for event in events if isinstance(event, Settled)]
+    ends = [event.step for event in events if isinstance(event, Averaged)]
+    assert [event.total for event in settled] == ends
+    for event, before in zip(settled, [0, *ends], strict=False):
+        steps = max(10, round(SETTLING * (event.best - before)))
+        assert event.total == event.step + steps
+        assert before < event.best < event.step
+    assert len(settled) == 3
 
 
 # Adding members
