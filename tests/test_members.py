@@ -31,6 +31,9 @@ from charrnn.evaluation.dynamic import Adaptation
 from charrnn.evaluation.report import report
 from charrnn.evaluation.validation import evaluate
 from charrnn.evaluation.windows import Reader
+from charrnn.explaining.model import explain_model
+from charrnn.exporting.about import about
+from charrnn.looking.neurons import follow
 from charrnn.nn.ensemble import Ensemble, log_mean, together
 from charrnn.nn.models import SequenceModel, Sequences
 from charrnn.nn.parameters import Parameters
@@ -45,10 +48,11 @@ from charrnn.tasks.lm import TextData
 from charrnn.text.corpora import Corpus
 from charrnn.training import planner
 from charrnn.training import run as running
-from charrnn.training.events import Averaged, Event, Finished, Stopped, Validated
+from charrnn.training.events import Averaged, Event, Finished, Settled, Stopped, Validated
 from charrnn.training.loop import Step
+from charrnn.training.members import generators
 from charrnn.training.pace import Deadline
-from charrnn.training.run import Run
+from charrnn.training.run import SETTLING, Run
 from charrnn.training.speed import Speed
 
 SETTINGS: dict[str, Any] = {"cell": "gru", "dropout": 0.2, "members": 3, "epochs": 1}
@@ -213,6 +217,26 @@ def test_from_previous_npz_where_the_last_is_damaged(corpus: Corpus) -> None:
         (folder / "last.npz").write_bytes(b"PK\x03\x04 half of it")
         train(resume(folder, corpus))
         assert fingerprint(folder) == fingerprint(Path("whole")), point
+
+
+def test_each_member_draws_for_itself() -> None:
+    draws = [[one.random() for one in generators(7, number)] for number in (1, 2, 3)]
+    assert len(set(np.ravel(draws))) == 6
+    first = np.random.SeedSequence(7).spawn(3)[1:]
+    assert draws[0] == [np.random.default_rng(seed).random() for seed in first]
+
+
+def test_each_member_has_a_patience_of_its_own(corpus: Corpus) -> None:
+    settings = {"epochs": 12, "eval_every": 5, "patience": 1, "lr": 0.05, "schedule": "constant"}
+    events = train(begin(Path("run"), corpus, **SETTINGS | settings | {"dropout": 0.0}))
+    settled = [event for event in events if isinstance(event, Settled)]
+    ends = [event.step for event in events if isinstance(event, Averaged)]
+    assert [event.total for event in settled] == ends
+    for event, before in zip(settled, [0, *ends], strict=False):
+        steps = max(10, round(SETTLING * (event.best - before)))
+        assert event.total == event.step + steps
+        assert before < event.best < event.step
+    assert len(settled) == 3
 
 
 # Adding members
@@ -471,7 +495,7 @@ def timed(corpus: Corpus, seconds: float, most_members: int, **settings: Any) ->
 
 @pytest.mark.parametrize(
     ("seconds", "members"),
-    [(51, 3), (60, 3), (49, 3), (34, 2), (40, 2), (20, 1), (10, 1), (68, 4), (1000, 5)],
+    [(51, 3), (60, 4), (57, 3), (49, 3), (34, 2), (40, 2), (20, 1), (10, 1), (1000, 5)],
 )
 def test_time_that_is_left_trains_as_many_as_fit(
     corpus: Corpus, by_updates: Any, seconds: float, members: int
@@ -486,7 +510,7 @@ def test_time_that_is_left_trains_as_many_as_fit(
     assert min(seconds, 17 * members) - 4 <= events[-1].step <= seconds
     ends = [0, *(e.step for e in events if isinstance(e, Averaged))]
     if members > 1:
-        assert all(b - a >= 0.75 * 17 for a, b in pairwise(ends))
+        assert all(b - a >= 0.65 * 17 for a, b in pairwise(ends))
     with library.resume(run.folder.path, "corpus.txt") as again:
         assert again.complete
 
@@ -517,13 +541,87 @@ def test_a_plan_has_members_where_more_passes_are_of_no_use(monkeypatch: Any) ->
     assert "about 1 minutes" in " ".join(found.reasons)
     found = planned(22_222, 3.0, 1852, monkeypatch)
     assert (found.config.epochs, found.config.members) == (5.0, 3)
-    told = "3 members of 1 minutes each, and their average is the model: writing with it is 3 times"
+    told = "3 members of 1 minutes each, and their average is the model: it writes 3 times slower"
     assert told in " ".join(found.reasons)
-    assert found.deadline.most_members == planner.MOST_MEMBERS
+    assert (found.deadline.most_epochs, found.deadline.most_members) == (5.0, planner.MOST_MEMBERS)
     assert planned(22_222, 1e3, 1852, monkeypatch).config.members == planner.MOST_MEMBERS
+
+
+@pytest.mark.parametrize(("minutes", "members"), [(1.2, 1), (1.3, 2), (1.7, 2), (2.4, 2), (2.6, 3)])
+def test_members_are_alike_and_fill_the_time(
+    monkeypatch: Any, minutes: float, members: int
+) -> None:
+    """Two trainings of five eighths are better than one; more members are of nearly full length."""
+    found = planned(22_222, minutes, 1852, monkeypatch)
+    assert found.config.members == members
+    epochs = min(5.0, 5 * minutes / members)
+    assert found.config.epochs == pytest.approx(epochs, rel=0.01)
+    if members > 1:
+        assert found.deadline.most_epochs == found.config.epochs
+
+
+def test_a_plan_does_not_choose_what_is_given(monkeypatch: Any) -> None:
     for given in ({"members": 1}, {"epochs": 5.0}):
         found = planned(22_222, 3.0, 1852, monkeypatch, **given)
         assert (found.config.members, found.deadline.most_members) == (1, 0)
     found = planned(22_222, 3.0, 1852, monkeypatch, members=6)
     assert (found.config.members, found.deadline.most_members) == (6, 0)
     assert found.config.epochs == pytest.approx(2.5, rel=0.01)
+
+
+def test_what_shows_one_network_takes_a_member(tmp_path: Path) -> None:
+    text = TEXT * 5
+    (tmp_path / "corpus.txt").write_text(text, encoding="utf-8")
+    words = ("train", "corpus.txt", *TINY, "--epochs", "0.1", "--members", "2", "--out", "run")
+    assert charrnn(*words, "-q", cwd=tmp_path).returncode == 0
+    model = load_model(tmp_path / "run" / "best.npz")
+    model.member(2).save(tmp_path / "second.npz")
+    for command in (
+        ("explain", "--prime", "ab", "--json"),
+        ("inspect", "--neurons", "corpus.txt", "--json"),
+        ("inspect", "--gradient-flow", "--json"),
+    ):
+        alone = charrnn(command[0], "second.npz", *command[1:], cwd=tmp_path)
+        second = charrnn(command[0], "run", "--member", "2", *command[1:], cwd=tmp_path)
+        assert second.returncode == 0, second.stderr
+        assert second.stdout.replace(b"run/best.npz", b"second.npz") == alone.stdout
+        first = charrnn(command[0], "run", *command[1:], cwd=tmp_path)
+        assert b"the average of 2 networks; this is the first" in first.stderr
+        assert first.stdout != second.stdout
+        third = charrnn(command[0], "run", "--member", "3", *command[1:], cwd=tmp_path)
+        assert (third.returncode, b"there is no member 3" in third.stderr) == (2, True)
+    for file in ("model.html", "model.pt", "model.onnx"):
+        refused = charrnn("export", "run", file, cwd=tmp_path)
+        assert (refused.returncode, b"--member 1" in refused.stderr) == (2, True)
+    page = charrnn("export", "run", "page.html", "--member", "2", cwd=tmp_path)
+    assert page.returncode == 0, page.stderr
+    shown = json.loads(charrnn("inspect", "run", "--json", cwd=tmp_path).stdout)
+    assert shown["members"] == 2
+    assert shown["parameters"] == model.parameters.flat.size
+    assert b"the average of 2 networks" in charrnn("inspect", "run", cwd=tmp_path).stdout
+    assert b"mean of 2" in charrnn("inspect", ".", cwd=tmp_path).stdout
+    for look in (["--show", "--format", "jsonl"], ["--by-line"], ["--copies"]):
+        seen = charrnn("eval", "run", "corpus.txt", *look, cwd=tmp_path)
+        assert seen.returncode == 0, seen.stderr
+    checked = charrnn("gradcheck", "run", cwd=tmp_path)
+    assert checked.returncode == 0, checked.stdout
+    mixed = charrnn("eval", "run", "--mix", "--adapt", "--json", cwd=tmp_path)
+    assert mixed.returncode == 0, mixed.stderr
+
+
+def test_safetensors_hold_all_members(corpus: Corpus) -> None:
+    load_file = pytest.importorskip("safetensors.numpy").load_file
+    model = trained("run", corpus)
+    library.export(model, "model.safetensors")
+    found = load_file("model.safetensors")
+    assert set(found) == set(model.parameters)
+    assert all((found[name] == model.parameters[name]).all() for name in found)
+    assert about(model)["members"] == 3
+
+
+def test_looking_from_python_says_which_network(corpus: Corpus) -> None:
+    model = trained("run", corpus)
+    for look in (lambda: explain_model(model), lambda: follow(model, corpus.codes)):
+        with pytest.raises(InputError, match="average of 3 networks") as caught:
+            look()
+        assert "model.member(1)" in str(caught.value.hint)

@@ -58,6 +58,8 @@ def listed(path: Path) -> Listed:
         config = header["config"]
         task, cell = str(config["task"]), str(config["cell"])
         cell = f"{config['layers']} × {config['hidden']} {cell}"
+        if config.get("members", 1) != 1:
+            cell += f", mean of {config['members']}"
     except (CheckpointError, KeyError, TypeError) as error:
         why = str(error) if isinstance(error, CheckpointError) else f"{file} is not whole"
         return Listed(path.name, date, _minutes(path), error=why)
