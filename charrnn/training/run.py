@@ -18,7 +18,7 @@ from charrnn.nn.types import Array
 from charrnn.runs.ancestry import ancestor_json, bounded
 from charrnn.runs.find import in_words
 from charrnn.runs.folder import RunFolder, remove_if_empty
-from charrnn.runs.history import Validation, lowest, whole
+from charrnn.runs.history import Validation, is_number, lowest, whole
 from charrnn.runs.model import Model, load_model, reason
 from charrnn.runs.own_cell import source_of
 from charrnn.tasks.base import Data, Outcome, Scored, Spec
@@ -126,6 +126,7 @@ class Run:
         self._course: Iterator[Event] | None = None
         self._begun = monotonic()
         self._good: Snapshot | None = None  # what a divergence returns to
+        self._compared: Compared | None = None  # in this process
 
     @classmethod
     def begin(
@@ -338,7 +339,16 @@ class Run:
     def compare(self) -> Compared | None:
         """What simple methods reach on the text held out; nothing for tasks other than that."""
         with one_thread():
-            return compare(self.task, self.config)
+            self._compared = compare(self.task, self.config)
+        return self._compared
+
+    @property
+    def compared(self) -> dict[str, float]:
+        """What simple methods reach on the text held out, by name, as it was found at the start."""
+        figures = self.folder.logged("compared").get("figures")
+        if not isinstance(figures, dict):
+            return {}
+        return {name: float(nats) for name, nats in figures.items() if is_number(nats)}
 
     @property
     def validate_every(self) -> int:
@@ -378,6 +388,9 @@ class Run:
             self.threads = self.task.engine.threads = fastest(timings)
             yield Measured(self.threads, tuple(timings))
         self._begun = monotonic()
+        if self._compared is not None and not self.trainer.number:
+            found = self._compared
+            self._log(0, "compared", figures=dict(found.figures), known=found.known)
         if self.ancestor is not None and not self.trainer.number:
             yield self._inherited(self.ancestor)
         self._good = self._good or capture(self).copy()
