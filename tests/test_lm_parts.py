@@ -107,8 +107,9 @@ def test_a_run_of_parts_goes_on_exactly(place: Path, tmp_path: Path) -> None:
 
     def begun(out: Path) -> library.Run:
         train, val, test = (place / f"{name}.txt" for name in ("train", "val", "test"))
-        settings = {"epochs": 4, "hidden": 8, "lines": True}
-        return library.train(train, val=val, test=test, out=out, threads=1, **settings)
+        return library.train(
+            train, val=val, test=test, out=out, threads=1, epochs=4, hidden=8, lines=True
+        )
 
     begun(whole).finish()
     run = begun(halved)

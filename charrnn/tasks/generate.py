@@ -256,10 +256,9 @@ class GenerateTask(SupervisedTask[Pair]):
             return None
         baselines = {}
         if self._rows.train and self._rows.val:
-            parts = (self._encoded(rows) for rows in (self._rows.val, self._rows.test))
-            name, nats = labelled_ngrams(
-                (self._texts, self._labels), *parts, len(self.spec.alphabet)
-            )
+            train = self._texts, self._labels
+            val, test = (self._encoded(rows) for rows in (self._rows.val, self._rows.test))
+            name, nats = labelled_ngrams(train, val, test, len(self.spec.alphabet))
             baselines[name] = nats / np.log(2)
         return Outcome(self._score(parameters, self._rows.test), baselines)
 
