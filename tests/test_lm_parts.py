@@ -1,6 +1,7 @@
 """A language model whose text comes in parts: one file trains, one validates, one tests."""
 
 import json
+import re
 from math import log
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from support import TEXT, charrnn, metrics
 
 import charrnn as library
+from charrnn.runs.history import compared
 from charrnn.text.escapes import UNKNOWN_NATS
 
 TINY = ("--hidden", "8", "--seq-len", "16", "--batch-size", "4", "--threads", "1", "--quiet")
@@ -178,9 +180,9 @@ def test_parts_that_will_not_do(
 def test_a_run_that_ends_behind_the_n_grams_says_so_first(place: Path, tmp_path: Path) -> None:
     line = ("train", str(place / "train.txt"), *TINY, "--out", "run")
     done = charrnn(*line, "--epochs", "1", cwd=tmp_path)
-    (compared,) = logged(tmp_path / "run", "compared")
+    (noted,) = logged(tmp_path / "run", "compared")
     name, nats = min(
-        ((k, v) for k, v in compared["figures"].items() if k.endswith("gram")), key=lambda x: x[1]
+        ((k, v) for k, v in noted["figures"].items() if k.endswith("gram")), key=lambda x: x[1]
     )
     for number in (1, 2):  # from what this process found, and from the log
         best = min(entry["nats"] for entry in logged(tmp_path / "run", "validation"))
@@ -188,6 +190,8 @@ def test_a_run_that_ends_behind_the_n_grams_says_so_first(place: Path, tmp_path:
         assert last[0].startswith(f"the {name} is better than this network by {best - nats:.4f}")
         assert last[1] == "  charrnn eval run --mix"
         done = charrnn("train", "--resume", "run", "--epochs", "2", "--quiet", cwd=tmp_path)
+    inspected = charrnn("inspect", "run", cwd=tmp_path).stdout.decode()
+    assert re.search(rf"^to beat +unigram .*{name} {nats:.4f}", inspected, re.M)
     # Of a run that noted no n-grams nothing is said of them.
     log_of = tmp_path / "run" / "metrics.jsonl"
     kept = [entry for entry in log_of.read_text().splitlines() if "compared" not in entry]
@@ -195,3 +199,21 @@ def test_a_run_that_ends_behind_the_n_grams_says_so_first(place: Path, tmp_path:
     done = charrnn("train", "--resume", "run", "--epochs", "3", "--quiet", cwd=tmp_path)
     assert done.returncode == 0
     assert b"is better than this network" not in done.stderr
+    assert b"to beat" not in charrnn("inspect", "run", cwd=tmp_path).stdout
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "",
+        "[1]",
+        '{"event": "compared"}',
+        '{"event": "compared", "figures": 3}',
+        '{"event": "compared", "figures": {"5-gram": "1", "\\u001b[2J": 1.0, "gzip": 1e999}}',
+        "[" * 10_000,
+    ],
+)
+def test_figures_of_a_log_are_taken_without_trust(tmp_path: Path, line: str) -> None:
+    (tmp_path / "metrics.jsonl").write_text(line + "\n", encoding="utf-8")
+    assert compared(tmp_path) == {}
+    assert compared(tmp_path / "nowhere") == {}

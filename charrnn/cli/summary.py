@@ -31,7 +31,7 @@ def summarise(argument: str, cell: str | None, as_json: bool, plot: str | None) 
         InputError: there is none, or no picture can be made.
     """
     from charrnn.runs.find import find_checkpoint, find_run
-    from charrnn.runs.history import read_curve
+    from charrnn.runs.history import compared, read_curve
     from charrnn.runs.model import load_model
 
     if plot is not None:
@@ -40,7 +40,7 @@ def summarise(argument: str, cell: str | None, as_json: bool, plot: str | None) 
     curve = read_curve(find_run(argument), model.header, model.config)
     if plot is not None:
         write_picture(plot, curve, argument)
-    found = facts(model)
+    found = facts(model) | {"compared": compared(find_run(argument))}
     if as_json:
         history = {"train": curve.train, "val": curve.val}
         typer.echo(json.dumps(found | {"history": history}, indent=1))
@@ -75,6 +75,9 @@ def _print(model: "Model", found: dict[str, Any]) -> None:
         if good is not None:
             shown = f"{_good(best['val'])} {good(model.header)}"
         lines["best"] = f"{shown}, validated at step {best['step']}"
+    if found["compared"]:
+        beside = (f"{name} {figure(nats)}" for name, nats in found["compared"].items())
+        lines["to beat"] = ", ".join(beside)
     lines["settings"] = " ".join(f"{name}={_short(v)}" for name, v in found["changed"].items())
     width = max(map(len, lines)) + 2
     for name, value in lines.items():

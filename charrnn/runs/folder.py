@@ -263,14 +263,6 @@ class RunFolder:
         """Whether ``metrics.jsonl`` has such a line."""
         return any((at, what) == (step, event) for _, at, what in self._logged())
 
-    def logged(self, event: str) -> dict[str, Any]:
-        """The first line of ``metrics.jsonl`` of an event, taken without trust; empty if none."""
-        for line, _, what in self._logged():
-            if what == event:
-                record: dict[str, Any] = json.loads(line)
-                return record
-        return {}
-
     def _logged(self) -> Iterator[tuple[str, float, object]]:
         """The lines of ``metrics.jsonl``, with the step and the event of each."""
         if not self.metrics.exists():

@@ -18,7 +18,7 @@ from charrnn.nn.types import Array
 from charrnn.runs.ancestry import ancestor_json, bounded
 from charrnn.runs.find import in_words
 from charrnn.runs.folder import RunFolder, remove_if_empty
-from charrnn.runs.history import Validation, is_number, lowest, whole
+from charrnn.runs.history import Validation, compared, lowest, whole
 from charrnn.runs.model import Model, load_model, reason
 from charrnn.runs.own_cell import source_of
 from charrnn.tasks.base import Data, Outcome, Scored, Spec
@@ -345,10 +345,7 @@ class Run:
     @property
     def compared(self) -> dict[str, float]:
         """What simple methods reach on the text held out, by name, as it was found at the start."""
-        figures = self.folder.logged("compared").get("figures")
-        if not isinstance(figures, dict):
-            return {}
-        return {name: float(nats) for name, nats in figures.items() if is_number(nats)}
+        return compared(self.folder.path)
 
     @property
     def validate_every(self) -> int:
