@@ -30,7 +30,7 @@ def summarise(argument: str, cell: str | None, as_json: bool, plot: str | None) 
         CheckpointError: it cannot be read.
         InputError: there is none, or no picture can be made.
     """
-    from charrnn.runs.find import find_checkpoint, find_run
+    from charrnn.runs.find import FILES, find_checkpoint, find_run
     from charrnn.runs.history import compared, read_curve
     from charrnn.runs.model import load_model
 
@@ -40,7 +40,8 @@ def summarise(argument: str, cell: str | None, as_json: bool, plot: str | None) 
     curve = read_curve(find_run(argument), model.header, model.config)
     if plot is not None:
         write_picture(plot, curve, argument)
-    found = facts(model) | {"compared": compared(find_run(argument))}
+    to_beat = compared(model.path.parent) if model.path.name in FILES else {}
+    found = facts(model) | {"compared": to_beat}
     if as_json:
         history = {"train": curve.train, "val": curve.val}
         typer.echo(json.dumps(found | {"history": history}, indent=1))

@@ -30,6 +30,8 @@ LONGEST_LINE, MOST_LINES = 1 << 14, 1 << 22
 MOST_STEPS, LARGEST = 1 << 50, 1e15
 """Beyond these, what a file says is no training's."""
 
+BEGINNING = 2
+"""Lines of a log, among which is what there is to beat."""
 METHOD = re.compile(r"[a-z0-9-]{1,20}")
 """A simple method's name."""
 
@@ -142,18 +144,19 @@ def read_curve(path: Path, model_header: Mapping[str, Any], config: Config) -> L
 
 
 def compared(folder: Path) -> dict[str, float]:
-    """What simple methods reached on the text held out, by name: the first line of a run's log.
+    """What simple methods reached on the text held out, by name, as a run's log begins with it.
 
-    Empty where it has no such line, as in runs of earlier versions. Taken without trust.
+    Empty where it does not, as in runs of earlier versions. Taken without trust.
     """
     log = folder / "metrics.jsonl"
     try:
         if not log.is_file():
             return {}
         with log.open("rb") as file:
-            record = json.loads(file.readline(LONGEST_LINE))
-        figures = dict(record["figures"]) if record["event"] == "compared" else {}
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            records = [json.loads(file.readline(LONGEST_LINE) or b"{}") for _ in range(BEGINNING)]
+        (record,) = (one for one in records if one.get("event") == "compared")
+        figures = dict(record["figures"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return {}
     return {
         name: float(nats)

@@ -126,7 +126,7 @@ class Run:
         self._course: Iterator[Event] | None = None
         self._begun = monotonic()
         self._good: Snapshot | None = None  # what a divergence returns to
-        self._compared: Compared | None = None  # in this process
+        self._to_note: Compared | None = None
 
     @classmethod
     def begin(
@@ -339,8 +339,8 @@ class Run:
     def compare(self) -> Compared | None:
         """What simple methods reach on the text held out; nothing for tasks other than that."""
         with one_thread():
-            self._compared = compare(self.task, self.config)
-        return self._compared
+            self._to_note = compare(self.task, self.config)
+        return self._to_note
 
     @property
     def compared(self) -> dict[str, float]:
@@ -385,9 +385,6 @@ class Run:
             self.threads = self.task.engine.threads = fastest(timings)
             yield Measured(self.threads, tuple(timings))
         self._begun = monotonic()
-        if self._compared is not None and not self.trainer.number:
-            found = self._compared
-            self._log(0, "compared", figures=dict(found.figures), known=found.known)
         if self.ancestor is not None and not self.trainer.number:
             yield self._inherited(self.ancestor)
         self._good = self._good or capture(self).copy()
@@ -413,6 +410,7 @@ class Run:
             self.interval.count += step.count
             done = step.number == self.trainer.total
             if step.number % LOG_EVERY == 0 or done:
+                self._note_compared()
                 self._log(step.number, "train", **_numbers(step))
             # All that belongs to this step comes before its save: who goes on from there does not
             # do it again.
@@ -563,6 +561,7 @@ class Run:
         A run that is stopped somewhere must return, when it diverges, to where it would have
         returned: its last good state is then saved with it.
         """
+        self._note_compared()
         header = self._header()
         begun, weights = monotonic(), dict(self.trainer.parameters)
         if not np.isfinite(self.trainer.parameters.flat).all():
@@ -613,6 +612,13 @@ class Run:
             "best": None if self.best is None else self.best.to_json(),
             **source_of(self.config.own_cell),
         }
+
+    def _note_compared(self) -> None:
+        """Log what there is to beat: not before the training has got somewhere."""
+        if self._to_note is not None:
+            figures, known = dict(self._to_note.figures), self._to_note.known
+            self._log(0, "compared", figures=figures, known=known)
+            self._to_note = None
 
     def _log(self, step: int, event: str, **values: Any) -> None:
         seconds = round(monotonic() - self._begun, 3)
