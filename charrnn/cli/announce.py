@@ -63,6 +63,9 @@ def conclude(run: "Run") -> None:
     """How good the best model is, where it is, and what to do with it."""
     from charrnn.tasks.figures import figure
 
+    behind = _behind(run)
+    if behind:
+        say(behind)
     if run.best is not None and run.best_score is not None:
         where = f"on what was held out, at step {run.best.step} ({run.best_score.method})"
         say(fold(f"best: {run.best_score.text} {where}"))
@@ -76,6 +79,26 @@ def conclude(run: "Run") -> None:
     use = run.config.kind.usage.replace("RUN", quoted(run.folder.path)) + run.config.cell_option
     say(f"saved in {run.folder.path}. To use it:\n  {use}")
     show_test(run)
+
+
+def _behind(run: "Run") -> str:
+    """That n-grams are better than a language model, and what to do; nothing if they are not."""
+    from charrnn.training.compare import lead
+
+    score = run.best_score
+    nats = None if score is None else score.numbers.get("nats")
+    if nats is None and run.best is not None and run.config.loss == "softmax":
+        nats = run.best.val  # found before the run was resumed
+    found = None if nats is None or not run.config.kind.text else lead(run.compared, nats)
+    if found is None:
+        return ""
+    name, by = found
+    more = "--minutes" if run.config.minutes else "--epochs"
+    return (
+        f"the {name} is better than this network by {by:.4f} {run.task.unit}: give it more "
+        f"{more}, or use both together:\n"
+        f"  charrnn eval {quoted(run.folder.path)}{run.config.cell_option} --mix"
+    )
 
 
 def show_test(run: "Run") -> None:

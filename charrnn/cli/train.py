@@ -90,13 +90,16 @@ def train(
     val: Annotated[
         str,
         typer.Option(
-            help="File to validate with; else split off.", show_default=False, rich_help_panel=TEXT
+            help="File to validate with, for a text the next part of it; else split off.",
+            show_default=False,
+            rich_help_panel=TEXT,
         ),
     ] = "",
     test: Annotated[
         str,
         typer.Option(
-            help="File to test the best model with, once; else split off, unless --val is given.",
+            help="File to test the best model with, once; else split off, unless --val is given or "
+            "a text is trained on.",
             show_default=False,
             rich_help_panel=TEXT,
         ),
@@ -291,6 +294,7 @@ def train(
 
     charrnn train corpus.txt
     charrnn train book1.txt book2.txt --cell gru --layers 2 --dropout 0.2
+    charrnn train train.txt --val valid.txt --test test.txt
     charrnn train questions.tsv --task classify --test others.tsv
     charrnn train --resume checkpoints/corpus-1
     charrnn train --resume checkpoints/corpus-1 --epochs 20

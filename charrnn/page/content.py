@@ -15,7 +15,7 @@ from charrnn.runs.ancestry import noted, training_of
 from charrnn.runs.find import FILES, in_words
 from charrnn.runs.history import read_curve
 from charrnn.runs.model import Model, reason
-from charrnn.runs.texts import ToScore, find_texts, read_text
+from charrnn.runs.texts import ToScore, find_texts
 from charrnn.tasks.base import Paths
 from charrnn.tasks.config import Config
 from charrnn.tasks.generate import GenerateSpec
@@ -154,11 +154,10 @@ def training_text(model: Model) -> str:
     if "-" in (*own.paths, own.val, own.test):
         raise InputError(f"{model.path} was trained on standard input", WITHOUT)
     try:
+        data = config.kind.read(Paths(own.paths, own.val, own.test), config)
         if config.kind.text:
-            corpus = read_text(model, list(own.paths))
-            sha256, text = corpus.sha256, encoded(corpus.codes, config.level)
+            text = encoded(data.corpus.codes, config.level)
         else:
-            sha256 = config.kind.read(Paths(own.paths, own.val, own.test), config).sha256
             text = "".join(
                 decode_text(path, read_bytes(path), config.encoding)[0] for path in own.paths
             ).encode()
@@ -166,7 +165,7 @@ def training_text(model: Model) -> str:
         raise InputError(
             f"the text that {model.path} was trained on is not there ({reason(error)})", PUT_BACK
         ) from None
-    if sha256 != own.sha256:
+    if data.sha256 != own.sha256:
         raise InputError(f"{own.name} is no longer what {model.path} was trained on", PUT_BACK)
     return text.decode("utf-8", "replace")
 
@@ -258,7 +257,7 @@ def _texts(model: Model) -> ToScore | None:
     if not isinstance(model.spec, TextSpec):
         return None
     try:
-        return find_texts(model, [], [])
+        return find_texts(model, [], [], validated=True)
     except InputError:
         return None
 

@@ -17,6 +17,7 @@ from charrnn.sampling.choice import Choice, streams
 from charrnn.sampling.texts import Steering, write
 from charrnn.sampling.voices import ModelVoice
 from charrnn.tasks.base import Outcome, Paths, TaskScore, Trained
+from charrnn.tasks.baselines import labelled_ngrams
 from charrnn.tasks.config import Config
 from charrnn.tasks.examples import (
     OF_CARRIED,
@@ -253,8 +254,11 @@ class GenerateTask(SupervisedTask[Pair]):
         return Labelled(labels, x[:-1], x[1:], lengths - 1), int((lengths - 1).sum())
 
     def _of_rows(self, rows: Sequence[Pair]) -> tuple[Labelled, int]:
+        return self._batch(*self._encoded(rows))
+
+    def _encoded(self, rows: Sequence[Pair]) -> tuple[list[Array], Array]:
         labels = np.array([self._number[row.left] for row in rows])
-        return self._batch([self._encode(row) for row in rows], labels)
+        return [self._encode(row) for row in rows], labels
 
     def validate(self, parameters: Parameters) -> TaskScore | None:
         return self._score(parameters, self._rows.val)
@@ -262,7 +266,13 @@ class GenerateTask(SupervisedTask[Pair]):
     def test(self, parameters: Parameters) -> Outcome | None:
         if not self._rows.test:
             return None
-        return Outcome(self._score(parameters, self._rows.test), {})
+        baselines = {}
+        if self._rows.train and self._rows.val:
+            train = self._texts, self._labels
+            val, test = (self._encoded(rows) for rows in (self._rows.val, self._rows.test))
+            name, nats = labelled_ngrams(train, val, test, len(self.spec.alphabet))
+            baselines[name] = nats / np.log(2)
+        return Outcome(self._score(parameters, self._rows.test), baselines)
 
     def preview(self, parameters: Parameters, rng: np.random.Generator) -> bytes:
         labels = rng.permutation(len(self.spec.labels))[:SHOWN]

@@ -19,6 +19,7 @@ from charrnn.runs.model import Model, load_model, reason
 from charrnn.tasks.base import Data, Paths, Spec
 from charrnn.tasks.config import Config
 from charrnn.tasks.extension import extended_spec
+from charrnn.tasks.kinds import kind_of
 from charrnn.tasks.supervised import lanes_of
 from charrnn.text.columns import joined
 from charrnn.training.compare import yardsticks_take
@@ -99,6 +100,13 @@ def begin(
             paths = _ancestors_own(initial, paths, tell)
             own = (*OF_DATA, "seed") if initial.config.lines else OF_DATA  # it drew the lines
             settings = {name: getattr(initial.config, name) for name in own} | settings
+    if paths.val and kind_of(settings.get("task", Config.task)).text:
+        if given.get("val_fraction"):
+            raise InputError(
+                "--val-fraction holds out a part of the text, and --val names what validates",
+                "give one of them",
+            )
+        settings["val_fraction"] = 0.0
     config = Config.of(**settings)
     if initial is not None and not config.kind.text:
         tell(

@@ -178,7 +178,7 @@ def plan(
     config = Config.of(**fixed)
     if config.kind.text:
         part = min(config.val_fraction, HELD_OUT / data.size)
-        patience = PATIENCE if part else 0
+        patience = PATIENCE if part or data.paths.val else 0
         fixed = {"val_fraction": part, "patience": patience, **given, "minutes": minutes}
         config = Config.of(**fixed)
     trained_on = data.trained_on(config)

@@ -20,7 +20,7 @@ from charrnn.ranks import Group, RankedEngine
 from charrnn.runs.ancestry import ancestor_json, bounded
 from charrnn.runs.find import in_words
 from charrnn.runs.folder import RunFolder, remove_if_empty
-from charrnn.runs.history import Validation, lowest, whole
+from charrnn.runs.history import Validation, compared, lowest, whole
 from charrnn.runs.model import MEMBERS, Model, load_model, reason
 from charrnn.runs.own_cell import source_of
 from charrnn.tasks.base import Data, Outcome, Scored, Spec
@@ -132,6 +132,7 @@ class Run:
         self._begun = self._member_begun = monotonic()
         self._deadline: Deadline | None = None  # of all members
         self._good: Snapshot | None = None  # what a divergence returns to
+        self._to_note: Compared | None = None
 
     @classmethod
     def begin(
@@ -380,7 +381,13 @@ class Run:
     def compare(self) -> Compared | None:
         """What simple methods reach on the text held out; nothing for tasks other than that."""
         with one_thread():
-            return compare(self.task, self.config)
+            self._to_note = compare(self.task, self.config)
+        return self._to_note
+
+    @property
+    def compared(self) -> dict[str, float]:
+        """What simple methods reach on the text held out, by name, as it was found at the start."""
+        return compared(self.folder.path)
 
     @property
     def validate_every(self) -> int:
@@ -489,6 +496,7 @@ class Run:
             number = self.trainer.number  # this member's own
             done = number == self.trainer.total
             if number % LOG_EVERY == 0 or done:
+                self._note_compared()
                 self._log(step.number, "train", **_numbers(step))
             # All that belongs to this step comes before its save: who goes on from there does not
             # do it again.
@@ -736,6 +744,7 @@ class Run:
         A run that is stopped somewhere must return, when it diverges, to where it would have
         returned: its last good state is then saved with it.
         """
+        self._note_compared()
         header = self._header()
         begun, weights = monotonic(), dict(self.trainer.parameters)
         if not np.isfinite(self.trainer.parameters.flat).all():
@@ -789,6 +798,13 @@ class Run:
             "best": None if self.best is None else self.best.to_json(),
             **source_of(self.config.own_cell),
         }
+
+    def _note_compared(self) -> None:
+        """Log what there is to beat: not before the training has got somewhere."""
+        if self._to_note is not None:
+            figures, known = dict(self._to_note.figures), self._to_note.known
+            self._log(0, "compared", figures=figures, known=known)
+            self._to_note = None
 
     def _log(self, step: int, event: str, **values: Any) -> None:
         seconds = round(monotonic() - self._begun, 3)
