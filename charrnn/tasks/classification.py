@@ -1,7 +1,7 @@
 """What a trained classifier says of a text: logits, labels, probabilities."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -11,7 +11,9 @@ from charrnn.nn.types import Array
 from charrnn.nn.workspace import Workspace
 from charrnn.tasks.base import Trained
 from charrnn.tasks.examples import as_json, one_line, padded, together
+from charrnn.tasks.wide import features_of
 from charrnn.text.alphabet import END, START, Alphabet
+from charrnn.text.hashed import of_text
 
 __all__ = ["Classification", "classify", "cut", "framed", "predict", "predictions"]
 
@@ -36,13 +38,17 @@ def classify(trained: Trained, texts: Sequence[str]) -> Array:
     """
     network, parameters, spec = trained.network, trained.parameters, trained.spec
     most = trained.config.longest
-    encoded = [framed(spec.alphabet, cut(text, most)) for text in texts]
+    texts = [cut(text, most) for text in texts]
+    encoded = [framed(spec.alphabet, text) for text in texts]
     y = np.empty((len(texts), len(spec.labels)))
     workspace = Workspace()
     for rows in together([len(text) for text in encoded]):
         x, lengths = padded([encoded[row] for row in rows])
         state = network.zero_state(len(rows), parameters.dtype)
         batch = Sequences(x, np.zeros(len(rows), dtype=np.intp), state, lengths)
+        if spec.buckets:
+            features = features_of([of_text(texts[row]) for row in rows], spec.buckets)
+            batch = replace(batch, features=features)
         with np.errstate(all="ignore"):  # a spoilt model is found by its numbers
             y[rows] = network.outputs(parameters, batch, workspace)
     return y

@@ -52,8 +52,10 @@ from charrnn.tasks.measures import (
 from charrnn.tasks.previews import fitted
 from charrnn.tasks.rows import Rows, read_rows
 from charrnn.tasks.supervised import SupervisedData, SupervisedTask
+from charrnn.tasks.wide import WEIGHTS, buckets_for, buckets_in, features_of, thinned
 from charrnn.text.alphabet import Alphabet
 from charrnn.text.counts import counted
+from charrnn.text.hashed import of_text
 from charrnn.text.pairs import Pair, read_pairs
 from charrnn.text.tables import Source
 
@@ -72,16 +74,19 @@ class ClassifySpec:
 
     Attributes:
         several: whether a text may have other than one label.
+        buckets: of the hashed n-grams that are mapped to the labels as well; 0 for no such map.
     """
 
     alphabet: Alphabet
     labels: tuple[str, ...]
     several: bool = False
+    buckets: int = 0
 
     def to_header(self) -> dict[str, Any]:
         """For a checkpoint."""
         header = {"alphabet": self.alphabet.to_json(), "labels": list(self.labels)}
-        return header | {"several": True} if self.several else header
+        header |= {"several": True} if self.several else {}
+        return header | ({"buckets": self.buckets} if self.buckets else {})
 
     @classmethod
     def from_header(cls, header: Mapping[str, Any]) -> "ClassifySpec":
@@ -93,7 +98,8 @@ class ClassifySpec:
         several = header.get("several", False)
         if not isinstance(several, bool):
             raise ValueError("whether there are several labels must be true or false")
-        return cls(Alphabet.from_json(header["alphabet"]), labels_of(header["labels"]), several)
+        alphabet, labels = Alphabet.from_json(header["alphabet"]), labels_of(header["labels"])
+        return cls(alphabet, labels, several, buckets_in(header))
 
     def model(self, config: Config) -> SequenceModel:
         """The network of these settings."""
@@ -108,6 +114,7 @@ class ClassifySpec:
             directions=config.directions,
             readout=config.readout,
             loss=config.loss,
+            wide=self.buckets,
         )
 
     def knows(self) -> dict[str, str | list[str]]:
@@ -164,8 +171,10 @@ class ClassifyData(SupervisedData[Pair]):
 
     def spec(self) -> ClassifySpec:
         """Characters and labels of the training part."""
-        texts = (row.left for row in self.rows.train)
-        return ClassifySpec(Alphabet.of(self.config.level, texts), self._labels, self._several)
+        texts = [row.left for row in self.rows.train]
+        alphabet = Alphabet.of(self.config.level, texts)
+        buckets = buckets_for(map(of_text, texts), len(self._labels), self.config.wide)
+        return ClassifySpec(alphabet, self._labels, self._several, buckets)
 
     def task(
         self, spec: ClassifySpec, config: Config, model: SequenceModel, threads: int
@@ -250,7 +259,12 @@ class ClassifyTask(SupervisedTask[Pair]):
         yes = yes_of([self._labels[row] for row in rows], len(self.spec.labels))
         targets = targets_of(yes, self.model)
         state = self.model.zero_state(len(rows))
-        return Sequences(x, targets, state, lengths), len(rows)
+        batch = Sequences(x, targets, state, lengths)
+        if self.spec.buckets:
+            hashes = [of_text(self._rows.train[row].left) for row in rows]
+            features = thinned(features_of(hashes, self.spec.buckets), rng)
+            batch = replace(batch, features=features)
+        return batch, len(rows)
 
     def validate(self, parameters: Parameters) -> TaskScore | None:
         return self._score(parameters, self._rows.val)[0]
@@ -385,6 +399,7 @@ register(
             "lr": 4e-3,
             "batch_size": 64,
             "noise": 0.1,
+            "wide": WEIGHTS,
         },
         own={
             "directions": ("forward", "both"),
@@ -393,6 +408,7 @@ register(
             "separator": (),
             "noise": (),
             "longest": (),
+            "wide": (),
         },
         without=OF_CARRIED,
         least_updates=1000,
