@@ -52,7 +52,15 @@ from charrnn.tasks.measures import (
 from charrnn.tasks.previews import fitted
 from charrnn.tasks.rows import Rows, read_rows
 from charrnn.tasks.supervised import SupervisedData, SupervisedTask
-from charrnn.tasks.wide import WEIGHTS, buckets_for, buckets_in, features_of, thinned
+from charrnn.tasks.wide import (
+    COUNTED,
+    WEIGHTS,
+    buckets_for,
+    buckets_in,
+    features_of,
+    first_weights,
+    thinned,
+)
 from charrnn.text.alphabet import Alphabet
 from charrnn.text.counts import counted
 from charrnn.text.hashed import of_text
@@ -175,6 +183,19 @@ class ClassifyData(SupervisedData[Pair]):
         alphabet = Alphabet.of(self.config.level, texts)
         buckets = buckets_for(map(of_text, texts), len(self._labels), self.config.wide)
         return ClassifySpec(alphabet, self._labels, self._several, buckets)
+
+    def begin(self, spec: ClassifySpec, config: Config, parameters: Parameters) -> None:
+        """The map of n-grams begins as naive Bayes."""
+        if not spec.buckets:
+            return
+        rows = self.rows.train[:: -(-len(self.rows.train) // COUNTED)]
+        number = {label: k for k, label in enumerate(spec.labels)}
+        names = (labels_in(row.right, config) for row in rows)
+        yes = yes_of([[number[name] for name in own] for own in names], len(spec.labels))
+        hashes = (of_text(row.left) for row in rows)
+        exclusive = config.loss == "softmax"
+        W = first_weights(hashes, yes, spec.buckets, exclusive=exclusive)
+        parameters["wide.W"][...] = W
 
     def task(
         self, spec: ClassifySpec, config: Config, model: SequenceModel, threads: int

@@ -32,10 +32,19 @@ from charrnn.tasks.examples import (
 )
 from charrnn.tasks.kinds import Kind, register
 from charrnn.tasks.labelled import UNSEEN, LabelledRows
+from charrnn.tasks.labels import yes_of
 from charrnn.tasks.measures import accuracy, by_kind, by_label, is_bio, span_f1
 from charrnn.tasks.rows import Rows, read_rows
 from charrnn.tasks.supervised import SupervisedData, SupervisedTask
-from charrnn.tasks.wide import WEIGHTS, buckets_for, buckets_in, features_of, thinned
+from charrnn.tasks.wide import (
+    COUNTED,
+    WEIGHTS,
+    buckets_for,
+    buckets_in,
+    features_of,
+    first_weights,
+    thinned,
+)
 from charrnn.text.alphabet import END, START, Alphabet
 from charrnn.text.conll import Sentence, read_sentences
 from charrnn.text.counts import counted
@@ -154,6 +163,18 @@ class TagData(SupervisedData[Sentence]):
         hashes = (own for row in self.rows.train for own in of_tokens(row.tokens))
         buckets = buckets_for(hashes, len(self._tags), self.config.wide)
         return TagSpec(Alphabet.of(self.config.level, [" ", *texts]), self._tags, buckets)
+
+    def begin(self, spec: TagSpec, config: Config, parameters: Parameters) -> None:
+        """The map of features begins as naive Bayes."""
+        if not spec.buckets:
+            return
+        rows = self.rows.train[:: -(-len(self.rows.train) // COUNTED)]
+        number = {name: k for k, name in enumerate(spec.tags)}
+        yes = yes_of([[number[name]] for row in rows for name in row.tags], len(spec.tags))
+        hashes = (own for row in rows for own in of_tokens(row.tokens))
+        exclusive = config.loss == "softmax"
+        W = first_weights(hashes, yes, spec.buckets, exclusive=exclusive)
+        parameters["wide.W"][...] = W
 
     def task(self, spec: TagSpec, config: Config, model: SequenceModel, threads: int) -> "TagTask":
         """The training."""

@@ -1,15 +1,25 @@
 """The sparse features of examples, for the linear map beside the recurrence."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from charrnn.nn.types import Array
 from charrnn.nn.wide import Features
 from charrnn.text.hashed import buckets_of
 
-__all__ = ["WEIGHTS", "buckets_for", "buckets_in", "features_of", "thinned"]
+__all__ = [
+    "COUNTED",
+    "WEIGHTS",
+    "buckets_for",
+    "buckets_in",
+    "features_of",
+    "first_weights",
+    "thinned",
+]
 
 SCALE = 4.0
 """The length of each row of features. Adam's steps are of one size whatever the gradient is, so
@@ -27,6 +37,16 @@ LEAST = 1 << 6
 SAMPLE = 1 << 22
 """Hashes that are enough to tell how many buckets are wanted."""
 
+SMOOTHING, SHARE = 0.1, 0.2
+"""Of naive Bayes, with which the map begins: what is added to each count, and the part of its
+logarithms that is taken, as features that go together are all counted."""
+
+COUNTED = 1 << 15
+"""Examples that the first weights are counted from, at most."""
+
+TOGETHER = 1 << 12
+"""Examples counted at a time."""
+
 
 def buckets_for(hashes: Iterable[Array], outputs: int, weights: int) -> int:
     """How many buckets: two for each distinct feature, a power of two, at most ``weights`` in all.
@@ -39,9 +59,11 @@ def buckets_for(hashes: Iterable[Array], outputs: int, weights: int) -> int:
     if not weights:
         return 0
     some: list[Array] = []
+    count = 0
     for own in hashes:
         some.append(own)
-        if len(some) * len(own) > SAMPLE:
+        count += len(own)
+        if count > SAMPLE:
             break
     distinct = len(np.unique(np.concatenate(some))) if some else 0
     wanted = 1 << max(LEAST - 1, 2 * distinct - 1).bit_length()
@@ -94,3 +116,39 @@ def thinned(features: Features, rng: np.random.Generator | None) -> Features:
         features.column[kept],
         features.value[kept] / np.float32(1 - DROPPED),
     )
+
+
+def first_weights(
+    hashes: Iterable[Array], yes: npt.NDArray[np.bool_], size: int, *, exclusive: bool
+) -> Array:
+    """Where the map begins, ``(size, K)``: at a part of what naive Bayes says of each feature.
+
+    ln P(feature | k), less its mean over the labels; of labels that do not exclude each other
+    ln P(feature | k) - ln P(feature | not k). Wang and Manning (2012), "Baselines and bigrams".
+
+    Args:
+        hashes: of N examples' features.
+        yes: ``(N, K)``, which labels they have.
+        size: how many buckets there are.
+        exclusive: whether an example has one label.
+    """
+    counts = np.zeros((size, yes.shape[1]))
+    every = np.zeros((size, 1))
+    examples, start = iter(hashes), 0
+    while some := list(islice(examples, TOGETHER)):
+        features = features_of(some, size)
+        own = yes[start : start + len(some)][features.row]
+        every[:, 0] += np.bincount(features.column, minlength=size)
+        for k in range(counts.shape[1]):
+            counts[:, k] += np.bincount(features.column[own[:, k]], minlength=size)
+        start += len(some)
+    W = _log_part(counts)
+    W -= W.mean(axis=1, keepdims=True) if exclusive else _log_part(every - counts)
+    return SHARE * W
+
+
+def _log_part(counts: Array) -> Array:
+    """The logarithm of each count's part of its column, smoothed."""
+    smoothed = counts + SMOOTHING
+    found: Array = np.log(smoothed / smoothed.sum(axis=0))
+    return found

@@ -24,6 +24,7 @@ from charrnn.runs.own_cell import source_of
 from charrnn.tasks.base import Data, Outcome, Scored, Spec
 from charrnn.tasks.config import Config
 from charrnn.tasks.extension import begin_from
+from charrnn.tasks.supervised import SupervisedData
 from charrnn.training.bar import Bar
 from charrnn.training.compare import compare
 from charrnn.training.events import (
@@ -154,6 +155,8 @@ class Run:
             spec = data.spec()
             seed = np.random.SeedSequence(config.seed).spawn(3)[0]
             parameters = spec.model(config).init(np.random.default_rng(seed), np.float32)
+            if isinstance(data, SupervisedData):
+                data.begin(spec, config, parameters)
         else:
             data.check_labels(initial.spec)
             spec, parameters, notes = begin_from(initial.spec, initial.parameters, data, config)
