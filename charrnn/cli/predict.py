@@ -90,6 +90,12 @@ def predict(
             help="FILE.py:CLASS, for a model whose cell is its author's own.", show_default=False
         ),
     ] = None,
+    method: Annotated[
+        Literal["network", "baseline"],
+        typer.Option(
+            help="Predict by the network, or by the simple method that was fitted beside it."
+        ),
+    ] = "network",
     beam: Annotated[
         int, typer.Option(min=1, max=64, help="translate: beginnings kept at a time; 1: greedy.")
     ] = 1,
@@ -145,7 +151,7 @@ def predict(
         if file == "-" and sys.stdin.isatty():
             raise InputError("standard input is a terminal", "name a CSV file")
         with written_to(out) as writer:
-            _write(writer, model.predict(texts or [str(file)], steps=steps), form)
+            _write(writer, model.predict(texts or [str(file)], steps=steps, method=method), form)
         return
     parts, place, tabs = to_answer(texts or [], file, columns, model.config)
     faults, told = _Faults(place), False
@@ -161,7 +167,9 @@ def predict(
                     say(f"note: {note}")
                     told = True  # of many texts one will do
                 found = iter(
-                    model.predict(good, beam=beam, top=top, threshold=threshold, tabs=tabs)
+                    model.predict(
+                        good, beam=beam, top=top, threshold=threshold, tabs=tabs, method=method
+                    )
                     if good
                     else []
                 )

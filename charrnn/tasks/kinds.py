@@ -37,6 +37,8 @@ class Kind:
         author: writes texts (:class:`charrnn.tasks.writing.Author`), if it can.
         evaluate: measures a model on files of new data (:mod:`charrnn.tasks.labelled`), if it can.
         predict: predicts from texts (:mod:`charrnn.tasks.predictions`), if it can.
+        baseline: from a model to the like of ``predict`` by the simple method that its checkpoint
+            holds (``baseline(trained)(texts, **options)``), if it can.
         options: the options of ``predict`` that it takes.
         margin: the characters that a text to predict from loses at its ends, as those trained on
             did; all white space, if not given.
@@ -61,6 +63,7 @@ class Kind:
     author: Callable[..., Any] | None = None
     evaluate: Callable[..., Any] | None = None
     predict: Callable[..., Any] | None = None
+    baseline: Callable[[Any], Callable[..., Any]] | None = None
     options: tuple[str, ...] = ()
     margin: str | None = None
     empty: tuple[str, ...] = ("\t\t",)
