@@ -80,6 +80,8 @@ def outcome_lines(found: "Outcome") -> "Iterator[str]":
     """A test's figures, beside them what simple methods reach, and its table."""
     from charrnn.tasks.figures import figure
 
+    if found.verdict:
+        yield fold(found.verdict)
     yield fold(f"test: {found.score.text} ({found.score.method})")
     measure = next(iter(found.score.measures))
     for name, value in found.baselines.items():

@@ -332,7 +332,16 @@ class SequenceModel:
         g = None if gradients is None else self._head_gradients(gradients, workspace)
         beside, gathered = self._beside(parameters, batch, len(rows))
         total = self.head.sum_loss(
-            w, g, rows, targets, weights, drows, workspace, loss=loss, each=batch.each, beside=beside
+            w,
+            g,
+            rows,
+            targets,
+            weights,
+            drows,
+            workspace,
+            loss=loss,
+            each=batch.each,
+            beside=beside,
         )
         if batch.each:
             total = total.reshape(heads)

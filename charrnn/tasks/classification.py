@@ -15,7 +15,7 @@ from charrnn.tasks.wide import features_of
 from charrnn.text.alphabet import END, START, Alphabet
 from charrnn.text.hashed import of_text
 
-__all__ = ["Classification", "classify", "cut", "framed", "predict", "predictions"]
+__all__ = ["Classification", "answers", "classify", "cut", "framed", "predict", "predictions"]
 
 LIKELY = 0.5
 """From this probability on a label is a yes, where a row may have several."""
@@ -100,15 +100,31 @@ def predictions(
     threshold: float | None = None,
 ) -> list[Classification]:
     """As :func:`predict`, of a model that may be spoilt."""
-    y = classify(trained, texts)
+    return answers(trained, texts, classify(trained, texts), trained.config.loss, top, threshold)
+
+
+def answers(
+    trained: Trained,
+    texts: Sequence[str],
+    y: Array,
+    loss: str,
+    top: int | None = None,
+    threshold: float | None = None,
+) -> list[Classification]:
+    """What scores of the labels say of texts.
+
+    Args:
+        trained: whose labels they are.
+        y: ``(N, K)`` logits.
+        loss: ``"softmax"`` or ``"sigmoid"``, what makes probabilities of them.
+        top, threshold: as of :func:`predict`.
+    """
     several, labels = trained.spec.several, trained.spec.labels
     if top is None and threshold is None and several:
         threshold = LIKELY
     most = 1 if top is None and threshold is None else top
     found = []
-    for text, own, p in zip(
-        texts, y, np.exp(log_probabilities(trained.config.loss, y)), strict=True
-    ):
+    for text, own, p in zip(texts, y, np.exp(log_probabilities(loss, y)), strict=True):
         order = np.argsort(-own, kind="stable")[:most]
         every = range(len(labels)) if top is None else order
         chosen = order if threshold is None else order[p[order] >= threshold]

@@ -1,6 +1,6 @@
 """Many to one: a text in, one of K labels out; or several, each a yes or a no of its own."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -13,10 +13,11 @@ from charrnn.nn.losses import LOSSES
 from charrnn.nn.models import SequenceModel, Sequences
 from charrnn.nn.parameters import Parameters
 from charrnn.nn.types import Array
-from charrnn.tasks.base import Outcome, Paths, TaskScore
+from charrnn.tasks.base import Outcome, Paths, TaskScore, Trained
 from charrnn.tasks.baselines import LabelBayes, NaiveBayes
 from charrnn.tasks.classification import (
     Classification,
+    answers,
     classify,
     cut,
     framed,
@@ -37,7 +38,7 @@ from charrnn.tasks.examples import (
     with_unknowns,
 )
 from charrnn.tasks.kinds import Kind, register
-from charrnn.tasks.labelled import UNSEEN, LabelledRows
+from charrnn.tasks.labelled import UNSEEN, LabelledRows, which_is_better
 from charrnn.tasks.labels import each_label, label_table, labels_in, separator_of, yes_of
 from charrnn.tasks.measures import (
     accuracy,
@@ -93,8 +94,8 @@ class ClassifySpec:
     def to_header(self) -> dict[str, Any]:
         """For a checkpoint."""
         header = {"alphabet": self.alphabet.to_json(), "labels": list(self.labels)}
-        header |= {"several": True} if self.several else {}
-        return header | ({"buckets": self.buckets} if self.buckets else {})
+        own = {"several": self.several, "buckets": self.buckets}
+        return header | {name: value for name, value in own.items() if value}
 
     @classmethod
     def from_header(cls, header: Mapping[str, Any]) -> "ClassifySpec":
@@ -316,16 +317,22 @@ class ClassifyTask(SupervisedTask[Pair]):
         if sum(len(row.left) for row in train) * len(self.spec.labels) > MOST_COUNTS:
             lines = (*lines, "naive Bayes is left out: too many labels for it")
             return Outcome(score, {}, lines, details)
-        known, asked = [row.left for row in train], [row.left for row in rows]
-        own = self._yes(train, self.spec.labels)
+        simple = _naive_bayes(train, self.spec, self.config)
+        name = " of each label" if self.spec.several else ""
+        baselines = {f"character n-gram naive Bayes{name}": self._of_simple(simple, rows)}
+        verdict = ""
+        if self._rows.val:
+            ours = self._score(parameters, self._rows.val)[0]
+            verdict = which_is_better(ours, self._of_simple(simple, self._rows.val))
+        return Outcome(score, baselines, lines, details, verdict)
+
+    def _of_simple(self, simple: NaiveBayes | LabelBayes, rows: Sequence[Pair]) -> float:
+        """What counts most, of a simple method."""
+        labels = self._with_unknown(rows)
+        gold, y = self._yes(rows, labels), simple.scores([row.left for row in rows])
         if self.spec.several:
-            bayes = LabelBayes().fit(known, own).predict(asked)
-            name, baseline = " of each label", micro_f1(gold, _widened(bayes, len(labels)))
-        else:
-            simple = NaiveBayes().fit(known, _names(own, self.spec.labels))
-            name, baseline = "", accuracy(_names(gold, labels), simple.predict(asked))
-        baselines = {f"character n-gram naive Bayes{name}": baseline}
-        return Outcome(score, baselines, lines, details)
+            return micro_f1(gold, _widened(y > 0, len(labels)))
+        return accuracy(_names(gold, labels), _names(y, labels))
 
     def preview(self, parameters: Parameters, rng: np.random.Generator) -> bytes:
         rows = self._rows.val
@@ -365,6 +372,33 @@ class ClassifyTask(SupervisedTask[Pair]):
         error = 1 - next(iter(measures.values())) + min(loss, 100.0) / (1000 * len(rows))
         method = self._rows.method(rows, "texts")
         return TaskScore(loss, self.unit, error, measures, method), y
+
+
+def _naive_bayes(
+    rows: Sequence[Pair], spec: ClassifySpec, config: Config
+) -> NaiveBayes | LabelBayes:
+    """The simple method, fitted to rows that have each label at least once."""
+    texts = [row.left for row in rows]
+    if not spec.several:
+        names = (labels_in(row.right, config)[0] for row in rows)
+        return NaiveBayes().fit(texts, list(names))
+    number = {label: k for k, label in enumerate(spec.labels)}
+    own = [[number[name] for name in labels_in(row.right, config)] for row in rows]
+    return LabelBayes().fit(texts, yes_of(own, len(spec.labels)))
+
+
+def by_naive_bayes(trained: Trained, data: ClassifyData) -> Callable[..., list[Classification]]:
+    """The like of :func:`predict` by the simple method, fitted to what trained the model."""
+    simple = _naive_bayes(data.rows.train, trained.spec, trained.config)
+    loss = "sigmoid" if trained.spec.several else "softmax"
+
+    def predict(
+        texts: Sequence[str], *, top: int | None = None, threshold: float | None = None
+    ) -> list[Classification]:
+        y = simple.scores([cut(text, trained.config.longest) for text in texts])
+        return answers(trained, texts, y, loss, top, threshold)
+
+    return predict
 
 
 def _widened(found: npt.NDArray[np.bool_], size: int) -> npt.NDArray[np.bool_]:
@@ -442,6 +476,7 @@ register(
         ),
         columns=("text", "label"),
         predict=predict,
+        refitted=by_naive_bayes,
         options=("top", "threshold"),
     )
 )
