@@ -239,6 +239,13 @@ class Model(Trained, Writes):
             return partial(kind.predict, self)
         if method != "baseline":
             raise InputError(f"method {method!r}: choose from network, baseline")
+        if kind.refitted is not None:
+            from charrnn.runs.labelled import training_data
+
+            if "baseline" not in self.kept:
+                self.kept["baseline"] = kind.refitted(self, training_data(self))
+            found: Callable[..., Any] = self.kept["baseline"]
+            return found
         if kind.baseline is None:
             raise InputError(f"the task {kind.name} keeps no simple method to predict by")
         return kind.baseline(self)

@@ -40,6 +40,8 @@ class Kind:
         predict: predicts from texts (:mod:`charrnn.tasks.predictions`), if it can.
         baseline: from a model to the like of ``predict`` by the simple method that its checkpoint
             holds (``baseline(trained)(texts, **options)``), if it can.
+        refitted: from a model and the data that trained it to the same, where the simple method is
+            fitted again because a checkpoint would have to be much larger to hold it.
         options: the options of ``predict`` that it takes.
         margin: the characters that a text to predict from loses at its ends, as those trained on
             did; all white space, if not given.
@@ -66,6 +68,7 @@ class Kind:
     evaluate: Callable[..., Any] | None = None
     predict: Callable[..., Any] | None = None
     baseline: Callable[[Any], Callable[..., Any]] | None = None
+    refitted: Callable[[Any, Any], Callable[..., Any]] | None = None
     options: tuple[str, ...] = ()
     margin: str | None = None
     empty: tuple[str, ...] = ("\t\t",)

@@ -15,8 +15,10 @@ import numpy as np
 
 from charrnn.tasks.base import Data, Spec
 from charrnn.tasks.config import Config
+from charrnn.tasks.supervised import SupervisedData
 from charrnn.training.pace import Deadline
 from charrnn.training.speed import Speed, measure, text_like
+from charrnn.training.task_plan import network_for
 from charrnn.training.timekeeper import members_within
 
 __all__ = ["CHOSEN", "Plan", "plan"]
@@ -157,8 +159,7 @@ def plan(
 ) -> Plan:
     """Choose what suits the data, the time and this machine.
 
-    A task that is no language model keeps its own network; where time is short it makes fewer
-    passes.
+    Of a task of rows it is :mod:`charrnn.training.task_plan` that chooses the network.
 
     Args:
         data: what will be trained on.
@@ -194,14 +195,22 @@ def plan(
     )
     if config.kind.text:
         return _plan_text(asked)
-    if "epochs" not in given:
-        config = config.long_enough(trained_on)
-    speed = measure(config, data, asked.spec, threads)
+    config, speed, why = network_for(
+        config,
+        given,
+        sum(data.lengths(config)) if isinstance(data, SupervisedData) else trained_on,
+        trained_on,
+        asked.time_left * IN_USE,
+        lambda config: measure(config, data, asked.spec, threads),
+    )
     deadline = Deadline(end, config.epochs)
     epochs = min(config.epochs, asked.passes(speed))
     config = replace(config, epochs=epochs, shards=speed.shards)
-    line = f"{speed.rate:,.0f} examples a second here: {config.epochs:.3g} passes over them"
-    return Plan(config, speed.threads, deadline, (line,))
+    line = (
+        f"{config.hidden} units read {speed.rate:,.0f} examples a second here, "
+        f"{config.batch_size} an update: {config.epochs:.3g} passes over them"
+    )
+    return Plan(config, speed.threads, deadline, (line, *([why] if why else ())))
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from charrnn.runs.own_cell import source_of
 from charrnn.tasks.base import Data, Outcome, Scored, Spec
 from charrnn.tasks.config import Config
 from charrnn.tasks.extension import begin_from
+from charrnn.tasks.supervised import SupervisedData
 from charrnn.training.bar import Bar
 from charrnn.training.compare import compare
 from charrnn.training.events import (
@@ -160,6 +161,8 @@ class Run:
         if initial is None:
             spec = data.spec()
             parameters = fresh_weights(spec, config, 1)
+            if isinstance(data, SupervisedData):
+                data.begin(spec, config, parameters)
         else:
             data.check_labels(initial.spec)
             initial = initial.member(1)
