@@ -377,4 +377,5 @@ def _read_series(path: str, config: Config, columns: str | Sequence[str]) -> Sou
         columns=columns,
         decimal=config.decimal,
         missing=config.missing,
+        index=config.index,
     )
