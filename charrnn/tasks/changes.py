@@ -7,7 +7,7 @@ Zhang, 2003, "Time series forecasting using a hybrid ARIMA and neural network mo
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,13 @@ Numbers = npt.NDArray[np.float64]
 
 SMALLEST = 1e-9
 """What a simple method misses is measured by this part of a column's changes at least."""
+
+
+
+import os
+
+DOUBT = float(os.environ.get("DOUBT", "2"))
+"""Standard errors by which the network's share is smaller than it seems."""
 
 
 @dataclass(frozen=True)
@@ -45,12 +52,14 @@ class Changes:
         base: what is corrected: fitted to the rows that train.
         mean, deviation: ``(D,)`` of the differences that ``base`` takes, over the rows that train.
         scale: ``(D,)`` how far ``base`` is off there: the unit of the outputs.
+        share: ``(D,)`` the part of each output that is added to what ``base`` says, 0 to 1.
     """
 
     base: Linear
     mean: tuple[float, ...]
     deviation: tuple[float, ...]
     scale: tuple[float, ...]
+    share: tuple[float, ...]
 
     @property
     def reach(self) -> int:
@@ -72,7 +81,7 @@ class Changes:
             deviation.append(spread if spread > 1e-12 * np.abs(seen[:, k]).max() else 1.0)
             missed = float(np.sqrt(np.mean(off[:, k] ** 2))) if len(off) else 0.0
             scale.append(max(missed, SMALLEST * deviation[-1]))
-        return cls(base, tuple(mean), tuple(deviation), tuple(scale))
+        return cls(base, tuple(mean), tuple(deviation), tuple(scale), (1.0,) * len(scale))
 
     def inputs(self, values: Numbers) -> tuple[Numbers, Numbers]:
         """What is read at each of ``values`` ``(N, D)``, and what ``base`` expects after it.
@@ -107,11 +116,34 @@ class Changes:
 
     def restored(self, outputs: Numbers, after: Numbers) -> Numbers:
         """Values of outputs ``(N, D)`` and what ``base`` expected there."""
-        return self.base.restored(after + outputs * np.array(self.scale))
+        return self.base.restored(after + outputs * (np.array(self.scale) * np.array(self.share)))
+
+    def trusted(self, outputs: Numbers, targets: Numbers) -> "Changes":
+        """With the share of the outputs ``(M, D)`` that rows not trained on speak for.
+
+        That is the coefficient of the regression of the targets on the outputs, less ``DOUBT`` of
+        its standard errors: nothing where chance would explain what the network gains.
+        """
+        of_outputs = np.maximum((outputs**2).sum(axis=0), 1e-30)
+        part = (outputs * targets).sum(axis=0) / of_outputs
+        left = ((targets - part * outputs) ** 2).sum(axis=0) / max(1, len(outputs) - 1)
+        share = np.clip(part - DOUBT * np.sqrt(left / of_outputs), 0.0, 1.0)
+        return self.with_share(share)
+
+    def with_share(self, share: Numbers) -> "Changes":
+        """With another one, ``(D,)``.
+
+        Raises:
+            ValueError: it is not of so many columns, or not between 0 and 1.
+        """
+        if share.shape != (len(self.scale),) or not np.all((share >= 0) & (share <= 1)):
+            raise ValueError("a share must be between 0 and 1")
+        return replace(self, share=tuple(share.tolist()))
 
     def to_header(self) -> dict[str, Any]:
         """For a checkpoint."""
-        numbers = {"mean": self.mean, "deviation": self.deviation, "scale": self.scale}
+        names = ("mean", "deviation", "scale", "share")
+        numbers = {name: getattr(self, name) for name in names}
         return {
             "base": self.base.to_header(),
             **{name: list(value) for name, value in numbers.items()},
@@ -125,13 +157,15 @@ class Changes:
             KeyError, TypeError, ValueError: it is not what that wrote.
         """
         base = Linear.from_header(header["base"], size)
-        numbers = [header[name] for name in ("mean", "deviation", "scale")]
+        numbers = [header[name] for name in ("mean", "deviation", "scale", "share")]
         for some in numbers:
             if not isinstance(some, list) or len(some) != size:
                 raise ValueError("changes need a number for each column")
             if not all(type(x) is float and np.isfinite(x) for x in some):
                 raise ValueError("what changes are measured by must be numbers")
-        mean, deviation, scale = (tuple(some) for some in numbers)
+        mean, deviation, scale, share = (tuple(some) for some in numbers)
         if not all(x > 0 for x in (*deviation, *scale)):
             raise ValueError("what changes are measured by must be positive")
-        return cls(base, mean, deviation, scale)
+        if not all(0 <= x <= 1 for x in share):
+            raise ValueError("a share must be between 0 and 1")
+        return cls(base, mean, deviation, scale, share)

@@ -24,7 +24,6 @@ from charrnn.nn.workspace import Workspace
 from charrnn.tasks.base import Data, Outcome, TaskScore, Trained
 from charrnn.tasks.baselines import Linear, linear_autoregression
 from charrnn.tasks.carried import LanesTask
-from charrnn.tasks.changes import Changes
 from charrnn.tasks.config import Config
 from charrnn.tasks.examples import as_json
 from charrnn.tasks.figures import figure, plain, side_by_side
@@ -84,7 +83,7 @@ class ForecastTask(LanesTask):
         self._values, self._edges, self._spec = values, edges, spec
         self.config, self.unit = config, config.kind.unit
         train = values[: edges[0]]
-        inputs, targets = spec.inputs(train), spec.targets(train)
+        inputs, targets = spec.inputs(train)[0], spec.targets(train)
         lanes = config.batch_size
         if spec.changes is not None:
             # Before a simple method has rows enough, it is off in another way than after.
@@ -102,10 +101,24 @@ class ForecastTask(LanesTask):
         """How many rows a validation scores."""
         return self._edges[1] - self._edges[0]
 
+    @property
+    def spec(self) -> ForecastSpec:
+        """What is known of the columns, with what the last validation has found."""
+        return self._spec
+
     def validate(self, parameters: Parameters) -> TaskScore | None:
-        """One step ahead on the validation rows, the state carried from the training rows on."""
-        trained, (start, end) = self._trained(parameters), self._edges
-        return _score(trained, *_off(trained, self._values[:end], start))
+        """One step ahead on the validation rows, the state carried from the training rows on.
+
+        They also decide how much of its corrections the network is trusted with.
+        """
+        start, end = self._edges
+        values, changes = self._values[:end], self._spec.changes
+        outputs, after = _outputs(self._trained(parameters), values)
+        if changes is not None:
+            missed = changes.targets(values)[start:]
+            changes = changes.trusted(outputs[start - 1 :].astype(np.float64), missed)
+            self._spec = replace(self._spec, changes=changes)
+        return _score(self._trained(parameters), *_off(self._spec, outputs, after, values, start))
 
     def test(self, parameters: Parameters) -> Outcome | None:
         """The same on the test rows, beside what simple methods reach there.
@@ -115,8 +128,8 @@ class ForecastTask(LanesTask):
         start, rival = self._edges[1], self._spec.rival
         if start >= len(self._values):
             return None
-        outcome = score_series(_in_use(self._trained(parameters)), self._values, start, ON_ALL)
         known = self.validate(parameters)
+        outcome = score_series(_in_use(self._trained(parameters)), self._values, start, ON_ALL)
         if rival is None or known is None or not rival < known.error:
             return outcome
         verdict = (
@@ -125,6 +138,24 @@ class ForecastTask(LanesTask):
             "uses it"
         )
         return replace(outcome, verdict=verdict)
+
+    def arrays(self) -> dict[str, Array]:
+        """The state of every lane, and how much of its corrections the network is trusted with."""
+        changes = self._spec.changes
+        own = {} if changes is None else {"share": np.array(changes.share)}
+        return super().arrays() | own
+
+    def restore(self, arrays: dict[str, Array]) -> None:
+        """The inverse of :meth:`arrays`.
+
+        Raises:
+            KeyError, ValueError: an array is missing or of the wrong shape.
+        """
+        super().restore(arrays)
+        changes = self._spec.changes
+        if changes is not None:
+            changes = changes.with_share(arrays["share"])
+            self._spec = replace(self._spec, changes=changes)
 
     def preview(self, parameters: Parameters, rng: np.random.Generator) -> bytes:
         """Some steps from the end of the training rows on, beside what came."""
@@ -168,7 +199,7 @@ def score_series(
         )
     spec: ForecastSpec = trained.spec
     spec.check_scale(values)
-    errors, loss = _off(trained, values, start)
+    errors, loss = _off(spec, *_outputs(trained, values), values, start)
     trained.check_finite(errors)
     found = {"last value": np.diff(values[start - 1 :], axis=0)}
     if spec.simple is not None:
@@ -224,13 +255,14 @@ def evaluate(
     return Measured(score_series(_in_use(trained), values), notes)
 
 
-def _off(trained: Trained, values: Numbers, start: int) -> tuple[Numbers, float]:
+def _off(
+    spec: ForecastSpec, outputs: Array, after: Numbers, values: Numbers, start: int
+) -> tuple[Numbers, float]:
     """How far each prediction is from ``values[start:]``, and the loss there as the training's."""
-    spec: ForecastSpec = trained.spec
-    outputs, predicted = _one_step(trained, values)
     missed = (outputs - spec.targets(values)[1:])[start - 1 :].astype(np.float64)
     loss = float(0.5 * (missed**2).sum(axis=1).mean())
-    return np.asarray(predicted[start - 1 :] - values[start:], dtype=np.float64), loss
+    predicted = spec.meant(outputs[start - 1 :], after[start - 1 :])
+    return predicted - values[start:], loss
 
 
 def _score(trained: Trained, errors: Numbers, loss: float) -> TaskScore:
@@ -275,21 +307,17 @@ def _read(trained: Trained, x: Array, state: State) -> tuple[Array, State]:
     return np.concatenate(outputs), state
 
 
-def _one_step(trained: Trained, values: Array) -> tuple[Array, Numbers]:
-    """The outputs after each of ``values`` but the last, and what they mean."""
-    spec: ForecastSpec = trained.spec
-    state = trained.network.zero_state(1)
-    if spec.changes is None:
-        y, _ = _read(trained, spec.standardised(values)[:-1], state)
-        return y, spec.restored(y)
-    inputs, after = spec.changes.inputs(values)
-    y, _ = _read(trained, inputs[:-1].astype(np.float32), state)
-    return y, spec.changes.restored(y.astype(np.float64), after[:-1])
+def _outputs(trained: Trained, values: Array) -> tuple[Array, Numbers]:
+    """The outputs after each of ``values`` but the last, and what they are added to."""
+    inputs, after = trained.spec.inputs(values)
+    y, _ = _read(trained, inputs[:-1], trained.network.zero_state(1))
+    return y, after[:-1]
 
 
 def one_step(trained: Trained, values: Array) -> Array:
     """What is expected after each of ``values`` but the last: ``(N, D)`` to ``(N-1, D)``."""
-    return _one_step(_in_use(trained), values)[1]
+    trained = _in_use(trained)
+    return np.asarray(trained.spec.meant(*_outputs(trained, values)))
 
 
 def _in_use(trained: Trained) -> Trained:
@@ -303,9 +331,9 @@ def forecast(trained: Trained, values: Array, steps: int) -> Array:
     spec: ForecastSpec = trained.spec.after_training(trained.config)
     if steps < 1:
         return np.zeros((0, len(spec.columns)))
-    state = trained.network.zero_state(1)
     if spec.changes is not None:
-        return _ahead(trained, spec.changes, values, steps, state)
+        return _ahead(trained, spec, values, steps)
+    state = trained.network.zero_state(1)
     y, state = _read(trained, spec.standardised(values), state)
     rows = [y[-1]]
     for step in range(1, steps):
@@ -316,20 +344,21 @@ def forecast(trained: Trained, values: Array, steps: int) -> Array:
     return spec.restored(np.array(rows))
 
 
-def _ahead(trained: Trained, changes: Changes, values: Array, steps: int, state: State) -> Numbers:
+def _ahead(trained: Trained, spec: ForecastSpec, values: Array, steps: int) -> Numbers:
     """As :func:`forecast`, of a network that corrects a simple method."""
-    reach, known = changes.reach, len(values)
+    assert spec.changes is not None
+    reach, known, state = spec.changes.reach, len(values), trained.network.zero_state(1)
     rows = np.concatenate([values, np.zeros((steps, values.shape[1]))]).astype(np.float64)
-    x, after = changes.inputs(values)
+    inputs, after = spec.inputs(values)
     for step in range(steps):
+        end = known + step
         if step:
             if step % WATCHED == 0:
                 restart_runaways(trained.network.cell, state)
-            end = known + step
-            x, after = changes.inputs(rows[max(0, end - reach) : end])
-            x = x[-1:]
-        y, state = _read(trained, x.astype(np.float32), state)
-        rows[known + step] = changes.restored(y[-1:].astype(np.float64), after[-1:])[0]
+            inputs, after = spec.inputs(rows[max(0, end - reach) : end])
+            inputs = inputs[-1:]
+        y, state = _read(trained, inputs, state)
+        rows[end] = spec.meant(y[-1:], after[-1:])[0]
     return rows[known:]
 
 

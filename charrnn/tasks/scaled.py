@@ -169,11 +169,21 @@ class ForecastSpec:
                 "leave it out, or give the logarithm",
             )
 
-    def inputs(self, values: Array) -> Array:
-        """What the network reads at each of ``values`` ``(N, D)``, float32."""
+    def inputs(self, values: Array) -> tuple[Array, npt.NDArray[np.float64]]:
+        """What the network reads at each of ``values`` ``(N, D)``, float32.
+
+        And what its outputs there are added to, ``(N, D)``: nothing, or what is expected simply.
+        """
         if self.changes is None:
-            return self.standardised(values)
-        return np.asarray(self.changes.inputs(values)[0], dtype=np.float32)
+            return self.standardised(values), np.zeros_like(values)
+        x, after = self.changes.inputs(values)
+        return x.astype(np.float32), after
+
+    def meant(self, outputs: Array, after: Array) -> npt.NDArray[np.float64]:
+        """What outputs ``(N, D)`` mean, where :meth:`inputs` gave ``after``."""
+        if self.changes is None:
+            return self.restored(outputs)
+        return self.changes.restored(outputs.astype(np.float64), after)
 
     def targets(self, values: Array) -> Array:
         """What it should have said of each of ``values`` before, float32 ``(N, D)``."""
@@ -377,4 +387,5 @@ def _read_series(path: str, config: Config, columns: str | Sequence[str]) -> Sou
         columns=columns,
         decimal=config.decimal,
         missing=config.missing,
+        index=config.index,
     )

@@ -796,7 +796,8 @@ class Run:
         return {
             "charrnn": __version__,
             "config": self.config.to_json(),
-            self.config.kind.key: self.spec.to_header(),
+            # A task may have found out more by validating.
+            self.config.kind.key: getattr(self.task, "spec", self.spec).to_header(),
             "history": [one.to_json() for one in self.history],
             "best": None if self.best is None else self.best.to_json(),
             **source_of(self.config.own_cell),
