@@ -492,9 +492,10 @@ def test_nothing_moves_while_it_writes(chromium: Browser, page: Path, width: int
     write(tab, "#go-on")
     assert tab.run("document.documentElement.scrollHeight") == height
     assert tab.run("new Promise((done) => setTimeout(() => done(window.moved), 100))") == 0
-    put(tab, "seed", "9" * 60)  # which stands in a line below
+    put(tab, "seed", "9" * 60)
     put(tab, "length", "10")
     write(tab)
+    assert tab.run("document.documentElement.scrollHeight") == height
     for part in ("write", "look", "about"):
         tab.click(f"#tab-{part}")
         root = "document.documentElement"

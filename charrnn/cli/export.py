@@ -45,8 +45,7 @@ def export(
     precision: Annotated[
         Literal["float24", "float32", "int16"],
         typer.Option(
-            help="Of a page's weights: float32 is a third larger, int16 a quarter smaller but "
-            "coarser.",
+            help="Of a page's weights: float32 is 40% larger, int16 a quarter smaller but coarser.",
             rich_help_panel=PAGE,
         ),
     ] = "float24",

@@ -28,7 +28,7 @@ def write_page(
     Args:
         model: a language model, or a model of labelled texts.
         path: the file; what stood there is replaced, or as it was if that fails.
-        precision: of the weights: ``"float24"``, ``"float32"``, which is a third larger, or
+        precision: of the weights: ``"float24"``, ``"float32"``, which is 40% larger, or
             ``"int16"``, a quarter smaller and coarser (docs/page.md).
         with_text: the text that it was trained on, if that may be given away.
         note: a line for people: a licence, or where the text is from.

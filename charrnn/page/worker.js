@@ -68,7 +68,8 @@ const TASKS = {
     };
     for (const symbol of end === undefined ? symbols : [...symbols, end]) {
       record.add(y, symbol ?? unknown);
-      record.nats.push(symbol === null && unknownNats ? unknownNats : record.nats.pop() + knownNats);
+      const nats = record.nats.pop() + knownNats;
+      record.nats.push(symbol === null ? unknownNats ?? nats : nats);
       y = carried.read(symbol ?? unknown);
       states.push(copied(carried.state));
       yield flush;
