@@ -495,7 +495,7 @@ def timed(corpus: Corpus, seconds: float, most_members: int, **settings: Any) ->
 
 @pytest.mark.parametrize(
     ("seconds", "members"),
-    [(51, 3), (60, 4), (57, 3), (49, 3), (34, 2), (40, 2), (20, 1), (10, 1), (1000, 5)],
+    [(51, 3), (60, 3), (50, 3), (47, 2), (34, 2), (20, 1), (10, 1), (1000, 5)],
 )
 def test_time_that_is_left_trains_as_many_as_fit(
     corpus: Corpus, by_updates: Any, seconds: float, members: int
@@ -510,7 +510,7 @@ def test_time_that_is_left_trains_as_many_as_fit(
     assert min(seconds, 17 * members) - 4 <= events[-1].step <= seconds
     ends = [0, *(e.step for e in events if isinstance(e, Averaged))]
     if members > 1:
-        assert all(b - a >= 0.65 * 17 for a, b in pairwise(ends))
+        assert all(b - a >= 0.85 * 17 for a, b in pairwise(ends))
     with library.resume(run.folder.path, "corpus.txt") as again:
         assert again.complete
 
@@ -547,11 +547,13 @@ def test_a_plan_has_members_where_more_passes_are_of_no_use(monkeypatch: Any) ->
     assert planned(22_222, 1e3, 1852, monkeypatch).config.members == planner.MOST_MEMBERS
 
 
-@pytest.mark.parametrize(("minutes", "members"), [(1.2, 1), (1.3, 2), (1.7, 2), (2.4, 2), (2.6, 3)])
+@pytest.mark.parametrize(
+    ("minutes", "members"), [(1.2, 1), (1.8, 1), (1.95, 2), (2.8, 2), (2.95, 3)]
+)
 def test_members_are_alike_and_fill_the_time(
     monkeypatch: Any, minutes: float, members: int
 ) -> None:
-    """Two trainings of five eighths are better than one; more members are of nearly full length."""
+    """Each is of full length, or nearly."""
     found = planned(22_222, minutes, 1852, monkeypatch)
     assert found.config.members == members
     epochs = min(5.0, 5 * minutes / members)
