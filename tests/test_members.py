@@ -40,6 +40,7 @@ from charrnn.nn.parameters import Parameters
 from charrnn.nn.stepper import stepper
 from charrnn.nn.workspace import Workspace
 from charrnn.own_cells import make_cell
+from charrnn.runs.draft import Draft
 from charrnn.runs.folder import RunFolder
 from charrnn.runs.model import Model, load_model
 from charrnn.tasks.base import Paths
@@ -376,6 +377,22 @@ def test_eval_says_what_the_mixture_of_its_members_reaches(corpus: Corpus) -> No
     assert figures["adapted"] < np.mean(alone)
 
 
+@pytest.mark.parametrize("cell", ["rnn,activation=relu", "lstm,gates=cell,output=identity"])
+def test_a_state_that_may_run_away_is_looked_after(corpus: Corpus, cell: str) -> None:
+    model = trained("run", corpus, members=2, cell=cell)
+    assert len(model.sample("ab", length=150, seed=1)) == 152
+    assert np.isfinite(model.score(TEXT).nats).all()
+
+
+def test_a_text_may_be_taken_back(corpus: Corpus) -> None:
+    """The states of all members go back together."""
+    model = trained("run", corpus)
+    text = model.sample("ab", length=200, seed=1, max_repeat=3, max_copy=6)
+    assert text != model.sample("ab", length=200, seed=1)
+    draft = Draft(model, 1, "ab")
+    assert len("".join(draft.go_on("characters", 20))) == 20
+
+
 # Checkpoints
 
 
@@ -458,6 +475,7 @@ def test_from_the_command_line(tmp_path: Path) -> None:
         (("--task", "classify", "--members", "2"), "only a language model"),
         (("--members", "0"), "between 1 and 32"),
         (("--init-from", "run", "--members", "2"), "exclude each other"),
+        (("--members", "32", "--layers", "15"), "31 members of so many layers, or fewer"),
     ):
         refused = charrnn("train", "corpus.txt", *words, cwd=tmp_path)
         assert refused.returncode == 2, words
