@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from math import log
 from typing import Any
 
 import numpy as np
@@ -271,7 +272,7 @@ class GenerateTask(SupervisedTask[Pair]):
             train = self._texts, self._labels
             val, test = (self._encoded(rows) for rows in (self._rows.val, self._rows.test))
             name, nats = labelled_ngrams(train, val, test, len(self.spec.alphabet))
-            baselines[name] = nats / np.log(2)
+            baselines[name] = nats / log(2)
         return Outcome(self._score(parameters, self._rows.test), baselines)
 
     def preview(self, parameters: Parameters, rng: np.random.Generator) -> bytes:
