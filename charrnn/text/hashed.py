@@ -55,8 +55,12 @@ def of_text(text: str) -> Hashes:
     )
 
 
-def of_tokens(tokens: Sequence[str]) -> list[Hashes]:
-    """Of what each token of a sentence shows: itself, its parts, its neighbours."""
+def of_tokens(tokens: Sequence[str], *, ahead: bool = True) -> list[Hashes]:
+    """Of what each token of a sentence shows: itself, its parts, its neighbours.
+
+    Args:
+        ahead: whether those behind it count as well.
+    """
     own = [_word(token.lower()) for token in tokens]
     words = [0, 0, *own, 1, 1]  # what stands outside
     ends = [2, *(_word(token.lower()[-3:]) for token in tokens), 2]
@@ -64,20 +68,23 @@ def of_tokens(tokens: Sequence[str]) -> list[Hashes]:
     found = []
     for at, token in enumerate(tokens):
         before2, before, this, after, after2 = words[at : at + 5]
-        around = (
+        around: list[tuple[int, ...]] = [
             (1, before),
-            (2, after),
             (3, before2),
-            (4, after2),
             (5, before, this),
-            (6, this, after),
-            (7, before, after),
             (8, before2, before),
-            (9, after, after2),
             (10, ends[at]),
-            (11, ends[at + 2]),
-            (12, shapes[at], shapes[at + 1], shapes[at + 2]),
-        )
+        ]
+        if ahead:
+            around += [
+                (2, after),
+                (4, after2),
+                (6, this, after),
+                (7, before, after),
+                (9, after, after2),
+                (11, ends[at + 2]),
+                (12, shapes[at], shapes[at + 1], shapes[at + 2]),
+            ]
         context = [hashed(*key) for key in around]
         found.append(np.concatenate([_of_token(token), np.array(context, dtype=np.uint64)]))
     return found
