@@ -23,6 +23,9 @@ BASIS, PRIME, MASK = 0xCBF29CE484222325, 0x100000001B3, (1 << 64) - 1
 CHARACTERS, WORDS = 5, 2
 """The longest n-grams of a text: of its characters, and of its words."""
 
+START, END = "\x02", "\x03"
+"""Of a text."""
+
 WORD = re.compile(r"\w+|[^\w\s]")
 
 AFFIX = 5
@@ -43,13 +46,19 @@ def buckets_of(hashes: Hashes, size: int) -> Array:
 
 
 def of_text(text: str) -> Hashes:
-    """Of all n-grams: up to five characters, a space at both ends; up to two words, small letters.
+    """Of all n-grams: of up to five characters, and of up to two words, in small letters.
+
+    The text stands between a sign for its beginning and one for its end, and for its characters
+    there is a space beside each, so that its first word is also a word like others.
 
     Returns:
         One for each that stands there, as often as it does.
     """
-    framed = np.frombuffer(f" {text} ".encode("utf-32-le", "surrogatepass"), dtype="<u4")
-    words = np.array([_word(word) for word in WORD.findall(text.lower())], dtype=np.uint64)
+    framed = np.frombuffer(
+        f"{START} {text} {END}".encode("utf-32-le", "surrogatepass"), dtype="<u4"
+    )
+    found = [ord(START), *(_word(word) for word in WORD.findall(text.lower())), ord(END)]
+    words = np.array(found, dtype=np.uint64)
     return np.concatenate(
         [*_ngrams(framed.astype(np.uint64), CHARACTERS, 1), *_ngrams(words, WORDS, 2)]
     )
