@@ -14,7 +14,6 @@ from charrnn.nn.losses import LOSSES, log_probabilities
 from charrnn.nn.models import SequenceModel, Sequences
 from charrnn.nn.parameters import Parameters
 from charrnn.nn.types import Array
-from charrnn.nn.wide import Features
 from charrnn.nn.workspace import Workspace
 from charrnn.tasks.base import Outcome, Paths, TaskScore, Trained
 from charrnn.tasks.baselines import TagBaseline
@@ -160,7 +159,7 @@ class TagData(SupervisedData[Sentence]):
     def spec(self) -> TagSpec:
         """Characters and tags of the training part."""
         texts = [token for row in self.rows.train for token in row.tokens]
-        hashes = (own for row in self.rows.train for own in of_tokens(row.tokens))
+        hashes = _hashes((row.tokens for row in self.rows.train), self.config)
         buckets = buckets_for(hashes, len(self._tags), self.config.wide)
         return TagSpec(Alphabet.of(self.config.level, [" ", *texts]), self._tags, buckets)
 
@@ -171,7 +170,7 @@ class TagData(SupervisedData[Sentence]):
         rows = self.rows.train[:: -(-len(self.rows.train) // COUNTED)]
         number = {name: k for k, name in enumerate(spec.tags)}
         yes = yes_of([[number[name]] for row in rows for name in row.tags], len(spec.tags))
-        hashes = (own for row in rows for own in of_tokens(row.tokens))
+        hashes = _hashes((row.tokens for row in rows), config)
         exclusive = config.loss == "softmax"
         W = first_weights(hashes, yes, spec.buckets, exclusive=exclusive)
         parameters["wide.W"][...] = W
@@ -238,8 +237,8 @@ class TagTask(SupervisedTask[Sentence]):
         batch = Sequences(x, targets, state, lengths, spans)
         if self.spec.buckets:
             tokens = [self._rows.train[row].tokens for row in rows]
-            features = thinned(_features(tokens, self.spec), rng)
-            batch = replace(batch, features=features)
+            features = features_of([*_hashes(tokens, self.config)], self.spec.buckets)
+            batch = replace(batch, features=thinned(features, rng))
         return batch, len(targets)
 
     def validate(self, parameters: Parameters) -> TaskScore | None:
@@ -320,10 +319,10 @@ def _spans(ends: Sequence[Array]) -> Array:
     return np.column_stack([lanes, np.concatenate(ends)]).astype(np.intp)
 
 
-def _features(sentences: Sequence[Sequence[str]], spec: TagSpec) -> Features:
-    """A row for each token."""
-    hashes = [own for tokens in sentences for own in of_tokens(tokens)]
-    return features_of(hashes, spec.buckets)
+def _hashes(sentences: Iterable[Sequence[str]], config: Config) -> Iterator[Array]:
+    """Of each token's features: a tagger that reads on from the beginning sees none ahead."""
+    ahead = config.directions == "both"
+    return (own for tokens in sentences for own in of_tokens(tokens, ahead=ahead))
 
 
 def tag(trained: Trained, sentences: Sequence[Sequence[str]]) -> list[Array]:
@@ -340,7 +339,8 @@ def tag(trained: Trained, sentences: Sequence[Sequence[str]]) -> list[Array]:
         state = network.zero_state(len(rows), parameters.dtype)
         batch = Sequences(x, np.zeros(len(spans), dtype=np.intp), state, lengths, spans)
         if spec.buckets:
-            batch = replace(batch, features=_features([sentences[row] for row in rows], spec))
+            hashes = [*_hashes((sentences[row] for row in rows), trained.config)]
+            batch = replace(batch, features=features_of(hashes, spec.buckets))
         with np.errstate(all="ignore"):  # a spoilt model is found by its numbers
             y = network.outputs(parameters, batch, workspace)
         cuts = np.cumsum([len(sentences[row]) for row in rows])[:-1]

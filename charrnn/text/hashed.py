@@ -23,6 +23,9 @@ BASIS, PRIME, MASK = 0xCBF29CE484222325, 0x100000001B3, (1 << 64) - 1
 CHARACTERS, WORDS = 5, 2
 """The longest n-grams of a text: of its characters, and of its words."""
 
+START, END = "\x02", "\x03"
+"""Of a text."""
+
 WORD = re.compile(r"\w+|[^\w\s]")
 
 AFFIX = 5
@@ -43,20 +46,30 @@ def buckets_of(hashes: Hashes, size: int) -> Array:
 
 
 def of_text(text: str) -> Hashes:
-    """Of all n-grams: up to five characters, a space at both ends; up to two words, small letters.
+    """Of all n-grams: of up to five characters, and of up to two words, in small letters.
+
+    The text stands between a sign for its beginning and one for its end, and for its characters
+    there is a space beside each, so that its first word is also a word like others.
 
     Returns:
         One for each that stands there, as often as it does.
     """
-    framed = np.frombuffer(f" {text} ".encode("utf-32-le", "surrogatepass"), dtype="<u4")
-    words = np.array([_word(word) for word in WORD.findall(text.lower())], dtype=np.uint64)
+    framed = np.frombuffer(
+        f"{START} {text} {END}".encode("utf-32-le", "surrogatepass"), dtype="<u4"
+    )
+    found = [ord(START), *(_word(word) for word in WORD.findall(text.lower())), ord(END)]
+    words = np.array(found, dtype=np.uint64)
     return np.concatenate(
         [*_ngrams(framed.astype(np.uint64), CHARACTERS, 1), *_ngrams(words, WORDS, 2)]
     )
 
 
-def of_tokens(tokens: Sequence[str]) -> list[Hashes]:
-    """Of what each token of a sentence shows: itself, its parts, its neighbours."""
+def of_tokens(tokens: Sequence[str], *, ahead: bool = True) -> list[Hashes]:
+    """Of what each token of a sentence shows: itself, its parts, its neighbours.
+
+    Args:
+        ahead: whether those behind it count as well.
+    """
     own = [_word(token.lower()) for token in tokens]
     words = [0, 0, *own, 1, 1]  # what stands outside
     ends = [2, *(_word(token.lower()[-3:]) for token in tokens), 2]
@@ -64,20 +77,23 @@ def of_tokens(tokens: Sequence[str]) -> list[Hashes]:
     found = []
     for at, token in enumerate(tokens):
         before2, before, this, after, after2 = words[at : at + 5]
-        around = (
+        around: list[tuple[int, ...]] = [
             (1, before),
-            (2, after),
             (3, before2),
-            (4, after2),
             (5, before, this),
-            (6, this, after),
-            (7, before, after),
             (8, before2, before),
-            (9, after, after2),
             (10, ends[at]),
-            (11, ends[at + 2]),
-            (12, shapes[at], shapes[at + 1], shapes[at + 2]),
-        )
+        ]
+        if ahead:
+            around += [
+                (2, after),
+                (4, after2),
+                (6, this, after),
+                (7, before, after),
+                (9, after, after2),
+                (11, ends[at + 2]),
+                (12, shapes[at], shapes[at + 1], shapes[at + 2]),
+            ]
         context = [hashed(*key) for key in around]
         found.append(np.concatenate([_of_token(token), np.array(context, dtype=np.uint64)]))
     return found
