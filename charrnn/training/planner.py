@@ -8,6 +8,7 @@ beside them.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from math import ceil
 from time import monotonic
 from typing import Any, NamedTuple
 
@@ -15,6 +16,8 @@ import numpy as np
 
 from charrnn.tasks.base import Data, Spec
 from charrnn.tasks.config import Config
+from charrnn.tasks.lm import TextData
+from charrnn.text.counts import counted
 from charrnn.training.pace import Deadline
 from charrnn.training.speed import Speed, measure, text_like
 
@@ -90,11 +93,12 @@ RARE, DROPOUT = 50, 0.5
 that is the embedding. Elsewhere no dropout, and such a head where there is time for all passes even
 so: it takes longer, and learns more in each."""
 
-CROWDED = 0.75
-"""The part of the work from which telling characters apart is said to take most of it."""
-
 BYTES = 256
-"""How many there are."""
+"""How many there are; of more characters ..."""
+
+MORE_OF_BYTES = 2.0
+"""... it is said if a network of bytes would read so many times as much of the text: most of the
+time then goes to telling characters apart. Less does not make up for what bytes are worse at."""
 
 LANES, LANE_LENGTH = 32, 4096
 """At most so many lanes, and fewer where they would be shorter than this."""
@@ -128,12 +132,14 @@ class Plan:
         threads: how many processes are fastest.
         deadline: for the run to keep to.
         reasons: what was chosen and why, line by line, for people.
+        summary: what was chosen, in one line.
     """
 
     config: Config
     threads: int
     deadline: Deadline
     reasons: tuple[str, ...]
+    summary: str
 
 
 def plan(
@@ -191,7 +197,7 @@ def plan(
     deadline = Deadline(end, config.epochs)
     config = replace(config, epochs=min(config.epochs, asked.passes(speed)))
     line = f"{speed.rate:,.0f} examples a second here: {config.epochs:.3g} passes over them"
-    return Plan(config, speed.threads, deadline, (line,))
+    return Plan(config, speed.threads, deadline, (line,), line)
 
 
 @dataclass(frozen=True)
@@ -223,10 +229,14 @@ class _Asked:
         """Whether nothing given stands against a head that is the embedding."""
         return not {"head", "embedding"} & set(self.given) and self.given.get("layers") != 0
 
-    def speed(self, config: Config) -> Speed:
-        """On a text like this, as fast to train on and made ready much sooner than a large one."""
-        size = max(self.symbols, min(self.trained_on, SAMPLE))
-        sample = text_like(size, self.symbols, config.level)
+    def speed(self, config: Config, symbols: int = 0) -> Speed:
+        """On a text like this, as fast to train on and made ready much sooner than a large one.
+
+        Args:
+            symbols: so many distinct ones instead of its own.
+        """
+        symbols = symbols or self.symbols
+        sample = text_like(max(symbols, min(self.trained_on, SAMPLE)), symbols, config.level)
         return measure(
             replace(config, val_fraction=0.0, lines=False), sample, sample.spec(), self.threads
         )
@@ -271,12 +281,14 @@ def _plan_text(asked: _Asked) -> Plan:
         f"{config.epochs:.3g} passes over the text",
         *([larger] if larger else []),
         *_on_length(config, given, most, size / speed.rate),
-        *(_on_symbols(config, asked.symbols) if epochs < most else ()),
+        *(_on_symbols(config, speed, asked) if epochs < most else ()),
         f"dropout {config.dropout:g}, weight decay {config.weight_decay:g} for so many updates, "
         f"peak rate {config.lr:g}, {config.head} head, {config.batch_size} "
         f"lane{'s' * (config.batch_size > 1)} of {config.seq_len}",
     ]
-    return Plan(config, speed.threads, Deadline(asked.end, most), tuple(lines))
+    seconds = epochs * size / speed.rate / IN_USE
+    summary = f"{_name(config)}, {epochs:.2g} epoch{'s' * (epochs != 1)}, about {_span(seconds)}"
+    return Plan(config, speed.threads, Deadline(asked.end, most), tuple(lines), summary)
 
 
 def _largest_that_pays(asked: _Asked) -> tuple[Config, Speed, str]:
@@ -295,15 +307,19 @@ def _largest_that_pays(asked: _Asked) -> tuple[Config, Speed, str]:
             return config, speed, f"{_name(candidate)} is too large for a text of this size"
         if asked.rare and candidate.layers > 1 and "layers" not in asked.given:
             return config, speed, f"{_name(candidate)} is too deep where characters are so rare"
-        its_speed = asked.speed(candidate)
-        needed, readable = _needed(candidate, size) / 1e6, asked.readable(its_speed) / 1e6
+        # A narrower network than the rung's, by request, gets no second layer before that would.
+        must_pay = _on_rung(rung, {**fixed, "hidden": max(candidate.hidden, rung.hidden)})
+        its_speed = asked.speed(must_pay)
+        needed, readable = _needed(must_pay, size) / 1e6, asked.readable(its_speed) / 1e6
         # Not what it will read: of a short text that is less, and there width pays all the same.
         if readable < needed:
             why = (
-                f"{_name(candidate)} pays once there is time to read {needed:.2g} million "
+                f"{_name(must_pay)} pays once there is time to read {needed:.2g} million "
                 f"{_symbols(config)}, repeats included; here it would be {readable:.2g} million"
             )
             return config, speed, why
+        if candidate != must_pay:
+            its_speed = asked.speed(candidate)
         config, speed = candidate, its_speed
     return config, speed, ""
 
@@ -329,19 +345,18 @@ def _rounded(value: float) -> float:
     return float(f"{value:.2g}")
 
 
-def _on_symbols(config: Config, symbols: int) -> list[str]:
+def _on_symbols(config: Config, speed: Speed, asked: _Asked) -> list[str]:
     """What there is to say where there are so many that the time goes to their scores."""
-    if config.level == "byte" or symbols <= BYTES or not config.layers:
+    if config.level == "byte" or asked.symbols <= BYTES or not config.layers:
         return []
-    width = config.hidden if config.head == "tied" else config.embedding
-    scores = symbols * config.hidden
-    others = _recurrent_weights(config) + config.recurrence().num_gates * config.hidden * width
-    part = scores / (scores + others)
-    if part < CROWDED:
+    assert isinstance(asked.data, TextData)
+    of_bytes = asked.speed(replace(config, level="byte"), BYTES)
+    more = of_bytes.rate / asked.data.bytes_each / speed.rate
+    if more < MORE_OF_BYTES:
         return []
     return [
-        f"{part:.0%} of the work is telling {symbols:,} characters apart; a new model of bytes "
-        f"(--level byte) has {BYTES}, and could read more"
+        f"most of the work is telling {asked.symbols:,} characters apart; a new model of bytes "
+        f"(--level byte) has {BYTES}, and would read {more:.2g} times as much of the text"
     ]
 
 
@@ -377,6 +392,13 @@ def _name(config: Config) -> str:
 def _recurrent_weights(config: Config) -> int:
     """Those between hidden units: a layer's own, and those that read the layer below."""
     return (2 * config.layers - 1) * config.recurrence().num_gates * config.hidden**2
+
+
+def _span(seconds: float) -> str:
+    """A time, in words."""
+    if seconds < 100:
+        return counted(ceil(seconds), "second")
+    return counted(round(seconds / 60), "minute")
 
 
 def _on_length(config: Config, given: Mapping[str, Any], most: float, seconds: float) -> list[str]:
