@@ -44,7 +44,7 @@ LONGEST_DESCRIPTION = 512
 """Bytes that say an array's dtype and shape; NumPy writes 118 for up to four numbers."""
 END, LOCATOR, LONG_END = 22, 20, 56
 """Lengths of what ends a zip file: the end record; before it, in a large file, two more."""
-LEFTOVER = re.compile(r"\.((best|last)\.npz|previous|metrics|latest)\.\d+\.tmp")
+LEFTOVER = re.compile(r"\.((best|last|member-\d+)\.npz|previous|metrics|latest)\.\d+\.tmp")
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.]{0,99}")
 DTYPES = {"<f4": np.float32, "<f8": np.float64, "<i8": np.int64, "|u1": np.uint8}
 EPOCH = (1980, 1, 1, 0, 0, 0)  # equal contents make equal files

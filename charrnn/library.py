@@ -67,6 +67,7 @@ def resume(
     threads: int | None = None,
     cell: str | None = None,
     epochs: float | None = None,
+    members: int | None = None,
     progress: bool | None = None,
 ) -> Run:
     """A training to go on with, exactly as if it had never stopped.
@@ -79,15 +80,16 @@ def resume(
         cell: ``FILE.py:CLASS``, for a run whose cell is its author's own.
         epochs: another number in all, also for a run that is complete. From here on the rate is
             then that of a run which was to make so many from the beginning.
+        members: another number of networks in all, of which the model is the average.
         progress: as of :func:`train`.
 
     Raises:
         InputError: there is no such run, its data are not there or have changed, or it has made as
-            many epochs.
+            many epochs, or as many members.
         CheckpointError: what was saved is damaged.
     """
     paths = _paths(corpus, val, test, text)
-    found = go_on(_file("run", run), paths, threads, cell, epochs=epochs)
+    found = go_on(_file("run", run), paths, threads, cell, epochs=epochs, members=members)
     found.shown = in_notebook() if progress is None else progress
     return found
 

@@ -41,8 +41,7 @@ def test_nothing_given_is_a_plan_said_in_one_line() -> None:
     lines = [line for line in done.stderr.decode().splitlines() if line.startswith("plan:")]
     assert lines[0] == "plan: timing networks on this machine"
     assert re.fullmatch(
-        r"plan: 1 × 16 gru, 5 epochs, about \d+ seconds \(10 minutes at most\); "
-        r"for more: --minutes 60",
+        r"plan: 1 × 16 gru, 5 epochs, about \d+ seconds; for a better model: --minutes 10",
         lines[1],
     )
     assert len(lines) == 2
@@ -56,7 +55,7 @@ def test_minutes_say_all_that_was_chosen() -> None:
     told: list[str] = []
     begun({"minutes": 20.0}, tell=told.append)
     assert any("dropout" in line for line in told)
-    assert not any("for more" in line for line in told)
+    assert not any("for a better model" in line for line in told)
 
 
 @pytest.mark.parametrize(
@@ -67,6 +66,7 @@ def test_minutes_say_all_that_was_chosen() -> None:
         {"encoding": "latin-1,newlines=keep"},
         {"val_fraction": 0.2},
         {"lines": True},
+        {"members": 2},
         {"seed": 3},
         {"eval_every": 5},
         {"sample_every": 5},

@@ -34,7 +34,10 @@ def introduce(run: "Run") -> None:
     steps = min(data.longest(config), config.seq_len) if config.kind.carried else None
     batch = f"{run.task.batch_size}" + (f" × {steps}" if steps else "")
     size = counted(trainer.parameters.flat.size, "parameter")
-    say(fold(f"model: {label}, {size}; {counted(trainer.total, 'step')} of {batch}"))
+    count = config.members
+    if count > 1:
+        label = f"the average of {count} networks, each {label}"
+    say(fold(f"model: {label}, {size}; {counted(run.total, 'step')} of {batch}"))
     if not config.kind.text:
         own = config.own_settings.items()
         say(fold("settings: " + ", ".join(f"{name} {value}" for name, value in own)))

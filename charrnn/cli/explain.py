@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from charrnn.cli.errors import reported
-from charrnn.cli.given import given_options
+from charrnn.cli.given import given_options, one_network
 from charrnn.errors import InputError
 
 if TYPE_CHECKING:
@@ -52,6 +52,14 @@ def explain(
         int | None,
         typer.Option(min=0, help="Which layer, from 0. Else the top one.", show_default=False),
     ] = None,
+    member: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Which network of an average. Else the first.",
+            show_default=False,
+        ),
+    ] = None,
     cell: Annotated[
         str | None,
         typer.Option(
@@ -85,7 +93,7 @@ def explain(
         from charrnn.runs.find import find_checkpoint
         from charrnn.runs.model import load_model
 
-        model = load_model(find_checkpoint(checkpoint)[0], cell)
+        model = one_network(load_model(find_checkpoint(checkpoint)[0], cell), member)
         explanation = explain_model(model, prime, follows, layer)
     if as_json:
         import json
@@ -99,6 +107,7 @@ def explain(
 
 def _refuse(given: set[str]) -> None:
     options = {"prime": "--prime", "follows": "--next", "layer": "--layer", "cell": "--cell"}
+    options["member"] = "--member"
     for name in sorted(given & (options.keys() | {"units"})):
         raise InputError(
             f"{options.get(name, '--units')} goes with a model, and none is named",

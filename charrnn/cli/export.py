@@ -32,6 +32,14 @@ def export(
             help="FILE.py:CLASS, for a model whose cell is its author's own.", show_default=False
         ),
     ] = None,
+    member: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Which network of an average: .pt, .onnx and .html files hold one.",
+            show_default=False,
+        ),
+    ] = None,
     precision: Annotated[
         Literal["float16", "float32"],
         typer.Option(help="Of a page's weights; float32 is twice as large.", rich_help_panel=PAGE),
@@ -101,7 +109,10 @@ def export(
     of_texts = None if every_task else [kind.name for kind in KINDS.values() if kind.text]
     path, found = find_checkpoint(run[0] if run else None, of_texts)
     model = load_model(path, cell)
+    if member is not None:
+        model = model.member(member)
     if is_page:
+        formats.check_one_network(model, file)
         text = training_text(model) if with_text else None
         write_page(model, file, precision=precision, with_text=text, note=note)
     else:

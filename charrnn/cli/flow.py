@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import typer
 
 from charrnn.cli.errors import printable
+from charrnn.cli.given import one_network
 from charrnn.cli.plot import COLUMNS, Marks, draw
 from charrnn.errors import InputError
 from charrnn.text.counts import counted
@@ -61,7 +62,12 @@ def of_new_cells(names: list[str], hidden: int, num_steps: int, seed: int) -> "I
 
 
 def of_trained(
-    argument: str, cell: str | None, prime: str | None, num_steps: int, rng: Any
+    argument: str,
+    cell: str | None,
+    prime: str | None,
+    num_steps: int,
+    rng: Any,
+    member: int | None = None,
 ) -> tuple[str, list[Curve]]:
     """Each layer of a trained model; E_T is the loss of the symbol after the last one read.
 
@@ -76,7 +82,7 @@ def of_trained(
     from charrnn.runs.find import find_checkpoint
     from charrnn.runs.model import load_model
 
-    model = load_model(find_checkpoint(argument)[0], cell)
+    model = one_network(load_model(find_checkpoint(argument)[0], cell), member)
     if not model.config.layers:
         raise InputError(
             f"{model.path} has no recurrent layer", "no gradient goes through time in it"

@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from charrnn.cli.errors import say
 from charrnn.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-__all__ = ["given_options", "no_checkpoint", "options_again", "weights_given"]
+    from charrnn.runs.model import Model
+
+__all__ = ["given_options", "no_checkpoint", "one_network", "options_again", "weights_given"]
 
 
 def given_options(ctx: typer.Context) -> set[str]:
@@ -70,3 +73,17 @@ def weights_given(text: str | None, count: int) -> list[float]:
             f"--weights {text}: {count} numbers are wanted, one for each model", "as in 2,1"
         )
     return values
+
+
+def one_network(model: "Model", member: int | None) -> "Model":
+    """The network to look into: of an average the first, if nobody says which.
+
+    Raises:
+        InputError: there is none of that number.
+    """
+    if member is None and model.members > 1:
+        say(
+            f"note: {model.path} is the average of {model.members} networks; this is the first "
+            "(--member K: another)"
+        )
+    return model.member(member or 1)

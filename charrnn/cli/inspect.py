@@ -19,8 +19,8 @@ CORPUS, MODEL, FLOW = "Of a corpus", "Of a model", "With --gradient-flow"
 OPTIONS = {
     "corpus": ("encoding", "level", "lines"),
     "model": ("plot", "cell"),
-    "gradient flow": ("cell", "hidden", "seq_len", "prime", "seed"),
-    "neurons": ("neurons", "cell"),
+    "gradient flow": ("cell", "hidden", "seq_len", "prime", "seed", "member"),
+    "neurons": ("neurons", "cell", "member"),
     "folder of runs": (),
 }
 """Which options go with what, besides --json."""
@@ -108,6 +108,15 @@ def inspect(
             rich_help_panel=FLOW,
         ),
     ] = None,
+    member: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="With --neurons and --gradient-flow: which network of an average. Else the first.",
+            show_default=False,
+            rich_help_panel=MODEL,
+        ),
+    ] = None,
     hidden: Annotated[
         int, typer.Option(min=1, max=1024, help="Hidden units of new cells.", rich_help_panel=FLOW)
     ] = 64,
@@ -172,14 +181,22 @@ def inspect(
     elif kind == "neurons" and neurons is not None:
         from charrnn.cli.neurons import show_neurons
 
-        show_neurons(models[0], neurons, _only(cell), as_json)
+        show_neurons(models[0], neurons, _only(cell), as_json, member)
     elif kind == "model":
         from charrnn.cli.summary import summarise
 
         summarise(models[0], _only(cell), as_json, plot)
     else:
         _show_flow(
-            models[0] if models else None, cell, hidden, seq_len, prime, seed, given, as_json
+            models[0] if models else None,
+            cell,
+            hidden,
+            seq_len,
+            prime,
+            seed,
+            given,
+            as_json,
+            member,
         )
 
 
@@ -264,7 +281,10 @@ def _show_flow(
     seed: int,
     given: set[str],
     as_json: bool,
+    member: int | None,
 ) -> None:
+    if checkpoint is None and member is not None:
+        raise InputError("new cells are no average of networks", "leave out --member")
     if checkpoint is not None and "hidden" in given:
         raise InputError("a checkpoint has its own hidden units", "leave out --hidden")
     if checkpoint is None and prime is not None:
@@ -285,7 +305,7 @@ def _show_flow(
             title = f"new cells of {hidden} hidden units, standard normal inputs, seed {seed}"
             curves = list(of_new_cells(cell or ["rnn", "gru", "lstm"], hidden, seq_len, seed))
         else:
-            title, curves = of_trained(checkpoint, _only(cell), prime, seq_len, rng)
+            title, curves = of_trained(checkpoint, _only(cell), prime, seq_len, rng, member)
     if as_json:
         typer.echo(json.dumps([curve_json(curve) for curve in curves], indent=1))
     else:

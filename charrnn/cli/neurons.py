@@ -9,6 +9,7 @@ import typer
 
 from charrnn.cli.colours import DIVERGING, Cell, Painter, units
 from charrnn.cli.errors import say
+from charrnn.cli.given import one_network
 from charrnn.cli.look import progress, to_console
 from charrnn.looking.neurons import MOST, Follows, activation, follow
 from charrnn.runs.find import find_checkpoint
@@ -25,14 +26,16 @@ DEVIATIONS = ("-2", "", "", "", "", "", "", "", "", "+2")
 """A step is 4/9 of a deviation."""
 
 
-def show_neurons(argument: str, file: str, cell: str | None, as_json: bool) -> None:
+def show_neurons(
+    argument: str, file: str, cell: str | None, as_json: bool, member: int | None
+) -> None:
     """Print what the units of a model follow, and some lines coloured by the best of them.
 
     Raises:
         InputError: the text cannot be read or is too short, or this is no recurrent language
             model.
     """
-    model = load_model(find_checkpoint(argument)[0], cell)
+    model = one_network(load_model(find_checkpoint(argument)[0], cell), member)
     _ = model.vocabulary  # which refuses other tasks
     codes = read_text(model, [file]).codes
     if len(codes) > MOST:

@@ -10,6 +10,7 @@ from charrnn.tasks.figures import figure
 from charrnn.training.bar import Bar
 from charrnn.training.events import (
     Alone,
+    Averaged,
     Compared,
     Event,
     Inherited,
@@ -37,21 +38,32 @@ class Progress:
         total: steps in all.
         quiet: show validations only.
         unit: of the loss.
+        member: which member of an average trains, in words.
     """
 
-    def __init__(self, done: int, total: int, *, quiet: bool, unit: str = "nats/char") -> None:
+    def __init__(
+        self,
+        done: int,
+        total: int,
+        *,
+        quiet: bool,
+        unit: str = "nats/char",
+        member: str = "",
+    ) -> None:
         self.total = total
         self.quiet = quiet
-        self.unit = unit
+        self.unit, self.member = unit, member
         self._recent: deque[tuple[float, int, float]] = deque(maxlen=SMOOTH_OVER)
         self._last_line = monotonic()
         shown = sys.stderr.isatty() and not quiet
-        self._bar = Bar(done, total, unit) if shown else None
+        self._bar = Bar(done, total, unit, member) if shown else None
 
     def show(self, event: Event) -> None:
         """One event."""
-        if isinstance(event, Repaced | Settled):
+        if isinstance(event, Repaced | Averaged):
             self.total = event.total
+        elif isinstance(event, Settled):
+            self.total = event.in_all
         if self._bar is not None:
             self._bar.follow(event)
         if isinstance(event, Step):
@@ -60,6 +72,9 @@ class Progress:
             self._line(self._describe_compared(event))
         elif isinstance(event, Validated):
             self._line(self._describe(event))
+        elif isinstance(event, Averaged):
+            self._line(self._describe_average(event))
+            self.member = event.next
         elif isinstance(event, Inherited):
             self._line(self._describe_inherited(event))
         elif isinstance(event, Measured):
@@ -91,7 +106,7 @@ class Progress:
             self._bar.advance(self._speed(step))
         elif not self.quiet and now - self._last_line >= SECONDS_BETWEEN_LINES:
             self._last_line = now
-            say(f"step {step.number}/{self.total}, epoch {step.epoch:.2f}, {self._speed(step)}")
+            say(f"{self._at(step.number, step.epoch)}, {self._speed(step)}")
 
     def _speed(self, step: Step) -> str:
         """Loss, characters a second and time left, over the last steps."""
@@ -123,8 +138,19 @@ class Progress:
         text = f"threads: {event.threads}"
         return text + (f" (measured: {', '.join(times)} a step)" if times else "")
 
+    def _describe_average(self, event: Averaged) -> str:
+        count, of = event.members, event.of
+        many = str(count) if count == of else f"{count} of {of}"
+        what = "member 1" if count == 1 else f"the average of {many} members"
+        score = "" if event.score is None else f": validation {event.score.text}"
+        return f"step {event.step}/{self.total}: {what} is trained{score}"
+
+    def _at(self, step: int, epoch: float) -> str:
+        member = f"{self.member}, " if self.member else ""
+        return f"{member}step {step}/{self.total}, epoch {epoch:.2f}"
+
     def _describe(self, event: Validated) -> str:
-        text = f"step {event.step}/{self.total}, epoch {event.epoch:.2f}: "
+        text = f"{self._at(event.step, event.epoch)}: "
         text += f"train {figure(event.train_nats)} {self.unit}"
         if event.score is not None:
             text += f", validation {event.score.text}"

@@ -57,6 +57,8 @@ def _print(model: "Model", found: dict[str, Any]) -> None:
     config, epochs = model.config, found["epochs"]
     cells = f"{config.cell}, {counted(config.layers, 'layer')} of "
     cells += counted(config.hidden, "hidden unit")
+    if model.members > 1:
+        cells = f"the average of {model.members} networks, each {cells}"
     lines = {
         "file": str(model.path),
         "task": config.task,
@@ -103,13 +105,14 @@ def facts(model: "Model") -> dict[str, Any]:
         "cell": model.config.cell,
         "layers": model.config.layers,
         "hidden": model.config.hidden,
+        "members": model.members,
         "parameters": int(model.parameters.flat.size),
         "knows": model.spec.knows(),
         "steps": steps if is_number(steps) else last.get("step"),
         "epochs": last["epoch"] if is_number(last.get("epoch")) else 0.0,
         "best": None if best is None else {"step": best[0], "val": best[1]},
         "settings": settings,
-        "changed": {name: value for name, value in settings.items() if value != defaults[name]},
+        "changed": {name: value for name, value in settings.items() if value != defaults.get(name)},
     }
 
 

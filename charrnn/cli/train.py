@@ -24,7 +24,17 @@ if TYPE_CHECKING:
 __all__ = ["Train", "train"]
 
 TEXT, MODEL, TRAINING, OUTPUT = "Data", "Model", "Training", "Run"
-FREE_WITH_RESUME = ("corpus", "val", "test", "resume_from", "quiet", "threads", "cell", "epochs")
+FREE_WITH_RESUME = (
+    "corpus",
+    "val",
+    "test",
+    "resume_from",
+    "quiet",
+    "threads",
+    "cell",
+    "epochs",
+    "members",
+)
 NOT_SETTINGS = ("corpus", "val", "test", "threads", "out", "resume_from", "init_from", "quiet")
 STOPPED = "stopped before the training began: nothing is saved"
 
@@ -193,6 +203,14 @@ def train(
     weight_decay: Annotated[
         float, typer.Option(help="On matrices, not on biases.", rich_help_panel=TRAINING)
     ] = 0.0,
+    members: Annotated[
+        int,
+        typer.Option(
+            help="Networks that differ in their seed, trained one after the other; the model is "
+            "the average of their probabilities. It predicts better, and writes slower.",
+            rich_help_panel=TRAINING,
+        ),
+    ] = 1,
     seed: Annotated[int, typer.Option(help="Of every random draw.", rich_help_panel=TRAINING)] = 0,
     threads: Annotated[
         int,
@@ -231,7 +249,8 @@ def train(
         typer.Option(
             "--resume",
             help="Go on with a run (its folder, its name or latest), exactly; with --epochs, to "
-            "another number of them in all, at the rates that a run of so many has from here on.",
+            "another number of them in all, at the rates that a run of so many has from here on; "
+            "with --members, to another number of these.",
             show_default=False,
             rich_help_panel=OUTPUT,
         ),
@@ -260,7 +279,8 @@ def train(
     charrnn train book1.txt book2.txt --cell gru --layers 2 --dropout 0.2
     charrnn train questions.tsv --task classify --test others.tsv
     charrnn train --resume checkpoints/corpus-1
-    charrnn train --resume checkpoints/corpus-1 --epochs 20[/dim]
+    charrnn train --resume checkpoints/corpus-1 --epochs 20
+    charrnn train --resume checkpoints/corpus-1 --members 3[/dim]
     """
     begun = monotonic()
     given = given_options(ctx)
@@ -276,7 +296,8 @@ def train(
         own_cell = cell if "cell" in given else None
         again = epochs if "epochs" in given else None
         own_threads = threads if "threads" in given else None
-        run = resume(resume_from, paths, own_threads, own_cell, say, epochs=again)
+        more = members if "members" in given else None
+        run = resume(resume_from, paths, own_threads, own_cell, say, epochs=again, members=more)
     else:
         # In the order of the command line's own list, so that messages do not depend on chance.
         names = [name for name in ctx.params if name in given and name not in NOT_SETTINGS]
@@ -335,19 +356,20 @@ def _train(run: "Run", quiet: bool) -> None:
     from charrnn.training.signals import StopOnSignal
 
     introduce(run)
-    trainer = run.trainer
     if run.complete:
-        epochs = ceil(2 * run.config.epochs)
+        epochs, count = ceil(2 * run.config.epochs), run.config.members
+        more = f"For more epochs:\n  {_resume_command(run, f' --epochs {epochs}')}\n"
+        if count > 1:
+            more = f"For more members:\n  {_resume_command(run, f' --members {count + 1}')}\n"
         say(
-            f"this run is complete ({counted(trainer.number, 'step')}). For more epochs:\n"
-            f"  {_resume_command(run, f' --epochs {epochs}')}\n"
+            f"this run is complete ({counted(run.made, 'step')}). {more}"
             "For another text, from its weights:\n"
             f"  charrnn train CORPUS --init-from {quoted(run.folder.path)}{run.config.cell_option}"
         )
         show_test(run)
         return
-    progress = Progress(trainer.number, trainer.total, quiet=quiet, unit=run.task.unit)
-    if not trainer.number:
+    progress = Progress(run.made, run.total, quiet=quiet, unit=run.task.unit, member=run.at_work)
+    if not run.made:
         try:
             compared = run.compare()
         except KeyboardInterrupt:
@@ -361,7 +383,7 @@ def _train(run: "Run", quiet: bool) -> None:
                 progress.show(event)
                 if isinstance(event, Stopped):
                     progress.close()
-                    say(f"saved at step {event.step} of {trainer.total}. To go on:")
+                    say(f"saved at step {event.step} of {run.total}. To go on:")
                     say(f"  {_resume_command(run)}")
                     raise typer.Exit(stop.exit_code)
         finally:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from charrnn.engine import Engine
 from charrnn.errors import InputError
 from charrnn.evaluation.windows import Reader, windowed_nats
-from charrnn.nn.models import SequenceModel
+from charrnn.nn.ensemble import LanguageNetwork
 from charrnn.nn.parameters import Parameters
 from charrnn.nn.types import State
 from charrnn.text.escapes import escape
@@ -51,7 +51,7 @@ class Characters:
 
 
 def score_text(
-    network: SequenceModel,
+    network: LanguageNetwork,
     parameters: Parameters,
     vocabulary: Vocabulary,
     text: str,

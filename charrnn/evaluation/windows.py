@@ -8,8 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from charrnn.engine import Engine
+from charrnn.nn.ensemble import LanguageNetwork
 from charrnn.nn.losses import SCORED_BY
-from charrnn.nn.models import SequenceModel, Sequences
+from charrnn.nn.models import Sequences
 from charrnn.nn.parameters import Parameters
 from charrnn.nn.runaway import CHUNK, restart_runaways
 from charrnn.nn.types import Array, State
@@ -39,9 +40,9 @@ class Reader:
         self.loss = SCORED_BY.get(trained_by, trained_by) if loss is None else loss
 
     @property
-    def network(self) -> SequenceModel:
+    def network(self) -> LanguageNetwork:
         """The model."""
-        network: SequenceModel = self.engine.model  # type: ignore[assignment]
+        network: LanguageNetwork = self.engine.model  # type: ignore[assignment]
         return network
 
     def read(

@@ -33,6 +33,11 @@ def explain_model(
         DivergedError: a number is not finite.
     """
     vocabulary, count = model.vocabulary, model.config.layers
+    if model.members > 1:
+        raise InputError(
+            f"{model.path} is the average of {model.members} networks",
+            "explain shows a step of one: model.member(1)",
+        )
     if model.config.loss != "softmax":
         raise InputError(
             f"{model.path} was trained with loss={model.config.loss}",

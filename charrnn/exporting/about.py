@@ -18,7 +18,8 @@ def about(model: Model) -> dict[str, Any]:
     """Plain values: no path of the machine that it was trained on is among them.
 
     ``vocabulary`` of a language model has ``level`` and ``codes``, the code point (or byte) of each
-    number; other tasks have their ``spec`` (docs/checkpoint-format.md).
+    number; other tasks have their ``spec`` (docs/checkpoint-format.md). An average of networks has
+    their number.
     """
     spec = model.spec
     if isinstance(spec, TextSpec):
@@ -27,6 +28,8 @@ def about(model: Model) -> dict[str, Any]:
     else:
         known = {"spec": spec.to_header()}
     config = model.config
+    if model.members > 1:
+        known["members"] = model.members
     return {"version": __version__, "task": config.task, **known, "settings": config.to_json()}
 
 

@@ -1,6 +1,7 @@
 """The networks whose training loss is checked, and random batches for them."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ import numpy.typing as npt
 
 from charrnn.nn.cells import Cell
 from charrnn.nn.conditional import Conditional, Labelled
+from charrnn.nn.ensemble import Ensemble
 from charrnn.nn.head import HEAD_ELEMENTS
 from charrnn.nn.models import SequenceModel, Sequences
 from charrnn.nn.ops import ONE_HOT_LIMIT
@@ -24,7 +26,7 @@ __all__ = [
     "wide_networks",
 ]
 
-AnyNetwork = SequenceModel | Translator | Conditional
+AnyNetwork = SequenceModel | Translator | Conditional | Ensemble
 Make = Callable[[npt.DTypeLike], Any]
 
 SYMBOLS = 6
@@ -43,7 +45,7 @@ def draw_lengths(num_steps: int, batch_size: int, rng: np.random.Generator) -> A
     return lengths
 
 
-def draw_state(model: SequenceModel, batch_size: int, rng: np.random.Generator) -> State:
+def draw_state(model: SequenceModel | Ensemble, batch_size: int, rng: np.random.Generator) -> State:
     """A random state, so that nothing is special about it."""
     return tuple(
         tuple(0.5 * rng.standard_normal(part.shape) for part in layer)
@@ -61,6 +63,8 @@ def draw_batch(
     """
     if isinstance(network, Translator):
         return _translations(network, num_steps, batch_size, rng)
+    if isinstance(network, Ensemble):
+        return _averaged(network, num_steps, batch_size, rng)
     lengths = draw_lengths(num_steps, batch_size, rng)
     if isinstance(network, Conditional):
         x, targets = _symbols(network.generator.input_size, (2, num_steps, batch_size), rng)
@@ -86,6 +90,21 @@ def _translations(
     return lambda dtype: Translations(source, lengths, previous, targets, weights), int(
         inside.sum()
     )
+
+
+def _averaged(
+    network: Ensemble, num_steps: int, batch_size: int, rng: np.random.Generator
+) -> tuple[Make, int]:
+    """A member's batch, and a state of all of them."""
+    of_member, count = draw_batch(network.member, num_steps, batch_size, rng)
+    state = draw_state(network, batch_size, rng)
+
+    def make(dtype: npt.DTypeLike) -> Sequences:
+        start = tuple(tuple(part.astype(dtype) for part in layer) for layer in state)
+        batch: Sequences = of_member(dtype)
+        return replace(batch, state=start)
+
+    return make, count
 
 
 def _sequences(
@@ -158,6 +177,8 @@ def networks(cell: Cell[Any], depth: int) -> dict[str, AnyNetwork]:
             V, K, cell, 1, directions="both", readout="max", loss="sigmoid"
         ),
         "sigmoid, normalised": SequenceModel(V, V, cell, depth, loss="normalised"),
+        "average of three": Ensemble(SequenceModel(V, V, cell, depth), 3),
+        "average of two, sigmoid": Ensemble(SequenceModel(V, V, cell, 1, loss="sigmoid"), 2),
         "squared error head": SequenceModel(3, K, cell, depth, input="vectors", loss="squared"),
         "read-out last": read("last"),
         "read-out mean": read("mean"),

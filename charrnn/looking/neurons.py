@@ -79,6 +79,11 @@ def follow(
     Raises:
         InputError: the text is too short, or the model has no recurrent layer.
     """
+    if model.members > 1:
+        raise InputError(
+            f"{model.path} is the average of {model.members} networks",
+            "look at the units of one: model.member(1)",
+        )
     if not model.config.layers:
         raise InputError(f"{model.path} has no recurrent layer", "it has no units to look at")
     codes = codes[:MOST]

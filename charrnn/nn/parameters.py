@@ -71,6 +71,16 @@ class Parameters(Mapping[str, Array]):
         head = prefix + "."
         return {name[len(head) :]: self[name] for name in self if name.startswith(head)}
 
+    def part(self, prefix: str) -> "Parameters":
+        """The tensors of :meth:`scope` as parameters of their own: views of these.
+
+        They do not lie side by side, so there is no ``flat``.
+        """
+        part = Parameters.__new__(Parameters)
+        part._views, part.dtype = self.scope(prefix), self.dtype
+        part.shapes = {name: view.shape for name, view in part._views.items()}
+        return part
+
     def fill(self, values: Mapping[str, Array], prefix: str = "") -> None:
         """Copy ``values`` into the tensors of their names, after ``prefix.`` if one is given."""
         for name, value in values.items():

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from charrnn.nn.cells import Cell, Saved
+from charrnn.nn.ensemble import Ensemble, LanguageNetwork, log_mean
 from charrnn.nn.inputs import gate_biases, gate_rows
 from charrnn.nn.linear import affine
 from charrnn.nn.models import SequenceModel
@@ -13,7 +14,7 @@ from charrnn.nn.products import StepProduct, by_gate
 from charrnn.nn.types import Array, LayerState, State, Weights
 from charrnn.nn.workspace import Workspace
 
-__all__ = ["Stepper"]
+__all__ = ["Stepper", "Steppers", "stepper"]
 
 
 class _Layer:
@@ -112,3 +113,40 @@ class Stepper:
             x = layer.h
         affine(self._W, self._b, x, out=self._y)
         return self._y
+
+
+class Steppers:
+    """The members of an average, which read the same symbols; the outputs are ln of their mean.
+
+    Args:
+        ensemble, parameters, state, batch_size: as of :class:`Stepper`.
+    """
+
+    def __init__(
+        self, ensemble: Ensemble, parameters: Parameters, state: State, batch_size: int
+    ) -> None:
+        parts = zip(ensemble.parts(parameters), ensemble.states(state), strict=True)
+        self._steppers = [Stepper(ensemble.member, w, own, batch_size) for w, own in parts]
+        self._loss = ensemble.member.loss
+        shape = (ensemble.count, batch_size, ensemble.output_size)
+        self._y = np.empty(shape, dtype=parameters.dtype)
+
+    @property
+    def state(self) -> State:
+        """As of one network."""
+        return tuple(layer for one in self._steppers for layer in one.state)
+
+    def step(self, symbols: Array) -> Array:
+        """As of one network."""
+        for one, y in zip(self._steppers, self._y, strict=True):
+            y[...] = one.step(symbols)
+        return log_mean(self._y, self._loss)
+
+
+def stepper(
+    network: LanguageNetwork, parameters: Parameters, state: State, batch_size: int
+) -> Stepper | Steppers:
+    """What reads symbol by symbol with a network, or with several as one."""
+    if isinstance(network, Ensemble):
+        return Steppers(network, parameters, state, batch_size)
+    return Stepper(network, parameters, state, batch_size)

@@ -197,13 +197,25 @@ class RunFolder:
         self._last_is_whole = True
         self._mark_latest()
 
-    def save_best(self, header: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
-        """Write ``best.npz``.
+    def best_of(self, member: int) -> Path:
+        """Where the best weights of a member are while it trains; the first is the model itself."""
+        return self.best if member == 1 else self.path / f"member-{member}.npz"
+
+    def save_best(
+        self, header: Mapping[str, Any], arrays: Mapping[str, Array], member: int = 1
+    ) -> None:
+        """Write ``best.npz``, or the best weights of a later member.
 
         Raises:
             CheckpointError: it could not be written; what stood there is as it was.
         """
-        write_checkpoint(self.best, header, arrays)
+        write_checkpoint(self.best_of(member), header, arrays)
+
+    def drop_best(self, member: int) -> None:
+        """Remove the file of a member that is part of the model now."""
+        if member > 1:
+            with suppress(OSError):
+                self.best_of(member).unlink()
 
     def _mark_latest(self) -> None:
         """Let ``checkpoints/latest`` name this run; if that fails, a convenience is lost."""

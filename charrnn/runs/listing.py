@@ -58,11 +58,16 @@ def listed(path: Path) -> Listed:
         config = header["config"]
         task, cell = str(config["task"]), str(config["cell"])
         cell = f"{config['layers']} × {config['hidden']} {cell}"
+        if config.get("members", 1) != 1:
+            cell += f", mean of {config['members']}"
     except (CheckpointError, KeyError, TypeError) as error:
         why = str(error) if isinstance(error, CheckpointError) else f"{file} is not whole"
         return Listed(path.name, date, _minutes(path), error=why)
     best = best_validation(header)
-    weights = [a for n, a in arrays.items() if not n.startswith(("optimizer.", "state.", "good."))]
+    weights = [a for n, a in arrays.items() if n.startswith("finished.")]
+    if not weights:  # one network, or the first of some
+        others = ("optimizer.", "state.", "good.")
+        weights = [a for n, a in arrays.items() if not n.startswith(others)]
     return Listed(
         path.name,
         date,

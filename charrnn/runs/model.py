@@ -1,7 +1,7 @@
 """A trained model: what it can be asked, and reading one from a checkpoint."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from charrnn.checkpoint import read_checkpoint, write_checkpoint
 from charrnn.errors import CheckpointError, InputError, as_type
 from charrnn.evaluation.characters import Characters, score_text
 from charrnn.nn.cells import CellError
+from charrnn.nn.ensemble import Ensemble
 from charrnn.nn.parameters import Parameters
 from charrnn.nn.products import one_thread
 from charrnn.nn.types import Array
@@ -20,7 +21,7 @@ from charrnn.runs.find import find_checkpoint, shipped_model
 from charrnn.runs.own_cell import loaded_again
 from charrnn.runs.writes import Writes
 from charrnn.tasks.base import Prediction, Trained
-from charrnn.tasks.config import Config
+from charrnn.tasks.config import MOST_MEMBERS, Config
 from charrnn.tasks.examples import checked
 from charrnn.tasks.lm import TextSpec, opening_of
 from charrnn.tasks.writing import Author, Wanted
@@ -29,8 +30,11 @@ from charrnn.text.vocab import Vocabulary
 if TYPE_CHECKING:
     from charrnn.runs.labelled import Evaluated
 
-__all__ = ["Model", "load", "load_model", "reason"]
+__all__ = ["MEMBERS", "Model", "load", "load_model", "reason"]
 
+
+MEMBERS = "members"
+"""In a checkpoint's header: of how many networks it has the weights, where these are several."""
 
 LONGEST_SETTING = 1 << 13
 """Characters of a setting; the longest is the name of a file that defines a cell."""
@@ -57,6 +61,8 @@ class Model(Trained, Writes):
     def __repr__(self) -> str:
         config, knows = self.config, self.spec.knows()
         size = f"{config.layers} × {config.hidden}"
+        if self.members > 1:
+            size = f"mean of {self.members} times {size}"
         known = ", ".join(f"{len(what)} {name}" for name, what in knows.items())
         return (
             f"<Model {self.path}: {config.task}, {size} {config.cell}, "
@@ -67,6 +73,34 @@ class Model(Trained, Writes):
     def name(self) -> str:
         """For messages."""
         return str(self.path)
+
+    @property
+    def members(self) -> int:
+        """Of how many networks it is the average: 1 of most."""
+        return self.network.count if isinstance(self.network, Ensemble) else 1
+
+    def member(self, number: int) -> "Model":
+        """One network of an average as a model of its own; 1 of any other is itself.
+
+        Args:
+            number: which one, from 1.
+
+        Raises:
+            InputError: there is none of that number.
+        """
+        as_type("member", number, int, 1)
+        if number > self.members:
+            there = f"{self.members} networks" if self.members > 1 else "one network"
+            raise InputError(f"there is no member {number}: {self.path} is {there}")
+        if not isinstance(self.network, Ensemble):
+            return self
+        network = self.network.member
+        parameters = Parameters(network.shapes(), self.parameters.dtype)
+        parameters.fill(self.network.parts(self.parameters)[number - 1])
+        config = replace(self.config, members=1)
+        header = {name: value for name, value in self.header.items() if name != MEMBERS}
+        header["config"] = config.to_json()
+        return replace(self, network=network, parameters=parameters, config=config, header=header)
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -281,6 +315,8 @@ def load_model(path: Path, cell: str | LoadedCell | None = None, *, exactly: boo
         config = Config.from_json(header["config"], own_cell)
         spec = config.kind.spec(header[config.kind.key])
         network = spec.model(config)
+        if MEMBERS in header:
+            network = _average(network, spec, header[MEMBERS])
         shapes = network.shapes()
         for name, shape in shapes.items():
             if arrays[name].shape != shape or arrays[name].dtype.str != "<f4":
@@ -295,6 +331,17 @@ def load_model(path: Path, cell: str | LoadedCell | None = None, *, exactly: boo
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError, InputError) as error:
         raise CheckpointError(f"{path} does not hold a model: {reason(error)}") from error
     return Model(network, parameters, spec, config, path, header, arrays)
+
+
+def _average(network: Any, spec: Any, count: Any) -> Ensemble:
+    """Of so many networks.
+
+    Raises:
+        ValueError: there cannot be so many, or no language model is one.
+    """
+    if type(count) is not int or not 1 < count <= MOST_MEMBERS or not isinstance(spec, TextSpec):
+        raise ValueError(f"not an average of networks: {count!r}")
+    return Ensemble(network, count)
 
 
 def reason(error: Exception) -> str:

@@ -2,11 +2,11 @@
 
 import numpy as np
 
+from charrnn.nn.ensemble import LanguageNetwork
 from charrnn.nn.losses import log_probabilities
-from charrnn.nn.models import SequenceModel
 from charrnn.nn.parameters import Parameters
 from charrnn.nn.products import one_thread
-from charrnn.nn.stepper import Stepper
+from charrnn.nn.stepper import stepper
 from charrnn.nn.types import Array, State
 from charrnn.sampling.choice import COLDEST, Choice, Ids, Scratch
 
@@ -20,7 +20,7 @@ FEW, SURER = 2, 0.2
 
 
 def opening(
-    model: SequenceModel, parameters: Parameters, line_end: int, text: Ids | None = None
+    model: LanguageNetwork, parameters: Parameters, line_end: int, text: Ids | None = None
 ) -> State:
     """The state in which a model expects a new line, or a new paragraph.
 
@@ -53,7 +53,7 @@ def opening(
     return found if finite else model.zero_state(1, parameters.dtype)
 
 
-def logits(model: SequenceModel, y: Array) -> Array:
+def logits(model: LanguageNetwork, y: Array) -> Array:
     """Outputs whose softmax is what the model says of the next symbol.
 
     Where each is trained as a yes or a no of its own, that is σ(y) over the sum of all: the softmax
@@ -63,28 +63,28 @@ def logits(model: SequenceModel, y: Array) -> Array:
 
 
 def _written_ends(
-    model: SequenceModel, parameters: Parameters, line_end: int, zero: State
+    model: LanguageNetwork, parameters: Parameters, line_end: int, zero: State
 ) -> tuple[Array, Array]:
     """States before the line ends that a model writes, and before the second of two, flat."""
     rng, choice = np.random.default_rng(0), Choice()
-    stepper = Stepper(model, parameters, zero, OPENING_TEXTS)
+    reading = stepper(model, parameters, zero, OPENING_TEXTS)
     symbols, scratch = np.full(OPENING_TEXTS, line_end), Scratch((OPENING_TEXTS, model.output_size))
     lines, paragraphs = [_flat(zero)[:0]], [_flat(zero)[:0]]
     for number in range(OPENING_UNSEEN + OPENING_WRITTEN):
         before = symbols
-        y = logits(model, stepper.step(before))
+        y = logits(model, reading.step(before))
         symbols = choice.draw(y, rng, scratch).copy()
         ended = symbols == line_end
         if number >= OPENING_UNSEEN and ended.any():
-            state = _flat(stepper.state)
+            state = _flat(reading.state)
             lines.append(state[ended])
             paragraphs.append(state[ended & (before == line_end)])
     found = np.concatenate(lines)
-    return found if len(found) else _flat(stepper.state), np.concatenate(paragraphs)
+    return found if len(found) else _flat(reading.state), np.concatenate(paragraphs)
 
 
 def _read_ends(
-    model: SequenceModel, parameters: Parameters, line_end: int, zero: State, text: Ids
+    model: LanguageNetwork, parameters: Parameters, line_end: int, zero: State, text: Ids
 ) -> tuple[Array, Array]:
     """The same of a text, evenly spread over it; each end with so much before it."""
     ends = np.flatnonzero(text[OPENING_UNSEEN:] == line_end) + OPENING_UNSEEN
@@ -99,9 +99,9 @@ def _read_ends(
     return (states[0] if len(ends) else _flat(zero)), states[1]
 
 
-def _doubt(model: SequenceModel, parameters: Parameters, state: State, line_end: int) -> float:
+def _doubt(model: LanguageNetwork, parameters: Parameters, state: State, line_end: int) -> float:
     """The entropy of what comes after a line end, in nats."""
-    y = Stepper(model, parameters, state, 1).step(np.array([line_end]))[0]
+    y = stepper(model, parameters, state, 1).step(np.array([line_end]))[0]
     y = logits(model, y).astype(np.float64)
     p = np.exp(y - y.max())
     p /= p.sum()

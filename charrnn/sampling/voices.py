@@ -8,11 +8,11 @@ from typing import Any, Protocol
 import numpy as np
 
 from charrnn.errors import DivergedError
-from charrnn.nn.models import SequenceModel
+from charrnn.nn.ensemble import LanguageNetwork
 from charrnn.nn.ops import check_symbols
 from charrnn.nn.parameters import Parameters
 from charrnn.nn.runaway import CHUNK, restart_runaways
-from charrnn.nn.stepper import Stepper
+from charrnn.nn.stepper import stepper
 from charrnn.nn.types import Array, State
 from charrnn.nn.workspace import Workspace
 from charrnn.sampling.choice import DEFAULT, Choice, Ids, Scratch, streams
@@ -56,7 +56,7 @@ class ModelVoice:
             carried in training; not for a model that was trained on texts of their own.
     """
 
-    model: SequenceModel
+    model: LanguageNetwork
     parameters: Parameters
     state: State | None = None
     restart: bool = True
@@ -104,7 +104,7 @@ class ModelReading:
     """
 
     def __init__(self, voice: ModelVoice, state: State, count: int, *, restart: bool) -> None:
-        self._stepper = Stepper(voice.model, voice.parameters, state, count)
+        self._stepper = stepper(voice.model, voice.parameters, state, count)
         self._model, self._restart, self._number = voice.model, restart, 0
 
     @property
@@ -197,7 +197,7 @@ def log_softmax(y: Array) -> Array:
 
 
 def sample(
-    model: SequenceModel,
+    model: LanguageNetwork,
     parameters: Parameters,
     prime: Ids,
     length: int,

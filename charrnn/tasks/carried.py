@@ -3,7 +3,8 @@
 import numpy as np
 
 from charrnn.engine import Engine
-from charrnn.nn.models import SequenceModel, Sequences
+from charrnn.nn.ensemble import LanguageNetwork
+from charrnn.nn.models import Sequences
 from charrnn.nn.parameters import Parameters
 from charrnn.nn.runaway import RUNAWAY, restart_runaways
 from charrnn.nn.types import Array
@@ -26,7 +27,12 @@ class LanesTask:
     """
 
     def __init__(
-        self, model: SequenceModel, sequence: Array, batch_size: int, seq_len: int, threads: int = 1
+        self,
+        model: LanguageNetwork,
+        sequence: Array,
+        batch_size: int,
+        seq_len: int,
+        threads: int = 1,
     ) -> None:
         self.model = model
         self.batch_size = batch_size

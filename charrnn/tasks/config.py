@@ -19,7 +19,7 @@ from charrnn.text.held_out import HeldOut
 from charrnn.text.numerals import DECIMAL, MISSING
 from charrnn.text.vocab import LEVELS
 
-__all__ = ["GIVEN_IN", "Config"]
+__all__ = ["GIVEN_IN", "MOST_MEMBERS", "Config"]
 
 
 def _within(default: Any, low: float, high: float, *, own: bool = False) -> Any:
@@ -39,6 +39,9 @@ GIVEN_IN = {
     "keep_newlines": ("encoding", "newlines"),
 }
 """Settings that are variants of another one: ``--schedule cosine,warmup=0.1,final=0.01``."""
+
+MOST_MEMBERS = 32
+"""Networks whose mean is a model."""
 
 SEPARATORS = {"bar": "|", "comma": ",", "semicolon": ";", "space": " "}
 
@@ -100,6 +103,7 @@ class Config:
     clip: float = _within(1.0, 0, 1e12)
     weight_decay: float = _within(0.0, 0, 1)
     noise: float = _within(0.0, 0, 0.9, own=True)
+    members: int = _within(1, 1, MOST_MEMBERS)
     seed: int = _within(0, 0, 2**128)
     eval_every: int = _within(0, 0, 1 << 40)
     sample_every: int = _within(0, 0, 1 << 40)
@@ -125,6 +129,11 @@ class Config:
             raise InputError(
                 f"--task {self.task},separator=: with loss={self.loss} a row has one label",
                 f"several labels a row: --task {self.task},loss=sigmoid,separator=...",
+            )
+        if self.members > 1 and not self.kind.text:
+            raise InputError(
+                f"--members {self.members}: only a language model can be an average of networks",
+                "leave it out",
             )
         try:
             self.recurrence()
@@ -291,7 +300,10 @@ class Config:
 
     def to_json(self) -> dict[str, Any]:
         """A dictionary for :meth:`from_json`; the cell is named in it and no more."""
-        return {setting.name: getattr(self, setting.name) for setting in _settings()}
+        found = {setting.name: getattr(self, setting.name) for setting in _settings()}
+        if self.members == 1:  # as the files of earlier versions, which then read these
+            del found["members"]
+        return found
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any], own_cell: LoadedCell | None = None) -> "Config":

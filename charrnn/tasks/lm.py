@@ -11,6 +11,7 @@ import numpy.typing as npt
 from charrnn.errors import InputError
 from charrnn.evaluation.validation import Score, evaluate
 from charrnn.evaluation.windows import Reader
+from charrnn.nn.ensemble import LanguageNetwork
 from charrnn.nn.models import SequenceModel
 from charrnn.nn.parameters import Parameters
 from charrnn.nn.types import State
@@ -165,7 +166,7 @@ class TextData:
         return TextSpec(Vocabulary.of(self.corpus.level, self.corpus.codes))
 
     def task(
-        self, spec: TextSpec, config: Config, model: SequenceModel, threads: int
+        self, spec: TextSpec, config: Config, model: LanguageNetwork, threads: int
     ) -> "LanguageModelTask":
         """The training.
 
@@ -241,7 +242,7 @@ class LanguageModelTask(LanesTask):
 
     def __init__(
         self,
-        model: SequenceModel,
+        model: LanguageNetwork,
         ids: npt.NDArray[Any],
         *,
         split: int,

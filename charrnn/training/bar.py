@@ -5,12 +5,12 @@ import sys
 import warnings
 from typing import Any
 
-from charrnn.training.events import Event, Repaced, RolledBack, Settled, Validated
+from charrnn.training.events import Averaged, Event, Repaced, RolledBack, Settled, Validated
 from charrnn.training.loop import Step
 
 __all__ = ["Bar", "in_notebook"]
 
-FORM = "{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}{postfix}]"
+FORM = "{desc}{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}{postfix}]"
 
 
 def in_notebook() -> bool:
@@ -27,9 +27,10 @@ class Bar:
         done: updates made already.
         total: updates in all.
         unit: of the loss.
+        member: which member of an average trains, in words.
     """
 
-    def __init__(self, done: int, total: int, unit: str) -> None:
+    def __init__(self, done: int, total: int, unit: str, member: str = "") -> None:
         self.unit = unit
         self._losses = {"loss": "", "validation": ""}
         self.bar: Any
@@ -37,14 +38,16 @@ class Bar:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # where widgets are missing, a bar of characters
                 from tqdm.auto import tqdm as notebook_tqdm
-            self.bar = notebook_tqdm(total=total, initial=done, unit="step")
+            self.bar = notebook_tqdm(total=total, initial=done, unit="step", desc=member or None)
             return
         from tqdm import tqdm
 
         # Some pseudo-terminals say they are 0 wide; tqdm would believe them.
         known = shutil.get_terminal_size((0, 0)).columns
         width: dict[str, Any] = {"dynamic_ncols": True} if known else {"ncols": 80}
-        self.bar = tqdm(total=total, initial=done, unit="step", bar_format=FORM, **width)
+        self.bar = tqdm(
+            total=total, initial=done, unit="step", bar_format=FORM, desc=member or None, **width
+        )
 
     def show(self, event: Event) -> None:
         """One event."""
@@ -58,8 +61,14 @@ class Bar:
 
     def follow(self, event: Event) -> None:
         """Stand where a run has gone, or end where it will."""
-        if isinstance(event, Repaced | Settled):
+        if isinstance(event, Repaced):
             self.bar.total = event.total
+        elif isinstance(event, Settled):
+            self.bar.total = event.in_all
+        elif isinstance(event, Averaged):
+            self.bar.total = event.total
+            if event.next:
+                self.bar.set_description(event.next, refresh=False)
         elif isinstance(event, RolledBack):
             self.bar.reset()
             self.bar.update(event.to)

@@ -34,11 +34,9 @@ MINUTES = 10.0
 
 ABOUT_ELSE = {
     *("task", "level", "encoding", "keep_newlines", "val_fraction", "lines"),
-    *("seed", "eval_every", "sample_every"),
+    *("members", "seed", "eval_every", "sample_every"),
 }
 """... settings that are not about the network, its training or how long that is."""
-
-MORE = f" ({MINUTES:g} minutes at most); for more: --minutes 60"
 
 OF_NETWORK = ("task", "cell", "layers", "hidden", "embedding", "level")
 """What the weights of a checkpoint have decided, besides the task's own settings."""
@@ -89,14 +87,26 @@ def begin(
     if init_from is not None:
         cell = settings.get("own_cell")
         initial = load_model(find_checkpoint(init_from)[0], cell and cell.text)
-        settings = _of_the_same_network(settings, initial)
+        if settings.get("members", 1) != 1:
+            raise InputError(
+                "--init-from and --members exclude each other: members differ in the weights that "
+                "they begin with",
+                "leave out one of them",
+            )
+        if initial.members > 1:
+            tell(
+                f"note: {initial.name} is the average of {initial.members} networks; this run "
+                "begins with the weights of the first"
+            )
+        settings = {**_of_the_same_network(settings, initial), "members": 1}
         if not paths.train:
             paths = _ancestors_own(initial, paths, tell)
             own = (*OF_DATA, "seed") if initial.config.lines else OF_DATA  # it drew the lines
             settings = {name: getattr(initial.config, name) for name in own} | settings
     config = Config.of(**settings)
     by_default = by_default and config.kind.text
-    if by_default:
+    if by_default:  # one network, so that it ends when the text is learnt
+        settings = {"members": 1, **settings}
         config = replace(config, minutes=MINUTES)
     if initial is not None and not config.kind.text:
         tell(
@@ -122,7 +132,7 @@ def begin(
             if config.minutes:
                 planned = _plan(config, data, spec, settings, threads, begun, tell)
                 config, threads, deadline = planned.config, planned.threads, planned.deadline
-                for line in (planned.summary + MORE,) if by_default else planned.reasons:
+                for line in (planned.summary,) if by_default else planned.reasons:
                     tell(f"plan: {line}")
             elif "epochs" not in settings:
                 config = config.long_enough(data.trained_on(config))
@@ -151,6 +161,7 @@ def resume(
     tell: Tell = silent,
     *,
     epochs: float | None = None,
+    members: int | None = None,
 ) -> Run:
     """The run in a folder, to go on with.
 
@@ -160,7 +171,7 @@ def resume(
         threads: another number of processes than before.
         cell: ``FILE.py:CLASS``, for a run whose cell is its author's own.
         tell: told what a person should know.
-        epochs: another number in all (:meth:`charrnn.training.run.Run.resume`).
+        epochs, members: another number in all (:meth:`charrnn.training.run.Run.resume`).
 
     Raises:
         InputError: it cannot be found or read, or the data are not those it began with.
@@ -174,6 +185,7 @@ def resume(
     again = f"--resume {quote(str(path))}"
     again += f" --cell {quote(cell)}" if cell is not None else ""
     again += f" --epochs {epochs:g}" if epochs is not None else ""
+    again += f" --members {members}" if members is not None else ""
     try:
         saved, fallback = folder.load_last(cell)
         if fallback:
@@ -192,7 +204,7 @@ def resume(
         except InputError as error:
             hint = f"name the text: charrnn train TEXT {again}"
             raise InputError(reason(error), error.hint if given.train else hint) from error
-        return Run.resume(saved, data, folder, threads, epochs)
+        return Run.resume(saved, data, folder, threads, epochs, members)
     except BaseException:
         folder.close()
         raise

@@ -10,6 +10,7 @@ from charrnn.training.threads import Timing
 
 __all__ = [
     "Alone",
+    "Averaged",
     "Compared",
     "Concluded",
     "Event",
@@ -100,6 +101,7 @@ class Settled:
     step: int
     best: int
     total: int
+    in_all: int  # with the members to come
 
 
 @dataclass(frozen=True)
@@ -128,6 +130,18 @@ class Alone:
 
 
 @dataclass(frozen=True)
+class Averaged:
+    """A member is trained; the model is now the average of so many."""
+
+    step: int
+    members: int
+    of: int
+    total: int
+    score: Scored | None  # of the average
+    next: str  # which member trains now, in words; nothing after the last
+
+
+@dataclass(frozen=True)
 class Concluded:
     """The best model on the test part, beside what simple methods reach there."""
 
@@ -141,6 +155,7 @@ Event = (
     | Step
     | Alone
     | Validated
+    | Averaged
     | Preview
     | Repaced
     | RolledBack

@@ -10,10 +10,11 @@ __all__ = ["Deadline", "Pace"]
 
 @dataclass(frozen=True)
 class Deadline:
-    """When a run must end, and how many passes it may make until then at most."""
+    """When a run must end, and how much it may do until then at most."""
 
     at: float  # by time.monotonic
-    most_epochs: float
+    most_epochs: float  # passes, of each member
+    most_members: int = 0  # as many as there is time for; 0: as many as the settings say
 
 
 @dataclass(frozen=True)

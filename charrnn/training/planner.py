@@ -8,7 +8,6 @@ beside them.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from math import ceil
 from time import monotonic
 from typing import Any, NamedTuple
 
@@ -17,9 +16,10 @@ import numpy as np
 from charrnn.tasks.base import Data, Spec
 from charrnn.tasks.config import Config
 from charrnn.tasks.lm import TextData
-from charrnn.text.counts import counted
 from charrnn.training.pace import Deadline
+from charrnn.training.reasons import in_short, name_of, on_length, symbols_of
 from charrnn.training.speed import Speed, measure, text_like
+from charrnn.training.timekeeper import members_within
 
 __all__ = ["CHOSEN", "Plan", "plan"]
 
@@ -34,6 +34,7 @@ CHOSEN = (
     "batch_size",
     "minutes",
     "epochs",
+    "members",
     "patience",
     "lr",
     "weight_decay",
@@ -80,6 +81,10 @@ MOST_WEIGHTS = 30.0
 
 MOST_PASSES = (5.0, 8.0)
 """More teach by heart: the more of a text that is not ``SHORT``, down to the fewer."""
+
+MOST_MEMBERS = 8
+"""Where there is time for more passes than that, it goes to other networks, whose average is the
+model: each adds less than the one before, and takes as long again to write with."""
 
 SHRUNK = 0.6
 """How often a run shrinks the weights e-fold, at least: their decay by the sum of all rates."""
@@ -247,8 +252,9 @@ class _Asked:
         return max(1.0, self.end - self.aside - monotonic())
 
     def readable(self, speed: Speed) -> float:
-        """How much can be trained on until the end, repeats included."""
-        return speed.rate * self.time_left * IN_USE
+        """How much a network can be trained on until the end, repeats included."""
+        members: int = self.given.get("members", 1)
+        return speed.rate * self.time_left * IN_USE / members
 
     def passes(self, speed: Speed) -> float:
         """How often all of it can be trained on; at least what settings allow."""
@@ -275,20 +281,25 @@ def _plan_text(asked: _Asked) -> Plan:
         "weight_decay": _weight_decay(config.lr, _updates(config, epochs, size)),
         "dropout": DROPOUT if asked.rare else 0.0,
     }
+    free = epochs == most and not {"members", "epochs"} & set(given)
+    if free:
+        there = members_within(asked.readable(speed), most * size)
+        chosen["members"] = int(np.clip(there, 1, MOST_MEMBERS))
     config = replace(config, **{**chosen, **given, "epochs": epochs})
+    seconds = size / speed.rate / IN_USE  # of a pass
     lines = [
-        f"{_name(config)} reads {speed.rate / 1000:.1f}k {_symbols(config)} a second here: "
+        f"{name_of(config)} reads {speed.rate / 1000:.1f}k {symbols_of(config)} a second here: "
         f"{config.epochs:.3g} passes over the text",
         *([larger] if larger else []),
-        *_on_length(config, given, most, size / speed.rate),
+        *on_length(config, given, most, seconds),
         *(_on_symbols(config, speed, asked) if epochs < most else ()),
         f"dropout {config.dropout:g}, weight decay {config.weight_decay:g} for so many updates, "
         f"peak rate {config.lr:g}, {config.head} head, {config.batch_size} "
         f"lane{'s' * (config.batch_size > 1)} of {config.seq_len}",
     ]
-    seconds = epochs * size / speed.rate / IN_USE
-    summary = f"{_name(config)}, {epochs:.2g} epoch{'s' * (epochs != 1)}, about {_span(seconds)}"
-    return Plan(config, speed.threads, Deadline(asked.end, most), tuple(lines), summary)
+    deadline = Deadline(asked.end, most, MOST_MEMBERS if free and config.members > 1 else 0)
+    summary = in_short(config, config.members * epochs * seconds)
+    return Plan(config, speed.threads, deadline, tuple(lines), summary)
 
 
 def _largest_that_pays(asked: _Asked) -> tuple[Config, Speed, str]:
@@ -304,9 +315,9 @@ def _largest_that_pays(asked: _Asked) -> tuple[Config, Speed, str]:
         if candidate == config:
             continue
         if _recurrent_weights(candidate) > MOST_WEIGHTS * size:
-            return config, speed, f"{_name(candidate)} is too large for a text of this size"
+            return config, speed, f"{name_of(candidate)} is too large for a text of this size"
         if asked.rare and candidate.layers > 1 and "layers" not in asked.given:
-            return config, speed, f"{_name(candidate)} is too deep where characters are so rare"
+            return config, speed, f"{name_of(candidate)} is too deep where characters are so rare"
         # A narrower network than the rung's, by request, gets no second layer before that would.
         must_pay = _on_rung(rung, {**fixed, "hidden": max(candidate.hidden, rung.hidden)})
         its_speed = asked.speed(must_pay)
@@ -314,8 +325,8 @@ def _largest_that_pays(asked: _Asked) -> tuple[Config, Speed, str]:
         # Not what it will read: of a short text that is less, and there width pays all the same.
         if readable < needed:
             why = (
-                f"{_name(must_pay)} pays once there is time to read {needed:.2g} million "
-                f"{_symbols(config)}, repeats included; here it would be {readable:.2g} million"
+                f"{name_of(must_pay)} pays once there is time to read {needed:.2g} million "
+                f"{symbols_of(config)}, repeats included; here it would be {readable:.2g} million"
             )
             return config, speed, why
         if candidate != must_pay:
@@ -378,35 +389,6 @@ def _on_rung(rung: Rung, fixed: Mapping[str, Any]) -> Config:
     return Config.of(**{"lr": max(sizes, default=LADDER[0]).lr, **settings})
 
 
-def _symbols(config: Config) -> str:
-    """What the text is made of."""
-    return "bytes" if config.level == "byte" else "characters"
-
-
-def _name(config: Config) -> str:
-    if not config.layers:
-        return "softmax regression"
-    return f"{config.layers} × {config.hidden} {config.cell}"
-
-
 def _recurrent_weights(config: Config) -> int:
     """Those between hidden units: a layer's own, and those that read the layer below."""
     return (2 * config.layers - 1) * config.recurrence().num_gates * config.hidden**2
-
-
-def _span(seconds: float) -> str:
-    """A time, in words."""
-    if seconds < 100:
-        return counted(ceil(seconds), "second")
-    return counted(round(seconds / 60), "minute")
-
-
-def _on_length(config: Config, given: Mapping[str, Any], most: float, seconds: float) -> list[str]:
-    """What there is to say of a run that will not take its time, or make the passes asked for."""
-    if "epochs" in given:
-        fewer = config.epochs < given["epochs"]
-        return [f"there is no time for {given['epochs']:g} passes"] if fewer else []
-    if config.epochs < most:
-        return []
-    minutes = most * seconds / IN_USE / 60
-    return [f"more than {most:.2g} passes would teach by heart: about {minutes:.2g} minutes"]

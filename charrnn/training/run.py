@@ -12,6 +12,7 @@ import numpy as np
 from charrnn import __version__
 from charrnn.engine import shards
 from charrnn.errors import CheckpointError, DivergedError, InputError
+from charrnn.nn.ensemble import Ensemble, together
 from charrnn.nn.parameters import Parameters
 from charrnn.nn.products import on_one_thread, one_thread
 from charrnn.nn.types import Array
@@ -19,7 +20,7 @@ from charrnn.runs.ancestry import ancestor_json, bounded
 from charrnn.runs.find import in_words
 from charrnn.runs.folder import RunFolder, remove_if_empty
 from charrnn.runs.history import Validation, lowest, whole
-from charrnn.runs.model import Model, load_model, reason
+from charrnn.runs.model import MEMBERS, Model, load_model, reason
 from charrnn.runs.own_cell import source_of
 from charrnn.tasks.base import Data, Outcome, Scored, Spec
 from charrnn.tasks.config import Config
@@ -28,6 +29,7 @@ from charrnn.training.bar import Bar
 from charrnn.training.compare import compare
 from charrnn.training.events import (
     Alone,
+    Averaged,
     Compared,
     Concluded,
     Event,
@@ -43,6 +45,7 @@ from charrnn.training.events import (
     Validated,
 )
 from charrnn.training.loop import Step, Trainer
+from charrnn.training.members import Members, fresh_weights, generators
 from charrnn.training.pace import Deadline, Pace
 from charrnn.training.signals import StopOnSignal
 from charrnn.training.state import (
@@ -56,7 +59,7 @@ from charrnn.training.state import (
     with_good,
 )
 from charrnn.training.threads import fastest, time_threads, worth_timing
-from charrnn.training.timekeeper import MOST_STEPS_BETWEEN, Timekeeper
+from charrnn.training.timekeeper import MOST_STEPS_BETWEEN, Timekeeper, members_within
 
 __all__ = ["Run"]
 
@@ -105,15 +108,14 @@ class Run:
         self.network = spec.model(config)
         self.threads = min(threads, len(shards(config.batch_size)))
         self.task = data.task(spec, config, self.network, self.threads or 1)
-        # Apart, so that how often a sample is shown does not change what is learnt.
-        dropout, self.preview = (
-            np.random.default_rng(seed) for seed in np.random.SeedSequence(config.seed).spawn(3)[1:]
-        )
+        self.members = Members()
+        dropout, self.preview = generators(config.seed, 1)
         self.trainer = Trainer(self.task, parameters, config, dropout)
         self._unwritten_best: _Weights | None = None
         self.history: list[Validation] = []
-        # The validation of best.npz. A training that diverges forgets what came after its last
-        # good state; that file stays, and only what is better replaces it.
+        # The validation of best.npz; that of the member at work is a member's. A training that
+        # diverges forgets what came after its last good state; that file stays, and only what is
+        # better replaces it.
         self.best: Validation | None = None
         self.best_score: Scored | None = None  # of this process's validations
         self.interval = Interval()
@@ -124,7 +126,8 @@ class Run:
         self.shown = False  # whether a bar shows how far it is
         self._stopping = self._running = self._closed = False
         self._course: Iterator[Event] | None = None
-        self._begun = monotonic()
+        self._begun = self._member_begun = monotonic()
+        self._deadline: Deadline | None = None  # of all members
         self._good: Snapshot | None = None  # what a divergence returns to
 
     @classmethod
@@ -152,10 +155,10 @@ class Run:
         notes: tuple[str, ...] = ()
         if initial is None:
             spec = data.spec()
-            seed = np.random.SeedSequence(config.seed).spawn(3)[0]
-            parameters = spec.model(config).init(np.random.default_rng(seed), np.float32)
+            parameters = fresh_weights(spec, config, 1)
         else:
             data.check_labels(initial.spec)
+            initial = initial.member(1)
             spec, parameters, notes = begin_from(initial.spec, initial.parameters, data, config)
         folder.cut_log(-1)  # of a run that ended before its first save
         run = cls(config, data, spec, parameters, folder, threads)
@@ -164,7 +167,7 @@ class Run:
                 "--patience counts validations, and nothing is held out to validate with",
                 "leave out --patience, or --val-fraction 0",
             )
-        run.timekeeper.deadline = deadline
+        run._deadline = run.timekeeper.deadline = deadline
         run.notes = notes
         run.ancestor = None if initial is None else ancestor_json(initial)
         return run
@@ -177,6 +180,7 @@ class Run:
         folder: RunFolder,
         threads: int | None = None,
         epochs: float | None = None,
+        members: int | None = None,
     ) -> "Run":
         """The run that ``saved`` (its ``last.npz``) left off, as if it had never stopped.
 
@@ -184,9 +188,11 @@ class Run:
             threads: another number of processes than before.
             epochs: another number in all. From here on the rate is then that of a run which was to
                 make so many from the beginning; the optimiser's state and all else go on.
+            members: another number of networks whose average the model is.
 
         Raises:
-            InputError: the data are not those the run began with, or it has made as many epochs.
+            InputError: the data are not those the run began with, or it has made as many epochs,
+                or as many members.
             CheckpointError: the file lacks what only ``last.npz`` has.
         """
         try:
@@ -203,12 +209,20 @@ class Run:
             config = saved.config
             if epochs is not None:
                 config = replace(config, epochs=epochs, minutes=0.0)
+            if members is not None:
+                config = replace(config, members=members)
             run = cls(config, data, saved.spec, saved.parameters, folder, threads)
             run.asked = saved.config
             history = [Validation.from_json(one) for one in saved.header["history"]]
             restore(run, Snapshot(state, history, saved.arrays))
             best = saved.header.get("best")
             run.best = Validation.from_json(best) if best else lowest(run.history)
+            run.members.best = run.best
+            if "members" in state:
+                size = run.trainer.parameters.flat.size
+                run.members = Members.restored(state["members"], saved.arrays, size)
+                for number in range(1, len(run.members.finished) + 1):
+                    folder.drop_best(number)  # of a run that was killed just before it did
             run._good = good_of(state, saved.arrays)
             if run._good is not None:
                 check(run, run._good)
@@ -218,18 +232,25 @@ class Run:
             run.ancestor = bounded(state["ancestor"]) if "ancestor" in state else None
             if epochs is not None:
                 run._extend()
+            if members is not None:
+                run._add_members(saved.config.members)
         except (KeyError, TypeError, ValueError, IndexError, OverflowError) as error:
             raise CheckpointError(
                 f"{saved.path} cannot be resumed: its training state is not whole: {reason(error)}",
                 "start a new run from its weights: "
                 f"charrnn train CORPUS --init-from {quote(str(saved.path))}",
             ) from error
-        folder.cut_log(run.trainer.number)
+        folder.cut_log(run.made)
         return run
 
     def _extend(self) -> None:
         """Walk the schedule of as many epochs as the settings say now."""
         task, trainer = self.task, self.trainer
+        if self.members.number > 1 or self.members.finished:
+            raise InputError(
+                f"--epochs {self.config.epochs:g}: the first network of this average is trained",
+                "leave it out; --members adds networks to it",
+            )
         pace = Pace.even(max(1, round(self.config.epochs * task.steps_per_epoch)))
         if pace.total <= trainer.number:
             made = trainer.number / task.steps_per_epoch
@@ -239,12 +260,21 @@ class Run:
             )
         trainer.pace, self.settling = pace, 0
 
+    def _add_members(self, before: int) -> None:
+        """Begin with the next one, if those before are trained and there are to be more."""
+        if self.config.members < max(before + 1, self.members.number):
+            raise InputError(
+                f"--members {self.config.members}: this run has {before} already",
+                f"give the number in all, for instance --members {before + 1}",
+            )
+        if len(self.members.finished) == self.members.number:
+            self._begin_member()
+
     def __repr__(self) -> str:
-        trainer = self.trainer
         best = "" if self.best is None else f", best {self.best.val:.4f} at {self.best.step:,}"
         return (
-            f"<Run {self.folder.path}: {self.config.task}, {trainer.number:,} of "
-            f"{trainer.total:,} steps{best}>"
+            f"<Run {self.folder.path}: {self.config.task}, {self.made:,} of "
+            f"{self.total:,} steps{best}>"
         )
 
     def __enter__(self) -> Self:
@@ -266,7 +296,9 @@ class Run:
         if self._running:
             raise InputError("someone iterates over this run already", "go on with that")
         self._running = True
-        bar = Bar(self.trainer.number, self.trainer.total, self.task.unit) if self.shown else None
+        bar = None
+        if self.shown:
+            bar = Bar(self.made, self.total, self.task.unit, self.at_work)
         try:
             # One course for all who iterate: who breaks off is gone on with in the same place.
             self._course = self._course or self._all_events()
@@ -284,9 +316,9 @@ class Run:
     def _all_events(self) -> Iterator[Event]:
         if self._stopping:
             self._save(best=False, stopped=True)
-            yield Stopped(self.trainer.number)
+            yield Stopped(self.made)
             return
-        if not self.trainer.number:
+        if not self.made:
             compared = self.compare()
             if compared is not None:
                 yield compared
@@ -346,14 +378,34 @@ class Run:
         return self.timekeeper.validate_every(self.trainer.pace)
 
     @property
+    def made(self) -> int:
+        """Updates made so far, by all members."""
+        return self.members.before + self.trainer.number
+
+    @property
+    def total(self) -> int:
+        """Updates in all, should the members to come make as many as the one at work."""
+        to_come = max(0, self.config.members - self.members.number)
+        return self.members.before + (1 + to_come) * self.trainer.total
+
+    @property
+    def at_work(self) -> str:
+        """Which member trains, in words; nothing where there is one network."""
+        count = self.config.members
+        return f"member {self.members.number} of {count}" if count > 1 else ""
+
+    @property
     def complete(self) -> bool:
         """Whether there is nothing left to do."""
+        members = self.members
+        if self.config.members > 1 and len(members.finished) < self.config.members:
+            return False
         return self.trainer.number >= self.trainer.total
 
     @property
     def _stalled(self) -> bool:
         """Whether as many validations as the run has patience for have brought no progress."""
-        best = self.best
+        best = self.members.best
         if not self.config.patience or best is None or self.settling:
             return False
         behind = [one for one in self.history if one.step > best.step]
@@ -377,16 +429,27 @@ class Run:
                 timings = time_threads(self.task, parameters)
             self.threads = self.task.engine.threads = fastest(timings)
             yield Measured(self.threads, tuple(timings))
-        self._begun = monotonic()
-        if self.ancestor is not None and not self.trainer.number:
+        self._begun = self._member_begun = monotonic()
+        self._set_deadline()
+        if self.ancestor is not None and not self.made:
             yield self._inherited(self.ancestor)
         self._good = self._good or capture(self).copy()
         while True:
             try:
                 yield from self._attempt(should_stop)
-                return
             except DivergedError as error:
                 yield self._roll_back(error)
+                continue
+            if self.trainer.number < self.trainer.total:
+                return
+            if self.config.members > 1:
+                yield self._conclude_member()
+            if self.complete:
+                yield Finished(self.made)
+                return
+            if should_stop():
+                yield Stopped(self.made)
+                return
 
     def _attempt(self, should_stop: Callable[[], bool]) -> Iterator[Event]:
         """As :meth:`events`, until the training diverges."""
@@ -394,25 +457,29 @@ class Run:
         lost = False
         begun_at, begun = self.trainer.number, monotonic()
         look_at = self.timekeeper.look_at(self._begun, begun)
+        before = self.members.before
         for step in self.trainer.steps():
+            if before:
+                step = replace(step, number=before + step.number)
             yield step
             if self.task.engine.lost and not lost:
                 lost = True
                 yield Alone(step.number)
             self.interval.total += step.nats * step.count
             self.interval.count += step.count
-            done = step.number == self.trainer.total
-            if step.number % LOG_EVERY == 0 or done:
+            number = self.trainer.number  # this member's own
+            done = number == self.trainer.total
+            if number % LOG_EVERY == 0 or done:
                 self._log(step.number, "train", **_numbers(step))
             # All that belongs to this step comes before its save: who goes on from there does not
             # do it again.
             validated = preview = None
-            if step.number % self.validate_every == 0 or done:
+            if number % self.validate_every == 0 or done:
                 validated = self._validate(step)
                 if validated.score is not None:
                     numbers = validated.score.numbers
                     self._log(step.number, "validation", **numbers, best=validated.best)
-            if step.number % (self.config.sample_every or self.validate_every) == 0 or done:
+            if number % (self.config.sample_every or self.validate_every) == 0 or done:
                 text = self.task.preview(self.trainer.parameters, self.preview)
                 preview = Preview(step.number, text)
             changed: Settled | Repaced | None = None
@@ -421,8 +488,8 @@ class Run:
             elif not done and (validated is not None or monotonic() > look_at):
                 now = monotonic()
                 look_at = self.timekeeper.look_at(self._begun, now)
-                changed = self._repace((step.number - begun_at) / max(1e-9, now - begun))
-            regular = step.number % MOST_STEPS_BETWEEN == 0
+                changed = self._repace((number - begun_at) / max(1e-9, now - begun))
+            regular = number % MOST_STEPS_BETWEEN == 0
             if validated is not None or changed is not None or regular:
                 try:
                     self._save(best=validated is not None and validated.best)
@@ -439,7 +506,6 @@ class Run:
                 return
         if failed is not None:
             raise failed
-        yield Finished(self.trainer.number)
 
     def _inherited(self, ancestor: Mapping[str, Any]) -> Inherited:
         """How good the weights are that it begins with; not among the validations of its own."""
@@ -458,7 +524,7 @@ class Run:
         Raises:
             DivergedError: the rate has been lowered too often.
         """
-        failed_at, lowered = self.trainer.number, self.trainer.lowered * LOWER
+        failed_at, lowered = self.made, self.trainer.lowered * LOWER
         tolerance = 2 * self.trainer.watch.tolerance
         assert self._good is not None
         restore(self, self._good)
@@ -468,8 +534,8 @@ class Run:
             hint += f"try --lr {self.config.lr * lowered:.2g}"
             raise DivergedError(str(error), hint) from None
         self.trainer.lowered, self.trainer.watch.tolerance = lowered, tolerance
-        self.folder.cut_log(self.trainer.number)
-        event = RolledBack(failed_at, self.trainer.number, self.config.lr * lowered, str(error))
+        self.folder.cut_log(self.made)
+        event = RolledBack(failed_at, self.made, self.config.lr * lowered, str(error))
         self._log(event.to, "rolled back", failed_at=failed_at, lr=event.lr)
         return event
 
@@ -482,19 +548,20 @@ class Run:
         Raises:
             CheckpointError: the best weights cannot be read.
         """
-        best, number = self.best, self.trainer.number
+        best, number = self.members.best, self.trainer.number
         assert best is not None
         if self._unwritten_best is not None:
             for name, weight in self._unwritten_best.weights.items():
                 np.copyto(self.trainer.parameters[name], weight)
         else:
             np.copyto(self.trainer.parameters.flat, self._saved_best().flat)
-        steps = max(2 * self.validate_every, round(SETTLING * best.step))
+        before = self.members.before
+        steps = max(2 * self.validate_every, round(SETTLING * (best.step - before)))
         total = min(number + steps, self.trainer.total)
         self.trainer.pace = self.trainer.pace.ending(number, total)
         self.settling = number
-        self._log(number, "settled", best=best.step, total=total)
-        return Settled(number, best.step, total)
+        self._log(self.made, "settled", best=best.step, total=before + total)
+        return Settled(self.made, best.step, before + total, self.total)
 
     def _repace(self, speed: float) -> Repaced | None:
         """Another number of updates, if a speed of so many a second asks for it."""
@@ -503,8 +570,93 @@ class Run:
         if self.settling or total == self.trainer.total:
             return None
         self.trainer.pace = self.trainer.pace.ending(number, total)
-        self._log(number, "repaced", total=self.trainer.total)
-        return Repaced(number, self.trainer.total)
+        self._log(self.made, "repaced", total=self.total)
+        return Repaced(self.made, self.total)
+
+    def _conclude_member(self) -> Averaged:
+        """Take what the member at work has learnt into the average, and begin with the next.
+
+        Raises:
+            CheckpointError: the best weights cannot be read, or the average not be written.
+        """
+        members, number = self.members, self.members.number
+        if len(members.finished) < number:
+            members.finished.append(self._saved_best().flat.copy())
+        begun = monotonic()
+        if number > 1 or self.best_score is None:
+            network, parameters = self._average()
+            self.best_score = self._score(network, parameters)
+        averaging = (monotonic() - begun) * (number + 1) / number
+        if number > 1:
+            score, last = self.best_score, self.history[-1]
+            error = None if score is None else score.error
+            self.best = Validation(self.made, last.epoch, last.train, error)
+            header = self._header() | {MEMBERS: number}
+            self.folder.save_best(header, dict(parameters))
+        if not self.folder.has_logged("averaged", self.made):
+            numbers = {} if self.best_score is None else self.best_score.numbers
+            self._log(self.made, "averaged", **numbers)
+        made, following = self.made, ""
+        self._look_at_the_time(averaging)
+        if number < self.config.members:
+            self._begin_member()
+            self._set_deadline(averaging)
+            following = self.at_work
+        self._save(best=False)
+        self.folder.drop_best(number)
+        count = self.config.members
+        return Averaged(made, number, count, self.total, self.best_score, following)
+
+    def _average(self) -> tuple[Any, Parameters]:
+        """The network of all members that are trained, and its weights."""
+        if len(self.members.finished) == 1:
+            network = self.network
+            return network, Parameters(network.shapes(), np.float32, self.members.finished[0])
+        shapes = self.network.shapes()
+        weights = [Parameters(shapes, np.float32, one) for one in self.members.finished]
+        return Ensemble(self.network, len(weights)), together(self.network, weights)
+
+    def _score(self, network: Any, parameters: Parameters) -> Scored | None:
+        task = self.data.task(self.spec, self.config, network, self.threads or 1)
+        with np.errstate(all="ignore"), task.engine:
+            return task.validate(parameters)
+
+    def _begin_member(self) -> None:
+        """The next one: fresh weights, and all else as a run begins."""
+        members = self.members
+        members.before, members.number, members.best = self.made, members.number + 1, None
+        dropout, self.preview = generators(self.config.seed, members.number)
+        parameters = fresh_weights(self.spec, self.config, members.number)
+        self.trainer = Trainer(self.task, parameters, self.config, dropout)
+        self.interval, self.settling, self._unwritten_best = Interval(), 0, None
+        self._good, self._member_begun = capture(self).copy(), monotonic()
+
+    def _look_at_the_time(self, averaging: float) -> None:
+        """As many members as there is time for, where that decides."""
+        deadline, number = self._deadline, self.members.number
+        if deadline is None or not deadline.most_members:
+            return
+        epochs = self.trainer.number / self.task.steps_per_epoch
+        took = monotonic() - self._member_begun
+        needed = took * deadline.most_epochs / epochs + averaging
+        there = members_within(deadline.at - monotonic(), needed)
+        most = max(number, deadline.most_members)
+        self.config = replace(self.config, members=min(number + there, most))
+
+    def _set_deadline(self, averaging: float = 0.0) -> None:
+        """Until when the member at work trains: its share of the time that is left.
+
+        The first of as many as there is time for may take all of it: the others can be left out.
+
+        Args:
+            averaging: seconds that are needed after it.
+        """
+        deadline, now = self._deadline, monotonic()
+        to_come = self.config.members - self.members.number
+        if deadline is None or (deadline.most_members and self.members.number == 1):
+            return
+        share = (deadline.at - now) * to_come / (to_come + 1)  # of the others
+        self.timekeeper.deadline = replace(deadline, at=deadline.at - share - averaging)
 
     def report(self) -> Outcome | None:
         """The best model on the test part; nothing if the task has none.
@@ -513,19 +665,28 @@ class Run:
             CheckpointError: the best model cannot be read.
         """
         parameters = self.trainer.parameters
-        if self.folder.best.exists():
+        if self.folder.best.exists() and self.config.members == 1:
             parameters = self._saved_best()
         with one_thread():
             outcome = self.task.test(parameters)
         # A run that was killed after its last save has yet to say it; a finished one has said it.
-        number = self.trainer.number
+        number = self.made
         if outcome is not None and not self.folder.has_logged("test", number):
             numbers = outcome.score.numbers | {"baselines": dict(outcome.baselines)}
             self._log(number, "test", **numbers)
         return outcome
 
     def _saved_best(self) -> Parameters:
-        return load_model(self.folder.best, self.config.own_cell).parameters
+        """The best weights of the member at work.
+
+        Raises:
+            CheckpointError: they cannot be read.
+        """
+        number, own_cell = self.members.number, self.config.own_cell
+        own = self.folder.best_of(number)
+        if own != self.folder.best and own.exists():
+            return load_model(own, own_cell).parameters
+        return load_model(self.folder.best, own_cell).member(number).parameters
 
     def _validate(self, step: Step) -> Validated:
         begun = monotonic()
@@ -541,10 +702,13 @@ class Run:
         error = None if score is None else score.error
         found = Validation(step.number, step.epoch, train_nats, error)
         self.history.append(found)
-        known = None if self.best is None else self.best.val
+        members = self.members
+        known = None if members.best is None else members.best.val
         improved = error is None or known is None or error < known
         if improved and score is not None:
-            self.best, self.best_score = found, score
+            members.best = found
+            if members.number == 1:
+                self.best, self.best_score = found, score
         return Validated(step.number, step.epoch, train_nats, score, improved)
 
     def _save(self, *, best: bool, stopped: bool = False) -> None:
@@ -557,14 +721,14 @@ class Run:
         begun, weights = monotonic(), dict(self.trainer.parameters)
         if not np.isfinite(self.trainer.parameters.flat).all():
             raise DivergedError(
-                f"training diverged at step {self.trainer.number}: a weight is no longer finite"
+                f"training diverged at step {self.made}: a weight is no longer finite"
             )
         failed: CheckpointError | None = None
         if best:
             self._unwritten_best = _Weights(header, weights)
         if self._unwritten_best is not None:
             try:
-                self.folder.save_best(*self._unwritten_best)
+                self.folder.save_best(*self._unwritten_best, self.members.number)
                 self._unwritten_best = None
             except CheckpointError as error:
                 failed = error
@@ -585,6 +749,9 @@ class Run:
             },
         }
         arrays = state.arrays
+        if self.config.members > 1:
+            training = {**training, "members": self.members.numbers()}
+            arrays = {**arrays, **self.members.arrays()}
         if stopped and self._good is not None:
             good, good_arrays = with_good(self._good)
             training, arrays = {**training, **good}, {**arrays, **good_arrays}
@@ -606,6 +773,8 @@ class Run:
 
     def _log(self, step: int, event: str, **values: Any) -> None:
         seconds = round(monotonic() - self._begun, 3)
+        if self.config.members > 1:
+            values = {"member": self.members.number, **values}
         self.folder.log({"step": step, "schema": 1, "event": event, **values, "seconds": seconds})
 
 

@@ -6,7 +6,7 @@ from charrnn.tasks.base import Task
 from charrnn.tasks.config import Config
 from charrnn.training.pace import Deadline, Pace
 
-__all__ = ["MOST_STEPS_BETWEEN", "SCORED", "Timekeeper"]
+__all__ = ["MOST_STEPS_BETWEEN", "SCORED", "Timekeeper", "members_within"]
 
 MOST_STEPS_BETWEEN = 500
 """Updates between two validations, or two saves."""
@@ -28,6 +28,18 @@ VALIDATING = 0.1
 
 OFF_PACE = 0.02
 """The part of the updates left by which a pace may be wrong."""
+
+SHORTENED = 0.2
+"""The part of a training that may be missing where members share the time that is left."""
+
+
+def members_within(seconds: float, needed: float) -> int:
+    """How many members can be trained in the time that is left, each a little shorter perhaps.
+
+    Args:
+        needed: seconds for one of full length.
+    """
+    return max(0, int(seconds / needed + SHORTENED))
 
 
 class Timekeeper:

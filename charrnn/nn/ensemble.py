@@ -1,0 +1,224 @@
+"""Several networks as one: the mean of the probabilities that they give to what comes next.
+
+p(s) = 1/N·Σ_k p_k(s). Networks that differ in their seed alone err in different places, and their
+mean errs less than each (Hansen and Salamon 1990, "Neural network ensembles").
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from charrnn.nn.body import Body
+from charrnn.nn.cells import Cell
+from charrnn.nn.head import Head
+from charrnn.nn.losses import SCORED_BY, log_sigmoid
+from charrnn.nn.models import Loss, SequenceModel, Sequences
+from charrnn.nn.parameters import Parameters
+from charrnn.nn.types import Array, State
+from charrnn.nn.workspace import Workspace
+
+__all__ = ["Ensemble", "LanguageNetwork", "log_mean", "together"]
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """N networks of one kind, each with weights of its own, that read and predict together.
+
+    Its outputs are ln p: their softmax is p again. Its weights have the members' names after
+    ``member.1.``, ``member.2.``, ...; its state is the members' layers, one after the other.
+    Members are trained one by one; the gradient here is for learning on the way
+    (:mod:`charrnn.evaluation.dynamic`).
+
+    Args:
+        member: each of them: it predicts symbols, at every step.
+        count: N.
+
+    Raises:
+        ValueError: there is none, or they predict no symbols.
+    """
+
+    member: SequenceModel
+    count: int
+
+    def __post_init__(self) -> None:
+        if self.count < 1 or self.member.readout != "steps" or self.member.loss == "squared":
+            raise ValueError(f"these cannot be averaged: {self}")
+
+    @property
+    def loss(self) -> str:
+        """Whatever the members are trained by, the outputs are those of a softmax."""
+        return "softmax"
+
+    @property
+    def input_size(self) -> int:
+        """V."""
+        return self.member.input_size
+
+    @property
+    def output_size(self) -> int:
+        """V."""
+        return self.member.output_size
+
+    @property
+    def num_layers(self) -> int:
+        """Of each member."""
+        return self.member.num_layers
+
+    @property
+    def cell(self) -> Cell[Any]:
+        """Of every layer. (Where one member's state has run away, all begin anew.)"""
+        return self.member.cell
+
+    @property
+    def body(self) -> Body:
+        """Of each member."""
+        return self.member.body
+
+    @property
+    def head(self) -> Head:
+        """Of each member."""
+        return self.member.head
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Every tensor by name: ``member.1.body.0.W_x``, ..., ``member.2.head.b``, ..."""
+        own = self.member.shapes()
+        return {f"{name}.{one}": shape for name in self.names() for one, shape in own.items()}
+
+    def names(self) -> list[str]:
+        """What the names of each member's tensors begin with."""
+        return [f"member.{number}" for number in range(1, self.count + 1)]
+
+    def init(self, rng: np.random.Generator, dtype: npt.DTypeLike = np.float32) -> Parameters:
+        """Fresh weights."""
+        return together(self.member, [self.member.init(rng, dtype) for _ in range(self.count)])
+
+    def zero_state(self, batch_size: int, dtype: npt.DTypeLike = np.float32) -> State:
+        """The state before anything has been read."""
+        return self.member.zero_state(batch_size, dtype) * self.count
+
+    def parts(self, parameters: Parameters) -> list[Parameters]:
+        """Each member's weights, or gradients: views."""
+        return [parameters.part(name) for name in self.names()]
+
+    def states(self, state: State) -> list[State]:
+        """Each member's part of a state."""
+        size = self.num_layers
+        return [state[k * size : (k + 1) * size] for k in range(self.count)]
+
+    def forward(
+        self,
+        parameters: Parameters,
+        x: Array,
+        state: State,
+        workspace: Workspace | None = None,
+        rng: None = None,
+        lengths: Array | None = None,
+    ) -> tuple[Array, State, None]:
+        """ln p at every step, as :meth:`charrnn.nn.models.SequenceModel.forward` without dropout.
+
+        Returns:
+            Outputs ``(T, B, V)`` and the final state.
+
+        Raises:
+            ValueError: as of a member.
+        """
+        workspace = workspace or Workspace()
+        y = np.empty((self.count, *x.shape[:2], self.output_size), parameters.dtype)
+        final: State = ()
+        for k, (w, own, place) in enumerate(self._each(parameters, state, workspace)):
+            y[k], after, _ = self.member.forward(w, x, own, place, lengths=lengths)
+            final += after
+        return log_mean(y, self.member.loss), final, None
+
+    def sum_loss(
+        self,
+        parameters: Parameters,
+        batch: Sequences,
+        workspace: Workspace,
+        *,
+        gradients: Parameters | None = None,
+        rng: np.random.Generator | None = None,
+    ) -> Loss:
+        """E = -Σ_n w_n·ln p_n[target_n], and its gradients.
+
+        With E_k what member k alone has for a target,
+
+            E = -ln 1/N·Σ_k e^-E_k     dE/dE_k = e^-E_k / Σ_j e^-E_j
+
+        so each member has the gradient that it has by itself, times its share of the probability.
+        Nothing is dropped, whatever ``rng``.
+
+        Args:
+            batch: its sequences are of one length.
+        """
+        batch = replace(batch, loss=SCORED_BY.get(self.member.loss, self.member.loss))
+        alone = replace(batch, each=True)
+        found, final = [], batch.state[:0]
+        for w, own, place in self._each(parameters, batch.state, workspace):
+            loss = self.member.sum_loss(w, replace(alone, state=own), place)
+            found.append(loss.total)
+            final += loss.final
+        each = np.stack(found)
+        least = each[each.real.argmin(axis=0), *np.indices(each.shape[1:])]
+        shares = np.exp(least - each)
+        total = shares.sum(axis=0)
+        nats = least - np.log(total / self.count)
+        if gradients is not None:
+            shares /= total
+            if batch.weights is not None:
+                shares *= batch.weights
+            views = zip(
+                self._each(parameters, batch.state, workspace), self.parts(gradients), strict=True
+            )
+            for share, ((w, own, place), g) in zip(shares, views, strict=True):
+                weighed = replace(batch, state=own, weights=share)
+                self.member.sum_loss(w, weighed, place, gradients=g)
+        if batch.each:
+            return Loss(nats, final, ())
+        weighed = nats if batch.weights is None else nats * batch.weights
+        return Loss(weighed.sum(dtype=np.result_type(nats.dtype, np.float64)), final, ())
+
+    def part(self, batch: Sequences, lanes: slice) -> Sequences:
+        """Some of a batch's sequences as a batch of their own."""
+        return self.member.part(batch, lanes)
+
+    def _each(
+        self, parameters: Parameters, state: State, workspace: Workspace
+    ) -> Iterator[tuple[Parameters, State, Workspace]]:
+        """Each member's weights, state and buffers."""
+        places = [workspace.child(name) for name in self.names()]
+        return zip(self.parts(parameters), self.states(state), places, strict=True)
+
+
+LanguageNetwork = SequenceModel | Ensemble
+"""What can be a language model."""
+
+
+def together(member: SequenceModel, weights: Sequence[Parameters]) -> Parameters:
+    """Of some networks of one kind the weights of their :class:`Ensemble`: copies."""
+    ensemble = Ensemble(member, len(weights))
+    parameters = Parameters(ensemble.shapes(), weights[0].dtype)
+    for name, own in zip(ensemble.names(), weights, strict=True):
+        parameters.fill(own, name)
+    return parameters
+
+
+def log_mean(y: Array, loss: str) -> Array:
+    """``(..., V)`` ln of the mean of probabilities, of outputs ``(N, ..., V)``, overwritten.
+
+    Args:
+        loss: what the outputs are trained by, ``"softmax"`` or ``"sigmoid"``.
+    """
+    if loss == "sigmoid":
+        y = log_sigmoid(y)
+    y -= y.max(axis=-1, keepdims=True)
+    y -= np.log(np.exp(y).sum(axis=-1, keepdims=True))
+    top = y.max(axis=0)
+    y -= top
+    np.exp(y, out=y)
+    found: Array = np.log(y.mean(axis=0))
+    found += top
+    return found

@@ -1,0 +1,590 @@
+"""Several networks that differ in their seed, as one model: the mean of their probabilities."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from support import (
+    TEXT,
+    TINY,
+    begin,
+    charrnn,
+    corpus_of,
+    fingerprint,
+    metrics,
+    names,
+    resume,
+    text_data,
+)
+
+import charrnn as library
+from charrnn import checkpoint
+from charrnn.engine import Engine
+from charrnn.errors import CheckpointError, InputError
+from charrnn.evaluation.dynamic import Adaptation
+from charrnn.evaluation.report import report
+from charrnn.evaluation.validation import evaluate
+from charrnn.evaluation.windows import Reader
+from charrnn.explaining.model import explain_model
+from charrnn.exporting.about import about
+from charrnn.looking.neurons import follow
+from charrnn.nn.ensemble import Ensemble, log_mean, together
+from charrnn.nn.models import SequenceModel, Sequences
+from charrnn.nn.parameters import Parameters
+from charrnn.nn.stepper import stepper
+from charrnn.nn.workspace import Workspace
+from charrnn.own_cells import make_cell
+from charrnn.runs.folder import RunFolder
+from charrnn.runs.model import Model, load_model
+from charrnn.tasks.base import Paths
+from charrnn.tasks.config import Config
+from charrnn.tasks.lm import TextData
+from charrnn.text.corpora import Corpus
+from charrnn.training import planner
+from charrnn.training import run as running
+from charrnn.training.events import Averaged, Event, Finished, Stopped, Validated
+from charrnn.training.loop import Step
+from charrnn.training.pace import Deadline
+from charrnn.training.run import Run
+from charrnn.training.speed import Speed
+
+SETTINGS: dict[str, Any] = {"cell": "gru", "dropout": 0.2, "members": 3, "epochs": 1}
+"""17 steps a member, validated at 10 and 17."""
+
+
+@pytest.fixture
+def corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Corpus:
+    monkeypatch.chdir(tmp_path)
+    return corpus_of(tmp_path)
+
+
+def train(run: Run, stop: int | None = None, *, killed: bool = False) -> list[Event]:
+    """To the end, or to an update of all; there stopped as asked to, or as if killed."""
+    seen: list[Event] = []
+    with closing(run.folder):
+        for event in run.events(lambda: not killed and run.made == stop):
+            seen.append(event)
+            if killed and isinstance(event, Step) and event.number == stop:
+                break
+    return seen
+
+
+def trained(folder: str, corpus: Corpus, **settings: Any) -> Model:
+    train(begin(Path(folder), corpus, **SETTINGS | settings))
+    return load_model(Path(folder) / "best.npz")
+
+
+@contextmanager
+def killed_after(run: Run, name: str, count: int) -> Iterator[list[int]]:
+    """Die as soon as the folder has written a file of a kind so many times."""
+    write, written = getattr(run.folder, name), [0]
+
+    def writes(*arguments: Any) -> None:
+        write(*arguments)
+        written[0] += 1
+        if written[0] == count:
+            raise KeyboardInterrupt
+
+    setattr(run.folder, name, writes)
+    yield written
+
+
+# Training
+
+
+def test_members_are_trained_one_by_one_and_saved_as_one(corpus: Corpus) -> None:
+    events = train(begin(Path("run"), corpus, **SETTINGS))
+    averages = [event for event in events if isinstance(event, Averaged)]
+    assert [(a.members, a.of, a.step, a.total) for a in averages] == [
+        (1, 3, 17, 51),
+        (2, 3, 34, 51),
+        (3, 3, 51, 51),
+    ]
+    assert [a.next for a in averages] == ["member 2 of 3", "member 3 of 3", ""]
+    assert [e.number for e in events if isinstance(e, Step)] == list(range(1, 52))
+    assert events[-1] == Finished(51)
+    assert names(Path("run")) == ["best.npz", "last.npz", "metrics.jsonl", "previous.npz"]
+    model = load_model(Path("run/best.npz"))
+    assert model.members == 3
+    assert {name.split(".")[1] for name in model.parameters} == {"1", "2", "3"}
+    assert {row["member"] for row in metrics(Path("run"))} == {1, 2, 3}
+    assert [row["step"] for row in metrics(Path("run")) if row["event"] == "averaged"] == [
+        17,
+        34,
+        51,
+    ]
+    assert averages[-1].score is not None
+    assert model.header["best"]["val"] == averages[-1].score.error
+
+
+def test_the_first_member_is_what_one_network_is_and_no_other_is(corpus: Corpus) -> None:
+    average, one = trained("three", corpus), trained("one", corpus, members=1)
+    first, second, third = (average.member(k).parameters.flat for k in (1, 2, 3))
+    assert (first == one.parameters.flat).all()
+    assert not (first == second).any()
+    assert not (second == third).any()
+
+
+def test_best_npz_is_always_a_model_of_the_members_so_far(corpus: Corpus) -> None:
+    run, there = begin(Path("run"), corpus, **SETTINGS), []
+    with closing(run.folder):
+        for event in run.events():
+            if isinstance(event, Step) and event.number > 10 and event.number % 10 == 1:
+                there.append(load_model(run.folder.best).members)
+    assert there == [1, 1, 1, 2, 2], "at 11, 21, 31, 41, 51"
+
+
+def test_each_member_has_its_best_weights_in_the_average(corpus: Corpus) -> None:
+    settings = SETTINGS | {"lr": 0.5, "schedule": "constant", "eval_every": 2}
+    events = train(begin(Path("run"), corpus, **settings))
+    model, better = load_model(Path("run/best.npz")), 0
+    ids = model.vocabulary.encode(corpus.codes, "the text")
+    for k in (1, 2, 3):
+        own = [e for e in events if isinstance(e, Validated) and 17 * k - 17 < e.step <= 17 * k]
+        scores = [e.score.error for e in own if e.score is not None]
+        one = model.member(k)
+        found = evaluate(Reader(Engine(one.network)), one.parameters, ids, 540)
+        assert found.error == min(scores)
+        better += found.error < scores[-1]
+    assert better, "everywhere the last weights are the best: this shows nothing"
+
+
+def test_processes_make_no_difference(corpus: Corpus) -> None:
+    settings = SETTINGS | {"batch_size": 24, "seq_len": 4, "members": 2}
+    for threads in (1, 2):
+        run = Run.begin(
+            Config(**{"hidden": 8, **settings}),
+            begin(Path(f"data-{threads}"), corpus).data,
+            RunFolder(Path(f"run-{threads}"), resume=False),
+            threads=threads,
+        )
+        with closing(run):
+            for _ in run.events():
+                assert run.task.engine.threads == threads
+    assert fingerprint(Path("run-1"))["best.npz"] == fingerprint(Path("run-2"))["best.npz"]
+
+
+def test_stopped_and_resumed_is_never_stopped(corpus: Corpus) -> None:
+    """Also at a member's last update: then the next one has begun."""
+    trained("whole", corpus)
+    for point in (1, 16, 17, 18, 25, 34, 50):
+        folder = Path(f"run-{point}")
+        events = train(begin(folder, corpus, **SETTINGS), point)
+        assert isinstance(events[-1], Stopped)
+        assert load_model(folder / "last.npz").config.members == 3
+        rest = train(resume(folder, corpus))
+        assert next(e.number for e in rest if isinstance(e, Step)) == point + 1
+        assert fingerprint(folder) == fingerprint(Path("whole")), point
+        assert metrics(folder) == metrics(Path("whole")), point
+        assert names(folder) == names(Path("whole")), point
+
+
+@pytest.mark.parametrize("name", ["save_last", "save_best", "drop_best"])
+def test_killed_after_any_file_and_resumed_is_never_killed(corpus: Corpus, name: str) -> None:
+    """Whatever was written last, in whichever member."""
+    trained("whole", corpus, eval_every=17)
+    for count in range(1, 20):
+        run = begin(Path(f"run-{count}"), corpus, **SETTINGS | {"eval_every": 17})
+        with killed_after(run, name, count) as written, suppress(KeyboardInterrupt):
+            train(run)
+        if written[0] < count:
+            break
+        if not run.folder.last.exists():  # killed before the first save
+            continue
+        train(resume(run.folder.path, corpus))
+        assert fingerprint(run.folder.path)["best.npz"] == fingerprint(Path("whole"))["best.npz"]
+        assert load_model(run.folder.last).parameters.flat.tolist() == (
+            load_model(Path("whole/last.npz")).parameters.flat.tolist()
+        )
+        assert metrics(run.folder.path) == metrics(Path("whole")), count
+        assert names(run.folder.path) == names(Path("whole")), count
+    assert count > 3
+
+
+def test_from_previous_npz_where_the_last_is_damaged(corpus: Corpus) -> None:
+    """Its member may be part of the average already."""
+    trained("whole", corpus)
+    for point in (18, 25, 28, 35):
+        folder = Path(f"run-{point}")
+        train(begin(folder, corpus, **SETTINGS), point, killed=True)
+        (folder / "last.npz").write_bytes(b"PK\x03\x04 half of it")
+        train(resume(folder, corpus))
+        assert fingerprint(folder) == fingerprint(Path("whole")), point
+
+
+# Adding members
+
+
+@pytest.mark.parametrize("before", [1, 2])
+def test_members_are_added_to_a_run_that_is_complete(corpus: Corpus, before: int) -> None:
+    """As if there had been so many from the beginning."""
+    whole = trained("whole", corpus)
+    trained("run", corpus, members=before)
+    with library.resume("run", "corpus.txt", members=3) as run:
+        before_it = run.complete
+        run.finish()
+        assert (before_it, run.complete) == (False, True)
+    assert (load_model(Path("run/best.npz")).parameters.flat == whole.parameters.flat).all()
+    assert fingerprint(Path("run"))["best.npz"] == fingerprint(Path("whole"))["best.npz"]
+
+
+def test_members_are_added_to_a_run_that_is_not_complete(corpus: Corpus) -> None:
+    whole = trained("whole", corpus)
+    train(begin(Path("run"), corpus, **SETTINGS | {"members": 1}), 9)
+    with library.resume("run", "corpus.txt", members=3) as run:
+        run.finish()
+    assert (load_model(Path("run/best.npz")).parameters.flat == whole.parameters.flat).all()
+
+
+def test_what_cannot_be_resumed_says_so(corpus: Corpus) -> None:
+    trained("run", corpus, members=2)
+    for options, why in (
+        ({"members": 2}, "has 2 already"),
+        ({"members": 1}, "has 2 already"),
+        ({"epochs": 9.0}, "is trained"),
+        ({"members": 33}, "must be between 1 and 32"),
+    ):
+        with pytest.raises(InputError, match=why):
+            library.resume("run", "corpus.txt", **options)
+    assert library.load("run").members == 2
+
+
+# What it computes
+
+
+def ensemble_of(
+    count: int, loss: str = "softmax", cell: str = "gru", layers: int = 1
+) -> tuple[Ensemble, list[Parameters], Parameters]:
+    member = SequenceModel(7, 7, make_cell(cell, 5), layers, loss=loss)
+    parts = [member.init(np.random.default_rng(k), np.float64) for k in range(count)]
+    return Ensemble(member, count), parts, together(member, parts)
+
+
+def probabilities(y: Any, loss: str) -> Any:
+    p = 1 / (1 + np.exp(-y)) if loss == "sigmoid" else np.exp(y)
+    return p / p.sum(axis=-1, keepdims=True)
+
+
+@pytest.mark.parametrize("loss", ["softmax", "sigmoid"])
+@pytest.mark.parametrize("layers", [0, 1, 2])
+def test_its_probabilities_are_the_mean_of_the_members(loss: str, layers: int) -> None:
+    """By whichever way they are asked for."""
+    ensemble, parts, weights = ensemble_of(3, loss, "lstm", layers)
+    member, rng = ensemble.member, np.random.default_rng(9)
+    x, targets = rng.integers(7, size=(2, 6, 4))
+    state = ensemble.zero_state(4, np.float64)
+    own = [
+        member.forward(w, x, s, Workspace())
+        for w, s in zip(parts, ensemble.states(state), strict=True)
+    ]
+    expected = np.mean([probabilities(y, loss) for y, _, _ in own], axis=0)
+    y, final, _ = ensemble.forward(weights, x, state)
+    np.testing.assert_allclose(np.exp(y), expected, rtol=1e-12)
+    assert np.array_equal(final, [layer for _, after, _ in own for layer in after])
+    batch = Sequences(x, targets, state, each=True)
+    found = ensemble.sum_loss(weights, batch, Workspace()).total
+    each = np.take_along_axis(expected, targets[..., None], axis=-1)[..., 0]
+    np.testing.assert_allclose(found, -np.log(each), rtol=1e-12)
+    reading = stepper(ensemble, weights, state, 4)
+    for step in range(6):
+        np.testing.assert_allclose(np.exp(reading.step(x[step])), expected[step], rtol=1e-12)
+    np.testing.assert_allclose(np.array(reading.state), np.array(final), rtol=1e-12)
+
+
+def test_its_gradient_weighs_each_target() -> None:
+    ensemble, _, weights = ensemble_of(2)
+    rng = np.random.default_rng(0)
+    x, targets = rng.integers(7, size=(2, 3, 2))
+    w = rng.random((3, 2))
+    gradients, theta = weights.zeros_like(), weights.astype(np.complex128)
+    batch = Sequences(x, targets, ensemble.zero_state(2, np.float64), weights=w)
+    ensemble.sum_loss(weights, batch, Workspace(), gradients=gradients)
+    state = ensemble.zero_state(2, np.complex128)
+    for at in rng.integers(theta.flat.size, size=20):
+        theta.flat[at] += 1e-30j
+        moved = Sequences(x, targets, state, weights=w)
+        slope = ensemble.sum_loss(theta, moved, Workspace()).total.imag / 1e-30
+        theta.flat[at] = weights.flat[at]
+        assert slope == pytest.approx(gradients.flat[at], rel=1e-9, abs=1e-14)
+
+
+def test_a_member_that_is_sure_of_something_else_spoils_nothing() -> None:
+    y = np.array([[[0.0, 0.0]], [[500.0, -500.0]]], np.float32)
+    np.testing.assert_allclose(log_mean(y, "softmax"), np.log([[0.75, 0.25]]), rtol=1e-6)
+
+
+def test_the_average_writes_what_the_mixture_of_its_members_writes(corpus: Corpus) -> None:
+    """``charrnn.mix`` averages by another way, in float64."""
+    model = trained("run", corpus)
+    mixed = library.mix([model.member(k) for k in (1, 2, 3)])
+    ours, theirs = (m.sample("ab", length=60, seed=3) for m in (model, mixed))
+    assert ours == theirs
+    scores = [m.score(TEXT).nats[45:] for m in (model, mixed)]  # behind openings of their own
+    np.testing.assert_allclose(scores[0], scores[1], rtol=1e-4)
+
+
+def test_eval_says_what_the_mixture_of_its_members_reaches(corpus: Corpus) -> None:
+    model = trained("run", corpus)
+    codes, start = corpus.codes, 540
+    reports = [
+        report(
+            Reader(Engine(one.network)),
+            one.parameters,
+            model.vocabulary,
+            codes,
+            start,
+            train=codes[:start],
+            adaptation=Adaptation(),
+        )
+        for one in (model, *(model.member(k) for k in (1, 2, 3)))
+    ]
+    average, *parts = reports
+    mean = -np.log(np.mean([np.exp(-part.each) for part in parts], axis=0))
+    np.testing.assert_allclose(average.each, mean, rtol=1e-4)
+    figures = {one.name: one.nats for one in average.network}
+    assert figures["adapted"] != figures["state carried"]
+    assert figures["adapted"] == pytest.approx(figures["state carried"], abs=0.05)
+    # Each member learns by its share, so the average learns about as each would alone.
+    alone = [next(f.nats for f in part.network if f.name == "adapted") for part in parts]
+    assert figures["adapted"] < np.mean(alone)
+
+
+# Checkpoints
+
+
+def test_a_checkpoint_of_one_network_has_no_word_of_members(corpus: Corpus) -> None:
+    trained("run", corpus, members=1)
+    for name in ("best.npz", "last.npz"):
+        header, arrays = checkpoint.read_checkpoint(Path("run") / name)
+        assert "members" not in json.dumps(header)
+        assert not any(array.startswith(("member", "finished")) for array in arrays)
+    assert not any("member" in row for row in metrics(Path("run")))
+
+
+@pytest.mark.parametrize("count", [0, 1, -1, 33, 2.0, "2", None, True, 4])
+def test_a_checkpoint_of_a_wrong_number_of_members_is_refused(corpus: Corpus, count: Any) -> None:
+    trained("run", corpus, members=2)
+    header, arrays = checkpoint.read_checkpoint(Path("run/best.npz"))
+    checkpoint.write_checkpoint(Path("run/best.npz"), header | {"members": count}, arrays)
+    with pytest.raises(CheckpointError, match="does not hold a model"):
+        load_model(Path("run/best.npz"))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda header, arrays: header.update(members={}),
+        lambda header, arrays: header["members"].update(number=0),
+        lambda header, arrays: header["members"].update(number=3),
+        lambda header, arrays: header["members"].update(before=-1),
+        lambda header, arrays: header["members"].update(best={"step": 1}),
+        lambda header, arrays: arrays.pop("finished.1"),
+        lambda header, arrays: arrays.update({"finished.1": arrays["finished.1"][1:].copy()}),
+        lambda header, arrays: arrays["finished.1"].__setitem__(0, np.nan),
+    ],
+)
+def test_members_that_are_not_whole_are_refused(corpus: Corpus, change: Any) -> None:
+    train(begin(Path("run"), corpus, **SETTINGS), 20)
+    header, arrays = checkpoint.read_checkpoint(Path("run/last.npz"))
+    change(header["training"], arrays)
+    checkpoint.write_checkpoint(Path("run/last.npz"), header, arrays)
+    with pytest.raises(CheckpointError, match="cannot be resumed"):
+        library.resume("run", "corpus.txt")
+
+
+def test_a_member_is_a_model_of_its_own(corpus: Corpus) -> None:
+    model = trained("run", corpus)
+    model.member(2).save("second.npz")
+    second = library.load("second.npz")
+    assert second.members == 1
+    assert (second.parameters.flat == model.member(2).parameters.flat).all()
+    model.save("copy.npz")
+    assert library.load("copy.npz").members == 3
+    for number in (0, 4):
+        with pytest.raises(InputError):
+            model.member(number)
+    assert second.member(1) is second
+
+
+# The command
+
+
+def test_from_the_command_line(tmp_path: Path) -> None:
+    (tmp_path / "corpus.txt").write_text(TEXT, encoding="utf-8")
+    done = charrnn(
+        *("train", "corpus.txt", *TINY, "--epochs", "1", "--members", "2", "--out", "run", "-q"),
+        cwd=tmp_path,
+    )
+    told = done.stderr.decode()
+    assert done.returncode == 0, told
+    assert "the average of 2 networks, each 1 × 8" in told
+    assert "member 2 of 2, step 34/34" in told
+    assert "member 1 is trained: validation" in told
+    assert "the average of 2 members is trained: validation" in told
+    shutil.copytree(tmp_path / "run", tmp_path / "other")
+    more = charrnn("train", "--resume", "run", "--members", "3", "-q", cwd=tmp_path)
+    assert more.returncode == 0, more.stderr
+    assert "the average of 3 members is trained" in more.stderr.decode()
+    again = charrnn("train", "--resume", "other", "-q", cwd=tmp_path)
+    assert "--members 3" in again.stderr.decode()
+    for words, why in (
+        (("--task", "classify", "--members", "2"), "only a language model"),
+        (("--members", "0"), "between 1 and 32"),
+        (("--init-from", "run", "--members", "2"), "exclude each other"),
+    ):
+        refused = charrnn("train", "corpus.txt", *words, cwd=tmp_path)
+        assert refused.returncode == 2, words
+        assert why in refused.stderr.decode()
+    begun = charrnn(
+        *("train", "corpus.txt", "--init-from", "run", "--epochs", "1", "--out", "new", "-q"),
+        cwd=tmp_path,
+    )
+    assert begun.returncode == 0, begun.stderr
+    assert "begins with the weights of the first" in begun.stderr.decode()
+    assert load_model(tmp_path / "new" / "best.npz").members == 1
+
+
+# With --minutes
+
+
+@pytest.fixture
+def by_updates(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A clock on which an update of any member takes so long, and nothing else any time."""
+
+    def starts(run: Run, seconds: float) -> None:
+        monkeypatch.setattr(running, "monotonic", lambda: seconds * run.made)
+
+    return starts
+
+
+def timed(corpus: Corpus, seconds: float, most_members: int, **settings: Any) -> Run:
+    """A run of 17 updates a member, planned for 3 of them."""
+    shape = {"hidden": 8, "seq_len": 8, "batch_size": 4, "minutes": 1.0, "eval_every": 5}
+    config = Config(**{**shape, **SETTINGS, **settings})
+    folder = RunFolder(Path(f"run-{seconds:g}-{config.members}"), resume=False)
+    deadline = Deadline(seconds, 1.0, most_members)
+    return Run.begin(config, text_data(corpus), folder, threads=1, deadline=deadline)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "members"),
+    [(51, 3), (60, 3), (49, 3), (34, 2), (40, 2), (20, 1), (10, 1), (68, 4), (1000, 5)],
+)
+def test_time_that_is_left_trains_as_many_as_fit(
+    corpus: Corpus, by_updates: Any, seconds: float, members: int
+) -> None:
+    """At the speed that is found; the run ends on time, and no member is cut to a piece."""
+    run = timed(corpus, seconds, 5)
+    by_updates(run, 1.0)
+    events = train(run)
+    assert load_model(run.folder.best).members == members
+    assert run.complete
+    assert isinstance(events[-1], Finished)
+    assert min(seconds, 17 * members) - 4 <= events[-1].step <= seconds
+    ends = [0, *(e.step for e in events if isinstance(e, Averaged))]
+    if members > 1:
+        assert all(b - a >= 0.75 * 17 for a, b in pairwise(ends))
+    with library.resume(run.folder.path, "corpus.txt") as again:
+        assert again.complete
+
+
+def test_members_that_are_asked_for_share_the_time(corpus: Corpus, by_updates: Any) -> None:
+    run = timed(corpus, 27, 0)
+    by_updates(run, 1.0)
+    events = train(run)
+    assert load_model(run.folder.best).members == 3
+    ends = [0, *(e.step for e in events if isinstance(e, Averaged))]
+    assert all(7 <= b - a <= 11 for a, b in pairwise(ends))
+    assert 24 <= ends[-1] <= 27
+
+
+def planned(size: int, minutes: float, rate: float, monkeypatch: Any, **given: Any) -> Any:
+    """The plan of a machine that trains on so many characters a second, whatever the network."""
+    monkeypatch.setattr(planner, "monotonic", lambda: 0.0)
+    monkeypatch.setattr(planner, "measure", lambda *_: Speed(1, rate))
+    codes = np.arange(size, dtype=np.uint16) % 60 + 40
+    data = TextData(Corpus("char", codes, "0" * 64), Paths(("text.txt",)))
+    return planner.plan(data, minutes, given, begun=0.0)
+
+
+def test_a_plan_has_members_where_more_passes_are_of_no_use(monkeypatch: Any) -> None:
+    """20,000 characters train, 5 passes are the most: a minute at 1,852 a second."""
+    found = planned(22_222, 1.0, 1852, monkeypatch)
+    assert (found.config.epochs, found.config.members) == (5.0, 1)
+    assert "about 1 minutes" in " ".join(found.reasons)
+    found = planned(22_222, 3.0, 1852, monkeypatch)
+    assert (found.config.epochs, found.config.members) == (5.0, 3)
+    told = "3 members of 1 minutes each, and their average is the model: writing with it is 3 times"
+    assert told in " ".join(found.reasons)
+    assert found.deadline.most_members == planner.MOST_MEMBERS
+    assert planned(22_222, 1e3, 1852, monkeypatch).config.members == planner.MOST_MEMBERS
+    for given in ({"members": 1}, {"epochs": 5.0}):
+        found = planned(22_222, 3.0, 1852, monkeypatch, **given)
+        assert (found.config.members, found.deadline.most_members) == (1, 0)
+    found = planned(22_222, 3.0, 1852, monkeypatch, members=6)
+    assert (found.config.members, found.deadline.most_members) == (6, 0)
+    assert found.config.epochs == pytest.approx(2.5, rel=0.01)
+
+
+def test_what_shows_one_network_takes_a_member(tmp_path: Path) -> None:
+    text = TEXT * 5
+    (tmp_path / "corpus.txt").write_text(text, encoding="utf-8")
+    words = ("train", "corpus.txt", *TINY, "--epochs", "0.1", "--members", "2", "--out", "run")
+    assert charrnn(*words, "-q", cwd=tmp_path).returncode == 0
+    model = load_model(tmp_path / "run" / "best.npz")
+    model.member(2).save(tmp_path / "second.npz")
+    for command in (
+        ("explain", "--prime", "ab", "--json"),
+        ("inspect", "--neurons", "corpus.txt", "--json"),
+        ("inspect", "--gradient-flow", "--json"),
+    ):
+        alone = charrnn(command[0], "second.npz", *command[1:], cwd=tmp_path)
+        second = charrnn(command[0], "run", "--member", "2", *command[1:], cwd=tmp_path)
+        assert second.returncode == 0, second.stderr
+        assert second.stdout.replace(b"run/best.npz", b"second.npz") == alone.stdout
+        first = charrnn(command[0], "run", *command[1:], cwd=tmp_path)
+        assert b"the average of 2 networks; this is the first" in first.stderr
+        assert first.stdout != second.stdout
+        third = charrnn(command[0], "run", "--member", "3", *command[1:], cwd=tmp_path)
+        assert (third.returncode, b"there is no member 3" in third.stderr) == (2, True)
+    for file in ("model.html", "model.pt", "model.onnx"):
+        refused = charrnn("export", "run", file, cwd=tmp_path)
+        assert (refused.returncode, b"--member 1" in refused.stderr) == (2, True)
+    page = charrnn("export", "run", "page.html", "--member", "2", cwd=tmp_path)
+    assert page.returncode == 0, page.stderr
+    shown = json.loads(charrnn("inspect", "run", "--json", cwd=tmp_path).stdout)
+    assert shown["members"] == 2
+    assert shown["parameters"] == model.parameters.flat.size
+    assert b"the average of 2 networks" in charrnn("inspect", "run", cwd=tmp_path).stdout
+    assert b"mean of 2" in charrnn("inspect", ".", cwd=tmp_path).stdout
+    for look in (["--show", "--format", "jsonl"], ["--by-line"], ["--copies"]):
+        seen = charrnn("eval", "run", "corpus.txt", *look, cwd=tmp_path)
+        assert seen.returncode == 0, seen.stderr
+    checked = charrnn("gradcheck", "run", cwd=tmp_path)
+    assert checked.returncode == 0, checked.stdout
+    mixed = charrnn("eval", "run", "--mix", "--adapt", "--json", cwd=tmp_path)
+    assert mixed.returncode == 0, mixed.stderr
+
+
+def test_safetensors_hold_all_members(corpus: Corpus) -> None:
+    load_file = pytest.importorskip("safetensors.numpy").load_file
+    model = trained("run", corpus)
+    library.export(model, "model.safetensors")
+    found = load_file("model.safetensors")
+    assert set(found) == set(model.parameters)
+    assert all((found[name] == model.parameters[name]).all() for name in found)
+    assert about(model)["members"] == 3
+
+
+def test_looking_from_python_says_which_network(corpus: Corpus) -> None:
+    model = trained("run", corpus)
+    for look in (lambda: explain_model(model), lambda: follow(model, corpus.codes)):
+        with pytest.raises(InputError, match="average of 3 networks") as caught:
+            look()
+        assert "model.member(1)" in str(caught.value.hint)
