@@ -313,25 +313,26 @@ def _largest_that_pays(asked: _Asked) -> tuple[Config, Speed, str]:
     for rung in LADDER[1:] if config.layers else ():
         candidate = _on_rung(rung, fixed)
         if candidate == config:
-            continue
+            narrower = candidate.hidden < rung.hidden and rung.layers < LADDER[-1].layers
+            if "layers" in asked.given or not narrower:
+                continue
+            # Before a narrow network gets another layer, the plan's own would have to pay.
+            candidate = _on_rung(rung, {**fixed, "hidden": rung.hidden})
         if _recurrent_weights(candidate) > MOST_WEIGHTS * size:
             return config, speed, f"{name_of(candidate)} is too large for a text of this size"
         if asked.rare and candidate.layers > 1 and "layers" not in asked.given:
             return config, speed, f"{name_of(candidate)} is too deep where characters are so rare"
-        # A narrower network than the rung's, by request, gets no second layer before that would.
-        must_pay = _on_rung(rung, {**fixed, "hidden": max(candidate.hidden, rung.hidden)})
-        its_speed = asked.speed(must_pay)
-        needed, readable = _needed(must_pay, size) / 1e6, asked.readable(its_speed) / 1e6
+        its_speed = asked.speed(candidate)
+        needed, readable = _needed(candidate, size) / 1e6, asked.readable(its_speed) / 1e6
         # Not what it will read: of a short text that is less, and there width pays all the same.
         if readable < needed:
             why = (
-                f"{name_of(must_pay)} pays once there is time to read {needed:.2g} million "
+                f"{name_of(candidate)} pays once there is time to read {needed:.2g} million "
                 f"{symbols_of(config)}, repeats included; here it would be {readable:.2g} million"
             )
             return config, speed, why
-        if candidate != must_pay:
-            its_speed = asked.speed(candidate)
-        config, speed = candidate, its_speed
+        if candidate.hidden == fixed.get("hidden", candidate.hidden):
+            config, speed = candidate, its_speed
     return config, speed, ""
 
 
