@@ -261,7 +261,7 @@ def test_where_a_crowd_of_characters_takes_the_time_bytes_are_named(
     assert not any("telling" in "\n".join(other.reasons) for other in others)
 
 
-def test_bytes_are_named_only_where_they_would_read_twice_as_much_of_the_text(
+def test_bytes_are_named_only_where_they_would_read_much_more_of_the_text(
     machine: Callable[[float], None],
 ) -> None:
     """A character may take three of them, and a network reads them no faster than it can."""

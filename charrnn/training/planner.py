@@ -101,7 +101,7 @@ so: it takes longer, and learns more in each."""
 BYTES = 256
 """How many there are; of more characters ..."""
 
-MORE_OF_BYTES = 2.0
+MORE_OF_BYTES = 1.5
 """... it is said if a network of bytes would read so many times as much of the text: most of the
 time then goes to telling characters apart. Less does not make up for what bytes are worse at."""
 
