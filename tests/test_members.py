@@ -48,10 +48,11 @@ from charrnn.tasks.lm import TextData
 from charrnn.text.corpora import Corpus
 from charrnn.training import planner
 from charrnn.training import run as running
-from charrnn.training.events import Averaged, Event, Finished, Stopped, Validated
+from charrnn.training.events import Averaged, Event, Finished, Settled, Stopped, Validated
 from charrnn.training.loop import Step
+from charrnn.training.members import generators
 from charrnn.training.pace import Deadline
-from charrnn.training.run import Run
+from charrnn.training.run import SETTLING, Run
 from charrnn.training.speed import Speed
 
 SETTINGS: dict[str, Any] = {"cell": "gru", "dropout": 0.2, "members": 3, "epochs": 1}
@@ -216,6 +217,26 @@ def test_from_previous_npz_where_the_last_is_damaged(corpus: Corpus) -> None:
         (folder / "last.npz").write_bytes(b"PK\x03\x04 half of it")
         train(resume(folder, corpus))
         assert fingerprint(folder) == fingerprint(Path("whole")), point
+
+
+def test_each_member_draws_for_itself() -> None:
+    draws = [[one.random() for one in generators(7, number)] for number in (1, 2, 3)]
+    assert len(set(np.ravel(draws))) == 6
+    first = np.random.SeedSequence(7).spawn(3)[1:]
+    assert draws[0] == [np.random.default_rng(seed).random() for seed in first]
+
+
+def test_each_member_has_a_patience_of_its_own(corpus: Corpus) -> None:
+    settings = {"epochs": 12, "eval_every": 5, "patience": 1, "lr": 0.05, "schedule": "constant"}
+    events = train(begin(Path("run"), corpus, **SETTINGS | settings | {"dropout": 0.0}))
+    settled = [event for event in events if isinstance(event, Settled)]
+    ends = [event.step for event in events if isinstance(event, Averaged)]
+    assert [event.total for event in settled] == ends
+    for event, before in zip(settled, [0, *ends], strict=False):
+        steps = max(10, round(SETTLING * (event.best - before)))
+        assert event.total == event.step + steps
+        assert before < event.best < event.step
+    assert len(settled) == 3
 
 
 # Adding members
@@ -474,7 +495,7 @@ def timed(corpus: Corpus, seconds: float, most_members: int, **settings: Any) ->
 
 @pytest.mark.parametrize(
     ("seconds", "members"),
-    [(51, 3), (60, 3), (49, 3), (34, 2), (40, 2), (20, 1), (10, 1), (68, 4), (1000, 5)],
+    [(51, 3), (60, 4), (57, 3), (49, 3), (34, 2), (40, 2), (20, 1), (10, 1), (1000, 5)],
 )
 def test_time_that_is_left_trains_as_many_as_fit(
     corpus: Corpus, by_updates: Any, seconds: float, members: int
@@ -489,7 +510,7 @@ def test_time_that_is_left_trains_as_many_as_fit(
     assert min(seconds, 17 * members) - 4 <= events[-1].step <= seconds
     ends = [0, *(e.step for e in events if isinstance(e, Averaged))]
     if members > 1:
-        assert all(b - a >= 0.75 * 17 for a, b in pairwise(ends))
+        assert all(b - a >= 0.65 * 17 for a, b in pairwise(ends))
     with library.resume(run.folder.path, "corpus.txt") as again:
         assert again.complete
 
@@ -520,10 +541,26 @@ def test_a_plan_has_members_where_more_passes_are_of_no_use(monkeypatch: Any) ->
     assert "about 1 minutes" in " ".join(found.reasons)
     found = planned(22_222, 3.0, 1852, monkeypatch)
     assert (found.config.epochs, found.config.members) == (5.0, 3)
-    told = "3 members of 1 minutes each, and their average is the model: writing with it is 3 times"
+    told = "3 members of 1 minutes each, and their average is the model: it writes 3 times slower"
     assert told in " ".join(found.reasons)
-    assert found.deadline.most_members == planner.MOST_MEMBERS
+    assert (found.deadline.most_epochs, found.deadline.most_members) == (5.0, planner.MOST_MEMBERS)
     assert planned(22_222, 1e3, 1852, monkeypatch).config.members == planner.MOST_MEMBERS
+
+
+@pytest.mark.parametrize(("minutes", "members"), [(1.2, 1), (1.3, 2), (1.7, 2), (2.4, 2), (2.6, 3)])
+def test_members_are_alike_and_fill_the_time(
+    monkeypatch: Any, minutes: float, members: int
+) -> None:
+    """Two trainings of five eighths are better than one; more members are of nearly full length."""
+    found = planned(22_222, minutes, 1852, monkeypatch)
+    assert found.config.members == members
+    epochs = min(5.0, 5 * minutes / members)
+    assert found.config.epochs == pytest.approx(epochs, rel=0.01)
+    if members > 1:
+        assert found.deadline.most_epochs == found.config.epochs
+
+
+def test_a_plan_does_not_choose_what_is_given(monkeypatch: Any) -> None:
     for given in ({"members": 1}, {"epochs": 5.0}):
         found = planned(22_222, 3.0, 1852, monkeypatch, **given)
         assert (found.config.members, found.deadline.most_members) == (1, 0)

@@ -86,6 +86,9 @@ MOST_MEMBERS = 8
 """Where there is time for more passes than that, it goes to other networks, whose average is the
 model: each adds less than the one before, and takes as long again to write with."""
 
+TWO = 1.25
+"""So many times what one of them takes is time enough for two, a little shorter."""
+
 SHRUNK = 0.6
 """How often a run shrinks the weights e-fold, at least: their decay by the sum of all rates."""
 
@@ -247,14 +250,19 @@ class _Asked:
         )
 
     @property
+    def members(self) -> int:
+        """How many networks are wanted."""
+        members: int = self.given.get("members", 1)
+        return members
+
+    @property
     def time_left(self) -> float:
         """Seconds; never none at all."""
         return max(1.0, self.end - self.aside - monotonic())
 
     def readable(self, speed: Speed) -> float:
         """How much a network can be trained on until the end, repeats included."""
-        members: int = self.given.get("members", 1)
-        return speed.rate * self.time_left * IN_USE / members
+        return speed.rate * self.time_left * IN_USE / self.members
 
     def passes(self, speed: Speed) -> float:
         """How often all of it can be trained on; at least what settings allow."""
@@ -271,7 +279,12 @@ def _plan_text(asked: _Asked) -> Plan:
         its_speed = asked.speed(tied)
         if asked.passes(its_speed) >= most:
             config, speed = tied, its_speed
-    epochs = min(most, asked.passes(speed))
+    epochs, members = min(most, asked.passes(speed)), asked.members
+    free = epochs == most and not {"members", "epochs"} & set(given)
+    if free:
+        there = asked.passes(speed) / most
+        members = int(np.clip(max(members_within(there), 1 + (there > TWO)), 1, MOST_MEMBERS))
+        epochs = min(most, asked.passes(speed) / members)
     if "seq_len" not in given and _updates(config, epochs, size) < FEW_UPDATES:
         config = replace(config, seq_len=LENGTHS[1])
     if "lr" not in given:
@@ -281,11 +294,7 @@ def _plan_text(asked: _Asked) -> Plan:
         "weight_decay": _weight_decay(config.lr, _updates(config, epochs, size)),
         "dropout": DROPOUT if asked.rare else 0.0,
     }
-    free = epochs == most and not {"members", "epochs"} & set(given)
-    if free:
-        there = members_within(asked.readable(speed), most * size)
-        chosen["members"] = int(np.clip(there, 1, MOST_MEMBERS))
-    config = replace(config, **{**chosen, **given, "epochs": epochs})
+    config = replace(config, **{**chosen, **given, "epochs": epochs, "members": members})
     seconds = size / speed.rate / IN_USE  # of a pass
     lines = [
         f"{name_of(config)} reads {speed.rate / 1000:.1f}k {symbols_of(config)} a second here: "
@@ -297,8 +306,9 @@ def _plan_text(asked: _Asked) -> Plan:
         f"peak rate {config.lr:g}, {config.head} head, {config.batch_size} "
         f"lane{'s' * (config.batch_size > 1)} of {config.seq_len}",
     ]
-    deadline = Deadline(asked.end, most, MOST_MEMBERS if free and config.members > 1 else 0)
-    summary = in_short(config, config.members * epochs * seconds)
+    shared = free and members > 1
+    deadline = Deadline(asked.end, epochs if shared else most, MOST_MEMBERS if shared else 0)
+    summary = in_short(config, members * epochs * seconds)
     return Plan(config, speed.threads, deadline, tuple(lines), summary)
 
 

@@ -55,15 +55,12 @@ def on_length(config: Config, given: Mapping[str, Any], most: float, seconds: fl
     if "epochs" in given:
         fewer = config.epochs < given["epochs"]
         return [f"there is no time for {given['epochs']:g} passes"] if fewer else []
-    if config.epochs < most:
-        return []
-    minutes = most * seconds / 60
     by_heart = f"more than {most:.2g} passes would teach by heart"
-    if config.members == 1:
-        return [f"{by_heart}: about {minutes:.2g} minutes"]
-    minutes = min(minutes, config.minutes / config.members)
-    return [
-        f"{by_heart}; in the time there is, {config.members} members of {minutes:.2g} minutes "
-        f"each, and their average is the model: writing with it is {config.members} times slower "
-        "(--members 1: one network)"
-    ]
+    minutes = config.epochs * seconds / 60
+    if config.members > 1 and "members" not in given:
+        return [
+            f"{by_heart}; so {config.members} members of {minutes:.2g} minutes each, and their "
+            f"average is the model: it writes {config.members} times slower, or more "
+            "(--members 1: one network)"
+        ]
+    return [f"{by_heart}: about {minutes:.2g} minutes"] if config.epochs == most else []

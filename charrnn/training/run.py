@@ -639,7 +639,7 @@ class Run:
         epochs = self.trainer.number / self.task.steps_per_epoch
         took = monotonic() - self._member_begun
         needed = took * deadline.most_epochs / epochs + averaging
-        there = members_within(deadline.at - monotonic(), needed)
+        there = members_within((deadline.at - monotonic()) / needed)
         most = max(number, deadline.most_members)
         self.config = replace(self.config, members=min(number + there, most))
 

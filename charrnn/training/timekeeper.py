@@ -29,17 +29,14 @@ VALIDATING = 0.1
 OFF_PACE = 0.02
 """The part of the updates left by which a pace may be wrong."""
 
-SHORTENED = 0.2
-"""The part of a training that may be missing where members share the time that is left."""
 
-
-def members_within(seconds: float, needed: float) -> int:
-    """How many members can be trained in the time that is left, each a little shorter perhaps.
+def members_within(there: float) -> int:
+    """How many members to train, each a little shorter perhaps.
 
     Args:
-        needed: seconds for one of full length.
+        there: the time that is left, in trainings of full length.
     """
-    return max(0, int(seconds / needed + SHORTENED))
+    return max(0, int(there + 0.5))
 
 
 class Timekeeper:
