@@ -686,13 +686,15 @@ def test_a_byte_level_run_speaks_of_bytes(tmp_path: Path) -> None:
     assert "nats/char" not in said
 
 
-def test_inspect_says_what_five_minutes_would_choose(
+def test_inspect_says_what_a_training_would_choose(
     tmp_path: Path, machine: Callable[[float], None]
 ) -> None:
     machine(2e10)
     (tmp_path / "corpus.txt").write_text(TEXT * 20, encoding="utf-8")
     shown = charrnn("inspect", "corpus.txt", cwd=tmp_path).stdout.decode()
-    assert re.search(r"--minutes 5 would choose\n\d × \d+ gru reads", shown)
+    assert re.search(
+        r"charrnn train would choose, for 10 minutes at most\n\d × \d+ gru reads", shown
+    )
     found = json.loads(charrnn("inspect", "corpus.txt", "--json", cwd=tmp_path).stdout)["plan"]
     assert found["epochs"] == min(MOST_PASSES)  # a text this short
     assert set(found) == {*CHOSEN, "why"}
