@@ -1,9 +1,9 @@
-"""``train --minutes``: which network, how long and how, for a text and the time that there is.
+"""Which network, how long and how, for a text and the time that there is: ``train --minutes``.
 
-It sees how many characters train, how many distinct ones there are, the time, and how fast this
-machine is; never what the text says. What it concludes from them stands in small tables.
-docs/log.md has the trainings behind them; ``benchmarks/plans.py`` makes such trainings, plans
-beside them.
+It sees how many characters train, how many distinct ones there are and how many bytes they take,
+the time, and how fast this machine is; never what the text says. What it concludes from them stands
+in small tables. docs/log.md has the trainings behind them; ``benchmarks/plans.py`` makes such
+trainings, plans beside them.
 """
 
 from collections.abc import Callable, Mapping
