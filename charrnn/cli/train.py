@@ -172,8 +172,11 @@ def train(
         float,
         typer.Option(
             help="Train for so long at most, and choose what is not given (network, rate, dropout, "
-            "passes, ...) to suit the text and this machine; what a task tests at the end comes on "
-            "top. 0: as --epochs says.",
+            "passes, ...) to suit the text and this machine; time that is left trains more "
+            "members; what a task tests at the end comes on top. 0: as --epochs says. Where no "
+            "setting of the model or the training is given, a text is planned for 10 minutes at "
+            "most, and one network.",
+            show_default=False,
             rich_help_panel=TRAINING,
         ),
     ] = 0.0,
@@ -288,9 +291,13 @@ def train(
 ) -> None:
     """Train a language model on a text, or a network for another task.
 
-    Progress goes to standard error, samples of what it does so far to standard output. Ctrl-C
-    saves, and says how to go on. The defaults shown are those of a language model; other tasks
-    have their own for some settings, and say what they use.
+    A text by itself gets the network that suits it, and ten minutes at most; fewer
+    where it is learnt sooner. For more: --minutes 60. With any setting of the model or
+    the training (--epochs 10) the others have the defaults shown. Those are of a
+    language model; other tasks have their own for some, and say what they use.
+
+    Progress goes to standard error, samples of what it does so far to standard output.
+    Ctrl-C saves, and says how to go on.
 
     charrnn train corpus.txt
     charrnn train book1.txt book2.txt --cell gru --layers 2 --dropout 0.2

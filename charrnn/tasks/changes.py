@@ -25,7 +25,6 @@ SMALLEST = 1e-9
 """What a simple method misses is measured by this part of a column's changes at least."""
 
 
-
 import os
 
 DOUBT = float(os.environ.get("DOUBT", "2"))

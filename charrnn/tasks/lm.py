@@ -36,6 +36,9 @@ from charrnn.yardsticks.scores import yardsticks
 
 __all__ = ["LanguageModelTask", "TextData", "TextSpec", "author", "opening_of"]
 
+LONGER = 0x80, 0x800, 0x10000
+"""The first characters that take a byte more in UTF-8."""
+
 PREVIEW_LENGTH = 300
 PREVIEW_CHOICE = Choice(temperature=0.8)
 
@@ -156,6 +159,11 @@ class TextData:
             for path in (paths.val, paths.test)
         )
         return cls(corpus, paths, val, test, lines=config.lines)
+
+    @property
+    def bytes_each(self) -> float:
+        """How many bytes of UTF-8 a character takes on average."""
+        return 1 + sum(float(np.mean(self.corpus.codes >= first)) for first in LONGER)
 
     def parted(self, config: Config) -> Parted:
         """What trains, and then what validates.

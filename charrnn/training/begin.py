@@ -27,9 +27,18 @@ from charrnn.training.memory import memory_needed
 from charrnn.training.planner import Plan, plan
 from charrnn.training.run import Run
 
-__all__ = ["begin", "resume"]
+__all__ = ["MINUTES", "begin", "resume"]
 
 Tell = Callable[[str], object]
+
+MINUTES = 10.0
+"""What a training on a text is planned for, at most, where nothing is given but ..."""
+
+ABOUT_ELSE = {
+    *("task", "level", "encoding", "keep_newlines", "val_fraction", "lines"),
+    *("members", "seed", "eval_every", "sample_every"),
+}
+"""... settings that are not about the network, its training or how long that is."""
 
 OF_NETWORK = ("task", "cell", "layers", "hidden", "embedding", "level")
 """What the weights of a checkpoint have decided, besides the task's own settings."""
@@ -80,6 +89,7 @@ def begin(
     """
     begun = monotonic() if begun is None else begun
     settings = Config.parse(given)
+    by_default = init_from is None and settings.keys() <= ABOUT_ELSE
     initial = None
     if init_from is not None:
         cell = settings.get("own_cell")
@@ -108,6 +118,10 @@ def begin(
             )
         settings["val_fraction"] = 0.0
     config = Config.of(**settings)
+    by_default = by_default and config.kind.text
+    if by_default:  # one network, so that it ends when the text is learnt
+        settings = {"members": 1, **settings}
+        config = replace(config, minutes=MINUTES)
     if initial is not None and not config.kind.text:
         tell(
             "note: that model may have been trained on rows that test it now; give the files that "
@@ -132,6 +146,8 @@ def begin(
             if config.minutes:
                 planned = _plan(config, data, spec, settings, threads, begun, tell)
                 config, threads, deadline = planned.config, planned.threads, planned.deadline
+                for line in (planned.summary,) if by_default else planned.reasons:
+                    tell(f"plan: {line}")
             elif "epochs" not in settings:
                 config = config.long_enough(data.trained_on(config))
             _check_memory(config, data, spec, tell)
@@ -291,10 +307,10 @@ def _plan(
     begun: float,
     tell: Tell,
 ) -> Plan:
-    """What suits the data and the time, told as it is chosen."""
+    """What suits the data and the time."""
     data.trained_on(config)  # raises if there is too little
     tell("plan: timing networks on this machine")
-    planned = plan(
+    return plan(
         data,
         config.minutes,
         settings,
@@ -303,9 +319,6 @@ def _plan(
         spec=spec,
         aside=partial(yardsticks_take, minutes=config.minutes),
     )
-    for line in planned.reasons:
-        tell(f"plan: {line}")
-    return planned
 
 
 def _name(paths: Paths) -> str:
