@@ -48,6 +48,9 @@ MOST_LENGTH = 1 << 20
 SLACK = 2
 """A text is cut off at so many times the length of the longest one trained on."""
 
+LONG = 64
+"""Where texts have more characters, their ends may hang on how they began (``reach``)."""
+
 PREVIEW_CHOICE = Choice(temperature=0.8)
 
 
@@ -95,7 +98,7 @@ class GenerateSpec:
             config.embedding,
             config.dropout,
         )
-        return Conditional(generator, len(self.labels))
+        return Conditional(generator, len(self.labels), self.longest if self.longest > LONG else 0)
 
     def knows(self) -> dict[str, str | list[str]]:
         """Its characters and labels."""
