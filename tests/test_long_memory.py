@@ -1,12 +1,18 @@
 """Generators of long texts begin with cells that remember to a text's end."""
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
+from support import charrnn
 from test_steering import SIZE
 
+import charrnn as package
 from charrnn.nn.cells import GRU, LSTM
 from charrnn.nn.conditional import Conditional
 from charrnn.nn.models import SequenceModel
+from charrnn.runs.draft import Draft
 from charrnn.tasks.config import Config
 from charrnn.tasks.generate import LONG, GenerateSpec
 from charrnn.text.alphabet import Alphabet
@@ -44,3 +50,26 @@ def test_the_longest_text_says_for_how_long() -> None:
     for longest, reach in ((LONG, 0), (LONG + 1, LONG + 1)):
         spec = GenerateSpec(("a",), alphabet, longest)
         assert spec.model(Config.of("generate")).reach == reach
+
+
+def test_long_texts_are_written_at_a_lower_temperature(tmp_path: Path) -> None:
+    """From Python, on the command line and in turns; 0.8 where they are short, or are asked for."""
+    for length, usual in ((LONG, 0.8), (LONG + 1, 0.5)):
+        place = tmp_path / f"{length}.tsv"
+        rows = [f"k\t{k % 10}{'ab' * LONG}"[: length + 2] for k in range(20)]
+        place.write_text("\n".join(rows) + "\n")
+        how: dict[str, Any] = {"hidden": 4, "epochs": 1.0, "batch_size": 4, "threads": 1}
+        package.train(place, task="generate", out=tmp_path / str(length), **how).finish()
+        writer = package.load(tmp_path / str(length))
+        assert writer.temperature == usual
+        assert Draft(writer, 1, label="k").temperature == usual
+        text = writer.sample(label="k", seed=1, length=99)
+        assert text == writer.sample(label="k", seed=1, length=99, temperature=usual)
+        many = {t: writer.sample(label="k", seed=1, n=30, temperature=t) for t in (0.5, 0.8)}
+        assert many[0.5] != many[0.8]
+        assert writer.sample(label="k", seed=1, n=30) == many[usual]
+        flags = ("sample", str(length), "--label", "k", "--seed", "1", "-l", "99")
+        assert charrnn(*flags, cwd=tmp_path).stdout.decode() == text + "\n"
+        other = charrnn(*flags, "-t", "0", cwd=tmp_path).stdout.decode()
+        assert other == writer.sample(label="k", seed=1, length=99, temperature=0) + "\n"
+        assert charrnn(*flags, "--greedy", cwd=tmp_path).stdout.decode() == other

@@ -51,7 +51,8 @@ SLACK = 2
 LONG = 64
 """Where texts have more characters, their ends may hang on how they began (``reach``)."""
 
-PREVIEW_CHOICE = Choice(temperature=0.8)
+USUAL, SAFER = 0.8, 0.5
+PREVIEW_CHOICE = Choice(temperature=USUAL)
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,11 @@ class GenerateSpec:
         """``(V,)`` the code point of each number, ascending; the signs are below zero."""
         codes = self.alphabet.vocabulary.codes
         return np.array([*range(len(codes) - len(self.alphabet), 0), *codes])
+
+    @property
+    def temperature(self) -> float:
+        """At which texts are written: a long one has many places to go wrong, and none must."""
+        return SAFER if self.longest > LONG else USUAL
 
     def extended(self, found: "GenerateSpec") -> "GenerateSpec":
         """With the characters of ``found`` too, and texts as long; the labels stay.
