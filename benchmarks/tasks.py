@@ -263,17 +263,20 @@ def tunes(folder: Path, seeds: int) -> None:
             rows.append(f"{key}\t" + "\\n".join(line for line in lines if line) + "\n")
     file = folder / "tunes.tsv"
     file.write_text("".join(rows), encoding="utf-8")
-    run, _ = train(folder, "tunes", str(file), "--task", "generate")
 
     def problems(label: str, text: str, *, completed: bool) -> list[str]:
         found = abc_notation.check_tune(text, completed=completed)
         return found if abc_notation.key_of(text) == label else [*found, "another key"]
 
     common = [key for key, _ in Counter(row.split("\t")[0] for row in rows).most_common(6)]
-    for completed in (False, True):
-        print("  a bar cut short by a pickup must be completed" if completed else "  bars filled")
-        for temperature in (0.8, 0.5, 0.3):
-            count_tunes(run, partial(problems, completed=completed), 50, common, temperature)
+    for seed in range(min(seeds, 3)):
+        run, _ = train(folder, "tunes", str(file), "--task", "generate", seed=seed)
+        for completed in (False, True):
+            print(
+                "  a bar cut short by a pickup must be completed" if completed else "  bars filled"
+            )
+            for temperature in (None, 0.8, 0.5, 0.3):
+                count_tunes(run, partial(problems, completed=completed), 50, common, temperature)
 
 
 def count_tunes(
@@ -281,7 +284,7 @@ def count_tunes(
     problems: Callable[[str, str], Sequence[str]],
     each: int,
     keys: Sequence[str] | None = None,
-    temperature: float = 0.8,
+    temperature: float | None = None,
 ) -> None:
     """How many tunes of each key have nothing wrong with them."""
     model = load_model(run / "best.npz")
@@ -293,7 +296,8 @@ def count_tunes(
             good += not found
             total += 1
             wrong.update(re.sub(r"\d+", "N", problem) for problem in found[:1])
-    print(f"  temperature {temperature}: {good} of {total} tunes valid ({good / total:.3f})")
+    shown = "by default" if temperature is None else temperature
+    print(f"  temperature {shown}: {good} of {total} tunes valid ({good / total:.3f})")
     print(f"    {wrong.most_common(3)}")
 
 

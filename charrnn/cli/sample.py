@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -118,15 +119,17 @@ def sample(
         ),
     ] = None,
     temp: Annotated[
-        float,
+        float | None,
         typer.Option(
             "--temp",
             "-t",
             min=0,
-            help="Temperature: lower is safer, higher is wilder, 0 takes the likeliest.",
+            help="Temperature: lower is safer, higher is wilder, 0 takes the likeliest. If not "
+            "given, 0.8; of labelled texts of more than 64 characters 0.5.",
+            show_default=False,
             rich_help_panel=CHOICE,
         ),
-    ] = 0.8,
+    ] = None,
     top_k: Annotated[
         int,
         typer.Option(min=0, help="Choose among the K likeliest; 0: all.", rich_help_panel=CHOICE),
@@ -236,10 +239,10 @@ def sample(
     from charrnn.text.vocab import UnknownCharacterError
 
     given = given_options(ctx)
-    if greedy and "temp" in given and temp > 0:
+    if greedy and temp:
         raise InputError("--greedy and --temp exclude each other", "give one of them")
     try:
-        choice = Choice(0.0 if greedy else temp, top_k, top_p, min_p)
+        asked = Choice(temp or 0.0, top_k, top_p, min_p)
     except ValueError as error:
         raise InputError(str(error).replace("_", "-")) from None
     if interactive:
@@ -269,6 +272,7 @@ def sample(
     if weights is not None and len(models) == 1:
         raise InputError("--weights are of several models", "name them: charrnn sample A B")
     model = models[0] if len(models) == 1 else mix(models, weights_given(weights, len(models)))
+    choice = asked if greedy or temp is not None else replace(asked, temperature=model.temperature)
     wanted = Wanted(
         _prime(prime, prime_file, models[0]),
         label,

@@ -121,6 +121,12 @@ class Model(Trained, Writes):
         """The command that uses it."""
         return self.config.kind.usage.replace("RUN", self.name) + self.config.cell_option
 
+    @property
+    def temperature(self) -> float:
+        """At which it writes, unless another is asked for: 0.8, and 0.5 of long labelled texts."""
+        found: float = getattr(self.spec, "temperature", super().temperature)
+        return found
+
     def author(self, wanted: Wanted) -> Author:
         """What writes texts with it.
 

@@ -15,11 +15,14 @@ from charrnn.tasks.writing import Author, Wanted, write
 __all__ = ["How", "Writes", "drawn_seed"]
 
 
+TEMPERATURE = 0.8
+
+
 class How(TypedDict, total=False):
     """The options of :meth:`Writes.sample` besides the seed and the number of texts."""
 
     length: int | None
-    temperature: float
+    temperature: float | None
     top_k: int
     top_p: float
     min_p: float
@@ -37,6 +40,11 @@ class How(TypedDict, total=False):
 
 class Writes(ABC):
     """Writes texts."""
+
+    @property
+    def temperature(self) -> float:
+        """At which it writes, unless another is asked for."""
+        return TEMPERATURE
 
     @abstractmethod
     def author(self, wanted: Wanted) -> Author:
@@ -75,8 +83,8 @@ class Writes(ABC):
             seed: the same seed gives the same text; drawn, if not given.
             length: characters to write after it; 500 for a language model, to the text's own end
                 for a model of labelled texts, if not given.
-            temperature: below 1 safer, above 1 wilder; 0 takes the likeliest character; 0.8, if not
-                given.
+            temperature: below 1 safer, above 1 wilder; 0 takes the likeliest character;
+                ``model.temperature``, if not given.
             top_k: choose among the k likeliest characters; 0 for all.
             top_p: choose among the fewest likeliest that have this probability together.
             min_p: choose among those with at least this part of the likeliest one's probability.
@@ -158,7 +166,7 @@ class Writes(ABC):
         lines: int = 0,
         new: bool = False,
         length: int | None = None,
-        temperature: float = 0.8,
+        temperature: float | None = None,
         top_k: int = 0,
         top_p: float = 1.0,
         min_p: float = 0.0,
@@ -175,7 +183,9 @@ class Writes(ABC):
     ) -> Wanted:
         try:
             choice = Choice(
-                as_type("temperature", temperature, float),
+                self.temperature
+                if temperature is None
+                else as_type("temperature", temperature, float),
                 as_type("top_k", top_k, int),
                 as_type("top_p", top_p, float),
                 as_type("min_p", min_p, float),

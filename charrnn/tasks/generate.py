@@ -50,7 +50,11 @@ MOST_LENGTH = 1 << 20
 SLACK = 2
 """A text is cut off at so many times the length of the longest one trained on."""
 
-PREVIEW_CHOICE = Choice(temperature=0.8)
+LONG = 64
+"""Where texts have more characters, their ends may hang on how they began (``reach``)."""
+
+USUAL, SAFER = 0.8, 0.5
+PREVIEW_CHOICE = Choice(temperature=USUAL)
 
 
 @dataclass(frozen=True)
@@ -97,7 +101,7 @@ class GenerateSpec:
             config.embedding,
             config.dropout,
         )
-        return Conditional(generator, len(self.labels))
+        return Conditional(generator, len(self.labels), self.longest if self.longest > LONG else 0)
 
     def knows(self) -> dict[str, str | list[str]]:
         """Its characters and labels."""
@@ -107,6 +111,11 @@ class GenerateSpec:
         """``(V,)`` the code point of each number, ascending; the signs are below zero."""
         codes = self.alphabet.vocabulary.codes
         return np.array([*range(len(codes) - len(self.alphabet), 0), *codes])
+
+    @property
+    def temperature(self) -> float:
+        """At which texts are written: a long one has many places to go wrong, and none must."""
+        return SAFER if self.longest > LONG else USUAL
 
     def extended(self, found: "GenerateSpec") -> "GenerateSpec":
         """With the characters of ``found`` too, and texts as long; the labels stay.
