@@ -31,8 +31,7 @@ from charrnn.tasks.config import Config
 from charrnn.tasks.lm import TextData, TextSpec
 from charrnn.text.corpora import Corpus
 from charrnn.training import begin as beginning
-from charrnn.training import planner
-from charrnn.training import run as running
+from charrnn.training import course, kept, planner
 from charrnn.training.compare import yardsticks_take
 from charrnn.training.events import Finished, Repaced, Validated
 from charrnn.training.pace import Deadline, Pace
@@ -509,7 +508,8 @@ def timed_run(
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[Run, float], None]:
     def starts(run: Run, step_seconds: float) -> None:
-        monkeypatch.setattr(running, "monotonic", lambda: step_seconds * run.trainer.number)
+        for module in (course, kept):
+            monkeypatch.setattr(module, "monotonic", lambda: step_seconds * run.trainer.number)
 
     return starts
 
@@ -549,7 +549,8 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> Callable[[Run, float, float], Cal
 
         slower("validate", run.task, scoring)
         slower("save_last", run.folder, saving)
-        monkeypatch.setattr(running, "monotonic", now)
+        for module in (course, kept):
+            monkeypatch.setattr(module, "monotonic", now)
         return now
 
     return slow

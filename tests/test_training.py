@@ -52,6 +52,7 @@ from charrnn.tasks.config import GIVEN_IN, Config
 from charrnn.tasks.kinds import KINDS
 from charrnn.tasks.lm import LanguageModelTask
 from charrnn.text.corpora import Corpus
+from charrnn.training.course import MOST_LOWERED
 from charrnn.training.events import (
     Finished,
     Preview,
@@ -62,7 +63,7 @@ from charrnn.training.events import (
     Validated,
 )
 from charrnn.training.loop import Step
-from charrnn.training.run import MOST_LOWERED, Run
+from charrnn.training.run import Run
 from charrnn.training.state import Snapshot, capture
 
 
