@@ -197,8 +197,8 @@ def plan(
     deadline = Deadline(end, config.epochs)
     config = replace(config, epochs=min(config.epochs, asked.passes(speed)))
     line = (
-        f"{config.hidden} units read {speed.rate:,.0f} examples a second here, "
-        f"{config.batch_size} an update: {config.epochs:.3g} passes over them"
+        f"{speed.rate:,.0f} examples a second here: {config.epochs:.3g} passes over them, "
+        f"{config.batch_size} an update, by {config.hidden} units at a peak rate of {config.lr:g}"
     )
     return Plan(config, speed.threads, deadline, (line, *([why] if why else ())))
 
