@@ -752,6 +752,7 @@ def test_another_task_is_given_fewer_passes(tmp_path: Path, own_time: Callable[[
     rows = [f"{'yes' * (n % 5)}{n % 7}\t{'even' if n % 2 else 'odd'}" for n in range(400)]
     (tmp_path / "rows.tsv").write_text("\n".join(rows), encoding="utf-8")
     line = ["train", "rows.tsv", "--task", "classify", "--minutes", "0.03", "--threads", "1"]
+    line += ["--hidden", "256", "--batch-size", "64"]  # what a plan chooses has tests of its own
     begun = own_time()
     done = charrnn(*line, "--out", "run", cwd=tmp_path)
     assert own_time() - begun < 1.8 + 2

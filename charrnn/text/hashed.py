@@ -12,8 +12,6 @@ from zlib import crc32
 import numpy as np
 import numpy.typing as npt
 
-from charrnn.nn.types import Array
-
 __all__ = ["buckets_of", "hashed", "of_text", "of_tokens"]
 
 Hashes = npt.NDArray[np.uint64]
@@ -40,7 +38,7 @@ def hashed(*symbols: int) -> int:
     return h
 
 
-def buckets_of(hashes: Hashes, size: int) -> Array:
+def buckets_of(hashes: Hashes, size: int) -> npt.NDArray[np.intp]:
     """Which of ``size`` buckets each hash falls into; its upper half, the better one, counts."""
     return ((hashes ^ (hashes >> np.uint64(32))) % np.uint64(size)).astype(np.intp)
 

@@ -209,8 +209,8 @@ def plan(
     epochs = min(config.epochs, asked.passes(speed))
     config = replace(config, epochs=epochs, shards=speed.shards)
     line = (
-        f"{config.hidden} units read {speed.rate:,.0f} examples a second here, "
-        f"{config.batch_size} an update: {config.epochs:.3g} passes over them"
+        f"{speed.rate:,.0f} examples a second here: {config.epochs:.3g} passes over them, "
+        f"{config.batch_size} an update, by {config.hidden} units at a peak rate of {config.lr:g}"
     )
     return Plan(config, speed.threads, deadline, (line, *([why] if why else ())), line)
 
