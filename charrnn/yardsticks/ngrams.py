@@ -81,7 +81,7 @@ class KneserNey:
         self._orders: list[_Order] = []
         choose = order is None and len(ids) >= SHORTEST
         greatest = MOST_ORDER if choose else order or USUAL_ORDER
-        self._count(ids.astype(np.int64), greatest, len(ids) // CHOOSING if choose else 0)
+        self._count(ids, greatest, len(ids) // CHOOSING if choose else 0)
         self.order = self._best() if choose else greatest
         del self._orders[self.order :]  # those that were tried in vain
 
@@ -91,13 +91,15 @@ class KneserNey:
         # An n-gram is known by the number of its first n - 1 symbols and its last one. Here, of
         # each place in the text, is the number of the n-gram that begins there: of one that is
         # empty, at first.
-        numbers = np.zeros(len(ids) + 1, dtype=np.int64)
+        numbers = np.zeros(len(ids) + 1, dtype=np.int32)  # half of the memory of int64
         num_contexts = 1
         p = np.full(kept_back, 1 / self.vocab_size)  # of what is kept back
         shorter: tuple[Ids, Ids] = numbers[:0], numbers[:0]  # its contexts and n-grams
         for n in range(1, min(greatest, len(ids)) + 1):
-            values = numbers[:-1] * self.vocab_size + ids[n - 1 :]
+            values = numbers[:-1] * np.int64(self.vocab_size)
+            values += ids[n - 1 :]
             pairs, places, following, counts = _distinct(values)
+            del values
             # Each distinct n-gram ends in an (n - 1)-gram, and is one way to come to it.
             ends_in = numbers[places + 1]
             if n > 1:
@@ -219,8 +221,8 @@ def _distinct(values: Ids) -> tuple[Ids, Ids, Ids, Ids]:
         ascending = values
     new = np.ones(len(values), dtype=np.bool_)
     np.not_equal(ascending[1:], ascending[:-1], out=new[1:])
-    numbers = np.empty(len(values), dtype=np.int64)
-    numbers[order] = np.cumsum(new) - 1
+    numbers = np.empty(len(values), dtype=np.int32)
+    numbers[order] = np.cumsum(new, dtype=np.int32) - 1
     edges = np.flatnonzero(new)
     return ascending[edges], order[edges], numbers, np.diff(edges, append=len(values))
 

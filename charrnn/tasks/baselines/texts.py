@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from charrnn.evaluation.mixture import fit_weights, mixture
-from charrnn.yardsticks.ngrams import MOST_ORDER, KneserNey
+from charrnn.evaluation.mixture import fit_weights
+from charrnn.yardsticks.ngrams import KneserNey
 from charrnn.yardsticks.scores import ngram_name
 
 __all__ = ["Texts", "labelled_ngrams"]
@@ -45,10 +45,9 @@ def labelled_ngrams(
 ) -> tuple[str, float]:
     """What n-grams need for a symbol of the test part that is to be written.
 
-    Of a symbol, p = w_m·p_all + (1 - w_m)·p_label: m is the length of the longest context that the
-    texts of the label have, so that all texts are asked where those say little. The weights are
-    fitted to the validation part; where half of them do not help the other half of that part, the
-    n-grams of all texts are taken alone.
+    Of a symbol, p = w·p_all + (1 - w)·p_label, so that all texts are asked where those of the label
+    say little. The weight is fitted to the validation part; where that of one half of it does not
+    help the other half, the n-grams of all texts are taken alone.
 
     Args:
         train, val, test: texts and labels, as of :class:`Texts`.
@@ -65,26 +64,28 @@ def labelled_ngrams(
     ours, parts = Texts(texts, labels), (Texts(*val), Texts(*test))
     shared = [everything.probabilities(part.ids)[0] for part in parts]
     own = [p.copy() for p in shared]
-    matched = [np.zeros(len(part.ids), dtype=np.intp) for part in parts]
     for label in np.unique(labels).tolist():
         model = KneserNey(ours.ids[ours.of(label)], vocab_size)
-        for part, p, lengths in zip(parts, own, matched, strict=True):
+        for part, p in zip(parts, own, strict=True):
             where = part.of(label)
-            p[where], lengths[where] = model.probabilities(part.ids[where])
+            p[where], _ = model.probabilities(part.ids[where])
     (known, scored), half = (part.written for part in parts), rng.random(len(own[0])) < 0.5
-    args = shared[0], own[0], matched[0]
-    fitted = _fit(*args, known & half)
     judged = known & ~half
-    helps = _nats(mixture(*args, fitted), judged) < _nats(shared[0], judged)
+    mixed = _mixed(shared[0], own[0], _weight(shared[0], own[0], known & half))
     name = f"{ngram_name(everything.order)} of all texts"
-    if not helps:
+    if _nats(mixed, judged) >= _nats(shared[0], judged):
         return name, _nats(shared[1], scored)
-    p = mixture(shared[1], own[1], matched[1], _fit(*args, known))
-    return f"n-grams of each label, mixed with the {name}", _nats(p, scored)
+    mixed = _mixed(shared[1], own[1], _weight(shared[0], own[0], known))
+    return f"n-grams of each label, mixed with the {name}", _nats(mixed, scored)
 
 
-def _fit(shared: Floats, own: Floats, matched: Ids, where: Ids) -> Floats:
-    return fit_weights(shared[where], own[where], matched[where], MOST_ORDER)
+def _weight(shared: Floats, own: Floats, where: Ids) -> float:
+    one = np.zeros(np.count_nonzero(where), dtype=np.intp)
+    return float(fit_weights(shared[where], own[where], one, 1)[0])
+
+
+def _mixed(shared: Floats, own: Floats, weight: float) -> Floats:
+    return weight * shared + (1 - weight) * own
 
 
 def _nats(p: Floats, where: Ids) -> float:
