@@ -40,6 +40,7 @@ from charrnn.nn.parameters import Parameters
 from charrnn.nn.stepper import stepper
 from charrnn.nn.workspace import Workspace
 from charrnn.own_cells import make_cell
+from charrnn.runs.draft import Draft
 from charrnn.runs.folder import RunFolder
 from charrnn.runs.model import Model, load_model
 from charrnn.tasks.base import Paths
@@ -376,6 +377,22 @@ def test_eval_says_what_the_mixture_of_its_members_reaches(corpus: Corpus) -> No
     assert figures["adapted"] < np.mean(alone)
 
 
+@pytest.mark.parametrize("cell", ["rnn,activation=relu", "lstm,gates=cell,output=identity"])
+def test_a_state_that_may_run_away_is_looked_after(corpus: Corpus, cell: str) -> None:
+    model = trained("run", corpus, members=2, cell=cell)
+    assert len(model.sample("ab", length=150, seed=1)) == 152
+    assert np.isfinite(model.score(TEXT).nats).all()
+
+
+def test_a_text_may_be_taken_back(corpus: Corpus) -> None:
+    """The states of all members go back together."""
+    model = trained("run", corpus)
+    text = model.sample("ab", length=200, seed=1, max_repeat=3, max_copy=6)
+    assert text != model.sample("ab", length=200, seed=1)
+    draft = Draft(model, 1, "ab")
+    assert len("".join(draft.go_on("characters", 20))) == 20
+
+
 # Checkpoints
 
 
@@ -458,6 +475,7 @@ def test_from_the_command_line(tmp_path: Path) -> None:
         (("--task", "classify", "--members", "2"), "only a language model"),
         (("--members", "0"), "between 1 and 32"),
         (("--init-from", "run", "--members", "2"), "exclude each other"),
+        (("--members", "32", "--layers", "15"), "31 members of so many layers, or fewer"),
     ):
         refused = charrnn("train", "corpus.txt", *words, cwd=tmp_path)
         assert refused.returncode == 2, words
@@ -495,7 +513,7 @@ def timed(corpus: Corpus, seconds: float, most_members: int, **settings: Any) ->
 
 @pytest.mark.parametrize(
     ("seconds", "members"),
-    [(51, 3), (60, 4), (57, 3), (49, 3), (34, 2), (40, 2), (20, 1), (10, 1), (1000, 5)],
+    [(51, 3), (60, 3), (50, 3), (47, 2), (34, 2), (20, 1), (10, 1), (1000, 5)],
 )
 def test_time_that_is_left_trains_as_many_as_fit(
     corpus: Corpus, by_updates: Any, seconds: float, members: int
@@ -510,7 +528,7 @@ def test_time_that_is_left_trains_as_many_as_fit(
     assert min(seconds, 17 * members) - 4 <= events[-1].step <= seconds
     ends = [0, *(e.step for e in events if isinstance(e, Averaged))]
     if members > 1:
-        assert all(b - a >= 0.65 * 17 for a, b in pairwise(ends))
+        assert all(b - a >= 0.85 * 17 for a, b in pairwise(ends))
     with library.resume(run.folder.path, "corpus.txt") as again:
         assert again.complete
 
@@ -547,11 +565,13 @@ def test_a_plan_has_members_where_more_passes_are_of_no_use(monkeypatch: Any) ->
     assert planned(22_222, 1e3, 1852, monkeypatch).config.members == planner.MOST_MEMBERS
 
 
-@pytest.mark.parametrize(("minutes", "members"), [(1.2, 1), (1.3, 2), (1.7, 2), (2.4, 2), (2.6, 3)])
+@pytest.mark.parametrize(
+    ("minutes", "members"), [(1.2, 1), (1.8, 1), (1.95, 2), (2.8, 2), (2.95, 3)]
+)
 def test_members_are_alike_and_fill_the_time(
     monkeypatch: Any, minutes: float, members: int
 ) -> None:
-    """Two trainings of five eighths are better than one; more members are of nearly full length."""
+    """Each is of full length, or nearly."""
     found = planned(22_222, minutes, 1852, monkeypatch)
     assert found.config.members == members
     epochs = min(5.0, 5 * minutes / members)

@@ -43,6 +43,9 @@ GIVEN_IN = {
 MOST_MEMBERS = 32
 """Networks whose mean is a model."""
 
+MOST_OF_ALL_LAYERS = 500
+"""Of all members, heads included: each is up to four of the arrays that a checkpoint may have."""
+
 SEPARATORS = {"bar": "|", "comma": ",", "semicolon": ";", "space": " "}
 
 SPELT: dict[str, dict[str, Any]] = {
@@ -134,6 +137,12 @@ class Config:
             raise InputError(
                 f"--members {self.members}: only a language model can be an average of networks",
                 "leave it out",
+            )
+        if self.members > 1 and self.members * (self.layers + 1) > MOST_OF_ALL_LAYERS:
+            raise InputError(
+                f"--members {self.members} --layers {self.layers}: a checkpoint has no room for so "
+                "many layers",
+                f"{MOST_OF_ALL_LAYERS // (self.layers + 1)} members of so many layers, or fewer",
             )
         try:
             self.recurrence()

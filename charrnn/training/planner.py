@@ -86,9 +86,6 @@ MOST_MEMBERS = 8
 """Where there is time for more passes than that, it goes to other networks, whose average is the
 model: each adds less than the one before, and takes as long again to write with."""
 
-TWO = 1.25
-"""So many times what one of them takes is time enough for two, a little shorter."""
-
 SHRUNK = 0.6
 """How often a run shrinks the weights e-fold, at least: their decay by the sum of all rates."""
 
@@ -283,7 +280,7 @@ def _plan_text(asked: _Asked) -> Plan:
     free = epochs == most and not {"members", "epochs"} & set(given)
     if free:
         there = asked.passes(speed) / most
-        members = int(np.clip(max(members_within(there), 1 + (there > TWO)), 1, MOST_MEMBERS))
+        members = int(np.clip(members_within(there), 1, MOST_MEMBERS))
         epochs = min(most, asked.passes(speed) / members)
     if "seq_len" not in given and _updates(config, epochs, size) < FEW_UPDATES:
         config = replace(config, seq_len=LENGTHS[1])

@@ -30,13 +30,14 @@ OFF_PACE = 0.02
 """The part of the updates left by which a pace may be wrong."""
 
 
-def members_within(there: float) -> int:
-    """How many members to train, each a little shorter perhaps.
+SHORTENED = 0.1
+"""The part of a training that may be missing for one more member: where passes still pay, fewer
+of them cost more than another member is worth (docs/log.md)."""
 
-    Args:
-        there: the time that is left, in trainings of full length.
-    """
-    return max(0, int(there + 0.5))
+
+def members_within(there: float) -> int:
+    """How many members to train, in the time that so many take at full length."""
+    return max(0, int(there + SHORTENED))
 
 
 class Timekeeper:
