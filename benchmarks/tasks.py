@@ -256,8 +256,7 @@ def tunes(folder: Path, seeds: int) -> None:
     text = (corpora() / "irish-abc" / "irish.abc").read_text(encoding="utf-8", errors="replace")
     rows = []
     for tune in abc_notation.split_tunes(text):
-        own = [line for line in tune.split("\n") if not re.match("[XTZ]:", line)]
-        lines = [line.strip().replace("\\", r"\\") for line in own]  # a backslash is one
+        lines = [line.strip() for line in tune.split("\n") if not re.match("[XTZ]:", line)]
         key = abc_notation.key_of(tune)
         if key:
             rows.append(f"{key}\t" + "\\n".join(line for line in lines if line) + "\n")
