@@ -172,7 +172,7 @@ def generated_names(folder: Path, seeds: int, each: int = 200) -> None:
     real = held_out(judge_run, rows)
     recalls, kept, new = [], [], []
     for number, label in enumerate(writer.spec.labels):
-        texts = writer.sample(label=label, n=each, temperature=0.8, seed=number)
+        texts = writer.sample(label=label, n=each, temperature=0.8, seed=number, max_copy=0)
         new.append(sum(text not in known for text in texts) / each)
         recalls.append(recall(judge, real[label], label) if real[label] else float("nan"))
         kept.append(recall(judge, texts, label))
