@@ -172,7 +172,7 @@ def generated_names(folder: Path, seeds: int, each: int = 200) -> None:
     real = held_out(judge_run, rows)
     recalls, kept, new = [], [], []
     for number, label in enumerate(writer.spec.labels):
-        texts = writer.sample(label=label, n=each, temperature=0.8, seed=number)
+        texts = writer.sample(label=label, n=each, temperature=0.8, seed=number, max_copy=0)
         new.append(sum(text not in known for text in texts) / each)
         recalls.append(recall(judge, real[label], label) if real[label] else float("nan"))
         kept.append(recall(judge, texts, label))
@@ -256,8 +256,7 @@ def tunes(folder: Path, seeds: int) -> None:
     text = (corpora() / "irish-abc" / "irish.abc").read_text(encoding="utf-8", errors="replace")
     rows = []
     for tune in abc_notation.split_tunes(text):
-        own = [line for line in tune.split("\n") if not re.match("[XTZ]:", line)]
-        lines = [line.strip().replace("\\", r"\\") for line in own]  # a backslash is one
+        lines = [line.strip() for line in tune.split("\n") if not re.match("[XTZ]:", line)]
         key = abc_notation.key_of(tune)
         if key:
             rows.append(f"{key}\t" + "\\n".join(line for line in lines if line) + "\n")

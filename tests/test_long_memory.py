@@ -70,6 +70,8 @@ def test_long_texts_are_written_at_a_lower_temperature(tmp_path: Path) -> None:
         assert writer.sample(label="k", seed=1, n=30) == many[usual]
         flags = ("sample", str(length), "--label", "k", "--seed", "1", "-l", "99")
         assert charrnn(*flags, cwd=tmp_path).stdout.decode() == text + "\n"
+        several = charrnn(*flags[:6], "-n", "30", cwd=tmp_path).stdout.decode()
+        assert several.split("\n---\n") == [*many[usual][:-1], many[usual][-1] + "\n"]
         other = charrnn(*flags, "-t", "0", cwd=tmp_path).stdout.decode()
         assert other == writer.sample(label="k", seed=1, length=99, temperature=0) + "\n"
         assert charrnn(*flags, "--greedy", cwd=tmp_path).stdout.decode() == other

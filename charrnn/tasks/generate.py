@@ -36,7 +36,7 @@ from charrnn.tasks.rows import Rows, read_rows
 from charrnn.tasks.supervised import SupervisedData, SupervisedTask
 from charrnn.tasks.writing import Author, Wanted, begun
 from charrnn.text.alphabet import END, NUM_SIGNS, START, UNKNOWN, Alphabet
-from charrnn.text.backslashes import are_escapes, count_line_ends, unescaped
+from charrnn.text.backslashes import are_escapes, count_line_ends, nothing_else, unescaped
 from charrnn.text.counts import counted
 from charrnn.text.items import NONE, Items
 from charrnn.text.pairs import Pair, read_pairs
@@ -213,7 +213,7 @@ def _read(config: Config, path: str) -> Source[tuple[Pair, ...]]:
         encoding=config.encoding,
     )
     texts = [row.right for row in source.records]
-    every = config.escapes == "yes"
+    every = config.escapes == "yes" or (config.escapes == "auto" and nothing_else(texts))
     ends = sum(count_line_ends(text, all_of_them=every) for text in texts)
     kept = sum(count_line_ends(text, all_of_them=True) for text in texts)
     notes = []
