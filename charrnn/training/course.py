@@ -140,7 +140,6 @@ class Course(Kept):
             number = self.trainer.number  # this member's own
             done = number == self.trainer.total
             if number % LOG_EVERY == 0 or done:
-                self._note_compared()
                 self._log(step.number, "train", **_numbers(step))
             # All that belongs to this step comes before its save: who goes on from there does not
             # do it again.

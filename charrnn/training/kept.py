@@ -198,11 +198,12 @@ class Kept:
     def _note_compared(self) -> None:
         """Log what there is to beat: not before the training has got somewhere."""
         if self._to_note is not None:
-            figures, known = dict(self._to_note.figures), self._to_note.known
-            self._log(0, "compared", figures=figures, known=known)
-            self._to_note = None
+            noted, self._to_note = self._to_note, None
+            self._log(0, "compared", figures=dict(noted.figures), known=noted.known)
 
     def _log(self, step: int, event: str, **values: Any) -> None:
+        if step:
+            self._note_compared()
         seconds = round(monotonic() - self._begun, 3)
         if self.config.members > 1:
             values = {"member": self.members.number, **values}
