@@ -85,7 +85,7 @@ def test_processes_make_no_difference() -> None:
     ensemble, _, weights = ensemble_of(2)
     x, targets = np.random.default_rng(0).integers(7, size=(2, 3, 24))
     batch = Sequences(x, targets, ensemble.zero_state(24, np.float64), each=True)
-    found = []
+    found: list[tuple[Any, ...]] = []
     for threads in (1, 2):
         gradients = weights.zeros_like()
         with Engine(ensemble, threads) as engine:
