@@ -45,6 +45,7 @@ TESTS = [  # the quick ones first
     "tests/test_engine.py",
     "tests/test_properties.py",
     "tests/test_networks.py",
+    "tests/test_ensemble.py",
     "tests/test_torch_parity.py",
     "tests/test_conformance.py",
 ]

@@ -34,12 +34,6 @@ from charrnn.evaluation.windows import Reader
 from charrnn.explaining.model import explain_model
 from charrnn.exporting.about import about
 from charrnn.looking.neurons import follow
-from charrnn.nn.ensemble import Ensemble, log_mean, together
-from charrnn.nn.models import SequenceModel, Sequences
-from charrnn.nn.parameters import Parameters
-from charrnn.nn.stepper import stepper
-from charrnn.nn.workspace import Workspace
-from charrnn.own_cells import make_cell
 from charrnn.runs.draft import Draft
 from charrnn.runs.folder import RunFolder
 from charrnn.runs.model import Model, load_model
@@ -277,68 +271,7 @@ def test_what_cannot_be_resumed_says_so(corpus: Corpus) -> None:
     assert library.load("run").members == 2
 
 
-# What it computes
-
-
-def ensemble_of(
-    count: int, loss: str = "softmax", cell: str = "gru", layers: int = 1
-) -> tuple[Ensemble, list[Parameters], Parameters]:
-    member = SequenceModel(7, 7, make_cell(cell, 5), layers, loss=loss)
-    parts = [member.init(np.random.default_rng(k), np.float64) for k in range(count)]
-    return Ensemble(member, count), parts, together(member, parts)
-
-
-def probabilities(y: Any, loss: str) -> Any:
-    p = 1 / (1 + np.exp(-y)) if loss == "sigmoid" else np.exp(y)
-    return p / p.sum(axis=-1, keepdims=True)
-
-
-@pytest.mark.parametrize("loss", ["softmax", "sigmoid"])
-@pytest.mark.parametrize("layers", [0, 1, 2])
-def test_its_probabilities_are_the_mean_of_the_members(loss: str, layers: int) -> None:
-    """By whichever way they are asked for."""
-    ensemble, parts, weights = ensemble_of(3, loss, "lstm", layers)
-    member, rng = ensemble.member, np.random.default_rng(9)
-    x, targets = rng.integers(7, size=(2, 6, 4))
-    state = ensemble.zero_state(4, np.float64)
-    own = [
-        member.forward(w, x, s, Workspace())
-        for w, s in zip(parts, ensemble.states(state), strict=True)
-    ]
-    expected = np.mean([probabilities(y, loss) for y, _, _ in own], axis=0)
-    y, final, _ = ensemble.forward(weights, x, state)
-    np.testing.assert_allclose(np.exp(y), expected, rtol=1e-12)
-    assert np.array_equal(final, [layer for _, after, _ in own for layer in after])
-    batch = Sequences(x, targets, state, each=True)
-    found = ensemble.sum_loss(weights, batch, Workspace()).total
-    each = np.take_along_axis(expected, targets[..., None], axis=-1)[..., 0]
-    np.testing.assert_allclose(found, -np.log(each), rtol=1e-12)
-    reading = stepper(ensemble, weights, state, 4)
-    for step in range(6):
-        np.testing.assert_allclose(np.exp(reading.step(x[step])), expected[step], rtol=1e-12)
-    np.testing.assert_allclose(np.array(reading.state), np.array(final), rtol=1e-12)
-
-
-def test_its_gradient_weighs_each_target() -> None:
-    ensemble, _, weights = ensemble_of(2)
-    rng = np.random.default_rng(0)
-    x, targets = rng.integers(7, size=(2, 3, 2))
-    w = rng.random((3, 2))
-    gradients, theta = weights.zeros_like(), weights.astype(np.complex128)
-    batch = Sequences(x, targets, ensemble.zero_state(2, np.float64), weights=w)
-    ensemble.sum_loss(weights, batch, Workspace(), gradients=gradients)
-    state = ensemble.zero_state(2, np.complex128)
-    for at in rng.integers(theta.flat.size, size=20):
-        theta.flat[at] += 1e-30j
-        moved = Sequences(x, targets, state, weights=w)
-        slope = ensemble.sum_loss(theta, moved, Workspace()).total.imag / 1e-30
-        theta.flat[at] = weights.flat[at]
-        assert slope == pytest.approx(gradients.flat[at], rel=1e-9, abs=1e-14)
-
-
-def test_a_member_that_is_sure_of_something_else_spoils_nothing() -> None:
-    y = np.array([[[0.0, 0.0]], [[500.0, -500.0]]], np.float32)
-    np.testing.assert_allclose(log_mean(y, "softmax"), np.log([[0.75, 0.25]]), rtol=1e-6)
+# What it writes and scores
 
 
 def test_the_average_writes_what_the_mixture_of_its_members_writes(corpus: Corpus) -> None:

@@ -4,7 +4,7 @@ p(s) = 1/N·Σ_k p_k(s). Networks that differ in their seed alone err in differe
 mean errs less than each (Hansen and Salamon 1990, "Neural network ensembles").
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -155,31 +155,24 @@ class Ensemble:
             batch: its sequences are of one length.
         """
         batch = replace(batch, loss=SCORED_BY.get(self.member.loss, self.member.loss))
-        alone = replace(batch, each=True)
-        found, final = [], batch.state[:0]
-        for w, own, place in self._each(parameters, batch.state, workspace):
-            loss = self.member.sum_loss(w, replace(alone, state=own), place)
-            found.append(loss.total)
-            final += loss.final
-        each = np.stack(found)
-        least = each[each.real.argmin(axis=0), *np.indices(each.shape[1:])]
-        shares = np.exp(least - each)
-        total = shares.sum(axis=0)
-        nats = least - np.log(total / self.count)
+        members = self._each(parameters, batch.state, workspace)
+        alone = [
+            self.member.sum_loss(w, replace(batch, state=own, each=True), place)
+            for w, own, place in members
+        ]
+        nats, shares = _shared(np.stack([loss.total for loss in alone]))
+        if batch.weights is not None:
+            shares *= batch.weights
         if gradients is not None:
-            shares /= total
-            if batch.weights is not None:
-                shares *= batch.weights
-            views = zip(
-                self._each(parameters, batch.state, workspace), self.parts(gradients), strict=True
-            )
-            for share, ((w, own, place), g) in zip(shares, views, strict=True):
-                weighed = replace(batch, state=own, weights=share)
+            for k, g in enumerate(self.parts(gradients)):
+                w, own, place = members[k]
+                weighed = replace(batch, state=own, weights=shares[k])
                 self.member.sum_loss(w, weighed, place, gradients=g)
-        if batch.each:
-            return Loss(nats, final, ())
-        weighed = nats if batch.weights is None else nats * batch.weights
-        return Loss(weighed.sum(dtype=np.result_type(nats.dtype, np.float64)), final, ())
+        total: Any = nats
+        if not batch.each:
+            costs = nats if batch.weights is None else nats * batch.weights
+            total = costs.sum(dtype=np.result_type(nats.dtype, np.float64))
+        return Loss(total, tuple(layer for loss in alone for layer in loss.final), ())
 
     def part(self, batch: Sequences, lanes: slice) -> Sequences:
         """Some of a batch's sequences as a batch of their own."""
@@ -187,10 +180,10 @@ class Ensemble:
 
     def _each(
         self, parameters: Parameters, state: State, workspace: Workspace
-    ) -> Iterator[tuple[Parameters, State, Workspace]]:
+    ) -> list[tuple[Parameters, State, Workspace]]:
         """Each member's weights, state and buffers."""
         places = [workspace.child(name) for name in self.names()]
-        return zip(self.parts(parameters), self.states(state), places, strict=True)
+        return list(zip(self.parts(parameters), self.states(state), places, strict=True))
 
 
 LanguageNetwork = SequenceModel | Ensemble
@@ -204,6 +197,18 @@ def together(member: SequenceModel, weights: Sequence[Parameters]) -> Parameters
     for name, own in zip(ensemble.names(), weights, strict=True):
         parameters.fill(own, name)
     return parameters
+
+
+def _shared(each: Array) -> tuple[Array, Array]:
+    """-ln of the mean of probabilities, and the share that each has in it.
+
+    Args:
+        each: ``(N, ...)`` -ln of each probability.
+    """
+    least = each.real.min(axis=0)
+    shares = np.exp(least - each)
+    total = shares.sum(axis=0)
+    return least - np.log(total / len(each)), shares / total
 
 
 def log_mean(y: Array, loss: str) -> Array:

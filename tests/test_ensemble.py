@@ -1,0 +1,107 @@
+"""The mean of several networks' probabilities, and its gradient."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from charrnn.engine import Engine
+from charrnn.nn.ensemble import Ensemble, log_mean, together
+from charrnn.nn.models import SequenceModel, Sequences
+from charrnn.nn.parameters import Parameters
+from charrnn.nn.stepper import stepper
+from charrnn.nn.workspace import Workspace
+from charrnn.own_cells import make_cell
+
+
+def ensemble_of(
+    count: int, loss: str = "softmax", cell: str = "gru", layers: int = 1
+) -> tuple[Ensemble, list[Parameters], Parameters]:
+    member = SequenceModel(7, 7, make_cell(cell, 5), layers, loss=loss)
+    parts = [member.init(np.random.default_rng(k), np.float64) for k in range(count)]
+    return Ensemble(member, count), parts, together(member, parts)
+
+
+def probabilities(y: Any, loss: str) -> Any:
+    p = 1 / (1 + np.exp(-y)) if loss == "sigmoid" else np.exp(y)
+    return p / p.sum(axis=-1, keepdims=True)
+
+
+@pytest.mark.parametrize("loss", ["softmax", "sigmoid"])
+@pytest.mark.parametrize("layers", [0, 1, 2])
+def test_its_probabilities_are_the_mean_of_the_members(loss: str, layers: int) -> None:
+    """By whichever way they are asked for."""
+    ensemble, parts, weights = ensemble_of(3, loss, "lstm", layers)
+    member, rng = ensemble.member, np.random.default_rng(9)
+    x, targets = rng.integers(7, size=(2, 6, 4))
+    state = ensemble.zero_state(4, np.float64)
+    own = [
+        member.forward(w, x, s, Workspace())
+        for w, s in zip(parts, ensemble.states(state), strict=True)
+    ]
+    expected = np.mean([probabilities(y, loss) for y, _, _ in own], axis=0)
+    y, final, _ = ensemble.forward(weights, x, state)
+    np.testing.assert_allclose(np.exp(y), expected, rtol=1e-12)
+    assert np.array_equal(final, [layer for _, after, _ in own for layer in after])
+    batch = Sequences(x, targets, state, each=True)
+    found = ensemble.sum_loss(weights, batch, Workspace()).total
+    each = np.take_along_axis(expected, targets[..., None], axis=-1)[..., 0]
+    np.testing.assert_allclose(found, -np.log(each), rtol=1e-12)
+    reading = stepper(ensemble, weights, state, 4)
+    for step in range(6):
+        np.testing.assert_allclose(np.exp(reading.step(x[step])), expected[step], rtol=1e-12)
+    np.testing.assert_allclose(np.array(reading.state), np.array(final), rtol=1e-12)
+
+
+def test_its_gradient_weighs_each_target() -> None:
+    ensemble, _, weights = ensemble_of(2)
+    rng = np.random.default_rng(0)
+    x, targets = rng.integers(7, size=(2, 3, 2))
+    w = rng.random((3, 2))
+    gradients, theta = weights.zeros_like(), weights.astype(np.complex128)
+    batch = Sequences(x, targets, ensemble.zero_state(2, np.float64), weights=w)
+    found = ensemble.sum_loss(weights, batch, Workspace(), gradients=gradients)
+    each = ensemble.sum_loss(weights, replace(batch, each=True), Workspace())
+    assert found.total == pytest.approx((each.total * w).sum(), rel=1e-12)
+    _, after, _ = ensemble.forward(weights, x, batch.state)
+    assert np.array_equal(found.final, after)
+    assert np.array_equal(each.final, after)
+    state = ensemble.zero_state(2, np.complex128)
+    for at in rng.integers(theta.flat.size, size=20):
+        theta.flat[at] += 1e-30j
+        moved = Sequences(x, targets, state, weights=w)
+        slope = ensemble.sum_loss(theta, moved, Workspace()).total.imag / 1e-30
+        theta.flat[at] = weights.flat[at]
+        assert slope == pytest.approx(gradients.flat[at], rel=1e-9, abs=1e-14)
+
+
+def test_a_member_that_is_sure_of_something_else_spoils_nothing() -> None:
+    y = np.array([[[0.0, 0.0]], [[500.0, -500.0]]], np.float32)
+    np.testing.assert_allclose(log_mean(y, "softmax"), np.log([[0.75, 0.25]]), rtol=1e-6)
+
+
+def test_processes_make_no_difference() -> None:
+    ensemble, _, weights = ensemble_of(2)
+    x, targets = np.random.default_rng(0).integers(7, size=(2, 3, 24))
+    batch = Sequences(x, targets, ensemble.zero_state(24, np.float64), each=True)
+    found: list[tuple[Any, ...]] = []
+    for threads in (1, 2):
+        gradients = weights.zeros_like()
+        with Engine(ensemble, threads) as engine:
+            losses = engine.losses(weights, batch, gradients=gradients)
+            found.append((losses.each, gradients.flat, np.array(losses.final)))
+            assert not engine.lost
+    assert all(np.array_equal(a, b) for a, b in zip(*found, strict=True))
+    assert found[0][0].shape == (3, 24)
+
+
+def test_what_predicts_no_symbols_is_not_averaged() -> None:
+    cell = make_cell("gru", 5)
+    for member, count in (
+        (SequenceModel(7, 7, cell), 0),
+        (SequenceModel(7, 7, cell, readout="last"), 2),
+        (SequenceModel(7, 7, cell, loss="squared"), 2),
+    ):
+        with pytest.raises(ValueError, match="cannot be averaged"):
+            Ensemble(member, count)
