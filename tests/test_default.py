@@ -41,12 +41,12 @@ def test_nothing_given_is_a_plan_said_in_one_line() -> None:
     lines = [line for line in done.stderr.decode().splitlines() if line.startswith("plan:")]
     assert lines[0] == "plan: timing networks on this machine"
     assert re.fullmatch(
-        r"plan: 1 × 16 gru, 5 epochs, about \d+ seconds; for a better model: --minutes 10",
+        r"plan: 1 × 16 gru, 10 epochs, about \d+ seconds; for a better model: --minutes 10",
         lines[1],
     )
     assert len(lines) == 2
     model = load_model(Path("run/last.npz"))
-    assert (model.config.minutes, model.config.epochs) == (MINUTES, 5)
+    assert (model.config.minutes, model.config.epochs) == (MINUTES, 10)
     again = charrnn("train", "--resume", "run", cwd=Path())
     assert b"this run is complete" in again.stderr
 

@@ -46,6 +46,7 @@ from charrnn.training.planner import (
     MOST_PASSES,
     SHRINKAGE,
     SHRUNK,
+    TINY,
     Plan,
     plan,
 )
@@ -187,6 +188,16 @@ def test_a_longer_text_is_read_more_often_before_it_is_known_by_heart(
     assert passes == sorted(passes)
     assert (passes[0], passes[-1]) == MOST_PASSES
     assert len(set(passes)) == 3
+
+
+def test_a_tiny_text_is_read_until_there_were_updates_to_learn_from(
+    machine: Callable[[float], None],
+) -> None:
+    machine(1e12)
+    given = {"val_fraction": 0.0}
+    found = [plan(text_of(size), 10, given).config for size in (900, 1600, 3000)]
+    assert [config.epochs for config in found] == [TINY[1], 8, min(MOST_PASSES)]
+    assert 1600 * found[1].epochs / (found[1].batch_size * found[1].seq_len) == TINY[0]
 
 
 def test_a_short_text_gets_no_network_that_is_too_large_for_it(

@@ -84,8 +84,11 @@ MOST_WEIGHTS = 30.0
 MOST_PASSES = (5.0, 8.0)
 """More teach by heart: the more of a text that is not ``SHORT``, down to the fewer."""
 
+TINY = 400.0, 10.0
+"""Where those would be fewer updates than the first, more passes, but no more than the second."""
+
 MOST_MEMBERS = 8
-"""Where there is time for more passes than that, it goes to other networks, whose average is the
+"""Where there is time for more passes than these, it goes to other networks, whose average is the
 model: each adds less than the one before, and takes as long again to write with."""
 
 SHRUNK = 0.6
@@ -362,7 +365,10 @@ def _needed(config: Config, size: int) -> float:
 
 def _most_passes(size: int) -> float:
     """Over a text of that size."""
-    return float(np.clip(MOST_PASSES[1] * size / SHORT, *MOST_PASSES))
+    updates, most = TINY
+    for_updates = updates * LENGTHS[1] / size  # in one lane
+    passes = float(np.clip(MOST_PASSES[1] * size / SHORT, *MOST_PASSES))
+    return max(passes, min(for_updates, most))
 
 
 def _weight_decay(lr: float, updates: float) -> float:
