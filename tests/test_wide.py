@@ -218,11 +218,22 @@ def test_it_begins_as_a_part_of_naive_bayes() -> None:
     hashes = [np.array([1, 2], dtype=np.uint64), np.array([1], dtype=np.uint64)]
     yes = np.array([[True, False], [False, True]])
     W = first_weights(hashes, yes, 4, exclusive=True)
-    count = np.array([[0, 0], [1, 1], [1, 0], [0, 0]]) + 0.1
-    logs = np.log(count / count.sum(axis=0))
-    np.testing.assert_allclose(W, 0.2 * (logs - logs.mean(axis=1, keepdims=True)))
+    # Both labels are as frequent: 0.1 is added to each count, and P(k) is a half.
+    none, both = np.zeros(2), np.log([1.1 / 2.2 / 0.5, 1.1 / 2.2 / 0.5])
+    one = np.log([1.1 / 1.2 / 0.5, 0.1 / 1.2 / 0.5])
+    expected = np.array([none, both, one, none])
+    np.testing.assert_allclose(W, 0.2 * expected, atol=1e-12)
     each = first_weights(hashes, yes, 4, exclusive=False)
-    np.testing.assert_allclose(each, 0.2 * (logs - logs[:, ::-1]))
+    np.testing.assert_allclose(each, 0.2 * (expected - expected[:, ::-1]), atol=1e-12)
+
+
+def test_a_rare_label_is_no_likelier_by_features_that_are_new() -> None:
+    hashes = [np.array([k % 3], dtype=np.uint64) for k in range(50)]
+    yes = np.array([[k != 7, k == 7] for k in range(50)])
+    W = first_weights(hashes, yes, 8, exclusive=True)
+    assert not W[3:].any()
+    assert W[0, 0] > W[0, 1]
+    assert W[1, 1] > W[1, 0]
 
 
 def begin(folder: Path, task: str, lines: Sequence[str], **settings: Any) -> Run:

@@ -38,7 +38,7 @@ SAMPLE = 1 << 22
 """Hashes that are enough to tell how many buckets are wanted."""
 
 SMOOTHING, SHARE = 0.1, 0.2
-"""Of naive Bayes, with which the map begins: what is added to each count, and the part of its
+"""Of naive Bayes, with which the map begins: what is added to a label's count, and the part of its
 logarithms that is taken, as features that go together are all counted."""
 
 COUNTED = 1 << 15
@@ -123,8 +123,9 @@ def first_weights(
 ) -> Array:
     """Where the map begins, ``(size, K)``: at a part of what naive Bayes says of each feature.
 
-    ln P(feature | k), less its mean over the labels; of labels that do not exclude each other
-    ln P(feature | k) - ln P(feature | not k). Wang and Manning (2012), "Baselines and bigrams".
+    ln P(k | feature) - ln P(k), which is 0 of a feature that tells nothing; of labels that do not
+    exclude each other, less the same of not having k. Wang and Manning (2012), "Baselines and
+    bigrams", have the idea.
 
     Args:
         hashes: of N examples' features.
@@ -132,23 +133,24 @@ def first_weights(
         size: how many buckets there are.
         exclusive: whether an example has one label.
     """
-    counts = np.zeros((size, yes.shape[1]))
-    every = np.zeros((size, 1))
+    labels = yes.shape[1]
+    counts, every = np.zeros((size, labels)), np.zeros((size, 1))
     examples, start = iter(hashes), 0
     while some := list(islice(examples, TOGETHER)):
         features = features_of(some, size)
         own = yes[start : start + len(some)][features.row]
         every[:, 0] += np.bincount(features.column, minlength=size)
-        for k in range(counts.shape[1]):
+        for k in range(labels):
             counts[:, k] += np.bincount(features.column[own[:, k]], minlength=size)
         start += len(some)
-    W = _log_part(counts)
-    W -= W.mean(axis=1, keepdims=True) if exclusive else _log_part(every - counts)
+    part = (yes.sum(axis=0) + SMOOTHING) / (len(yes) + SMOOTHING * labels)
+    W = _told(counts, every, part, SMOOTHING * labels)
+    if not exclusive:
+        W -= _told(every - counts, every, 1 - part, SMOOTHING * labels)
     return SHARE * W
 
 
-def _log_part(counts: Array) -> Array:
-    """The logarithm of each count's part of its column, smoothed."""
-    smoothed = counts + SMOOTHING
-    found: Array = np.log(smoothed / smoothed.sum(axis=0))
+def _told(counts: Array, every: Array, part: Array, prior: float) -> Array:
+    """ln P(k | feature) - ln P(k), ``prior`` examples being added that go by P(k) = ``part``."""
+    found: Array = np.log((counts + prior * part) / ((every + prior) * part))
     return found
