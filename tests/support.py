@@ -48,6 +48,7 @@ __all__ = [
     "fingerprint",
     "metrics",
     "names",
+    "notebook_tools",
     "read_clock",
     "reader_of",
     "resume",
@@ -257,3 +258,11 @@ def charrnn_apart(
         check=False,
         timeout=120,
     )
+
+
+def notebook_tools() -> tuple[Any, Any]:
+    """``nbformat`` and ``nbclient``, to execute notebooks; a test without them skips."""
+    reason = "a notebook's kernel needs nbclient and ipykernel"
+    for module in ("nbformat", "nbclient", "ipykernel"):
+        pytest.importorskip(module, reason=reason)
+    return import_module("nbformat"), import_module("nbclient")

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support import ROOT, TEXT, charrnn, environment, fingerprint
+from support import ROOT, TEXT, charrnn, environment, fingerprint, notebook_tools
 
 import charrnn as package
 from charrnn.training.events import Compared, Concluded, Finished, Stopped, Validated
@@ -469,9 +469,7 @@ def test_a_model_of_bytes_is_judged_by_bytes(capsys: pytest.CaptureFixture[str])
 
 def test_a_notebook_trains_samples_scores_and_resumes() -> None:
     """In a real kernel, cell by cell; the bar is drawn by the notebook's own widgets."""
-    nbformat = pytest.importorskip("nbformat", reason="a notebook's kernel needs nbclient")
-    nbclient = pytest.importorskip("nbclient", reason="a notebook's kernel needs nbclient")
-    pytest.importorskip("ipykernel", reason="a notebook's kernel needs ipykernel")
+    nbformat, nbclient = notebook_tools()
     notebook = nbformat.v4.new_notebook()
     notebook.cells = [
         nbformat.v4.new_code_cell(source)

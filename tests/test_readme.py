@@ -16,7 +16,7 @@ DOCUMENTS = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"]
 DOCUMENTS += ["docs/equations.md", "docs/explain.md", "docs/library.md", "docs/looking.md"]
 DOCUMENTS += ["docs/sampling.md", "docs/your-own-cell.md", "docs/export.md"]
 DOCUMENTS += ["docs/training.md", "docs/evaluating.md", "docs/reading-the-code.md"]
-DOCUMENTS += ["docs/scaling.md", "docs/sweeps.md"]
+DOCUMENTS += ["docs/scaling.md", "docs/sweeps.md", "docs/notebooks/README.md"]
 
 
 def blocks(language: str) -> list[str]:
