@@ -32,6 +32,10 @@ training as adaptive regularization"."""
 WEIGHTS = 1 << 20
 """Of the map, at most, by default."""
 
+ALONE = 0.5
+"""The part of the examples from which each update leaves out all features. The map fits the rows
+trained on from the beginning, and would leave the recurrence nothing to learn from them."""
+
 LEAST = 1 << 6
 
 SAMPLE = 1 << 22
@@ -106,10 +110,11 @@ def features_of(hashes: Sequence[Array], size: int) -> Features:
 
 
 def thinned(features: Features, rng: np.random.Generator | None) -> Features:
-    """The same with some left out and the others made larger, while training."""
+    """The same with some left out, and of some rows all, and the others larger, while training."""
     if rng is None:
         return features
     kept = rng.random(len(features.column)) >= DROPPED
+    kept &= (rng.random(features.count) >= ALONE)[features.row]
     return Features(
         features.count,
         features.row[kept],
