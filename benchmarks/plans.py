@@ -6,6 +6,7 @@ tables in `charrnn/training/planner.py`, which docs/log.md has, are of this kind
 
     python benchmarks/plans.py TEXT ... --minutes 5
     python benchmarks/plans.py TEXT --minutes 1 --only plan gru:1x512 lstm:1x384:lr=5e-3
+    python benchmarks/plans.py TEXT --minutes 0.6 --processor --only plan gru:1x256:members=1
     python benchmarks/plans.py TEXT --seeds 0 1 2 --jobs 2 --only gru:2x256:epochs=4:lr=5e-3
 """
 
@@ -31,6 +32,14 @@ SETTINGS = (
 )
 
 
+OWN_TIME = """
+import time, runpy
+time.monotonic = time.perf_counter = time.process_time
+runpy.run_module("charrnn", run_name="__main__", alter_sys=True)
+"""
+"""charrnn by a clock that stands still while others have the processor."""
+
+
 class Trained(NamedTuple):
     """What came of one training; losses in nats a character."""
 
@@ -49,10 +58,13 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=0, help="of each training; 0: measured")
     parser.add_argument("--jobs", type=int, default=1, help="trainings at once, a thread each")
     parser.add_argument("--only", nargs="+", default=list(SETTINGS), metavar="CELL:LxH[:OPTION=V]")
+    parser.add_argument(
+        "--processor", action="store_true", help="minutes of its own process, which has one thread"
+    )
     options = parser.parse_args()
     if options.minutes is None and not all(":epochs=" in setting for setting in options.only):
         parser.error("give --minutes, or :epochs=N with each setting")
-    if options.jobs > 1:
+    if options.jobs > 1 or options.processor:
         options.threads = 1
     for text in options.texts:
         print(text + (f", {options.minutes:g} minutes" if options.minutes else ""))
@@ -85,7 +97,8 @@ def shown(scores: list[Trained]) -> str:
 
 
 def train(text: str, setting: str, options: argparse.Namespace, seed: int) -> Trained:
-    command = [sys.executable, "-m", "charrnn", "train", text, "--quiet", *arguments(setting)]
+    charrnn = ["-c", OWN_TIME] if options.processor else ["-m", "charrnn"]
+    command = [sys.executable, *charrnn, "train", text, "--quiet", *arguments(setting)]
     command += ["--seed", str(seed), "--threads", str(options.threads)]
     if options.minutes:
         command += ["--minutes", str(options.minutes)]

@@ -12,6 +12,7 @@ of them, those on the project's own data first. The others need ``CHARRNN_CORPOR
 import argparse
 import json
 import os
+import random
 import re
 import statistics
 import subprocess
@@ -26,6 +27,8 @@ from typing import Any
 
 import numpy as np
 
+SYMBOLS = 1 << 9  # of names: code points, those beyond as one
+
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT / "data"
 sys.path[:0] = [str(DATA), str(ROOT)]
@@ -35,6 +38,7 @@ import tunes as our_tunes  # noqa: E402
 
 from charrnn.runs.model import load_model  # noqa: E402
 from charrnn.tasks.classify import classify  # noqa: E402
+from charrnn.yardsticks.ngrams import KneserNey  # noqa: E402
 
 
 def corpora() -> Path:
@@ -136,15 +140,19 @@ def tags(folder: Path, seeds: int) -> None:
 
 def names_file(folder: Path) -> Path:
     """``name<TAB>nationality``, each pair once."""
-    rows = dict.fromkeys(
+    target = folder / "names.tsv"
+    target.write_text("".join(dict.fromkeys(name_rows())), encoding="utf-8")
+    return target
+
+
+def name_rows() -> list[str]:
+    """``name<TAB>nationality``, those that stand there twice as well."""
+    return [
         f"{name}\t{path.stem}\n"
         for path in sorted((corpora() / "names-nationality").glob("*.txt"))
         for line in path.read_text(encoding="utf-8").splitlines()
         if (name := line.replace("\xa0", " ").strip())
-    )
-    target = folder / "names.tsv"
-    target.write_text("".join(rows), encoding="utf-8")
-    return target
+    ]
 
 
 def names(folder: Path, seeds: int) -> None:
@@ -164,7 +172,7 @@ def generated_names(folder: Path, seeds: int, each: int = 200) -> None:
     real = held_out(judge_run, rows)
     recalls, kept, new = [], [], []
     for number, label in enumerate(writer.spec.labels):
-        texts = writer.sample(label=label, n=each, temperature=0.8, seed=number)
+        texts = writer.sample(label=label, n=each, temperature=0.8, seed=number, max_copy=0)
         new.append(sum(text not in known for text in texts) / each)
         recalls.append(recall(judge, real[label], label) if real[label] else float("nan"))
         kept.append(recall(judge, texts, label))
@@ -199,6 +207,40 @@ def recall(judge: Any, texts: Sequence[str], label: str) -> float:
     return float(np.mean(y.argmax(axis=1) == judge.spec.labels.index(label)))
 
 
+def listed_names(folder: Path, seeds: int, count: int = 2000) -> None:
+    """Names written by a model of a list: how many are of the list, how likely the others look."""
+    rng = random.Random(1)
+    names = [line.split("\t")[0] for line in name_rows()]
+    rng.shuffle(names)
+    held, listed = names[: len(names) // 10], names[len(names) // 10 :]
+    known, fresh = set(listed), [name for name in held if name not in set(listed)]
+    file = folder / "list.txt"
+    file.write_text("".join(f"{name}\n" for name in listed), encoding="utf-8")
+    judge = KneserNey(as_symbols(held), SYMBOLS, 4)
+    print(f"held out: {1 - len(fresh) / len(held):.3f} are of the list")
+    for seed in range(min(seeds, 3)):
+        run, _ = train(folder, "list", str(file), "--lines", seed=seed)
+        model = load_model(run / "best.npz")
+        for words, max_copy in (("by default", None), ("any", 0)):
+            text = model.sample(length=9 * count, seed=seed, max_copy=max_copy)
+            lines = list(model.lines(count, seed=seed, max_copy=max_copy))
+            for kind, found in (("text", text.split("\n")[:-1]), ("lines", lines)):
+                new = [name for name in found if name and name not in known]
+                symbols = as_symbols(new)
+                nats = -np.log(judge.probabilities(symbols, 1)[0]).mean()
+                print(
+                    f"  {words}, {kind}: {1 - len(new) / len(found):.3f} of {len(found)} are of "
+                    f"the list; the others cost {nats:.3f} nats a character by those held out, and "
+                    f"have {statistics.mean(map(len, new)):.1f}"
+                )
+
+
+def as_symbols(names: Sequence[str]) -> Any:
+    """Lines as the numbers of their characters."""
+    text = "\n" + "".join(f"{name}\n" for name in names)
+    return np.minimum(np.frombuffer(text.encode("utf-32-le"), dtype="<u4"), SYMBOLS - 1)
+
+
 def translate(folder: Path, seeds: int) -> None:
     """The 20,000 pairs that are shortest together."""
     text = (corpora() / "tatoeba-eng-fra" / "eng-fra.tsv").read_text(encoding="utf-8")
@@ -220,17 +262,20 @@ def tunes(folder: Path, seeds: int) -> None:
             rows.append(f"{key}\t" + "\\n".join(line for line in lines if line) + "\n")
     file = folder / "tunes.tsv"
     file.write_text("".join(rows), encoding="utf-8")
-    run, _ = train(folder, "tunes", str(file), "--task", "generate")
 
     def problems(label: str, text: str, *, completed: bool) -> list[str]:
         found = abc_notation.check_tune(text, completed=completed)
         return found if abc_notation.key_of(text) == label else [*found, "another key"]
 
     common = [key for key, _ in Counter(row.split("\t")[0] for row in rows).most_common(6)]
-    for completed in (False, True):
-        print("  a bar cut short by a pickup must be completed" if completed else "  bars filled")
-        for temperature in (0.8, 0.5, 0.3):
-            count_tunes(run, partial(problems, completed=completed), 50, common, temperature)
+    for seed in range(min(seeds, 3)):
+        run, _ = train(folder, "tunes", str(file), "--task", "generate", seed=seed)
+        for completed in (False, True):
+            print(
+                "  a bar cut short by a pickup must be completed" if completed else "  bars filled"
+            )
+            for temperature in (None, 0.8, 0.5, 0.3):
+                count_tunes(run, partial(problems, completed=completed), 50, common, temperature)
 
 
 def count_tunes(
@@ -238,7 +283,7 @@ def count_tunes(
     problems: Callable[[str, str], Sequence[str]],
     each: int,
     keys: Sequence[str] | None = None,
-    temperature: float = 0.8,
+    temperature: float | None = None,
 ) -> None:
     """How many tunes of each key have nothing wrong with them."""
     model = load_model(run / "best.npz")
@@ -250,12 +295,13 @@ def count_tunes(
             good += not found
             total += 1
             wrong.update(re.sub(r"\d+", "N", problem) for problem in found[:1])
-    print(f"  temperature {temperature}: {good} of {total} tunes valid ({good / total:.3f})")
+    shown = "by default" if temperature is None else temperature
+    print(f"  temperature {shown}: {good} of {total} tunes valid ({good / total:.3f})")
     print(f"    {wrong.most_common(3)}")
 
 
 OURS = (dates, spans, depth, polarity, series, our_own_tunes)
-OTHERS = (questions, tags, names, generated_names, translate, tunes)
+OTHERS = (questions, tags, names, generated_names, listed_names, translate, tunes)
 
 
 def main(arguments: Iterator[str] | None = None) -> None:

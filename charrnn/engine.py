@@ -4,9 +4,9 @@ Lanes are independent but for the sum of their gradients, so nothing is exchange
 Processes and not threads: between two small array operations a thread must wait for the
 interpreter's lock, and that costs more than the operations (docs/log.md).
 
-The lanes of a batch are cut into shards by their number alone, every product runs on one thread,
-and the shards' gradients are added in one order. So the number of processes changes the time that
-a step takes, and not one bit of its result.
+How the lanes of a batch are cut into shards does not depend on the processes, every product runs
+on one thread, and the shards' gradients are added in one order. So the number of processes changes
+the time that a step takes, and not one bit of its result.
 """
 
 import atexit
@@ -18,7 +18,7 @@ import sys
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
 from multiprocessing.connection import Connection
@@ -42,7 +42,7 @@ LEAST_LANES = 12
 """A shard has at least so many lanes: with fewer, the steps' fixed costs outweigh the sharing."""
 
 MOST_LANES = 32
-"""With more lanes than this a shard is split while it can be: for who has more processors."""
+"""A shard of more lanes than this is split while it can be, for machines with more cores."""
 
 STOPPING = [
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
@@ -53,10 +53,16 @@ MOST_SHARDS = 8
 """Each has a gradient of its own in memory."""
 
 
-def shards(batch_size: int) -> tuple[slice, ...]:
-    """The lanes of each shard: a power of two of them, as even as can be."""
-    count = 1
-    while batch_size >= 2 * count * LEAST_LANES and count < MOST_SHARDS:
+def shards(batch_size: int, wanted: int = 0) -> tuple[slice, ...]:
+    """The lanes of each shard, as even as can be.
+
+    Args:
+        batch_size: how many lanes there are.
+        wanted: how many shards, where there are lanes enough; 0 for a power of two that follows
+            from the number of lanes.
+    """
+    count = min(wanted, batch_size) or 1
+    while not wanted and batch_size >= 2 * count * LEAST_LANES and count < MOST_SHARDS:
         if count > 1 and batch_size <= count * MOST_LANES:
             break
         count *= 2
@@ -159,12 +165,16 @@ class Engine:
     Args:
         model: what to compute.
         threads: how many processes.
+        shards: into how many parts a batch is cut (:func:`shards`). It may be changed between two
+            calls, and decides the last bits of their sums.
     """
 
-    def __init__(self, model: Network, threads: int = 1) -> None:
+    def __init__(self, model: Network, threads: int = 1, shards: int = 0) -> None:
         self.model = model
+        self.shards = shards
         self._threads = threads
         self.lost = False  # whether a process has died, or could not be started
+        self.failure = ""  # why another machine could not go on; its work is done here
         self._own = _Worker(model)
         self._others: list[_Other] = []
         self._shared: Parameters | None = None  # what the others see of the parameters
@@ -214,7 +224,7 @@ class Engine:
 
         Arguments and errors as of the network's own ``sum_loss``.
         """
-        lanes = shards(batch.size)
+        lanes = shards(batch.size, self.shards)
         seeds = [None] * len(lanes) if rng is None else rng.integers(2**63, size=len(lanes))
         tasks = [
             _Task(
@@ -225,19 +235,39 @@ class Engine:
             )
             for number, (part, seed) in enumerate(zip(lanes, seeds, strict=True))
         ]
+        try:
+            with one_thread():
+                return Losses(self._sum(tasks, parameters, gradients))
+        except BaseException:
+            self.close()  # their answers belong to a question that was given up
+            raise
+
+    def _sum(
+        self, tasks: Sequence[_Task], parameters: Parameters, gradients: Parameters | None
+    ) -> list[Loss]:
+        """Each task's loss, and the sum of their gradients."""
+        results = self.compute(tasks, parameters, gradients)
+        if gradients is not None:
+            add_gradients(gradients, self._terms[: len(tasks) - 1])
+        return results
+
+    def compute(
+        self, tasks: Sequence[_Task], parameters: Parameters, gradients: Parameters | None
+    ) -> list[Loss]:
+        """Each task's loss, by this process and its others.
+
+        The gradients of the first task are in ``gradients``; those of all: :meth:`terms`.
+        """
+        tasks = [replace(task, number=number) for number, task in enumerate(tasks)]
         self._prepare(parameters, len(tasks))
         if self._shared is not None and len(tasks) > 1:
             np.copyto(self._shared.flat, parameters.flat)
         places = [gradients, *self._terms] if gradients else [None] * len(tasks)
-        try:
-            with one_thread():
-                results = self._share_out(tasks, parameters, places)
-        except BaseException:
-            self.close()  # their answers belong to a question that was given up
-            raise
-        if gradients is not None:
-            add_gradients(gradients, self._terms[: len(tasks) - 1])
-        return Losses(results)
+        return self._share_out(tasks, parameters, places)
+
+    def terms(self, gradients: Parameters, count: int) -> list[Array]:
+        """``(N,)`` the gradients of each of the ``count`` tasks that were computed last."""
+        return [one.flat for one in (gradients, *self._terms)][:count]
 
     def _share_out(
         self, tasks: Sequence[_Task], parameters: Parameters, places: Sequence[Parameters | None]

@@ -41,7 +41,8 @@ def train(
             same.
         progress: whether a bar shows how far it is; only in a notebook, if not given.
         settings: those of ``charrnn train`` by name: ``minutes=5``, ``cell="gru"``, ``layers=2``,
-            ``task="tag,column=4"``, ...
+            ``task="tag,column=4"``, ... A text with no setting of the model or the training is
+            planned for, for ten minutes at most.
 
     Raises:
         InputError: a setting, a file or their combination will not do.

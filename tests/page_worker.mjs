@@ -19,7 +19,7 @@ function started(html) {
   const { unpack } = new Function("self", `${part(html, "worker")}\nreturn { unpack };`)(self);
   let id = 0;
   return async ({ unpacked, ...message }) => {
-    if (unpacked) return [{ values: (await unpack(...unpacked)).all }];
+    if (unpacked) return [{ values: Object.values(await unpack(...unpacked)).flatMap((one) => [...one]) }];
     return new Promise((resolve) => {
       id += 1;
       waiting.set(id, { pieces: [], resolve });

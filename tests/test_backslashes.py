@@ -7,7 +7,7 @@ import pytest
 from charrnn.tasks.base import Paths
 from charrnn.tasks.config import Config
 from charrnn.tasks.generate import GenerateData
-from charrnn.text.backslashes import are_escapes, unescaped
+from charrnn.text.backslashes import are_escapes, nothing_else, unescaped
 
 
 @pytest.mark.parametrize(
@@ -53,3 +53,14 @@ def test_a_generator_reads_them_as_told(
     data = GenerateData(Paths((str(path),)), Config.of("generate", escapes=task))
     assert all(row.right.startswith(expected) for row in data.rows.train)
     assert any(said in note for note in data.notes) is bool(said)
+
+
+def test_what_reads_like_a_command_is_a_line_end_among_many() -> None:
+    """Where no other backslash stands, and ten times as many plain line ends."""
+    plain, odd = [r"a\nb"] * 11, [r"a\neg b"]
+    assert nothing_else(plain + odd)
+    assert not nothing_else(plain[1:] + odd)
+    assert not nothing_else([*plain, *odd, r"\d"])
+    assert not nothing_else([*plain, *odd, r"\\"])
+    assert not nothing_else(odd)
+    assert not nothing_else([])

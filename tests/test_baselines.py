@@ -5,8 +5,10 @@ from collections import Counter
 from itertools import chain
 from math import log, sqrt
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,12 +17,15 @@ from charrnn.tasks.baselines import (
     NaiveBayes,
     NearestNeighbour,
     TagBaseline,
+    labelled_ngrams,
     last_value,
     linear_autoregression,
 )
 from charrnn.tasks.baselines.naive_bayes import tenth
 from charrnn.tasks.baselines.numbering import NGrams
+from charrnn.tasks.baselines.texts import Texts
 from charrnn.tasks.measures import accuracy, character_error_rate
+from charrnn.yardsticks.ngrams import KneserNey
 
 texts = st.text("abcé𝄞", max_size=6)
 some_texts = st.lists(texts, min_size=1, max_size=6)
@@ -428,6 +433,38 @@ def test_frequent_tags_fit_a_real_treebank(corpora: Path) -> None:
     }
     assert right[TagBaseline.WORD] == pytest.approx(0.960, abs=0.002)
     assert right[TagBaseline.NEIGHBOURS] > 0.985
+
+
+def _labelled(seed: int, count: int, *, told: bool) -> tuple[list[npt.NDArray[np.intp]], Any]:
+    """Texts over {3, ..., 8} between 1 and 2; ``told``: those of label k are multiples of k."""
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(1, 3, size=count)
+    steps = labels if told else rng.integers(1, 3, size=count)
+    texts = [
+        np.array([1, *(3 + (start + step * np.arange(length)) % 6), 2])
+        for step, start, length in zip(
+            steps, rng.integers(6, size=count), rng.integers(1, 12, size=count), strict=True
+        )
+    ]
+    return texts, labels
+
+
+def test_ngrams_of_labels_help_where_labels_say_something() -> None:
+    for told, least, most in ((True, 0.05, 0.2), (False, -0.02, 0.03)):
+        train, val, test = (_labelled(k, n, told=told) for k, n in ((1, 400), (2, 80), (3, 80)))
+        name, nats = labelled_ngrams(train, val, test, 9)
+        everything = KneserNey(np.concatenate(train[0]), 9)
+        part = Texts(*test)
+        assert part.written.sum() == sum(len(text) - 1 for text in test[0])
+        alone = -np.log(everything.probabilities(part.ids)[0][part.written]).mean()
+        assert least < alone - nats < most
+        assert name.endswith("-gram of all texts")
+        if told:
+            assert name.startswith("n-grams of each label, mixed with the ")
+    # A label that nothing trains with says nothing.
+    test = test[0], np.full(len(test[0]), 7)
+    _, unknown = labelled_ngrams(train, val, test, 9)
+    assert unknown == pytest.approx(alone, abs=0.05)
 
 
 def test_nearest_neighbours_translate_real_sentences(corpora: Path) -> None:

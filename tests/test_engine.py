@@ -72,6 +72,15 @@ def test_the_number_of_shards_follows_from_the_batch_size(batch_size: int, count
     assert len(shards(batch_size)) == count
 
 
+@given(st.integers(1, 300), st.integers(1, 64))
+def test_a_number_of_shards_may_be_given(batch_size: int, wanted: int) -> None:
+    parts = shards(batch_size, wanted)
+    assert len(parts) == min(batch_size, wanted)
+    assert [lane for part in parts for lane in range(batch_size)[part]] == list(range(batch_size))
+    sizes = [part.stop - part.start for part in parts]
+    assert max(sizes) - min(sizes) <= 1
+
+
 # What is computed
 
 

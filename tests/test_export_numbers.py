@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from exported_models import close, drawn, needs_onnx, needs_torch
+from support import ROOT
 
 import charrnn as library
 from charrnn.errors import InputError
@@ -77,6 +78,27 @@ def test_onnx_runtime_computes_what_we_do(tmp_path: Path, settings: dict[str, An
     close(log_p, expected)
     for part, ours in zip(states, by_part(after), strict=True):
         close(part, ours)
+
+
+def test_a_trained_model_is_as_near_to_float64_there_as_here(tmp_path: Path) -> None:
+    """Its numbers are larger, and so is what float32 makes of them: in both alike."""
+    runtime = needs_onnx()
+    model = library.load(ROOT / "checkpoints" / "pydoc.npz")
+    library.export(model, tmp_path / "m.onnx")
+    session = runtime.InferenceSession(str(tmp_path / "m.onnx"))
+    x = np.random.default_rng(5).integers(len(model.vocabulary), size=(STEPS, 32))
+    network, w = model.network, model.parameters
+    given = by_part(network.zero_state(32))[0]
+    theirs, _ = session.run(None, {"symbols": x, "h": given})
+    ours, _, _ = network.forward(w, x, network.zero_state(32))
+    wide = network.zero_state(32, np.float64)
+    exact, _, _ = network.forward(w.astype(np.float64), x, wide)
+    off_theirs, off_ours = (
+        float(np.median(np.abs(y - log_softmax(exact)).max(axis=(0, 2))))
+        for y in (theirs, log_softmax(ours))
+    )
+    assert 5e-6 < off_ours < 5e-5
+    assert off_theirs < 2 * off_ours
 
 
 def test_a_text_read_in_pieces_is_read_as_a_whole(tmp_path: Path) -> None:

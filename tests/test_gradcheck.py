@@ -285,14 +285,14 @@ def test_panels_are_checked(
 def test_the_sum_over_shards_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "add_gradients", lambda gradients, terms: None)
     labels = red([GRU(4)])
-    assert len(labels) == 5
+    assert len(labels) == 6
     assert all(label.startswith("sum over shards, ") for label in labels)
 
 
 def test_a_term_of_the_sum_over_shards_is_missed(monkeypatch: pytest.MonkeyPatch) -> None:
     add = engine.add_gradients
     monkeypatch.setattr(engine, "add_gradients", lambda gradients, terms: add(gradients, terms[:1]))
-    assert len(red([GRU(4)])) == 5
+    assert len(red([GRU(4)])) == 6
 
 
 def test_every_variant_is_checked_over_different_lengths(monkeypatch: pytest.MonkeyPatch) -> None:

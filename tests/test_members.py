@@ -42,13 +42,13 @@ from charrnn.tasks.base import Paths
 from charrnn.tasks.config import Config
 from charrnn.tasks.lm import TextData
 from charrnn.text.corpora import Corpus
-from charrnn.training import planner
-from charrnn.training import run as running
+from charrnn.training import course, kept, planner
+from charrnn.training.course import SETTLING
 from charrnn.training.events import Averaged, Event, Finished, Settled, Stopped, Validated
 from charrnn.training.loop import Step
 from charrnn.training.members import generators
 from charrnn.training.pace import Deadline
-from charrnn.training.run import SETTLING, Run
+from charrnn.training.run import Run
 from charrnn.training.speed import Speed
 
 SETTINGS: dict[str, Any] = {"cell": "gru", "dropout": 0.2, "members": 3, "epochs": 1}
@@ -432,7 +432,8 @@ def by_updates(monkeypatch: pytest.MonkeyPatch) -> Any:
     """A clock on which an update of any member takes so long, and nothing else any time."""
 
     def starts(run: Run, seconds: float) -> None:
-        monkeypatch.setattr(running, "monotonic", lambda: seconds * run.made)
+        for module in (course, kept):
+            monkeypatch.setattr(module, "monotonic", lambda: seconds * run.made)
 
     return starts
 

@@ -238,8 +238,39 @@ def test_labels_are_chosen(chromium: Browser, tmp_path: Path) -> None:
     for k, label in enumerate(["one", HOSTILE]):
         put(tab, "label", str(k))
         assert write(tab) == model.sample(label=label, seed=2, temperature=0.8)
-    assert tab.run("document.getElementById('tab-look').hidden")
     assert tab.run("window.ran === undefined")
+    assert tab.said() == []
+    tab.close()
+
+
+def test_labelled_texts_are_looked_at_and_learnt_from(chromium: Browser, tmp_path: Path) -> None:
+    """By the label that is chosen, which at first is that of the text."""
+    write_page(labelled_model(tmp_path / "m.npz", ["one", "two"]), tmp_path / "p.html")
+    tab = opened(chromium, tmp_path / "p.html")
+    put(tab, "label", "1")
+    put(tab, "seed", "2")
+    assert len(write(tab)) > 1
+    tab.click("#tab-look")
+    tab.click("#take-written")
+    tab.until(LOOKED)
+    assert tab.run("document.getElementById('look-label').value") == "1"
+    status = "document.getElementById('look-status').textContent"
+    first = tab.run(status)
+    assert " characters and the end ∎: " in first
+    assert tab.run("document.querySelector('#looked span:last-child').textContent") == "∎"
+    tab.hover("#looked span:last-child")
+    tab.until("document.querySelector('#popup strong')?.textContent === 'end'")
+    put(tab, "look-label", "0")
+    tab.until(f"{LOOKED} && {status} !== {first!r}")
+    tab.click("#tab-learn")
+    tab.until("document.querySelector('#step .line')")
+    put(tab, "learn-text", "ab")
+    tab.until("document.getElementById('reading').textContent === 'Step 3: ‹start›ab'")
+    last = "[...document.querySelectorAll('#step .line')].at(-1)?.innerText"
+    tab.until(last)
+    before = tab.run(last)
+    put(tab, "learn-label", "0")
+    tab.until(f"{last} !== {before!r}")
     assert tab.said() == []
     tab.close()
 
@@ -262,6 +293,9 @@ def test_bytes_are_shown_as_characters(chromium: Browser, tmp_path: Path) -> Non
     assert tab.run("document.querySelectorAll('#looked span').length") == 3
     total = model.score("é漢😀").total
     assert f"{total:,.1f} nats" in tab.run("document.getElementById('look-status').textContent")
+    tab.click("#tab-learn")
+    put(tab, "learn-text", "aé")
+    tab.until("document.getElementById('reading').textContent === 'Step 3: a‹0xC3›‹0xA9›'")
     assert tab.said() == []
     tab.close()
 
@@ -353,6 +387,7 @@ def test_a_step_is_shown_in_numbers(chromium: Browser, tmp_path: Path) -> None:
     put(tab, "learn-text", "Z")
     tab.until("document.getElementById('step').textContent.includes('knows')")
     put(tab, "learn-text", "")
+    tab.until("document.getElementById('reading').textContent === 'No text yet.'")
     tab.until("document.getElementById('step').textContent.includes('knows')")
     assert tab.said() == []
     tab.close()
@@ -457,9 +492,10 @@ def test_nothing_moves_while_it_writes(chromium: Browser, page: Path, width: int
     write(tab, "#go-on")
     assert tab.run("document.documentElement.scrollHeight") == height
     assert tab.run("new Promise((done) => setTimeout(() => done(window.moved), 100))") == 0
-    put(tab, "seed", "9" * 60)  # which stands in a line below
+    put(tab, "seed", "9" * 60)
     put(tab, "length", "10")
     write(tab)
+    assert tab.run("document.documentElement.scrollHeight") == height
     for part in ("write", "look", "about"):
         tab.click(f"#tab-{part}")
         root = "document.documentElement"

@@ -15,11 +15,16 @@ from page_models import (
     needs_node,
     write_pages,
 )
+from support import ROOT
 
+import charrnn as library
 from charrnn.nn.cells.names import CELLS, all_variants
-from charrnn.page.weights import PRECISIONS, packed
+from charrnn.nn.types import Array
+from charrnn.page.weights import packed, scales
 from charrnn.runs.model import Model
 from charrnn.tasks.lm import opening_of
+from charrnn.text.alphabet import END, START, UNKNOWN
+from charrnn.text.corpora import read_corpus
 from charrnn.text.vocab import codes_of
 
 pytestmark = needs_node
@@ -62,7 +67,9 @@ def test_there_are_twenty_cells() -> None:
     assert len(set(VARIANTS)) == 20
 
 
-@pytest.mark.parametrize(("precision", "tolerance"), [("float32", 1e-4), ("float16", 5e-3)])
+@pytest.mark.parametrize(
+    ("precision", "tolerance"), [("float32", 1e-4), ("float24", 1e-3), ("int16", 5e-3)]
+)
 def test_log_probabilities_and_greedy_text(
     tmp_path: Path, precision: str, tolerance: float
 ) -> None:
@@ -83,6 +90,29 @@ def test_log_probabilities_and_greedy_text(
                 expected = model.sample(prime, length=length, temperature=0.0)[len(prime) :]
                 written = model.vocabulary.decode(np.array(answer["symbols"]))
                 assert written.decode("utf-8", "replace") == expected, name
+
+
+PRECISE = [("float24", 5e-4), ("int16", 5e-3)]
+
+
+@pytest.mark.parametrize(("precision", "tolerance"), PRECISE)
+def test_a_trained_model_keeps_its_log_probabilities(
+    tmp_path: Path, precision: str, tolerance: float
+) -> None:
+    """Of 500 characters that were held out, of other English, and of what it writes itself."""
+    model = library.load(ROOT / "checkpoints" / "pydoc.npz")
+    (page,) = write_pages(tmp_path, {"m": model}, precision)
+    texts = ["".join(map(chr, read_corpus([]).codes[-LENGTH:]))]
+    texts += [model.sample("", length=LENGTH, temperature=t, seed=1) for t in (0.5, 0.8, 1.0)]
+    if precision == "float24":
+        readme = (ROOT / "checkpoints" / "README.md").read_text(encoding="utf-8")
+        texts += [readme.replace("`", "'")[:LENGTH]]
+    assert not model.vocabulary.unknown(codes_of("".join(texts), "char"))
+    (found,) = answers([(page, [looked_at(model, text) for text in texts])])
+    for text, answer in zip(texts, found, strict=True):
+        nats = model.score(text).nats
+        assert len(nats) == LENGTH
+        np.testing.assert_allclose(answer["nats"], nats, rtol=0, atol=tolerance)
 
 
 CHOICES: list[dict[str, Any]] = [
@@ -198,6 +228,37 @@ def test_labelled_texts(tmp_path: Path, settings: dict[str, Any]) -> None:
     assert len(texts) > 8
 
 
+@pytest.mark.parametrize("settings", [{"cell": "lstm", "layers": 2}, {"level": "byte"}])
+def test_labelled_texts_are_looked_at(tmp_path: Path, settings: dict[str, Any]) -> None:
+    """Read after the start, from the label's own state; the end is priced too, and a step shown."""
+    model = labelled_model(tmp_path / "m.npz", ["one", "two"], **settings)
+    (page,) = write_pages(tmp_path, {"m": model}, "float32")
+    alphabet, network = model.spec.alphabet, model.network.generator
+    text = alphabet.encode("abcab no Z").tolist()
+    unknown = [None if one == UNKNOWN else one for one in text]
+    assert (None in unknown) == (model.config.level == "char")
+    ids = np.array([[START, *text]]).T
+    parts = network.cell.state_names
+    for label in (1, 0):
+        look = {"type": "look", "symbols": unknown, "label": label}
+        step = {"type": "step", "symbols": ids[:4, 0].tolist(), "layer": 0, "units": [0]}
+        ((looked, stepped),) = answers([(page, [look, step | {"label": label}])])
+        opening = tuple(
+            tuple(model.parameters[f"condition.{k}.{part}"][label][None] for part in parts)
+            for k in range(network.num_layers)
+        )
+        w = model.parameters
+        y, _, _ = network.forward(w, ids, opening)
+        y = y[:, 0].astype(np.float64)
+        log_p = y - np.log(np.exp(y - y.max(1, keepdims=True)).sum(1, keepdims=True))
+        log_p -= y.max(1, keepdims=True)
+        expected = -log_p[np.arange(len(ids)), [*text, END]]
+        np.testing.assert_allclose(looked["nats"], expected, rtol=0, atol=1e-4)
+        assert looked["symbols"][-1] == END
+        _, state, _ = network.forward(w, ids[:4], opening)
+        np.testing.assert_allclose(stepped["h"], state[0][0][0], rtol=1e-4, atol=2e-5)
+
+
 def test_a_look_between_two_writings_changes_nothing(tmp_path: Path) -> None:
     model = drawn_model(tmp_path / "m.npz", cell="gru")
     (page,) = write_pages(tmp_path, {"m": model}, "float32")
@@ -252,42 +313,45 @@ def test_what_a_look_shows(tmp_path: Path) -> None:
             assert abs(answer["values"][count - 1] - value) < 1e-4
 
 
-def test_numbers_survive_packing(tmp_path: Path) -> None:
-    """All that float16 can say, of each size by itself: the smallest, zeros, the largest."""
+def unpacked(page: Path, tensors: list[Array], precision: str) -> dict[str, Any]:
+    """A message: read these numbers."""
+    shapes = [[f"{k}", list(tensor.shape)] for k, tensor in enumerate(tensors)]
+    how = {"precision": precision, "tensors": shapes, "scales": scales(tensors)}
+    return {"unpacked": [packed(tensors, precision), how]}
+
+
+@pytest.mark.parametrize(
+    ("precision", "off"), [("float32", 0.0), ("float24", 2.0**-16), ("int16", 0.51 / 11_000)]
+)
+def test_numbers_survive_packing(tmp_path: Path, precision: str, off: float) -> None:
+    """Of all sizes, the smallest and zeros among them; rounded by half a step and no more.
+
+    That of a float24 is of each number, that of an int16 of the tensor's largest.
+    """
     model = drawn_model(tmp_path / "m.npz", cell="rnn", hidden=3)
     (page,) = write_pages(tmp_path, {"m": model}, "float32")
-    odd = [[0.0, -0.0], [6e-8, -6.1e-8], [65504.0, -65504.0], [1 / 3, -0.26], [2**-14]]
+    odd = [[0.0, -0.0], [1e-40, -6.1e-8], [3e38, -65504.0], [1 / 3, -0.26], [2**-14], [1.0, 1e-9]]
     rng = np.random.default_rng(0)
-    messages, exact = [], []
+    several = []
     for count in (1, 2, 9, 1998, 1999, 2000):
-        several = [*map(np.array, odd), rng.uniform(1, 2, count), rng.normal(0, 1, count)]
-        for precision, dtype in PRECISIONS.items():
-            tensors = [one.astype(np.float32) for one in several[: 6 + (dtype == "<f4")]]
-            size = sum(map(len, tensors))
-            shape = [["all", [size]]]
-            messages.append({"unpacked": [packed(tensors, precision), precision, shape]})
-            exact.append(np.concatenate(tensors).astype(dtype).astype(np.float32))
+        made = [*map(np.array, odd), rng.uniform(1, 2, count), rng.normal(0, 1, (count, 2))]
+        several.append([one.astype(np.float32) for one in made])
+    messages = [unpacked(page, tensors, precision) for tensors in several]
     (found,) = answers([(page, messages)])
-    for answer, expected in zip(found, exact, strict=True):
-        np.testing.assert_array_equal(np.array(answer["values"], np.float32), expected)
+    for answer, tensors in zip(found, several, strict=True):
+        exact = np.concatenate([one.ravel() for one in tensors])
+        largest = np.concatenate([np.full(one.size, np.abs(one).max()) for one in tensors])
+        step = np.abs(exact) if precision == "float24" else largest
+        assert np.all(np.abs(np.array(answer["values"]) - exact) <= off * step + 2e-43)
 
 
-def test_small_numbers_beside_large_ones_are_rounded(tmp_path: Path) -> None:
-    """By less than half of the step that the largest has, and what is far smaller is zero."""
+def test_a_float24_is_the_nearest(tmp_path: Path) -> None:
+    """Errors lie on both sides, and what has no lowest byte is as it was."""
     model = drawn_model(tmp_path / "m.npz", cell="rnn", hidden=3)
     (page,) = write_pages(tmp_path, {"m": model}, "float32")
-    tensor = np.random.default_rng(0).normal(0, 0.2, (40, 50)).astype(np.float32)
-    tensor[0, :3] = 0.99, 1e-6, -1e-6
-    message = {"unpacked": [packed([tensor], "float16"), "float16", [["all", [2000]]]]}
-    ((answer,),) = answers([(page, [message])])
-    off = np.abs(np.array(answer["values"]) - tensor.ravel())
-    assert np.max(off[np.abs(tensor.ravel()) < 0.125]) <= 2**-15
-    assert np.max(off) <= 2**-12
-    assert answer["values"][1] == answer["values"][2] == 0
-
-
-def test_what_does_not_fit_is_refused() -> None:
-    large = [np.array([1.0, 70000.0], np.float32)]
-    with pytest.raises(OverflowError, match="float16"):
-        packed(large, "float16")
-    assert packed(large, "float32")
+    numbers = np.random.default_rng(0).normal(0, 1, 4000).astype(np.float32)
+    ((first,),) = answers([(page, [unpacked(page, [numbers], "float24")])])
+    rounded = np.array(first["values"], np.float32)
+    assert abs(np.mean((rounded - numbers) / numbers)) < 2e-7
+    ((again,),) = answers([(page, [unpacked(page, [rounded], "float24")])])
+    np.testing.assert_array_equal(np.array(again["values"], np.float32), rounded)

@@ -14,7 +14,6 @@ from charrnn.explaining.model import explain_model
 from charrnn.nn.cells.names import CELLS, all_variants
 from charrnn.page.content import content_of
 from charrnn.page.export import page, write_page
-from charrnn.page.weights import packed
 from charrnn.runs.model import Model
 
 pytestmark = needs_node
@@ -27,8 +26,8 @@ def write_named_page(model: Model, path: Path) -> None:
     """A page whose Look knows a unit by name."""
     content = content_of(model)
     named = [{"name": "a quote", "layer": 1, "part": 0, "unit": 3}]
-    data = {**content.data, "precision": "float32", "named": named}
-    path.write_text(page(data, packed(content.tensors, "float32")), encoding="utf-8", newline="\n")
+    html = page(content._replace(data={**content.data, "named": named}), "float32")
+    path.write_text(html, encoding="utf-8", newline="\n")
 
 
 @pytest.mark.parametrize("settings", [{}, {"layers": 2}, {"layers": 2, "embedding": 5}])

@@ -251,18 +251,20 @@ def test_nothing_outlives_the_one_that_started_it(tmp_path: Path, killed: bool) 
     assert ends(pid)
 
 
-def test_training_is_the_same_with_any_number(tmp_path: Path) -> None:
-    """From the command line: the same weights, going on with another number as well."""
+@pytest.mark.parametrize("cut", [(), ("--shards", "5")], ids=["usual", "five shards"])
+def test_training_is_the_same_with_any_number(tmp_path: Path, cut: tuple[str, ...]) -> None:
+    """From the command line: the same weights with one process and with two."""
     (tmp_path / "corpus.txt").write_text(TEXT * 4, encoding="utf-8")
     small = ("--hidden", "16", "--seq-len", "8", "--batch-size", "24", "--dropout", "0.2")
     weights = {}
     for threads in ("1", "2"):
         done = charrnn(
-            "train", "corpus.txt", *small, "--epochs", "4", "--threads", threads, "--out", threads,
-            cwd=tmp_path,
+            "train", "corpus.txt", *small, *cut, "--epochs", "4", "--threads", threads,
+            "--out", threads, cwd=tmp_path,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
-        assert f"threads: {threads}\n" in done.stderr.decode()
+        assert f"threads: {threads}" in done.stderr.decode()
+        assert ("each batch cut into 5 shards" in done.stderr.decode()) == bool(cut)
         header, weights[threads] = read_checkpoint(tmp_path / threads / "last.npz")
         assert header["training"]["threads"] == int(threads)
     best = [(tmp_path / threads / "best.npz").read_bytes() for threads in weights]

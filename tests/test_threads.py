@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from support import TEXT, begin, corpus_of, reader_of, run_until, text_data, text_task
 
-from charrnn.engine import Engine
+from charrnn.engine import Engine, shards
 from charrnn.evaluation.validation import evaluate
 from charrnn.runs.folder import RunFolder
 from charrnn.tasks.config import Config
@@ -51,9 +51,58 @@ def test_the_fastest_is_chosen(start: Start, eight_cores: dict[int, float]) -> N
     run = start(**WIDE)
     timings = time_threads(text_task(run), run.trainer.parameters)
     assert timings == [Timing(n, s) for n, s in eight_cores.items()]  # no more than shards
-    assert fastest(timings) == 2
-    assert fastest([Timing(1, 3.0), Timing(2, 3.0)]) == 1
-    assert fastest([]) == 1
+    assert fastest(timings).threads == 2
+    assert fastest([Timing(1, 3.0), Timing(2, 3.0)]).threads == 1
+    assert fastest([]).threads == 1
+
+
+def test_more_cores_cut_a_batch_finer_if_that_is_clearly_faster(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """32 lanes are two shards; eight cores try four and eight, six cores four and six."""
+    seconds = {(1, 1): 9.0, (1, 2): 8.0, (2, 2): 4.0, (4, 4): 2.5, (6, 6): 2.4, (8, 8): 2.0}
+    monkeypatch.setattr(
+        threads,
+        "_step",
+        lambda task, _: seconds[
+            task.engine.threads, len(shards(task.batch_size, task.engine.shards))
+        ],
+    )
+    run = start(batch_size=32, seq_len=4)
+    task, parameters = text_task(run), run.trainer.parameters
+    for cores, found in ((8, [1, 2, 4, 8]), (6, [1, 2, 4, 6]), (2, [1, 2])):
+        monkeypatch.setattr(threads, "available_cores", lambda cores=cores: cores)
+        timings = time_threads(task, parameters, recut=True)
+        assert [t.threads for t in timings] == found
+        assert [t.shards for t in timings] == [0, 0, *found[2:]]
+        assert fastest(timings) == timings[-1]
+    assert [t.shards for t in time_threads(task, parameters)] == [0, 0]  # nobody asked
+    close = [Timing(2, 1.0), Timing(4, 0.96, 4)]
+    assert fastest(close) == close[0]  # not worth other bits
+
+
+def test_a_cut_that_was_measured_is_kept(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is said, is in the settings, and decides the bits; a resumed run does not choose anew."""
+    monkeypatch.setattr(threads, "available_cores", lambda: 4)
+    monkeypatch.setattr(threads, "WORTHWHILE", 0.0)
+    monkeypatch.setattr(threads, "_step", lambda task, _: 1.0 / task.engine.threads)
+    settings: dict[str, Any] = {"batch_size": 32, "seq_len": 4, "epochs": 1.0}
+    corpus, config = corpus_of(tmp_path, LONG), Config(hidden=8, eval_every=10, **settings)
+    folder = RunFolder(tmp_path / "measured", resume=False)
+    run = Run.begin(config, text_data(corpus), folder, threads=0)
+    measured = [event for event in run.events() if isinstance(event, Measured)]
+    assert [(event.threads, event.shards) for event in measured] == [(4, 4)]
+    assert run.config.shards == run.model.config.shards == 4
+    alike, usual = start("given", shards=4, **settings), start("usual", **settings)
+    run_until(alike)
+    run_until(usual)
+    run.close()
+    weights = run.trainer.parameters.flat
+    np.testing.assert_array_equal(weights, alike.trainer.parameters.flat)
+    assert (weights != usual.trainer.parameters.flat).any()
+    np.testing.assert_allclose(weights, usual.trainer.parameters.flat, atol=1e-3)
 
 
 @pytest.mark.usefixtures("eight_cores")

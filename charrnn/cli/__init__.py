@@ -13,8 +13,10 @@ from charrnn.cli.eval import evaluate
 from charrnn.cli.explain import explain
 from charrnn.cli.export import export
 from charrnn.cli.gradcheck import gradcheck
+from charrnn.cli.help import Command, Commands
 from charrnn.cli.inspect import inspect
 from charrnn.cli.predict import predict
+from charrnn.cli.ranks import on_all_ranks
 from charrnn.cli.sample import sample
 from charrnn.cli.train import Train, train
 
@@ -22,20 +24,21 @@ __all__ = ["app", "main"]
 
 app = typer.Typer(
     name="charrnn",
+    cls=Commands,
     help="Character-level recurrent networks for text, written out by hand in NumPy.",
     no_args_is_help=True,
-    rich_markup_mode="rich",
+    rich_markup_mode=None,
     pretty_exceptions_show_locals=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 app.command(cls=Train)(train)
-app.command()(sample)
-app.command("eval")(evaluate)
-app.command()(predict)
-app.command()(gradcheck)
-app.command()(inspect)
-app.command()(explain)
-app.command()(export)
+app.command(cls=Command)(sample)
+app.command("eval", cls=Command)(evaluate)
+app.command(cls=Command)(predict)
+app.command(cls=Command)(gradcheck)
+app.command(cls=Command)(inspect)
+app.command(cls=Command)(explain)
+app.command(cls=Command)(export)
 
 
 def _version(value: bool) -> None:
@@ -60,4 +63,4 @@ def main() -> None:
     """The entry point of the ``charrnn`` script."""
     open_streams()
     with output_errors():
-        app()
+        on_all_ranks(lambda group: app(obj=group))

@@ -18,6 +18,7 @@ __all__ = ["conclude", "introduce", "outcome_lines", "quoted", "show_test"]
 
 def introduce(run: "Run") -> None:
     """What is trained, on what, how, and where it is kept."""
+    from charrnn.engine import shards
     from charrnn.runs.find import in_words
 
     config, data = run.config, run.data
@@ -42,7 +43,15 @@ def introduce(run: "Run") -> None:
         own = config.own_settings.items()
         say(fold("settings: " + ", ".join(f"{name} {value}" for name, value in own)))
     if run.threads:
-        say(f"threads: {run.threads}")
+        cut = f", each batch cut into {config.shards} shards" * bool(config.shards)
+        ranks = f" on each of {run.ranks} ranks" * (run.ranks > 1)
+        say(f"threads: {run.threads}{ranks}{cut}")
+        parts = len(shards(run.task.batch_size, config.shards))
+        if parts < run.threads * run.ranks:
+            say(
+                f"note: a batch is cut into {parts} shards, for no more than as many processes; "
+                f"--shards {run.threads * run.ranks} would keep all busy"
+            )
     say(f"run: {run.folder.path}")
 
 
@@ -54,6 +63,9 @@ def conclude(run: "Run") -> None:
     """How good the best model is, where it is, and what to do with it."""
     from charrnn.tasks.figures import figure
 
+    behind = _behind(run)
+    if behind:
+        say(behind)
     if run.best is not None and run.best_score is not None:
         where = f"on what was held out, at step {run.best.step} ({run.best_score.method})"
         say(fold(f"best: {run.best_score.text} {where}"))
@@ -67,6 +79,26 @@ def conclude(run: "Run") -> None:
     use = run.config.kind.usage.replace("RUN", quoted(run.folder.path)) + run.config.cell_option
     say(f"saved in {run.folder.path}. To use it:\n  {use}")
     show_test(run)
+
+
+def _behind(run: "Run") -> str:
+    """That n-grams are better than a language model, and what to do; nothing if they are not."""
+    from charrnn.training.compare import lead
+
+    score = run.best_score
+    nats = None if score is None else score.numbers.get("nats")
+    if nats is None and run.best is not None and run.config.loss == "softmax":
+        nats = run.best.val  # found before the run was resumed
+    found = None if nats is None or not run.config.kind.text else lead(run.compared, nats)
+    if found is None:
+        return ""
+    name, by = found
+    more = "--minutes" if run.config.minutes else "--epochs"
+    return (
+        f"the {name} is better than this network by {by:.4f} {run.task.unit}: give it more "
+        f"{more}, or use both together:\n"
+        f"  charrnn eval {quoted(run.folder.path)}{run.config.cell_option} --mix"
+    )
 
 
 def show_test(run: "Run") -> None:
@@ -83,6 +115,8 @@ def outcome_lines(found: "Outcome") -> "Iterator[str]":
     """A test's figures, beside them what simple methods reach, and its table."""
     from charrnn.tasks.figures import figure
 
+    if found.verdict:
+        yield fold(found.verdict)
     yield fold(f"test: {found.score.text} ({found.score.method})")
     measure = next(iter(found.score.measures))
     for name, value in found.baselines.items():

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from charrnn.cli.complete import runs
 from charrnn.cli.errors import reported, say
 from charrnn.cli.flow import echo
 from charrnn.cli.given import given_options, weights_given
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from charrnn.evaluation.dynamic import Adaptation
     from charrnn.evaluation.report import Figure, Report
+    from charrnn.ranks import Group
     from charrnn.runs.model import Model
     from charrnn.runs.texts import ToScore
 
@@ -37,6 +39,7 @@ def evaluate(
     checkpoint: Annotated[
         str | None,
         typer.Argument(
+            autocompletion=runs,
             help="An .npz file, a run's folder or a run's name; without it the one saved last.",
             show_default=False,
         ),
@@ -77,7 +80,7 @@ def evaluate(
         bool,
         typer.Option(
             "--mix",
-            help="Mix the network with the 5-gram: weights fitted on the first half of the text, "
+            help="Mix the network with the n-gram: weights fitted on the first half of the text, "
             "everything reported on the second.",
         ),
     ] = False,
@@ -173,14 +176,14 @@ def evaluate(
 ) -> None:
     """Score a model on a text or on labelled data, beside what simple methods reach; or look at it.
 
-    [dim]charrnn eval checkpoints/shakespeare-1
+    charrnn eval checkpoints/shakespeare-1
     charrnn eval checkpoints/questions-1 new.tsv --json
     charrnn eval checkpoints/shakespeare-1 sonnets.txt --adapt --mix
     charrnn eval shakespeare-1 shakespeare-2
     charrnn eval shared.npz sonnets.txt --train plays.txt --json
     charrnn eval shakespeare-1 sonnets.txt --show
     charrnn eval shakespeare-1 marlowe-1 verses.txt --by-line
-    charrnn eval shakespeare-1 --copies[/dim]
+    charrnn eval shakespeare-1 --copies
     """
     given = given_options(ctx)
     for name in ("adapt_rate", "adapt_decay", "adapt_segment"):
@@ -239,7 +242,7 @@ def evaluate(
         raise InputError("the training text is too short to adapt by: it has one character")
     if mix and len(scored.codes) - scored.start < 2:
         raise InputError("--mix fits on one half of a text and reports on the other: this has one")
-    report = _evaluate(model, scored, adaptation, mix, threads)
+    report = _evaluate(model, scored, adaptation, mix, threads, ctx.obj)
     found = {one.name: one.nats for one in report.network}
     if adapt and found[ADAPTED] > found[CARRIED]:
         say("note: adapting made it worse: try a smaller --adapt-rate")
@@ -250,7 +253,12 @@ def evaluate(
 
 
 def _evaluate(
-    model: "Model", scored: "ToScore", adaptation: "Adaptation | None", mix: bool, threads: int
+    model: "Model",
+    scored: "ToScore",
+    adaptation: "Adaptation | None",
+    mix: bool,
+    threads: int,
+    group: "Group | None",
 ) -> "Report":
     import numpy as np
     from tqdm import tqdm
@@ -258,10 +266,12 @@ def _evaluate(
     from charrnn.engine import Engine, available_cores
     from charrnn.evaluation.report import RESETS, report
     from charrnn.evaluation.windows import Reader
+    from charrnn.ranks import RankedEngine
 
     count = len(scored.codes) - scored.start
-    threads = threads or (available_cores() if count >= MANY else 1)
-    reader = Reader(Engine(model.network, threads))
+    threads = threads or (available_cores() if count >= MANY and group is None else 1)
+    engine = Engine(model.network, threads)
+    reader = Reader(engine if group is None else RankedEngine(engine, group))
     shown = sys.stderr is not None and sys.stderr.isatty()
     bar = tqdm(
         total=count * (1 + len(RESETS) + (adaptation is not None)),
@@ -317,7 +327,7 @@ def _compare(
         )
     if not alike:
         say("note: these are different texts; name one for all: charrnn eval A B FILE")
-    reports = [(model, s, _evaluate(model, s, None, False, threads)) for model, s in found]
+    reports = [(model, s, _evaluate(model, s, None, False, threads, None)) for model, s in found]
     every = [_as_json(*one) for one in reports]
     rows = [(str(m.path), report.network[0], s.what) for m, s, report in reports]
     if alike:

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from charrnn.cli.complete import runs
 from charrnn.cli.errors import reported
 from charrnn.cli.given import given_options, one_network
 from charrnn.errors import InputError
@@ -23,6 +24,7 @@ def explain(
     checkpoint: Annotated[
         str | None,
         typer.Argument(
+            autocompletion=runs,
             help="A language model: an .npz file, a run's folder, a run's name, or pydoc, which "
             "comes with charrnn. Without it, a small example in full: two units, two steps.",
             show_default=False,
@@ -77,9 +79,9 @@ def explain(
     state, the five likeliest characters, the loss. Then the gradients in
     reverse order. docs/explain.md shows how to read it.
 
-    [dim]charrnn explain
+    charrnn explain
     charrnn explain pydoc --prime 'To be' --units 3
-    charrnn explain shakespeare-1 --prime 'To b' --next e --layer 0 --json[/dim]
+    charrnn explain shakespeare-1 --prime 'To b' --next e --layer 0 --json
     """
     given = given_options(ctx)
     explanation: Explanation

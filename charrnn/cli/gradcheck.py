@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 import charrnn
+from charrnn.cli.complete import cells
 from charrnn.cli.errors import printable, reported, say
 from charrnn.cli.given import given_options
 from charrnn.errors import CharrnnError, InputError
@@ -36,6 +37,7 @@ def gradcheck(
     cell: Annotated[
         str | None,
         typer.Option(
+            autocompletion=cells,
             help="rnn, lstm or gru for all its variants; one of them, as lstm,gates=cell; or your "
             "own, as my_cell.py:MyCell.",
             show_default=False,

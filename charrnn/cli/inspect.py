@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from charrnn.cli.complete import runs
 from charrnn.cli.errors import reported
 from charrnn.cli.given import given_options
 from charrnn.errors import InputError
@@ -44,6 +45,7 @@ def inspect(
     what: Annotated[
         list[str] | None,
         typer.Argument(
+            autocompletion=runs,
             help="A model: an .npz file, a run's folder or a run's name. Or a corpus: text files, "
             "read in order; - is standard input. Or all runs: the folder that they are in, or the "
             "word runs.",
@@ -145,12 +147,12 @@ def inspect(
     (--json has the rules). Of a model: what it is, its learning curve, and with
     --gradient-flow how far back its gradients reach.
 
-    [dim]charrnn inspect corpus.txt
+    charrnn inspect corpus.txt
     charrnn inspect checkpoints/shakespeare-1 --plot curve.png
     charrnn inspect checkpoints/shakespeare-1 --neurons corpus.txt
     charrnn inspect checkpoints
     charrnn inspect --gradient-flow --cell rnn --cell lstm
-    charrnn inspect --gradient-flow checkpoints/shakespeare-1 --prime 'To be, or not to be'[/dim]
+    charrnn inspect --gradient-flow shakespeare-1 --prime 'To be, or not to be'
     """
     given = given_options(ctx) & GOES_WITH.keys()
     names = what or []

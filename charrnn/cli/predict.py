@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from charrnn.cli.complete import runs
 from charrnn.cli.errors import reported, say
 from charrnn.cli.given import given_options, no_checkpoint, options_again
 from charrnn.cli.output import written_to
@@ -37,6 +38,7 @@ def predict(
     checkpoint: Annotated[
         str | None,
         typer.Argument(
+            autocompletion=runs,
             help="An .npz file, a run's folder or a run's name; without it the one saved last "
             "that predicts.",
             show_default=False,
@@ -90,6 +92,12 @@ def predict(
             help="FILE.py:CLASS, for a model whose cell is its author's own.", show_default=False
         ),
     ] = None,
+    method: Annotated[
+        Literal["network", "baseline"],
+        typer.Option(
+            help="Predict by the network, or by the simple method that was fitted beside it."
+        ),
+    ] = "network",
     beam: Annotated[
         int, typer.Option(min=1, max=64, help="translate: beginnings kept at a time; 1: greedy.")
     ] = 1,
@@ -117,11 +125,11 @@ def predict(
     be answered (a blank line, a tab, bytes that are no text) has an empty result in its place, a
     note on standard error, and exit code 1 at the end.
 
-    [dim]charrnn predict checkpoints/questions-1 'What is an atom ?'
+    charrnn predict checkpoints/questions-1 'What is an atom ?'
     charrnn predict checkpoints/genres-1 --file plots.txt --threshold 0.3
     charrnn predict checkpoints/tagger-1 --file sentences.txt --format tsv
-    charrnn predict checkpoints/dates-1 'the third of march 1984' --beam 4 --format jsonl
-    charrnn predict checkpoints/series-1 series.csv --steps 24[/dim]
+    charrnn predict dates-1 'the third of march 1984' --beam 4 --format jsonl
+    charrnn predict checkpoints/series-1 series.csv --steps 24
     """
     from tqdm import tqdm
 
@@ -145,7 +153,7 @@ def predict(
         if file == "-" and sys.stdin.isatty():
             raise InputError("standard input is a terminal", "name a CSV file")
         with written_to(out) as writer:
-            _write(writer, model.predict(texts or [str(file)], steps=steps), form)
+            _write(writer, model.predict(texts or [str(file)], steps=steps, method=method), form)
         return
     parts, place, tabs = to_answer(texts or [], file, columns, model.config)
     faults, told = _Faults(place), False
@@ -161,7 +169,9 @@ def predict(
                     say(f"note: {note}")
                     told = True  # of many texts one will do
                 found = iter(
-                    model.predict(good, beam=beam, top=top, threshold=threshold, tabs=tabs)
+                    model.predict(
+                        good, beam=beam, top=top, threshold=threshold, tabs=tabs, method=method
+                    )
                     if good
                     else []
                 )

@@ -134,8 +134,13 @@ class Progress:
         return text + ("" if event.score is None else f": validation {event.score.text}")
 
     def _describe_threads(self, event: Measured) -> str:
-        times = [f"{1e3 * t.seconds:.3g} ms with {t.threads}" for t in event.timings]
+        times = [
+            f"{1e3 * t.seconds:.3g} ms with {t.threads}{f', {t.shards} shards' * bool(t.shards)}"
+            for t in event.timings
+        ]
         text = f"threads: {event.threads}"
+        if event.shards:
+            text += f", each batch cut into {event.shards} shards"
         return text + (f" (measured: {', '.join(times)} a step)" if times else "")
 
     def _describe_average(self, event: Averaged) -> str:

@@ -2,10 +2,12 @@
 
 import re
 import shlex
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from charrnn.cli.complete import runs
 from charrnn.cli.errors import reported, say
 from charrnn.cli.given import given_options, no_checkpoint, options_again, weights_given
 from charrnn.errors import InputError
@@ -34,6 +36,7 @@ def sample(
     checkpoints: Annotated[
         list[str] | None,
         typer.Argument(
+            autocompletion=runs,
             metavar="CHECKPOINT",
             help="An .npz file, a run's folder or a run's name; without it the language model "
             "saved last (with --label, the model of labelled texts), else the one that comes with "
@@ -116,15 +119,17 @@ def sample(
         ),
     ] = None,
     temp: Annotated[
-        float,
+        float | None,
         typer.Option(
             "--temp",
             "-t",
             min=0,
-            help="Temperature: lower is safer, higher is wilder, 0 takes the likeliest.",
+            help="Temperature: lower is safer, higher is wilder, 0 takes the likeliest. If not "
+            "given, 0.8; of labelled texts of more than 64 characters 0.5.",
+            show_default=False,
             rich_help_panel=CHOICE,
         ),
-    ] = 0.8,
+    ] = None,
     top_k: Annotated[
         int,
         typer.Option(min=0, help="Choose among the K likeliest; 0: all.", rich_help_panel=CHOICE),
@@ -174,7 +179,7 @@ def sample(
         typer.Option(
             metavar="N[,new]",
             help="Write N complete lines, no two alike: names, titles. With ,new none that stands "
-            "in the training text.",
+            "in the training text, whatever that is.",
             show_default=False,
             rich_help_panel=TEXT,
         ),
@@ -185,7 +190,8 @@ def sample(
             metavar="N[,own=M]",
             help="Never write N characters in a row that stand in the training text (--train FILE, "
             "where the run does not lead to it); own=M: nor M that the text has already, which "
-            "breaks loops.",
+            "breaks loops. Without it, no name or title of a list is written that was trained on; "
+            "0: any may be.",
             show_default=False,
             rich_help_panel=TEXT,
         ),
@@ -213,16 +219,16 @@ def sample(
     The text goes to standard output, one alone as it is made; everything else goes to standard
     error. docs/sampling.md defines what steers it.
 
-    [dim]charrnn sample --temp 0.8
-    charrnn sample checkpoints/shakespeare-1 --prime 'ROMEO:' --min-p 0.05 --max-copy 30 > play.txt
+    charrnn sample --temp 0.8
+    charrnn sample shakespeare-1 --prime 'ROMEO:' --min-p 0.05 > play.txt
     charrnn sample checkpoints/names-1 --lines 20,new
     charrnn sample checkpoints/tunes-1 --label 'D Major' -n 4
-    charrnn sample --interactive --out story.txt[/dim]
+    charrnn sample --interactive --out story.txt
     """
     import numpy as np
 
     from charrnn.cli.output import written_to
-    from charrnn.cli.sampled import progress, write_guesses, write_lines, write_texts
+    from charrnn.cli.sampled import progress, with_notes, write_guesses, write_lines, write_texts
     from charrnn.runs.find import find_checkpoint
     from charrnn.runs.mixture import mix
     from charrnn.runs.model import load_model
@@ -233,10 +239,10 @@ def sample(
     from charrnn.text.vocab import UnknownCharacterError
 
     given = given_options(ctx)
-    if greedy and "temp" in given and temp > 0:
+    if greedy and temp:
         raise InputError("--greedy and --temp exclude each other", "give one of them")
     try:
-        choice = Choice(0.0 if greedy else temp, top_k, top_p, min_p)
+        asked = Choice(temp or 0.0, top_k, top_p, min_p)
     except ValueError as error:
         raise InputError(str(error).replace("_", "-")) from None
     if interactive:
@@ -266,6 +272,7 @@ def sample(
     if weights is not None and len(models) == 1:
         raise InputError("--weights are of several models", "name them: charrnn sample A B")
     model = models[0] if len(models) == 1 else mix(models, weights_given(weights, len(models)))
+    choice = asked if greedy or temp is not None else replace(asked, temperature=model.temperature)
     wanted = Wanted(
         _prime(prime, prime_file, models[0]),
         label,
@@ -334,6 +341,7 @@ def sample(
         return
     bar = progress(author, wanted)
     grown = write(author, wanted, np.random.default_rng(own_seed), bar.update)
+    grown = with_notes(grown, wanted)
     with written_to(out, raw=raw or form == "raw", whole=False) as writer:
         if form == "jsonl":
             write_guesses(grown, wanted, writer, models[0].config.level)
@@ -415,19 +423,22 @@ def _lines(text: str | None) -> tuple[int, bool]:
     return int(number), bool(comma)
 
 
-def _max_copy(text: str | None) -> tuple[int, int]:
-    """Characters that must not be copied from the training text, and from the text itself."""
-    found = {"train": 0, "own": 0}
+def _max_copy(text: str | None) -> tuple[int | None, int]:
+    """Characters that must not be copied from the training text (0: any may be; nothing where that
+    is not said), and from the text itself.
+    """
+    found: dict[str, int] = {}
     for part in text.split(",") if text is not None else []:
         name, _, number = part.rpartition("=")
         name = name or "train"
-        if name not in found or found[name] or not _is_number(number, 2):
+        any_may = name == "train" and number == "0"
+        if name not in ("train", "own") or name in found or not (any_may or _is_number(number, 2)):
             raise InputError(
                 f"--max-copy {text}: no number of characters from 2 on",
                 "as in --max-copy 20, --max-copy own=40 or --max-copy 20,own=40",
             )
         found[name] = int(number)
-    return found["train"], found["own"]
+    return found.get("train"), found.get("own", 0)
 
 
 def _is_number(text: str, least: int) -> bool:

@@ -5,16 +5,22 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from charrnn.cli.errors import say
+from charrnn.text.counts import counted
+
 if TYPE_CHECKING:
     from tqdm import tqdm
 
     from charrnn.cli.output import FileWriter, TextWriter
     from charrnn.tasks.writing import Author, Character, Piece, Wanted
 
-__all__ = ["progress", "write_guesses", "write_lines", "write_texts"]
+__all__ = ["progress", "with_notes", "write_guesses", "write_lines", "write_texts"]
 
 SEPARATOR = b"---\n"
 DIGITS = 6
+
+LOOP, LONGEST_LOOP, ROUNDS = 60, 200, 3
+"""A text ends in a loop if its last LOOP characters, or more, are one passage ROUNDS times."""
 
 
 def progress(author: "Author", wanted: "Wanted") -> "tqdm[Any]":
@@ -25,6 +31,36 @@ def progress(author: "Author", wanted: "Wanted") -> "tqdm[Any]":
     shown = many and sys.stderr is not None and sys.stderr.isatty()
     total = author.length if wanted.length is None else wanted.length
     return tqdm(total=total, disable=not shown, leave=False, unit="character", delay=0.5)
+
+
+def with_notes(grown: "Iterator[list[Piece]]", wanted: "Wanted") -> "Iterator[list[Piece]]":
+    """What is written; once it is, a word about what a person may not want of it."""
+    copies, ends = 0, [b""] * wanted.number
+    for pieces in grown:
+        yield pieces
+        copies += sum(piece.copies for piece in pieces)
+        if not wanted.lines:
+            ends = [
+                (e + p.data)[-ROUNDS * LONGEST_LOOP :] for e, p in zip(ends, pieces, strict=True)
+            ]
+    if copies:
+        verb = "stands" if copies == 1 else "stand"
+        say(
+            f"note: {counted(copies, 'item')} {verb} in the training data: nothing else was found "
+            "(a higher --temp finds more)"
+        )
+    guarded = wanted.max_repeat or wanted.repeat_penalty > 1
+    if not guarded and any(map(_ends_in_a_loop, ends)):
+        say("note: it ends in a loop; --max-copy own=40 breaks loops")
+
+
+def _ends_in_a_loop(text: bytes) -> bool:
+    periods = range(1, min(LONGEST_LOOP, len(text) // ROUNDS) + 1)
+    lengths = ((period, max(ROUNDS * period, LOOP)) for period in periods)
+    return any(
+        len(text) >= length and text[-length:-period] == text[period - length :]
+        for period, length in lengths
+    )
 
 
 def write_texts(

@@ -30,8 +30,8 @@ def summarise(argument: str, cell: str | None, as_json: bool, plot: str | None) 
         CheckpointError: it cannot be read.
         InputError: there is none, or no picture can be made.
     """
-    from charrnn.runs.find import find_checkpoint, find_run
-    from charrnn.runs.history import read_curve
+    from charrnn.runs.find import FILES, find_checkpoint, find_run
+    from charrnn.runs.history import compared, read_curve
     from charrnn.runs.model import load_model
 
     if plot is not None:
@@ -40,7 +40,8 @@ def summarise(argument: str, cell: str | None, as_json: bool, plot: str | None) 
     curve = read_curve(find_run(argument), model.header, model.config)
     if plot is not None:
         write_picture(plot, curve, argument)
-    found = facts(model)
+    to_beat = compared(model.path.parent) if model.path.name in FILES else {}
+    found = facts(model) | {"compared": to_beat}
     if as_json:
         history = {"train": curve.train, "val": curve.val}
         typer.echo(json.dumps(found | {"history": history}, indent=1))
@@ -77,6 +78,9 @@ def _print(model: "Model", found: dict[str, Any]) -> None:
         if good is not None:
             shown = f"{_good(best['val'])} {good(model.header)}"
         lines["best"] = f"{shown}, validated at step {best['step']}"
+    if found["compared"]:
+        beside = (f"{name} {figure(nats)}" for name, nats in found["compared"].items())
+        lines["to beat"] = ", ".join(beside)
     lines["settings"] = " ".join(f"{name}={_short(v)}" for name, v in found["changed"].items())
     width = max(map(len, lines)) + 2
     for name, value in lines.items():

@@ -8,11 +8,12 @@ from time import monotonic
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
-from typer.core import TyperCommand
 
 from charrnn.cli.announce import conclude, introduce, quoted, show_test
+from charrnn.cli.complete import cells, runs, tasks
 from charrnn.cli.errors import reported, say
 from charrnn.cli.given import given_options
+from charrnn.cli.help import Command
 from charrnn.errors import InputError
 from charrnn.text.counts import counted
 
@@ -47,7 +48,7 @@ VARIANTS = {
 """What options of earlier versions are now."""
 
 
-class Train(TyperCommand):
+class Train(Command):
     """The command, which says where options of earlier versions went."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -77,6 +78,7 @@ def train(
     task: Annotated[
         str,
         typer.Option(
+            autocompletion=tasks,
             help="lm: a text; classify: text TAB label; tag: CoNLL or CoNLL-U; translate: source "
             "TAB target; generate: label TAB text; forecast: CSV. With variants if wanted: "
             "classify,readout=last classify,loss=sigmoid,separator=comma classify,noise=0.1 "
@@ -88,13 +90,16 @@ def train(
     val: Annotated[
         str,
         typer.Option(
-            help="File to validate with; else split off.", show_default=False, rich_help_panel=TEXT
+            help="File to validate with, for a text the next part of it; else split off.",
+            show_default=False,
+            rich_help_panel=TEXT,
         ),
     ] = "",
     test: Annotated[
         str,
         typer.Option(
-            help="File to test the best model with, once; else split off, unless --val is given.",
+            help="File to test the best model with, once; else split off, unless --val is given or "
+            "a text is trained on.",
             show_default=False,
             rich_help_panel=TEXT,
         ),
@@ -139,6 +144,7 @@ def train(
     cell: Annotated[
         str,
         typer.Option(
+            autocompletion=cells,
             help="rnn, lstm or gru, with variants if wanted: rnn,activation=relu; "
             "lstm,gates=cell,output=identity; gru,reset=before,update=write; bias=false. Or one of "
             "your own: FILE.py:CLASS.",
@@ -166,8 +172,11 @@ def train(
         float,
         typer.Option(
             help="Train for so long at most, and choose what is not given (network, rate, dropout, "
-            "passes, ...) to suit the text and this machine; what a task tests at the end comes on "
-            "top. 0: as --epochs says.",
+            "passes, ...) to suit the text and this machine; time that is left trains more "
+            "members; what a task tests at the end comes on top. 0: as --epochs says. Where no "
+            "setting of the model or the training is given, a text is planned for 10 minutes at "
+            "most, and one network.",
+            show_default=False,
             rich_help_panel=TRAINING,
         ),
     ] = 0.0,
@@ -217,7 +226,16 @@ def train(
         typer.Option(
             min=0,
             max=1024,
-            help="Processes that share the lanes out; 0: measured. The results are the same.",
+            help="Processes that share the shards of a batch out; 0: measured. The results are the "
+            "same.",
+            rich_help_panel=TRAINING,
+        ),
+    ] = 0,
+    shards: Annotated[
+        int,
+        typer.Option(
+            help="Parts that a batch is cut into, for as many processes; it changes the last bits "
+            "of the results. 0: measured at the start where there are more than two cores.",
             rich_help_panel=TRAINING,
         ),
     ] = 0,
@@ -248,6 +266,7 @@ def train(
         str | None,
         typer.Option(
             "--resume",
+            autocompletion=runs,
             help="Go on with a run (its folder, its name or latest), exactly; with --epochs, to "
             "another number of them in all, at the rates that a run of so many has from here on; "
             "with --members, to another number of these.",
@@ -258,6 +277,7 @@ def train(
     init_from: Annotated[
         str | None,
         typer.Option(
+            autocompletion=runs,
             help="Begin a new run with the weights of this checkpoint or run; new characters are "
             "learnt too. Without a corpus, on that which it was trained on.",
             show_default=False,
@@ -271,16 +291,21 @@ def train(
 ) -> None:
     """Train a language model on a text, or a network for another task.
 
-    Progress goes to standard error, samples of what it does so far to standard output. Ctrl-C
-    saves, and says how to go on. The defaults shown are those of a language model; other tasks
-    have their own for some settings, and say what they use.
+    A text by itself gets the network that suits it, and ten minutes at most; fewer
+    where it is learnt sooner. For more: --minutes 60. With any setting of the model or
+    the training (--epochs 10) the others have the defaults shown. Those are of a
+    language model; other tasks have their own for some, and say what they use.
 
-    [dim]charrnn train corpus.txt
+    Progress goes to standard error, samples of what it does so far to standard output.
+    Ctrl-C saves, and says how to go on.
+
+    charrnn train corpus.txt
     charrnn train book1.txt book2.txt --cell gru --layers 2 --dropout 0.2
+    charrnn train train.txt --val valid.txt --test test.txt
     charrnn train questions.tsv --task classify --test others.tsv
     charrnn train --resume checkpoints/corpus-1
     charrnn train --resume checkpoints/corpus-1 --epochs 20
-    charrnn train --resume checkpoints/corpus-1 --members 3[/dim]
+    charrnn train --resume checkpoints/corpus-1 --members 3
     """
     begun = monotonic()
     given = given_options(ctx)
@@ -297,7 +322,16 @@ def train(
         again = epochs if "epochs" in given else None
         own_threads = threads if "threads" in given else None
         more = members if "members" in given else None
-        run = resume(resume_from, paths, own_threads, own_cell, say, epochs=again, members=more)
+        run = resume(
+            resume_from,
+            paths,
+            own_threads,
+            own_cell,
+            say,
+            epochs=again,
+            members=more,
+            group=ctx.obj,
+        )
     else:
         # In the order of the command line's own list, so that messages do not depend on chance.
         names = [name for name in ctx.params if name in given and name not in NOT_SETTINGS]
@@ -312,6 +346,7 @@ def train(
                 begun=begun,
                 tell=say,
                 command=shlex.join(["charrnn", *sys.argv[1:]]),
+                group=ctx.obj,
             )
         except KeyboardInterrupt:
             say(STOPPED)

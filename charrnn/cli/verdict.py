@@ -24,9 +24,6 @@ __all__ = ["give_verdict"]
 
 NARROWEST = 60
 
-MINUTES = 5.0
-"""Of the training that is planned."""
-
 
 def give_verdict(
     paths: list[str], level: str, encoding: str, as_json: bool, *, lines: bool = False
@@ -55,33 +52,33 @@ def give_verdict(
 
 
 def _planned(size: int, distinct: int, level: str) -> tuple[list[str], dict[str, Any] | None]:
-    """What ``charrnn train --minutes 5`` would choose, in lines and as JSON.
+    """What ``charrnn train`` would choose, in lines and as JSON.
 
     Args:
         size: of the text; 0 if it could not be decoded.
         distinct: how many of its symbols are distinct.
     """
     from charrnn.nn.products import one_thread
+    from charrnn.training.begin import MINUTES
     from charrnn.training.compare import yardsticks_take
     from charrnn.training.planner import CHOSEN, plan
     from charrnn.training.speed import text_like
 
     if size and sys.stderr.isatty():
-        say(f"timing networks, to see what --minutes {MINUTES:g} would choose")
+        say("timing networks, to see what charrnn train would choose")
     try:
         with one_thread():
             found = plan(
                 text_like(size, distinct, level),
                 MINUTES,
-                {"level": level},
+                {"level": level, "members": 1},
                 aside=partial(yardsticks_take, minutes=MINUTES),
             )
     except InputError:  # nothing, or too little to train on: the verdict has said so
         return [], None
-    settings = found.config.to_json()
     return (
-        ["", f"charrnn train --minutes {MINUTES:g} would choose", *found.reasons],
-        {name: settings[name] for name in CHOSEN} | {"why": list(found.reasons)},
+        ["", f"charrnn train would choose, for {MINUTES:g} minutes at most", *found.reasons],
+        {name: getattr(found.config, name) for name in CHOSEN} | {"why": list(found.reasons)},
     )
 
 

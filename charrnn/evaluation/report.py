@@ -16,12 +16,12 @@ from charrnn.nn.parameters import Parameters
 from charrnn.text.escapes import UNKNOWN_NATS, Escaped, escape
 from charrnn.text.vocab import Vocabulary
 from charrnn.yardsticks.ngrams import KneserNey
-from charrnn.yardsticks.scores import ORDER, capped, yardsticks
+from charrnn.yardsticks.scores import capped, ngram_name, yardsticks
 
 __all__ = ["ADAPTED", "CARRIED", "RESETS", "Figure", "Mixed", "Report", "report"]
 
 RESETS = (64, 256)
-CARRIED, ADAPTED, NGRAM = "state carried", "adapted", f"{ORDER}-gram"
+CARRIED, ADAPTED = "state carried", "adapted"
 
 Codes = npt.NDArray[Any]
 
@@ -140,7 +140,7 @@ def report(
                 advance=advance,
             )
             _check(nats, "adaptation went astray: take a smaller rate")
-        ngrams = KneserNey(known, len(vocabulary), ORDER)
+        ngrams = KneserNey(known, len(vocabulary))
         before, scored = codes[:start], codes[start:]
         found = yardsticks(train, scored, vocabulary, before=before, ngrams=ngrams)
         beside = [Figure(*yardstick) for yardstick in found]
@@ -173,14 +173,15 @@ def _mixed(
     p, matched = ngrams.probabilities(text.ids, start)
     half = len(p) // 2
     fitting = np.flatnonzero(~text.unknown[start : start + half])
-    rows = {NGRAM: -np.log(p)}
+    beside = ngram_name(ngrams.order)
+    rows = {beside: -np.log(p)}
     weights: dict[str, list[float]] = {}
     for name in (CARRIED, ADAPTED):
         if name in nats:
             network = np.exp(-nats[name].astype(np.float64))
-            fitted = fit_weights(network[fitting], p[fitting], matched[fitting], ORDER)
+            fitted = fit_weights(network[fitting], p[fitting], matched[fitting], ngrams.order)
             rows[name] = nats[name]
-            rows[f"{name} + {NGRAM}"] = -np.log(mixture(network, p, matched, fitted))
+            rows[f"{name} + {beside}"] = -np.log(mixture(network, p, matched, fitted))
             weights[name] = fitted.tolist()
     figures = [
         Figure(name, float(text.charge(own, start)[half:].mean())) for name, own in rows.items()

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from charrnn.evaluation.windows import LANES, WARM_UP, Reader, in_lanes, windowed_nats
 from charrnn.nn.parameters import Parameters
+from charrnn.text.escapes import Escaped
 
 __all__ = ["Score", "evaluate"]
 
@@ -81,6 +82,7 @@ def evaluate(
     lanes: int | None = None,
     warm_up: int = WARM_UP,
     unit: str = "nats/char",
+    escaped: Escaped | None = None,
 ) -> Score:
     """Score ``ids[start:]``, each character predicted from all that stands before it.
 
@@ -96,6 +98,8 @@ def evaluate(
         lanes: how many; chosen by the length if not given.
         warm_up: characters read before each lane (fewer where the text has no more).
         unit: of the score, in words.
+        escaped: the text that ``ids`` begin, if it may have characters that the model does not
+            know: they cost what :mod:`charrnn.text.escapes` says.
 
     Raises:
         ValueError: there is nothing to score.
@@ -106,6 +110,8 @@ def evaluate(
     lanes = max(1, min(LANES, count // LANE)) if lanes is None else lanes
     edges = in_lanes(start, len(ids), lanes, warm_up)
     nats = windowed_nats(reader, parameters, ids, edges, warm_up=warm_up)
+    if escaped is not None:
+        nats = escaped.charge(nats, start)
     return Score(
         float(nats.mean(dtype=np.float64)), count, lanes, min(warm_up, edges[-2] - 1), unit
     )

@@ -15,6 +15,7 @@ from charrnn.nn.models import SequenceModel, Sequences
 from charrnn.nn.ops import ONE_HOT_LIMIT
 from charrnn.nn.translator import Translations, Translator
 from charrnn.nn.types import Array, State
+from charrnn.nn.wide import Features
 
 __all__ = [
     "AnyNetwork",
@@ -137,12 +138,21 @@ def _sequences(
     else:
         targets = rng.random((*rows, model.output_size))
     count = int(np.prod(rows)) if ragged is None or len(rows) == 1 else int(lengths.sum())
+    features = _features(model.wide, rows[0], rng) if model.wide else None
 
     def make(dtype: npt.DTypeLike) -> Sequences:
         start = tuple(tuple(part.astype(dtype) for part in layer) for layer in state)
-        return Sequences(x, targets, start, ragged, spans)
+        return Sequences(x, targets, start, ragged, spans, features=features)
 
     return make, count
+
+
+def _features(size: int, count: int, rng: np.random.Generator) -> Features:
+    """Some for each row but the last, which has none; one of them twice."""
+    row = np.repeat(np.arange(max(1, count - 1)), 3)
+    column = rng.integers(size, size=len(row))
+    column[1] = column[0]
+    return Features(count, row, column, rng.standard_normal(len(row)))
 
 
 def networks(cell: Cell[Any], depth: int) -> dict[str, AnyNetwork]:
@@ -151,6 +161,9 @@ def networks(cell: Cell[Any], depth: int) -> dict[str, AnyNetwork]:
 
     def read(readout: str) -> SequenceModel:
         return SequenceModel(V, K, cell, 1, embedding_size=3, directions="both", readout=readout)
+
+    def wide(readout: str, loss: str = "softmax") -> SequenceModel:
+        return replace(read(readout), wide=7, loss=loss)
 
     def regression(loss: str) -> SequenceModel:
         return SequenceModel(3, K, cell, 0, input="vectors", loss=loss)
@@ -184,6 +197,9 @@ def networks(cell: Cell[Any], depth: int) -> dict[str, AnyNetwork]:
         "read-out mean": read("mean"),
         "read-out max": read("max"),
         "read-out spans": read("spans"),
+        "wide, of a text": wide("max"),
+        "wide, of each label": wide("max", "sigmoid"),
+        "wide, of a token": wide("spans"),
         "one to many": Conditional(SequenceModel(V, V, cell, depth), K),
         "encoder-decoder": translator("forward", "none"),
         "encoder-decoder, both directions": translator("both", "none", depth),
@@ -214,5 +230,5 @@ def wide_networks(cell: Cell[Any], num_steps: int) -> dict[str, AnyNetwork]:
 def shared_networks(cell: Cell[Any]) -> dict[str, AnyNetwork]:
     """A network for each way in which a batch is cut into shards."""
     every = networks(cell, 1)
-    names = ("one-hot", "read-out last", "read-out spans", "one to many")
+    names = ("one-hot", "read-out last", "read-out spans", "wide, of a token", "one to many")
     return {name: every[name] for name in (*names, "encoder-decoder, attention")}

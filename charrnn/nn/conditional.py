@@ -41,6 +41,7 @@ class Conditional:
     Args:
         generator: what writes.
         num_labels: K.
+        reach: for how many steps fresh weights are to remember; 0: as ever.
 
     Raises:
         ValueError: there is no label, or no state to set.
@@ -48,6 +49,7 @@ class Conditional:
 
     generator: SequenceModel
     num_labels: int
+    reach: int = 0
 
     def __post_init__(self) -> None:
         if self.num_labels < 1 or self.generator.num_layers < 1:
@@ -82,6 +84,9 @@ class Conditional:
         """Fresh weights; first states of the size that a running network's have."""
         parameters = Parameters(self.shapes(), dtype)
         parameters.fill(self.generator.init(rng, dtype))
+        if self.reach and self.cell.bias:
+            for layer in range(self.generator.num_layers):
+                parameters[f"body.{layer}.b"][...] = self.cell.patient_bias(self.reach)
         for name, _, _ in self._tables():
             parameters[name][...] = 0.5 * rng.standard_normal(parameters[name].shape)
         return parameters

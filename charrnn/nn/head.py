@@ -83,6 +83,7 @@ class Head:
         *,
         loss: str = "",
         each: bool = False,
+        beside: Array | None = None,
     ) -> Any:
         """The loss of all rows and, if ``g`` is given, its gradients.
 
@@ -96,6 +97,7 @@ class Head:
             dx: ``(N, F)``, overwritten by the gradient by ``x``; nothing where that is symbols.
             loss: one of :data:`charrnn.nn.losses.LOSSES`; the head's own if not given.
             each: whether to return what each row costs, ``(N,)``; the gradients are of the sum.
+            beside: ``(N, K)``, added to the outputs, and overwritten by the gradient by them.
         """
         piece = max(1, min(len(x), HEAD_ELEMENTS // self.output_size))
         outputs = workspace.array("y", (piece, self.output_size), w["W"].dtype)
@@ -106,8 +108,12 @@ class Head:
             part = slice(start, min(start + piece, len(x)))
             y = outputs[: part.stop - start]
             affine(w["W"], w["b"], x[part], out=y)
+            if beside is not None:
+                y += beside[part]
             own = None if weights is None else weights[part]
             nats = LOSSES[loss or self.loss](y, targets[part], own, each=each)
+            if beside is not None:
+                beside[part] = y
             total = np.concatenate([total, nats]) if each else total + nats
             if g is None:
                 continue

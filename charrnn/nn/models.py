@@ -13,6 +13,7 @@ from charrnn.nn.losses import check_targets
 from charrnn.nn.parameters import Parameters
 from charrnn.nn.readouts import READOUTS, read_out, read_out_backward
 from charrnn.nn.types import Array, State, Weights
+from charrnn.nn.wide import Features, Gathered, wide_backward, wide_forward
 from charrnn.nn.workspace import Ticket, Workspace
 
 __all__ = ["Loss", "ModelSaved", "SequenceModel", "Sequences"]
@@ -43,6 +44,7 @@ class Sequences:
         weights: of each target; steps beyond an end count nothing anyhow.
         each: whether the loss of each target is wanted, in place of their sum.
         loss: which loss is wanted; the network's own if not given.
+        features: of each target, for a network that has a map of them.
     """
 
     x: Array
@@ -53,6 +55,7 @@ class Sequences:
     weights: Array | None = None
     each: bool = False
     loss: str = ""
+    features: Features | None = None
 
     @property
     def size(self) -> int:
@@ -93,6 +96,8 @@ class SequenceModel:
             y_t = E·h_t + b. Press and Wolf (2017), "Using the output embedding to improve language
             models".
         mask: ``"step"`` or ``"sequence"``: what a dropout mask serves.
+        wide: D, how many sparse features of each target are mapped to the outputs as well, see
+            :mod:`charrnn.nn.wide`; 0 for none.
 
     Raises:
         ValueError: a size or a word is out of range, or what is to be tied does not fit.
@@ -110,9 +115,10 @@ class SequenceModel:
     loss: str = "softmax"
     tied: bool = False
     mask: str = "step"
+    wide: int = 0
 
     def __post_init__(self) -> None:
-        if self.output_size < 1:
+        if self.output_size < 1 or self.wide < 0:
             raise ValueError(f"not a network: {self}")
         if self.readout not in READOUTS:
             raise ValueError(f"readout must be one of {', '.join(READOUTS)}, got {self.readout!r}")
@@ -155,6 +161,8 @@ class SequenceModel:
         head = {f"head.{name}": shape for name, shape in self.head.shapes().items()}
         if self.tied:
             del head["head.W"]
+        if self.wide:
+            head["wide.W"] = (self.wide, self.output_size)
         return self.body.shapes() | head
 
     def init(self, rng: np.random.Generator, dtype: npt.DTypeLike = np.float32) -> Parameters:
@@ -249,7 +257,11 @@ class SequenceModel:
         """The outputs ``(N, K)`` of what the head reads of a batch, nothing dropped; a view."""
         _, saved = self._features(parameters, batch.x, batch.state, workspace, None, batch.lengths)
         x, _ = self._read(saved.features, batch)
-        return self.head.forward(self.head_weights(parameters), x, workspace)
+        y = self.head.forward(self.head_weights(parameters), x, workspace)
+        beside, _ = self._beside(parameters, batch, len(x))
+        if beside is not None:
+            y += beside
+        return y
 
     def cross_entropy(
         self,
@@ -318,8 +330,18 @@ class SequenceModel:
             drows = flat if self.readout == "steps" else np.empty_like(rows)
         w = self.head_weights(parameters)
         g = None if gradients is None else self._head_gradients(gradients, workspace)
+        beside, gathered = self._beside(parameters, batch, len(rows))
         total = self.head.sum_loss(
-            w, g, rows, targets, weights, drows, workspace, loss=loss, each=batch.each
+            w,
+            g,
+            rows,
+            targets,
+            weights,
+            drows,
+            workspace,
+            loss=loss,
+            each=batch.each,
+            beside=beside,
         )
         if batch.each:
             total = total.reshape(heads)
@@ -327,6 +349,8 @@ class SequenceModel:
         if gradients is not None and g is not None:
             if dfeatures is not None and drows is not None:
                 read_out_backward(reading, drows, dfeatures)
+            if beside is not None and gathered is not None:
+                wide_backward(gradients["wide.W"], beside, gathered)
             _, dinitial = self._features_backward(parameters, gradients, g, dfeatures, None, saved)
         return Loss(total, final, dinitial)
 
@@ -340,6 +364,7 @@ class SequenceModel:
             number[lanes] = np.arange(len(number[lanes]))
             chosen = number[spans[:, 0]] >= 0
             spans = np.stack([number[spans[:, 0]], spans[:, 1], spans[:, 2]], axis=1)[chosen]
+        features = None if batch.features is None else batch.features.part(chosen)
         lengths = None if batch.lengths is None else batch.lengths[lanes]
         x, targets = batch.x[:, lanes], targets[chosen]
         weights = None if weights is None else weights[chosen]
@@ -348,7 +373,19 @@ class SequenceModel:
             if self.readout == "steps":
                 targets = targets[: lengths[0]]
                 weights = None if weights is None else weights[: lengths[0]]
-        return Sequences(x, targets, state, lengths, spans, weights, batch.each, batch.loss)
+        return Sequences(
+            x, targets, state, lengths, spans, weights, batch.each, batch.loss, features
+        )
+
+    def _beside(
+        self, parameters: Parameters, batch: Sequences, count: int
+    ) -> tuple[Array | None, Gathered | None]:
+        """What the map of sparse features adds to the outputs, ``(count, K)``, if there is one."""
+        if not self.wide:
+            return None, None
+        if batch.features is None or batch.features.count != count:
+            raise ValueError(f"this network needs sparse features of each of {count} targets")
+        return wide_forward(parameters["wide.W"], batch.features)
 
     def _read(self, features: Array, batch: Sequences) -> tuple[Array, Any]:
         return read_out(

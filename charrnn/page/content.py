@@ -6,17 +6,16 @@ from dataclasses import asdict
 from pathlib import Path, PureWindowsPath
 from typing import Any, NamedTuple
 
-from charrnn.checkpoint import read_checkpoint
 from charrnn.errors import CheckpointError, InputError
 from charrnn.explaining.cells import equations_of, gates_of
 from charrnn.explaining.notation import plain
 from charrnn.looking.neurons import follow
 from charrnn.nn.types import Array
-from charrnn.runs.ancestry import noted
+from charrnn.runs.ancestry import noted, training_of
 from charrnn.runs.find import FILES, in_words
 from charrnn.runs.history import read_curve
 from charrnn.runs.model import Model, reason
-from charrnn.runs.texts import ToScore, find_texts, read_text
+from charrnn.runs.texts import ToScore, find_texts
 from charrnn.tasks.base import Paths
 from charrnn.tasks.config import Config
 from charrnn.tasks.generate import GenerateSpec
@@ -133,7 +132,8 @@ def _characters(model: Model) -> dict[str, Any]:
 def _signs(spec: GenerateSpec) -> dict[str, Any]:
     """The symbols of labelled texts: the codes of signs are below zero."""
     codes = spec.symbols().tolist()
-    return {"codes": codes, "start": START, "end": END, "never": [UNKNOWN, START]}
+    signs = {"start": START, "end": END, "unknown": UNKNOWN, "never": [UNKNOWN, START]}
+    return {"codes": codes, **signs}
 
 
 def _sample(model: Model, temperature: float) -> dict[str, Any]:
@@ -154,11 +154,10 @@ def training_text(model: Model) -> str:
     if "-" in (*own.paths, own.val, own.test):
         raise InputError(f"{model.path} was trained on standard input", WITHOUT)
     try:
+        data = config.kind.read(Paths(own.paths, own.val, own.test), config)
         if config.kind.text:
-            corpus = read_text(model, list(own.paths))
-            sha256, text = corpus.sha256, encoded(corpus.codes, config.level)
+            text = encoded(data.corpus.codes, config.level)
         else:
-            sha256 = config.kind.read(Paths(own.paths, own.val, own.test), config).sha256
             text = "".join(
                 decode_text(path, read_bytes(path), config.encoding)[0] for path in own.paths
             ).encode()
@@ -166,7 +165,7 @@ def training_text(model: Model) -> str:
         raise InputError(
             f"the text that {model.path} was trained on is not there ({reason(error)})", PUT_BACK
         ) from None
-    if sha256 != own.sha256:
+    if data.sha256 != own.sha256:
         raise InputError(f"{own.name} is no longer what {model.path} was trained on", PUT_BACK)
     return text.decode("utf-8", "replace")
 
@@ -224,21 +223,20 @@ def _facts(model: Model) -> list[tuple[str, str]]:
             held = f", the last {part} held out"
             if config.lines:
                 held = f", {part} of the lines held out, drawn from all over"
-            held *= bool(config.val_fraction)
+            held *= bool(config.val_fraction) and not corpus.get("val")
             held = "" if isinstance(spec, GenerateSpec) else held
             facts.append(("Size", f"{length:,} {unit}{held}"))
         if isinstance(sha256, str) and re.fullmatch("[0-9a-f]{64}", sha256):
-            facts.append(("SHA-256", sha256))
+            # charrnn.tasks.rows
+            of = " (over each file's part, such as train, and its own SHA-256)"
+            facts.append(("SHA-256", sha256 + of * isinstance(spec, GenerateSpec)))
     return facts
 
 
 def _corpus(model: Model) -> Mapping[str, Any]:
-    """What the header of a model, or of the last checkpoint beside it, says of its corpus."""
-    header, folder = model.header, _folder(model)
+    """What the header of a model, or of its run's last checkpoint, says of its corpus."""
     try:
-        if "training" not in header and folder is not None:
-            header, _ = read_checkpoint(folder / "last.npz")
-        corpus = header["training"]["corpus"]
+        corpus: Mapping[str, Any] = training_of(model)["corpus"]
         return corpus if isinstance(corpus["paths"], list) else {}
     except (CheckpointError, KeyError, TypeError):
         return {}
@@ -259,7 +257,7 @@ def _texts(model: Model) -> ToScore | None:
     if not isinstance(model.spec, TextSpec):
         return None
     try:
-        return find_texts(model, [], [])
+        return find_texts(model, [], [], validated=True)
     except InputError:
         return None
 

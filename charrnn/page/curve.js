@@ -33,16 +33,15 @@ function drawCurve({ train, val, best, baselines, unit }, width) {
     ...(train.length ? [["training", train.at(-1)[1], "train"]] : []),
     ...(val.length ? [["held out", val.at(-1)[1], "val"]] : []),
   ].sort((a, b) => b[1] - a[1]);
-  let above = -Infinity;
-  const placed = labels.map(([name, value, kind]) => {
-    above = Math.max(y(value) + 4, above + LABEL);
-    return text(right, above, name, kind);
-  });
+  let above = -Infinity, below = HEIGHT + LABEL / 2;
+  const heights = labels.map(([, value]) => (above = Math.max(y(value) + 4, above + LABEL)));
+  for (let k = heights.length - 1; k >= 0; k--) below = heights[k] = Math.min(heights[k], below - LABEL);
+  const placed = labels.map(([name, , kind], k) => text(right, heights[k], name, kind));
   const ticks = ticksBetween(bottom, high);
   const describe = best ? ` Best on held-out text: ${number(best[1], 4)} at step ${number(best[0])}.` : "";
   return makeSvg(
     "svg",
-    { viewBox: `0 0 ${width} ${Math.max(HEIGHT, above + 8)}`, role: "img", "aria-label": `Learning curve.${describe}` },
+    { viewBox: `0 0 ${width} ${HEIGHT}`, role: "img", "aria-label": `Learning curve.${describe}` },
     ...ticks.map((value) => level(value, "grid")),
     ...ticks.map((value) => text(MARGIN.left - 6, y(value) + 4, number(value, 1), "", "end")),
     ...baselines.map(([, value]) => level(value, "baseline")),
@@ -50,7 +49,7 @@ function drawCurve({ train, val, best, baselines, unit }, width) {
     line(val, "val"),
     ...placed,
     text(x(0), HEIGHT - 12, "0", "", "middle"),
-    text(x(last), HEIGHT - 12, `${number(last)} steps`, "", "middle"),
+    text(x(last), HEIGHT - 12, `${number(last)} steps`, "", "end"),
     text(4, 10, unit),
   );
 }

@@ -27,6 +27,14 @@ function optionsOf(select, names) {
   select.append(...names.map((name, k) => make("option", { value: k }, name)));
 }
 
+// A chooser of labels, where a model has some; `chosen` is called when another one is taken.
+function offerLabels(id, labels = [], chosen = () => {}) {
+  const select = byId(id);
+  optionsOf(select, labels);
+  select.parentElement.hidden = !labels.length;
+  select.addEventListener("input", chosen);
+}
+
 const number = (value, digits = 0) =>
   value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
 
@@ -37,4 +45,4 @@ function percent(chance) {
   return `${number(value, value < 10 ? 1 : 0)} %`;
 }
 
-export { byId, enable, make, makeSvg, number, optionsOf, percent };
+export { byId, enable, make, makeSvg, number, offerLabels, optionsOf, percent };

@@ -1,6 +1,6 @@
 // The part that shows one step in numbers: the equations of a layer for a few units.
 
-import { byId, enable, make, number, optionsOf } from "./elements.js";
+import { byId, enable, make, number, offerLabels, optionsOf } from "./elements.js";
 import { figure } from "./figures.js";
 import { shownLine } from "./line.js";
 import { guessRows } from "./popup.js";
@@ -8,10 +8,12 @@ import { guessRows } from "./popup.js";
 const UNITS = 3;
 
 class Learner {
-  constructor(client, { shape, equations, labels }, vocabulary, written) {
-    byId("tab-learn").hidden = !equations || !shape.layers || Boolean(labels);
+  constructor(client, { shape, equations, labels, vocabulary: { start } }, vocabulary, written) {
+    byId("tab-learn").hidden = !equations || !shape.layers;
     if (byId("tab-learn").hidden) return;
-    Object.assign(this, { client, vocabulary, hidden: shape.hidden, at: 0 });
+    const before = labels ? [start] : []; // what every labelled text begins with
+    Object.assign(this, { client, vocabulary, hidden: shape.hidden, before, at: 0 });
+    offerLabels("learn-label", labels, () => this.show(this.at));
     optionsOf(byId("learn-layer"), Array.from({ length: shape.layers }, (_, l) => `${l}`));
     byId("learn-unit").max = shape.hidden - 1;
     byId("learn-text").addEventListener("input", () => this.show(Infinity));
@@ -32,14 +34,17 @@ class Learner {
       this.show(to);
     });
     byId("tab-learn").addEventListener("click", () => {
-      byId("learn-text").value ||= Array.from(written().trim()).slice(0, 40).join("");
+      if (!byId("learn-text").value) {
+        byId("learn-text").value = Array.from(written().trim()).slice(0, 40).join("");
+        byId("learn-label").value = byId("label").value;
+      }
       this.show(this.at);
     });
   }
 
   // The step that reads the symbol at a place.
   async show(at) {
-    const symbols = this.vocabulary.encode(byId("learn-text").value);
+    const symbols = [...this.before, ...this.vocabulary.encode(byId("learn-text").value)];
     this.at = Math.max(0, Math.min(at, symbols.length - 1));
     enable("before", this.at > 0);
     enable("after", this.at < symbols.length - 1);
@@ -52,7 +57,8 @@ class Learner {
     const first = Number(byId("learn-unit").value);
     const units = Array.from({ length: Math.min(UNITS, this.hidden - first) }, (_, k) => first + k);
     const message = { type: "step", symbols: symbols.slice(0, this.at + 1), units };
-    const found = await this.client.ask({ ...message, layer: Number(byId("learn-layer").value) });
+    const [layer, label] = ["learn-layer", "learn-label"].map((id) => Number(byId(id).value));
+    const found = await this.client.ask({ ...message, layer, label });
     if (found.stopped) return;
     box.replaceChildren(
       ...found.lines.map(lineOf),
@@ -61,10 +67,12 @@ class Learner {
     );
   }
 
-  // The text, with what this step reads marked in it.
+  // The text, with what this step reads marked in it: signs and bytes of longer characters by name.
   reading(symbols) {
+    if (!symbols.length) return ["No text yet."];
     const marked = symbols.map((symbol, k) => {
-      const name = symbol === null ? "?" : this.vocabulary.decode([symbol]).replace("\n", "↵");
+      let name = symbol === null ? "?" : this.vocabulary.decode([symbol]).replace("\n", "↵");
+      if (!name || name === "\ufffd") name = `‹${this.vocabulary.name(symbol)}›`;
       return make(k === this.at ? "mark" : "span", {}, name);
     });
     return ["Step ", number(this.at + 1), ": ", ...marked];

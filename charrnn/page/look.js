@@ -1,6 +1,6 @@
 // The part that looks at a text: what each character costs the model, and what its units do.
 
-import { byId, make, number, optionsOf } from "./elements.js";
+import { byId, make, number, offerLabels, optionsOf } from "./elements.js";
 import { TextView, entriesOf } from "./textview.js";
 
 const BITS = [0.5, 1, 2, 3, 4.5, 6, 8]; // where one colour ends and the next begins
@@ -13,12 +13,17 @@ class Looker {
     const { layers, hidden } = content.shape;
     this.most = Math.min(MOST, Math.floor(MOST_NUMBERS / Math.max(1, layers * hidden * parts.length)));
     this.view = new TextView(byId("looked"), vocabulary, popup);
+    this.end = content.vocabulary.end; // the sign with which a labelled text ends
+    offerLabels("look-label", content.labels, () => this.looked && this.look());
     optionsOf(byId("layer"), Array.from({ length: layers }, (_, l) => `${l}`));
     optionsOf(byId("part"), parts);
     byId("unit").max = hidden - 1;
     byId("colour").disabled = !layers;
     byId("look-now").addEventListener("click", () => this.look());
-    byId("take-written").addEventListener("click", () => this.put(written()));
+    byId("take-written").addEventListener("click", () => {
+      byId("look-label").value = byId("label").value;
+      this.put(written());
+    });
     this.passages(content.about.text);
     this.named = content.named ?? []; // units that follow something, and what
     byId("colour").append(
@@ -62,12 +67,14 @@ class Looker {
     }
     say("Reading …");
     const run = (this.latest = {});
+    const label = Number(byId("look-label").value);
     try {
-      const { stopped } = await this.client.ask({ type: "look", symbols }, (piece) => {
+      const { stopped } = await this.client.ask({ type: "look", symbols, label }, (piece) => {
         if (this.latest !== run) return;
         const first = this.view.entries.length;
         const entries = entriesOf(piece);
         entries.forEach((entry, k) => {
+          if (entry.symbol === this.end) entry.text = "∎";
           if (symbols[first + k] !== null) return;
           Object.assign(entry, { symbol: null, text: characters[first + k] });
         });
@@ -90,13 +97,14 @@ class Looker {
   summary(count) {
     const { entries } = this.view;
     const nats = entries.reduce((sum, entry) => sum + entry.nats, 0);
-    const each = nats / count;
+    const each = nats / entries.length;
     const unknown = entries.filter(({ symbol }) => symbol === null).length;
     return [
-      `${number(count)} ${this.vocabulary.unit}s: ${number(nats, 1)} nats or `,
+      `${number(count)} ${this.vocabulary.unit}s${this.end ? " and the end ∎" : ""}: `,
+      `${number(nats, 1)} nats or `,
       `${number(nats / Math.LN2, 1)} bits; ${number(each, 3)} nats or `,
       `${number(each / Math.LN2, 3)} bits each, perplexity ${number(Math.exp(each), 2)}`,
-      unknown ? `; ${number(unknown)} unknown, 27.7 nats each` : "",
+      unknown ? `; ${number(unknown)} unknown${this.end ? "" : ", 27.7 nats each"}` : "",
       count === this.most ? "; what comes after is left out" : "",
     ].join("");
   }

@@ -24,7 +24,6 @@ byId("what").textContent = `${network}, ${parameters} parameters. It runs here, 
 const weights = byId("weights").textContent;
 client.ask({ type: "load", content, weights }).then(({ parts }) => {
   const written = () => vocabulary.decode(writer.view.entries.map(({ symbol }) => symbol));
-  byId("tab-look").hidden = Boolean(content.labels);
   new Looker(client, content, vocabulary, popup, parts, written);
   new Learner(client, content, vocabulary, written);
   writer.begin();

@@ -27,33 +27,25 @@ async function inflated(bytes) {
   return new Uint8Array(await new Response(stream).arrayBuffer());
 }
 
-// 1 bit for the sign, 5 for the exponent, 10 for the fraction; all finite.
-function fromHalf(bits) {
-  const sign = bits & 0x8000 ? -1 : 1;
-  const exponent = (bits >> 10) & 31;
-  const fraction = (bits & 1023) / 1024;
-  return sign * (exponent ? 2 ** (exponent - 15) * (1 + fraction) : 2 ** -14 * fraction);
-}
-
-// The tensors by name. `tensors` is a list of names and shapes, in the order of the numbers.
-async function unpack(packed, precision, tensors) {
+// The tensors by name. `tensors` is a list of names and shapes, in the order of the numbers; of
+// int16, `scales` has what each one's whole numbers are multiplied by.
+async function unpack(packed, { precision, tensors, scales }) {
   const planes = await Promise.all(packed.trim().split(/\s+/).map((p) => inflated(fromDigits(p))));
-  const count = planes[0].length;
-  let numbers = new Float32Array(count);
-  if (precision === "float16") {
-    const [low, high] = planes;
-    const half = Float32Array.from({ length: 1 << 16 }, (_, bits) => fromHalf(bits));
-    for (let i = 0; i < count; i++) numbers[i] = half[low[i] | (high[i] << 8)];
-  } else {
-    const bytes = new Uint8Array(numbers.buffer); // every machine that has a browser: lowest first
-    planes.forEach((plane, k) => plane.forEach((byte, i) => (bytes[4 * i + k] = byte)));
-  }
+  const whole = precision === "int16";
+  const width = whole ? 2 : 4;
+  const bytes = new Uint8Array(width * planes[0].length);
+  planes.forEach((plane, k) => { // of float24 the lowest is zero
+    const first = width - planes.length + k; // every machine that has a browser: lowest first
+    plane.forEach((byte, i) => (bytes[width * i + first] = byte));
+  });
+  let numbers = new (whole ? Int16Array : Float32Array)(bytes.buffer);
   const found = {};
-  for (const [name, shape] of tensors) {
+  tensors.forEach(([name, shape], k) => {
     const size = shape.reduce((product, extent) => product * extent, 1);
-    found[name] = numbers.subarray(0, size);
+    const own = numbers.subarray(0, size);
+    found[name] = whole ? Float32Array.from(own, (number) => number * scales[k]) : own;
     numbers = numbers.subarray(size);
-  }
+  });
   return found;
 }
 

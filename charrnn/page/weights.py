@@ -1,54 +1,54 @@
 """Numbers as text: small, quick to read for ``weights.js``, and safe within a page."""
 
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from charrnn.nn.types import Array
 
-__all__ = ["PRECISIONS", "packed"]
+__all__ = ["PRECISIONS", "packed", "scales"]
 
-PRECISIONS = {"float16": "<f2", "float32": "<f4"}
+PRECISIONS = ("float24", "float32", "int16")
+"""float24 is float32 without its lowest byte; int16 has whole numbers and a scale per tensor."""
 
-STEPS, FLOAT16_BITS = 14, 11
-"""Of the largest number: down to which binary place small ones are kept, and it itself."""
+LARGEST = 11_000
+"""Of int16. More would be finer and larger: with these, docs/model.html is below 700 kB."""
 
 DIGITS = np.array([code for code in range(33, 127) if chr(code) not in "<&\\"], dtype=np.uint8)
 BITS = 13
 """Of two digits: 91² is a little more than 2¹³."""
 
 
-def packed(tensors: Iterable[Array], precision: str) -> str:
+def packed(tensors: Sequence[Array], precision: str) -> str:
     """A plane for each byte of a number, the lowest first: a zlib stream in base 91, a line each.
 
-    The highest bytes, signs and exponents, take up two thirds of their size; the others hardly
-    repeat, and are only told apart.
+    The highest bytes, signs and exponents, shrink; the others hardly repeat, and are only told
+    apart.
 
     Args:
-        tensors: of finite numbers, any shapes.
-        precision: of :data:`PRECISIONS`. In float16, what is small is rounded to an eighth of the
-            step that the tensor's largest number has there: finer digits would change the outputs
-            less than the rounding of the large ones does, and take up place.
-
-    Raises:
-        OverflowError: a number is beyond the precision.
+        tensors: of finite float32 numbers, any shapes.
+        precision: of :data:`PRECISIONS`. The steps of float24 are 2⁻¹⁵ of a number or less, those
+            of int16 1/11,000 of the tensor's largest.
     """
-    half = precision == "float16"
-    numbers = np.concatenate([(_coarser(one) if half else one).ravel() for one in tensors])
-    with np.errstate(over="ignore"):
-        rounded = numbers.astype(PRECISIONS[precision])
-    if not np.isfinite(rounded).all():
-        raise OverflowError(f"a number is too large for {precision}")
-    planes = rounded.view(np.uint8).reshape(len(rounded), -1).T
-    return "\n".join(_in_digits(plane.tobytes()) for plane in planes)
+    if precision == "int16":
+        steps = zip(tensors, scales(tensors), strict=True)
+        numbers = _joined(np.round(tensor / scale) for tensor, scale in steps).astype("<i2")
+    else:
+        numbers = _joined(tensors).astype("<f4")
+    if precision == "float24":
+        numbers = numbers.view("<u4") + np.uint32(0x80)  # half a step: cutting off then rounds
+    planes = numbers.view(np.uint8).reshape(len(numbers), -1).T
+    return "\n".join(_in_digits(plane.tobytes()) for plane in planes[precision == "float24" :])
 
 
-def _coarser(tensor: Array) -> Array:
-    _, exponent = np.frexp(np.abs(tensor).max())
-    step = np.ldexp(1.0, int(exponent) - STEPS)
-    small = np.abs(tensor) < step * (1 << FLOAT16_BITS - 1)  # float16's own steps are finer there
-    return np.where(small, np.round(tensor / step) * step, tensor)
+def scales(tensors: Iterable[Array]) -> list[float]:
+    """What the whole numbers of int16 are to be multiplied by, a tensor each."""
+    return [float(np.abs(tensor).max()) / LARGEST or 1.0 for tensor in tensors]
+
+
+def _joined(tensors: Iterable[Array]) -> Array:
+    return np.concatenate([tensor.ravel() for tensor in tensors])
 
 
 def _in_digits(plane: bytes) -> str:

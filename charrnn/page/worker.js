@@ -12,13 +12,13 @@ import { unpack } from "./weights.js";
 
 const SLICE = 40; // milliseconds
 
-let content, network, openings, opening, tape, random, states, latest;
+let content, network, openings, tape, random, states, latest;
 
 const TASKS = {
   // Get ready.
   async load({ content: given, weights }) {
     content = given;
-    const w = await unpack(weights, content.precision, content.tensors);
+    const w = await unpack(weights, content);
     network = new Network(content.shape, w);
     network.bounded ||= Boolean(content.labels); // texts of their own carry no state on
     const { hidden } = content.shape;
@@ -26,7 +26,6 @@ const TASKS = {
     const openingOf = (k) =>
       network.layers.map((_, l) => network.cell.parts.map((part) => table(l, part, k)));
     openings = (content.labels ?? [""]).map((_, k) => openingOf(k));
-    [opening] = openings;
     return { done: true, parts: network.cell.parts };
   },
 
@@ -56,21 +55,22 @@ const TASKS = {
     return { done: true, cut: 0 };
   },
 
-  // Say what each symbol costs, read from where a text begins; null is one that is not known.
-  *look({ symbols }, send) {
-    const { start, unknownNats, knownNats } = content.vocabulary;
-    const carried = new Carried(network, opening);
+  // Say what each symbol costs, read from where a text begins, and what a labelled text's end
+  // does; null is one that is not known.
+  *look({ symbols, label = 0 }, send) {
+    const { start, end, unknown = start, unknownNats, knownNats = 0 } = content.vocabulary;
+    const carried = new Carried(network, openings[label]);
     states = [];
     let y = carried.read(start), record = new Record();
     const flush = () => {
       send(record);
       record = new Record();
     };
-    for (const symbol of symbols) {
-      record.add(y, symbol ?? start);
-      const last = record.nats.length - 1;
-      record.nats[last] = symbol === null ? unknownNats : record.nats[last] + knownNats;
-      y = carried.read(symbol ?? start);
+    for (const symbol of end === undefined ? symbols : [...symbols, end]) {
+      record.add(y, symbol ?? unknown);
+      const nats = record.nats.pop() + knownNats;
+      record.nats.push(symbol === null ? unknownNats ?? nats : nats);
+      y = carried.read(symbol ?? unknown);
       states.push(copied(carried.state));
       yield flush;
     }
@@ -82,9 +82,10 @@ const TASKS = {
     return { done: true, values: states.map((state) => state[layer][part][number]) };
   },
 
-  // The last of `symbols` as a step of a layer, in numbers for some units: read from zeros.
-  *step({ symbols, layer, units }) {
-    const carried = new Carried(network);
+  // The last of `symbols` as a step of a layer, in numbers for some units: read from zeros, or
+  // from where a label's texts begin.
+  *step({ symbols, layer, units, label }) {
+    const carried = new Carried(network, content.labels && openings[label]);
     for (const symbol of symbols.slice(0, -1)) {
       carried.read(symbol);
       yield;

@@ -1,6 +1,6 @@
 // The part that writes: go on, stop, undo, again, and another character in the place of one.
 
-import { byId, enable, number, optionsOf } from "./elements.js";
+import { byId, enable, number, offerLabels } from "./elements.js";
 import { visible } from "./symbols.js";
 import { TextView, entriesOf } from "./textview.js";
 
@@ -10,9 +10,7 @@ class Writer {
   constructor(client, content, vocabulary, popup) {
     Object.assign(this, { client, vocabulary, past: [], prompt: 0, before: null });
     this.view = new TextView(byId("written"), vocabulary, popup, (...what) => this.take(...what));
-    this.labels = content.labels ?? [];
-    optionsOf(byId("label"), this.labels);
-    byId("label").parentElement.hidden = !this.labels.length;
+    offerLabels("label", content.labels);
     if (content.most) byId("length").value = content.most;
     const buttons = { begin: "begin", "go-on": "goOn", again: "again", undo: "undo", stop: "stop" };
     for (const [id, method] of Object.entries(buttons)) {
@@ -91,7 +89,7 @@ class Writer {
     const begun = performance.now();
     const symbols = from.entries.map(({ symbol }) => symbol);
     const message = { type: "write", symbols, prompt: this.prompt, seed, ...settings };
-    const seeded = seed === null ? "" : `, seed ${seed}`;
+    const seeded = seed === null ? "" : `, seed ${seed.length > 10 ? `${seed.slice(0, 9)}…` : seed}`;
     this.say("Writing …");
     const run = (this.latest = {});
     try {
@@ -100,7 +98,7 @@ class Writer {
       });
       if (this.latest !== run) return;
       if (cut) this.view.cut(this.view.entries.length - cut);
-      const count = this.view.entries.length + (cut ?? 0) - symbols.length;
+      const count = this.view.entries.length - symbols.length;
       const seconds = (performance.now() - begun) / 1000;
       const speed = `${number(count / seconds)} a second`;
       const ended = stopped ? "Stopped after" : "Wrote";

@@ -15,7 +15,7 @@ from charrnn.tasks.base import Paths
 from charrnn.tasks.config import Config
 from charrnn.text.held_out import HeldOut
 
-__all__ = ["Noted", "ancestor_json", "ancestors", "bounded", "noted", "noted_paths"]
+__all__ = ["Noted", "ancestor_json", "ancestors", "bounded", "noted", "noted_paths", "training_of"]
 
 MOST_PATHS, LONGEST_PATH = 1 << 14, 1 << 12
 """Of a corpus, and of all that its ancestors were trained on."""
@@ -52,7 +52,7 @@ def noted(model: Model) -> Noted | None:
     Its last checkpoint does, the best one beside it not. Headers are taken without trust.
     """
     try:
-        return _noted(_training(model)["corpus"], model, model.config.held_out)
+        return _noted(training_of(model)["corpus"], model, model.config.held_out)
     except (CheckpointError, KeyError, TypeError, ValueError, AttributeError):
         return None
 
@@ -60,7 +60,7 @@ def noted(model: Model) -> Noted | None:
 def ancestors(model: Model) -> list[Noted]:
     """What the weights that it began with were trained on, the latest first."""
     try:
-        found = bounded(_training(model)["ancestor"])
+        found = bounded(training_of(model)["ancestor"])
         return [_noted(one, model, _held_out(one)) for one in found["corpora"]]
     except (CheckpointError, InputError, KeyError, TypeError, ValueError, AttributeError):
         return []
@@ -132,8 +132,14 @@ def _names(corpus: Mapping[str, Any]) -> list[str]:
     return names
 
 
-def _training(model: Model) -> Mapping[str, Any]:
-    """The entry of its header, or of the last checkpoint's; which may be another run's."""
+def training_of(model: Model) -> Mapping[str, Any]:
+    """The entry of its header, else of the last checkpoint beside it, if that is of the same run.
+
+    Taken without trust.
+
+    Raises:
+        CheckpointError, KeyError, TypeError: there is none.
+    """
     header: Any = model.header
     if "training" not in header:
         header, _ = read_checkpoint(model.path.parent / "last.npz")

@@ -50,7 +50,8 @@ class Draft:
     def __init__(self, model: Writes, seed: int, start: str = "", **how: Unpack[How]) -> None:
         self._model, self._rng = model, np.random.default_rng(seed)
         self._how = how
-        self.temperature = how.get("temperature", 0.8)
+        asked = how.get("temperature")
+        self.temperature = model.temperature if asked is None else asked
         self.parts: list[Part] = [Part(start, by_model=False)] if start else []
         self._undone: list[tuple[Part, ...]] = []
         self._doing = ""  # what one undo takes back together: a word that is typed, or erased

@@ -1,6 +1,7 @@
 """How a training went: its validations, as it makes them and as files hold them."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from math import isfinite
@@ -16,6 +17,7 @@ __all__ = [
     "LearningCurve",
     "Validation",
     "best_validation",
+    "compared",
     "finite",
     "is_number",
     "lowest",
@@ -27,6 +29,11 @@ LONGEST_LINE, MOST_LINES = 1 << 14, 1 << 22
 """Of a log; its own lines are far shorter."""
 MOST_STEPS, LARGEST = 1 << 50, 1e15
 """Beyond these, what a file says is no training's."""
+
+BEGINNING = 2
+"""Lines of a log, among which is what there is to beat."""
+METHOD = re.compile(r"[a-z0-9-]{1,20}")
+"""A simple method's name."""
 
 Point = tuple[float, float]
 
@@ -134,6 +141,28 @@ def read_curve(path: Path, model_header: Mapping[str, Any], config: Config) -> L
         steps=steps,
         epochs=float(history[-1]["epoch"]) if history and is_number(history[-1]["epoch"]) else 0.0,
     )
+
+
+def compared(folder: Path) -> dict[str, float]:
+    """What simple methods reached on the text held out, by name, as a run's log begins with it.
+
+    Empty where it does not, as in runs of earlier versions. Taken without trust.
+    """
+    log = folder / "metrics.jsonl"
+    try:
+        if not log.is_file():
+            return {}
+        with log.open("rb") as file:
+            records = [json.loads(file.readline(LONGEST_LINE) or b"{}") for _ in range(BEGINNING)]
+        (record,) = (one for one in records if one.get("event") == "compared")
+        figures = dict(record["figures"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return {}
+    return {
+        name: float(nats)
+        for name, nats in figures.items()
+        if METHOD.fullmatch(str(name)) and _is_loss(nats)
+    }
 
 
 def best_validation(header: Mapping[str, Any]) -> Point | None:

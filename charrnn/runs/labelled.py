@@ -13,7 +13,7 @@ from charrnn.runs.texts import named
 from charrnn.tasks.base import Data, Outcome, Paths
 from charrnn.tasks.labelled import Measured
 
-__all__ = ["Evaluated", "evaluate_labelled"]
+__all__ = ["Evaluated", "evaluate_labelled", "training_data"]
 
 
 @dataclass(frozen=True)
@@ -141,6 +141,29 @@ def _data(
     if "-" in own.paths:
         why = "this run was trained on standard input"
     return None, f"{why}: {hint}"
+
+
+def training_data(model: Model) -> Data:
+    """What trained a model, where its run leads to it.
+
+    Raises:
+        InputError: it does not, or the data have changed.
+    """
+    own = noted(model)
+    data = None
+    if own is not None and "-" not in (*own.paths, own.val, own.test):
+        try:
+            data = _read(model, Paths(own.paths, own.val, own.test))
+        except InputError:
+            data = None
+    if own is None or data is None or data.sha256 != own.sha256:
+        where = own.name if own else "the data"
+        raise InputError(
+            f"the simple method is fitted to what trained {model.path}, and {where} "
+            "cannot be read, or has changed",
+            "predict by the network, or put the data where they were",
+        )
+    return data
 
 
 def _read(model: Model, paths: Paths) -> Data:

@@ -16,6 +16,7 @@ from charrnn.runs.writes import Writes
 from charrnn.sampling.voices import MixedVoice, ModelVoice
 from charrnn.tasks.lm import opening_of
 from charrnn.tasks.writing import Author, Wanted, begun
+from charrnn.text.items import Items
 from charrnn.text.vocab import Vocabulary
 
 __all__ = ["Mixture", "mix", "shares"]
@@ -62,7 +63,8 @@ class Mixture(Writes):
         tables, known = zip(*found, strict=True)
         start = ids if len(ids) else np.array([self.vocabulary.start])
         voice = MixedVoice(voices, tables, known, self.weights)
-        return Author(voice, start, prime, self.vocabulary, left_out=left_out)
+        items = reduce(Items.union, (model.spec.items for model in self.models))
+        return Author(voice, start, prime, self.vocabulary, left_out=left_out, items=items)
 
     def trained_on(self, train: Sequence[str] = ()) -> tuple[npt.NDArray[Any], ...]:
         """Code points or bytes of the models' training texts, or of the files that hold them.

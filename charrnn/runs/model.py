@@ -1,7 +1,8 @@
 """A trained model: what it can be asked, and reading one from a checkpoint."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -120,6 +121,12 @@ class Model(Trained, Writes):
         """The command that uses it."""
         return self.config.kind.usage.replace("RUN", self.name) + self.config.cell_option
 
+    @property
+    def temperature(self) -> float:
+        """At which it writes, unless another is asked for: 0.8, and 0.5 of long labelled texts."""
+        found: float = getattr(self.spec, "temperature", super().temperature)
+        return found
+
     def author(self, wanted: Wanted) -> Author:
         """What writes texts with it.
 
@@ -171,6 +178,7 @@ class Model(Trained, Writes):
         top: int | None = None,
         threshold: float | None = None,
         tabs: bool = False,
+        method: str = "network",
     ) -> list[Prediction]:
         """Classify, tag or translate texts, or go on from a series of numbers.
 
@@ -183,6 +191,7 @@ class Model(Trained, Writes):
                 0.5 where a text may have several. With neither, the likeliest label.
             tabs: whether texts may have tabs, as the cells of CSV and JSON may; else one that has
                 is taken for a row of a table, and refused.
+            method: ``"network"``, or ``"baseline"``: the simple method that was fitted beside it.
 
         Returns:
             Of each text what the task gives: :class:`charrnn.tasks.classify.Classification`,
@@ -190,7 +199,8 @@ class Model(Trained, Writes):
             series, one :class:`charrnn.tasks.forecast.Forecast`.
 
         Raises:
-            InputError: a text is empty, an option is another task's, or the model writes texts.
+            InputError: a text is empty, an option is another task's, the model writes texts, or it
+                holds no simple method.
             DivergedError: the outputs are not finite.
         """
         kind = self.config.kind
@@ -217,10 +227,34 @@ class Model(Trained, Writes):
             rows = enumerate(inputs, 1)
             texts = [checked(as_type("a text", text, str), row, tabs=tabs) for row, text in rows]
             inputs = [text.strip(kind.margin) for text in texts]
+        answer = self._answering(method)
         with one_thread():
             own = {name: value for name, value in options.items() if name in kind.options}
-            found: list[Prediction] = kind.predict(self, inputs, **own)
+            found: list[Prediction] = answer(inputs, **own)
         return found
+
+    def _answering(self, method: str) -> Callable[..., Any]:
+        """What predicts: the network, or the simple method beside it.
+
+        Raises:
+            InputError: there is no such method, or the checkpoint holds none.
+        """
+        kind = self.config.kind
+        assert kind.predict is not None
+        if as_type("method", method, str) == "network":
+            return partial(kind.predict, self)
+        if method != "baseline":
+            raise InputError(f"method {method!r}: choose from network, baseline")
+        if kind.refitted is not None:
+            from charrnn.runs.labelled import training_data
+
+            if "baseline" not in self.kept:
+                self.kept["baseline"] = kind.refitted(self, training_data(self))
+            found: Callable[..., Any] = self.kept["baseline"]
+            return found
+        if kind.baseline is None:
+            raise InputError(f"the task {kind.name} keeps no simple method to predict by")
+        return kind.baseline(self)
 
     def evaluate(self, *files: str, train: Sequence[str] = (), columns: str = "") -> "Evaluated":
         """Measure a model that is no language model on labelled data, as ``charrnn eval`` does.

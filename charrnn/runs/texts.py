@@ -1,7 +1,9 @@
 """Which text is scored, and the one that the model was trained on."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,6 +13,8 @@ from charrnn.errors import InputError
 from charrnn.runs.ancestry import Noted, ancestors, noted
 from charrnn.runs.find import in_words
 from charrnn.runs.model import Model, reason
+from charrnn.tasks.base import Paths
+from charrnn.tasks.lm import TextData
 from charrnn.text.corpora import Corpus, TextStream, encoded, read_corpus
 from charrnn.text.held_out import Parted
 from charrnn.text.vocab import codes_of
@@ -46,29 +50,36 @@ class ToScore(NamedTuple):
     notes: tuple[str, ...]
 
 
-def find_texts(model: Model, files: list[str], train: list[str]) -> ToScore:
+def find_texts(
+    model: Model, files: list[str], train: list[str], *, validated: bool = False
+) -> ToScore:
     """The files, or what the model's run held out; and the text that trained it.
 
     Args:
         model: a language model.
-        files: to be scored; none for what was held out. So too if they are what trained the model.
+        files: to be scored; none for what was held out: to test with, if anything was, else to
+            validate with. So too if they are that, or what trained the model.
         train: where the training text is, with its held-out end; else where the run says.
+        validated: take what validates though something tests.
 
     Raises:
         InputError: a file cannot be read, or there is nothing to score.
     """
     own, config = noted(model), model.config
-    corpus, missing = _corpus(model, train, own)
-    notes = list(corpus.notes) if corpus else []
-    if corpus and train and own and corpus.sha256 != own.sha256:
+    data, missing = _data(model, train, own)
+    corpus = data.corpus if data else None
+    notes = list(data.notes) if data else []
+    if data and train and own and data.sha256 != own.sha256:
         notes.append("--train is not the text that this run noted; it is taken at its word")
     what = in_words(train) or (own.name if own else "the help topics of Python")
+    part = ""
     if files:
         text = read_text(model, files)
         # The same text under other line ends or in another encoding is the same text.
         known = text.sha256 == own.sha256 if own else False
-        if corpus is not None:
-            known = known or np.array_equal(text.codes, corpus.codes)
+        if data is not None:
+            part = _part_of(data, text.codes)
+            known = known or part != "" or np.array_equal(text.codes, data.corpus.codes)
         if not known:
             if len(text.codes) < 2:
                 raise InputError("a text of one character has none that could be predicted")
@@ -76,31 +87,51 @@ def find_texts(model: Model, files: list[str], train: list[str]) -> ToScore:
                 notes.append(f"{missing}; if it holds what is scored, the model has seen it")
             notes += _other_form(model, text, corpus)
             trained_on = None
-            if corpus is not None:
-                parted = config.held_out.part(corpus.codes)
+            if data is not None:
+                parted = data.parted(config)
                 trained_on = parted.codes[: parted.start]
                 seen = _seen(text.codes, parted, config.level, by_lines=config.lines)
                 notes += [SEEN.format(seen)] if seen else []
             notes += _met_before(model, text.codes)
             return ToScore(text.codes, 1, named(files), trained_on, (*text.notes, *notes))
-        if corpus is not None and not np.array_equal(text.codes, corpus.codes):
+        if corpus is not None and not part and not np.array_equal(text.codes, corpus.codes):
             raise InputError(
                 f"{named(files)} is what this run was trained on, --train is another text",
                 "leave out --train",
             )
-        notes.append("this is the text that was trained on: what was held out of it is scored")
-        corpus, what = text, named(files)
-    if corpus is None:
+        if not part:
+            notes.append("this is the text that was trained on: what was held out of it is scored")
+            what = named(files)
+            data = data or TextData(text, Paths(tuple(files)))
+    if data is None:
         raise InputError(missing, f"or name a text to score: charrnn eval {model.path} FILE")
-    parted = config.held_out.part(corpus.codes)
-    if not 0 < parted.start < len(parted.codes):
+    parted = data.parted(config)
+    codes, start = parted.codes, parted.start
+    if not part and not files:
+        tested = data.test is not None and not validated
+        part = "test" if tested else "val" if data.val is not None else ""
+    whole = what
+    if part == "test":
+        codes, start = data.all_codes(config), len(codes)
+        what = f"{data.paths.test}, with which this run tested"
+    elif part == "val":
+        what = f"{data.paths.val}, with which this run validated"
+    else:
+        what = f"{'the held-out lines' if config.lines else 'the end'} of {what}"
+    if (not part and data.val is not None) or not 0 < start < len(codes):
         raise InputError(
-            f"nothing of {what} was held out from training", "name a text that the model never saw"
+            f"nothing of {whole} was held out from training", "name a text that the model never saw"
         )
-    notes += _met_before(model, parted.codes[parted.start :])
-    what = f"{'the held-out lines' if config.lines else 'the end'} of {what}"
-    trained_on = parted.codes[: parted.start]
-    return ToScore(parted.codes, parted.start, what, trained_on, tuple(notes))
+    notes += _met_before(model, codes[start:])
+    return ToScore(codes, start, what, codes[: parted.start], tuple(notes))
+
+
+def _part_of(data: TextData, codes: Codes) -> str:
+    """Which part of a run's data a text is that has a file of its own; nothing if it is none."""
+    for name, part in (("test", data.test), ("val", data.val)):
+        if part is not None and np.array_equal(codes, part.codes):
+            return name
+    return ""
 
 
 class Trained(NamedTuple):
@@ -121,11 +152,11 @@ def training_text(model: Model, train: list[str]) -> Trained:
         InputError: it is not; or a file cannot be read.
     """
     own = noted(model)
-    corpus, missing = _corpus(model, train, own)
-    if corpus is None:
+    data, missing = _data(model, train, own)
+    if data is None:
         raise InputError(missing)
     what = in_words(train) or (own.name if own else "")
-    parted = model.config.held_out.part(corpus.codes)
+    parted = data.parted(model.config)
     return Trained(parted.codes, parted.start, what)
 
 
@@ -168,40 +199,50 @@ def _met_before(model: Model, text: Codes) -> list[str]:
     notes = []
     for one in ancestors(model):
         began = f"the weights that this run began with were trained on {one.name}"
-        try:
-            lines = one.held_out.lines is not None
-            corpus = read_text(model, list(one.paths), lines) if "-" not in one.paths else None
-        except InputError:
-            corpus = None
-        if corpus is None or corpus.sha256 != one.sha256:
+        lines = one.held_out.lines is not None
+        paths, data = Paths(one.paths, one.val, one.test), None
+        if "-" not in (*one.paths, one.val, one.test):
+            with suppress(InputError):
+                data = _read(model, paths, lines)
+        if data is None or data.sha256 != one.sha256:
             notes.append(
                 f"{began}, which is no longer there: if it holds what is scored, the model has "
                 "seen it"
             )
             continue
-        parted, by_lines = one.held_out.part(corpus.codes), lines or model.config.lines
+        parted, by_lines = one.held_out.part(data.corpus.codes), lines or model.config.lines
         if seen := _seen(text, parted, model.config.level, by_lines=by_lines):
             notes.append(f"{began}: the model has seen {seen}")
     return notes
 
 
-def _corpus(model: Model, train: list[str], own: Noted | None) -> tuple[Corpus | None, str]:
+def _data(model: Model, train: list[str], own: Noted | None) -> tuple[TextData | None, str]:
     """What the model was trained on; or why it is not there, and what to do."""
+    val, test = (own.val, own.test) if own else ("", "")
     if train:
-        return read_text(model, train), ""
+        # What it was validated with may have stayed where the run was trained.
+        there = [path if path and Path(path).exists() else "" for path in (val, test)]
+        return _read(model, Paths(tuple(train), *there)), ""
     hint = "name the training text (--train TEXT)"
     if own is None:
         return None, f"{model.path} does not say what it was trained on: {hint}"
-    if "-" in own.paths:
+    if "-" in (*own.paths, val, test):
         return None, f"this run was trained on standard input: {hint}"
     try:
-        corpus = read_text(model, list(own.paths))
+        data = _read(model, Paths(own.paths, val, test))
     except InputError as error:
         return None, f"the text that this run was trained on is not there ({reason(error)}): {hint}"
-    if corpus.sha256 != own.sha256:
+    if data.sha256 != own.sha256:
         where = own.name
         return None, f"{where} is no longer what this run was trained on: {hint}"
-    return corpus, ""
+    return data, ""
+
+
+def _read(model: Model, paths: Paths, lines: bool | None = None) -> TextData:
+    """Texts read as those that the model was trained on; ``lines`` as of :func:`read_text`."""
+    config = model.config if lines is None else replace(model.config, lines=lines)
+    with _as_trained(model):
+        return TextData.read(paths, config)
 
 
 def read_text(model: Model, paths: list[str], lines: bool | None = None) -> Corpus:

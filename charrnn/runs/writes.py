@@ -15,11 +15,14 @@ from charrnn.tasks.writing import Author, Wanted, write
 __all__ = ["How", "Writes", "drawn_seed"]
 
 
+TEMPERATURE = 0.8
+
+
 class How(TypedDict, total=False):
     """The options of :meth:`Writes.sample` besides the seed and the number of texts."""
 
     length: int | None
-    temperature: float
+    temperature: float | None
     top_k: int
     top_p: float
     min_p: float
@@ -28,7 +31,7 @@ class How(TypedDict, total=False):
     forbid: str
     repeat_penalty: float
     max_repeat: int
-    max_copy: int
+    max_copy: int | None
     stop: Sequence[str]
     best_of: int
     skip_unknown: bool
@@ -37,6 +40,11 @@ class How(TypedDict, total=False):
 
 class Writes(ABC):
     """Writes texts."""
+
+    @property
+    def temperature(self) -> float:
+        """At which it writes, unless another is asked for."""
+        return TEMPERATURE
 
     @abstractmethod
     def author(self, wanted: Wanted) -> Author:
@@ -75,8 +83,8 @@ class Writes(ABC):
             seed: the same seed gives the same text; drawn, if not given.
             length: characters to write after it; 500 for a language model, to the text's own end
                 for a model of labelled texts, if not given.
-            temperature: below 1 safer, above 1 wilder; 0 takes the likeliest character; 0.8, if not
-                given.
+            temperature: below 1 safer, above 1 wilder; 0 takes the likeliest character;
+                ``model.temperature``, if not given.
             top_k: choose among the k likeliest characters; 0 for all.
             top_p: choose among the fewest likeliest that have this probability together.
             min_p: choose among those with at least this part of the likeliest one's probability.
@@ -84,7 +92,9 @@ class Writes(ABC):
             allow, forbid: the only characters that may be written; those that must not be.
             repeat_penalty: how much less likely is what goes on with a passage that is there.
             max_repeat: so many characters in a row never stand in the text twice.
-            max_copy: so many characters in a row never stand in the training text.
+            max_copy: so many characters in a row never stand in the training text; 0: any may. If
+                not given, no line of a list of items, and no labelled text, that the model was
+                trained on is written again.
             stop: texts of which each ends the text, and is not written.
             best_of: of so many texts, the one with the highest mean log-probability.
             skip_unknown: leave out the characters of the prime that the model does not know.
@@ -156,7 +166,7 @@ class Writes(ABC):
         lines: int = 0,
         new: bool = False,
         length: int | None = None,
-        temperature: float = 0.8,
+        temperature: float | None = None,
         top_k: int = 0,
         top_p: float = 1.0,
         min_p: float = 0.0,
@@ -165,7 +175,7 @@ class Writes(ABC):
         forbid: str = "",
         repeat_penalty: float = 1.0,
         max_repeat: int = 0,
-        max_copy: int = 0,
+        max_copy: int | None = None,
         stop: Sequence[str] = (),
         best_of: int = 1,
         skip_unknown: bool = False,
@@ -173,14 +183,16 @@ class Writes(ABC):
     ) -> Wanted:
         try:
             choice = Choice(
-                as_type("temperature", temperature, float),
+                self.temperature
+                if temperature is None
+                else as_type("temperature", temperature, float),
                 as_type("top_k", top_k, int),
                 as_type("top_p", top_p, float),
                 as_type("min_p", min_p, float),
             )
         except ValueError as error:
             raise InputError(str(error)) from None
-        copies = as_type("max_copy", max_copy, int, 0)
+        copies = None if max_copy is None else as_type("max_copy", max_copy, int, 0)
         stops, files = ([one] if isinstance(one, str) else one for one in (stop, train))
         return Wanted(
             as_type("prime", prime, str),

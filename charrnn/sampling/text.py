@@ -30,6 +30,7 @@ class Text:
             that ended the text; empty if nobody asked.
         guesses: likewise.
         settled: up to where it will not be taken back; nothing if it never is.
+        copies: items in it that must not be, for which no others were found.
     """
 
     def __init__(self, prime: Ids) -> None:
@@ -39,6 +40,7 @@ class Text:
         self.costs = array("d")
         self.guesses: list[Guess] = []
         self.settled: int | None = None
+        self.copies = 0
 
     def cut(self, place: int) -> None:
         """Leave what stands before ``place``."""

@@ -11,6 +11,7 @@ from itertools import count
 import numpy as np
 
 from charrnn.nn.types import Array
+from charrnn.sampling.again import Again, Refusal
 from charrnn.sampling.choice import DEFAULT, Choice, Ids, Scratch, Streams
 from charrnn.sampling.passages import Hashes, Passages
 from charrnn.sampling.repeats import Repeats
@@ -37,6 +38,7 @@ class Steering:
         penalty: θ of the repeat penalty (:mod:`charrnn.sampling.repeats`); 1 for none.
         max_copy, windows, max_repeat: passages that must not stand in it
             (:class:`charrnn.sampling.passages.Passages`).
+        refusal: items that must not, where nothing is said of passages.
         scored: whether the texts keep what each symbol costs.
         guesses: whether they keep a :class:`Guess` for each symbol.
     """
@@ -47,6 +49,7 @@ class Steering:
     max_copy: int = 0
     windows: Hashes = field(default_factory=lambda: np.empty(0, dtype=np.uint64))
     max_repeat: int = 0
+    refusal: Refusal | None = None
     scored: bool = False
     guesses: bool = False
 
@@ -103,12 +106,15 @@ def write(
     stops, last = _stops(steering.stops)
     repeats = Repeats(prime) if steering.penalty > 1 else None
     way = _Way(reading.states, texts, voice.size, steering) if steering.goes_back else None
+    again = Again(reading.states, texts, steering.refusal) if steering.refusal else None
     keeps = steering.scored or steering.guesses or way is not None
     for step in count(1):
         if not going:
             return
         if way:
             way.retreat.save()
+        if again:
+            again.save()
         y = reading.step(symbols)
         log_p = log_softmax(y) if keeps else y
         if never:
@@ -118,20 +124,23 @@ def write(
         stuck = way.retreat.forbid(y) if way else NONE
         symbols[:] = choice.draw(y, numbers, scratch)
         drawn, ended = symbols.tolist(), False
+        refused = again.refused(going, drawn) if again else []
         for row in going:
             rows[row].append(drawn[row])
-            if drawn[row] in last and row not in stuck:
+            if drawn[row] in last and row not in stuck and row not in refused:
                 ended = _stop(texts[row], stops) or ended
         if keeps:
             _keep(texts, going, log_p, symbols, guesses=steering.guesses)
         if repeats:
             repeats.push(symbols)
-        if way:
-            for row in way.turned_back(going, stuck):
-                symbols[row] = rows[row][-1]
-                if repeats:
-                    repeats.rewrite(row, rows[row])
-        if way or ended or step == length:
+        if again:
+            for row in refused:
+                again.go_back(row)
+        for row in way.turned_back(going, stuck) if way else refused:
+            symbols[row] = rows[row][-1]
+            if repeats:
+                repeats.rewrite(row, rows[row])
+        if way or again or ended or step == length:
             going = _unfinished(going, texts, full)
         yield texts
 

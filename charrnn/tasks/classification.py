@@ -1,7 +1,7 @@
 """What a trained classifier says of a text: logits, labels, probabilities."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -11,9 +11,11 @@ from charrnn.nn.types import Array
 from charrnn.nn.workspace import Workspace
 from charrnn.tasks.base import Trained
 from charrnn.tasks.examples import as_json, one_line, padded, together
+from charrnn.tasks.wide import features_of
 from charrnn.text.alphabet import END, START, Alphabet
+from charrnn.text.hashed import of_text
 
-__all__ = ["Classification", "classify", "cut", "framed", "predict", "predictions"]
+__all__ = ["Classification", "answers", "classify", "cut", "framed", "predict", "predictions"]
 
 LIKELY = 0.5
 """From this probability on a label is a yes, where a row may have several."""
@@ -36,13 +38,17 @@ def classify(trained: Trained, texts: Sequence[str]) -> Array:
     """
     network, parameters, spec = trained.network, trained.parameters, trained.spec
     most = trained.config.longest
-    encoded = [framed(spec.alphabet, cut(text, most)) for text in texts]
+    texts = [cut(text, most) for text in texts]
+    encoded = [framed(spec.alphabet, text) for text in texts]
     y = np.empty((len(texts), len(spec.labels)))
     workspace = Workspace()
     for rows in together([len(text) for text in encoded]):
         x, lengths = padded([encoded[row] for row in rows])
         state = network.zero_state(len(rows), parameters.dtype)
         batch = Sequences(x, np.zeros(len(rows), dtype=np.intp), state, lengths)
+        if spec.buckets:
+            features = features_of([of_text(texts[row]) for row in rows], spec.buckets)
+            batch = replace(batch, features=features)
         with np.errstate(all="ignore"):  # a spoilt model is found by its numbers
             y[rows] = network.outputs(parameters, batch, workspace)
     return y
@@ -94,15 +100,31 @@ def predictions(
     threshold: float | None = None,
 ) -> list[Classification]:
     """As :func:`predict`, of a model that may be spoilt."""
-    y = classify(trained, texts)
+    return answers(trained, texts, classify(trained, texts), trained.config.loss, top, threshold)
+
+
+def answers(
+    trained: Trained,
+    texts: Sequence[str],
+    y: Array,
+    loss: str,
+    top: int | None = None,
+    threshold: float | None = None,
+) -> list[Classification]:
+    """What scores of the labels say of texts.
+
+    Args:
+        trained: whose labels they are.
+        y: ``(N, K)`` logits.
+        loss: ``"softmax"`` or ``"sigmoid"``, what makes probabilities of them.
+        top, threshold: as of :func:`predict`.
+    """
     several, labels = trained.spec.several, trained.spec.labels
     if top is None and threshold is None and several:
         threshold = LIKELY
     most = 1 if top is None and threshold is None else top
     found = []
-    for text, own, p in zip(
-        texts, y, np.exp(log_probabilities(trained.config.loss, y)), strict=True
-    ):
+    for text, own, p in zip(texts, y, np.exp(log_probabilities(loss, y)), strict=True):
         order = np.argsort(-own, kind="stable")[:most]
         every = range(len(labels)) if top is None else order
         chosen = order if threshold is None else order[p[order] >= threshold]

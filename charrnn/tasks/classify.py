@@ -1,6 +1,6 @@
 """Many to one: a text in, one of K labels out; or several, each a yes or a no of its own."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -13,10 +13,11 @@ from charrnn.nn.losses import LOSSES
 from charrnn.nn.models import SequenceModel, Sequences
 from charrnn.nn.parameters import Parameters
 from charrnn.nn.types import Array
-from charrnn.tasks.base import Outcome, Paths, TaskScore
+from charrnn.tasks.base import Outcome, Paths, TaskScore, Trained
 from charrnn.tasks.baselines import LabelBayes, NaiveBayes
 from charrnn.tasks.classification import (
     Classification,
+    answers,
     classify,
     cut,
     framed,
@@ -37,7 +38,7 @@ from charrnn.tasks.examples import (
     with_unknowns,
 )
 from charrnn.tasks.kinds import Kind, register
-from charrnn.tasks.labelled import UNSEEN, LabelledRows
+from charrnn.tasks.labelled import UNSEEN, LabelledRows, which_is_better
 from charrnn.tasks.labels import each_label, label_table, labels_in, separator_of, yes_of
 from charrnn.tasks.measures import (
     accuracy,
@@ -52,8 +53,18 @@ from charrnn.tasks.measures import (
 from charrnn.tasks.previews import fitted
 from charrnn.tasks.rows import Rows, read_rows
 from charrnn.tasks.supervised import SupervisedData, SupervisedTask
+from charrnn.tasks.wide import (
+    COUNTED,
+    WEIGHTS,
+    buckets_for,
+    buckets_in,
+    features_of,
+    first_weights,
+    thinned,
+)
 from charrnn.text.alphabet import Alphabet
 from charrnn.text.counts import counted
+from charrnn.text.hashed import of_text
 from charrnn.text.pairs import Pair, read_pairs
 from charrnn.text.tables import Source
 
@@ -72,16 +83,19 @@ class ClassifySpec:
 
     Attributes:
         several: whether a text may have other than one label.
+        buckets: of the hashed n-grams that are mapped to the labels as well; 0 for no such map.
     """
 
     alphabet: Alphabet
     labels: tuple[str, ...]
     several: bool = False
+    buckets: int = 0
 
     def to_header(self) -> dict[str, Any]:
         """For a checkpoint."""
         header = {"alphabet": self.alphabet.to_json(), "labels": list(self.labels)}
-        return header | {"several": True} if self.several else header
+        own = {"several": self.several, "buckets": self.buckets}
+        return header | {name: value for name, value in own.items() if value}
 
     @classmethod
     def from_header(cls, header: Mapping[str, Any]) -> "ClassifySpec":
@@ -93,7 +107,8 @@ class ClassifySpec:
         several = header.get("several", False)
         if not isinstance(several, bool):
             raise ValueError("whether there are several labels must be true or false")
-        return cls(Alphabet.from_json(header["alphabet"]), labels_of(header["labels"]), several)
+        alphabet, labels = Alphabet.from_json(header["alphabet"]), labels_of(header["labels"])
+        return cls(alphabet, labels, several, buckets_in(header))
 
     def model(self, config: Config) -> SequenceModel:
         """The network of these settings."""
@@ -108,6 +123,7 @@ class ClassifySpec:
             directions=config.directions,
             readout=config.readout,
             loss=config.loss,
+            wide=self.buckets,
         )
 
     def knows(self) -> dict[str, str | list[str]]:
@@ -164,8 +180,23 @@ class ClassifyData(SupervisedData[Pair]):
 
     def spec(self) -> ClassifySpec:
         """Characters and labels of the training part."""
-        texts = (row.left for row in self.rows.train)
-        return ClassifySpec(Alphabet.of(self.config.level, texts), self._labels, self._several)
+        texts = [row.left for row in self.rows.train]
+        alphabet = Alphabet.of(self.config.level, texts)
+        buckets = buckets_for(map(of_text, texts), len(self._labels), self.config.wide)
+        return ClassifySpec(alphabet, self._labels, self._several, buckets)
+
+    def begin(self, spec: ClassifySpec, config: Config, parameters: Parameters) -> None:
+        """The map of n-grams begins as naive Bayes."""
+        if not spec.buckets:
+            return
+        rows = self.rows.train[:: -(-len(self.rows.train) // COUNTED)]
+        number = {label: k for k, label in enumerate(spec.labels)}
+        names = (labels_in(row.right, config) for row in rows)
+        yes = yes_of([[number[name] for name in own] for own in names], len(spec.labels))
+        hashes = (of_text(row.left) for row in rows)
+        exclusive = config.loss == "softmax"
+        W = first_weights(hashes, yes, spec.buckets, exclusive=exclusive)
+        parameters["wide.W"][...] = W
 
     def task(
         self, spec: ClassifySpec, config: Config, model: SequenceModel, threads: int
@@ -250,7 +281,12 @@ class ClassifyTask(SupervisedTask[Pair]):
         yes = yes_of([self._labels[row] for row in rows], len(self.spec.labels))
         targets = targets_of(yes, self.model)
         state = self.model.zero_state(len(rows))
-        return Sequences(x, targets, state, lengths), len(rows)
+        batch = Sequences(x, targets, state, lengths)
+        if self.spec.buckets:
+            hashes = [of_text(self._rows.train[row].left) for row in rows]
+            features = thinned(features_of(hashes, self.spec.buckets), rng)
+            batch = replace(batch, features=features)
+        return batch, len(rows)
 
     def validate(self, parameters: Parameters) -> TaskScore | None:
         return self._score(parameters, self._rows.val)[0]
@@ -281,16 +317,22 @@ class ClassifyTask(SupervisedTask[Pair]):
         if sum(len(row.left) for row in train) * len(self.spec.labels) > MOST_COUNTS:
             lines = (*lines, "naive Bayes is left out: too many labels for it")
             return Outcome(score, {}, lines, details)
-        known, asked = [row.left for row in train], [row.left for row in rows]
-        own = self._yes(train, self.spec.labels)
+        simple = _naive_bayes(train, self.spec, self.config)
+        name = " of each label" if self.spec.several else ""
+        baselines = {f"character n-gram naive Bayes{name}": self._of_simple(simple, rows)}
+        verdict = ""
+        if self._rows.val:
+            ours = self._score(parameters, self._rows.val)[0]
+            verdict = which_is_better(ours, self._of_simple(simple, self._rows.val))
+        return Outcome(score, baselines, lines, details, verdict)
+
+    def _of_simple(self, simple: NaiveBayes | LabelBayes, rows: Sequence[Pair]) -> float:
+        """What counts most, of a simple method."""
+        labels = self._with_unknown(rows)
+        gold, y = self._yes(rows, labels), simple.scores([row.left for row in rows])
         if self.spec.several:
-            bayes = LabelBayes().fit(known, own).predict(asked)
-            name, baseline = " of each label", micro_f1(gold, _widened(bayes, len(labels)))
-        else:
-            simple = NaiveBayes().fit(known, _names(own, self.spec.labels))
-            name, baseline = "", accuracy(_names(gold, labels), simple.predict(asked))
-        baselines = {f"character n-gram naive Bayes{name}": baseline}
-        return Outcome(score, baselines, lines, details)
+            return micro_f1(gold, _widened(y > 0, len(labels)))
+        return accuracy(_names(gold, labels), _names(y, labels))
 
     def preview(self, parameters: Parameters, rng: np.random.Generator) -> bytes:
         rows = self._rows.val
@@ -330,6 +372,33 @@ class ClassifyTask(SupervisedTask[Pair]):
         error = 1 - next(iter(measures.values())) + min(loss, 100.0) / (1000 * len(rows))
         method = self._rows.method(rows, "texts")
         return TaskScore(loss, self.unit, error, measures, method), y
+
+
+def _naive_bayes(
+    rows: Sequence[Pair], spec: ClassifySpec, config: Config
+) -> NaiveBayes | LabelBayes:
+    """The simple method, fitted to rows that have each label at least once."""
+    texts = [row.left for row in rows]
+    if not spec.several:
+        names = (labels_in(row.right, config)[0] for row in rows)
+        return NaiveBayes().fit(texts, list(names))
+    number = {label: k for k, label in enumerate(spec.labels)}
+    own = [[number[name] for name in labels_in(row.right, config)] for row in rows]
+    return LabelBayes().fit(texts, yes_of(own, len(spec.labels)))
+
+
+def by_naive_bayes(trained: Trained, data: ClassifyData) -> Callable[..., list[Classification]]:
+    """The like of :func:`predict` by the simple method, fitted to what trained the model."""
+    simple = _naive_bayes(data.rows.train, trained.spec, trained.config)
+    loss = "sigmoid" if trained.spec.several else "softmax"
+
+    def predict(
+        texts: Sequence[str], *, top: int | None = None, threshold: float | None = None
+    ) -> list[Classification]:
+        y = simple.scores([cut(text, trained.config.longest) for text in texts])
+        return answers(trained, texts, y, loss, top, threshold)
+
+    return predict
 
 
 def _widened(found: npt.NDArray[np.bool_], size: int) -> npt.NDArray[np.bool_]:
@@ -385,6 +454,7 @@ register(
             "lr": 4e-3,
             "batch_size": 64,
             "noise": 0.1,
+            "wide": WEIGHTS,
         },
         own={
             "directions": ("forward", "both"),
@@ -393,6 +463,7 @@ register(
             "separator": (),
             "noise": (),
             "longest": (),
+            "wide": (),
         },
         without=OF_CARRIED,
         least_updates=1000,
@@ -405,6 +476,7 @@ register(
         ),
         columns=("text", "label"),
         predict=predict,
+        refitted=by_naive_bayes,
         options=("top", "threshold"),
     )
 )

@@ -1,9 +1,14 @@
-"""A numeric series: each row predicted from all before it, by a linear head and squared error."""
+"""A numeric series: each row predicted from all before it, by a linear head and squared error.
+
+The network corrects what a simple method says (:mod:`charrnn.tasks.changes`).
+"""
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,7 +22,7 @@ from charrnn.nn.runaway import restart_runaways
 from charrnn.nn.types import Array, State
 from charrnn.nn.workspace import Workspace
 from charrnn.tasks.base import Data, Outcome, TaskScore, Trained
-from charrnn.tasks.baselines import last_value, linear_autoregression
+from charrnn.tasks.baselines import Linear, linear_autoregression
 from charrnn.tasks.carried import LanesTask
 from charrnn.tasks.config import Config
 from charrnn.tasks.examples import as_json
@@ -33,6 +38,7 @@ __all__ = [
     "ForecastData",
     "ForecastSpec",
     "ForecastTask",
+    "baseline",
     "evaluate",
     "forecast",
     "one_step",
@@ -76,9 +82,16 @@ class ForecastTask(LanesTask):
     ) -> None:
         self._values, self._edges, self._spec = values, edges, spec
         self.config, self.unit = config, config.kind.unit
-        x = spec.standardised(values[: edges[0]])
-        lanes = max(1, min(config.batch_size, (edges[0] - 1) // 2))
-        super().__init__(model, x, lanes, config.seq_len, threads)
+        train = values[: edges[0]]
+        inputs, targets = spec.inputs(train)[0], spec.targets(train)
+        lanes = config.batch_size
+        if spec.changes is not None:
+            # Before a simple method has rows enough, it is off in another way than after.
+            start = min(spec.changes.base.reach - 1, len(train) // 2)
+            inputs, targets = inputs[start:], targets[start:]
+            lanes = config.lanes(len(inputs))
+        lanes = max(1, min(lanes, (len(inputs) - 1) // 2))
+        super().__init__(model, inputs, lanes, config.seq_len, threads, targets)
 
     def _trained(self, parameters: Parameters) -> Trained:
         return Trained(self.model, parameters, self._spec, self.config)
@@ -88,17 +101,61 @@ class ForecastTask(LanesTask):
         """How many rows a validation scores."""
         return self._edges[1] - self._edges[0]
 
+    @property
+    def spec(self) -> ForecastSpec:
+        """What is known of the columns, with what the last validation has found."""
+        return self._spec
+
     def validate(self, parameters: Parameters) -> TaskScore | None:
-        """One step ahead on the validation rows, the state carried from the training rows on."""
-        trained, (start, end) = self._trained(parameters), self._edges
-        return _score(trained, _errors(trained, self._values[:end], start))
+        """One step ahead on the validation rows, the state carried from the training rows on.
+
+        They also decide how much of its corrections the network is trusted with.
+        """
+        start, end = self._edges
+        values, changes = self._values[:end], self._spec.changes
+        outputs, after = _outputs(self._trained(parameters), values)
+        if changes is not None:
+            missed = changes.targets(values)[start:]
+            changes = changes.trusted(outputs[start - 1 :].astype(np.float64), missed)
+            self._spec = replace(self._spec, changes=changes)
+        return _score(self._trained(parameters), *_off(self._spec, outputs, after, values, start))
 
     def test(self, parameters: Parameters) -> Outcome | None:
-        """The same on the test rows, beside the last value and a linear autoregression."""
-        start = self._edges[1]
+        """The same on the test rows, beside what simple methods reach there.
+
+        What has less error on the validation rows, the network or the simple method, is said.
+        """
+        start, rival = self._edges[1], self._spec.rival
         if start >= len(self._values):
             return None
-        return score_series(self._trained(parameters), self._values, start)
+        known = self.validate(parameters)
+        outcome = score_series(_in_use(self._trained(parameters)), self._values, start, ON_ALL)
+        if rival is None or known is None or not rival < known.error:
+            return outcome
+        verdict = (
+            f"the simple method is better than the network: {self._spec.measure} {figure(rival)} "
+            f"beside {figure(known.error)} on the rows that validate; predict --method baseline "
+            "uses it"
+        )
+        return replace(outcome, verdict=verdict)
+
+    def arrays(self) -> dict[str, Array]:
+        """The state of every lane, and how much of its corrections the network is trusted with."""
+        changes = self._spec.changes
+        own = {} if changes is None else {"share": np.array(changes.share)}
+        return super().arrays() | own
+
+    def restore(self, arrays: dict[str, Array]) -> None:
+        """The inverse of :meth:`arrays`.
+
+        Raises:
+            KeyError, ValueError: an array is missing or of the wrong shape.
+        """
+        super().restore(arrays)
+        changes = self._spec.changes
+        if changes is not None:
+            changes = changes.with_share(arrays["share"])
+            self._spec = replace(self._spec, changes=changes)
 
     def preview(self, parameters: Parameters, rng: np.random.Generator) -> bytes:
         """Some steps from the end of the training rows on, beside what came."""
@@ -111,15 +168,26 @@ class ForecastTask(LanesTask):
         return "".join(line + "\n" for line in lines).encode()
 
 
-def score_series(trained: Trained, values: npt.NDArray[np.float64], start: int = 1) -> Outcome:
+ON_ALL = "linear autoregression on all rows before"
+"""The name of the simple method that the data chose, where it is fitted to those."""
+
+
+def score_series(
+    trained: Trained,
+    values: npt.NDArray[np.float64],
+    start: int = 1,
+    simple: str = "linear autoregression of the training",
+) -> Outcome:
     """A model one step ahead on ``values[start:]``, beside what simple methods reach there.
 
-    The state is carried from the first row on. The simple methods are the last value and, where
-    there are rows enough before ``start``, a linear autoregression on those.
+    The state is carried from the first row on. The simple methods are the last value, that of a
+    season before and the linear method that the checkpoint holds. Where it holds none, that is an
+    autoregression fitted to the rows before ``start``, if there are enough.
 
     Args:
         values: ``(N, D)``, as :func:`read_for` reads them.
         start: the first row that is scored, 1 at least: one must come before it.
+        simple: what the linear method of the checkpoint is called.
 
     Raises:
         InputError: there is nothing to score, or a value is out of all proportion.
@@ -129,18 +197,30 @@ def score_series(trained: Trained, values: npt.NDArray[np.float64], start: int =
         raise InputError(
             f"{counted(len(values), 'row', 'are')} too few to score: one comes before the first"
         )
-    trained.spec.check_scale(values)
-    errors = _errors(trained, values, start)
+    spec: ForecastSpec = trained.spec
+    spec.check_scale(values)
+    errors, loss = _off(spec, *_outputs(trained, values), values, start)
     trained.check_finite(errors)
-    baselines = {"last value": last_value(values[start - 1 :])}
-    try:
-        linear = linear_autoregression(values[:start], values[start:])
-        baselines["linear autoregression on all rows before"] = linear
-    except ValueError:  # too few rows for it
-        pass
-    return Outcome(
-        _score(trained, errors), baselines, _by_column(trained, errors, values[start - 1 :])
-    )
+    found = {"last value": np.diff(values[start - 1 :], axis=0)}
+    if spec.simple is not None:
+        of_season = spec.of_season()
+        if of_season is not None:
+            name = "value a season before"
+            found[name] = of_season.one_step(values)[start - 1 : -1] - values[start:]
+        found[simple] = spec.simple.one_step(values)[start - 1 : -1] - values[start:]
+    baselines = {name: spec.together(off) for name, off in found.items()}
+    if spec.simple is None and len(spec.columns) == 1:
+        with suppress(ValueError):  # too few rows for it
+            baselines[ON_ALL] = linear_autoregression(values[:start], values[start:])
+    by_column = {"mean squared error": errors, **found}
+    figures = {name: (off**2).mean(axis=0).tolist() for name, off in by_column.items()}
+    details = {
+        "columns": {
+            column: {name: some[k] for name, some in figures.items()}
+            for k, column in enumerate(spec.columns)
+        }
+    }
+    return Outcome(_score(trained, errors, loss), baselines, _by_column(spec, figures), details)
 
 
 def evaluate(
@@ -172,34 +252,40 @@ def evaluate(
     shorter, longer = sorted(series, key=len)
     if shorter and shorter in longer:  # one may be a part of the other
         notes += ("this series is trained on: the model would do worse on another",)
-    return Measured(score_series(trained, values), notes)
+    return Measured(score_series(_in_use(trained), values), notes)
 
 
-def _errors(trained: Trained, values: Numbers, start: int) -> Numbers:
-    """How far each prediction one step ahead is from ``values[start:]``."""
-    return np.asarray(one_step(trained, values)[start - 1 :] - values[start:], dtype=np.float64)
+def _off(
+    spec: ForecastSpec, outputs: Array, after: Numbers, values: Numbers, start: int
+) -> tuple[Numbers, float]:
+    """How far each prediction is from ``values[start:]``, and the loss there as the training's."""
+    missed = (outputs - spec.targets(values)[1:])[start - 1 :].astype(np.float64)
+    loss = float(0.5 * (missed**2).sum(axis=1).mean())
+    predicted = spec.meant(outputs[start - 1 :], after[start - 1 :])
+    return predicted - values[start:], loss
 
 
-def _score(trained: Trained, errors: Numbers) -> TaskScore:
-    scaled = errors / np.array(trained.spec.deviation)
-    loss = float(0.5 * (scaled**2).sum(axis=1).mean())
-    measures = {"mean squared error": float((errors**2).mean())}
+def _score(trained: Trained, errors: Numbers, loss: float) -> TaskScore:
+    spec: ForecastSpec = trained.spec
+    together = spec.together(errors)
     method = (
         f"{counted(len(errors), 'row')}, each one step ahead, state carried from the first row on"
     )
-    return TaskScore(loss, trained.config.kind.unit, loss, measures, method)
+    unit = trained.config.kind.unit
+    error = together if spec.unit else loss  # what chose the best of an earlier version's run
+    return TaskScore(loss, unit, error, {spec.measure: together}, method)
 
 
-def _by_column(trained: Trained, errors: Numbers, values: Numbers) -> tuple[str, ...]:
-    """The measure of each of several columns, whose scales may differ, beside the last value's."""
-    names = trained.spec.columns
+def _by_column(spec: ForecastSpec, figures: Mapping[str, Sequence[float]]) -> tuple[str, ...]:
+    """The measures of each of several columns, whose units may differ."""
+    names = spec.columns
     if len(names) == 1:
         return ()
-    own, simple = (errors**2).mean(axis=0), (np.diff(values, axis=0) ** 2).mean(axis=0)
     lines = [
-        f"{shown(name)}: mean squared error {figure(a)}, last value {figure(b)}"
-        for name, a, b in zip(names[:MOST_SHOWN], own, simple, strict=False)
+        ", ".join(f"{what} {figure(some[k])}" for what, some in figures.items())
+        for k in range(min(len(names), MOST_SHOWN))
     ]
+    lines = [f"{shown(name)}: {line}" for name, line in zip(names, lines, strict=False)]
     more = len(names) - len(lines)
     if more:
         lines.append(f"({counted(more, 'more column')} left out)")
@@ -221,19 +307,34 @@ def _read(trained: Trained, x: Array, state: State) -> tuple[Array, State]:
     return np.concatenate(outputs), state
 
 
+def _outputs(trained: Trained, values: Array) -> tuple[Array, Numbers]:
+    """The outputs after each of ``values`` but the last, and what they are added to."""
+    inputs, after = trained.spec.inputs(values)
+    y, _ = _read(trained, inputs[:-1], trained.network.zero_state(1))
+    return y, after[:-1]
+
+
 def one_step(trained: Trained, values: Array) -> Array:
     """What is expected after each of ``values`` but the last: ``(N, D)`` to ``(N-1, D)``."""
-    spec: ForecastSpec = trained.spec
-    y, _ = _read(trained, spec.standardised(values)[:-1], trained.network.zero_state(1))
-    return spec.restored(y)
+    trained = _in_use(trained)
+    return np.asarray(trained.spec.meant(*_outputs(trained, values)))
+
+
+def _in_use(trained: Trained) -> Trained:
+    """A model as it is used after its training."""
+    spec, config = trained.spec.after_training(trained.config), trained.config
+    return Trained(trained.network, trained.parameters, spec, config)
 
 
 def forecast(trained: Trained, values: Array, steps: int) -> Array:
     """The ``steps`` rows after ``values`` (N, D), each predicted from the predictions before it."""
-    spec: ForecastSpec = trained.spec
+    spec: ForecastSpec = trained.spec.after_training(trained.config)
     if steps < 1:
         return np.zeros((0, len(spec.columns)))
-    y, state = _read(trained, spec.standardised(values), trained.network.zero_state(1))
+    if spec.changes is not None:
+        return _ahead(trained, spec, values, steps)
+    state = trained.network.zero_state(1)
+    y, state = _read(trained, spec.standardised(values), state)
     rows = [y[-1]]
     for step in range(1, steps):
         if step % WATCHED == 0:
@@ -241,6 +342,24 @@ def forecast(trained: Trained, values: Array, steps: int) -> Array:
         y, state = _read(trained, rows[-1][None], state)
         rows.append(y[-1])
     return spec.restored(np.array(rows))
+
+
+def _ahead(trained: Trained, spec: ForecastSpec, values: Array, steps: int) -> Numbers:
+    """As :func:`forecast`, of a network that corrects a simple method."""
+    assert spec.changes is not None
+    reach, known, state = spec.changes.reach, len(values), trained.network.zero_state(1)
+    rows = np.concatenate([values, np.zeros((steps, values.shape[1]))]).astype(np.float64)
+    inputs, after = spec.inputs(values)
+    for step in range(steps):
+        end = known + step
+        if step:
+            if step % WATCHED == 0:
+                restart_runaways(trained.network.cell, state)
+            inputs, after = spec.inputs(rows[max(0, end - reach) : end])
+            inputs = inputs[-1:]
+        y, state = _read(trained, inputs, state)
+        rows[end] = spec.meant(y[-1:], after[-1:])[0]
+    return rows[known:]
 
 
 @dataclass(frozen=True)
@@ -271,13 +390,18 @@ class Forecast:
 
 
 def predict(
-    trained: Trained, series: Sequence[str] | npt.ArrayLike, *, steps: int = 1
+    trained: Trained,
+    series: Sequence[str] | npt.ArrayLike,
+    *,
+    steps: int = 1,
+    ahead: Callable[[Trained, Array, int], Array] = forecast,
 ) -> list[Forecast]:
     """The rows after a series.
 
     Args:
         series: ``(N, D)`` numbers, or the one name of a CSV file.
         steps: how many.
+        ahead: what predicts them.
 
     Raises:
         InputError: the file cannot be read, or lacks a column of the model, or a value is out of
@@ -300,9 +424,24 @@ def predict(
                 f"({', '.join(names)})"
             )
         trained.spec.check_scale(values)
-    ahead = forecast(trained, values, steps)
-    trained.check_finite(ahead)
-    return [Forecast(names, ahead, notes, trained.config.decimal)]
+    rows = ahead(trained, values, steps)
+    trained.check_finite(rows)
+    return [Forecast(names, rows, notes, trained.config.decimal)]
+
+
+def baseline(trained: Trained) -> Callable[..., list[Forecast]]:
+    """Like :func:`predict` of a model, by the simple method that its checkpoint holds.
+
+    Raises:
+        InputError: it holds none.
+    """
+    simple: Linear | None = trained.spec.simple
+    if simple is None:
+        raise InputError(
+            f"{trained.name} holds no simple method: earlier versions kept none",
+            "train it anew",
+        )
+    return partial(predict, trained, ahead=lambda _, values, steps: simple.ahead(values, steps))
 
 
 register(
@@ -312,8 +451,17 @@ register(
         spec=ForecastSpec.from_header,
         usage="charrnn predict RUN SERIES.csv --steps 10",
         unit="½ squared deviations/row",
-        defaults={"hidden": 32, "epochs": 30.0, "seq_len": 32, "batch_size": 16},
-        own={"decimal": (), "missing": ()},
+        defaults={
+            "hidden": 32,
+            "epochs": 30.0,
+            "seq_len": 32,
+            "batch_size": 16,
+            "index": "leave",
+            "base": "linear",
+        },
+        own=dict.fromkeys(
+            ("decimal", "missing", "index", "base", "difference", "log", "season"), ()
+        ),
         without={
             "directions": "a forecast predicts what comes next, and must not have read it",
             "keep_newlines": "it reads numbers",
@@ -322,8 +470,11 @@ register(
             "embedding": "it reads numbers",
         },
         carried=True,
+        lane=128,
+        least_updates=600,
         evaluate=evaluate,
         predict=predict,
+        baseline=baseline,
         options=("steps",),
     )
 )

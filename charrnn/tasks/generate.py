@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from math import log
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from charrnn.sampling.choice import Choice, streams
 from charrnn.sampling.texts import Steering, write
 from charrnn.sampling.voices import ModelVoice
 from charrnn.tasks.base import Outcome, Paths, TaskScore, Trained
+from charrnn.tasks.baselines import labelled_ngrams
 from charrnn.tasks.config import Config
 from charrnn.tasks.examples import (
     OF_CARRIED,
@@ -34,8 +36,9 @@ from charrnn.tasks.rows import Rows, read_rows
 from charrnn.tasks.supervised import SupervisedData, SupervisedTask
 from charrnn.tasks.writing import Author, Wanted, begun
 from charrnn.text.alphabet import END, NUM_SIGNS, START, UNKNOWN, Alphabet
-from charrnn.text.backslashes import are_escapes, count_line_ends, unescaped
+from charrnn.text.backslashes import are_escapes, count_line_ends, nothing_else, unescaped
 from charrnn.text.counts import counted
+from charrnn.text.items import NONE, Items
 from charrnn.text.pairs import Pair, read_pairs
 from charrnn.text.tables import Source
 from charrnn.text.vocab import codes_of
@@ -47,16 +50,23 @@ MOST_LENGTH = 1 << 20
 SLACK = 2
 """A text is cut off at so many times the length of the longest one trained on."""
 
-PREVIEW_CHOICE = Choice(temperature=0.8)
+LONG = 64
+"""Where texts have more characters, their ends may hang on how they began (``reach``)."""
+
+USUAL, SAFER = 0.8, 0.5
+PREVIEW_CHOICE = Choice(temperature=USUAL)
 
 
 @dataclass(frozen=True)
 class GenerateSpec:
-    """The labels and characters that a generator knows, and how long its texts may get."""
+    """The labels and characters that a generator knows, how long its texts may get, and which ones
+    it was trained on.
+    """
 
     labels: tuple[str, ...]
     alphabet: Alphabet
     longest: int
+    items: Items = NONE
 
     def to_header(self) -> dict[str, Any]:
         """For a checkpoint."""
@@ -64,6 +74,7 @@ class GenerateSpec:
             "labels": list(self.labels),
             "alphabet": self.alphabet.to_json(),
             "longest": self.longest,
+            **({"items": self.items.to_json()} if self.items else {}),
         }
 
     @classmethod
@@ -76,7 +87,8 @@ class GenerateSpec:
         longest = header["longest"]
         if type(longest) is not int or not 0 < longest <= MOST_LENGTH:
             raise ValueError("the longest text is out of range")
-        return cls(labels_of(header["labels"]), Alphabet.from_json(header["alphabet"]), longest)
+        alphabet, items = Alphabet.from_json(header["alphabet"]), header.get("items", "")
+        return cls(labels_of(header["labels"]), alphabet, longest, Items.from_json(items))
 
     def model(self, config: Config) -> Conditional:
         """The network of these settings."""
@@ -89,7 +101,7 @@ class GenerateSpec:
             config.embedding,
             config.dropout,
         )
-        return Conditional(generator, len(self.labels))
+        return Conditional(generator, len(self.labels), self.longest if self.longest > LONG else 0)
 
     def knows(self) -> dict[str, str | list[str]]:
         """Its characters and labels."""
@@ -100,6 +112,11 @@ class GenerateSpec:
         codes = self.alphabet.vocabulary.codes
         return np.array([*range(len(codes) - len(self.alphabet), 0), *codes])
 
+    @property
+    def temperature(self) -> float:
+        """At which texts are written: a long one has many places to go wrong, and none must."""
+        return SAFER if self.longest > LONG else USUAL
+
     def extended(self, found: "GenerateSpec") -> "GenerateSpec":
         """With the characters of ``found`` too, and texts as long; the labels stay.
 
@@ -108,7 +125,10 @@ class GenerateSpec:
         """
         vocabulary = self.alphabet.vocabulary.union(found.alphabet.vocabulary)
         return replace(
-            self, alphabet=Alphabet(vocabulary), longest=max(self.longest, found.longest)
+            self,
+            alphabet=Alphabet(vocabulary),
+            longest=max(self.longest, found.longest),
+            items=self.items.union(found.items),
         )
 
     @property
@@ -144,10 +164,13 @@ class GenerateData(SupervisedData[Pair]):
         check_labels(self.rows.test, self._labels, paths.test, "left")
 
     def spec(self) -> GenerateSpec:
-        """Labels and characters of the training part."""
+        """Labels and characters of the training part; the texts of all parts."""
         texts = [row.right for row in self.rows.train]
         alphabet = Alphabet.of(self.config.level, texts)
-        return GenerateSpec(self._labels, alphabet, max(len(alphabet.encode(t)) for t in texts))
+        longest = max(len(alphabet.encode(text)) for text in texts)
+        rows = (*self.rows.train, *self.rows.val, *self.rows.test)
+        items = Items.of([row.right.encode("utf-8", "surrogatepass") for row in rows])
+        return GenerateSpec(self._labels, alphabet, longest, items)
 
     def task(
         self, spec: GenerateSpec, config: Config, model: Conditional, threads: int
@@ -190,7 +213,7 @@ def _read(config: Config, path: str) -> Source[tuple[Pair, ...]]:
         encoding=config.encoding,
     )
     texts = [row.right for row in source.records]
-    every = config.escapes == "yes"
+    every = config.escapes == "yes" or (config.escapes == "auto" and nothing_else(texts))
     ends = sum(count_line_ends(text, all_of_them=every) for text in texts)
     kept = sum(count_line_ends(text, all_of_them=True) for text in texts)
     notes = []
@@ -241,8 +264,11 @@ class GenerateTask(SupervisedTask[Pair]):
         return Labelled(labels, x[:-1], x[1:], lengths - 1), int((lengths - 1).sum())
 
     def _of_rows(self, rows: Sequence[Pair]) -> tuple[Labelled, int]:
+        return self._batch(*self._encoded(rows))
+
+    def _encoded(self, rows: Sequence[Pair]) -> tuple[list[Array], Array]:
         labels = np.array([self._number[row.left] for row in rows])
-        return self._batch([self._encode(row) for row in rows], labels)
+        return [self._encode(row) for row in rows], labels
 
     def validate(self, parameters: Parameters) -> TaskScore | None:
         return self._score(parameters, self._rows.val)
@@ -250,7 +276,13 @@ class GenerateTask(SupervisedTask[Pair]):
     def test(self, parameters: Parameters) -> Outcome | None:
         if not self._rows.test:
             return None
-        return Outcome(self._score(parameters, self._rows.test), {})
+        baselines = {}
+        if self._rows.train and self._rows.val:
+            train = self._texts, self._labels
+            val, test = (self._encoded(rows) for rows in (self._rows.val, self._rows.test))
+            name, nats = labelled_ngrams(train, val, test, len(self.spec.alphabet))
+            baselines[name] = nats / log(2)
+        return Outcome(self._score(parameters, self._rows.test), baselines)
 
     def preview(self, parameters: Parameters, rng: np.random.Generator) -> bytes:
         labels = rng.permutation(len(self.spec.labels))[:SHOWN]
@@ -302,6 +334,7 @@ def author(trained: Trained, wanted: Wanted) -> Author:
         (UNKNOWN, START),
         spec.most,
         left_out,
+        spec.items,
     )
 
 

@@ -34,9 +34,14 @@ class Kind:
             needs no file of its own.
         carried: whether it reads one long sequence in chunks, the state carried from one to the
             next.
+        lane: a carried sequence is read in fewer lanes where each would be shorter than this.
         author: writes texts (:class:`charrnn.tasks.writing.Author`), if it can.
         evaluate: measures a model on files of new data (:mod:`charrnn.tasks.labelled`), if it can.
         predict: predicts from texts (:mod:`charrnn.tasks.predictions`), if it can.
+        baseline: from a model to the like of ``predict`` by the simple method that its checkpoint
+            holds (``baseline(trained)(texts, **options)``), if it can.
+        refitted: from a model and the data that trained it to the same, where the simple method is
+            fitted again because a checkpoint would have to be much larger to hold it.
         options: the options of ``predict`` that it takes.
         margin: the characters that a text to predict from loses at its ends, as those trained on
             did; all white space, if not given.
@@ -58,9 +63,12 @@ class Kind:
     least_updates: int = 0
     text: bool = False
     carried: bool = False
+    lane: int = 0
     author: Callable[..., Any] | None = None
     evaluate: Callable[..., Any] | None = None
     predict: Callable[..., Any] | None = None
+    baseline: Callable[[Any], Callable[..., Any]] | None = None
+    refitted: Callable[[Any, Any], Callable[..., Any]] | None = None
     options: tuple[str, ...] = ()
     margin: str | None = None
     empty: tuple[str, ...] = ("\t\t",)

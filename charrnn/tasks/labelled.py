@@ -7,16 +7,34 @@ from math import log
 from typing import Any, Generic, TypeVar
 
 from charrnn.errors import InputError
-from charrnn.tasks.base import Data, Outcome, Paths, Trained
+from charrnn.tasks.base import Data, Outcome, Paths, TaskScore, Trained
 from charrnn.tasks.config import Config
+from charrnn.tasks.figures import figure
 from charrnn.tasks.rows import Rows
 from charrnn.text.counts import counted
 from charrnn.text.splits import overlap
 from charrnn.text.tables import Source
 
-__all__ = ["UNSEEN", "LabelledRows", "Measured"]
+__all__ = ["UNSEEN", "LabelledRows", "Measured", "which_is_better"]
 
 R = TypeVar("R")
+
+
+def which_is_better(network: TaskScore, simple: float) -> str:
+    """What a report begins with, where a simple method is better than the network.
+
+    Args:
+        network: on the rows that chose it.
+        simple: the first measure of the simple method on the same rows.
+    """
+    name, ours = next(iter(network.measures.items()))
+    if simple <= ours:
+        return ""
+    return (
+        f"the simple method is better than the network: {name} {figure(simple)} beside "
+        f"{figure(ours)} on the rows that validate; predict --method baseline uses it"
+    )
+
 
 UNSEEN = 30 * log(10)
 """Nats that a label costs which the model does not know: -ln 10⁻³⁰."""

@@ -1,8 +1,11 @@
 """The language model: predict each character from all before it."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from io import BytesIO
+from math import log
 from typing import Any
 
 import numpy as np
@@ -17,7 +20,7 @@ from charrnn.nn.parameters import Parameters
 from charrnn.nn.types import State
 from charrnn.sampling import Choice, opening, sample
 from charrnn.sampling.voices import ModelVoice
-from charrnn.tasks.base import Outcome, Paths, Trained
+from charrnn.tasks.base import Outcome, Paths, TaskScore, Trained
 from charrnn.tasks.carried import LanesTask
 from charrnn.tasks.config import Config
 from charrnn.tasks.kinds import Kind, register
@@ -25,10 +28,16 @@ from charrnn.tasks.writing import Author, Wanted, begun
 from charrnn.text.alphabet import SURROGATES
 from charrnn.text.corpora import Corpus, read_corpus
 from charrnn.text.counts import counted
+from charrnn.text.escapes import Escaped, escape
 from charrnn.text.held_out import LINE_END, HeldOut, Parted
+from charrnn.text.items import NONE, Items
 from charrnn.text.vocab import NUM_CODE_POINTS, Vocabulary
+from charrnn.yardsticks.scores import yardsticks
 
 __all__ = ["LanguageModelTask", "TextData", "TextSpec", "author", "opening_of"]
+
+LONGER = 0x80, 0x800, 0x10000
+"""The first characters that take a byte more in UTF-8."""
 
 PREVIEW_LENGTH = 300
 PREVIEW_CHOICE = Choice(temperature=0.8)
@@ -36,14 +45,17 @@ PREVIEW_CHOICE = Choice(temperature=0.8)
 
 @dataclass(frozen=True)
 class TextSpec:
-    """The characters that a language model knows."""
+    """The characters that a language model knows, and the lines of a text that is a list."""
 
     vocabulary: Vocabulary
+    items: Items = NONE
 
     def to_header(self) -> dict[str, Any]:
         """For a checkpoint."""
         level, codes = self.vocabulary.level, self.vocabulary.codes
-        return {"level": level, "symbols": "" if level == "byte" else "".join(map(chr, codes))}
+        symbols = "" if level == "byte" else "".join(map(chr, codes))
+        own = {"items": self.items.to_json()} if self.items else {}
+        return {"level": level, "symbols": symbols, **own}
 
     @classmethod
     def from_header(cls, header: Mapping[str, Any]) -> "TextSpec":
@@ -58,7 +70,7 @@ class TextSpec:
         codes = tuple(range(256) if level == "byte" else map(ord, symbols))
         if any(code in SURROGATES for code in codes):
             raise ValueError("a vocabulary's symbols must be characters, and no halves of some")
-        return cls(Vocabulary(level, codes))
+        return cls(Vocabulary(level, codes), Items.from_json(header.get("items", "")))
 
     def model(self, config: Config) -> SequenceModel:
         """The network of these settings."""
@@ -87,21 +99,38 @@ class TextSpec:
         return np.array(self.vocabulary.codes)
 
     def extended(self, found: "TextSpec") -> "TextSpec":
-        """With the characters of ``found`` too.
+        """With the characters of ``found`` too, and its items.
 
         Raises:
             ValueError: that is of another level.
         """
-        return TextSpec(self.vocabulary.union(found.vocabulary))
+        vocabulary = self.vocabulary.union(found.vocabulary)
+        return TextSpec(vocabulary, self.items.union(found.items))
 
 
 class TextData:
-    """A text to model."""
+    """A text to model: its end validates, or a file of its own; another one may test."""
 
-    def __init__(self, corpus: Corpus, paths: Paths) -> None:
-        self.corpus, self.paths = corpus, paths
-        self.sha256, self.notes = corpus.sha256, corpus.notes
-        self.size = len(corpus.codes)
+    def __init__(
+        self,
+        corpus: Corpus,
+        paths: Paths,
+        val: Corpus | None = None,
+        test: Corpus | None = None,
+        *,
+        lines: bool = False,
+    ) -> None:
+        self.corpus, self.paths, self.val, self.test = corpus, paths, val, test
+        self.lines = lines
+        parts = {"val": val, "test": test}
+        others = {role: part for role, part in parts.items() if part is not None}
+        self.notes = (*corpus.notes, *(note for part in others.values() for note in part.notes))
+        self.sha256, self.size = corpus.sha256, len(corpus.codes) + (len(val.codes) if val else 0)
+        if others:
+            digest = hashlib.sha256(bytes.fromhex(corpus.sha256))
+            for role, part in others.items():
+                digest.update(role.encode() + bytes.fromhex(part.sha256))
+            self.sha256 = digest.hexdigest()
         self._parted: tuple[HeldOut, Parted] | None = None  # the latest
 
     @classmethod
@@ -111,30 +140,42 @@ class TextData:
         Raises:
             InputError: a file cannot be read or decoded, or the settings are not for this task.
         """
-        if paths.val or paths.test:
+        if [*paths.train, paths.val, paths.test].count("-") > 1:
             raise InputError(
-                "a language model holds out the end of its text",
-                "give --val-fraction instead of --val or --test",
+                "standard input can be read once", "name files for the other parts of the text"
             )
         memory = None if paths.text is None else _as_file(paths.text)
-        corpus = read_corpus(
-            paths.train,
+        read = partial(
+            read_corpus,
             level=config.level,
-            encoding=config.encoding if memory is None else "utf-8",
             keep_newlines=config.keep_newlines,
             lines=config.lines,
-            stdin=memory,
         )
-        return cls(corpus, paths)
+        corpus = read(
+            paths.train, encoding=config.encoding if memory is None else "utf-8", stdin=memory
+        )
+        val, test = (
+            read([path], encoding=config.encoding) if path else None
+            for path in (paths.val, paths.test)
+        )
+        return cls(corpus, paths, val, test, lines=config.lines)
+
+    @property
+    def bytes_each(self) -> float:
+        """How many bytes of UTF-8 a character takes on average."""
+        return 1 + sum(float(np.mean(self.corpus.codes >= first)) for first in LONGER)
 
     def parted(self, config: Config) -> Parted:
-        """What trains, and then what is held out.
+        """What trains, and then what validates.
 
         Raises:
             InputError: the lines to draw from are too few.
         """
         if self._parted is None or self._parted[0] != config.held_out:
-            self._parted = config.held_out, config.held_out.part(self.corpus.codes)
+            parted = config.held_out.part(self.corpus.codes)
+            if self.val is not None:
+                parted = Parted(np.concatenate([parted.codes, self.val.codes]), parted.start)
+            self._parted = config.held_out, parted
         return self._parted[1]
 
     def trained_on(self, config: Config) -> int:
@@ -144,7 +185,7 @@ class TextData:
             InputError: the text is too short to hold out what the settings say.
         """
         size, train = self.size, self.parted(config).start
-        if config.val_fraction and not 2 <= train < size:
+        if (config.val_fraction or self.val is not None) and not 2 <= train < size:
             what = {"char": "character", "byte": "byte"}[self.corpus.level]
             raise InputError(
                 f"a text of {size} {what}{'s' * (size != 1)} leaves nothing to hold out for "
@@ -153,9 +194,16 @@ class TextData:
             )
         return train
 
+    def all_codes(self, config: Config) -> npt.NDArray[Any]:
+        """What trains, what validates and what tests, one behind the other."""
+        codes = self.parted(config).codes
+        return codes if self.test is None else np.concatenate([codes, self.test.codes])
+
     def spec(self) -> TextSpec:
-        """The text's characters."""
-        return TextSpec(Vocabulary.of(self.corpus.level, self.corpus.codes))
+        """The characters of the training text, with what is held out of it; its lines, if items."""
+        level, codes = self.corpus.level, self.corpus.codes
+        items = Items.of_lines(codes, level, listed=self.lines)
+        return TextSpec(Vocabulary.of(level, codes), items)
 
     def task(
         self, spec: TextSpec, config: Config, model: LanguageNetwork, threads: int
@@ -165,14 +213,20 @@ class TextData:
         Raises:
             InputError: the text is too short, or has characters that ``spec`` lacks.
         """
+        codes, known = self.all_codes(config), spec.vocabulary
+        apart = self.val is not None or self.test is not None
+        escaped = escape(known, codes) if apart else None
         return LanguageModelTask(
             model,
-            spec.vocabulary.encode(self.parted(config).codes, "the corpus"),
+            known.encode(codes, "the corpus") if escaped is None else escaped.ids,
             split=self.trained_on(config),
             batch_size=config.batch_size,
             seq_len=config.seq_len,
             threads=threads,
-            vocabulary=spec.vocabulary,
+            vocabulary=known,
+            tested=0 if self.test is None else len(self.test.codes),
+            escaped=escaped,
+            codes=codes,
         )
 
     def longest(self, config: Config) -> int:
@@ -186,7 +240,7 @@ class TextData:
         """Lines for people."""
         what = "characters" if self.corpus.level == "char" else "bytes"
         train, held_out = np.split(self.parted(config).codes, [self.trained_on(config)])
-        lines = [f"{self.size:,} {what}, {len(spec.vocabulary)} distinct"]
+        lines = [f"{len(self.corpus.codes):,} {what}, {len(spec.vocabulary)} distinct"]
         if config.lines:
             ours, others = (int(np.count_nonzero(part == LINE_END)) for part in (train, held_out))
             lines.append(f"{counted(ours, 'line', 'train')}, in random order")
@@ -194,13 +248,20 @@ class TextData:
         else:
             lines.append(f"the first {len(train):,} train")
             validate = f", the last {len(held_out):,} validate"
+        if self.val is not None:
+            lines[1] = f"{len(train):,} {what} train"
+            validate = f", {len(held_out):,} validate (from {self.paths.val})"
         if len(held_out):
             lines[1] += validate
             unseen = int(np.count_nonzero(~np.isin(held_out, np.unique(train))))
             if unseen:
                 lines[1] += f" ({unseen:,} of them nowhere in the training part)"
+        if self.test is not None:
+            lines[1] += f", {len(self.test.codes):,} test (from {self.paths.test})"
         if len(spec.vocabulary) == 1:
             lines.append("note: the text has one distinct character; there is nothing to learn")
+        if spec.items:
+            lines.append(f"{counted(len(spec.items), 'line')} that sample will not write again")
         length = (len(train) - 1) // config.batch_size
         if length < config.seq_len and config.batch_size > 1:
             lines.append(
@@ -218,7 +279,7 @@ def _as_file(text: str) -> BytesIO:
 
 
 class LanguageModelTask(LanesTask):
-    """A text cut in two: the beginning trains, the tail validates.
+    """A text in parts, one behind the other: the first trains, the next validates, a last may test.
 
     Args:
         model: from symbols to as many symbols.
@@ -227,6 +288,9 @@ class LanguageModelTask(LanesTask):
         batch_size, seq_len: B lanes, read in chunks of at most T.
         threads: how many processes compute.
         vocabulary: what the symbols are, to show samples.
+        tested: how many at the end test the best model.
+        escaped: the text, where the vocabulary may lack characters of what is held out.
+        codes: ``(N,)`` its code points or bytes; those of ``ids``, if not given.
 
     Raises:
         InputError: the text is too short.
@@ -242,29 +306,67 @@ class LanguageModelTask(LanesTask):
         seq_len: int,
         threads: int = 1,
         vocabulary: Vocabulary | None = None,
+        tested: int = 0,
+        escaped: Escaped | None = None,
+        codes: npt.NDArray[Any] | None = None,
     ) -> None:
         level = vocabulary.level if vocabulary else "char"
         self.unit = f"nats/{level}"
         self.ids = ids
         self.split = split
         self.vocabulary = vocabulary
+        self._tested_from = len(ids) - tested
+        self._escaped, self._codes = escaped, codes
         super().__init__(model, ids[: self.split], batch_size, seq_len, threads)
 
     @property
     def codes(self) -> npt.NDArray[Any]:
-        """``(N,)`` the code points (or bytes) of the whole text."""
+        """``(N - tested,)`` the code points (or bytes) of what trains and what validates."""
+        return self._all_codes()[: self._tested_from]
+
+    def _all_codes(self) -> npt.NDArray[Any]:
         if self.vocabulary is None:
             raise ValueError("nobody has said what the symbols are")
-        codes: npt.NDArray[Any] = np.array(self.vocabulary.codes)[self.ids]
-        return codes
+        return np.array(self.vocabulary.codes)[self.ids] if self._codes is None else self._codes
 
     @property
     def held_out(self) -> int:
         """How many characters a validation scores."""
-        return len(self.ids) - self.split
+        return self._tested_from - self.split
+
+    def validate(self, parameters: Parameters) -> Score | None:
+        """What is held out to validate with, every character of it; nothing if nothing is."""
+        if not self.held_out:
+            return None
+        return self._score(parameters, self.split, self._tested_from)
 
     def test(self, parameters: Parameters) -> Outcome | None:
-        """Nothing: what is held out has chosen the model."""
+        """A part that chose nothing, if there is one, beside what simple methods need for it."""
+        start = self._tested_from
+        if start == len(self.ids) or self.vocabulary is None:
+            return None
+        score = self._score(parameters, start, len(self.ids))
+        train, before, text = np.split(self._all_codes(), [self.split, start])
+        before = before if len(before) else train
+        found = yardsticks(train, text, self.vocabulary, before=before)
+        level = self.vocabulary.level
+        bits = f"bits per {'character' if level == 'char' else level}"
+        what = f"all {score.count:,} {'characters' if level == 'char' else 'bytes'}"
+        return Outcome(
+            TaskScore(
+                score.nats, self.unit, score.nats, {bits: score.bits}, f"{what}, {score.method}"
+            ),
+            {one.name: one.nats / log(2) for one in found},
+        )
+
+    def _score(self, parameters: Parameters, start: int, end: int) -> Score:
+        """Every character from ``start`` to ``end``, those before it read."""
+        reader, ids = Reader(self.engine), self.ids[:end]
+        score = evaluate(reader, parameters, ids, start, unit=self.unit, escaped=self._escaped)
+        if reader.loss == self.model.loss:
+            return score
+        own = Reader(self.engine, self.model.loss)
+        return replace(score, own=evaluate(own, parameters, ids, start).nats)
 
     def preview(self, parameters: Parameters, rng: np.random.Generator) -> bytes:
         """What the model writes now."""
@@ -281,17 +383,6 @@ class LanguageModelTask(LanesTask):
             state=opening(self.model, parameters, start, self.ids[: self.split]),
         )
         return self.vocabulary.decode(np.concatenate(list(symbols)))
-
-    def validate(self, parameters: Parameters) -> Score | None:
-        """The held-out tail, every character of it; nothing if none was held out."""
-        if self.split == len(self.ids):
-            return None
-        reader = Reader(self.engine)
-        score = evaluate(reader, parameters, self.ids, self.split, unit=self.unit)
-        if reader.loss == self.model.loss:
-            return score
-        own = Reader(self.engine, self.model.loss)
-        return replace(score, own=evaluate(own, parameters, self.ids, self.split).nats)
 
 
 def opening_of(trained: Trained) -> State:
@@ -319,7 +410,7 @@ def author(trained: Trained, wanted: Wanted) -> Author:
     state = None if len(ids) else opening_of(trained)
     voice = ModelVoice(trained.network, trained.parameters, state)
     start = ids if len(ids) else np.array([vocabulary.start])
-    return Author(voice, start, prime, vocabulary, left_out=left_out)
+    return Author(voice, start, prime, vocabulary, left_out=left_out, items=trained.spec.items)
 
 
 register(

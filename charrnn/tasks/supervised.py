@@ -140,6 +140,9 @@ class SupervisedData(ABC, Generic[R]):
         """How many examples train."""
         return len(self.rows.train)
 
+    def begin(self, spec: Any, config: Config, parameters: Parameters) -> None:
+        """Write into fresh weights what can be told from the training part before training."""
+
     def check_labels(self, spec: Any) -> None:
         """Raise InputError unless the labels, if there are any, are those that ``spec`` has."""
 

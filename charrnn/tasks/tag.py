@@ -1,7 +1,7 @@
 """Many to many, one tag a token: the sentence's characters in, read out where each token ends."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 from typing import Any
@@ -30,13 +30,24 @@ from charrnn.tasks.examples import (
     with_unknowns,
 )
 from charrnn.tasks.kinds import Kind, register
-from charrnn.tasks.labelled import UNSEEN, LabelledRows
+from charrnn.tasks.labelled import UNSEEN, LabelledRows, which_is_better
+from charrnn.tasks.labels import yes_of
 from charrnn.tasks.measures import accuracy, by_kind, by_label, is_bio, span_f1
 from charrnn.tasks.rows import Rows, read_rows
 from charrnn.tasks.supervised import SupervisedData, SupervisedTask
+from charrnn.tasks.wide import (
+    COUNTED,
+    WEIGHTS,
+    buckets_for,
+    buckets_in,
+    features_of,
+    first_weights,
+    thinned,
+)
 from charrnn.text.alphabet import END, START, Alphabet
 from charrnn.text.conll import Sentence, read_sentences
 from charrnn.text.counts import counted
+from charrnn.text.hashed import of_tokens
 from charrnn.text.tables import Source
 
 __all__ = ["TagData", "TagSpec", "TagTask", "Tagging", "predict", "tag"]
@@ -46,14 +57,21 @@ SHOWN = 3
 
 @dataclass(frozen=True)
 class TagSpec:
-    """The characters and tags that a tagger knows."""
+    """The characters and tags that a tagger knows.
+
+    Attributes:
+        buckets: of the hashed features of tokens that are mapped to the tags as well; 0 for no
+            such map.
+    """
 
     alphabet: Alphabet
     tags: tuple[str, ...]
+    buckets: int = 0
 
     def to_header(self) -> dict[str, Any]:
         """For a checkpoint."""
-        return {"alphabet": self.alphabet.to_json(), "tags": list(self.tags)}
+        header = {"alphabet": self.alphabet.to_json(), "tags": list(self.tags)}
+        return header | ({"buckets": self.buckets} if self.buckets else {})
 
     @classmethod
     def from_header(cls, header: Mapping[str, Any]) -> "TagSpec":
@@ -62,7 +80,8 @@ class TagSpec:
         Raises:
             KeyError, ValueError: it is not what that wrote.
         """
-        return cls(Alphabet.from_json(header["alphabet"]), labels_of(header["tags"]))
+        alphabet, tags = Alphabet.from_json(header["alphabet"]), labels_of(header["tags"])
+        return cls(alphabet, tags, buckets_in(header))
 
     def model(self, config: Config) -> SequenceModel:
         """The network of these settings."""
@@ -77,6 +96,7 @@ class TagSpec:
             directions=config.directions,
             readout="spans",
             loss=config.loss,
+            wide=self.buckets,
         )
 
     def knows(self) -> dict[str, str | list[str]]:
@@ -139,7 +159,21 @@ class TagData(SupervisedData[Sentence]):
     def spec(self) -> TagSpec:
         """Characters and tags of the training part."""
         texts = [token for row in self.rows.train for token in row.tokens]
-        return TagSpec(Alphabet.of(self.config.level, [" ", *texts]), self._tags)
+        hashes = _hashes((row.tokens for row in self.rows.train), self.config)
+        buckets = buckets_for(hashes, len(self._tags), self.config.wide)
+        return TagSpec(Alphabet.of(self.config.level, [" ", *texts]), self._tags, buckets)
+
+    def begin(self, spec: TagSpec, config: Config, parameters: Parameters) -> None:
+        """The map of features begins as naive Bayes."""
+        if not spec.buckets:
+            return
+        rows = self.rows.train[:: -(-len(self.rows.train) // COUNTED)]
+        number = {name: k for k, name in enumerate(spec.tags)}
+        yes = yes_of([[number[name]] for row in rows for name in row.tags], len(spec.tags))
+        hashes = _hashes((row.tokens for row in rows), config)
+        exclusive = config.loss == "softmax"
+        W = first_weights(hashes, yes, spec.buckets, exclusive=exclusive)
+        parameters["wide.W"][...] = W
 
     def task(self, spec: TagSpec, config: Config, model: SequenceModel, threads: int) -> "TagTask":
         """The training."""
@@ -200,7 +234,12 @@ class TagTask(SupervisedTask[Sentence]):
         spans = _spans([self._sentences[row][1] for row in rows])
         targets = np.concatenate([self._tags[row] for row in rows])
         state = self.model.zero_state(len(rows))
-        return Sequences(x, targets, state, lengths, spans), len(targets)
+        batch = Sequences(x, targets, state, lengths, spans)
+        if self.spec.buckets:
+            tokens = [self._rows.train[row].tokens for row in rows]
+            features = features_of([*_hashes(tokens, self.config)], self.spec.buckets)
+            batch = replace(batch, features=thinned(features, rng))
+        return batch, len(targets)
 
     def validate(self, parameters: Parameters) -> TaskScore | None:
         return self._score(parameters, self._rows.val)[0]
@@ -218,11 +257,17 @@ class TagTask(SupervisedTask[Sentence]):
         if not self._rows.train:
             return Outcome(score, {}, (), details)
         simple = TagBaseline().fit([(row.tokens, row.tags) for row in self._rows.train])
-        baselines = {
-            way: self._measures(rows, simple.predict([row.tokens for row in rows], way))[0]
-            for way in TagBaseline.WAYS
-        }
-        return Outcome(score, baselines, (), details)
+        baselines = {way: self._of_simple(simple, rows, way) for way in TagBaseline.WAYS}
+        verdict, val = "", self._rows.val
+        if val:
+            way = max(baselines, key=lambda way: self._of_simple(simple, val, way))
+            ours = self._score(parameters, val)[0]
+            verdict = which_is_better(ours, self._of_simple(simple, val, way))
+        return Outcome(score, baselines, (), details, verdict)
+
+    def _of_simple(self, simple: TagBaseline, rows: Sequence[Sentence], way: str) -> float:
+        """What counts most, of a simple method."""
+        return self._measures(rows, simple.predict([row.tokens for row in rows], way))[0]
 
     def preview(self, parameters: Parameters, rng: np.random.Generator) -> bytes:
         rows = self._rows.val
@@ -274,6 +319,12 @@ def _spans(ends: Sequence[Array]) -> Array:
     return np.column_stack([lanes, np.concatenate(ends)]).astype(np.intp)
 
 
+def _hashes(sentences: Iterable[Sequence[str]], config: Config) -> Iterator[Array]:
+    """Of each token's features: a tagger that reads on from the beginning sees none ahead."""
+    ahead = config.directions == "both"
+    return (own for tokens in sentences for own in of_tokens(tokens, ahead=ahead))
+
+
 def tag(trained: Trained, sentences: Sequence[Sequence[str]]) -> list[Array]:
     """The logit of each tag for each token, ``(tokens, K)`` float64 a sentence."""
     network, parameters, spec = trained.network, trained.parameters, trained.spec
@@ -287,6 +338,9 @@ def tag(trained: Trained, sentences: Sequence[Sequence[str]]) -> list[Array]:
         spans = _spans([encoded[row][1] for row in rows])
         state = network.zero_state(len(rows), parameters.dtype)
         batch = Sequences(x, np.zeros(len(spans), dtype=np.intp), state, lengths, spans)
+        if spec.buckets:
+            hashes = [*_hashes((sentences[row] for row in rows), trained.config)]
+            batch = replace(batch, features=features_of(hashes, spec.buckets))
         with np.errstate(all="ignore"):  # a spoilt model is found by its numbers
             y = network.outputs(parameters, batch, workspace)
         cuts = np.cumsum([len(sentences[row]) for row in rows])[:-1]
@@ -329,7 +383,7 @@ def predict(trained: Trained, texts: Sequence[str]) -> list[Tagging]:
     Raises:
         DivergedError: the outputs are not finite.
     """
-    sentences = [[token for token in text.split(" ") if token] for text in texts]
+    sentences = [_tokens(text) for text in texts]
     taggings = []
     for tokens, y in zip(sentences, tag(trained, sentences), strict=True):
         trained.check_finite(y)
@@ -337,6 +391,36 @@ def predict(trained: Trained, texts: Sequence[str]) -> list[Tagging]:
         p = np.exp(log_probabilities(trained.config.loss, y).max(axis=1))
         taggings.append(Tagging(tuple(tokens), names, tuple(p.tolist())))
     return taggings
+
+
+def _tokens(text: str) -> list[str]:
+    return [token for token in text.split(" ") if token]
+
+
+def by_lookup(trained: Trained, data: TagData) -> Callable[..., list[Tagging]]:
+    """The like of :func:`predict` by the simple method, fitted to what trained the model.
+
+    Of its two ways the one that is right more often on the rows that validate.
+    """
+    train, val = data.rows.train, data.rows.val
+    simple = TagBaseline().fit([(row.tokens, row.tags) for row in train])
+
+    def right(way: str) -> int:
+        found = simple.predict([row.tokens for row in val], way)
+        pairs = zip(found, val, strict=True)
+        return sum(a == b for own, row in pairs for a, b in zip(own, row.tags, strict=True))
+
+    way = max(TagBaseline.WAYS, key=right)
+
+    def predict(texts: Sequence[str]) -> list[Tagging]:
+        sentences = [_tokens(text) for text in texts]
+        found = simple.answers(sentences, way)
+        return [
+            Tagging(tuple(tokens), tuple(name for name, _ in own), tuple(p for _, p in own))
+            for tokens, own in zip(sentences, found, strict=True)
+        ]
+
+    return predict
 
 
 register(
@@ -356,8 +440,9 @@ register(
             "epochs": 15.0,
             "lr": 3e-3,
             "noise": 0.02,
+            "wide": WEIGHTS,
         },
-        own={"directions": ("forward", "both"), "loss": (), "noise": (), "column": ()},
+        own={"directions": ("forward", "both"), "loss": (), "noise": (), "column": (), "wide": ()},
         without=OF_CARRIED,
         least_updates=1000,
         evaluate=LabelledRows(
@@ -370,6 +455,7 @@ register(
         ),
         columns=("tokens", "tags"),
         predict=predict,
+        refitted=by_lookup,
         margin=" ",
         empty=("\t\t", ""),
     )

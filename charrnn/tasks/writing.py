@@ -11,15 +11,17 @@ import numpy.typing as npt
 
 from charrnn.errors import InputError, StuckError
 from charrnn.nn.products import on_one_thread
+from charrnn.sampling.again import Refusal
 from charrnn.sampling.choice import DEFAULT, Choice, Ids, streams
 from charrnn.sampling.passages import sorted_windows
-from charrnn.sampling.text import Text
+from charrnn.sampling.text import Symbols, Text
 from charrnn.sampling.texts import Steering
 from charrnn.sampling.texts import write as write_texts
 from charrnn.sampling.voices import Voice
 from charrnn.text.corpora import encoded
 from charrnn.text.counts import counted
 from charrnn.text.escapes import escape
+from charrnn.text.items import LONGEST, NONE, Items
 from charrnn.text.vocab import UnknownCharacterError, Vocabulary, codes_of
 
 __all__ = ["SEPARATOR", "Author", "Character", "Piece", "Wanted", "begun", "write"]
@@ -63,7 +65,8 @@ class Wanted:
         allow: the only characters that may be written; all may, if not given.
         forbid: characters that must not be.
         repeat_penalty: what goes on with a passage that is there already is less likely; 1: is not.
-        max_copy: so many characters in a row must not stand in ``trained_on``; 0: any may.
+        max_copy: so many characters in a row must not stand in ``trained_on``; 0: any may. If it is
+            not given, the items that the model was trained on must not be written, where it knows.
         max_repeat: so many characters in a row must not stand in the text twice; 0: any may.
         stop: each of them ends a text, and is not written.
         lines: write so many complete lines, no two alike, instead of texts; 0: no lines.
@@ -86,7 +89,7 @@ class Wanted:
     allow: str | None = None
     forbid: str = ""
     repeat_penalty: float = 1.0
-    max_copy: int = 0
+    max_copy: int | None = None
     max_repeat: int = 0
     stop: tuple[str, ...] = ()
     lines: int = 0
@@ -130,6 +133,7 @@ class Piece(NamedTuple):
 
     data: bytes
     characters: list[Character]  # if they are wanted; those of the prime are not among them
+    copies: int = 0  # items of the training data in the whole text, said once it has ended
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,6 +150,7 @@ class Author:
         never: symbols that are not written.
         length: characters of a text, if nobody says how many.
         left_out: characters of the prime that it does not know.
+        items: lines, or if something ends a text whole texts, that it was trained on.
     """
 
     voice: Voice
@@ -157,6 +162,7 @@ class Author:
     never: tuple[int, ...] = ()
     length: int = LENGTH
     left_out: int = 0
+    items: Items = NONE
 
     def encode(self, text: str, what: str) -> tuple[int, ...]:
         """Symbols of a text.
@@ -255,18 +261,34 @@ def _steering(author: Author, wanted: Wanted) -> Steering:
         never |= set(range(author.voice.size)) - author.known(wanted.allow)
     if author.voice.size == len(never):
         raise InputError("there is no character left that may be written", "allow some it knows")
-    texts = [author.symbols(codes) for codes in wanted.trained_on] if wanted.max_copy else []
+    max_copy = wanted.max_copy or 0
+    texts = [author.symbols(codes) for codes in wanted.trained_on] if max_copy else []
     never -= {symbol for (symbol,) in ends}
     return Steering(
         tuple(sorted(never)),
         (*ends, *stops),
         wanted.repeat_penalty,
-        wanted.max_copy,
-        sorted_windows(texts, author.voice.size + 1, wanted.max_copy),
+        max_copy,
+        sorted_windows(texts, author.voice.size + 1, max_copy),
         wanted.max_repeat,
+        _refusal(author, wanted),
         scored=wanted.best_of > 1,
         guesses=wanted.guesses,
     )
+
+
+def _refusal(author: Author, wanted: Wanted) -> Refusal | None:
+    """Of running text, the items that are written again; lines are left out once they are there."""
+    said = wanted.max_copy is not None or wanted.max_repeat or wanted.lines
+    if said or not author.items or not wanted.choice.temperature:  # at 0 nothing is drawn
+        return None
+    ends = author.known("\n") if author.end is None else {author.end}
+
+    def refuses(symbols: Symbols) -> bool:
+        return author.decode(np.array(symbols, dtype=np.intp)) in author.items
+
+    begin = len(author.start) - len(author.encode(author.prime, "the prime"))
+    return Refusal(ends, begin, LONGEST, refuses)
 
 
 def _texts(
@@ -278,7 +300,7 @@ def _texts(
 ) -> Iterator[list[Piece]]:
     prime = Piece(_shown(author, wanted), [])
     yield [prime] * wanted.number
-    done = [len(author.start)] * wanted.number
+    done, texts = [len(author.start)] * wanted.number, list[Text]()
     held = steering.held
     together = wanted.number * wanted.best_of
     blocks = _written(author, wanted, steering, rng, 0, together, advance)
@@ -288,6 +310,8 @@ def _texts(
         upto = [text.certain(held) for text in texts]
         yield [_piece(author, text, *part) for text, *part in zip(texts, done, upto, strict=True)]
         done = upto
+    if any(text.copies for text in texts):
+        yield [Piece(b"", [], text.copies) for text in texts]
 
 
 def _lines(
@@ -297,6 +321,7 @@ def _lines(
     begun = _shown(author, wanted).rpartition(b"\n")[2]
     prime = author.prime.encode().rpartition(b"\n")[2]
     had = _lines_of(author, wanted.trained_on) if wanted.new else set()
+    refuses = wanted.new or wanted.max_copy is None
     pristine, tried, found = deepcopy(rng), 0, 0
     while found < wanted.lines:
         if tried > TRIES + TRIES_EACH * wanted.lines:
@@ -312,7 +337,8 @@ def _lines(
         for text in _best(blocks[-1], wanted.best_of) if blocks else []:
             piece = _piece(author, text, text.first, text.certain(0))
             line = prime + piece.data
-            if text.ended and line.strip() and line not in had and found < wanted.lines:
+            met = line in had or (refuses and line in author.items)
+            if text.ended and line.strip() and not met and found < wanted.lines:
                 had.add(line)
                 found += 1
                 yield [Piece(begun + piece.data, piece.characters)]

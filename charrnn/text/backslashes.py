@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 
-__all__ = ["are_escapes", "count_line_ends", "unescaped"]
+__all__ = ["are_escapes", "count_line_ends", "nothing_else", "unescaped"]
 
 COMMAND = (
     r"\\n(?:abla|atural|cong|e|earrow|eg|eq|ewcommand|ewline|exists|geq|leq|mid|oindent|onumber|ot"
@@ -11,6 +11,8 @@ COMMAND = (
     r"|(?<![A-Za-z])[A-Za-z]:\\n\S*"  # a path: C:\new\names
 )
 """What begins with a backslash and an n, or holds them, and is no line end."""
+
+MANY = 10
 
 ESCAPE = re.compile(rf"(?P<kept>{COMMAND})|\\(?P<sign>[n\\])")
 SIGNS = re.compile(rf"(?P<kept>{COMMAND})|\\[n\\]|(?P<other>\\)")
@@ -32,6 +34,17 @@ def are_escapes(texts: Iterable[str]) -> bool:
             kept += match["kept"] is not None
             others += match["other"] is not None
     return line_ends > others or not (others or kept)
+
+
+def nothing_else(texts: Iterable[str]) -> bool:
+    r"""Whether even what reads like ``\nabla`` or ``C:\new`` is a line end and what comes after it.
+
+    So it is where there are no other backslashes, and :data:`MANY` times as many plain ``\n``.
+    """
+    found = [match for text in texts for match in SIGNS.finditer(text)]
+    kept = sum(match["kept"] is not None for match in found)
+    others = sum(match[0] != r"\n" and match["kept"] is None for match in found)
+    return not others and len(found) > (MANY + 1) * kept
 
 
 def count_line_ends(text: str, *, all_of_them: bool = False) -> int:

@@ -41,11 +41,13 @@ class Escaped:
         """What the characters from ``start`` on cost, given what they do if all are known.
 
         Args:
-            nats: ``(N - start,)`` by the model; what stands for unknown characters is not read.
+            nats: ``(n,)`` by the model, up to N - start; what stands for unknown characters is not
+                read.
         """
         if self.byte_level:
             return nats.astype(np.float64)
-        return np.where(self.unknown[start:], UNKNOWN_NATS, nats + KNOWN_NATS)
+        unknown = self.unknown[start : start + len(nats)]
+        return np.where(unknown, UNKNOWN_NATS, nats + KNOWN_NATS)
 
 
 def escape(vocabulary: Vocabulary, codes: npt.NDArray[Any]) -> Escaped:

@@ -11,6 +11,7 @@ from typing import Any
 
 from charrnn.errors import InputError
 from charrnn.nn.products import one_thread
+from charrnn.ranks import Group
 from charrnn.runs.ancestry import noted, noted_paths
 from charrnn.runs.find import NO_RUNS, find_checkpoint, find_run, there_are
 from charrnn.runs.folder import RunFolder, new_folder, remove_if_empty
@@ -18,6 +19,7 @@ from charrnn.runs.model import Model, load_model, reason
 from charrnn.tasks.base import Data, Paths, Spec
 from charrnn.tasks.config import Config
 from charrnn.tasks.extension import extended_spec
+from charrnn.tasks.kinds import kind_of
 from charrnn.tasks.supervised import lanes_of
 from charrnn.text.columns import joined
 from charrnn.training.compare import yardsticks_take
@@ -25,18 +27,30 @@ from charrnn.training.memory import memory_needed
 from charrnn.training.planner import Plan, plan
 from charrnn.training.run import Run
 
-__all__ = ["begin", "resume"]
+__all__ = ["MINUTES", "begin", "resume"]
 
 Tell = Callable[[str], object]
+
+MINUTES = 10.0
+"""What a training on a text is planned for, at most, where nothing is given but ..."""
+
+ABOUT_ELSE = {
+    *("task", "level", "encoding", "keep_newlines", "val_fraction", "lines"),
+    *("members", "seed", "eval_every", "sample_every"),
+}
+"""... settings that are not about the network, its training or how long that is."""
 
 OF_NETWORK = ("task", "cell", "layers", "hidden", "embedding", "level")
 """What the weights of a checkpoint have decided, besides the task's own settings."""
 
-NOT_OF_NETWORK = ("noise", "column", "mask", "escapes", "longest", "decimal", "missing")
+NOT_OF_NETWORK = ("noise", "column", "mask", "escapes", "longest", "decimal", "missing", "index")
 """Settings of tasks that the weights do not depend on."""
 
 
-OF_DATA = ("encoding", "keep_newlines", "val_fraction", "lines", "columns", "decimal", "missing")
+OF_DATA = (
+    *("encoding", "keep_newlines", "val_fraction", "lines", "columns", "decimal", "missing"),
+    "index",
+)
 """How a checkpoint's own data are read and cut, unless something else is asked for."""
 
 
@@ -54,6 +68,7 @@ def begin(
     begun: float | None = None,
     tell: Tell = silent,
     command: str = "",
+    group: Group | None = None,
 ) -> Run:
     """A new run.
 
@@ -66,6 +81,7 @@ def begin(
         begun: when its minutes began, by :func:`time.monotonic`; now, if not given.
         tell: told what a person should know, as it is found.
         command: by which a person asked for it, to be told where it is killed before it saves.
+        group: other ranks that compute too.
 
     Raises:
         InputError: a setting, a file or their combination will not do.
@@ -73,6 +89,7 @@ def begin(
     """
     begun = monotonic() if begun is None else begun
     settings = Config.parse(given)
+    by_default = init_from is None and settings.keys() <= ABOUT_ELSE
     initial = None
     if init_from is not None:
         cell = settings.get("own_cell")
@@ -93,7 +110,18 @@ def begin(
             paths = _ancestors_own(initial, paths, tell)
             own = (*OF_DATA, "seed") if initial.config.lines else OF_DATA  # it drew the lines
             settings = {name: getattr(initial.config, name) for name in own} | settings
+    if paths.val and kind_of(settings.get("task", Config.task)).text:
+        if given.get("val_fraction"):
+            raise InputError(
+                "--val-fraction holds out a part of the text, and --val names what validates",
+                "give one of them",
+            )
+        settings["val_fraction"] = 0.0
     config = Config.of(**settings)
+    by_default = by_default and config.kind.text
+    if by_default:  # one network, so that it ends when the text is learnt
+        settings = {"members": 1, **settings}
+        config = replace(config, minutes=MINUTES)
     if initial is not None and not config.kind.text:
         tell(
             "note: that model may have been trained on rows that test it now; give the files that "
@@ -118,10 +146,13 @@ def begin(
             if config.minutes:
                 planned = _plan(config, data, spec, settings, threads, begun, tell)
                 config, threads, deadline = planned.config, planned.threads, planned.deadline
+                for line in (planned.summary,) if by_default else planned.reasons:
+                    tell(f"plan: {line}")
             elif "epochs" not in settings:
                 config = config.long_enough(data.trained_on(config))
             _check_memory(config, data, spec, tell)
             run = Run.begin(config, data, folder, initial, threads, deadline)
+            run.share_with(group)
             if initial is not None and config.kind.text:
                 _say_if_met(initial, data, config, tell)
             usual, chosen = Config.of(config.task).epochs, {"epochs", "minutes"} & {*settings}
@@ -146,6 +177,7 @@ def resume(
     *,
     epochs: float | None = None,
     members: int | None = None,
+    group: Group | None = None,
 ) -> Run:
     """The run in a folder, to go on with.
 
@@ -156,6 +188,7 @@ def resume(
         cell: ``FILE.py:CLASS``, for a run whose cell is its author's own.
         tell: told what a person should know.
         epochs, members: another number in all (:meth:`charrnn.training.run.Run.resume`).
+        group: other ranks that compute too.
 
     Raises:
         InputError: it cannot be found or read, or the data are not those it began with.
@@ -188,7 +221,9 @@ def resume(
         except InputError as error:
             hint = f"name the text: charrnn train TEXT {again}"
             raise InputError(reason(error), error.hint if given.train else hint) from error
-        return Run.resume(saved, data, folder, threads, epochs, members)
+        run = Run.resume(saved, data, folder, threads, epochs, members)
+        run.share_with(group)
+        return run
     except BaseException:
         folder.close()
         raise
@@ -272,10 +307,10 @@ def _plan(
     begun: float,
     tell: Tell,
 ) -> Plan:
-    """What suits the data and the time, told as it is chosen."""
+    """What suits the data and the time."""
     data.trained_on(config)  # raises if there is too little
     tell("plan: timing networks on this machine")
-    planned = plan(
+    return plan(
         data,
         config.minutes,
         settings,
@@ -284,9 +319,6 @@ def _plan(
         spec=spec,
         aside=partial(yardsticks_take, minutes=config.minutes),
     )
-    for line in planned.reasons:
-        tell(f"plan: {line}")
-    return planned
 
 
 def _name(paths: Paths) -> str:

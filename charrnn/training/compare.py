@@ -1,5 +1,6 @@
 """What simple methods reach on the text held out, for a network to beat; and the time they take."""
 
+from collections.abc import Mapping
 from math import inf
 
 from charrnn.tasks.base import Task
@@ -8,7 +9,7 @@ from charrnn.tasks.lm import LanguageModelTask
 from charrnn.training.events import Compared
 from charrnn.yardsticks.scores import affordable, yardsticks
 
-__all__ = ["compare", "yardsticks_take"]
+__all__ = ["compare", "lead", "yardsticks_take"]
 
 PART = 0.1
 """The part of ``--minutes`` that they may take."""
@@ -28,6 +29,13 @@ def compare(task: Task, config: Config) -> Compared | None:
     codes = task.codes
     found = yardsticks(codes[:split], codes[split:], vocabulary, most=most)
     return Compared(dict(found), task.unit, most if most < split else None)
+
+
+def lead(compared: Mapping[str, float], nats: float) -> tuple[str, float] | None:
+    """The best of the n-grams, and by how much it is better than a network; nothing if none is."""
+    ngrams = {name: own for name, own in compared.items() if name.endswith("gram")}
+    name = min(ngrams, key=ngrams.__getitem__, default="")
+    return (name, nats - ngrams[name]) if name and ngrams[name] < nats else None
 
 
 def _afford(trained_on: int, minutes: float) -> tuple[int, float]:

@@ -116,10 +116,14 @@ class RolledBack:
 
 @dataclass(frozen=True)
 class Measured:
-    """How many processes will compute, and the times it was chosen by, if it needed any."""
+    """How many processes will compute, and the times it was chosen by, if it needed any.
+
+    ``shards`` is into how many parts each batch is cut; 0 for as its number of lanes says.
+    """
 
     threads: int
     timings: tuple[Timing, ...]
+    shards: int = 0
 
 
 @dataclass(frozen=True)

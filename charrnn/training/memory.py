@@ -23,5 +23,5 @@ def memory_needed(config: Config, model: Any, batch_size: int, num_steps: int) -
     slots = len(OPTIMIZERS[config.optimizer].slots)
     unit = config.hidden * num_steps * batch_size
     batch = config.layers * unit * (model.cell.num_gates + 5) * (1 + (config.directions == "both"))
-    total: int = 4 * (weights * (3 + 2 * slots + len(shards(batch_size))) + batch)
+    total: int = 4 * (weights * (3 + 2 * slots + len(shards(batch_size, config.shards))) + batch)
     return total

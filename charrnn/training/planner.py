@@ -1,9 +1,9 @@
-"""``train --minutes``: which network, how long and how, for a text and the time that there is.
+"""Which network, how long and how, for a text and the time that there is: ``train --minutes``.
 
-It sees how many characters train, how many distinct ones there are, the time, and how fast this
-machine is; never what the text says. What it concludes from them stands in small tables.
-docs/log.md has the trainings behind them; ``benchmarks/plans.py`` makes such trainings, plans
-beside them.
+It sees how many characters train, how many distinct ones there are and how many bytes they take,
+the time, and how fast this machine is; never what the text says. What it concludes from them stands
+in small tables. docs/log.md has the trainings behind them; ``benchmarks/plans.py`` makes such
+trainings, plans beside them.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,8 +15,12 @@ import numpy as np
 
 from charrnn.tasks.base import Data, Spec
 from charrnn.tasks.config import Config
+from charrnn.tasks.lm import TextData
+from charrnn.tasks.supervised import SupervisedData
 from charrnn.training.pace import Deadline
+from charrnn.training.reasons import in_short, name_of, on_length, symbols_of
 from charrnn.training.speed import Speed, measure, text_like
+from charrnn.training.task_plan import network_for
 from charrnn.training.timekeeper import members_within
 
 __all__ = ["CHOSEN", "Plan", "plan"]
@@ -80,8 +84,11 @@ MOST_WEIGHTS = 30.0
 MOST_PASSES = (5.0, 8.0)
 """More teach by heart: the more of a text that is not ``SHORT``, down to the fewer."""
 
+TINY = 400.0, 10.0
+"""Where those would be fewer updates than the first, more passes, but no more than the second."""
+
 MOST_MEMBERS = 8
-"""Where there is time for more passes than that, it goes to other networks, whose average is the
+"""Where there is time for more passes than these, it goes to other networks, whose average is the
 model: each adds less than the one before, and takes as long again to write with."""
 
 SHRUNK = 0.6
@@ -96,11 +103,12 @@ RARE, DROPOUT = 50, 0.5
 that is the embedding. Elsewhere no dropout, and such a head where there is time for all passes even
 so: it takes longer, and learns more in each."""
 
-CROWDED = 0.75
-"""The part of the work from which telling characters apart is said to take most of it."""
-
 BYTES = 256
-"""How many there are."""
+"""How many there are; of more characters ..."""
+
+MORE_OF_BYTES = 1.5
+"""... it is said if a network of bytes would read so many times as much of the text: most of the
+time then goes to telling characters apart. Less does not make up for what bytes are worse at."""
 
 LANES, LANE_LENGTH = 32, 4096
 """At most so many lanes, and fewer where they would be shorter than this."""
@@ -134,12 +142,14 @@ class Plan:
         threads: how many processes are fastest.
         deadline: for the run to keep to.
         reasons: what was chosen and why, line by line, for people.
+        summary: what was chosen, in one line.
     """
 
     config: Config
     threads: int
     deadline: Deadline
     reasons: tuple[str, ...]
+    summary: str
 
 
 def plan(
@@ -154,8 +164,7 @@ def plan(
 ) -> Plan:
     """Choose what suits the data, the time and this machine.
 
-    A task that is no language model keeps its own network; where time is short it makes fewer
-    passes.
+    Of a task of rows it is :mod:`charrnn.training.task_plan` that chooses the network.
 
     Args:
         data: what will be trained on.
@@ -175,7 +184,7 @@ def plan(
     config = Config.of(**fixed)
     if config.kind.text:
         part = min(config.val_fraction, HELD_OUT / data.size)
-        patience = PATIENCE if part else 0
+        patience = PATIENCE if part or data.paths.val else 0
         fixed = {"val_fraction": part, "patience": patience, **given, "minutes": minutes}
         config = Config.of(**fixed)
     trained_on = data.trained_on(config)
@@ -191,13 +200,22 @@ def plan(
     )
     if config.kind.text:
         return _plan_text(asked)
-    if "epochs" not in given:
-        config = config.long_enough(trained_on)
-    speed = measure(config, data, asked.spec, threads)
+    config, speed, why = network_for(
+        config,
+        given,
+        sum(data.lengths(config)) if isinstance(data, SupervisedData) else trained_on,
+        trained_on,
+        asked.time_left * IN_USE,
+        lambda config: measure(config, data, asked.spec, threads),
+    )
     deadline = Deadline(end, config.epochs)
-    config = replace(config, epochs=min(config.epochs, asked.passes(speed)))
-    line = f"{speed.rate:,.0f} examples a second here: {config.epochs:.3g} passes over them"
-    return Plan(config, speed.threads, deadline, (line,))
+    epochs = min(config.epochs, asked.passes(speed))
+    config = replace(config, epochs=epochs, shards=speed.shards)
+    line = (
+        f"{speed.rate:,.0f} examples a second here: {config.epochs:.3g} passes over them, "
+        f"{config.batch_size} an update, by {config.hidden} units at a peak rate of {config.lr:g}"
+    )
+    return Plan(config, speed.threads, deadline, (line, *([why] if why else ())), line)
 
 
 @dataclass(frozen=True)
@@ -229,10 +247,14 @@ class _Asked:
         """Whether nothing given stands against a head that is the embedding."""
         return not {"head", "embedding"} & set(self.given) and self.given.get("layers") != 0
 
-    def speed(self, config: Config) -> Speed:
-        """On a text like this, as fast to train on and made ready much sooner than a large one."""
-        size = max(self.symbols, min(self.trained_on, SAMPLE))
-        sample = text_like(size, self.symbols, config.level)
+    def speed(self, config: Config, symbols: int = 0) -> Speed:
+        """On a text like this, as fast to train on and made ready much sooner than a large one.
+
+        Args:
+            symbols: so many distinct ones instead of its own.
+        """
+        symbols = symbols or self.symbols
+        sample = text_like(max(symbols, min(self.trained_on, SAMPLE)), symbols, config.level)
         return measure(
             replace(config, val_fraction=0.0, lines=False), sample, sample.spec(), self.threads
         )
@@ -282,20 +304,23 @@ def _plan_text(asked: _Asked) -> Plan:
         "weight_decay": _weight_decay(config.lr, _updates(config, epochs, size)),
         "dropout": DROPOUT if asked.rare else 0.0,
     }
-    config = replace(config, **{**chosen, **given, "epochs": epochs, "members": members})
+    fixed = {"epochs": epochs, "members": members, "shards": speed.shards}
+    config = replace(config, **{**chosen, **given, **fixed})
+    seconds = size / speed.rate / IN_USE  # of a pass
     lines = [
-        f"{_name(config)} reads {speed.rate / 1000:.1f}k {_symbols(config)} a second here: "
+        f"{name_of(config)} reads {speed.rate / 1000:.1f}k {symbols_of(config)} a second here: "
         f"{config.epochs:.3g} passes over the text",
         *([larger] if larger else []),
-        *_on_length(config, given, most, size / speed.rate),
-        *(_on_symbols(config, asked.symbols) if epochs < most else ()),
+        *on_length(config, given, most, seconds),
+        *(_on_symbols(config, speed, asked) if epochs < most else ()),
         f"dropout {config.dropout:g}, weight decay {config.weight_decay:g} for so many updates, "
         f"peak rate {config.lr:g}, {config.head} head, {config.batch_size} "
         f"lane{'s' * (config.batch_size > 1)} of {config.seq_len}",
     ]
     shared = free and members > 1
     deadline = Deadline(asked.end, epochs if shared else most, MOST_MEMBERS if shared else 0)
-    return Plan(config, speed.threads, deadline, tuple(lines))
+    summary = in_short(config, members * epochs * seconds)
+    return Plan(config, speed.threads, deadline, tuple(lines), summary)
 
 
 def _largest_that_pays(asked: _Asked) -> tuple[Config, Speed, str]:
@@ -309,21 +334,26 @@ def _largest_that_pays(asked: _Asked) -> tuple[Config, Speed, str]:
     for rung in LADDER[1:] if config.layers else ():
         candidate = _on_rung(rung, fixed)
         if candidate == config:
-            continue
+            narrower = candidate.hidden < rung.hidden and rung.layers < LADDER[-1].layers
+            if "layers" in asked.given or not narrower:
+                continue
+            # Before a narrow network gets another layer, the plan's own would have to pay.
+            candidate = _on_rung(rung, {**fixed, "hidden": rung.hidden})
         if _recurrent_weights(candidate) > MOST_WEIGHTS * size:
-            return config, speed, f"{_name(candidate)} is too large for a text of this size"
+            return config, speed, f"{name_of(candidate)} is too large for a text of this size"
         if asked.rare and candidate.layers > 1 and "layers" not in asked.given:
-            return config, speed, f"{_name(candidate)} is too deep where characters are so rare"
+            return config, speed, f"{name_of(candidate)} is too deep where characters are so rare"
         its_speed = asked.speed(candidate)
         needed, readable = _needed(candidate, size) / 1e6, asked.readable(its_speed) / 1e6
         # Not what it will read: of a short text that is less, and there width pays all the same.
         if readable < needed:
             why = (
-                f"{_name(candidate)} pays once there is time to read {needed:.2g} million "
-                f"{_symbols(config)}, repeats included; here it would be {readable:.2g} million"
+                f"{name_of(candidate)} pays once there is time to read {needed:.2g} million "
+                f"{symbols_of(config)}, repeats included; here it would be {readable:.2g} million"
             )
             return config, speed, why
-        config, speed = candidate, its_speed
+        if candidate.hidden == fixed.get("hidden", candidate.hidden):
+            config, speed = candidate, its_speed
     return config, speed, ""
 
 
@@ -335,7 +365,10 @@ def _needed(config: Config, size: int) -> float:
 
 def _most_passes(size: int) -> float:
     """Over a text of that size."""
-    return float(np.clip(MOST_PASSES[1] * size / SHORT, *MOST_PASSES))
+    updates, most = TINY
+    for_updates = updates * LENGTHS[1] / size  # in one lane
+    passes = float(np.clip(MOST_PASSES[1] * size / SHORT, *MOST_PASSES))
+    return max(passes, min(for_updates, most))
 
 
 def _weight_decay(lr: float, updates: float) -> float:
@@ -348,19 +381,18 @@ def _rounded(value: float) -> float:
     return float(f"{value:.2g}")
 
 
-def _on_symbols(config: Config, symbols: int) -> list[str]:
+def _on_symbols(config: Config, speed: Speed, asked: _Asked) -> list[str]:
     """What there is to say where there are so many that the time goes to their scores."""
-    if config.level == "byte" or symbols <= BYTES or not config.layers:
+    if config.level == "byte" or asked.symbols <= BYTES or not config.layers:
         return []
-    width = config.hidden if config.head == "tied" else config.embedding
-    scores = symbols * config.hidden
-    others = _recurrent_weights(config) + config.recurrence().num_gates * config.hidden * width
-    part = scores / (scores + others)
-    if part < CROWDED:
+    assert isinstance(asked.data, TextData)
+    of_bytes = asked.speed(replace(config, level="byte"), BYTES)
+    more = of_bytes.rate / asked.data.bytes_each / speed.rate
+    if more < MORE_OF_BYTES:
         return []
     return [
-        f"{part:.0%} of the work is telling {symbols:,} characters apart; a new model of bytes "
-        f"(--level byte) has {BYTES}, and could read more"
+        f"most of the work is telling {asked.symbols:,} characters apart; a new model of bytes "
+        f"(--level byte) has {BYTES}, and would read {more:.2g} times as much of the text"
     ]
 
 
@@ -382,33 +414,6 @@ def _on_rung(rung: Rung, fixed: Mapping[str, Any]) -> Config:
     return Config.of(**{"lr": max(sizes, default=LADDER[0]).lr, **settings})
 
 
-def _symbols(config: Config) -> str:
-    """What the text is made of."""
-    return "bytes" if config.level == "byte" else "characters"
-
-
-def _name(config: Config) -> str:
-    if not config.layers:
-        return "softmax regression"
-    return f"{config.layers} × {config.hidden} {config.cell}"
-
-
 def _recurrent_weights(config: Config) -> int:
     """Those between hidden units: a layer's own, and those that read the layer below."""
     return (2 * config.layers - 1) * config.recurrence().num_gates * config.hidden**2
-
-
-def _on_length(config: Config, given: Mapping[str, Any], most: float, seconds: float) -> list[str]:
-    """What there is to say of a run that will not take its time, or make the passes asked for."""
-    if "epochs" in given:
-        fewer = config.epochs < given["epochs"]
-        return [f"there is no time for {given['epochs']:g} passes"] if fewer else []
-    by_heart = f"more than {most:.2g} passes would teach by heart"
-    minutes = config.epochs * seconds / IN_USE / 60
-    if config.members > 1 and "members" not in given:
-        return [
-            f"{by_heart}; so {config.members} members of {minutes:.2g} minutes each, and their "
-            f"average is the model: it writes {config.members} times slower, or more "
-            "(--members 1: one network)"
-        ]
-    return [f"{by_heart}: about {minutes:.2g} minutes"] if config.epochs == most else []

@@ -1,81 +1,49 @@
-"""One run from beginning to end: the loop's steps, and what is done between them."""
+"""One run, as those see it who begin or resume it: how it is trained, stopped and asked."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from math import ceil
 from shlex import quote
-from time import monotonic
-from typing import Any, NamedTuple, Self
+from typing import Self
 
 import numpy as np
 
-from charrnn import __version__
-from charrnn.engine import shards
-from charrnn.errors import CheckpointError, DivergedError, InputError
-from charrnn.nn.ensemble import Ensemble, together
-from charrnn.nn.parameters import Parameters
-from charrnn.nn.products import on_one_thread, one_thread
-from charrnn.nn.types import Array
+from charrnn.errors import CheckpointError, InputError
+from charrnn.nn.products import one_thread
+from charrnn.ranks import Group, RankedEngine
 from charrnn.runs.ancestry import ancestor_json, bounded
-from charrnn.runs.find import in_words
 from charrnn.runs.folder import RunFolder, remove_if_empty
-from charrnn.runs.history import Validation, lowest, whole
-from charrnn.runs.model import MEMBERS, Model, load_model, reason
-from charrnn.runs.own_cell import source_of
-from charrnn.tasks.base import Data, Outcome, Scored, Spec
+from charrnn.runs.history import Validation, compared, lowest, whole
+from charrnn.runs.model import Model, load_model, reason
+from charrnn.tasks.base import Data, Outcome
 from charrnn.tasks.config import Config
 from charrnn.tasks.extension import begin_from
+from charrnn.tasks.supervised import SupervisedData
 from charrnn.training.bar import Bar
 from charrnn.training.compare import compare
+from charrnn.training.course import Course
 from charrnn.training.events import (
-    Alone,
-    Averaged,
     Compared,
     Concluded,
     Event,
-    Finished,
-    Inherited,
-    Measured,
-    Preview,
-    Repaced,
-    RolledBack,
-    SaveFailed,
-    Settled,
     Stopped,
-    Validated,
 )
-from charrnn.training.loop import Step, Trainer
-from charrnn.training.members import Members, fresh_weights, generators
+from charrnn.training.members import Members, fresh_weights
 from charrnn.training.pace import Deadline, Pace
 from charrnn.training.signals import StopOnSignal
 from charrnn.training.state import (
-    Interval,
     Snapshot,
     capture,
     check,
     good_of,
     restore,
     shapes,
-    with_good,
 )
-from charrnn.training.threads import fastest, time_threads, worth_timing
-from charrnn.training.timekeeper import MOST_STEPS_BETWEEN, Timekeeper, members_within
 
 __all__ = ["Run"]
 
-LOG_EVERY = 10
 
-LOWER = 0.5
-"""What a divergence does to the learning rate ..."""
-
-MOST_LOWERED = 12
-"""... so often, before a training is given up."""
-
-SETTLING = 0.5
-"""Updates that a run which is out of patience still makes, as a part of those up to its best."""
-
-
-class Run:
+class Run(Course):
     """A training and its folder.
 
     :func:`charrnn.train` and :func:`charrnn.resume` make one. Iterate over it for what happens, or
@@ -91,44 +59,6 @@ class Run:
         history: its validations so far.
         best: the one with the lowest error.
     """
-
-    def __init__(
-        self,
-        config: Config,
-        data: Data,
-        spec: Spec,
-        parameters: Parameters,
-        folder: RunFolder,
-        threads: int,
-    ) -> None:
-        self.config = self.asked = config  # asked: what the state that is restored was made by
-        self.data = data
-        self.spec = spec
-        self.folder = folder
-        self.network = spec.model(config)
-        self.threads = min(threads, len(shards(config.batch_size)))
-        self.task = data.task(spec, config, self.network, self.threads or 1)
-        self.members = Members()
-        dropout, self.preview = generators(config.seed, 1)
-        self.trainer = Trainer(self.task, parameters, config, dropout)
-        self._unwritten_best: _Weights | None = None
-        self.history: list[Validation] = []
-        # The validation of best.npz; that of the member at work is a member's. A training that
-        # diverges forgets what came after its last good state; that file stays, and only what is
-        # better replaces it.
-        self.best: Validation | None = None
-        self.best_score: Scored | None = None  # of this process's validations
-        self.interval = Interval()
-        self.settling = 0  # the step at which it ran out of patience
-        self.timekeeper = Timekeeper(config, self.task, data.trained_on(config))
-        self.notes: tuple[str, ...] = ()  # for people, on how it began
-        self.ancestor: dict[str, Any] | None = None  # what it notes of whose weights it began with
-        self.shown = False  # whether a bar shows how far it is
-        self._stopping = self._running = self._closed = False
-        self._course: Iterator[Event] | None = None
-        self._begun = self._member_begun = monotonic()
-        self._deadline: Deadline | None = None  # of all members
-        self._good: Snapshot | None = None  # what a divergence returns to
 
     @classmethod
     def begin(
@@ -156,6 +86,8 @@ class Run:
         if initial is None:
             spec = data.spec()
             parameters = fresh_weights(spec, config, 1)
+            if isinstance(data, SupervisedData):
+                data.begin(spec, config, parameters)
         else:
             data.check_labels(initial.spec)
             initial = initial.member(1)
@@ -346,6 +278,13 @@ class Run:
             raise KeyboardInterrupt
         return self.model
 
+    def share_with(self, group: Group | None) -> None:
+        """Let other ranks compute too, each in as many processes as this one: one, if not given."""
+        if group is not None:
+            self.ranks = group.size
+            self.threads = self.task.engine.threads = self.threads or 1
+            self.task.engine = RankedEngine(self.task.engine, group)
+
     def stop(self) -> None:
         """After the step that is going on, save and end."""
         self._stopping = True
@@ -370,295 +309,13 @@ class Run:
     def compare(self) -> Compared | None:
         """What simple methods reach on the text held out; nothing for tasks other than that."""
         with one_thread():
-            return compare(self.task, self.config)
+            self._to_note = compare(self.task, self.config)
+        return self._to_note
 
     @property
-    def validate_every(self) -> int:
-        """Steps between validations."""
-        return self.timekeeper.validate_every(self.trainer.pace)
-
-    @property
-    def made(self) -> int:
-        """Updates made so far, by all members."""
-        return self.members.before + self.trainer.number
-
-    @property
-    def total(self) -> int:
-        """Updates in all, should the members to come make as many as the one at work."""
-        to_come = max(0, self.config.members - self.members.number)
-        return self.members.before + (1 + to_come) * self.trainer.total
-
-    @property
-    def at_work(self) -> str:
-        """Which member trains, in words; nothing where there is one network."""
-        count = self.config.members
-        return f"member {self.members.number} of {count}" if count > 1 else ""
-
-    @property
-    def complete(self) -> bool:
-        """Whether there is nothing left to do."""
-        members = self.members
-        if self.config.members > 1 and len(members.finished) < self.config.members:
-            return False
-        return self.trainer.number >= self.trainer.total
-
-    @property
-    def _stalled(self) -> bool:
-        """Whether as many validations as the run has patience for have brought no progress."""
-        best = self.members.best
-        if not self.config.patience or best is None or self.settling:
-            return False
-        behind = [one for one in self.history if one.step > best.step]
-        return len(behind) >= self.config.patience
-
-    def events(self, should_stop: Callable[[], bool] = lambda: False) -> Iterator[Event]:
-        """Train to the end, or until ``should_stop`` says so after a step.
-
-        Raises:
-            DivergedError: however low the rate; the last good files stay.
-            CheckpointError: the final state could not be saved.
-        """
-        return on_one_thread(self._events(should_stop))
-
-    def _events(self, should_stop: Callable[[], bool]) -> Iterator[Event]:
-        if not self.threads:
-            steps = self.trainer.total - self.trainer.number
-            parameters = self.trainer.parameters
-            timings = []
-            if worth_timing(self.task, parameters, steps):
-                timings = time_threads(self.task, parameters)
-            self.threads = self.task.engine.threads = fastest(timings)
-            yield Measured(self.threads, tuple(timings))
-        self._begun = self._member_begun = monotonic()
-        self._set_deadline()
-        if self.ancestor is not None and not self.made:
-            yield self._inherited(self.ancestor)
-        self._good = self._good or capture(self).copy()
-        while True:
-            try:
-                yield from self._attempt(should_stop)
-            except DivergedError as error:
-                yield self._roll_back(error)
-                continue
-            if self.trainer.number < self.trainer.total:
-                return
-            if self.config.members > 1:
-                yield self._conclude_member()
-            if self.complete:
-                yield Finished(self.made)
-                return
-            if should_stop():
-                yield Stopped(self.made)
-                return
-
-    def _attempt(self, should_stop: Callable[[], bool]) -> Iterator[Event]:
-        """As :meth:`events`, until the training diverges."""
-        failed: CheckpointError | None = None
-        lost = False
-        begun_at, begun = self.trainer.number, monotonic()
-        look_at = self.timekeeper.look_at(self._begun, begun)
-        before = self.members.before
-        for step in self.trainer.steps():
-            if before:
-                step = replace(step, number=before + step.number)
-            yield step
-            if self.task.engine.lost and not lost:
-                lost = True
-                yield Alone(step.number)
-            self.interval.total += step.nats * step.count
-            self.interval.count += step.count
-            number = self.trainer.number  # this member's own
-            done = number == self.trainer.total
-            if number % LOG_EVERY == 0 or done:
-                self._log(step.number, "train", **_numbers(step))
-            # All that belongs to this step comes before its save: who goes on from there does not
-            # do it again.
-            validated = preview = None
-            if number % self.validate_every == 0 or done:
-                validated = self._validate(step)
-                if validated.score is not None:
-                    numbers = validated.score.numbers
-                    self._log(step.number, "validation", **numbers, best=validated.best)
-            if number % (self.config.sample_every or self.validate_every) == 0 or done:
-                text = self.task.preview(self.trainer.parameters, self.preview)
-                preview = Preview(step.number, text)
-            changed: Settled | Repaced | None = None
-            if validated is not None and not done and self._stalled:
-                changed = self._settle()
-            elif not done and (validated is not None or monotonic() > look_at):
-                now = monotonic()
-                look_at = self.timekeeper.look_at(self._begun, now)
-                changed = self._repace((number - begun_at) / max(1e-9, now - begun))
-            regular = number % MOST_STEPS_BETWEEN == 0
-            if validated is not None or changed is not None or regular:
-                try:
-                    self._save(best=validated is not None and validated.best)
-                    failed = None
-                except CheckpointError as error:
-                    failed = error
-                    yield SaveFailed(step.number, error)
-                if self.trainer.watch.good:
-                    self._good = capture(self).copy()
-            yield from filter(None, (validated, preview, changed))
-            if should_stop() and not done:
-                self._save(best=False, stopped=True)
-                yield Stopped(step.number)
-                return
-        if failed is not None:
-            raise failed
-
-    def _inherited(self, ancestor: Mapping[str, Any]) -> Inherited:
-        """How good the weights are that it begins with; not among the validations of its own."""
-        with np.errstate(all="ignore"):
-            score = self.task.validate(self.trainer.parameters)
-        numbers = {} if score is None else score.numbers
-        self._log(0, "inherited", checkpoint=ancestor["checkpoint"], **numbers)
-        known = tuple(
-            in_words(one["paths"]) or "the help topics of Python" for one in ancestor["corpora"]
-        )
-        return Inherited(ancestor["checkpoint"], known, score)
-
-    def _roll_back(self, error: DivergedError) -> RolledBack:
-        """Return to the last good state, with a lower rate.
-
-        Raises:
-            DivergedError: the rate has been lowered too often.
-        """
-        failed_at, lowered = self.made, self.trainer.lowered * LOWER
-        tolerance = 2 * self.trainer.watch.tolerance
-        assert self._good is not None
-        restore(self, self._good)
-        if lowered < LOWER**MOST_LOWERED:
-            kept = self.folder.best.exists() or self.folder.last.exists()
-            hint = "the last good weights are kept; " * kept
-            hint += f"try --lr {self.config.lr * lowered:.2g}"
-            raise DivergedError(str(error), hint) from None
-        self.trainer.lowered, self.trainer.watch.tolerance = lowered, tolerance
-        self.folder.cut_log(self.made)
-        event = RolledBack(failed_at, self.made, self.config.lr * lowered, str(error))
-        self._log(event.to, "rolled back", failed_at=failed_at, lr=event.lr)
-        return event
-
-    def _settle(self) -> Settled:
-        """Out of patience: go on from the best weights, and walk down what is left of the schedule.
-
-        At a high rate a model that has begun to overfit is not yet as good as it can be: the rate
-        must fall before it stops.
-
-        Raises:
-            CheckpointError: the best weights cannot be read.
-        """
-        best, number = self.members.best, self.trainer.number
-        assert best is not None
-        if self._unwritten_best is not None:
-            for name, weight in self._unwritten_best.weights.items():
-                np.copyto(self.trainer.parameters[name], weight)
-        else:
-            np.copyto(self.trainer.parameters.flat, self._saved_best().flat)
-        before = self.members.before
-        steps = max(2 * self.validate_every, round(SETTLING * (best.step - before)))
-        total = min(number + steps, self.trainer.total)
-        self.trainer.pace = self.trainer.pace.ending(number, total)
-        self.settling = number
-        self._log(self.made, "settled", best=best.step, total=before + total)
-        return Settled(self.made, best.step, before + total, self.total)
-
-    def _repace(self, speed: float) -> Repaced | None:
-        """Another number of updates, if a speed of so many a second asks for it."""
-        number = self.trainer.number
-        total = self.timekeeper.total(self.trainer.pace, number, speed, monotonic())
-        if self.settling or total == self.trainer.total:
-            return None
-        self.trainer.pace = self.trainer.pace.ending(number, total)
-        self._log(self.made, "repaced", total=self.total)
-        return Repaced(self.made, self.total)
-
-    def _conclude_member(self) -> Averaged:
-        """Take what the member at work has learnt into the average, and begin with the next.
-
-        Raises:
-            CheckpointError: the best weights cannot be read, or the average not be written.
-        """
-        members, number = self.members, self.members.number
-        if len(members.finished) < number:
-            members.finished.append(self._saved_best().flat.copy())
-        begun = monotonic()
-        if number > 1 or self.best_score is None:
-            network, parameters = self._average()
-            self.best_score = self._score(network, parameters)
-        averaging = (monotonic() - begun) * (number + 1) / number
-        if number > 1:
-            score, last = self.best_score, self.history[-1]
-            error = None if score is None else score.error
-            self.best = Validation(self.made, last.epoch, last.train, error)
-            header = self._header() | {MEMBERS: number}
-            self.folder.save_best(header, dict(parameters))
-        if not self.folder.has_logged("averaged", self.made):
-            numbers = {} if self.best_score is None else self.best_score.numbers
-            self._log(self.made, "averaged", **numbers)
-        made, following = self.made, ""
-        self._look_at_the_time(averaging)
-        if number < self.config.members:
-            self._begin_member()
-            self._set_deadline(averaging)
-            following = self.at_work
-        self._save(best=False)
-        self.folder.drop_best(number)
-        count = self.config.members
-        return Averaged(made, number, count, self.total, self.best_score, following)
-
-    def _average(self) -> tuple[Any, Parameters]:
-        """The network of all members that are trained, and its weights."""
-        if len(self.members.finished) == 1:
-            network = self.network
-            return network, Parameters(network.shapes(), np.float32, self.members.finished[0])
-        shapes = self.network.shapes()
-        weights = [Parameters(shapes, np.float32, one) for one in self.members.finished]
-        return Ensemble(self.network, len(weights)), together(self.network, weights)
-
-    def _score(self, network: Any, parameters: Parameters) -> Scored | None:
-        task = self.data.task(self.spec, self.config, network, self.threads or 1)
-        with np.errstate(all="ignore"), task.engine:
-            return task.validate(parameters)
-
-    def _begin_member(self) -> None:
-        """The next one: fresh weights, and all else as a run begins."""
-        members = self.members
-        members.before, members.number, members.best = self.made, members.number + 1, None
-        dropout, self.preview = generators(self.config.seed, members.number)
-        parameters = fresh_weights(self.spec, self.config, members.number)
-        self.trainer = Trainer(self.task, parameters, self.config, dropout)
-        self.interval, self.settling, self._unwritten_best = Interval(), 0, None
-        self._good, self._member_begun = capture(self).copy(), monotonic()
-
-    def _look_at_the_time(self, averaging: float) -> None:
-        """As many members as there is time for, where that decides."""
-        deadline, number = self._deadline, self.members.number
-        if deadline is None or not deadline.most_members:
-            return
-        epochs = self.trainer.number / self.task.steps_per_epoch
-        took = monotonic() - self._member_begun
-        if not self.settling:  # another would run out of patience as soon
-            took *= deadline.most_epochs / epochs
-        needed = took + averaging
-        there = members_within((deadline.at - monotonic()) / needed)
-        most = max(number, deadline.most_members)
-        self.config = replace(self.config, members=min(number + there, most))
-
-    def _set_deadline(self, averaging: float = 0.0) -> None:
-        """Until when the member at work trains: its share of the time that is left.
-
-        The first of as many as there is time for may take all of it: the others can be left out.
-
-        Args:
-            averaging: seconds that are needed after it.
-        """
-        deadline, now = self._deadline, monotonic()
-        to_come = self.config.members - self.members.number
-        if deadline is None or (deadline.most_members and self.members.number == 1):
-            return
-        share = (deadline.at - now) * to_come / (to_come + 1)  # of the others
-        self.timekeeper.deadline = replace(deadline, at=deadline.at - share - averaging)
+    def compared(self) -> dict[str, float]:
+        """What simple methods reach on the text held out, by name, as it was found at the start."""
+        return compared(self.folder.path)
 
     def report(self) -> Outcome | None:
         """The best model on the test part; nothing if the task has none.
@@ -666,131 +323,17 @@ class Run:
         Raises:
             CheckpointError: the best model cannot be read.
         """
-        parameters = self.trainer.parameters
-        if self.folder.best.exists() and self.config.members == 1:
+        task, parameters = self.task, self.trainer.parameters
+        if self.config.members > 1:
+            network, parameters = self._average()
+            task = self._task_of(network)
+        elif self.folder.best.exists():
             parameters = self._saved_best()
         with one_thread():
-            outcome = self.task.test(parameters)
+            outcome = task.test(parameters)
         # A run that was killed after its last save has yet to say it; a finished one has said it.
         number = self.made
         if outcome is not None and not self.folder.has_logged("test", number):
             numbers = outcome.score.numbers | {"baselines": dict(outcome.baselines)}
             self._log(number, "test", **numbers)
         return outcome
-
-    def _saved_best(self) -> Parameters:
-        """The best weights of the member at work.
-
-        Raises:
-            CheckpointError: they cannot be read.
-        """
-        number, own_cell = self.members.number, self.config.own_cell
-        own = self.folder.best_of(number)
-        if own != self.folder.best and own.exists():
-            return load_model(own, own_cell).parameters
-        return load_model(self.folder.best, own_cell).member(number).parameters
-
-    def _validate(self, step: Step) -> Validated:
-        begun = monotonic()
-        with np.errstate(all="ignore"):  # what overflows is found just below
-            score = self.task.validate(self.trainer.parameters)
-        self.timekeeper.scoring = monotonic() - begun
-        train_nats = self.interval.mean
-        if score is not None and self.trainer.watch.validation_diverged(score.loss, train_nats):
-            raise DivergedError(
-                f"training diverged by step {step.number}: the validation loss is {score.loss:.4g}"
-            )
-        self.interval = Interval()
-        error = None if score is None else score.error
-        found = Validation(step.number, step.epoch, train_nats, error)
-        self.history.append(found)
-        members = self.members
-        known = None if members.best is None else members.best.val
-        improved = error is None or known is None or error < known
-        if improved and score is not None:
-            members.best = found
-            if members.number == 1:
-                self.best, self.best_score = found, score
-        return Validated(step.number, step.epoch, train_nats, score, improved)
-
-    def _save(self, *, best: bool, stopped: bool = False) -> None:
-        """Write ``last.npz``, and before it ``best.npz`` if these are the best weights so far.
-
-        A run that is stopped somewhere must return, when it diverges, to where it would have
-        returned: its last good state is then saved with it.
-        """
-        header = self._header()
-        begun, weights = monotonic(), dict(self.trainer.parameters)
-        if not np.isfinite(self.trainer.parameters.flat).all():
-            raise DivergedError(
-                f"training diverged at step {self.made}: a weight is no longer finite"
-            )
-        failed: CheckpointError | None = None
-        if best:
-            self._unwritten_best = _Weights(header, weights)
-        if self._unwritten_best is not None:
-            try:
-                self.folder.save_best(*self._unwritten_best, self.members.number)
-                self._unwritten_best = None
-            except CheckpointError as error:
-                failed = error
-                if best:  # the weights go on changing; a copy of these is tried again
-                    kept = {name: weight.copy() for name, weight in weights.items()}
-                    self._unwritten_best = _Weights(header, kept)
-        state = capture(self)
-        training = {
-            **state.numbers,
-            "threads": self.threads,
-            **({} if self.ancestor is None else {"ancestor": self.ancestor}),
-            "corpus": {
-                "paths": list(self.data.paths.train),
-                "val": self.data.paths.val,
-                "test": self.data.paths.test,
-                "sha256": self.data.sha256,
-                "length": self.data.size,
-            },
-        }
-        arrays = state.arrays
-        if self.config.members > 1:
-            training = {**training, "members": self.members.numbers()}
-            arrays = {**arrays, **self.members.arrays()}
-        if stopped and self._good is not None:
-            good, good_arrays = with_good(self._good)
-            training, arrays = {**training, **good}, {**arrays, **good_arrays}
-        self.folder.save_last({**header, "training": training}, arrays)
-        self.timekeeper.saving = monotonic() - begun
-        if failed is not None:
-            raise failed
-
-    def _header(self) -> dict[str, Any]:
-        """What a checkpoint says besides its arrays."""
-        return {
-            "charrnn": __version__,
-            "config": self.config.to_json(),
-            self.config.kind.key: self.spec.to_header(),
-            "history": [one.to_json() for one in self.history],
-            "best": None if self.best is None else self.best.to_json(),
-            **source_of(self.config.own_cell),
-        }
-
-    def _log(self, step: int, event: str, **values: Any) -> None:
-        seconds = round(monotonic() - self._begun, 3)
-        if self.config.members > 1:
-            values = {"member": self.members.number, **values}
-        self.folder.log({"step": step, "schema": 1, "event": event, **values, "seconds": seconds})
-
-
-class _Weights(NamedTuple):
-    """What ``best.npz`` is to hold."""
-
-    header: dict[str, Any]
-    weights: dict[str, Array]
-
-
-def _numbers(step: Step) -> dict[str, float]:
-    return {
-        "epoch": step.epoch,
-        "nats": step.nats,
-        "lr": step.lr,
-        "grad_norm": step.grad_norm,
-    }

@@ -27,6 +27,7 @@ class Speed:
 
     threads: int
     rate: float  # characters of a text, or examples of another task, a second
+    shards: int = 0  # as in the settings
 
 
 def measure(config: Config, data: Data, spec: Spec, threads: int) -> Speed:
@@ -36,14 +37,18 @@ def measure(config: Config, data: Data, spec: Spec, threads: int) -> Speed:
     rng = np.random.default_rng(0)
     parameters = model.init(rng)
     try:
-        task.engine.threads = fastest(time_threads(task, parameters, threads))
+        task.engine.shards = config.shards
+        timings = time_threads(task, parameters, threads, recut=not config.shards)
+        chosen = fastest(timings)
+        task.engine.threads = chosen.threads
+        task.engine.shards = chosen.shards or config.shards
         updates = Trainer(task, parameters, replace(config, epochs=TIMED + 1), rng).steps()
         next(updates)  # starts the processes and lays out the memory
         seconds = median(repeated(lambda: _seconds_of_next(updates), TIMED))
     finally:
         task.engine.close()
     a_step = data.trained_on(config) / task.steps_per_epoch
-    return Speed(task.engine.threads, a_step / seconds)
+    return Speed(task.engine.threads, a_step / seconds, task.engine.shards)
 
 
 def _seconds_of_next(updates: Iterator[Step]) -> float:

@@ -1,4 +1,4 @@
-"""How many processes a training should use: measured, since nobody can know it."""
+"""How many processes a training should use, and how many shards: measured, nobody can know it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,51 +15,89 @@ __all__ = ["Timing", "fastest", "repeated", "time_threads", "worth_timing"]
 WORTHWHILE = 10.0
 """Seconds that a training must take for other processes to be tried at all."""
 
+FEWEST_LANES = 4
+"""A batch is not cut into shards of fewer lanes than this unless a person says so."""
+
+CUT_GAIN = 0.95
+"""Another cut than usual changes the last bits of a result: for no less than a twentieth."""
+
 REPEATS, ENOUGH = 3, 1.0
 """A step is timed so often, or until that took so many seconds."""
 
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds of a step with so many processes."""
+    """Seconds of a step with so many processes.
+
+    ``shards`` is into how many parts the batch is cut; 0 for as it is without a choice.
+    """
 
     threads: int
     seconds: float
+    shards: int = 0
 
 
-def fastest(timings: list[Timing]) -> int:
-    """The number of processes with the shortest step; one if nothing was timed."""
-    return min(timings, key=lambda timing: timing.seconds, default=Timing(1, 0.0)).threads
+def fastest(timings: list[Timing]) -> Timing:
+    """The shortest step; another cut only where it is clearly shorter; else one process."""
+    usual = [timing for timing in timings if not timing.shards]
+    best = min(usual, key=lambda timing: timing.seconds, default=Timing(1, 0.0))
+    cuts = [t for t in timings if t.shards and t.seconds < CUT_GAIN * best.seconds]
+    return min(cuts, key=lambda timing: timing.seconds, default=best)
 
 
-def worth_timing(task: Task, parameters: Parameters, steps: int) -> bool:
+def worth_timing(task: Task, parameters: Parameters, steps: int, *, recut: bool = False) -> bool:
     """Whether there is a choice, and a training of ``steps`` long enough for it to matter."""
-    if min(available_cores(), len(shards(task.batch_size))) == 1:
+    if available_cores() == 1 or (_usual(task) == 1 and not (recut and _cuts(task))):
         return False
     task.engine.threads = 1
     return steps * _step(task, parameters) >= WORTHWHILE
 
 
-def time_threads(task: Task, parameters: Parameters, threads: int = 0) -> list[Timing]:
+def time_threads(
+    task: Task, parameters: Parameters, threads: int = 0, *, recut: bool = False
+) -> list[Timing]:
     """Time a step of ``task`` with 1, 2, 4, ... processes, as many as there are cores and shards.
 
-    Nothing is updated, and the number makes no difference to what is computed.
+    Nothing is updated. The number of processes makes no difference to what is computed; another
+    number of shards does, in the last bits.
 
     Args:
         threads: the only number to time; 0 for all.
+        recut: time more shards than usual too, where there are more cores than that.
     """
-    most = min(available_cores(), len(shards(task.batch_size)))
+    most = min(available_cores(), _usual(task))
     counts = [threads] if threads else [1 << k for k in range(most.bit_length())]
+    own = task.engine.shards
+    tried = [(count, 0) for count in counts]
+    if recut and not threads:
+        tried += [(count, count) for count in _cuts(task)]
     timings: list[Timing] = []
-    for count in counts:
-        task.engine.threads = count
+    for count, parts in tried:
+        task.engine.threads, task.engine.shards = count, parts or own
         _step(task, parameters)  # starts the processes and lays out the memory
         seconds = min(repeated(lambda: _step(task, parameters), REPEATS))
         if task.engine.lost and timings:
             break
-        timings.append(Timing(count, seconds))
+        timings.append(Timing(count, seconds, parts))
+    task.engine.shards = own
     task.engine.close()
     return timings
+
+
+def _usual(task: Task) -> int:
+    """How many shards its batches have, unless they are cut otherwise."""
+    return len(shards(task.batch_size, task.engine.shards))
+
+
+def _cuts(task: Task) -> list[int]:
+    """More shards than usual, one for each core: 4, 8, ... and as many as there are cores.
+
+    With two cores the usual cut stays: results are then the same on every machine of two cores.
+    """
+    cores, usual = available_cores(), _usual(task)
+    most = min(cores, task.batch_size // FEWEST_LANES)
+    counts = {1 << k for k in range(most.bit_length())} | {most}
+    return sorted(count for count in counts if count > max(2, usual))
 
 
 def repeated(seconds_of: Callable[[], float], times: int) -> list[float]:

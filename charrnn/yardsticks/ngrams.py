@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["KneserNey"]
+__all__ = ["MOST_ORDER", "KneserNey"]
 
 Ids = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
@@ -18,14 +18,36 @@ Floats = npt.NDArray[np.float64]
 AT_ONCE = 1 << 20
 """Symbols whose probabilities are computed together."""
 
+LEAST_ORDER, USUAL_ORDER, MOST_ORDER = 2, 5, 10
+"""Of a model whose order is chosen; the usual one, where the text is too short to choose by. With
+millions of characters greater ones still gain a hundredth of a nat, and take more memory."""
+
+SHORTEST = 1000
+"""Symbols of a text that an order is chosen by."""
+
+CHOOSING = 20
+"""An order is chosen by the last symbols of a text, one in so many."""
+
+PATIENCE = 2
+"""Greater orders that are tried in vain before the choice is made."""
+
 
 class _Order(NamedTuple):
-    """The n-grams of one n, with their counts of one kind."""
+    """The n-grams of one n, counted in two ways; as small as can be: there may be millions."""
 
     pairs: Ids  # (U,) number of the (n - 1)-gram · V + last symbol, ascending
-    discounted: Floats  # (U,) max(c - D, 0)
-    totals: Floats  # (C,) Σ_w c(hw), of each (n - 1)-gram h
-    set_aside: Floats  # (C,) what discounting took from them: D·N₁₊(h·)
+    num_contexts: int  # C, how many (n - 1)-grams there are
+    occurrences: Ids  # (U,) c(hw) if n is the highest order
+    ways: Ids | None  # (U,) c(hw) below that; nothing in the highest
+
+
+class _Counted(NamedTuple):
+    """What the counts of one order come to."""
+
+    counts: Ids  # (U,) c(hw)
+    totals: Ids  # (C,) Σ_w c(hw), of each (n - 1)-gram h
+    types: Ids  # (C,) N₁₊(h·)
+    discount: float  # D
 
 
 class KneserNey:
@@ -39,34 +61,71 @@ class KneserNey:
     Args:
         ids: ``(N,)`` the text to count, symbols in ``[0, V)``.
         vocab_size: V.
-        order: the greatest n: 1 for a unigram model.
+        order: the greatest n: 1 for a unigram model. If not given, the one that is best for the
+            last twentieth of the text when it is counted without that; the text is then counted
+            whole.
+
+    Attributes:
+        order: the greatest n.
+        losses: nats a symbol of that twentieth, by order from 1; empty if the order was given.
 
     Raises:
         ValueError: ``order`` or ``vocab_size`` is less than 1.
     """
 
-    def __init__(self, ids: Ids, vocab_size: int, order: int) -> None:
-        if order < 1 or vocab_size < 1:
+    def __init__(self, ids: Ids, vocab_size: int, order: int | None = None) -> None:
+        if vocab_size < 1 or (order is not None and order < 1):
             raise ValueError(f"no model of order {order} over {vocab_size} symbols")
         self.vocab_size = vocab_size
-        self.order = order
-        self._inner: list[_Order] = []  # as counted below the highest order
-        self._highest: list[_Order] = []  # as counted if this is the highest
-        ids = ids.astype(np.int64)
+        self.losses: list[float] = []
+        self._orders: list[_Order] = []
+        choose = order is None and len(ids) >= SHORTEST
+        greatest = MOST_ORDER if choose else order or USUAL_ORDER
+        self._count(ids, greatest, len(ids) // CHOOSING if choose else 0)
+        self.order = self._best() if choose else greatest
+        del self._orders[self.order :]  # those that were tried in vain
+
+    def _count(self, ids: Ids, greatest: int, kept_back: int) -> None:
+        """Count n-grams up to ``greatest``, or until more do not help with what is kept back."""
+        cut = len(ids) - kept_back
         # An n-gram is known by the number of its first n - 1 symbols and its last one. Here, of
         # each place in the text, is the number of the n-gram that begins there: of one that is
         # empty, at first.
-        numbers = np.zeros(len(ids) + 1, dtype=np.int64)
+        numbers = np.zeros(len(ids) + 1, dtype=np.int32)  # half of the memory of int64
         num_contexts = 1
-        for n in range(1, min(order, len(ids)) + 1):
-            pairs, places, following, counts = _distinct(numbers[:-1] * vocab_size + ids[n - 1 :])
+        p = np.full(kept_back, 1 / self.vocab_size)  # of what is kept back
+        shorter: tuple[Ids, Ids] = numbers[:0], numbers[:0]  # its contexts and n-grams
+        for n in range(1, min(greatest, len(ids)) + 1):
+            values = numbers[:-1] * np.int64(self.vocab_size)
+            values += ids[n - 1 :]
+            pairs, places, following, counts = _distinct(values)
+            del values
+            # Each distinct n-gram ends in an (n - 1)-gram, and is one way to come to it.
+            ends_in = numbers[places + 1]
             if n > 1:
-                # Each distinct n-gram ends in an (n - 1)-gram, and is one way to come to it.
-                below = self._highest[-1]
-                ways = np.bincount(numbers[places + 1], minlength=len(below.pairs))
-                self._inner.append(_counted(below.pairs, ways, len(below.totals), vocab_size))
-            self._highest.append(_counted(pairs, counts, num_contexts, vocab_size))
+                below = self._orders[-1]
+                ways = np.bincount(ends_in, minlength=len(below.pairs))
+                self._orders[-1] = below._replace(ways=ways.astype(np.int32))
+            found = _Order(pairs, num_contexts, counts.astype(np.int32), None)
+            self._orders.append(found)
+            if kept_back:
+                # The same model of the text before the cut: n-grams that are not there count 0.
+                counts = np.bincount(following[: cut - n + 1], minlength=len(pairs))
+                own = numbers[cut - n + 1 : -1], following[cut - n + 1 :]
+                if n > 1:
+                    ways = np.bincount(ends_in[counts > 0], minlength=len(below.pairs))
+                    _refine(p, self._counted(below, ways), *shorter)
+                highest = p.copy()
+                _refine(highest, self._counted(found, counts), *own)
+                self.losses.append(float(-np.log(highest).mean()))
+                if n >= self._best() + PATIENCE:
+                    break
+                shorter = own
             numbers, num_contexts = following, len(pairs)
+
+    def _best(self) -> int:
+        """The order of the lowest loss so far."""
+        return LEAST_ORDER + int(np.argmin(self.losses[LEAST_ORDER - 1 :] or [0.0]))
 
     def probabilities(
         self, ids: Ids, start: int = 0, *, order: int | None = None
@@ -104,44 +163,66 @@ class KneserNey:
         p = np.full(len(ids), 1 / self.vocab_size)
         matched = np.zeros(len(ids), dtype=np.int8)
         contexts = np.zeros(len(ids), dtype=np.int64)  # the number of that before each, or -1
-        order = min(order, len(self._highest))  # of a text that is shorter than that
-        orders = [*self._inner[: order - 1], *self._highest[order - 1 : order]] if order else []
-        for length, counted in enumerate(orders):
+        orders = self._orders[:order]  # of a text that is shorter than that, fewer
+        for length, one in enumerate(orders):
+            counts = one.occurrences if length == len(orders) - 1 else one.ways
+            assert counts is not None
             # Of no context comes a pair below 0, which is nowhere.
-            numbers = _find(counted.pairs, contexts * self.vocab_size + ids)
-            seen = np.flatnonzero((contexts >= 0) & (counted.totals[contexts] > 0))
-            own = np.where(numbers >= 0, counted.discounted[numbers], 0)[seen]
-            h = contexts[seen]
-            p[seen] = (own + counted.set_aside[h] * p[seen]) / counted.totals[h]
-            matched[seen] = length
+            numbers = _find(one.pairs, contexts * self.vocab_size + ids)
+            matched[_refine(p, self._counted(one, counts), contexts, numbers)] = length
             contexts = np.concatenate([[-1], numbers[:-1]])
         return p, matched
 
+    def _counted(self, order: _Order, counts: Ids) -> _Counted:
+        """What counts of n-grams come to for each context."""
+        once, twice = np.count_nonzero(counts == 1), np.count_nonzero(counts == 2)
+        # Where the counts of counts give nothing between 0 and 1, as in a text that is tiny or
+        # whose n-grams are all common, half a count is taken.
+        discount = once / (once + 2 * twice) if once and twice else 0.5
+        contexts = order.pairs // self.vocab_size
+        totals = np.bincount(contexts, counts, order.num_contexts)
+        types = np.bincount(contexts, counts > 0, order.num_contexts)
+        return _Counted(counts, totals, types, discount)
 
-def _counted(pairs: Ids, counts: Ids, num_contexts: int, vocab_size: int) -> _Order:
-    """Discount the counts of one order."""
-    once, twice = np.count_nonzero(counts == 1), np.count_nonzero(counts == 2)
-    # Where the counts of counts give nothing between 0 and 1, as in a text that is tiny or whose
-    # n-grams are all common, half a count is taken.
-    discount = once / (once + 2 * twice) if once and twice else 0.5
-    contexts = pairs // vocab_size
-    discounted = np.maximum(counts - discount, 0)
-    totals = np.bincount(contexts, counts, num_contexts).astype(np.float64)
-    types = np.bincount(contexts, counts > 0, num_contexts)
-    return _Order(pairs, discounted, totals, (discount * types).astype(np.float64))
+
+def _refine(p: Floats, counted: _Counted, contexts: Ids, numbers: Ids) -> Ids:
+    """From p_{n-1} to p_n, in place.
+
+    Args:
+        contexts: the number of h, -1 where it has none.
+        numbers: the number of hw, -1 where it has none.
+
+    Returns:
+        Where h was seen.
+    """
+    seen = np.flatnonzero((contexts >= 0) & (counted.totals[contexts] > 0))
+    h, hw, discount = contexts[seen], numbers[seen], counted.discount
+    own = np.where(hw >= 0, np.maximum(counted.counts[hw] - discount, 0), 0)
+    p[seen] = (own + discount * counted.types[h] * p[seen]) / counted.totals[h]
+    return seen
 
 
 def _distinct(values: Ids) -> tuple[Ids, Ids, Ids, Ids]:
     """The distinct values, ascending; where one of each is; the number of each; their counts.
 
-    What np.unique gives, but for the place being that of any: so a faster sort will do.
+    What np.unique gives, but for the place being that of any: so a faster sort will do. The values
+    are lost.
     """
-    order = np.argsort(values)
-    ascending = values[order]
+    bits = len(values).bit_length()
+    if int(values.max()) >> (63 - bits):
+        order = np.argsort(values)
+        ascending = values[order]
+    else:  # value and place in one number: sorting those is several times faster
+        values <<= bits
+        values |= np.arange(len(values))
+        values.sort()
+        order = values & ((1 << bits) - 1)
+        values >>= bits
+        ascending = values
     new = np.ones(len(values), dtype=np.bool_)
     np.not_equal(ascending[1:], ascending[:-1], out=new[1:])
-    numbers = np.empty(len(values), dtype=np.int64)
-    numbers[order] = np.cumsum(new) - 1
+    numbers = np.empty(len(values), dtype=np.int32)
+    numbers[order] = np.cumsum(new, dtype=np.int32) - 1
     edges = np.flatnonzero(new)
     return ascending[edges], order[edges], numbers, np.diff(edges, append=len(values))
 

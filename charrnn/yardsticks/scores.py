@@ -9,9 +9,9 @@ from charrnn.text.corpora import encoded
 from charrnn.text.escapes import escape
 from charrnn.text.vocab import Vocabulary
 from charrnn.yardsticks.compressors import COMPRESSORS, compressed_nats
-from charrnn.yardsticks.ngrams import KneserNey
+from charrnn.yardsticks.ngrams import MOST_ORDER, KneserNey
 
-__all__ = ["MOST_TRAINING", "ORDER", "Yardstick", "affordable", "capped", "yardsticks"]
+__all__ = ["MOST_TRAINING", "Yardstick", "affordable", "capped", "ngram_name", "yardsticks"]
 
 Codes = npt.NDArray[Any]
 
@@ -21,10 +21,7 @@ MOST_TRAINING = 1 << 22
 SPEED = 250_000
 """Characters of the training text a second, all methods together, on a slow machine."""
 
-ORDER = 5
-"""The greatest n of the n-grams."""
-
-NGRAMS = {"unigram": 1, "bigram": 2, f"{ORDER}-gram": ORDER}
+NAMES = {1: "unigram", 2: "bigram"}
 
 
 class Yardstick(NamedTuple):
@@ -52,24 +49,31 @@ def yardsticks(
             know all bytes.
         vocabulary: what the model beside them knows.
         before: what stands before the text; the training text if not given.
-        ngrams: of the training text and of :data:`ORDER`, if there is one already.
+        ngrams: of the training text, if there is one already.
         most: characters of the training text that are used, the last ones.
 
     Returns:
-        Nats a character: unigram, bigram and interpolated Kneser–Ney 5-gram, gzip, bz2, xz.
+        Nats a character: unigram, bigram, interpolated Kneser–Ney of the order that suits the
+        training text (:class:`charrnn.yardsticks.ngrams.KneserNey`), gzip, bz2, xz.
     """
     train = capped(train, most)
-    before = (train if before is None else before)[-ORDER:]
-    ngrams = ngrams or KneserNey(escape(vocabulary, train).ids, len(vocabulary), ORDER)
+    before = (train if before is None else before)[-MOST_ORDER:]
+    ngrams = ngrams or KneserNey(escape(vocabulary, train).ids, len(vocabulary))
     joined = escape(vocabulary, np.concatenate([before, text]))
     found = []
-    for name, order in NGRAMS.items():
+    for order in sorted({*NAMES, ngrams.order}):
         p, _ = ngrams.probabilities(joined.ids, len(before), order=order)
-        found.append(Yardstick(name, float(joined.charge(-np.log(p), len(before)).mean())))
+        nats = float(joined.charge(-np.log(p), len(before)).mean())
+        found.append(Yardstick(ngram_name(order), nats))
     known, new = (encoded(codes, vocabulary.level) for codes in (train, text))
     for name in COMPRESSORS:
         found.append(Yardstick(name, compressed_nats(name, known, new) / len(text)))
     return found
+
+
+def ngram_name(order: int) -> str:
+    """What the n-grams of an order are called."""
+    return NAMES.get(order, f"{order}-gram")
 
 
 def affordable(size: int, seconds: float) -> tuple[int, float]:

@@ -174,6 +174,13 @@ class Cell(ABC, Generic[S]):
         """The initial ``b`` of the pre-activations, ``(G·H,)``."""
         return np.zeros(self.num_gates * self.hidden_size)
 
+    def patient_bias(self, reach: int) -> Array:
+        """:meth:`init_bias` of a cell that is to remember for ``reach`` steps; a cell that has no
+        other begins with that.
+        """
+        del reach
+        return self.init_bias()
+
     def checked_shapes(self) -> dict[str, tuple[int, ...]]:
         """:meth:`shapes`, which whoever wrote the cell may have got wrong.
 

@@ -76,6 +76,20 @@ class LSTM(Cell[SavedLSTM]):
         b[self.hidden_size : 2 * self.hidden_size] = 1.0
         return b
 
+    def patient_bias(self, reach: int) -> Array:
+        """Half of the cells begin with memories of 1/(1-f) = 1 + e to ``reach`` steps.
+
+        Tallec and Ollivier (2018), "Can recurrent neural networks warp time?": b_f = ln(u - 1)
+        keeps a memory for u steps, and what is kept for long is written as slowly, by b_i = -b_f
+        (here 1 - b_f, so that the fastest are like the other half). They draw u for all cells;
+        here it is evenly spread over half of them.
+        """
+        b, size = self.init_bias(), self.hidden_size
+        slow = size // 2
+        kept = np.log(np.linspace(np.e, max(reach - 1, np.e), slow))
+        b[:slow], b[size : size + slow] = 1 - kept, kept
+        return b
+
     def begin(
         self,
         a: Array,

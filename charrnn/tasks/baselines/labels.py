@@ -57,7 +57,11 @@ class LabelBayes:
 
     def predict(self, texts: Sequence[str]) -> Yes:
         """``(N, K)``: which labels each text has."""
-        return self._scores(texts, self.smoothing)[-1] > 0
+        return self.scores(texts) > 0
+
+    def scores(self, texts: Sequence[str]) -> npt.NDArray[Any]:
+        """``(N, K)``: the logarithm of how much likelier a yes is than a no."""
+        return self._scores(texts, self.smoothing)[-1]
 
     def _count(self, texts: Sequence[str], yes: Yes, order: int) -> None:
         """Count labels, and n-grams with and without each."""

@@ -87,11 +87,19 @@ class NaiveBayes:
         Raises:
             ValueError: nothing has been learned yet.
         """
+        return self._names(self.scores(texts))
+
+    def scores(self, texts: Sequence[str]) -> npt.NDArray[Any]:
+        """Log P(k) + Σ log P(n-gram | k), ``(len(texts), K)``.
+
+        Raises:
+            ValueError: nothing has been learned yet.
+        """
         if not self.labels:
             raise ValueError("fit comes before predict")
         if not texts:
-            return []
-        return self._names(self._scores(texts, self.smoothing)[-1])
+            return np.zeros((0, len(self.labels)))
+        return self._scores(texts, self.smoothing)[-1]
 
     def _count(self, texts: Sequence[str], labels: Sequence[str], order: int) -> None:
         """Count labels, and n-grams under each."""

@@ -46,7 +46,7 @@ class TagBaseline:
     }
 
     def __init__(self) -> None:
-        self._tables: dict[str, dict[Hashable, str]] = {}
+        self._tables: dict[str, dict[Hashable, tuple[str, float]]] = {}
 
     def fit(self, sentences: Sequence[tuple[Sequence[str], Sequence[str]]]) -> Self:
         """Learn from sentences.
@@ -66,7 +66,13 @@ class TagBaseline:
         return self
 
     def predict(self, sentences: Sequence[Sequence[str]], way: str) -> list[list[str]]:
-        """The tags of sentences.
+        """The tags of sentences; arguments and errors as of :meth:`answers`."""
+        return [[name for name, _ in own] for own in self.answers(sentences, way)]
+
+    def answers(
+        self, sentences: Sequence[Sequence[str]], way: str
+    ) -> list[list[tuple[str, float]]]:
+        """The tags of sentences, each with its part of the words that it was looked up by.
 
         Args:
             sentences: the words of each.
@@ -99,7 +105,10 @@ class TagBaseline:
                 for at, tag in enumerate(tags):
                     for key in keys(words, at):
                         counts[key][tag] += 1
-            self._tables[way] = {
-                key: min(tags.items(), key=lambda item: (-item[1], item[0]))[0]
-                for key, tags in counts.items()
-            }
+            self._tables[way] = {key: _commonest(tags) for key, tags in counts.items()}
+
+
+def _commonest(tags: Counter[str]) -> tuple[str, float]:
+    """The first by the alphabet of the most frequent, and its part of all."""
+    name, count = min(tags.items(), key=lambda item: (-item[1], item[0]))
+    return name, count / tags.total()

@@ -1,0 +1,101 @@
+"""Help pages: plain text that flows to the width of the terminal, options in groups."""
+
+import re
+from inspect import cleandoc
+from typing import Any
+
+from typer.core import TyperCommand, TyperGroup
+
+__all__ = ["Command", "Commands"]
+
+EXAMPLE = "charrnn "
+"""How the lines of an example begin, which stay as they are."""
+
+KINDS = (
+    (r"<int( range)?>|INTEGER( RANGE)?", "INT"),
+    (r"<float( range)?>|FLOAT( RANGE)?", "NUMBER"),
+    (r"<(list\[)?str\]?>", "TEXT"),
+    (r"<(.*\|.*)>", r"\1"),
+)
+"""What Typer calls the types of values, and what people do."""
+
+RANGE = r"-?[\d.]*<?=?x[<>]=?-?[\d.]+|x[<>]=?-?[\d.]+"
+"""The numbers an option may have; who gives another one is told."""
+
+KEPT = "\xa0"
+"""A space at which no line ends; the page has an ordinary one."""
+
+NAMES = 26
+"""Columns that options' names may take before their text goes to the next line."""
+
+
+class Command(TyperCommand):
+    """A command with such a page."""
+
+    def get_help(self, ctx: Any) -> str:
+        """The page."""
+        return super().get_help(ctx).replace(KEPT, " ")
+
+    def format_help_text(self, ctx: Any, formatter: Any) -> None:
+        """Paragraphs flow; examples stay as they are."""
+        _write_text(self.help or "", formatter)
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Arguments, then options by their groups, in the order in which these first occur."""
+        groups: dict[str, list[tuple[str, str]]] = {}
+        for param in self.get_params(ctx):
+            record = param.get_help_record(ctx)
+            if record is not None:
+                argument = param.param_type_name == "argument"
+                title = getattr(param, "rich_help_panel", None) or "Options"
+                names, text = _plain(*record)
+                if argument:
+                    names, title = names.split()[0], "Arguments"
+                groups.setdefault(title, []).append((names, text))
+        general = groups.pop("Options", [])  # --help and its like come last
+        for title, rows in [*groups.items(), *([("Options", general)] if general else [])]:
+            with formatter.section(title):
+                formatter.write_dl(rows, col_max=NAMES)
+
+
+class Commands(TyperGroup):
+    """All commands, each with the first sentence of its page."""
+
+    def format_help_text(self, ctx: Any, formatter: Any) -> None:
+        """As of a command."""
+        _write_text(self.help or "", formatter)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """In the order in which they were added."""
+        rows = []
+        for name in self.list_commands(ctx):
+            command = self.get_command(ctx, name)
+            if command is not None and not command.hidden:
+                first = cleandoc(command.help or "").partition("\n\n")[0]
+                rows.append((name, " ".join(first.split())))
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+
+def _write_text(text: str, formatter: Any) -> None:
+    for paragraph in cleandoc(text).split("\n\n"):
+        formatter.write_paragraph()
+        with formatter.indentation():
+            if paragraph.startswith(EXAMPLE):
+                for line in paragraph.splitlines():
+                    formatter.write(f"{'':>{formatter.current_indent}}{line}\n")
+            else:
+                formatter.write_text(" ".join(paragraph.split()))
+
+
+def _plain(names: str, text: str) -> tuple[str, str]:
+    """An option's names and its text, without what is for programs."""
+    for pattern, name in KINDS:
+        names = re.sub(pattern, name, names)
+    text, _, extra = text.partition("  [")
+    parts = [part for part in extra.removesuffix("]").split("; ") if part]
+    parts = [re.sub(r"(\d)\.0$", r"\1", part) for part in parts if not re.fullmatch(RANGE, part)]
+    if re.fullmatch(rf"\[({RANGE})\]", text):
+        text = ""
+    extra = f" [{'; '.join(parts)}]" if parts else ""
+    return names, text + extra.replace(": ", f":{KEPT}")

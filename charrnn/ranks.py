@@ -1,0 +1,252 @@
+"""Many machines: rank 0 runs the command, the others compute shards for it.
+
+Only the engine talks. Rank 0 has the text, the settings, the clock and the folder; it decides, and
+sends each other rank its shards of a batch, and the weights where they have changed. Gradients are
+cut into as many slices as there are ranks. Each rank gets its slice of every shard's gradient, adds
+them in the order of the shards, and sends the sum to rank 0. So the sum is that of one process, to
+the bit, and no rank adds more than its part.
+
+What carries the messages is a :class:`Group`: MPI's (:mod:`charrnn.mpi`), or a test's of threads.
+"""
+
+import pickle
+import signal
+import socket
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from math import prod
+from threading import current_thread, main_thread
+from types import FrameType
+from typing import Any, Protocol
+
+import numpy as np
+
+from charrnn.engine import STOPPING, Engine
+from charrnn.nn.models import Loss
+from charrnn.nn.parameters import Parameters
+from charrnn.nn.products import one_thread
+from charrnn.nn.types import Array
+
+__all__ = ["Follower", "Group", "RankedEngine", "add_up", "end"]
+
+
+class Group(Protocol):
+    """Ranks that can talk to each other; every call is made by all of them.
+
+    Attributes:
+        rank: this one's number; 0 decides.
+        size: how many there are.
+        whole: whether all wait for rank 0's next order; not where one broke off in the middle.
+    """
+
+    rank: int
+    size: int
+    whole: bool
+
+    def scatter(self, things: Sequence[Any] | None) -> Any:
+        """A thing for each, from rank 0."""
+
+    def gather(self, thing: Any) -> list[Any] | None:
+        """One thing of each, at rank 0."""
+
+    def share(self, array: Array) -> None:
+        """Rank 0's numbers, in the array of each."""
+
+    def swap(self, mine: Array, outgoing: Sequence[int], incoming: Sequence[int]) -> Array:
+        """To each rank the next ``outgoing`` of ``mine``; ``incoming`` from each, joined."""
+
+    def join(self, mine: Array, whole: Array | None, sizes: Sequence[int]) -> None:
+        """All ranks' numbers, one after the other, in rank 0's ``whole``."""
+
+    def abort(self) -> None:
+        """End all ranks at once."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a rank is to compute: some shards of a batch; nothing more, if there is no model."""
+
+    model: bytes = b""
+    shapes: Any = None
+    dtype: str = ""
+    weights: bool = False  # whether they follow
+    threads: int = 1
+    tasks: tuple[Any, ...] = ()
+    count: int = 0  # shards of all ranks
+    gradients: bool = False
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What a rank has computed, or why it could not."""
+
+    losses: tuple[Any, ...] = ()
+    failure: str = ""
+    signal: int = 0  # that it has received
+
+
+def add_up(
+    group: Group, terms: Sequence[Array], count: int, like: Array, total: Array | None
+) -> None:
+    """The sum of all shards' gradients, in their order, in rank 0's ``total``.
+
+    Args:
+        group: its rank r has the shards r, r + size, r + 2·size, ...
+        terms: ``(N,)`` of each of this rank's shards.
+        count: how many shards there are.
+        like: ``(N,)``, for its size and type.
+        total: ``(N,)``; nothing elsewhere than at rank 0.
+    """
+    size, ranks = like.size, group.size
+    edges = [size * k // ranks for k in range(ranks + 1)]
+    widths = [stop - start for start, stop in pairwise(edges)]
+    slices = [term[start:stop] for start, stop in pairwise(edges) for term in terms]
+    outgoing = np.concatenate(slices) if slices else like[:0]
+    shards = [len(range(rank, count, ranks)) for rank in range(ranks)]
+    width = widths[group.rank]
+    found = group.swap(
+        outgoing, [len(terms) * each for each in widths], [each * width for each in shards]
+    ).reshape(count, width)
+    first = np.concatenate(([0], np.cumsum(shards)))  # of each rank's shards in what was found
+    mine = found[0]
+    for number in range(1, count):
+        mine += found[first[number % ranks] + number // ranks]
+    group.join(mine, total, widths)
+
+
+class RankedEngine(Engine):
+    """An engine at rank 0 that lets the other ranks compute too.
+
+    Should one of them fail, this rank does its work, then and from then on, and ``failure`` says
+    what happened.
+
+    Args:
+        engine: the one whose place it takes.
+        group: the ranks.
+    """
+
+    def __init__(self, engine: Engine, group: Group) -> None:
+        super().__init__(engine.model, engine.threads, engine.shards)
+        self.group = group
+        self._sent: tuple[bytes, Array] | None = None  # the model and weights that the others have
+
+    def _sum(
+        self, tasks: Sequence[Any], parameters: Parameters, gradients: Parameters | None
+    ) -> list[Loss]:
+        if self.failure:
+            return super()._sum(tasks, parameters, gradients)
+        group = self.group
+        replies = self._ask(tasks, parameters, gradients)
+        for reply in replies:
+            if reply.signal:
+                signal.raise_signal(reply.signal)
+        self.failure = next((reply.failure for reply in replies if reply.failure), "")
+        if self.failure:
+            return super()._sum(tasks, parameters, gradients)
+        found = [iter(reply.losses) for reply in replies]
+        return [next(found[number % group.size]) for number in range(len(tasks))]
+
+    def _ask(
+        self, tasks: Sequence[Any], parameters: Parameters, gradients: Parameters | None
+    ) -> list[Reply]:
+        """What each rank answers, this one among them; the sum of the gradients."""
+        group, model, flat = self.group, pickle.dumps(self.model), parameters.flat
+        known = self._sent
+        weights = known is None or known[0] != model or not np.array_equal(known[1], flat)
+        order = Order(model, parameters.shapes, flat.dtype.str, weights, self.threads)
+        order = replace(order, count=len(tasks), gradients=gradients is not None)
+        shares = [tuple(tasks[rank :: group.size]) for rank in range(group.size)]
+        group.whole = False
+        group.scatter([replace(order, tasks=share) for share in shares])
+        if weights:
+            group.share(flat)
+            self._sent = model, flat.copy()
+        losses = self.compute(shares[0], parameters, gradients)
+        replies = group.gather(Reply(tuple(losses)))
+        if gradients is not None:
+            total = gradients.flat
+            add_up(group, self.terms(gradients, len(losses)), len(tasks), total, total)
+        group.whole = True
+        return replies or []
+
+
+class Follower:
+    """What another rank does: it computes what it is asked for, until there is nothing more.
+
+    Args:
+        group: the ranks.
+        tell: told which signal this rank has received.
+    """
+
+    def __init__(self, group: Group, tell: Callable[[str], object]) -> None:
+        self.group = group
+        self._tell = tell
+        self._signal = 0  # that was received since the last answer
+        self._model = b""
+        self._engine: Engine | None = None
+        self._parameters = Parameters({}, np.float32)
+
+    @property
+    def name(self) -> str:
+        """For messages: which rank this is, and where."""
+        return f"rank {self.group.rank} on {socket.gethostname()}"
+
+    def follow(self) -> None:
+        """Do what rank 0 asks for. A signal is passed on to it, with the next answer."""
+        if current_thread() is main_thread():  # elsewhere signals cannot be caught
+            for number in STOPPING:
+                if signal.getsignal(number) is not signal.SIG_IGN:
+                    signal.signal(number, self._note)
+        try:
+            while (order := self.group.scatter(None)).model:
+                self._obey(order)
+        finally:
+            if self._engine is not None:
+                self._engine.close()
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self._tell(f"{self.name}: {signal.Signals(number).name}, which stops all ranks")
+        self._signal = number
+
+    def _obey(self, order: Order) -> None:
+        if order.weights:
+            size = sum(prod(shape) for shape in order.shapes.values())
+            weights = np.empty(size, order.dtype)
+            self.group.share(weights)
+            self._parameters = Parameters(order.shapes, order.dtype, weights)
+        losses, terms, failure = self._computed(order)
+        received, self._signal = self._signal, 0
+        self.group.gather(Reply(losses, failure, received))
+        if order.gradients:
+            add_up(self.group, terms, order.count, self._parameters.flat, None)
+
+    def _computed(self, order: Order) -> tuple[tuple[Loss, ...], list[Array], str]:
+        """The losses of an order's tasks and their gradients, or why there are none."""
+        parameters, count = self._parameters, len(order.tasks)
+        gradients = parameters.zeros_like()
+        try:
+            engine = self._engine_of(order)
+            with one_thread(), np.errstate(all="ignore"):
+                losses = engine.compute(
+                    order.tasks, parameters, gradients if order.gradients else None
+                )
+            return tuple(losses), engine.terms(gradients, count), ""
+        except Exception as error:  # rank 0 says so, and does the work
+            what = " ".join(filter(None, (type(error).__name__, str(error))))
+            return (), [gradients.flat] * count, f"{self.name}: {what}"
+
+    def _engine_of(self, order: Order) -> Engine:
+        """That of the order's model; another than before takes its place."""
+        if self._engine is None or self._model != order.model:
+            if self._engine is not None:
+                self._engine.close()
+            self._engine = Engine(pickle.loads(order.model))  # noqa: S301 - from rank 0
+            self._model = order.model
+        self._engine.threads = order.threads
+        return self._engine
+
+
+def end(group: Group) -> None:
+    """Let the other ranks go."""
+    group.scatter([Order()] * group.size)

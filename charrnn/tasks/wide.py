@@ -1,0 +1,156 @@
+"""The sparse features of examples, for the linear map beside the recurrence."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from charrnn.nn.types import Array
+from charrnn.nn.wide import Features
+from charrnn.text.hashed import buckets_of
+
+__all__ = [
+    "COUNTED",
+    "WEIGHTS",
+    "buckets_for",
+    "buckets_in",
+    "features_of",
+    "first_weights",
+    "thinned",
+]
+
+SCALE = 4.0
+"""The length of each row of features. Adam's steps are of one size whatever the gradient is, so
+this decides how fast the map learns beside the rest of the network."""
+
+DROPPED = 0.5
+"""The part of the features that each update leaves out. Wager, Wang and Liang (2013), "Dropout
+training as adaptive regularization"."""
+
+WEIGHTS = 1 << 20
+"""Of the map, at most, by default."""
+
+LEAST = 1 << 6
+
+SAMPLE = 1 << 22
+"""Hashes that are enough to tell how many buckets are wanted."""
+
+SMOOTHING, SHARE = 0.1, 0.2
+"""Of naive Bayes, with which the map begins: what is added to a label's count, and the part of its
+logarithms that is taken, as features that go together are all counted."""
+
+COUNTED = 1 << 15
+"""Examples that the first weights are counted from, at most."""
+
+TOGETHER = 1 << 12
+"""Examples counted at a time."""
+
+
+def buckets_for(hashes: Iterable[Array], outputs: int, weights: int) -> int:
+    """How many buckets: two for each distinct feature, a power of two, at most ``weights`` in all.
+
+    Args:
+        hashes: of the training examples.
+        outputs: weights of a bucket.
+        weights: those that there may be; 0 for no such map.
+    """
+    if not weights:
+        return 0
+    some: list[Array] = []
+    count = 0
+    for own in hashes:
+        some.append(own)
+        count += len(own)
+        if count > SAMPLE:
+            break
+    distinct = len(np.unique(np.concatenate(some))) if some else 0
+    wanted = 1 << max(LEAST - 1, 2 * distinct - 1).bit_length()
+    most = 1 << max(1, weights // outputs).bit_length() - 1
+    return int(min(wanted, most))
+
+
+def buckets_in(header: Mapping[str, Any]) -> int:
+    """How many buckets a checkpoint notes; 0 where it has no such map.
+
+    Raises:
+        ValueError: it is no such number.
+    """
+    buckets = header.get("buckets", 0)
+    if type(buckets) is not int or buckets < 0:
+        raise ValueError("the number of buckets must be a whole number")
+    return buckets
+
+
+def features_of(hashes: Sequence[Array], size: int) -> Features:
+    """A row for each example: 1 + ln(count) in each of its buckets, the row of length ``SCALE``.
+
+    Args:
+        hashes: of each example's features.
+        size: how many buckets there are.
+    """
+    rows, columns, values = [], [], []
+    for row, own in enumerate(hashes):
+        column, count = np.unique(buckets_of(own, size), return_counts=True)
+        value = 1 + np.log(count)
+        rows.append(np.full(len(column), row))
+        columns.append(column)
+        values.append(value * (SCALE / np.sqrt(np.dot(value, value))))
+    return Features(
+        len(hashes),
+        np.concatenate(rows),
+        np.concatenate(columns),
+        np.concatenate(values).astype(np.float32),
+    )
+
+
+def thinned(features: Features, rng: np.random.Generator | None) -> Features:
+    """The same with some left out and the others made larger, while training."""
+    if rng is None:
+        return features
+    kept = rng.random(len(features.column)) >= DROPPED
+    return Features(
+        features.count,
+        features.row[kept],
+        features.column[kept],
+        features.value[kept] / np.float32(1 - DROPPED),
+    )
+
+
+def first_weights(
+    hashes: Iterable[Array], yes: npt.NDArray[np.bool_], size: int, *, exclusive: bool
+) -> Array:
+    """Where the map begins, ``(size, K)``: at a part of what naive Bayes says of each feature.
+
+    ln P(k | feature) - ln P(k), which is 0 of a feature that tells nothing; of labels that do not
+    exclude each other, less the same of not having k. Wang and Manning (2012), "Baselines and
+    bigrams", have the idea.
+
+    Args:
+        hashes: of N examples' features.
+        yes: ``(N, K)``, which labels they have.
+        size: how many buckets there are.
+        exclusive: whether an example has one label.
+    """
+    labels = yes.shape[1]
+    counts, every = np.zeros((size, labels)), np.zeros((size, 1))
+    examples, start = iter(hashes), 0
+    while some := list(islice(examples, TOGETHER)):
+        features = features_of(some, size)
+        own = yes[start : start + len(some)][features.row]
+        every[:, 0] += np.bincount(features.column, minlength=size)
+        for k in range(labels):
+            counts[:, k] += np.bincount(features.column[own[:, k]], minlength=size)
+        start += len(some)
+    part = (yes.sum(axis=0) + SMOOTHING) / (len(yes) + SMOOTHING * labels)
+    W = _told(counts, every, part, SMOOTHING * labels)
+    if not exclusive:
+        W -= _told(every - counts, every, 1 - part, SMOOTHING * labels)
+    return SHARE * W
+
+
+def _told(counts: Array, every: Array, part: Array, prior: float) -> Array:
+    """ln P(k | feature) - ln P(k), ``prior`` examples being added that go by P(k) = ``part``."""
+    found: Array = np.log((counts + prior * part) / ((every + prior) * part))
+    return found

@@ -1,0 +1,130 @@
+"""N-grams of texts and of words as numbers, by a hash that is the same everywhere and always.
+
+The 64-bit FNV-1a hash (Fowler, Noll and Vo), a symbol in the place of a byte. It has no seed, so
+that a checkpoint needs to note no more than how many buckets there are.
+"""
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+from zlib import crc32
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["buckets_of", "hashed", "of_text", "of_tokens"]
+
+Hashes = npt.NDArray[np.uint64]
+
+BASIS, PRIME, MASK = 0xCBF29CE484222325, 0x100000001B3, (1 << 64) - 1
+
+CHARACTERS, WORDS = 5, 2
+"""The longest n-grams of a text: of its characters, and of its words."""
+
+START, END = "\x02", "\x03"
+"""Of a text."""
+
+WORD = re.compile(r"\w+|[^\w\s]")
+
+AFFIX = 5
+"""Characters of the longest beginning and ending of a token that count."""
+
+
+def hashed(*symbols: int) -> int:
+    """FNV-1a of some numbers."""
+    h = BASIS
+    for symbol in symbols:
+        h = ((h ^ symbol) * PRIME) & MASK
+    return h
+
+
+def buckets_of(hashes: Hashes, size: int) -> npt.NDArray[np.intp]:
+    """Which of ``size`` buckets each hash falls into; its upper half, the better one, counts."""
+    return ((hashes ^ (hashes >> np.uint64(32))) % np.uint64(size)).astype(np.intp)
+
+
+def of_text(text: str) -> Hashes:
+    """Of all n-grams: of up to five characters, and of up to two words, in small letters.
+
+    The text stands between a sign for its beginning and one for its end, and for its characters
+    there is a space beside each, so that its first word is also a word like others.
+
+    Returns:
+        One for each that stands there, as often as it does.
+    """
+    framed = np.frombuffer(
+        f"{START} {text} {END}".encode("utf-32-le", "surrogatepass"), dtype="<u4"
+    )
+    found = [ord(START), *(_word(word) for word in WORD.findall(text.lower())), ord(END)]
+    words = np.array(found, dtype=np.uint64)
+    return np.concatenate(
+        [*_ngrams(framed.astype(np.uint64), CHARACTERS, 1), *_ngrams(words, WORDS, 2)]
+    )
+
+
+def of_tokens(tokens: Sequence[str], *, ahead: bool = True) -> list[Hashes]:
+    """Of what each token of a sentence shows: itself, its parts, its neighbours.
+
+    Args:
+        ahead: whether those behind it count as well.
+    """
+    own = [_word(token.lower()) for token in tokens]
+    words = [0, 0, *own, 1, 1]  # what stands outside
+    ends = [2, *(_word(token.lower()[-3:]) for token in tokens), 2]
+    shapes = [3, *(_word(_shape(token)) for token in tokens), 3]
+    found = []
+    for at, token in enumerate(tokens):
+        before2, before, this, after, after2 = words[at : at + 5]
+        around: list[tuple[int, ...]] = [
+            (1, before),
+            (3, before2),
+            (5, before, this),
+            (8, before2, before),
+            (10, ends[at]),
+        ]
+        if ahead:
+            around += [
+                (2, after),
+                (4, after2),
+                (6, this, after),
+                (7, before, after),
+                (9, after, after2),
+                (11, ends[at + 2]),
+                (12, shapes[at], shapes[at + 1], shapes[at + 2]),
+            ]
+        context = [hashed(*key) for key in around]
+        found.append(np.concatenate([_of_token(token), np.array(context, dtype=np.uint64)]))
+    return found
+
+
+def _ngrams(symbols: Hashes, order: int, family: int) -> list[Hashes]:
+    """Those of each length 1..order; ``family`` keeps those of other symbols apart."""
+    found = []
+    h = np.full(len(symbols), hashed(family), dtype=np.uint64)
+    for n in range(1, min(order, len(symbols)) + 1):
+        h = (h[: len(symbols) - n + 1] ^ symbols[n - 1 :]) * np.uint64(PRIME)
+        found.append(h)
+    return found
+
+
+@lru_cache(1 << 16)
+def _word(word: str) -> int:
+    return crc32(word.encode("utf-8", "surrogatepass"))
+
+
+@lru_cache(1 << 16)
+def _of_token(token: str) -> Hashes:
+    """What a token shows by itself."""
+    small = token.lower()
+    keys = [(20, _word(small)), (21, _word(token)), (22, _word(_shape(token)))]
+    for n in range(1, min(AFFIX, len(small)) + 1):
+        keys += [(30 + n, _word(small[:n])), (40 + n, _word(small[-n:]))]
+    return np.array([hashed(*key) for key in keys], dtype=np.uint64)
+
+
+def _shape(token: str) -> str:
+    """Capitals, small letters, digits and the rest of a token, runs of a kind once: ``Xx-0``."""
+    kinds = [
+        "X" if c.isupper() else "x" if c.isalpha() else "0" if c.isdigit() else c for c in token
+    ]
+    return "".join(c for k, c in enumerate(kinds) if not k or c != kinds[k - 1])

@@ -1,0 +1,217 @@
+"""What a run keeps: its state, and the files that hold it."""
+
+from collections.abc import Iterator
+from time import monotonic
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from charrnn import __version__
+from charrnn.engine import shards
+from charrnn.errors import CheckpointError, DivergedError
+from charrnn.nn.ensemble import Ensemble, together
+from charrnn.nn.parameters import Parameters
+from charrnn.nn.types import Array
+from charrnn.runs.folder import RunFolder
+from charrnn.runs.history import Validation
+from charrnn.runs.model import load_model
+from charrnn.runs.own_cell import source_of
+from charrnn.tasks.base import Data, Scored, Spec, Task
+from charrnn.tasks.config import Config
+from charrnn.training.events import (
+    Compared,
+    Event,
+)
+from charrnn.training.loop import Trainer
+from charrnn.training.members import Members, generators
+from charrnn.training.pace import Deadline
+from charrnn.training.state import (
+    Interval,
+    Snapshot,
+    capture,
+    with_good,
+)
+from charrnn.training.timekeeper import Timekeeper
+
+__all__ = ["Kept"]
+
+
+class Kept:
+    """How far a run has come, and its saving.
+
+    Attributes: as of :class:`charrnn.training.run.Run`.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        data: Data,
+        spec: Spec,
+        parameters: Parameters,
+        folder: RunFolder,
+        threads: int,
+    ) -> None:
+        self.config = self.asked = config  # asked: what the state that is restored was made by
+        self.data = data
+        self.spec = spec
+        self.folder = folder
+        self.network = spec.model(config)
+        self.threads = min(threads, len(shards(config.batch_size, config.shards)))
+        self.task = data.task(spec, config, self.network, self.threads or 1)
+        self.task.engine.shards = config.shards
+        self.members = Members()
+        dropout, self.preview = generators(config.seed, 1)
+        self.trainer = Trainer(self.task, parameters, config, dropout)
+        self._unwritten_best: _Weights | None = None
+        self.history: list[Validation] = []
+        # The validation of best.npz; that of the member at work is a member's. A training that
+        # diverges forgets what came after its last good state; that file stays, and only what is
+        # better replaces it.
+        self.best: Validation | None = None
+        self.best_score: Scored | None = None  # of this process's validations
+        self.interval = Interval()
+        self.settling = 0  # the step at which it ran out of patience
+        self.timekeeper = Timekeeper(config, self.task, data.trained_on(config))
+        self.notes: tuple[str, ...] = ()  # for people, on how it began
+        self.ancestor: dict[str, Any] | None = None  # what it notes of whose weights it began with
+        self.ranks = 1
+        self.shown = False  # whether a bar shows how far it is
+        self._stopping = self._running = self._closed = False
+        self._course: Iterator[Event] | None = None
+        self._begun = self._member_begun = monotonic()
+        self._deadline: Deadline | None = None  # of all members
+        self._good: Snapshot | None = None  # what a divergence returns to
+        self._to_note: Compared | None = None
+
+    @property
+    def made(self) -> int:
+        """Updates made so far, by all members."""
+        return self.members.before + self.trainer.number
+
+    @property
+    def total(self) -> int:
+        """Updates in all, should the members to come make as many as the one at work."""
+        to_come = max(0, self.config.members - self.members.number)
+        return self.members.before + (1 + to_come) * self.trainer.total
+
+    @property
+    def at_work(self) -> str:
+        """Which member trains, in words; nothing where there is one network."""
+        count = self.config.members
+        return f"member {self.members.number} of {count}" if count > 1 else ""
+
+    @property
+    def complete(self) -> bool:
+        """Whether there is nothing left to do."""
+        members = self.members
+        if self.config.members > 1 and len(members.finished) < self.config.members:
+            return False
+        return self.trainer.number >= self.trainer.total
+
+    def _saved_best(self) -> Parameters:
+        """The best weights of the member at work.
+
+        Raises:
+            CheckpointError: they cannot be read.
+        """
+        number, own_cell = self.members.number, self.config.own_cell
+        own = self.folder.best_of(number)
+        if own != self.folder.best and own.exists():
+            return load_model(own, own_cell).parameters
+        return load_model(self.folder.best, own_cell).member(number).parameters
+
+    def _task_of(self, network: Any) -> Task:
+        """The run's task, for the average of its members."""
+        return self.data.task(self.spec, self.config, network, self.threads or 1)
+
+    def _average(self) -> tuple[Any, Parameters]:
+        """The network of all members that are trained, and its weights."""
+        if len(self.members.finished) == 1:
+            network = self.network
+            return network, Parameters(network.shapes(), np.float32, self.members.finished[0])
+        shapes = self.network.shapes()
+        weights = [Parameters(shapes, np.float32, one) for one in self.members.finished]
+        return Ensemble(self.network, len(weights)), together(self.network, weights)
+
+    def _save(self, *, best: bool, stopped: bool = False) -> None:
+        """Write ``last.npz``, and before it ``best.npz`` if these are the best weights so far.
+
+        A run that is stopped somewhere must return, when it diverges, to where it would have
+        returned: its last good state is then saved with it.
+        """
+        self._note_compared()
+        header = self._header()
+        begun, weights = monotonic(), dict(self.trainer.parameters)
+        if not np.isfinite(self.trainer.parameters.flat).all():
+            raise DivergedError(
+                f"training diverged at step {self.made}: a weight is no longer finite"
+            )
+        failed: CheckpointError | None = None
+        if best:
+            self._unwritten_best = _Weights(header, weights)
+        if self._unwritten_best is not None:
+            try:
+                self.folder.save_best(*self._unwritten_best, self.members.number)
+                self._unwritten_best = None
+            except CheckpointError as error:
+                failed = error
+                if best:  # the weights go on changing; a copy of these is tried again
+                    kept = {name: weight.copy() for name, weight in weights.items()}
+                    self._unwritten_best = _Weights(header, kept)
+        state = capture(self)
+        training = {
+            **state.numbers,
+            "threads": self.threads,
+            **({} if self.ancestor is None else {"ancestor": self.ancestor}),
+            "corpus": {
+                "paths": list(self.data.paths.train),
+                "val": self.data.paths.val,
+                "test": self.data.paths.test,
+                "sha256": self.data.sha256,
+                "length": self.data.size,
+            },
+        }
+        arrays = state.arrays
+        if self.config.members > 1:
+            training = {**training, "members": self.members.numbers()}
+            arrays = {**arrays, **self.members.arrays()}
+        if stopped and self._good is not None:
+            good, good_arrays = with_good(self._good)
+            training, arrays = {**training, **good}, {**arrays, **good_arrays}
+        self.folder.save_last({**header, "training": training}, arrays)
+        self.timekeeper.saving = monotonic() - begun
+        if failed is not None:
+            raise failed
+
+    def _header(self) -> dict[str, Any]:
+        """What a checkpoint says besides its arrays."""
+        return {
+            "charrnn": __version__,
+            "config": self.config.to_json(),
+            # A task may have found out more by validating.
+            self.config.kind.key: getattr(self.task, "spec", self.spec).to_header(),
+            "history": [one.to_json() for one in self.history],
+            "best": None if self.best is None else self.best.to_json(),
+            **source_of(self.config.own_cell),
+        }
+
+    def _note_compared(self) -> None:
+        """Log what there is to beat: not before the training has got somewhere."""
+        if self._to_note is not None:
+            noted, self._to_note = self._to_note, None
+            self._log(0, "compared", figures=dict(noted.figures), known=noted.known)
+
+    def _log(self, step: int, event: str, **values: Any) -> None:
+        if step:
+            self._note_compared()
+        seconds = round(monotonic() - self._begun, 3)
+        if self.config.members > 1:
+            values = {"member": self.members.number, **values}
+        self.folder.log({"step": step, "schema": 1, "event": event, **values, "seconds": seconds})
+
+
+class _Weights(NamedTuple):
+    """What ``best.npz`` is to hold."""
+
+    header: dict[str, Any]
+    weights: dict[str, Array]

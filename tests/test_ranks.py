@@ -1,0 +1,407 @@
+"""Many machines: who computes what changes no bit, and what goes wrong on one is said by rank 0."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from threading import Barrier, Thread
+from time import monotonic
+from typing import Any
+
+import numpy as np
+import pytest
+from support import ROOT, TEXT, begin, charrnn, command, corpus_of, environment, resume
+
+from charrnn.checkpoint import read_checkpoint
+from charrnn.cli.ranks import started_as
+from charrnn.engine import Engine, shards
+from charrnn.errors import RunError
+from charrnn.nn.cells import parse_cell
+from charrnn.nn.models import SequenceModel, Sequences
+from charrnn.nn.parameters import Parameters
+from charrnn.nn.types import Array
+from charrnn.ranks import Follower, RankedEngine, add_up, end
+from charrnn.training.loop import Step
+
+MODEL = SequenceModel(7, 7, parse_cell("gru", 6), 2, dropout=0.3)
+LANES = 70  # four shards
+
+MPIEXEC = Path(sys.executable).with_name("mpiexec")
+SMALL = ("--hidden", "16", "--seq-len", "8", "--batch-size", "24", "--dropout", "0.2")
+
+
+class Threads:
+    """A group of threads in this process.
+
+    Attributes:
+        sent: how many numbers each rank has sent to others.
+    """
+
+    class _Shared:
+        def __init__(self, size: int) -> None:
+            self.barrier = Barrier(size)
+            self.places: list[Any] = [None] * size
+
+    def __init__(self, rank: int, size: int, shared: "_Shared") -> None:
+        self.rank, self.size, self.whole = rank, size, True
+        self._shared = shared
+        self.sent = 0
+
+    @classmethod
+    def make(cls, size: int) -> "list[Threads]":
+        shared = cls._Shared(size)
+        return [cls(rank, size, shared) for rank in range(size)]
+
+    def _all(self, thing: Any) -> list[Any]:
+        self._shared.places[self.rank] = thing
+        self._shared.barrier.wait(20)
+        found = list(self._shared.places)
+        self._shared.barrier.wait(20)
+        return found
+
+    def scatter(self, things: Sequence[Any] | None) -> Any:
+        return self._all(things)[0][self.rank]
+
+    def gather(self, thing: Any) -> list[Any] | None:
+        found = self._all(thing)
+        return None if self.rank else found
+
+    def share(self, array: Array) -> None:
+        np.copyto(array, self._all(array.copy())[0])
+
+    def swap(self, mine: Array, outgoing: Sequence[int], incoming: Sequence[int]) -> Array:
+        assert sum(outgoing) == len(mine)
+        edges = np.cumsum(outgoing)[:-1]
+        found = [pieces[self.rank] for pieces in self._all(np.split(mine, edges))]
+        assert [len(piece) for piece in found] == list(incoming)
+        self.sent += len(mine) - outgoing[self.rank]
+        return np.concatenate(found)
+
+    def join(self, mine: Array, whole: Array | None, sizes: Sequence[int]) -> None:
+        found = self._all(mine.copy())
+        assert [len(piece) for piece in found] == list(sizes)
+        self.sent += len(mine) * (self.rank > 0)
+        if whole is not None:
+            whole[:] = np.concatenate(found)
+
+    def abort(self) -> None:
+        self._shared.barrier.abort()
+
+
+def in_threads(groups: Sequence[Threads], work: Callable[[Threads], object]) -> None:
+    """The same at all ranks but the first, while this thread is the first."""
+    threads = [Thread(target=work, args=(group,), daemon=True) for group in groups[1:]]
+    for thread in threads:
+        thread.start()
+    work(groups[0])
+    for thread in threads:
+        thread.join(20)
+        assert not thread.is_alive()
+
+
+def batch(lanes: int = LANES) -> tuple[Parameters, Sequences]:
+    rng = np.random.default_rng(3)
+    text = rng.integers(7, size=(6, lanes))
+    return MODEL.init(rng), Sequences(text[:-1], text[1:], MODEL.zero_state(lanes))
+
+
+def ask(engine: Engine, parameters: Parameters, one: Any) -> tuple[Any, Array, list[Array]]:
+    """Loss, gradients and final states of a batch."""
+    gradients = parameters.zeros_like()
+    gradients.flat[:] = 7.0  # overwritten
+    losses = engine.losses(parameters, one, gradients=gradients, rng=np.random.default_rng(4))
+    return losses.total, gradients.flat, [part for layer in losses.final for part in layer]
+
+
+# The exchange
+
+
+@pytest.mark.parametrize("size", range(1, 8))
+@pytest.mark.parametrize("count", [1, 2, 5, 8])
+def test_slices_are_added_in_the_order_of_the_shards(size: int, count: int) -> None:
+    """Of vectors that do not divide evenly, or are shorter than there are ranks."""
+    for length in (3, 1001):
+        rng = np.random.default_rng(length)
+        scales = 10.0 ** rng.integers(8, size=(count, 1))
+        terms = (rng.standard_normal((count, length)) * scales).astype(np.float32)
+        expected = terms[0].copy()
+        for term in terms[1:]:
+            expected += term
+        groups = Threads.make(size)
+        total = np.zeros(length, np.float32)
+
+        def work(group: Threads, terms: Array = terms, total: Array = total) -> None:
+            own = list(terms[group.rank :: group.size])
+            add_up(group, own, len(terms), total, None if group.rank else total)
+
+        in_threads(groups, work)
+        np.testing.assert_array_equal(total, expected)
+        if count == size:  # a rank sends no more than its own gradient and a slice of the sum
+            assert max(group.sent for group in groups) <= length + -(-length // size)
+
+
+@pytest.mark.parametrize("size", range(1, 8))
+def test_the_number_of_ranks_changes_no_bit(size: int) -> None:
+    """Loss, gradients and states; with dropout; also when the weights change, and the batch."""
+    parameters, wide = batch()
+    narrow = batch(3)[1]  # fewer shards than ranks
+    assert len(shards(LANES)) == 4
+    other = Parameters(parameters.shapes, parameters.dtype, parameters.flat * 2)
+    asked = [(parameters, wide), (parameters, narrow), (other, wide), (parameters, wide)]
+    with Engine(MODEL) as engine:
+        expected = [ask(engine, *one) for one in asked]
+
+    def work(group: Threads) -> None:
+        if group.rank:
+            Follower(group, lambda line: None).follow()
+            return
+        engine = RankedEngine(Engine(MODEL), group)
+        for one, (loss, gradients, states) in zip(asked, expected, strict=True):
+            found = ask(engine, *one)
+            assert found[0] == loss
+            np.testing.assert_array_equal(found[1], gradients)
+            for ours, theirs in zip(found[2], states, strict=True):
+                np.testing.assert_array_equal(ours, theirs)
+            alone = engine.losses(one[0], one[1])
+            assert alone.total == Engine(MODEL).losses(one[0], one[1]).total
+        assert not engine.failure
+        assert group.whole
+        end(group)
+
+    in_threads(Threads.make(size), work)
+
+
+def test_weights_are_sent_where_they_have_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    parameters, one = batch()
+    shared = []
+    share = Threads.share
+
+    def counted(self: Threads, array: Array) -> None:
+        shared.append(self.rank)
+        share(self, array)
+
+    monkeypatch.setattr(Threads, "share", counted)
+
+    def work(group: Threads) -> None:
+        if group.rank:
+            Follower(group, lambda line: None).follow()
+            return
+        engine = RankedEngine(Engine(MODEL), group)
+        for changed in (True, False, False, True):
+            parameters.flat[:1] += changed
+            before = shared.count(0)
+            engine.losses(parameters, one)
+            assert shared.count(0) - before == changed
+        end(group)
+
+    in_threads(Threads.make(2), work)
+
+
+class Failing:
+    """In the place of a model: it fails wherever it is sent."""
+
+    def __init__(self) -> None:
+        self.here = True
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"here": False}
+
+    def part(self, batch: Any, lanes: slice) -> Any:
+        return MODEL.part(batch, lanes)
+
+    def sum_loss(self, *arguments: Any, **named: Any) -> Any:
+        if not self.here:
+            raise MemoryError("no more")
+        return MODEL.sum_loss(*arguments, **named)
+
+
+def test_what_fails_at_another_rank_is_done_at_the_first() -> None:
+    """Which is said with the name of the rank; nobody waits forever."""
+    parameters, one = batch()
+    expected = ask(Engine(MODEL), parameters, one)
+
+    def work(group: Threads) -> None:
+        if group.rank:
+            Follower(group, lambda line: None).follow()
+            return
+        engine = RankedEngine(Engine(Failing()), group)
+        for _ in range(2):
+            found = ask(engine, parameters, one)
+            np.testing.assert_array_equal(found[1], expected[1])
+        assert re.fullmatch(r"rank 1 on \S+: MemoryError no more", engine.failure)
+        end(group)
+
+    in_threads(Threads.make(3), work)
+
+
+def test_a_signal_at_another_rank_is_raised_at_the_first() -> None:
+    parameters, one = batch()
+    received = []
+    before = signal.signal(signal.SIGTERM, lambda number, frame: received.append(number))
+    told: list[str] = []
+
+    def work(group: Threads) -> None:
+        if group.rank:
+            follower = Follower(group, told.append)
+            follower._note(signal.SIGTERM, None)
+            follower.follow()
+            return
+        engine = RankedEngine(Engine(MODEL), group)
+        engine.losses(parameters, one)
+        engine.losses(parameters, one)
+        end(group)
+
+    try:
+        in_threads(Threads.make(2), work)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert received == [signal.SIGTERM]  # once
+    assert re.fullmatch(r"rank 1 on \S+: SIGTERM, which stops all ranks", told[0])
+
+
+def test_a_training_saves_and_ends_where_another_rank_fails(tmp_path: Path) -> None:
+    run = begin(tmp_path / "run", corpus_of(tmp_path))
+    seen: list[int] = []
+    run.task.engine.failure = "rank 1 on there: MemoryError"
+    with pytest.raises(RunError, match="rank 1 on there: MemoryError") as error:
+        seen.extend(event.number for event in run.events() if isinstance(event, Step))
+    run.close()
+    assert error.value.hint.startswith("saved at step 1: charrnn train --resume ")
+    assert error.value.exit_code == 1
+    again = resume(tmp_path / "run", corpus_of(tmp_path))
+    assert again.trainer.number == 1
+    again.close()
+
+
+# Commands
+
+
+def test_who_started_a_process_is_read_from_its_environment() -> None:
+    assert started_as({}) == (0, 1)
+    assert started_as({"PMI_RANK": "2", "PMI_SIZE": "4"}) == (2, 4)
+    assert started_as({"OMPI_COMM_WORLD_RANK": "1", "OMPI_COMM_WORLD_SIZE": "3"}) == (1, 3)
+    assert started_as({"PMI_RANK": "x", "PMI_SIZE": "4"}) == (0, 1)
+
+
+def test_mpiexec_without_mpi4py_is_one_line(tmp_path: Path) -> None:
+    """Not a training for each process in one folder; rank 0 says it, and nobody else."""
+    (tmp_path / "mpi4py.py").write_text("raise ImportError('not here')\n")
+    (tmp_path / "corpus.txt").write_text(TEXT, encoding="utf-8")
+    for rank in ("0", "1"):
+        path = os.pathsep.join([str(tmp_path), str(ROOT)])
+        done = subprocess.run(
+            [sys.executable, "-m", "charrnn", "train", "corpus.txt", "--out", "run"],
+            capture_output=True, text=True, cwd=tmp_path,
+            env=environment(PYTHONPATH=path, PMI_RANK=rank, PMI_SIZE="4"),
+        )  # fmt: skip
+        assert done.returncode == 2
+        assert not (tmp_path / "run").exists()
+        said = (
+            "error: this is one of 4 processes that mpiexec has started; they need mpi4py to work "
+            "together\nhint: on every machine: python -m pip install mpi4py mpich\n"
+        )
+        assert done.stderr == said * (rank == "0")
+
+
+def needs_mpi() -> None:
+    pytest.importorskip("mpi4py", reason="needs mpi4py: pip install mpi4py mpich")
+    if not MPIEXEC.exists() and shutil.which("mpiexec") is None:
+        pytest.skip("needs mpiexec: pip install mpich")
+
+
+def ranks(count: int, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    mpiexec = str(MPIEXEC) if MPIEXEC.exists() else "mpiexec"
+    return subprocess.run(
+        [mpiexec, "-n", str(count), sys.executable, "-m", "charrnn", *arguments],
+        capture_output=True, text=True, cwd=cwd, env=environment(), timeout=120,
+    )  # fmt: skip
+
+
+def test_two_ranks_train_as_one_process(tmp_path: Path) -> None:
+    """The same files; going on with one process, and with two ranks, as well."""
+    needs_mpi()
+    (tmp_path / "corpus.txt").write_text(TEXT * 4, encoding="utf-8")
+    train = ("train", "corpus.txt", *SMALL, "--epochs", "4", "--threads", "1")
+    alone = charrnn(*train, "--out", "alone", cwd=tmp_path)
+    assert alone.returncode == 0, alone.stderr
+    done = ranks(2, *train, "--out", "ranks", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "threads: 1 on each of 2 ranks\n" in done.stderr
+    assert done.stderr.count("saved in ranks") == 1
+    for name in ("best.npz", "last.npz"):
+        assert (tmp_path / "alone" / name).read_bytes() == (tmp_path / "ranks" / name).read_bytes()
+    more = ("--epochs", "6")
+    assert charrnn("train", "--resume", "ranks", *more, cwd=tmp_path).returncode == 0
+    assert ranks(2, "train", "--resume", "alone", *more, cwd=tmp_path).returncode == 0
+    weights = [read_checkpoint(tmp_path / run / "last.npz")[1] for run in ("alone", "ranks")]
+    for name, array in weights[0].items():
+        np.testing.assert_array_equal(array, weights[1][name])
+    scores = [
+        charrnn("eval", "alone", cwd=tmp_path).stdout.decode(),
+        ranks(2, "eval", "alone", cwd=tmp_path).stdout,
+    ]
+    assert scores[0] == scores[1] != ""
+
+
+def test_errors_and_other_commands_end_all_ranks(tmp_path: Path) -> None:
+    needs_mpi()
+    done = ranks(2, "train", "nowhere.txt", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.count("error: ") == 1
+    sample = ("sample", "--length", "5", "--seed", "1")
+    done = ranks(2, *sample, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == charrnn(*sample, cwd=tmp_path).stdout.decode()
+
+
+@pytest.mark.skipif(not Path("/proc").exists(), reason="a rank is found in Linux's /proc")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_signal_to_another_rank_ends_all(tmp_path: Path, number: signal.Signals) -> None:
+    """What can be caught saves the step that was made; what cannot leaves the last save."""
+    needs_mpi()
+    (tmp_path / "corpus.txt").write_text(TEXT * 4, encoding="utf-8")
+    train = ("train", "corpus.txt", *SMALL, "--epochs", "1000", "--eval-every", "20")
+    mpiexec = str(MPIEXEC) if MPIEXEC.exists() else "mpiexec"
+    with subprocess.Popen(
+        [mpiexec, "-n", "2", *command(*train, "--out", "run")],
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=tmp_path,
+        env=environment(CHARRNN_TEST=str(tmp_path)),
+    ) as process:  # fmt: skip
+        assert process.stderr is not None
+        for line in process.stderr:
+            if line.startswith("step 40/"):
+                break
+        (pid,) = pids_of_rank(1, str(tmp_path))
+        os.kill(pid, number)
+        begun = monotonic()
+        said = process.stderr.read()
+        process.wait(20)
+        assert monotonic() - begun < 10
+    assert process.returncode != 0
+    header, _ = read_checkpoint(tmp_path / "run" / "last.npz")
+    if number == signal.SIGTERM:
+        assert re.search(r"^rank 1 on \S+: SIGTERM, which stops all ranks$", said, re.MULTILINE)
+        step = int(re.findall(r"saved at step (\d+) of", said)[0])
+        assert header["training"]["step"] == step
+    else:
+        assert header["training"]["step"] >= 40
+    done = charrnn("train", "--resume", "run", "--epochs", "0.1", cwd=tmp_path)
+    assert done.returncode == 2  # it has made more
+    assert b"epochs already" in done.stderr
+
+
+def pids_of_rank(number: int, mark: str) -> list[int]:
+    """The processes that were started as this rank, by what their environment holds."""
+    wanted = {f"PMI_RANK={number}".encode(), f"CHARRNN_TEST={mark}".encode()}
+    found = []
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            if wanted <= set(path.read_bytes().split(b"\0")):
+                found.append(int(path.parent.name))
+        except OSError:
+            continue
+    return found

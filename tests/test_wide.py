@@ -1,0 +1,313 @@
+"""The map of hashed n-grams beside the recurrence: what it reads, computes and begins with."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from support import charrnn, fingerprint
+
+from charrnn.engine import Engine
+from charrnn.nn.cells import GRU
+from charrnn.nn.models import SequenceModel, Sequences
+from charrnn.nn.wide import Features, wide_backward, wide_forward
+from charrnn.nn.workspace import Workspace
+from charrnn.runs.folder import RunFolder
+from charrnn.runs.model import load_model
+from charrnn.tasks.base import Paths
+from charrnn.tasks.baselines import NaiveBayes, TagBaseline
+from charrnn.tasks.classify import ClassifyData, ClassifySpec
+from charrnn.tasks.config import Config
+from charrnn.tasks.kinds import KINDS
+from charrnn.tasks.tag import TagSpec
+from charrnn.tasks.wide import SCALE, buckets_for, features_of, first_weights, thinned
+from charrnn.text import hashed
+from charrnn.text.alphabet import Alphabet
+from charrnn.training.events import Stopped
+from charrnn.training.run import Run
+
+SMALL: dict[str, Any] = {"hidden": 4, "batch_size": 8, "epochs": 3.0}
+
+
+def rows(count: int = 90) -> list[str]:
+    """The label is whether there is an x, which stands anywhere."""
+    draw = np.random.default_rng(0)
+    words = ["".join(draw.choice(list("abcdef"), 6)) for _ in range(count)]
+    words = [w[: k % 6] + "x" + w[k % 6 :] if k % 2 else w for k, w in enumerate(words)]
+    return [f"{w}\t{'yes' if 'x' in w else 'no'}\n" for w in words]
+
+
+def sentences(count: int = 60) -> list[str]:
+    """A word's tag is the first letter of the word behind it."""
+    draw = np.random.default_rng(0)
+    made = ["".join(draw.choice(list("abc"), 3)) for _ in range(4 * count)]
+    groups = [made[4 * k : 4 * k + 4] for k in range(count)]
+    tagged = [zip(g, [*(w[0] for w in g[1:]), "end"], strict=True) for g in groups]
+    return ["".join(f"{word}\t{name}\n" for word, name in group) + "\n" for group in tagged]
+
+
+def test_a_hash_is_the_same_everywhere_and_always() -> None:
+    assert hashed.hashed(*b"foobar") == 0x85944171F73967E8  # of the authors' own test vectors
+    found = hashed.buckets_of(hashed.of_text("Ab"), 1 << 20).tolist()
+    assert found == [
+        504877,
+        480355,
+        497712,
+        492173,
+        480355,
+        505050,
+        426982,
+        850119,
+        232055,
+        971206,
+        789277,
+        738810,
+        479057,
+        962629,
+        873200,
+        1003171,
+        271431,
+        397719,
+        567479,
+        657595,
+        552866,
+        137909,
+        549621,
+        631029,
+        601712,
+    ]
+    (token,) = hashed.of_tokens(["Ab"])
+    assert hashed.buckets_of(token, 1 << 20).tolist() == [
+        368743,
+        985726,
+        891007,
+        712631,
+        416527,
+        455643,
+        515965,
+        503491,
+        769297,
+        69115,
+        511767,
+        840938,
+        550795,
+        724625,
+        638485,
+        497521,
+        578498,
+        292095,
+        742739,
+    ]
+    assert {*hashed.of_text("ab").tolist()} >= {
+        hashed.hashed(1, *map(ord, gram)) for gram in (" ", "a", "ab", "\x02 ab ")
+    }
+
+
+def test_words_count_whatever_their_case_and_neighbours_in_order() -> None:
+    def words(text: str) -> set[int]:
+        family = [hashed._word(w) for w in hashed.WORD.findall(text.lower())]
+        every = {hashed.hashed(2, w) for w in family}
+        return every | {hashed.hashed(2, *pair) for pair in pairwise(family)}
+
+    assert words("Not good, no") <= {*hashed.of_text("NOT GOOD, NO").tolist()}
+    assert not words("good not") <= {*hashed.of_text("not good").tolist()}
+
+
+@pytest.mark.parametrize("ahead", [True, False])
+def test_a_token_shows_what_stands_behind_it_if_that_counts(ahead: bool) -> None:
+    one, other = (
+        [{*own.tolist()} for own in hashed.of_tokens(["a", "b", last, "d"], ahead=ahead)]
+        for last in ("c", "Z9")
+    )
+    assert (one[0] == other[0], one[1] == other[1]) == (not ahead, not ahead)
+    assert one[3] != other[3]
+
+
+def dense(features: Features, size: int) -> np.ndarray[Any, Any]:
+    x = np.zeros((features.count, size))
+    np.add.at(x, (features.row, features.column), features.value)
+    return x
+
+
+def test_the_map_is_a_product_with_rows_that_are_mostly_zero() -> None:
+    draw = np.random.default_rng(1)
+    row = np.array([0, 0, 0, 2, 3, 3])
+    features = Features(5, row, np.array([4, 4, 1, 6, 0, 1]), draw.standard_normal(6))
+    W, dy = draw.standard_normal((7, 3)), draw.standard_normal((5, 3))
+    x = dense(features, 7)
+    y, gathered = wide_forward(W, features)
+    np.testing.assert_allclose(y, x @ W, atol=1e-14)
+    dW = np.full_like(W, 9.0)
+    wide_backward(dW, dy, gathered)
+    np.testing.assert_allclose(dW, x.T @ dy, atol=1e-14)
+    for chosen in (slice(1, 4), np.array([True, False, False, True, True])):
+        np.testing.assert_array_equal(dense(features.part(chosen), 7), x[chosen])
+    with pytest.raises(ValueError, match="symbols must be in"):
+        wide_forward(W[:6], features)
+
+
+def test_a_network_adds_it_to_its_outputs() -> None:
+    plain = SequenceModel(5, 3, GRU(4), readout="max")
+    model = replace(plain, wide=7)
+    parameters = model.init(np.random.default_rng(0), np.float64)
+    assert not parameters["wide.W"].any()
+    np.testing.assert_array_equal(
+        parameters["body.0.W_h"], plain.init(np.random.default_rng(0), np.float64)["body.0.W_h"]
+    )
+    parameters["wide.W"][...] = np.arange(21).reshape(7, 3)
+    features = Features(2, np.array([0, 1]), np.array([3, 6]), np.array([2.0, 1.0]))
+    state, targets = model.zero_state(2, np.float64), np.array([0, 1])
+    batch = Sequences(np.ones((3, 2), dtype=np.intp), targets, state, features=features)
+    own = {name: parameters[name] for name in plain.shapes()}
+    alone = plain.init(np.random.default_rng(0), np.float64)
+    alone.fill(own)
+    expected = plain.outputs(alone, batch, Workspace()) + np.array([[18, 20, 22], [18, 19, 20]])
+    np.testing.assert_allclose(model.outputs(parameters, batch, Workspace()), expected)
+    with pytest.raises(ValueError, match="sparse features of each of 2"):
+        model.outputs(parameters, replace(batch, features=None), Workspace())
+
+
+def test_processes_share_it_out() -> None:
+    model = SequenceModel(5, 3, GRU(4), readout="max", wide=9)
+    parameters = model.init(np.random.default_rng(0))
+    draw = np.random.default_rng(1)
+    parameters["wide.W"][...] = draw.standard_normal((9, 3))
+    row = np.repeat(np.arange(40), 2)
+    features = Features(40, row, draw.integers(9, size=80), draw.standard_normal(80))
+    x, targets = draw.integers(5, size=(4, 40)), draw.integers(3, size=40)
+    batch = Sequences(x, targets, model.zero_state(40), features=features)
+    found = []
+    for threads in (1, 2):
+        gradients = parameters.zeros_like()
+        with Engine(model, threads) as engine:
+            total = float(engine.losses(parameters, batch, gradients=gradients).total)
+        found.append((total, gradients.flat.tobytes()))
+    assert found[0] == found[1]
+
+
+def test_rows_of_features_are_of_one_length_and_counts_weigh_by_their_logarithm() -> None:
+    features = features_of([hashed.of_text("aaaa"), hashed.of_text("a longer text")], 1 << 12)
+    x = dense(features, 1 << 12)
+    np.testing.assert_allclose(np.linalg.norm(x, axis=1), SCALE, rtol=1e-6)
+    a = hashed.buckets_of(np.array([hashed.hashed(1, ord("a"))], dtype=np.uint64), 1 << 12)
+    once = hashed.buckets_of(np.array([hashed.hashed(1, *b" aaaa")], dtype=np.uint64), 1 << 12)
+    assert x[0, a] / x[0, once] == pytest.approx(1 + np.log(4))
+
+
+def test_training_leaves_some_out_and_keeps_the_mean() -> None:
+    features = features_of([hashed.of_text("some text " * 30)] * 200, 1 << 12)
+    assert thinned(features, None) is features
+    one, two = (thinned(features, np.random.default_rng(3)) for _ in range(2))
+    np.testing.assert_array_equal(one.column, two.column)
+    assert 0.45 < len(one.column) / len(features.column) < 0.55
+    ratio = dense(one, 1 << 12).sum() / dense(features, 1 << 12).sum()
+    assert ratio == pytest.approx(1, abs=0.02)
+
+
+def test_there_are_as_many_buckets_as_features_need_or_weights_may_be() -> None:
+    hashes = [np.arange(100 * k, 100 * k + 100, dtype=np.uint64) for k in range(10)]
+    assert buckets_for(hashes, 2, 1 << 20) == 2048
+    assert buckets_for(hashes, 3, 1000) == 256
+    assert buckets_for(hashes, 2, 0) == 0
+
+
+def test_it_begins_as_a_part_of_naive_bayes() -> None:
+    hashes = [np.array([1, 2], dtype=np.uint64), np.array([1], dtype=np.uint64)]
+    yes = np.array([[True, False], [False, True]])
+    W = first_weights(hashes, yes, 4, exclusive=True)
+    # Both labels are as frequent: 0.1 is added to each count, and P(k) is a half.
+    none, both = np.zeros(2), np.log([1.1 / 2.2 / 0.5, 1.1 / 2.2 / 0.5])
+    one = np.log([1.1 / 1.2 / 0.5, 0.1 / 1.2 / 0.5])
+    expected = np.array([none, both, one, none])
+    np.testing.assert_allclose(W, 0.2 * expected, atol=1e-12)
+    each = first_weights(hashes, yes, 4, exclusive=False)
+    np.testing.assert_allclose(each, 0.2 * (expected - expected[:, ::-1]), atol=1e-12)
+
+
+def test_a_rare_label_is_no_likelier_by_features_that_are_new() -> None:
+    hashes = [np.array([k % 3], dtype=np.uint64) for k in range(50)]
+    yes = np.array([[k != 7, k == 7] for k in range(50)])
+    W = first_weights(hashes, yes, 8, exclusive=True)
+    assert not W[3:].any()
+    assert W[0, 0] > W[0, 1]
+    assert W[1, 1] > W[1, 0]
+
+
+def begin(folder: Path, task: str, lines: Sequence[str], **settings: Any) -> Run:
+    (folder.parent / "rows.txt").write_text("".join(lines), encoding="utf-8")
+    config = Config.of(task, **{**SMALL, **settings})
+    paths = Paths((str(folder.parent / "rows.txt"),))
+    return Run.begin(config, KINDS[task].read(paths, config), RunFolder(folder, resume=False))
+
+
+@pytest.mark.parametrize(("task", "lines"), [("classify", rows()), ("tag", sentences())])
+def test_a_run_with_it_resumes_exactly(tmp_path: Path, task: str, lines: list[str]) -> None:
+    whole = begin(tmp_path / "whole", task, lines)
+    for _ in whole:
+        pass
+    broken = begin(tmp_path / "broken", task, lines)
+    for number, event in enumerate(broken):
+        if number == 9:
+            broken.stop()
+        if isinstance(event, Stopped):
+            break
+    broken.close()
+    folder = RunFolder(tmp_path / "broken", resume=True)
+    saved, _ = folder.load_last()
+    assert saved.parameters["wide.W"].any()
+    resumed = Run.resume(saved, whole.data, folder)
+    for _ in resumed:
+        pass
+    assert fingerprint(tmp_path / "broken") == fingerprint(tmp_path / "whole")
+
+
+def test_without_it_a_network_is_the_notes_own(tmp_path: Path) -> None:
+    run = begin(tmp_path / "run", "classify", rows(), wide=0)
+    assert "wide.W" not in run.trainer.parameters
+    assert "buckets" not in run.spec.to_header()
+    run.close()
+    alphabet = Alphabet.of("char", ["ab"])
+    for spec in (ClassifySpec(alphabet, ("a", "b"), False, 64), TagSpec(alphabet, ("a", "b"), 64)):
+        header = spec.to_header()
+        assert type(spec).from_header(header) == spec
+        assert header.pop("buckets") == 64
+        assert type(spec).from_header(header).buckets == 0  # as earlier versions wrote it
+        for wrong in (-1, "64", 1.5, True):
+            with pytest.raises(ValueError, match="buckets"):
+                type(spec).from_header({**header, "buckets": wrong})
+
+
+def test_the_simple_method_can_be_asked(tmp_path: Path) -> None:
+    (tmp_path / "rows.tsv").write_text("".join(rows()), encoding="utf-8")
+    line = ["--hidden", "4", "--epochs", "1", "--lr", "0", "--seed", "1"]
+    done = charrnn(
+        "train", "rows.tsv", "--task", "classify,wide=0", *line, "--out", "r", cwd=tmp_path
+    )
+    said = " ".join(done.stderr.decode().split())
+    assert "the simple method is better than the network: accuracy" in said
+    assert said.index("the simple method") < said.index("test:")
+    asked = ["bxa", "bca", "aaaxaa"]
+    found = charrnn("predict", "r", *asked, "--method", "baseline", "--top", "2", cwd=tmp_path)
+    config = load_model(tmp_path / "r" / "best.npz").config
+    train = ClassifyData(Paths((str(tmp_path / "rows.tsv"),)), config).rows.train
+    simple = NaiveBayes().fit([row.left for row in train], [row.right for row in train])
+    named = [text.split("|")[0] for text in found.stdout.decode().splitlines()]
+    assert named == simple.predict(asked)
+    (tmp_path / "rows.tsv").write_text("other\tdata\n", encoding="utf-8")
+    gone = charrnn("predict", "r", "bxa", "--method", "baseline", cwd=tmp_path)
+    assert gone.returncode == 2
+    assert b"cannot be read, or has changed" in gone.stderr
+
+
+def test_the_simple_method_of_tags_can_be_asked(tmp_path: Path) -> None:
+    (tmp_path / "rows.conll").write_text("".join(sentences()), encoding="utf-8")
+    line = ["--hidden", "4", "--epochs", "1", "--out", "r"]
+    assert charrnn("train", "rows.conll", "--task", "tag", *line, cwd=tmp_path).returncode == 0
+    done = charrnn("predict", "r", "abc bca zzz", "--method", "baseline", cwd=tmp_path)
+    words = [word.split("/") for word in done.stdout.decode().split()]
+    assert [word for word, _ in words] == ["abc", "bca", "zzz"]
+    counts = TagBaseline().fit([(["a", "a", "a"], ["x", "x", "y"])])
+    assert counts.answers([["a"]], TagBaseline.WORD) == [[("x", pytest.approx(2 / 3))]]
