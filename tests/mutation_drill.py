@@ -95,6 +95,11 @@ EITHER_WAY = "both ways give the same sums; the choice is one of speed"
 
 ALLOWED: dict[tuple[str, str, str], str] = {
     (
+        "Ensemble.sum_loss",
+        "for k, g in enumerate(self.parts(gradients)):",
+        "for k, g in reversed(list(enumerate(self.parts(gradients)))):",
+    ): INDEPENDENT,
+    (
         "Cell.transpose",
         "for name, (W, _) in self.matrices(w).items():",
         "for name, (W, _) in reversed(list(self.matrices(w).items())):",

@@ -37,6 +37,7 @@ from charrnn.looking.neurons import follow
 from charrnn.runs.draft import Draft
 from charrnn.runs.folder import RunFolder
 from charrnn.runs.model import Model, load_model
+from charrnn.tasks import lm
 from charrnn.tasks.base import Paths
 from charrnn.tasks.config import Config
 from charrnn.tasks.lm import TextData
@@ -57,6 +58,7 @@ SETTINGS: dict[str, Any] = {"cell": "gru", "dropout": 0.2, "members": 3, "epochs
 @pytest.fixture
 def corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Corpus:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(lm, "PREVIEW_LENGTH", 20)
     return corpus_of(tmp_path)
 
 
@@ -441,7 +443,7 @@ def timed(corpus: Corpus, seconds: float, most_members: int, **settings: Any) ->
     shape = {"hidden": 8, "seq_len": 8, "batch_size": 4, "minutes": 1.0, "eval_every": 5}
     config = Config(**{**shape, **SETTINGS, **settings})
     folder = RunFolder(Path(f"run-{seconds:g}-{config.members}"), resume=False)
-    deadline = Deadline(seconds, 1.0, most_members)
+    deadline = Deadline(seconds, config.epochs, most_members)
     return Run.begin(config, text_data(corpus), folder, threads=1, deadline=deadline)
 
 
@@ -465,6 +467,17 @@ def test_time_that_is_left_trains_as_many_as_fit(
         assert all(b - a >= 0.85 * 17 for a, b in pairwise(ends))
     with library.resume(run.folder.path, "corpus.txt") as again:
         assert again.complete
+
+
+def test_members_that_lose_patience_leave_time_for_more(corpus: Corpus, by_updates: Any) -> None:
+    settings = {"epochs": 6, "patience": 1, "lr": 0.05, "schedule": "constant", "members": 2}
+    run = timed(corpus, 204, 8, **settings)
+    by_updates(run, 1.0)
+    events = train(run)
+    assert sum(isinstance(event, Settled) for event in events) >= 2
+    assert load_model(run.folder.best).members == 5
+    assert events[-1] == Finished(run.made)
+    assert run.made <= 204
 
 
 def test_members_that_are_asked_for_share_the_time(corpus: Corpus, by_updates: Any) -> None:

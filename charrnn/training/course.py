@@ -322,7 +322,9 @@ class Course(Kept):
             return
         epochs = self.trainer.number / self.task.steps_per_epoch
         took = monotonic() - self._member_begun
-        needed = took * deadline.most_epochs / epochs + averaging
+        if not self.settling:  # another would run out of patience as soon
+            took *= deadline.most_epochs / epochs
+        needed = took + averaging
         there = members_within((deadline.at - monotonic()) / needed)
         most = max(number, deadline.most_members)
         self.config = replace(self.config, members=min(number + there, most))
