@@ -13,40 +13,87 @@ __all__ = ["choice"]
 EVEN = 0.75
 """The part of an index's steps that are alike: weekends and rows left out make others."""
 
+ROUNDS = (4, 7, 12, 24)
+"""Quarters, days of a week, months, hours."""
+
 
 def choice(
     names: Sequence[str],
     places: Sequence[int],
     kinds: Sequence[Kind],
     values: npt.NDArray[np.float64],
-) -> list[str]:
-    """What a person should know who did not say which columns to read."""
+    index: str = "keep",
+) -> tuple[list[int], list[str]]:
+    """The columns to read where nobody says which, and what a person should know of that.
+
+    Args:
+        names: of all columns.
+        places: those of numbers.
+        kinds: of all columns.
+        values: ``(N, D)``, of those of numbers.
+        index: ``"keep"`` or ``"leave"``: what becomes of columns that tell the time, unless no
+            others were left.
+    """
+    clocks = _clocks(values)
+    if len(clocks) == len(places):
+        del clocks[max(clocks)]
+    of_place = {places[k]: what for k, what in clocks.items()}
+    rest = [place for place in places if place not in of_place]
+    read = rest if index == "leave" else list(places)
     notes = []
-    out = [place for place in range(len(names)) if place not in places]
-    if out:
-        verbs = ["is" if len(some) == 1 else "are" for some in (places, out)]
+    left = [place for place in range(len(names)) if place not in places]
+    if left:
+        verbs = ["is" if len(some) == 1 else "are" for some in (places, left)]
         notes.append(
             f"{told(names, places, long=True)} {verbs[0]} forecast; "
-            f"{told(names, out, kinds, long=True)} {verbs[1]} left out"
+            f"{told(names, left, kinds, long=True)} {verbs[1]} left out"
         )
-    clocks = [(place, _clock(values[:, k])) for k, place in enumerate(places)]
-    clocks = [(place, what) for place, what in clocks if what]
-    if len(clocks) == len(places):
-        clocks = clocks[:1]
-    rest = [place for place in places if place not in dict(clocks)]
-    if rest and clocks:
-        which = " and ".join(f"{column(names, place, bare=True)} {what}" for place, what in clocks)
-        notes.append(
-            f"{which}: forecast too; to leave {'them' if len(clocks) > 1 else 'it'} out: "
-            f"--columns {option(names, rest)}"
+    if of_place:
+        which = " and ".join(
+            f"{column(names, place, bare=True)} {what}" for place, what in of_place.items()
         )
-    return notes
+        many = len(of_place) > 1
+        if index == "leave":
+            fate = (
+                f"not forecast; to forecast {'them' if many else 'it'} too: "
+                f"--columns {option(names, places)}"
+            )
+        else:
+            fate = (
+                f"forecast too; to leave {'them' if many else 'it'} out: "
+                f"--columns {option(names, rest)}"
+            )
+        notes.append(f"{which}: {fate}")
+    return read, notes
+
+
+def _clocks(values: npt.NDArray[np.float64]) -> dict[int, str]:
+    """The columns that tell the time, and how."""
+    found = {k: what for k in range(values.shape[1]) if (what := _clock(values[:, k]))}
+    for k in range(values.shape[1]) if found else ():
+        length = _round(values[:, k])
+        if k not in found and length in ROUNDS:  # a month beside a year
+            found[k] = f"goes round by {length}"
+    return dict(sorted(found.items()))
+
+
+def _round(values: npt.NDArray[np.float64]) -> int:
+    """How many steps a column takes to be where it was, if it counts in rounds, such as months."""
+    low, high = values.min(), values.max()
+    if low not in (0, 1) or len(values) <= high:
+        return 0
+    after = np.where(values[:-1] == high, low, values[:-1] + 1)
+    return int(high - low + 1) if high > low + 1 and (values[1:] == after).all() else 0
 
 
 def _clock(values: npt.NDArray[np.float64]) -> str:
     """How a column of numbers tells the time, if it does: an index, years, dates as 20240131."""
     steps = np.diff(values)
-    if len(steps) < 2 or not (steps > 0).all():
+    if len(steps) < 2:
+        return ""
+    if _is_year_of_several(values):
+        return "has years"
+    if not (steps > 0).all():
         return ""
     step = float(np.median(steps))
     if np.isclose(steps, step, rtol=1e-6, atol=0).mean() >= EVEN:
@@ -56,3 +103,18 @@ def _clock(values: npt.NDArray[np.float64]) -> str:
     whole = (values == np.round(values)).all()
     is_date = whole and all(((low <= x) & (x <= high)).all() for x, low, high in ranges)
     return "has dates" if is_date else ""
+
+
+def _is_year_of_several(values: npt.NDArray[np.float64]) -> bool:
+    """Whether a column has years, each as often as the others, but for the first and the last."""
+    years, times = np.unique(values, return_counts=True)
+    inner = times[1:-1]
+    return bool(
+        len(years) > 2
+        and times.max() > 1
+        and values[0] >= 1500
+        and values[-1] <= 2500
+        and (np.diff(years) == 1).all()
+        and (np.diff(values) >= 0).all()
+        and (np.abs(inner - np.median(inner)) <= 0.1 * np.median(inner)).all()
+    )

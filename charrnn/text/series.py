@@ -57,6 +57,7 @@ def read_series(
     columns: str | Sequence[str] = "",
     decimal: str = "point",
     missing: str = "error",
+    index: str = "keep",
 ) -> Source[Series]:
     """Read the columns of numbers of a table, a row each step: CSV with comma, semicolon or tab.
 
@@ -75,6 +76,8 @@ def read_series(
         decimal: ``"point"`` for ``-1.5e3``, ``"comma"`` for ``-1.500,5``.
         missing: what becomes of a row without a value: ``"error"``, ``"previous"`` for the value of
             the row before, ``"skip"`` to leave the row out.
+        index: what becomes of columns that tell the time, as years, dates and row numbers do, where
+            nobody says which columns to read: ``"keep"`` or ``"leave"``.
 
     Raises:
         InputError: a file cannot be read or decoded, has no rows, lacks a column, has two of the
@@ -120,7 +123,10 @@ def read_series(
     array = np.array(values, dtype=np.float64)
     array.setflags(write=False)
     if not asked:
-        notes = choice(names, places, kinds, array) + notes
+        read, told_of = choice(names, places, kinds, array, index)
+        array, places = array[:, [places.index(place) for place in read]], read
+        array.setflags(write=False)
+        notes = told_of + notes
     return file.source(Series(tuple(names[place] for place in places), array), notes)
 
 

@@ -1,0 +1,241 @@
+"""Which of the simple methods suits a column: by how well each does on rows that come later.
+
+Several times over, a method is fitted to the first rows and tried on the next ones (Tashman, 2000,
+"Out-of-sample tests of forecasting accuracy"). docs/log.md has the figures behind the constants.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+
+from charrnn.tasks.baselines.linear import (
+    Column,
+    Form,
+    differenced,
+    fit,
+    naive,
+    polynomial,
+)
+from charrnn.text.counts import counted
+
+__all__ = ["Method", "choose", "seasons"]
+
+Numbers = npt.NDArray[np.float64]
+
+ORDERS = (0, 1, 2, 3, 4, 5, 6, 8, 10, 12, 13, 16, 18, 24, 25, 30, 36)
+"""Of autoregressions; around a season and twice it some more, up to ..."""
+
+HIGHEST = 100
+
+FIRST, FOLDS = 0.5, 8
+"""The part of the rows that the first fit has, and the parts that the rest is cut into."""
+
+UNKNOWNS = 4
+"""So many rows of the first fit there are at least for each weight."""
+
+TOLERANCE = 0.01
+"""A simpler method may be so much worse, in the logarithm of its error."""
+
+SPREAD = 1.2
+"""Logarithms are tried where the largest value is so many times the least."""
+
+FLOOR = 0.01
+"""Where logarithms are taken, values below this part of the least known one count as that."""
+
+MOST = 5000
+"""Of a longer series the last so many rows choose."""
+
+PEAKS, LONGEST_SEASON = 3, 400
+"""Seasons that are tried, and how long they may be."""
+
+AS_HIGH = 0.7
+"""A peak of the correlations that a shorter one divides is that one's, if it is as high as this
+part of it."""
+
+RIDGE = 1e-8
+
+
+@dataclass(frozen=True)
+class Method:
+    """One of the simple methods: an autoregression of differences; without a constant, of order 0.
+
+    Attributes:
+        log: whether it looks at logarithms.
+        lags: of the differences.
+        order: of the autoregression.
+        constant: whether there is one.
+    """
+
+    log: bool = False
+    lags: tuple[int, ...] = (1,)
+    order: int = 0
+    constant: bool = False
+
+    @property
+    def size(self) -> float:
+        """How far it is from the last value."""
+        return (
+            len(self.lags)
+            + self.order
+            + 0.5 * (self.log + self.constant)
+            + 1.5 * (not self.lags)
+            + 0.1 * (self.lags[:1] != (1,))
+        )
+
+    @property
+    def name(self) -> str:
+        """In words."""
+        of = " of logarithms" if self.log else ""
+        if not self.order and len(self.lags) == 1:
+            (lag,) = self.lags
+            what = "last value" if lag == 1 else f"value {lag} rows before"
+            return what + f" and drift{of}" * self.constant
+        steps = " and ".join(map(str, self.lags))
+        of = f" of differences of {steps}{of}" if self.lags else of
+        rows = f"autoregression over {counted(self.order, 'row')}" if self.order else "mean"
+        return rows + of if self.constant or self.order else "no change" + of
+
+    def form(self, values: Numbers) -> Form:
+        """How a column of ``values`` ``(N,)`` is looked at."""
+        return Form(float(FLOOR * values.min()) if self.log else 0.0, self.lags)
+
+    def fitted(self, values: Numbers) -> Column:
+        """To ``(N,)``; the last value where there are too few."""
+        form = self.form(values)
+        if not self.order and not self.constant:
+            return naive(self.lags or (1,), self.name)
+        try:
+            return fit(form.seen(values), self.lags, self.order, self.name)
+        except ValueError:
+            return naive((1,), LAST.name)
+
+
+LAST = Method()
+
+
+def seasons(values: Numbers) -> list[int]:
+    """How many rows a season may have: where the changes of ``(N,)`` are most alike.
+
+    Those are the highest peaks of the autocorrelations of the differences; nothing where none
+    stands out.
+    """
+    change = np.diff(values)
+    change = change - change.mean() if len(change) else change
+    size, power = len(change), float(change @ change)
+    top = min(size // 3, LONGEST_SEASON)
+    if top < 3 or not power:
+        return []
+    spectrum = np.abs(np.fft.rfft(change, 2 * size)) ** 2
+    lags = np.arange(top + 2)
+    alike = np.fft.irfft(spectrum)[: top + 2] / power * size / (size - lags)
+    least = max(0.1, 2 / size**0.5)
+    inner = alike[2:-1]
+    high = (inner > alike[1:-2]) & (inner >= alike[3:]) & (inner > least)
+    peaks = (np.flatnonzero(high) + 2).tolist()
+    found: list[int] = []
+    for peak in sorted(peaks, key=lambda k: -alike[k]):
+        parts = [k for k in peaks if peak % k == 0 and alike[k] >= AS_HIGH * alike[peak]]
+        if parts[0] not in found:
+            found.append(parts[0])
+    return found[:PEAKS]
+
+
+def choose(
+    values: Numbers,
+    periods: Sequence[int],
+    *,
+    log: bool | None = None,
+    lags: tuple[int, ...] | None = None,
+) -> Method:
+    """The method with the least error on later rows; of those about as good, the simplest.
+
+    The error is the mean, over the parts that are tried, of the logarithm of the squared error: so
+    that no single part decides, whether by a step in it or by its scale.
+
+    Args:
+        values: ``(N,)``; none of them may be of a test.
+        periods: the seasons that may be.
+        log: whether logarithms are looked at; either is tried, if not given.
+        lags: of the differences; several are tried, if not given.
+    """
+    values = values[-MOST:]
+    scores = dict(_scored(values, periods, log, lags))
+    if not scores:
+        return Method(bool(log) and values.min() > 0, (1,) if lags is None else lags)
+    least = min(scores.values())
+    good = [method for method, score in scores.items() if score <= least + TOLERANCE]
+    return min(good, key=lambda method: (method.size, scores[method]))
+
+
+def _scored(
+    values: Numbers, periods: Sequence[int], log: bool | None, lags: tuple[int, ...] | None
+) -> Iterator[tuple[Method, float]]:
+    """Every method that there are rows enough for, and its error."""
+    edges = [round(len(values) * (FIRST + (1 - FIRST) * k / FOLDS)) for k in range(FOLDS + 1)]
+    if edges[0] < 2 or len({*edges}) <= FOLDS:
+        return
+    positive = values.min() > 0
+    may = [False] if not positive or log is False else [True] if log else [False]
+    if log is None and positive and values.max() > SPREAD * values.min():
+        may.append(True)
+    differences: list[tuple[int, ...]] = [(), (1,), *((s,) for s in periods)]
+    differences += [(1, s) for s in periods]
+    orders = {*ORDERS, *(k for s in periods for k in (s, s + 1, 2 * s, 2 * s + 1))}
+    unit = float(np.mean(np.diff(values) ** 2)) or 1.0
+    for is_log in may:
+        for taken in differences if lags is None else [lags]:
+            room = edges[0] - sum(taken)
+            some = sorted(k for k in orders if k <= min(room // UNKNOWNS, HIGHEST))
+            if room > edges[0] // 2 and some:
+                yield from _of_differences(values, is_log, taken, some, edges, unit)
+
+
+def _of_differences(
+    values: Numbers,
+    log: bool,
+    lags: tuple[int, ...],
+    orders: Sequence[int],
+    edges: Sequence[int],
+    unit: float,
+) -> Iterator[tuple[Method, float]]:
+    """The methods of some differences; all orders by parts of the same products."""
+    seen = np.log(values) if log else values
+    w = differenced(seen, lags)
+    most, reach = orders[-1], len(polynomial(lags)) - 1
+    first = w[: edges[0] - reach]
+    mean, deviation = first.mean(), float(first.std()) or 1.0
+    scaled = (w - mean) / deviation
+    lagged = [scaled[most - k : len(w) - k] for k in range(1, most + 1)]
+    x, y = np.stack([*lagged, np.ones(len(w) - most)], axis=1), scaled[most:]
+    known = seen[reach + most :] - w[most:]  # what the differences leave to be said
+    true = values[reach + most :]
+    cuts = [max(0, edge - reach - most) for edge in edges]
+    products, xx, xy = [], np.zeros((most + 1, most + 1)), np.zeros(most + 1)
+    for start, end in pairwise([0, *cuts[:-1]]):
+        part = x[start:end]
+        xx, xy = xx + part.T @ part, xy + part.T @ y[start:end]
+        products.append((xx, xy))
+
+    def error(method: Method) -> float:
+        columns = [*range(method.order), most]
+        parts = []
+        for (xx, xy), start, end in zip(products, cuts[:-1], cuts[1:], strict=True):
+            change = np.zeros(end - start)
+            if method.constant:
+                ridge = RIDGE * start * np.eye(len(columns))
+                weights = np.linalg.solve(xx[np.ix_(columns, columns)] + ridge, xy[columns])
+                change = x[start:end][:, columns] @ weights * deviation + mean
+            with np.errstate(over="ignore"):
+                found = known[start:end] + change
+                off = (np.exp(found) if log else found) - true[start:end]
+                parts.append(float(np.mean(off**2)) / unit)
+        return float(np.mean(np.log(np.array(parts) + 1e-12)))
+
+    if lags:
+        yield Method(log, lags), error(Method(log, lags))
+    for order in orders:
+        method = Method(log, lags, order, True)
+        yield method, error(method)
