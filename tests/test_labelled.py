@@ -133,7 +133,11 @@ def test_json_has_every_figure(made: Path, task: str) -> None:
     assert f"{found['loss']:.4f} {found['unit']}" in line
     assert f"({found['method']})" in line
     assert bool(found["baselines"]) == (task != "generate")
-    own = {"classify": {"labels", "confusion"}, "tag": {"tags", "spans"}}
+    own = {
+        "classify": {"labels", "confusion"},
+        "tag": {"tags", "spans"},
+        "forecast": {"columns"},
+    }
     usual = "checkpoint task data unit loss measures method baselines unknown notes"
     assert found.keys() == {*usual.split()} | own.get(task, set())
 

@@ -26,7 +26,7 @@ def introduce(run: "Run") -> None:
     say(fold(f"corpus: {source}: {first}, sha256 {data.sha256[:16]}"))
     say(fold(f"split: {split}"))
     for line in (*run.notes, *more):
-        say(line)
+        say(fold(line))
     label = f"{config.layers} × {config.hidden} {run.network.cell.label}"
     if not config.layers:
         label = "linear regression" if config.task == "forecast" else f"{config.loss} regression"
@@ -80,6 +80,8 @@ def outcome_lines(found: "Outcome") -> "Iterator[str]":
     """A test's figures, beside them what simple methods reach, and its table."""
     from charrnn.tasks.figures import figure
 
+    if found.verdict:
+        yield fold(found.verdict)
     yield fold(f"test: {found.score.text} ({found.score.method})")
     measure = next(iter(found.score.measures))
     for name, value in found.baselines.items():

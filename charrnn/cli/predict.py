@@ -127,7 +127,8 @@ def predict(
     charrnn predict checkpoints/genres-1 --file plots.txt --threshold 0.3
     charrnn predict checkpoints/tagger-1 --file sentences.txt --format tsv
     charrnn predict checkpoints/dates-1 'the third of march 1984' --beam 4 --format jsonl
-    charrnn predict checkpoints/series-1 series.csv --steps 24[/dim]
+    charrnn predict checkpoints/series-1 series.csv --steps 24
+    charrnn predict checkpoints/series-1 series.csv --steps 24 --method baseline[/dim]
     """
     from tqdm import tqdm
 

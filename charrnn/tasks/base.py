@@ -131,13 +131,15 @@ class TaskScore:
 class Outcome:
     """The measures of the best model on the test part, beside what simple methods reach there.
 
-    ``details`` are figures for JSON that a report for people has no room for.
+    ``details`` are figures for JSON that a report for people has no room for; ``verdict`` is what
+    a report begins with, where there is something to say.
     """
 
     score: TaskScore
     baselines: Mapping[str, float]  # in the first measure
     lines: tuple[str, ...] = ()  # a table, if the task has one
     details: Mapping[str, Any] = field(default_factory=dict)
+    verdict: str = ""
 
 
 class Task(Protocol):

@@ -20,17 +20,24 @@ class LanesTask:
         sequence: what is trained on, ``(N,)`` symbols or ``(N, D)``.
         batch_size, seq_len: B lanes, read in chunks of at most T.
         threads: how many processes compute.
+        targets: ``(N, K)`` what is expected of each step, if that is not the step itself.
 
     Raises:
         InputError: the sequence is too short for so many lanes.
     """
 
     def __init__(
-        self, model: SequenceModel, sequence: Array, batch_size: int, seq_len: int, threads: int = 1
+        self,
+        model: SequenceModel,
+        sequence: Array,
+        batch_size: int,
+        seq_len: int,
+        threads: int = 1,
+        targets: Array | None = None,
     ) -> None:
         self.model = model
         self.batch_size = batch_size
-        self.lanes = Lanes(sequence, batch_size, seq_len)
+        self.lanes = Lanes(sequence, batch_size, seq_len, targets)
         self.state = model.zero_state(batch_size)
         self.engine = Engine(model, threads)
 

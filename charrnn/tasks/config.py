@@ -1,6 +1,7 @@
 """The settings of a run: checked once, frozen, and saved with it."""
 
 import codecs
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import Field, dataclass, field, fields, replace
 from difflib import get_close_matches
@@ -30,6 +31,11 @@ def _within(default: Any, low: float, high: float, *, own: bool = False) -> Any:
 def _one_of(default: str, words: tuple[str, ...], *, own: bool = False) -> Any:
     """A word's default and those to choose from; ``own``: only some tasks have it."""
     return field(default=default, metadata={"words": words, "own": own})
+
+
+def _like(default: str, pattern: str, such: str, *, own: bool = False) -> Any:
+    """A text's default, the regular expression that it must match, and what that is in words."""
+    return field(default=default, metadata={"pattern": pattern, "such": such, "own": own})
 
 
 GIVEN_IN = {
@@ -73,6 +79,12 @@ class Config:
     escapes: str = _one_of("auto", ("auto", "yes", "no"), own=True)
     decimal: str = _one_of("point", DECIMAL, own=True)
     missing: str = _one_of("error", MISSING, own=True)
+    # of a series; runs that did not note the first two were made as these say
+    index: str = _one_of("keep", ("leave", "keep"), own=True)
+    base: str = _one_of("none", ("linear", "last", "none"), own=True)
+    difference: str = _like("auto", r"auto|\d{1,4}(\+\d{1,4})?", "auto, 0, 1, 12 or 1+12", own=True)
+    log: str = _one_of("auto", ("auto", "yes", "no"), own=True)
+    season: str = _like("auto", r"auto|\d{1,4}", "auto, 0 for none, or its rows", own=True)
     # the model
     cell: str = "lstm"
     layers: int = _within(1, 0, 64)
@@ -141,6 +153,8 @@ class Config:
             raise _meaningless(self.kind, name, option + str(value))
         if words and value not in words:
             raise InputError(f"--{option}{value}: choose from {', '.join(words)}")
+        if "pattern" in rule and not re.fullmatch(rule["pattern"], value):
+            raise InputError(f"--{option}{value}: give {rule['such']}")
         if "low" in rule and not rule["low"] <= value <= rule["high"]:
             raise InputError(
                 f"--{option}{value}: must be between {rule['low']:g} and {rule['high']:g}"
@@ -276,9 +290,14 @@ class Config:
                 raise InputError(f"--{option} {text}: {name}={word} is not a number") from None
         return settings
 
+    def lanes(self, examples: int) -> int:
+        """How many are read side by side at most: fewer of a short sequence."""
+        least = self.kind.lane
+        return max(1, min(self.batch_size, examples // least)) if least else self.batch_size
+
     def long_enough(self, examples: int) -> "Config":
         """These settings, with more epochs where so few examples need them."""
-        of_an_update = self.batch_size * (self.seq_len if self.kind.carried else 1)
+        of_an_update = self.lanes(examples) * (self.seq_len if self.kind.carried else 1)
         updates = -(-examples // of_an_update)
         least = self.kind.least_updates / max(1, updates)
         return replace(self, epochs=float(ceil(least))) if self.epochs < least else self

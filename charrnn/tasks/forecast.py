@@ -1,9 +1,11 @@
-"""A numeric series: each row predicted from all before it, by a linear head and squared error."""
+"""A numeric series: each row predicted from all before it, by a linear head and squared error.
 
-import csv
-import io
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+The network corrects what a simple method says (:mod:`charrnn.tasks.changes`).
+"""
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,16 +14,13 @@ import numpy.typing as npt
 from charrnn.errors import InputError
 from charrnn.nn.models import SequenceModel
 from charrnn.nn.parameters import Parameters
-from charrnn.nn.runaway import CHUNK as WATCHED
-from charrnn.nn.runaway import restart_runaways
-from charrnn.nn.types import Array, State
-from charrnn.nn.workspace import Workspace
+from charrnn.nn.types import Array
+from charrnn.tasks.ahead import Forecast, baseline, forecast, in_use, one_step, outputs_of, predict
 from charrnn.tasks.base import Data, Outcome, TaskScore, Trained
-from charrnn.tasks.baselines import last_value, linear_autoregression
+from charrnn.tasks.baselines import linear_autoregression
 from charrnn.tasks.carried import LanesTask
 from charrnn.tasks.config import Config
-from charrnn.tasks.examples import as_json
-from charrnn.tasks.figures import figure, plain, side_by_side
+from charrnn.tasks.figures import figure, side_by_side
 from charrnn.tasks.kinds import Kind, register
 from charrnn.tasks.labelled import Measured
 from charrnn.tasks.scaled import ForecastSpec, SeriesData, read_for
@@ -33,6 +32,7 @@ __all__ = [
     "ForecastData",
     "ForecastSpec",
     "ForecastTask",
+    "baseline",
     "evaluate",
     "forecast",
     "one_step",
@@ -41,9 +41,13 @@ __all__ = [
     "score_series",
 ]
 
-CHUNK = 256
-MOST_SHOWN = 12
-"""Columns whose measures are shown one by one."""
+MOST_SHOWN, WIDTH = 12, 20
+"""Columns whose measures are shown one by one, and the room for their names."""
+
+TIE = 1e-6
+"""Errors that differ by less than this part are alike."""
+
+NETWORK, SEASON = "mean squared error", "value a season before"
 
 Numbers = npt.NDArray[np.float64]
 
@@ -76,9 +80,16 @@ class ForecastTask(LanesTask):
     ) -> None:
         self._values, self._edges, self._spec = values, edges, spec
         self.config, self.unit = config, config.kind.unit
-        x = spec.standardised(values[: edges[0]])
-        lanes = max(1, min(config.batch_size, (edges[0] - 1) // 2))
-        super().__init__(model, x, lanes, config.seq_len, threads)
+        train = values[: edges[0]]
+        inputs, targets = spec.inputs(train)[0], spec.targets(train)
+        lanes = config.batch_size
+        if spec.changes is not None:
+            # Before a simple method has rows enough, it is off in another way than after.
+            start = min(spec.changes.base.reach - 1, len(train) // 2)
+            inputs, targets = inputs[start:], targets[start:]
+            lanes = config.lanes(len(inputs))
+        lanes = max(1, min(lanes, (len(inputs) - 1) // 2))
+        super().__init__(model, inputs, lanes, config.seq_len, threads, targets)
 
     def _trained(self, parameters: Parameters) -> Trained:
         return Trained(self.model, parameters, self._spec, self.config)
@@ -88,17 +99,68 @@ class ForecastTask(LanesTask):
         """How many rows a validation scores."""
         return self._edges[1] - self._edges[0]
 
+    @property
+    def spec(self) -> ForecastSpec:
+        """What is known of the columns, with what the last validation has found."""
+        return self._spec
+
     def validate(self, parameters: Parameters) -> TaskScore | None:
-        """One step ahead on the validation rows, the state carried from the training rows on."""
-        trained, (start, end) = self._trained(parameters), self._edges
-        return _score(trained, _errors(trained, self._values[:end], start))
+        """One step ahead on the validation rows, the state carried from the training rows on.
+
+        They also decide how much of its corrections the network is trusted with.
+        """
+        start, end = self._edges
+        values, changes = self._values[:end], self._spec.changes
+        outputs, after = outputs_of(self._trained(parameters), values)
+        if changes is not None:
+            missed = changes.targets(values)[start:]
+            changes = changes.trusted(outputs[start - 1 :].astype(np.float64), missed)
+            self._spec = replace(self._spec, changes=changes)
+        return _score(self._trained(parameters), *_off(self._spec, outputs, after, values, start))
 
     def test(self, parameters: Parameters) -> Outcome | None:
-        """The same on the test rows, beside the last value and a linear autoregression."""
-        start = self._edges[1]
+        """The same on the test rows, beside what simple methods reach there.
+
+        What has less error on the validation rows, the network or the simple method, is said.
+        """
+        start, rival = self._edges[1], self._spec.rival
         if start >= len(self._values):
             return None
-        return score_series(self._trained(parameters), self._values, start)
+        known = self.validate(parameters)
+        outcome = score_series(self._trained(parameters), self._values, start, ON_ALL)
+        if rival is None or known is None or rival > (1 + TIE) * known.error:
+            return outcome
+        changes, figures = self._spec.changes, f"{self._spec.measure} {figure(rival)}"
+        if changes is not None and self.config.base == "linear" and not any(changes.share):
+            verdict = (
+                "the simple method is as good alone: the network adds nothing to it on the rows "
+                f"that validate ({figures} with it and without), so the forecasts are its own"
+            )
+        else:
+            verdict = (
+                f"the simple method is better than the network: {figures} beside "
+                f"{figure(known.error)} on the rows that validate; charrnn predict "
+                "--method baseline uses it"
+            )
+        return replace(outcome, verdict=verdict)
+
+    def arrays(self) -> dict[str, Array]:
+        """The state of every lane, and how much of its corrections the network is trusted with."""
+        changes = self._spec.changes
+        own = {} if changes is None else {"share": np.array(changes.share)}
+        return super().arrays() | own
+
+    def restore(self, arrays: dict[str, Array]) -> None:
+        """The inverse of :meth:`arrays`.
+
+        Raises:
+            KeyError, ValueError: an array is missing or of the wrong shape.
+        """
+        super().restore(arrays)
+        changes = self._spec.changes
+        if changes is not None:
+            changes = changes.with_share(arrays["share"])
+            self._spec = replace(self._spec, changes=changes)
 
     def preview(self, parameters: Parameters, rng: np.random.Generator) -> bytes:
         """Some steps from the end of the training rows on, beside what came."""
@@ -111,15 +173,26 @@ class ForecastTask(LanesTask):
         return "".join(line + "\n" for line in lines).encode()
 
 
-def score_series(trained: Trained, values: npt.NDArray[np.float64], start: int = 1) -> Outcome:
+ON_ALL = "linear autoregression on all rows before"
+"""The name of the simple method that the data chose, where it is fitted to those."""
+
+
+def score_series(
+    trained: Trained,
+    values: npt.NDArray[np.float64],
+    start: int = 1,
+    simple: str = "linear autoregression of the training",
+) -> Outcome:
     """A model one step ahead on ``values[start:]``, beside what simple methods reach there.
 
-    The state is carried from the first row on. The simple methods are the last value and, where
-    there are rows enough before ``start``, a linear autoregression on those.
+    The state is carried from the first row on. The simple methods are the last value, that of a
+    season before and the linear method that the checkpoint holds. Where it holds none, that is an
+    autoregression fitted to the rows before ``start``, if there are enough.
 
     Args:
         values: ``(N, D)``, as :func:`read_for` reads them.
         start: the first row that is scored, 1 at least: one must come before it.
+        simple: what the linear method of the checkpoint is called.
 
     Raises:
         InputError: there is nothing to score, or a value is out of all proportion.
@@ -129,18 +202,30 @@ def score_series(trained: Trained, values: npt.NDArray[np.float64], start: int =
         raise InputError(
             f"{counted(len(values), 'row', 'are')} too few to score: one comes before the first"
         )
-    trained.spec.check_scale(values)
-    errors = _errors(trained, values, start)
+    trained = in_use(trained)
+    spec: ForecastSpec = trained.spec
+    spec.check_scale(values)
+    errors, loss = _off(spec, *outputs_of(trained, values), values, start)
     trained.check_finite(errors)
-    baselines = {"last value": last_value(values[start - 1 :])}
-    try:
-        linear = linear_autoregression(values[:start], values[start:])
-        baselines["linear autoregression on all rows before"] = linear
-    except ValueError:  # too few rows for it
-        pass
-    return Outcome(
-        _score(trained, errors), baselines, _by_column(trained, errors, values[start - 1 :])
-    )
+    found = {"last value": np.diff(values[start - 1 :], axis=0)}
+    if spec.simple is not None:
+        of_season = spec.of_season()
+        if of_season is not None:
+            found[SEASON] = of_season.one_step(values)[start - 1 : -1] - values[start:]
+        found[simple] = spec.simple.one_step(values)[start - 1 : -1] - values[start:]
+    baselines = {name: spec.together(off) for name, off in found.items()}
+    if spec.simple is None and len(spec.columns) == 1:
+        with suppress(ValueError):  # too few rows for it
+            baselines[ON_ALL] = linear_autoregression(values[:start], values[start:])
+    by_column = {NETWORK: errors, **found}
+    figures = {name: (off**2).mean(axis=0).tolist() for name, off in by_column.items()}
+    details = {
+        "columns": {
+            column: {name: some[k] for name, some in figures.items()}
+            for k, column in enumerate(spec.columns)
+        }
+    }
+    return Outcome(_score(trained, errors, loss), baselines, _by_column(spec, figures), details)
 
 
 def evaluate(
@@ -175,134 +260,50 @@ def evaluate(
     return Measured(score_series(trained, values), notes)
 
 
-def _errors(trained: Trained, values: Numbers, start: int) -> Numbers:
-    """How far each prediction one step ahead is from ``values[start:]``."""
-    return np.asarray(one_step(trained, values)[start - 1 :] - values[start:], dtype=np.float64)
+def _off(
+    spec: ForecastSpec, outputs: Array, after: Numbers, values: Numbers, start: int
+) -> tuple[Numbers, float]:
+    """How far each prediction is from ``values[start:]``, and the loss there as the training's."""
+    errors = spec.meant(outputs[start - 1 :], after[start - 1 :]) - values[start:]
+    if spec.changes is None:
+        missed = errors / np.array(spec.deviation)
+    else:
+        missed = (outputs - spec.targets(values)[1:])[start - 1 :].astype(np.float64)
+    return errors, float(0.5 * (missed**2).sum(axis=1).mean())
 
 
-def _score(trained: Trained, errors: Numbers) -> TaskScore:
-    scaled = errors / np.array(trained.spec.deviation)
-    loss = float(0.5 * (scaled**2).sum(axis=1).mean())
-    measures = {"mean squared error": float((errors**2).mean())}
+def _score(trained: Trained, errors: Numbers, loss: float) -> TaskScore:
+    spec: ForecastSpec = trained.spec
+    together = spec.together(errors)
     method = (
         f"{counted(len(errors), 'row')}, each one step ahead, state carried from the first row on"
     )
-    return TaskScore(loss, trained.config.kind.unit, loss, measures, method)
+    unit = trained.config.kind.unit
+    error = together if spec.unit else loss  # what chose the best of an earlier version's run
+    return TaskScore(loss, unit, error, {spec.measure: together}, method)
 
 
-def _by_column(trained: Trained, errors: Numbers, values: Numbers) -> tuple[str, ...]:
-    """The measure of each of several columns, whose scales may differ, beside the last value's."""
-    names = trained.spec.columns
+def _by_column(spec: ForecastSpec, figures: Mapping[str, Sequence[float]]) -> tuple[str, ...]:
+    """A table of several columns' mean squared errors, each in its own unit."""
+    names = spec.columns
     if len(names) == 1:
         return ()
-    own, simple = (errors**2).mean(axis=0), (np.diff(values, axis=0) ** 2).mean(axis=0)
+    words = {NETWORK: "network", "last value": "last value", SEASON: "season"}
+    heads = [words.get(name, "linear") for name in figures]
+    rows = [(NETWORK, heads)]
+    for k, name in enumerate(names[:MOST_SHOWN]):
+        rows.append((shown(name), [figure(some[k]) for some in figures.values()]))
     lines = [
-        f"{shown(name)}: mean squared error {figure(a)}, last value {figure(b)}"
-        for name, a, b in zip(names[:MOST_SHOWN], own, simple, strict=False)
+        f"{_cut(name):{WIDTH}}" + "".join(f"  {cell:>11}" for cell in cells) for name, cells in rows
     ]
-    more = len(names) - len(lines)
-    if more:
+    more = len(names) - MOST_SHOWN
+    if more > 0:
         lines.append(f"({counted(more, 'more column')} left out)")
     return tuple(lines)
 
 
-def _read(trained: Trained, x: Array, state: State) -> tuple[Array, State]:
-    """The outputs after each row of ``x`` (N, D), and the state after the last."""
-    outputs, workspace, cell = [], Workspace(), trained.network.cell
-    chunk = CHUNK if cell.bounded else WATCHED
-    for start in range(0, len(x), chunk):
-        with np.errstate(all="ignore"):  # a spoilt model is found by its numbers
-            y, state, _ = trained.network.forward(
-                trained.parameters, x[start : start + chunk, None], state, workspace
-            )
-        if start + chunk <= len(x):
-            restart_runaways(cell, state)
-        outputs.append(y[:, 0].copy())
-    return np.concatenate(outputs), state
-
-
-def one_step(trained: Trained, values: Array) -> Array:
-    """What is expected after each of ``values`` but the last: ``(N, D)`` to ``(N-1, D)``."""
-    spec: ForecastSpec = trained.spec
-    y, _ = _read(trained, spec.standardised(values)[:-1], trained.network.zero_state(1))
-    return spec.restored(y)
-
-
-def forecast(trained: Trained, values: Array, steps: int) -> Array:
-    """The ``steps`` rows after ``values`` (N, D), each predicted from the predictions before it."""
-    spec: ForecastSpec = trained.spec
-    if steps < 1:
-        return np.zeros((0, len(spec.columns)))
-    y, state = _read(trained, spec.standardised(values), trained.network.zero_state(1))
-    rows = [y[-1]]
-    for step in range(1, steps):
-        if step % WATCHED == 0:
-            restart_runaways(trained.network.cell, state)
-        y, state = _read(trained, rows[-1][None], state)
-        rows.append(y[-1])
-    return spec.restored(np.array(rows))
-
-
-@dataclass(frozen=True)
-class Forecast:
-    """The rows that come after a series."""
-
-    columns: tuple[str, ...]
-    values: Array  # (steps, D)
-    notes: tuple[str, ...] = ()  # on the file that was read
-    decimal: str = "point"  # as in that file
-
-    def lines(self, form: str) -> Iterator[str]:
-        """As ``charrnn predict`` writes it: a table in the notation of the file that was read."""
-        rows = self.values.tolist()
-        if form == "jsonl":
-            for step, row in enumerate(rows, start=1):
-                yield as_json(step=step, values=dict(zip(self.columns, row, strict=True)))
-            return
-        comma = self.decimal == "comma"
-        separator = "\t" if form == "tsv" else ";" if comma else ","
-        text = io.StringIO()
-        table = csv.writer(text, delimiter=separator, lineterminator="\n")
-        table.writerow(self.columns)
-        for row in rows:
-            cells = map(plain, row)
-            table.writerow([cell.replace(".", ",") for cell in cells] if comma else cells)
-        yield text.getvalue().removesuffix("\n")
-
-
-def predict(
-    trained: Trained, series: Sequence[str] | npt.ArrayLike, *, steps: int = 1
-) -> list[Forecast]:
-    """The rows after a series.
-
-    Args:
-        series: ``(N, D)`` numbers, or the one name of a CSV file.
-        steps: how many.
-
-    Raises:
-        InputError: the file cannot be read, or lacks a column of the model, or a value is out of
-            all proportion.
-        DivergedError: the outputs are not finite.
-    """
-    names, notes = trained.spec.columns, tuple[str, ...]()
-    if isinstance(series, Sequence) and all(isinstance(name, str) for name in series):
-        if len(series) != 1:
-            raise InputError(f"a forecast goes on from one series, {len(series)} were given")
-        source = read_for(trained, str(series[0]))
-        values, notes = source.records.values, source.notes
-    else:
-        values = np.asarray(series, dtype=np.float64)
-        if values.ndim == 1 and len(names) == 1:
-            values = values[:, None]
-        if values.ndim != 2 or values.shape[1] != len(names) or not len(values):
-            raise InputError(
-                f"a series of shape {values.shape}: the model reads rows of {len(names)} numbers "
-                f"({', '.join(names)})"
-            )
-        trained.spec.check_scale(values)
-    ahead = forecast(trained, values, steps)
-    trained.check_finite(ahead)
-    return [Forecast(names, ahead, notes, trained.config.decimal)]
+def _cut(name: str) -> str:
+    return name if len(name) <= WIDTH else name[: WIDTH - 3] + "..."
 
 
 register(
@@ -312,8 +313,19 @@ register(
         spec=ForecastSpec.from_header,
         usage="charrnn predict RUN SERIES.csv --steps 10",
         unit="½ squared deviations/row",
-        defaults={"hidden": 32, "epochs": 30.0, "seq_len": 32, "batch_size": 16},
-        own={"decimal": (), "missing": ()},
+        measure="squared error",
+        defaults={
+            "hidden": 16,
+            "epochs": 30.0,
+            "seq_len": 32,
+            "batch_size": 16,
+            "weight_decay": 0.3,
+            "index": "leave",
+            "base": "linear",
+        },
+        own=dict.fromkeys(
+            ("decimal", "missing", "index", "base", "difference", "log", "season"), ()
+        ),
         without={
             "directions": "a forecast predicts what comes next, and must not have read it",
             "keep_newlines": "it reads numbers",
@@ -322,8 +334,11 @@ register(
             "embedding": "it reads numbers",
         },
         carried=True,
+        lane=64,
+        least_updates=600,
         evaluate=evaluate,
         predict=predict,
+        baseline=baseline,
         options=("steps",),
     )
 )

@@ -34,6 +34,7 @@ class Kind:
             needs no file of its own.
         carried: whether it reads one long sequence in chunks, the state carried from one to the
             next.
+        lane: a carried sequence is read in fewer lanes where each would be shorter than this.
         author: writes texts (:class:`charrnn.tasks.writing.Author`), if it can.
         evaluate: measures a model on files of new data (:mod:`charrnn.tasks.labelled`), if it can.
         predict: predicts from texts (:mod:`charrnn.tasks.predictions`), if it can.
@@ -60,6 +61,7 @@ class Kind:
     least_updates: int = 0
     text: bool = False
     carried: bool = False
+    lane: int = 0
     author: Callable[..., Any] | None = None
     evaluate: Callable[..., Any] | None = None
     predict: Callable[..., Any] | None = None

@@ -1,8 +1,9 @@
-"""What a forecast reads: the columns of a series, each by its mean and deviation."""
+"""What a forecast reads: the columns of a series, each by its mean and deviation or its changes."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,60 +13,107 @@ from charrnn.errors import InputError
 from charrnn.nn.models import SequenceModel
 from charrnn.nn.types import Array
 from charrnn.tasks.base import Paths, Trained
+from charrnn.tasks.baselines import Form, Linear, Method, choose, naive, seasons
+from charrnn.tasks.changes import Changes, Correction
 from charrnn.tasks.config import Config
 from charrnn.text.columns import columns_option, listed
 from charrnn.text.counts import counted
 from charrnn.text.series import Series, read_series
-from charrnn.text.tables import Source
+from charrnn.text.tables import Source, shown
 
 __all__ = ["ForecastSpec", "SeriesData", "read_for"]
 
 TINY, SMALLEST = 1e-150, 1e-100
 LARGEST = 1e12
+LONGEST = 1 << 14
+"""Rows of a season."""
 
 
 @dataclass(frozen=True)
 class ForecastSpec:
-    """The columns of a series, and the mean and deviation that each is measured by."""
+    """The columns of a series, and what is known of each from the rows that train.
+
+    Attributes:
+        columns: their names.
+        mean, deviation: of each over these rows.
+        unit: of each the root of the mean squared change from row to row: what errors are measured
+            by where columns are taken together; ``deviation``, where it is not known.
+        changes: what the network reads and says; nothing for the values by mean and deviation.
+        simple: the simple method of each, fitted to all rows but those of the test, if it is known.
+        rival: what ``simple`` has on the rows that validate, fitted to those that train, in the
+            measure by which the best network is chosen.
+        seasons: of each column, how many rows it has; 0 for none.
+    """
 
     columns: tuple[str, ...]
     mean: tuple[float, ...]
     deviation: tuple[float, ...]
+    unit: tuple[float, ...] = ()
+    changes: Changes | None = None
+    simple: Linear | None = None
+    rival: float | None = None
+    seasons: tuple[int, ...] = ()
 
     def to_header(self) -> dict[str, Any]:
         """For a checkpoint."""
-        return {
+        header: dict[str, Any] = {
             "columns": list(self.columns),
             "mean": list(self.mean),
             "deviation": list(self.deviation),
         }
+        if self.unit:
+            header["unit"] = list(self.unit)
+        if self.changes is not None:
+            header["changes"] = self.changes.to_header()
+        if self.simple is not None:
+            header |= {"simple": self.simple.to_header(), "rival": self.rival}
+            header["seasons"] = list(self.seasons)
+        return header
 
     @classmethod
     def from_header(cls, header: Mapping[str, Any]) -> "ForecastSpec":
         """The inverse of :meth:`to_header`.
 
         Raises:
-            KeyError, ValueError: it is not what that wrote.
+            KeyError, TypeError, ValueError: it is not what that wrote.
         """
-        columns, mean, deviation = (header[name] for name in ("columns", "mean", "deviation"))
-        if not all(isinstance(value, list) for value in (columns, mean, deviation)) or not columns:
+        columns = header["columns"]
+        numbers = [header["mean"], header["deviation"], header.get("unit", header["deviation"])]
+        if not all(isinstance(value, list) for value in (columns, *numbers)) or not columns:
             raise ValueError("columns, means and deviations must be lists")
-        if not len(columns) == len(mean) == len(deviation):
+        size = len(columns)
+        if not all(len(some) == size for some in numbers):
             raise ValueError("columns, means and deviations must be as many")
-        if not all(type(number) is float for number in (*mean, *deviation)):
+        if not all(type(number) is float for some in numbers for number in some):
             raise ValueError("means and deviations must be numbers")
-        numbers = np.array([mean, deviation], dtype=np.float64)
+        array = np.array(numbers, dtype=np.float64)
         if not all(isinstance(name, str) for name in columns):
             raise ValueError("names of columns must be texts")
-        if not np.isfinite(numbers).all() or np.any(numbers[1] < TINY):
+        if not np.isfinite(array).all() or np.any(array[1:] < TINY):
             raise ValueError("means and deviations must be finite, and deviations positive")
-        return cls(tuple(columns), tuple(mean), tuple(deviation))
+        mean, deviation, unit = (tuple(some) for some in numbers)
+        spec = cls(tuple(columns), mean, deviation, unit if "unit" in header else ())
+        if "changes" in header:
+            spec = replace(spec, changes=Changes.from_header(header["changes"], size))
+        if "simple" in header:
+            rival = header["rival"]
+            if rival is not None and type(rival) is not float:
+                raise ValueError("an error must be a number")
+            found = header["seasons"]
+            if not isinstance(found, list) or len(found) != size:
+                raise ValueError("seasons must be as many as columns")
+            if not all(type(s) is int and 0 <= s < LONGEST for s in found):
+                raise ValueError("a season must be a number of rows")
+            simple = Linear.from_header(header["simple"], size)
+            spec = replace(spec, simple=simple, rival=rival, seasons=tuple(found))
+        return spec
 
     def model(self, config: Config) -> SequenceModel:
         """The network of these settings."""
         size = len(self.columns)
-        return SequenceModel(
-            size,
+        kind = SequenceModel if self.changes is None else Correction
+        return kind(
+            size if self.changes is None else 2 * size,
             size,
             config.recurrence(),
             config.layers,
@@ -74,6 +122,30 @@ class ForecastSpec:
             input="vectors",
             loss="squared",
         )
+
+    def after_training(self, config: Config) -> "ForecastSpec":
+        """With what the network corrects fitted to the rows that validated it as well."""
+        if self.changes is None or self.simple is None or config.base != "linear":
+            return self
+        return replace(self, changes=replace(self.changes, base=self.simple))
+
+    def of_season(self) -> Linear | None:
+        """The value a season before, of a column without one the last; nothing if none has one."""
+        if not any(self.seasons):
+            return None
+        columns = tuple(naive((season or 1,), "") for season in self.seasons)
+        return Linear(tuple(Form() for _ in columns), columns)
+
+    def together(self, errors: Array) -> float:
+        """The mean squared error of ``(N, D)``: in a single column's own unit, else by theirs."""
+        if len(self.columns) == 1:
+            return float((errors**2).mean())
+        return float(((errors / np.array(self.unit or self.deviation)) ** 2).mean())
+
+    @property
+    def measure(self) -> str:
+        """What :meth:`together` is called: the second as in the M5 competition."""
+        return "mean squared error" if len(self.columns) == 1 else "mean squared scaled error"
 
     def knows(self) -> dict[str, str | list[str]]:
         """Its columns."""
@@ -97,6 +169,28 @@ class ForecastSpec:
                 "leave it out, or give the logarithm",
             )
 
+    def inputs(self, values: Array) -> tuple[Array, npt.NDArray[np.float64]]:
+        """What the network reads at each of ``values`` ``(N, D)``, float32.
+
+        And what its outputs there are added to, ``(N, D)``: nothing, or what is expected simply.
+        """
+        if self.changes is None:
+            return self.standardised(values), np.zeros_like(values)
+        x, after = self.changes.inputs(values)
+        return x.astype(np.float32), after
+
+    def meant(self, outputs: Array, after: Array) -> npt.NDArray[np.float64]:
+        """What outputs ``(N, D)`` mean, where :meth:`inputs` gave ``after``."""
+        if self.changes is None:
+            return self.restored(outputs)
+        return self.changes.restored(outputs.astype(np.float64), after)
+
+    def targets(self, values: Array) -> Array:
+        """What it should have said of each of ``values`` before, float32 ``(N, D)``."""
+        if self.changes is None:
+            return self.standardised(values)
+        return np.asarray(self.changes.targets(values), dtype=np.float32)
+
     def restored(self, values: Array) -> npt.NDArray[np.float64]:
         """The inverse of :meth:`standardised`, float64."""
         scaled = values.astype(np.float64) * np.array(self.deviation)
@@ -118,7 +212,7 @@ class SeriesData:
         self.paths = paths
         digest = hashlib.sha256(b"train" + bytes.fromhex(source.sha256))
         notes = list(source.notes)
-        self._columns = series.columns
+        self._config, self._columns = config, series.columns
         self.values = series.values
         count = len(self.values)
         held = round(count * config.val_fraction)
@@ -156,22 +250,74 @@ class SeriesData:
                 "be squared",
                 "multiply the column by a power of ten",
             )
-        self.spec().check_scale(self.values)
+        self._scales.check_scale(self.values)
 
     def trained_on(self, config: Config) -> int:
         """How many rows of the series train."""
         return self.edges[0]
 
     def spec(self) -> ForecastSpec:
+        """What is known of the columns."""
+        return self._spec
+
+    @cached_property
+    def _scales(self) -> ForecastSpec:
         """The columns' means and deviations over the training part."""
         train = self.values[: self.edges[0]]
         deviation = train.std(axis=0)
         # What is constant has a deviation of rounding errors.
         constant = deviation <= 1e-12 * np.abs(train).max(axis=0)
         deviation = np.where(constant | (deviation < TINY), 1.0, deviation)
-        return ForecastSpec(
-            self._columns, tuple(train.mean(axis=0).tolist()), tuple(deviation.tolist())
+        change = np.sqrt((np.diff(train, axis=0) ** 2).mean(axis=0))
+        unit = np.where(constant | (change < TINY), deviation, change)
+        means, deviations, units = (some.tolist() for some in (train.mean(axis=0), deviation, unit))
+        return ForecastSpec(self._columns, tuple(means), tuple(deviations), tuple(units))
+
+    @cached_property
+    def _seasons(self) -> list[list[int]]:
+        """Those that each column may have, by the training part, the likeliest first."""
+        if self._config.season != "auto":
+            given = [int(self._config.season)] if int(self._config.season) > 1 else []
+            return [given for _ in self._columns]
+        return [seasons(column) for column in self.values[: self.edges[0]].T]
+
+    @cached_property
+    def _methods(self) -> list[Method]:
+        """The simple method of each column, chosen on the rows before the test's."""
+        config, known = self._config, self.edges[1]
+        log = None if config.log == "auto" else config.log == "yes"
+        lags = None
+        if config.difference != "auto":
+            lags = tuple(int(lag) for lag in config.difference.split("+") if int(lag))
+        columns = zip(self.values[:known].T, self._seasons, strict=True)
+        return [choose(values, periods, log=log, lags=lags) for values, periods in columns]
+
+    @cached_property
+    def _spec(self) -> ForecastSpec:
+        train, known = self.edges
+        base, simple = (self._fitted(self.values[:end]) for end in (train, known))
+        spec = self._scales
+        errors = base.one_step(self.values[:known])[train - 1 : -1] - self.values[train:known]
+        with np.errstate(over="ignore"):
+            rival = spec.together(errors)
+        spec = replace(
+            spec,
+            simple=simple,
+            rival=rival if np.isfinite(rival) else None,
+            seasons=tuple(periods[0] if periods else 0 for periods in self._seasons),
         )
+        if self._config.base == "none":
+            return spec
+        if self._config.base == "last":
+            base = replace(base, columns=tuple(naive(f.lags or (1,), "") for f in base.forms))
+        return replace(spec, changes=Changes.of(base, self.values[:train]))
+
+    def _fitted(self, values: npt.NDArray[np.float64]) -> Linear:
+        forms, columns = [], []
+        for method, column in zip(self._methods, values.T, strict=True):
+            forms.append(method.form(column))
+            columns.append(method.fitted(column))
+        return Linear(tuple(forms), tuple(columns))
 
     def longest(self, config: Config) -> int:
         """Steps of a batch."""
@@ -195,7 +341,20 @@ class SeriesData:
             text += f", the last {counted(self.size - val, '', 'test')}"
         names = ", ".join(spec.columns[:8]) + (", ..." if len(spec.columns) > 8 else "")
         of = counted(len(spec.columns), "column")
-        return [f"{counted(self.size, 'row')} of {of} ({names})", text]
+        return [f"{counted(self.size, 'row')} of {of} ({names})", text, *_chosen(spec)]
+
+
+def _chosen(spec: ForecastSpec) -> list[str]:
+    """What is said of the simple methods: of each column its own, alike ones together."""
+    if spec.simple is None:
+        return []
+    of: dict[str, list[str]] = {}
+    for name, column in zip(spec.columns, spec.simple.columns, strict=True):
+        of.setdefault(column.name, []).append(shown(name))
+    alone = len(of) == 1
+    parts = [what if alone else f"{what} ({', '.join(names)})" for what, names in of.items()]
+    corrected = "" if spec.changes is None else ", which the network corrects"
+    return [f"simple method: {'; '.join(parts)}{corrected}"]
 
 
 def read_for(trained: Trained, path: str, columns: str = "") -> Source[Series]:
@@ -228,4 +387,5 @@ def _read_series(path: str, config: Config, columns: str | Sequence[str]) -> Sou
         columns=columns,
         decimal=config.decimal,
         missing=config.missing,
+        index=config.index,
     )

@@ -23,12 +23,14 @@ class Lanes:
         ids: ``(N,)`` symbols, or vectors ``(N, D)``.
         batch_size: B.
         seq_len: the largest T.
+        targets: ``(N, K)`` what is to be said of each place by who has read up to the one before;
+            ``ids`` themselves, if not given.
 
     Raises:
         InputError: the text is too short for so many lanes.
     """
 
-    def __init__(self, ids: Ids, batch_size: int, seq_len: int) -> None:
+    def __init__(self, ids: Ids, batch_size: int, seq_len: int, targets: Ids | None = None) -> None:
         self.length = (len(ids) - 1) // batch_size
         if self.length < 1:
             raise InputError(
@@ -38,9 +40,11 @@ class Lanes:
             )
         used = batch_size * self.length
         self.left_over = len(ids) - 1 - used
-        shape = (batch_size, self.length, *ids.shape[1:])
-        self._inputs = ids[:used].reshape(shape)
-        self._targets = ids[1 : used + 1].reshape(shape)
+        targets = ids if targets is None else targets
+        self._inputs, self._targets = (
+            part.reshape(batch_size, self.length, *part.shape[1:])
+            for part in (ids[:used], targets[1 : used + 1])
+        )
         self._dtype = np.dtype(np.intp) if ids.dtype.kind in "iu" else ids.dtype
         num_chunks = -(-self.length // seq_len)
         self._edges = [self.length * k // num_chunks for k in range(num_chunks + 1)]

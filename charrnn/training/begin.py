@@ -32,11 +32,14 @@ Tell = Callable[[str], object]
 OF_NETWORK = ("task", "cell", "layers", "hidden", "embedding", "level")
 """What the weights of a checkpoint have decided, besides the task's own settings."""
 
-NOT_OF_NETWORK = ("noise", "column", "mask", "escapes", "longest", "decimal", "missing")
+NOT_OF_NETWORK = ("noise", "column", "mask", "escapes", "longest", "decimal", "missing", "index")
 """Settings of tasks that the weights do not depend on."""
 
 
-OF_DATA = ("encoding", "keep_newlines", "val_fraction", "lines", "columns", "decimal", "missing")
+OF_DATA = (
+    *("encoding", "keep_newlines", "val_fraction", "lines", "columns", "decimal", "missing"),
+    "index",
+)
 """How a checkpoint's own data are read and cut, unless something else is asked for."""
 
 

@@ -100,7 +100,7 @@ class Run:
     ) -> None:
         self.config = self.asked = config  # asked: what the state that is restored was made by
         self.data = data
-        self.spec = spec
+        self._spec = spec
         self.folder = folder
         self.network = spec.model(config)
         self.threads = min(threads, len(shards(config.batch_size)))
@@ -317,6 +317,12 @@ class Run:
     def stop(self) -> None:
         """After the step that is going on, save and end."""
         self._stopping = True
+
+    @property
+    def spec(self) -> Spec:
+        """What the model knows; a task may have found out more of it by validating."""
+        found: Spec = getattr(self.task, "spec", self._spec)
+        return found
 
     @property
     def model(self) -> Model:
