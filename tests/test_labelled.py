@@ -46,6 +46,9 @@ def data_of(task: str, count: int = 60, seed: int = 0) -> str:
     return "".join(map(rows[task], own))
 
 
+FIRST = ("the simple method is", "test: ")
+"""How a report begins."""
+
 TASKS = ("classify", "tag", "translate", "generate", "forecast")
 every_task = pytest.mark.parametrize("task", TASKS)
 
@@ -64,7 +67,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         done = charrnn("train", f"{task}.txt", *flags, cwd=folder)
         assert done.returncode == 0, done.stderr
         lines = done.stderr.decode().splitlines()
-        at = next(k for k, line in enumerate(lines) if line.startswith("test: "))
+        at = next(k for k, line in enumerate(lines) if line.startswith(FIRST))
         (folder / f"{task}.report").write_text("\n".join(lines[at:]), encoding="utf-8")
     return folder
 
@@ -133,7 +136,11 @@ def test_json_has_every_figure(made: Path, task: str) -> None:
     assert f"{found['loss']:.4f} {found['unit']}" in line
     assert f"({found['method']})" in line
     assert bool(found["baselines"]) == (task != "generate")
-    own = {"classify": {"labels", "confusion"}, "tag": {"tags", "spans"}}
+    own = {
+        "classify": {"labels", "confusion"},
+        "tag": {"tags", "spans"},
+        "forecast": {"columns"},
+    }
     usual = "checkpoint task data unit loss measures method baselines unknown notes"
     assert found.keys() == {*usual.split()} | own.get(task, set())
 

@@ -402,11 +402,12 @@ def test_results_that_nobody_takes_are_told(
     place: Path, what: str, ending: str, unbuffered: str
 ) -> None:
     """One long result too; and where Python writes without a buffer, a part at a time."""
-    (place / "s.csv").write_text("x\n" + "".join(f"{k % 7}\n" for k in range(80)), encoding="utf-8")
+    rows = "".join(f"{k % 7 / 7:.9f}\n" for k in range(80))
+    (place / "s.csv").write_text("x\n" + rows, encoding="utf-8")
     if not (place / "series").exists():
         library.train("s.csv", task="forecast", out="series", **SMALL).finish()
     (place / "long.txt").write_bytes(b"a1\n" * 40000)
-    given = {"text": ("run", "--file", "long.txt"), "series": ("series", "s.csv", "--steps=20000")}
+    given = {"text": ("run", "--file", "long.txt"), "series": ("series", "s.csv", "--steps=9000")}
     shell = " ".join(map(str, command("predict", *given[what])))
     done = subprocess.run(
         ["bash", "-c", f"{shell} {ending}"],

@@ -202,7 +202,7 @@ def test_a_name_in_another_case_must_be_one(tmp_path: Path) -> None:
     ],
 )
 def test_a_column_that_counts_is_told(tmp_path: Path, first: list[int], what: str) -> None:
-    """It is kept, and the note has the very option that leaves it out."""
+    """Kept or left out, the note has the very option for the other."""
     text = "Year,x;y,z\n" + "".join(f"{k},{k % 3},{k * k % 7}\n" for k in first)
     text = text.replace(",", "\t")
     assert read(tmp_path, text).columns == ("Year", "x;y", "z")
@@ -213,6 +213,24 @@ def test_a_column_that_counts_is_told(tmp_path: Path, first: list[int], what: st
     option = "'x;y,z'"
     assert told == [f"column 1 'Year' {what}: forecast too; to leave it out: --columns {option}"]
     assert read(tmp_path, text, columns="x;y,z").columns == ("x;y", "z")
+    assert read(tmp_path, text, index="leave").columns == ("x;y", "z")
+    told = notes(tmp_path, text, index="leave")
+    option = "'Year,x;y,z'"
+    assert told == [f"column 1 'Year' {what}: not forecast; to forecast it too: --columns {option}"]
+
+
+def test_years_and_quarters_are_left_out(tmp_path: Path) -> None:
+    """A year that stands several times, and what goes round beside it; nothing of the kind else."""
+    rows = [(1990 + k // 4, 1 + k % 4, k * k % 7) for k in range(2, 30)]
+    text = "year,quarter,x\n" + "".join(f"{a},{b},{c}\n" for a, b, c in rows)
+    assert read(tmp_path, text, index="leave").columns == ("x",)
+    assert notes(tmp_path, text, index="leave") == [
+        "column 1 'year' has years and column 2 'quarter' goes round by 4: not forecast; to "
+        "forecast them too: --columns year,quarter,x"
+    ]
+    text = "quarter,x\n" + "".join(f"{b},{c}\n" for _, b, c in rows)
+    assert read(tmp_path, text, index="leave").columns == ("quarter", "x")
+    assert read(tmp_path, "".join(f"{k}\n" for k in range(9)), index="leave").columns == ("1",)
 
 
 def test_where_all_columns_count_one_stays(tmp_path: Path) -> None:
@@ -408,8 +426,8 @@ def test_a_training_does_not_depend_on_the_scale(tmp_path: Path, scale: float) -
     """Nothing overflows, and the figures have digits."""
     model = trained(tmp_path, "".join(f"{a!r},{b!r}\n" for a, b in wave(scale=scale)))
     log = [json.loads(x) for x in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
-    found = next(line for line in log if line["event"] == "validation")["mean squared error"]
-    assert 0 < found / scale**2 < 10
+    found = next(line for line in log if line["event"] == "validation")["mean squared scaled error"]
+    assert 0 < found < 10
     ahead: Any = model.predict(wave(scale=scale), steps=2)[0]
     assert np.abs(ahead.values).max() < 5 * scale
     shown = [float(cell) for line in ahead.lines("text") for cell in line.split("\n")[1].split(",")]
@@ -462,7 +480,7 @@ def test_a_training_that_saved_nothing_promises_nothing(
 
 
 def test_a_series_is_scored_one_step_ahead(tmp_path: Path) -> None:
-    rows = np.array(wave())
+    rows = np.array(wave()) + 0.1 * np.random.default_rng(0).standard_normal((80, 2))
     model = trained(tmp_path, "a,b\n" + "".join(f"{a!r},{b!r}\n" for a, b in rows.tolist()))
     path = written(tmp_path, "b,a\n" + "".join(f"{b!r},{a!r}\n" for a, b in rows.tolist()))
     values = read_for(model, path).records.values
@@ -470,15 +488,25 @@ def test_a_series_is_scored_one_step_ahead(tmp_path: Path) -> None:
     for start in (1, 60):
         outcome = score_series(model, values, start)
         errors = one_step(model, values)[start - 1 :] - values[start:]
-        expected = float((errors**2).mean())
-        assert outcome.score.measures["mean squared error"] == pytest.approx(expected)
-        assert outcome.baselines["last value"] == pytest.approx(last_value(values[start - 1 :]))
-        assert len(outcome.baselines) == (1 if start == 1 else 2)
+        unit = np.array(model.spec.unit)
+        expected = float(((errors / unit) ** 2).mean())
+        assert outcome.score.measures == {"mean squared scaled error": pytest.approx(expected)}
+        scaled = last_value(values[start - 1 :] / unit)
+        assert outcome.baselines["last value"] == pytest.approx(scaled)
+        assert [*outcome.baselines] == [
+            "last value",
+            "value a season before",
+            "linear autoregression of the training",
+        ]
         own, last = (
             figure((errors[:, 1] ** 2).mean()),
             figure((np.diff(rows[start - 1 :, 1]) ** 2).mean()),
         )
-        assert outcome.lines[1] == f"'b': mean squared error {own}, last value {last}"
+        assert outcome.lines[0].split()[-5:] == ["network", "last", "value", "season", "linear"]
+        assert outcome.lines[2].split()[:3] == ["'b'", own, last]
+        assert outcome.details["columns"]["b"]["mean squared error"] == pytest.approx(
+            (errors[:, 1] ** 2).mean()
+        )
         assert outcome.score.method.startswith(f"{80 - start} rows")
     for start in (0, 80):
         with pytest.raises(InputError, match="too few"):
@@ -561,8 +589,8 @@ def test_the_end_of_a_training_fits_80_columns(tmp_path: Path, task: str) -> Non
     lines = done.stderr.decode().splitlines()
     assert all(len(line) < 80 for line in lines if not line.startswith("corpus")), lines
     # Unfolded it is the report without COLUMNS.
-    again = charrnn("train", path, *flags[:-1], "two", cwd=tmp_path)
-    whole = again.stderr.decode().replace("run: two", "run: run").replace("two", "run")
+    again = charrnn("train", path, *flags[:-1], "run2", cwd=tmp_path)
+    whole = again.stderr.decode().replace("run2", "run")
     assert " ".join(whole.split()) == " ".join(done.stderr.decode().split())
 
 

@@ -27,7 +27,7 @@ def introduce(run: "Run") -> None:
     say(fold(f"corpus: {source}: {first}, sha256 {data.sha256[:16]}"))
     say(fold(f"split: {split}"))
     for line in (*run.notes, *more):
-        say(line)
+        say(fold(line))
     label = f"{config.layers} × {config.hidden} {run.network.cell.label}"
     if not config.layers:
         label = "linear regression" if config.task == "forecast" else f"{config.loss} regression"

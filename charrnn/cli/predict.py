@@ -130,6 +130,7 @@ def predict(
     charrnn predict checkpoints/tagger-1 --file sentences.txt --format tsv
     charrnn predict dates-1 'the third of march 1984' --beam 4 --format jsonl
     charrnn predict checkpoints/series-1 series.csv --steps 24
+    charrnn predict checkpoints/series-1 series.csv --steps 24 --method baseline
     """
     from tqdm import tqdm
 

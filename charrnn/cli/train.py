@@ -83,7 +83,7 @@ def train(
             "TAB target; generate: label TAB text; forecast: CSV. With variants if wanted: "
             "classify,readout=last classify,loss=sigmoid,separator=comma classify,noise=0.1 "
             "tag,column=4 tag,loss=sigmoid translate,attention=none forecast,missing=skip "
-            "lm,head=tied lm,mask=step",
+            "forecast,difference=1,log=no lm,head=tied lm,mask=step",
             rich_help_panel=TEXT,
         ),
     ] = "lm",

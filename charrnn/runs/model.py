@@ -196,7 +196,7 @@ class Model(Trained, Writes):
         Returns:
             Of each text what the task gives: :class:`charrnn.tasks.classify.Classification`,
             :class:`charrnn.tasks.tag.Tagging`, :class:`charrnn.tasks.translate.Translation`; of a
-            series, one :class:`charrnn.tasks.forecast.Forecast`.
+            series, one :class:`charrnn.tasks.ahead.Forecast`.
 
         Raises:
             InputError: a text is empty, an option is another task's, the model writes texts, or it

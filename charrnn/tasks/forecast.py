@@ -3,12 +3,9 @@
 The network corrects what a simple method says (:mod:`charrnn.tasks.changes`).
 """
 
-import csv
-import io
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,16 +14,13 @@ import numpy.typing as npt
 from charrnn.errors import InputError
 from charrnn.nn.models import SequenceModel
 from charrnn.nn.parameters import Parameters
-from charrnn.nn.runaway import CHUNK as WATCHED
-from charrnn.nn.runaway import restart_runaways
-from charrnn.nn.types import Array, State
-from charrnn.nn.workspace import Workspace
+from charrnn.nn.types import Array
+from charrnn.tasks.ahead import Forecast, baseline, forecast, in_use, one_step, outputs_of, predict
 from charrnn.tasks.base import Data, Outcome, TaskScore, Trained
-from charrnn.tasks.baselines import Linear, linear_autoregression
+from charrnn.tasks.baselines import linear_autoregression
 from charrnn.tasks.carried import LanesTask
 from charrnn.tasks.config import Config
-from charrnn.tasks.examples import as_json
-from charrnn.tasks.figures import figure, plain, side_by_side
+from charrnn.tasks.figures import figure, side_by_side
 from charrnn.tasks.kinds import Kind, register
 from charrnn.tasks.labelled import Measured
 from charrnn.tasks.scaled import ForecastSpec, SeriesData, read_for
@@ -47,9 +41,13 @@ __all__ = [
     "score_series",
 ]
 
-CHUNK = 256
-MOST_SHOWN = 12
-"""Columns whose measures are shown one by one."""
+MOST_SHOWN, WIDTH = 12, 20
+"""Columns whose measures are shown one by one, and the room for their names."""
+
+TIE = 1e-6
+"""Errors that differ by less than this part are alike."""
+
+NETWORK, SEASON = "mean squared error", "value a season before"
 
 Numbers = npt.NDArray[np.float64]
 
@@ -113,7 +111,7 @@ class ForecastTask(LanesTask):
         """
         start, end = self._edges
         values, changes = self._values[:end], self._spec.changes
-        outputs, after = _outputs(self._trained(parameters), values)
+        outputs, after = outputs_of(self._trained(parameters), values)
         if changes is not None:
             missed = changes.targets(values)[start:]
             changes = changes.trusted(outputs[start - 1 :].astype(np.float64), missed)
@@ -129,14 +127,21 @@ class ForecastTask(LanesTask):
         if start >= len(self._values):
             return None
         known = self.validate(parameters)
-        outcome = score_series(_in_use(self._trained(parameters)), self._values, start, ON_ALL)
-        if rival is None or known is None or not rival < known.error:
+        outcome = score_series(self._trained(parameters), self._values, start, ON_ALL)
+        if rival is None or known is None or rival > (1 + TIE) * known.error:
             return outcome
-        verdict = (
-            f"the simple method is better than the network: {self._spec.measure} {figure(rival)} "
-            f"beside {figure(known.error)} on the rows that validate; predict --method baseline "
-            "uses it"
-        )
+        changes, figures = self._spec.changes, f"{self._spec.measure} {figure(rival)}"
+        if changes is not None and self.config.base == "linear" and not any(changes.share):
+            verdict = (
+                "the simple method is as good alone: the network adds nothing to it on the rows "
+                f"that validate ({figures} with it and without), so the forecasts are its own"
+            )
+        else:
+            verdict = (
+                f"the simple method is better than the network: {figures} beside "
+                f"{figure(known.error)} on the rows that validate; charrnn predict "
+                "--method baseline uses it"
+            )
         return replace(outcome, verdict=verdict)
 
     def arrays(self) -> dict[str, Array]:
@@ -197,22 +202,22 @@ def score_series(
         raise InputError(
             f"{counted(len(values), 'row', 'are')} too few to score: one comes before the first"
         )
+    trained = in_use(trained)
     spec: ForecastSpec = trained.spec
     spec.check_scale(values)
-    errors, loss = _off(spec, *_outputs(trained, values), values, start)
+    errors, loss = _off(spec, *outputs_of(trained, values), values, start)
     trained.check_finite(errors)
     found = {"last value": np.diff(values[start - 1 :], axis=0)}
     if spec.simple is not None:
         of_season = spec.of_season()
         if of_season is not None:
-            name = "value a season before"
-            found[name] = of_season.one_step(values)[start - 1 : -1] - values[start:]
+            found[SEASON] = of_season.one_step(values)[start - 1 : -1] - values[start:]
         found[simple] = spec.simple.one_step(values)[start - 1 : -1] - values[start:]
     baselines = {name: spec.together(off) for name, off in found.items()}
     if spec.simple is None and len(spec.columns) == 1:
         with suppress(ValueError):  # too few rows for it
             baselines[ON_ALL] = linear_autoregression(values[:start], values[start:])
-    by_column = {"mean squared error": errors, **found}
+    by_column = {NETWORK: errors, **found}
     figures = {name: (off**2).mean(axis=0).tolist() for name, off in by_column.items()}
     details = {
         "columns": {
@@ -252,17 +257,19 @@ def evaluate(
     shorter, longer = sorted(series, key=len)
     if shorter and shorter in longer:  # one may be a part of the other
         notes += ("this series is trained on: the model would do worse on another",)
-    return Measured(score_series(_in_use(trained), values), notes)
+    return Measured(score_series(trained, values), notes)
 
 
 def _off(
     spec: ForecastSpec, outputs: Array, after: Numbers, values: Numbers, start: int
 ) -> tuple[Numbers, float]:
     """How far each prediction is from ``values[start:]``, and the loss there as the training's."""
-    missed = (outputs - spec.targets(values)[1:])[start - 1 :].astype(np.float64)
-    loss = float(0.5 * (missed**2).sum(axis=1).mean())
-    predicted = spec.meant(outputs[start - 1 :], after[start - 1 :])
-    return predicted - values[start:], loss
+    errors = spec.meant(outputs[start - 1 :], after[start - 1 :]) - values[start:]
+    if spec.changes is None:
+        missed = errors / np.array(spec.deviation)
+    else:
+        missed = (outputs - spec.targets(values)[1:])[start - 1 :].astype(np.float64)
+    return errors, float(0.5 * (missed**2).sum(axis=1).mean())
 
 
 def _score(trained: Trained, errors: Numbers, loss: float) -> TaskScore:
@@ -277,171 +284,26 @@ def _score(trained: Trained, errors: Numbers, loss: float) -> TaskScore:
 
 
 def _by_column(spec: ForecastSpec, figures: Mapping[str, Sequence[float]]) -> tuple[str, ...]:
-    """The measures of each of several columns, whose units may differ."""
+    """A table of several columns' mean squared errors, each in its own unit."""
     names = spec.columns
     if len(names) == 1:
         return ()
+    words = {NETWORK: "network", "last value": "last value", SEASON: "season"}
+    heads = [words.get(name, "linear") for name in figures]
+    rows = [(NETWORK, heads)]
+    for k, name in enumerate(names[:MOST_SHOWN]):
+        rows.append((shown(name), [figure(some[k]) for some in figures.values()]))
     lines = [
-        ", ".join(f"{what} {figure(some[k])}" for what, some in figures.items())
-        for k in range(min(len(names), MOST_SHOWN))
+        f"{_cut(name):{WIDTH}}" + "".join(f"  {cell:>11}" for cell in cells) for name, cells in rows
     ]
-    lines = [f"{shown(name)}: {line}" for name, line in zip(names, lines, strict=False)]
-    more = len(names) - len(lines)
-    if more:
+    more = len(names) - MOST_SHOWN
+    if more > 0:
         lines.append(f"({counted(more, 'more column')} left out)")
     return tuple(lines)
 
 
-def _read(trained: Trained, x: Array, state: State) -> tuple[Array, State]:
-    """The outputs after each row of ``x`` (N, D), and the state after the last."""
-    outputs, workspace, cell = [], Workspace(), trained.network.cell
-    chunk = CHUNK if cell.bounded else WATCHED
-    for start in range(0, len(x), chunk):
-        with np.errstate(all="ignore"):  # a spoilt model is found by its numbers
-            y, state, _ = trained.network.forward(
-                trained.parameters, x[start : start + chunk, None], state, workspace
-            )
-        if start + chunk <= len(x):
-            restart_runaways(cell, state)
-        outputs.append(y[:, 0].copy())
-    return np.concatenate(outputs), state
-
-
-def _outputs(trained: Trained, values: Array) -> tuple[Array, Numbers]:
-    """The outputs after each of ``values`` but the last, and what they are added to."""
-    inputs, after = trained.spec.inputs(values)
-    y, _ = _read(trained, inputs[:-1], trained.network.zero_state(1))
-    return y, after[:-1]
-
-
-def one_step(trained: Trained, values: Array) -> Array:
-    """What is expected after each of ``values`` but the last: ``(N, D)`` to ``(N-1, D)``."""
-    trained = _in_use(trained)
-    return np.asarray(trained.spec.meant(*_outputs(trained, values)))
-
-
-def _in_use(trained: Trained) -> Trained:
-    """A model as it is used after its training."""
-    spec, config = trained.spec.after_training(trained.config), trained.config
-    return Trained(trained.network, trained.parameters, spec, config)
-
-
-def forecast(trained: Trained, values: Array, steps: int) -> Array:
-    """The ``steps`` rows after ``values`` (N, D), each predicted from the predictions before it."""
-    spec: ForecastSpec = trained.spec.after_training(trained.config)
-    if steps < 1:
-        return np.zeros((0, len(spec.columns)))
-    if spec.changes is not None:
-        return _ahead(trained, spec, values, steps)
-    state = trained.network.zero_state(1)
-    y, state = _read(trained, spec.standardised(values), state)
-    rows = [y[-1]]
-    for step in range(1, steps):
-        if step % WATCHED == 0:
-            restart_runaways(trained.network.cell, state)
-        y, state = _read(trained, rows[-1][None], state)
-        rows.append(y[-1])
-    return spec.restored(np.array(rows))
-
-
-def _ahead(trained: Trained, spec: ForecastSpec, values: Array, steps: int) -> Numbers:
-    """As :func:`forecast`, of a network that corrects a simple method."""
-    assert spec.changes is not None
-    reach, known, state = spec.changes.reach, len(values), trained.network.zero_state(1)
-    rows = np.concatenate([values, np.zeros((steps, values.shape[1]))]).astype(np.float64)
-    inputs, after = spec.inputs(values)
-    for step in range(steps):
-        end = known + step
-        if step:
-            if step % WATCHED == 0:
-                restart_runaways(trained.network.cell, state)
-            inputs, after = spec.inputs(rows[max(0, end - reach) : end])
-            inputs = inputs[-1:]
-        y, state = _read(trained, inputs, state)
-        rows[end] = spec.meant(y[-1:], after[-1:])[0]
-    return rows[known:]
-
-
-@dataclass(frozen=True)
-class Forecast:
-    """The rows that come after a series."""
-
-    columns: tuple[str, ...]
-    values: Array  # (steps, D)
-    notes: tuple[str, ...] = ()  # on the file that was read
-    decimal: str = "point"  # as in that file
-
-    def lines(self, form: str) -> Iterator[str]:
-        """As ``charrnn predict`` writes it: a table in the notation of the file that was read."""
-        rows = self.values.tolist()
-        if form == "jsonl":
-            for step, row in enumerate(rows, start=1):
-                yield as_json(step=step, values=dict(zip(self.columns, row, strict=True)))
-            return
-        comma = self.decimal == "comma"
-        separator = "\t" if form == "tsv" else ";" if comma else ","
-        text = io.StringIO()
-        table = csv.writer(text, delimiter=separator, lineterminator="\n")
-        table.writerow(self.columns)
-        for row in rows:
-            cells = map(plain, row)
-            table.writerow([cell.replace(".", ",") for cell in cells] if comma else cells)
-        yield text.getvalue().removesuffix("\n")
-
-
-def predict(
-    trained: Trained,
-    series: Sequence[str] | npt.ArrayLike,
-    *,
-    steps: int = 1,
-    ahead: Callable[[Trained, Array, int], Array] = forecast,
-) -> list[Forecast]:
-    """The rows after a series.
-
-    Args:
-        series: ``(N, D)`` numbers, or the one name of a CSV file.
-        steps: how many.
-        ahead: what predicts them.
-
-    Raises:
-        InputError: the file cannot be read, or lacks a column of the model, or a value is out of
-            all proportion.
-        DivergedError: the outputs are not finite.
-    """
-    names, notes = trained.spec.columns, tuple[str, ...]()
-    if isinstance(series, Sequence) and all(isinstance(name, str) for name in series):
-        if len(series) != 1:
-            raise InputError(f"a forecast goes on from one series, {len(series)} were given")
-        source = read_for(trained, str(series[0]))
-        values, notes = source.records.values, source.notes
-    else:
-        values = np.asarray(series, dtype=np.float64)
-        if values.ndim == 1 and len(names) == 1:
-            values = values[:, None]
-        if values.ndim != 2 or values.shape[1] != len(names) or not len(values):
-            raise InputError(
-                f"a series of shape {values.shape}: the model reads rows of {len(names)} numbers "
-                f"({', '.join(names)})"
-            )
-        trained.spec.check_scale(values)
-    rows = ahead(trained, values, steps)
-    trained.check_finite(rows)
-    return [Forecast(names, rows, notes, trained.config.decimal)]
-
-
-def baseline(trained: Trained) -> Callable[..., list[Forecast]]:
-    """Like :func:`predict` of a model, by the simple method that its checkpoint holds.
-
-    Raises:
-        InputError: it holds none.
-    """
-    simple: Linear | None = trained.spec.simple
-    if simple is None:
-        raise InputError(
-            f"{trained.name} holds no simple method: earlier versions kept none",
-            "train it anew",
-        )
-    return partial(predict, trained, ahead=lambda _, values, steps: simple.ahead(values, steps))
+def _cut(name: str) -> str:
+    return name if len(name) <= WIDTH else name[: WIDTH - 3] + "..."
 
 
 register(
@@ -451,11 +313,13 @@ register(
         spec=ForecastSpec.from_header,
         usage="charrnn predict RUN SERIES.csv --steps 10",
         unit="½ squared deviations/row",
+        measure="squared error",
         defaults={
-            "hidden": 32,
+            "hidden": 16,
             "epochs": 30.0,
             "seq_len": 32,
             "batch_size": 16,
+            "weight_decay": 0.3,
             "index": "leave",
             "base": "linear",
         },
@@ -470,7 +334,7 @@ register(
             "embedding": "it reads numbers",
         },
         carried=True,
-        lane=128,
+        lane=64,
         least_updates=600,
         evaluate=evaluate,
         predict=predict,

@@ -13,6 +13,9 @@ __all__ = ["choice"]
 EVEN = 0.75
 """The part of an index's steps that are alike: weekends and rows left out make others."""
 
+ROUNDS = (4, 7, 12, 24)
+"""Quarters, days of a week, months, hours."""
+
 
 def choice(
     names: Sequence[str],
@@ -69,7 +72,7 @@ def _clocks(values: npt.NDArray[np.float64]) -> dict[int, str]:
     found = {k: what for k in range(values.shape[1]) if (what := _clock(values[:, k]))}
     for k in range(values.shape[1]) if found else ():
         length = _round(values[:, k])
-        if k not in found and length:  # a month beside a year
+        if k not in found and length in ROUNDS:  # a month beside a year
             found[k] = f"goes round by {length}"
     return dict(sorted(found.items()))
 

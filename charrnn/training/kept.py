@@ -53,7 +53,7 @@ class Kept:
     ) -> None:
         self.config = self.asked = config  # asked: what the state that is restored was made by
         self.data = data
-        self.spec = spec
+        self._spec = spec
         self.folder = folder
         self.network = spec.model(config)
         self.threads = min(threads, len(shards(config.batch_size, config.shards)))
@@ -82,6 +82,12 @@ class Kept:
         self._deadline: Deadline | None = None  # of all members
         self._good: Snapshot | None = None  # what a divergence returns to
         self._to_note: Compared | None = None
+
+    @property
+    def spec(self) -> Spec:
+        """What the model knows; a task may have found out more of it by validating."""
+        found: Spec = getattr(self.task, "spec", self._spec)
+        return found
 
     @property
     def made(self) -> int:
@@ -188,8 +194,7 @@ class Kept:
         return {
             "charrnn": __version__,
             "config": self.config.to_json(),
-            # A task may have found out more by validating.
-            self.config.kind.key: getattr(self.task, "spec", self.spec).to_header(),
+            self.config.kind.key: self.spec.to_header(),
             "history": [one.to_json() for one in self.history],
             "best": None if self.best is None else self.best.to_json(),
             **source_of(self.config.own_cell),

@@ -6,6 +6,7 @@ Several times over, a method is fitted to the first rows and tried on the next o
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +26,9 @@ __all__ = ["Method", "choose", "seasons"]
 Numbers = npt.NDArray[np.float64]
 
 ORDERS = (0, 1, 2, 3, 4, 5, 6, 8, 10, 12, 13, 16, 18, 24, 25, 30, 36)
-"""Of autoregressions; around a season and twice it some more."""
+"""Of autoregressions; around a season and twice it some more, up to ..."""
+
+HIGHEST = 100
 
 FIRST, FOLDS = 0.5, 8
 """The part of the rows that the first fit has, and the parts that the rest is cut into."""
@@ -42,7 +45,7 @@ SPREAD = 1.2
 FLOOR = 0.01
 """Where logarithms are taken, values below this part of the least known one count as that."""
 
-MOST = 20_000
+MOST = 5000
 """Of a longer series the last so many rows choose."""
 
 PEAKS, LONGEST_SEASON = 3, 400
@@ -185,7 +188,7 @@ def _scored(
     for is_log in may:
         for taken in differences if lags is None else [lags]:
             room = edges[0] - sum(taken)
-            some = sorted(order for order in orders if order <= room // UNKNOWNS)
+            some = sorted(k for k in orders if k <= min(room // UNKNOWNS, HIGHEST))
             if room > edges[0] // 2 and some:
                 yield from _of_differences(values, is_log, taken, some, edges, unit)
 
@@ -210,7 +213,11 @@ def _of_differences(
     known = seen[reach + most :] - w[most:]  # what the differences leave to be said
     true = values[reach + most :]
     cuts = [max(0, edge - reach - most) for edge in edges]
-    products = [(x[:cut].T @ x[:cut], x[:cut].T @ y[:cut]) for cut in cuts[:-1]]
+    products, xx, xy = [], np.zeros((most + 1, most + 1)), np.zeros(most + 1)
+    for start, end in pairwise([0, *cuts[:-1]]):
+        part = x[start:end]
+        xx, xy = xx + part.T @ part, xy + part.T @ y[start:end]
+        products.append((xx, xy))
 
     def error(method: Method) -> float:
         columns = [*range(method.order), most]

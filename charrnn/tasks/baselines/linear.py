@@ -60,7 +60,7 @@ def polynomial(lags: Sequence[int]) -> Numbers:
 def differenced(seen: Numbers, lags: Sequence[int]) -> Numbers:
     """The differences of ``(N,)``: fewer by the sum of the lags."""
     c = polynomial(lags)
-    return np.convolve(seen, c)[len(c) - 1 : len(seen)]
+    return np.convolve(seen, c, "valid") if len(c) <= len(seen) else np.zeros(0)
 
 
 @dataclass(frozen=True)

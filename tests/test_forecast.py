@@ -1,0 +1,411 @@
+"""Forecasts: the simple methods, which of them is chosen, and the network that corrects it."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from support import TINY, charrnn
+
+import charrnn as package
+from charrnn.checkpoint import read_checkpoint, write_checkpoint
+from charrnn.errors import CheckpointError, InputError
+from charrnn.runs.model import load_model
+from charrnn.tasks.base import Paths, Trained
+from charrnn.tasks.baselines import Form, Linear, Method, choose, naive, seasons
+from charrnn.tasks.baselines.linear import differenced, fit, polynomial
+from charrnn.tasks.changes import Changes
+from charrnn.tasks.config import Config
+from charrnn.tasks.forecast import ForecastData, ForecastTask, one_step
+
+FIXTURES = Path(__file__).parent / "fixtures"
+Numbers = Any
+
+
+def walk(rows: int, seed: int = 0) -> Numbers:
+    return np.cumsum(np.random.default_rng(seed).standard_normal(rows))
+
+
+def growth(rows: int, seed: int = 0) -> Numbers:
+    """It doubles again and again, with a season of twelve rows that doubles as well."""
+    t = np.arange(rows)
+    noise = 0.02 * np.random.default_rng(seed).standard_normal(rows)
+    return 100 * np.exp(0.02 * t + 0.3 * np.sin(2 * np.pi * t / 12) + noise)
+
+
+def written(folder: Path, values: Numbers, name: str = "s.csv") -> str:
+    rows = values if values.ndim == 2 else values[:, None]
+    path = folder / name
+    path.write_text("".join(",".join(f"{v:.6f}" for v in row) + "\n" for row in rows.tolist()))
+    return str(path)
+
+
+def data_of(folder: Path, values: Numbers, **settings: Any) -> ForecastData:
+    return ForecastData(Paths((written(folder, values),)), Config.of("forecast", **settings))
+
+
+def task_of(data: ForecastData) -> tuple[ForecastTask, Any]:
+    """A task and fresh weights."""
+    config, spec = data._config, data.spec()
+    model = spec.model(config)
+    weights = model.init(np.random.default_rng(0), np.float32)
+    return data.task(spec, config, model, 1), weights
+
+
+# The simple methods
+
+
+@pytest.mark.parametrize("lags", [(), (1,), (12,), (1, 4)])
+def test_differences_are_a_polynomial(lags: tuple[int, ...]) -> None:
+    x = walk(40)
+    expected = x
+    for lag in lags:
+        expected = expected[lag:] - expected[:-lag]
+    np.testing.assert_allclose(differenced(x, lags), expected, atol=1e-12)
+    assert polynomial(lags)[0] == 1
+
+
+@pytest.mark.parametrize("lags", [(), (1,), (4,), (1, 4)])
+@pytest.mark.parametrize("order", [0, 1, 3])
+def test_an_autoregression_of_differences_is_one_of_values(
+    lags: tuple[int, ...], order: int
+) -> None:
+    x = walk(60)
+    column = fit(x, lags, order, "")
+    assert len(column.weights) == max(1, sum(lags) + order)
+    w = differenced(x, lags)
+    lagged = np.stack(
+        [*(w[order - k : len(w) - k] for k in range(1, order + 1)), w[order:] * 0 + 1]
+    )
+    weights = np.linalg.lstsq(lagged.T, w[order:], rcond=None)[0]
+    expected = x[sum(lags) + order :] - w[order:] + weights @ lagged
+    method = Linear((Form(0.0, lags),), (column,))
+    found, size = method.one_step(x[:, None])[:-1, 0], min(len(expected), len(x) - 1)
+    np.testing.assert_allclose(found[-size:], expected[-size:], atol=1e-9)
+    with pytest.raises(ValueError, match="too few"):
+        fit(x[: sum(lags) + 2 * order], lags, order, "")
+
+
+def test_a_linear_method_goes_on_from_itself() -> None:
+    values = np.stack([growth(50), walk(50)], axis=1)
+    forms = Form(1.0, (12,)), Form()
+    columns = fit(forms[0].seen(values[:, 0]), (12,), 2, "a"), fit(values[:, 1], (), 3, "b")
+    method = Linear(forms, columns)
+    ahead = method.ahead(values, 20)
+    whole = np.concatenate([values, ahead])
+    np.testing.assert_allclose(method.one_step(whole)[49:-1], ahead)
+    # With too few rows before, the last value.
+    np.testing.assert_allclose(method.one_step(values[:2]), values[:2])
+    again = Linear.from_header(json.loads(json.dumps(method.to_header())), 2)
+    assert again == method
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("floor", -1.0),
+        ("floor", 1),
+        ("lags", [0]),
+        ("lags", [1 << 20]),
+        ("lags", "1"),
+        ("weights", []),
+        ("weights", [1]),
+        ("weights", [float("nan")]),
+        ("constant", float("inf")),
+        ("name", 1),
+    ],
+)
+def test_a_method_that_was_tampered_with_is_refused(name: str, value: Any) -> None:
+    header = Linear((Form(),), (naive((1,), "last value"),)).to_header()
+    with pytest.raises(ValueError, match=r"must|no weights|so far|missing"):
+        Linear.from_header([{**header[0], name: value}], 1)
+    with pytest.raises(ValueError, match="missing"):
+        Linear.from_header(header, 2)
+
+
+# Which is chosen
+
+
+def test_seasons_are_found_and_not_made_up() -> None:
+    t = np.arange(200)
+    noise = np.random.default_rng(0).standard_normal(200)
+    assert seasons(5 * np.sin(2 * np.pi * t / 12) + noise)[0] == 12
+    assert seasons(3.0 * (t % 7 == 2) + 0.1 * noise)[0] == 7
+    for values in (np.zeros(50), np.arange(200.0), walk(3)):
+        assert seasons(values) == []
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_random_walk_is_its_last_value(seed: int) -> None:
+    method = choose(walk(300, seed), seasons(walk(300, seed)))
+    assert (method.lags, method.log) == ((1,), False)
+    assert method.order <= 2
+
+
+def test_what_grows_by_a_part_of_itself_is_seen_as_logarithms() -> None:
+    values = growth(160)
+    method = choose(values[:144], seasons(values[:120]))
+    assert method.log
+    assert 12 in method.lags or method.order >= 12
+    known = values[:144, None]
+    simple = Linear((method.form(known[:, 0]),), (method.fitted(known[:, 0]),))
+    off = simple.one_step(values[:, None])[143:-1, 0] - values[144:]
+    assert (off**2).mean() < 0.1 * (np.diff(values[143:]) ** 2).mean()
+    assert not choose(values, [12], log=False).log
+    assert choose(values, [12], lags=(1,)).lags == (1,)
+    assert not choose(values - 300, [12]).log  # some are below zero
+
+
+def test_short_and_constant_series_have_a_method() -> None:
+    for values in (np.zeros(40), np.ones(2), np.array([1.0, 2, 4]), walk(9)):
+        method = choose(values, seasons(values))
+        assert np.isfinite(method.fitted(values).weights).all()
+
+
+def test_the_test_rows_choose_nothing(tmp_path: Path) -> None:
+    values = growth(120)
+    data = data_of(tmp_path, values)
+    other = values.copy()
+    other[data.edges[1] :] = 1e3 * walk(120 - data.edges[1])
+    assert data_of(tmp_path, other).spec() == data.spec()
+
+
+def test_methods_have_names() -> None:
+    found = [
+        Method(),
+        Method(constant=True),
+        Method(True, (12,)),
+        Method(False, (), 3, True),
+        Method(True, (1, 12), 1, True),
+    ]
+    assert [one.name for one in found] == [
+        "last value",
+        "last value and drift",
+        "value 12 rows before",
+        "autoregression over 3 rows",
+        "autoregression over 1 row of differences of 1 and 12 of logarithms",
+    ]
+
+
+# What the network reads and says
+
+
+@pytest.mark.parametrize("base", ["linear", "last"])
+def test_right_outputs_mean_the_series_itself(tmp_path: Path, base: str) -> None:
+    values = np.stack([growth(90), walk(90)], axis=1)
+    data = data_of(tmp_path, values, base=base)
+    changes = data.spec().changes
+    assert changes is not None
+    inputs, after = changes.inputs(data.values)
+    assert inputs.shape == (90, 4)
+    assert after.shape == (90, 2)
+    found = changes.restored(changes.targets(data.values)[1:], after[:-1])
+    np.testing.assert_allclose(found, data.values[1:], rtol=1e-9)
+    again = Changes.from_header(json.loads(json.dumps(changes.to_header())), 2)
+    assert again == changes
+    # What is read at a row depends on so many before it alone.
+    late, _ = changes.inputs(data.values[-changes.reach :])
+    np.testing.assert_allclose(late[-1], inputs[-1], atol=1e-9)
+
+
+def test_an_untrained_network_is_the_simple_method(tmp_path: Path) -> None:
+    """And its error on the rows that validate is what the network has to beat."""
+    data = data_of(tmp_path, growth(120))
+    task, weights = task_of(data)
+    score, spec = task.validate(weights), data.spec()
+    assert score is not None
+    assert score.error == pytest.approx(spec.rival)
+    trained = Trained(task.model, weights, spec, data._config)
+    assert spec.simple is not None
+    np.testing.assert_allclose(
+        one_step(trained, data.values), spec.simple.one_step(data.values)[:-1]
+    )
+    outcome = task.test(weights)
+    assert outcome is not None
+    assert outcome.verdict.startswith("the simple method is as good alone")
+    assert outcome.score.measures["mean squared error"] == pytest.approx(
+        outcome.baselines["linear autoregression on all rows before"]
+    )
+    task.engine.close()
+
+
+def test_a_network_that_is_worse_is_told(tmp_path: Path) -> None:
+    """It has the season to learn, in one update."""
+    path = written(tmp_path, growth(120))
+    settings: dict[str, Any] = {"hidden": 2, "epochs": 0.1, "threads": 1}
+    run = package.train(path, task="forecast,base=none", out=tmp_path / "run", **settings)
+    model = run.finish()
+    outcome = run.report()
+    assert outcome is not None
+    assert outcome.verdict.startswith("the simple method is better than the network")
+    done = charrnn("eval", "run", cwd=tmp_path)
+    first = done.stdout.decode().splitlines()[1]
+    assert first.startswith("the simple method is better than the network")
+    assert (
+        outcome.baselines["linear autoregression on all rows before"]
+        < 0.5 * (outcome.score.measures["mean squared error"])
+    )
+    assert model.spec.changes is None
+
+
+def test_a_share_is_what_the_rows_speak_for() -> None:
+    changes = Changes.of(Linear((Form(0.0, (1,)),), (naive((1,), ""),)), walk(50)[:, None])
+    targets = np.random.default_rng(1).standard_normal((200, 1))
+    noise = np.random.default_rng(2).standard_normal((200, 1))
+    (right,), (chance,) = (changes.trusted(y, targets).share for y in (targets, noise))
+    assert right == pytest.approx(1)
+    assert chance < 0.05
+    (half,) = changes.trusted(targets + noise, targets).share
+    assert 0.35 < half < 0.5
+    assert changes.trusted(np.zeros((5, 1)), targets[:5]).share == (0.0,)
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        changes.with_share(np.array([1.5]))
+
+
+def test_a_short_series_makes_updates_enough(tmp_path: Path) -> None:
+    for rows in (60, 150, 700):
+        data = data_of(tmp_path, walk(rows))
+        config = data._config.long_enough(data.trained_on(data._config))
+        task, _ = task_of(data)
+        assert 500 <= task.steps_per_epoch * config.epochs <= 2400
+        assert task.batch_size == max(1, round(0.8 * rows) // 64)  # so that each is long enough
+        task.engine.close()
+
+
+@pytest.mark.parametrize("make", [walk, growth])
+def test_a_network_is_no_worse_than_simple_methods(
+    tmp_path: Path, make: Callable[[int], Numbers]
+) -> None:
+    path = written(tmp_path, make(200))
+    run = package.train(path, task="forecast", out=tmp_path / "run", threads=1)
+    run.finish()
+    outcome = run.report()
+    assert outcome is not None
+    error = outcome.score.measures["mean squared error"]
+    assert error <= 1.05 * min(outcome.baselines.values())
+
+
+# Settings
+
+
+@pytest.mark.parametrize(
+    ("variant", "message"),
+    [
+        ("difference=x", "difference=x: give auto, 0, 1, 12 or 1+12"),
+        ("season=-1", "season=-1: give auto, 0 for none, or its rows"),
+        ("log=maybe", "log=maybe: choose from auto, yes, no"),
+        ("base=first", "base=first: choose from linear, last, none"),
+        ("index=drop", "index=drop: choose from leave, keep"),
+    ],
+)
+def test_settings_that_say_nothing_are_refused(variant: str, message: str) -> None:
+    with pytest.raises(InputError, match=message.replace("+", r"\+")):
+        Config.of(**Config.parse({"task": f"forecast,{variant}"}))
+
+
+def test_all_is_as_someone_says(tmp_path: Path) -> None:
+    settings = Config.parse({"task": "forecast,difference=1+4,log=yes,season=4"})
+    config = Config.of(**settings)
+    data = ForecastData(Paths((written(tmp_path, growth(120)),)), config)
+    spec = data.spec()
+    assert spec.simple is not None
+    assert spec.simple.forms[0].lags == (1, 4)
+    assert spec.simple.forms[0].floor > 0
+    assert spec.seasons == (4,)
+    plain = data_of(tmp_path, growth(120), base="none").spec()
+    assert plain.changes is None
+    assert plain.simple is not None
+    assert plain.model(config).input_size == 1
+    described = data.describe(spec, config)[2]
+    assert described.startswith("simple method: ")
+    assert "differences of 1 and 4 of logarithms" in described
+
+
+# From a checkpoint
+
+
+def test_a_checkpoint_alone_answers_by_the_simple_method(tmp_path: Path) -> None:
+    values = growth(100)
+    path = written(tmp_path, values)
+    flags = ("--epochs", "1", "--threads", "1", "--out", "run", "-q", *TINY)
+    done = charrnn("train", path, "--task", "forecast,base=last", *flags, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    shutil.copy(tmp_path / "run" / "best.npz", tmp_path / "alone.npz")
+    shutil.rmtree(tmp_path / "run")
+    model = load_model(tmp_path / "alone.npz")
+    ask = ("predict", "alone.npz", path, "--steps", "3")
+    done = charrnn(*ask, "--method", "baseline", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    found = [float(line) for line in done.stdout.decode().splitlines()[1:]]
+    wanted = model.spec.simple.ahead(values[:, None], 3)[:, 0]
+    assert found == pytest.approx(wanted.tolist(), rel=1e-4)
+    by_network: Any = model.predict(path, steps=3)[0]
+    assert (
+        charrnn(*ask, cwd=tmp_path).stdout
+        == charrnn(*ask, "--method", "network", cwd=tmp_path).stdout
+    )
+    assert not np.allclose(by_network.values[:, 0], found, rtol=1e-9)
+    with pytest.raises(InputError, match="choose from network, baseline"):
+        model.predict(path, method="simple")
+
+
+def test_a_task_that_keeps_no_simple_method_says_so() -> None:
+    model = package.load(FIXTURES / "old-forecast.npz")
+    with pytest.raises(InputError, match="holds no simple method"):
+        model.predict(np.zeros((3, 2)), method="baseline")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("simple", []),
+        ("rival", "x"),
+        ("seasons", [0, 0]),
+        ("seasons", [-1]),
+        ("changes", {}),
+        ("changes", {"base": [], "mean": [0.0], "deviation": [1.0], "scale": [1.0]}),
+        ("unit", [0.0]),
+    ],
+)
+def test_a_spec_that_was_tampered_with_is_refused(tmp_path: Path, name: str, value: Any) -> None:
+    path = written(tmp_path, walk(60))
+    settings: dict[str, Any] = {"hidden": 2, "epochs": 1.0, "threads": 1}
+    package.train(path, task="forecast", out=tmp_path / "run", **settings).finish()
+    header, arrays = read_checkpoint(tmp_path / "run" / "best.npz")
+    header["spec"][name] = value
+    write_checkpoint(tmp_path / "x.npz", header, arrays)
+    with pytest.raises(CheckpointError, match="does not hold a model"):
+        load_model(tmp_path / "x.npz")
+
+
+# Runs of earlier versions: `--hidden 2 --epochs 6 --batch-size 4 --seq-len 8` on these rows
+
+OLD = "year,x\n" + "".join(f"{1900 + k},{k * k % 17 + 0.5 * k:.1f}\n" for k in range(90))
+
+
+def test_an_old_model_forecasts_as_it_did(tmp_path: Path) -> None:
+    path = tmp_path / "s.csv"
+    path.write_text(OLD)
+    model = package.load(FIXTURES / "old-forecast.npz")
+    found: Any = model.predict(str(path), steps=2)[0]
+    wanted = [[1939.8902703, 27.0525147], [1939.1014836, 27.5627421]]
+    np.testing.assert_allclose(found.values, wanted, rtol=1e-6)
+    score = model.evaluate(train=[str(path)]).outcome.score
+    assert score.loss == pytest.approx(4.307380942844709, rel=1e-6)
+
+
+def test_an_old_run_goes_on_as_it_would_have(tmp_path: Path) -> None:
+    """Its year too: what was read when it began is read now."""
+    path = tmp_path / "s.csv"
+    path.write_text(OLD)
+    (tmp_path / "run").mkdir()
+    shutil.copy(FIXTURES / "old-forecast-last.npz", tmp_path / "run" / "last.npz")
+    found = package.resume(tmp_path / "run", path, threads=1).finish()
+    wanted = package.load(FIXTURES / "old-forecast.npz")
+    assert found.spec.columns == ("year", "x")
+    assert (found.config.base, found.config.index) == ("none", "keep")
+    np.testing.assert_allclose(found.parameters.flat, wanted.parameters.flat, rtol=1e-4, atol=1e-6)
+    assert found.header["best"]["val"] == pytest.approx(3.234878012794476, rel=1e-6)
