@@ -143,6 +143,23 @@ def test_only_a_part_that_tests(place: Path, tmp_path: Path) -> None:
     assert (found["scored"], found["unknown"]) == (len(TEST.encode()), 0)
 
 
+def test_what_stands_in_the_training_text_is_said(place: Path, tmp_path: Path) -> None:
+    (tmp_path / "met.txt").write_text(TRAIN[150:400], encoding="utf-8")
+    parts = (str(place / "train.txt"), "--val", "met.txt", "--test", str(place / "test.txt"))
+    done = charrnn("train", *parts, *TINY, "--epochs", "1", "--out", "run", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    said = done.stderr.decode()
+    assert said.count("stands in the training text, which flatters its loss") == 1
+    assert "note: met.txt stands in the training text" in said
+    (tmp_path / "met.txt").unlink()
+    found = charrnn("eval", "run", cwd=tmp_path)
+    assert found.returncode == 2
+    assert b"met.txt, which is of this run's data, is not there any more" in found.stderr
+    again = charrnn("train", "--resume", "run", "--epochs", "2", cwd=tmp_path)
+    assert again.returncode == 2
+    assert b"name it: charrnn train --val FILE --resume run --epochs 2" in again.stderr
+
+
 def test_a_plan_of_parts(place: Path, tmp_path: Path) -> None:
     """What is planned for has something to validate with, though it cuts nothing off."""
     done = charrnn(

@@ -24,7 +24,7 @@ def introduce(run: "Run") -> None:
     config, data = run.config, run.data
     source = in_words(data.paths.train, ", ") or "the help topics that come with Python"
     first, split, *more = data.describe(run.spec, config)
-    say(fold(f"corpus: {source}: {first}, sha256 {data.sha256[:16]}"))
+    say(fold(f"corpus: {source}: {first}, sha256 {getattr(data, 'corpus', data).sha256[:16]}"))
     say(fold(f"split: {split}"))
     for line in (*run.notes, *more):
         say(fold(line))
@@ -40,8 +40,8 @@ def introduce(run: "Run") -> None:
         label = f"the average of {count} networks, each {label}"
     say(fold(f"model: {label}, {size}; {counted(run.total, 'step')} of {batch}"))
     if not config.kind.text:
-        own = config.own_settings.items()
-        say(fold("settings: " + ", ".join(f"{name} {value}" for name, value in own)))
+        own = ", ".join(f"{name} {_shown(value)}" for name, value in config.own_settings.items())
+        say(fold(f"settings: {own}"))
     if run.threads:
         cut = f", each batch cut into {config.shards} shards" * bool(config.shards)
         ranks = f" on each of {run.ranks} ranks" * (run.ranks > 1)
@@ -53,6 +53,10 @@ def introduce(run: "Run") -> None:
                 f"--shards {run.threads * run.ranks} would keep all busy"
             )
     say(f"run: {run.folder.path}")
+
+
+def _shown(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 FEW = 100

@@ -231,9 +231,13 @@ def _data(model: Model, train: list[str], own: Noted | None) -> tuple[TextData |
     try:
         data = _read(model, Paths(own.paths, val, test))
     except InputError as error:
+        apart = in_words([path for path in (val, test) if path and not Path(path).exists()])
+        if apart:
+            return None, f"{apart}, which is of this run's data, is not there any more"
         return None, f"the text that this run was trained on is not there ({reason(error)}): {hint}"
     if data.sha256 != own.sha256:
-        where = own.name
+        where = in_words([*own.paths, *filter(None, (val, test))])
+        where = f"one of {where}" if val or test else own.name
         return None, f"{where} is no longer what this run was trained on: {hint}"
     return data, ""
 

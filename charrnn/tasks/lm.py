@@ -26,7 +26,7 @@ from charrnn.tasks.config import Config
 from charrnn.tasks.kinds import Kind, register
 from charrnn.tasks.writing import Author, Wanted, begun
 from charrnn.text.alphabet import SURROGATES
-from charrnn.text.corpora import Corpus, read_corpus
+from charrnn.text.corpora import Corpus, encoded, read_corpus
 from charrnn.text.counts import counted
 from charrnn.text.escapes import Escaped, escape
 from charrnn.text.held_out import LINE_END, HeldOut, Parted
@@ -40,6 +40,9 @@ LONGER = 0x80, 0x800, 0x10000
 """The first characters that take a byte more in UTF-8."""
 
 PREVIEW_LENGTH = 300
+
+LEAST_PASSAGE = 100
+"""Characters: what is shorter stands in any text."""
 PREVIEW_CHOICE = Choice(temperature=0.8)
 
 
@@ -129,6 +132,9 @@ class TextData:
         if others:
             digest = hashlib.sha256(bytes.fromhex(corpus.sha256))
             for role, part in others.items():
+                if _stands_in(part, corpus):
+                    path = getattr(paths, role)
+                    self.notes += (f"{path} stands in the training text, which flatters its loss",)
                 digest.update(role.encode() + bytes.fromhex(part.sha256))
             self.sha256 = digest.hexdigest()
         self._parted: tuple[HeldOut, Parted] | None = None  # the latest
@@ -269,6 +275,12 @@ class TextData:
                 f"--seq-len {config.seq_len}; fewer lanes (--batch-size) would see more context"
             )
         return lines
+
+
+def _stands_in(part: Corpus, whole: Corpus) -> bool:
+    """Whether a text is a part of another: one of a hundred characters or more."""
+    ours, theirs = (encoded(one.codes, one.level) for one in (part, whole))
+    return len(ours) >= LEAST_PASSAGE and ours in theirs
 
 
 def _as_file(text: str) -> BytesIO:

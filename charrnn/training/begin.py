@@ -220,6 +220,9 @@ def resume(
             data = _read(paths, saved.config, tell)
         except InputError as error:
             hint = f"name the text: charrnn train TEXT {again}"
+            for option, file in (("--val", paths.val), ("--test", paths.test)):
+                if file and not Path(file).exists():
+                    hint = f"name it: charrnn train {option} FILE {again}"
             raise InputError(reason(error), error.hint if given.train else hint) from error
         run = Run.resume(saved, data, folder, threads, epochs, members)
         run.share_with(group)
