@@ -70,9 +70,11 @@ def labelled_ngrams(
             where = part.of(label)
             p[where], _ = model.probabilities(part.ids[where])
     (known, scored), half = (part.written for part in parts), rng.random(len(own[0])) < 0.5
-    judged = known & ~half
-    mixed = _mixed(shared[0], own[0], _weight(shared[0], own[0], known & half))
+    fitted, judged = known & half, known & ~half
     name = f"{ngram_name(everything.order)} of all texts"
+    if not (fitted.any() and judged.any()):
+        return name, _nats(shared[1], scored)
+    mixed = _mixed(shared[0], own[0], _weight(shared[0], own[0], fitted))
     if _nats(mixed, judged) >= _nats(shared[0], judged):
         return name, _nats(shared[1], scored)
     mixed = _mixed(shared[1], own[1], _weight(shared[0], own[0], known))
