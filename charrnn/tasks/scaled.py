@@ -152,9 +152,7 @@ class ForecastSpec:
     def season_name(self) -> str:
         """What :meth:`of_season` is called."""
         found = sorted({*self.seasons} - {0})
-        if len(found) == 1:
-            return f"value {found[0]} rows before"
-        return "value a season before"
+        return f"value {' or '.join(map(str, found))} rows before"
 
     @property
     def measure(self) -> str:
