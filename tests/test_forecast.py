@@ -265,6 +265,7 @@ def test_a_network_that_is_worse_is_told(tmp_path: Path) -> None:
     done = charrnn("eval", "run", cwd=tmp_path)
     first = done.stdout.decode().splitlines()[1]
     assert first.startswith("the simple method is better than the network")
+    assert run.best_score is not None
     done = charrnn("inspect", "run", cwd=tmp_path)
     assert f"{figure(run.best_score.error)} squared error, validated" in done.stdout.decode()
     assert (
