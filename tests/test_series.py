@@ -495,14 +495,14 @@ def test_a_series_is_scored_one_step_ahead(tmp_path: Path) -> None:
         assert outcome.baselines["last value"] == pytest.approx(scaled)
         assert [*outcome.baselines] == [
             "last value",
-            "value a season before",
-            "linear autoregression of the training",
+            model.spec.season_name,
+            model.spec.simple_name,
         ]
         own, last = (
             figure((errors[:, 1] ** 2).mean()),
             figure((np.diff(rows[start - 1 :, 1]) ** 2).mean()),
         )
-        assert outcome.lines[0].split()[-5:] == ["network", "last", "value", "season", "linear"]
+        assert outcome.lines[0].split()[-5:] == ["network", "last", "value", "season", "simple"]
         assert outcome.lines[2].split()[:3] == ["'b'", own, last]
         assert outcome.details["columns"]["b"]["mean squared error"] == pytest.approx(
             (errors[:, 1] ** 2).mean()

@@ -64,12 +64,15 @@ FEW = 100
 
 
 def conclude(run: "Run") -> None:
-    """How good the best model is, where it is, and what to do with it."""
+    """Whether simple methods are better, how good the best model is, where, and what to do."""
     from charrnn.tasks.figures import figure
 
+    found = run.report()
     behind = _behind(run)
     if behind:
         say(behind)
+    if found is not None and found.verdict:
+        say(fold(found.verdict))
     if run.best is not None and run.best_score is not None:
         where = f"on what was held out, at step {run.best.step} ({run.best_score.method})"
         say(fold(f"best: {run.best_score.text} {where}"))
@@ -82,7 +85,8 @@ def conclude(run: "Run") -> None:
         )
     use = run.config.kind.usage.replace("RUN", quoted(run.folder.path)) + run.config.cell_option
     say(f"saved in {run.folder.path}. To use it:\n  {use}")
-    show_test(run)
+    for line in () if found is None else _figures(found):
+        say(line)
 
 
 def _behind(run: "Run") -> str:
@@ -116,11 +120,15 @@ def show_test(run: "Run") -> None:
 
 
 def outcome_lines(found: "Outcome") -> "Iterator[str]":
-    """A test's figures, beside them what simple methods reach, and its table."""
-    from charrnn.tasks.figures import figure
-
+    """A test's verdict, its figures, beside them what simple methods reach, and its table."""
     if found.verdict:
         yield fold(found.verdict)
+    yield from _figures(found)
+
+
+def _figures(found: "Outcome") -> "Iterator[str]":
+    from charrnn.tasks.figures import figure
+
     yield fold(f"test: {found.score.text} ({found.score.method})")
     measure = next(iter(found.score.measures))
     for name, value in found.baselines.items():

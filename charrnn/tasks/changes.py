@@ -139,6 +139,17 @@ class Changes:
             raise ValueError("a share must be between 0 and 1")
         return replace(self, share=tuple(share.tolist()))
 
+    @property
+    def added(self) -> str:
+        """What the network adds to ``base``, in words that go on from its name."""
+        least, most = min(self.share), max(self.share)
+        if not most:
+            return "; the network adds nothing to it"
+        if least == 1:
+            return ", which the network corrects"
+        part = f"{most:.0%} is" if least == most else f"{least:.0%} to {most:.0%} are"
+        return f"; of the network's corrections {part} added"
+
     def to_header(self) -> dict[str, Any]:
         """For a checkpoint."""
         names = ("mean", "deviation", "scale", "share")

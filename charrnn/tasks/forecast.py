@@ -47,7 +47,10 @@ MOST_SHOWN, WIDTH = 12, 20
 TIE = 1e-6
 """Errors that differ by less than this part are alike."""
 
-NETWORK, SEASON = "mean squared error", "value a season before"
+NETWORK, LAST = "mean squared error", "last value"
+
+ON_ALL = "linear autoregression on all rows before"
+"""A simple method that is fitted anew where a single column is scored."""
 
 Numbers = npt.NDArray[np.float64]
 
@@ -121,28 +124,42 @@ class ForecastTask(LanesTask):
     def test(self, parameters: Parameters) -> Outcome | None:
         """The same on the test rows, beside what simple methods reach there.
 
-        What has less error on the validation rows, the network or the simple method, is said.
+        If a simple method has no more error on the validation rows than the network, that is said.
         """
-        start, rival = self._edges[1], self._spec.rival
+        start = self._edges[1]
         if start >= len(self._values):
             return None
         known = self.validate(parameters)
-        outcome = score_series(self._trained(parameters), self._values, start, ON_ALL)
-        if rival is None or known is None or rival > (1 + TIE) * known.error:
-            return outcome
-        changes, figures = self._spec.changes, f"{self._spec.measure} {figure(rival)}"
+        outcome = score_series(self._trained(parameters), self._values, start)
+        return replace(outcome, verdict="" if known is None else self._verdict(known.error))
+
+    def _verdict(self, ours: float) -> str:
+        """Which simple method is no worse than the network on the validation rows, if one is."""
+        spec, (start, end) = self._spec, self._edges
+        changes, rival = spec.changes, spec.rival
+        if rival is None:
+            return ""
+        values = self._values[:end]
+        beside = _figures(spec, _untrained(spec, values, start), values, start)
+        name = min(beside, key=lambda name: beside[name])
+        rows = f"beside {figure(ours)} on the rows that validate"
+        if (1 + TIE) * beside[name] < min(rival, ours):
+            return (
+                f"a simple method is better than the network: {name}, {spec.measure} "
+                f"{figure(beside[name])} {rows}"
+            )
+        if rival > (1 + TIE) * ours:
+            return ""
+        figures = f"{spec.measure} {figure(rival)}"
         if changes is not None and self.config.base == "linear" and not any(changes.share):
-            verdict = (
+            return (
                 "the simple method is as good alone: the network adds nothing to it on the rows "
                 f"that validate ({figures} with it and without), so the forecasts are its own"
             )
-        else:
-            verdict = (
-                f"the simple method is better than the network: {figures} beside "
-                f"{figure(known.error)} on the rows that validate; charrnn predict "
-                "--method baseline uses it"
-            )
-        return replace(outcome, verdict=verdict)
+        return (
+            f"the simple method is better than the network: {figures} {rows}; charrnn predict "
+            "--method baseline uses it"
+        )
 
     def arrays(self) -> dict[str, Array]:
         """The state of every lane, and how much of its corrections the network is trusted with."""
@@ -173,26 +190,20 @@ class ForecastTask(LanesTask):
         return "".join(line + "\n" for line in lines).encode()
 
 
-ON_ALL = "linear autoregression on all rows before"
-"""The name of the simple method that the data chose, where it is fitted to those."""
-
-
 def score_series(
     trained: Trained,
     values: npt.NDArray[np.float64],
     start: int = 1,
-    simple: str = "linear autoregression of the training",
 ) -> Outcome:
     """A model one step ahead on ``values[start:]``, beside what simple methods reach there.
 
     The state is carried from the first row on. The simple methods are the last value, that of a
-    season before and the linear method that the checkpoint holds. Where it holds none, that is an
-    autoregression fitted to the rows before ``start``, if there are enough.
+    season before, the one that the checkpoint holds and, for a single column, an autoregression
+    fitted to the rows before ``start``, if there are enough.
 
     Args:
         values: ``(N, D)``, as :func:`read_for` reads them.
         start: the first row that is scored, 1 at least: one must come before it.
-        simple: what the linear method of the checkpoint is called.
 
     Raises:
         InputError: there is nothing to score, or a value is out of all proportion.
@@ -207,16 +218,11 @@ def score_series(
     spec.check_scale(values)
     errors, loss = _off(spec, *outputs_of(trained, values), values, start)
     trained.check_finite(errors)
-    found = {"last value": np.diff(values[start - 1 :], axis=0)}
+    found = _untrained(spec, values, start)
     if spec.simple is not None:
-        of_season = spec.of_season()
-        if of_season is not None:
-            found[SEASON] = of_season.one_step(values)[start - 1 : -1] - values[start:]
-        found[simple] = spec.simple.one_step(values)[start - 1 : -1] - values[start:]
-    baselines = {name: spec.together(off) for name, off in found.items()}
-    if spec.simple is None and len(spec.columns) == 1:
-        with suppress(ValueError):  # too few rows for it
-            baselines[ON_ALL] = linear_autoregression(values[:start], values[start:])
+        off = spec.simple.one_step(values)[start - 1 : -1] - values[start:]
+        found.setdefault(spec.simple_name, off)
+    baselines = _figures(spec, found, values, start)
     by_column = {NETWORK: errors, **found}
     figures = {name: (off**2).mean(axis=0).tolist() for name, off in by_column.items()}
     details = {
@@ -226,6 +232,26 @@ def score_series(
         }
     }
     return Outcome(_score(trained, errors, loss), baselines, _by_column(spec, figures), details)
+
+
+def _untrained(spec: ForecastSpec, values: Numbers, start: int) -> dict[str, Numbers]:
+    """How far from ``values[start:]`` the simple methods are that need no fitting."""
+    found = {LAST: values[start - 1 : -1] - values[start:]}
+    of_season = spec.of_season()
+    if of_season is not None:
+        found[spec.season_name] = of_season.one_step(values)[start - 1 : -1] - values[start:]
+    return found
+
+
+def _figures(
+    spec: ForecastSpec, found: Mapping[str, Numbers], values: Numbers, start: int
+) -> dict[str, float]:
+    """The measure of simple methods on ``values[start:]``, that of an autoregression as well."""
+    figures = {name: spec.together(off) for name, off in found.items()}
+    if len(spec.columns) == 1:
+        with suppress(ValueError):  # too few rows for it
+            figures[ON_ALL] = linear_autoregression(values[:start], values[start:])
+    return figures
 
 
 def evaluate(
@@ -288,8 +314,8 @@ def _by_column(spec: ForecastSpec, figures: Mapping[str, Sequence[float]]) -> tu
     names = spec.columns
     if len(names) == 1:
         return ()
-    words = {NETWORK: "network", "last value": "last value", SEASON: "season"}
-    heads = [words.get(name, "linear") for name in figures]
+    words = {NETWORK: "network", LAST: LAST, spec.season_name: "season"}
+    heads = [words.get(name, "simple") for name in figures]
     rows = [(NETWORK, heads)]
     for k, name in enumerate(names[:MOST_SHOWN]):
         rows.append((shown(name), [figure(some[k]) for some in figures.values()]))

@@ -143,6 +143,18 @@ class ForecastSpec:
         return float(((errors / np.array(self.unit or self.deviation)) ** 2).mean())
 
     @property
+    def simple_name(self) -> str:
+        """What the simple method is called: by its own name, where all columns have the same."""
+        names = {column.name for column in self.simple.columns} if self.simple else set()
+        return names.pop() if len(names) == 1 else "simple method of each column"
+
+    @property
+    def season_name(self) -> str:
+        """What :meth:`of_season` is called."""
+        found = sorted({*self.seasons} - {0})
+        return f"value {' or '.join(map(str, found))} rows before"
+
+    @property
     def measure(self) -> str:
         """What :meth:`together` is called: the second as in the M5 competition."""
         return "mean squared error" if len(self.columns) == 1 else "mean squared scaled error"
@@ -353,8 +365,8 @@ def _chosen(spec: ForecastSpec) -> list[str]:
         of.setdefault(column.name, []).append(shown(name))
     alone = len(of) == 1
     parts = [what if alone else f"{what} ({', '.join(names)})" for what, names in of.items()]
-    corrected = "" if spec.changes is None else ", which the network corrects"
-    return [f"simple method: {'; '.join(parts)}{corrected}"]
+    added = "" if spec.changes is None else spec.changes.added
+    return [f"simple method: {'; '.join(parts)}{added}"]
 
 
 def read_for(trained: Trained, path: str, columns: str = "") -> Source[Series]:

@@ -39,6 +39,10 @@ UNKNOWNS = 4
 TOLERANCE = 0.01
 """A simpler method may be so much worse, in the logarithm of its error."""
 
+DOUBT = 2.0
+"""Standard errors by which a method must be better than the last value, row by row: of so many
+methods one always seems better."""
+
 SPREAD = 1.2
 """Logarithms are tried where the largest value is so many times the least."""
 
@@ -73,6 +77,11 @@ class Method:
     lags: tuple[int, ...] = (1,)
     order: int = 0
     constant: bool = False
+
+    @property
+    def is_last(self) -> bool:
+        """Whether it says the last value, looked at in whatever way."""
+        return self.lags == (1,) and not self.order and not self.constant
 
     @property
     def size(self) -> float:
@@ -153,7 +162,9 @@ def choose(
     """The method with the least error on later rows; of those about as good, the simplest.
 
     The error is the mean, over the parts that are tried, of the logarithm of the squared error: so
-    that no single part decides, whether by a step in it or by its scale.
+    that no single part decides, whether by a step in it or by its scale. Where the last value is
+    among the methods, only those are considered that chance does not explain: that is a paired
+    test of the squared errors (Diebold and Mariano, 1995, "Comparing predictive accuracy").
 
     Args:
         values: ``(N,)``; none of them may be of a test.
@@ -162,7 +173,10 @@ def choose(
         lags: of the differences; several are tried, if not given.
     """
     values = values[-MOST:]
-    scores = dict(_scored(values, periods, log, lags))
+    found = [*_scored(values, periods, log, lags)]
+    if any(method.is_last for method, *_ in found):
+        found = [one for one in found if one[0].is_last or one[2]]
+    scores = {method: score for method, score, _ in found}
     if not scores:
         return Method(bool(log) and values.min() > 0, (1,) if lags is None else lags)
     least = min(scores.values())
@@ -172,8 +186,8 @@ def choose(
 
 def _scored(
     values: Numbers, periods: Sequence[int], log: bool | None, lags: tuple[int, ...] | None
-) -> Iterator[tuple[Method, float]]:
-    """Every method that there are rows enough for, and its error."""
+) -> Iterator[tuple[Method, float, bool]]:
+    """Every method that there are rows for, its error, and if it surely beats the last value."""
     edges = [round(len(values) * (FIRST + (1 - FIRST) * k / FOLDS)) for k in range(FOLDS + 1)]
     if edges[0] < 2 or len({*edges}) <= FOLDS:
         return
@@ -200,7 +214,7 @@ def _of_differences(
     orders: Sequence[int],
     edges: Sequence[int],
     unit: float,
-) -> Iterator[tuple[Method, float]]:
+) -> Iterator[tuple[Method, float, bool]]:
     """The methods of some differences; all orders by parts of the same products."""
     seen = np.log(values) if log else values
     w = differenced(seen, lags)
@@ -212,6 +226,7 @@ def _of_differences(
     x, y = np.stack([*lagged, np.ones(len(w) - most)], axis=1), scaled[most:]
     known = seen[reach + most :] - w[most:]  # what the differences leave to be said
     true = values[reach + most :]
+    of_last = np.diff(values)[edges[0] - 1 :] ** 2 / unit
     cuts = [max(0, edge - reach - most) for edge in edges]
     products, xx, xy = [], np.zeros((most + 1, most + 1)), np.zeros(most + 1)
     for start, end in pairwise([0, *cuts[:-1]]):
@@ -219,7 +234,7 @@ def _of_differences(
         xx, xy = xx + part.T @ part, xy + part.T @ y[start:end]
         products.append((xx, xy))
 
-    def error(method: Method) -> float:
+    def tried(method: Method) -> tuple[Method, float, bool]:
         columns = [*range(method.order), most]
         parts = []
         for (xx, xy), start, end in zip(products, cuts[:-1], cuts[1:], strict=True):
@@ -231,11 +246,14 @@ def _of_differences(
             with np.errstate(over="ignore"):
                 found = known[start:end] + change
                 off = (np.exp(found) if log else found) - true[start:end]
-                parts.append(float(np.mean(off**2)) / unit)
-        return float(np.mean(np.log(np.array(parts) + 1e-12)))
+                parts.append(off**2 / unit)
+        with np.errstate(over="ignore", invalid="ignore"):
+            gain = of_last - np.concatenate(parts)
+            sure = bool(gain.mean() >= DOUBT * gain.std() / len(gain) ** 0.5)
+            error = float(np.mean(np.log(np.array([part.mean() for part in parts]) + 1e-12)))
+        return method, error, sure
 
     if lags:
-        yield Method(log, lags), error(Method(log, lags))
+        yield tried(Method(log, lags))
     for order in orders:
-        method = Method(log, lags, order, True)
-        yield method, error(method)
+        yield tried(Method(log, lags, order, True))
