@@ -34,6 +34,7 @@ from charrnn.evaluation.windows import Reader
 from charrnn.explaining.model import explain_model
 from charrnn.exporting.about import about
 from charrnn.looking.neurons import follow
+from charrnn.page.content import content_of
 from charrnn.runs.draft import Draft
 from charrnn.runs.folder import RunFolder
 from charrnn.runs.model import Model, load_model
@@ -557,11 +558,6 @@ def test_what_shows_one_network_takes_a_member(tmp_path: Path) -> None:
         assert first.stdout != second.stdout
         third = charrnn(command[0], "run", "--member", "3", *command[1:], cwd=tmp_path)
         assert (third.returncode, b"there is no member 3" in third.stderr) == (2, True)
-    for file in ("model.html", "model.pt", "model.onnx"):
-        refused = charrnn("export", "run", file, cwd=tmp_path)
-        assert (refused.returncode, b"--member 1" in refused.stderr) == (2, True)
-    page = charrnn("export", "run", "page.html", "--member", "2", cwd=tmp_path)
-    assert page.returncode == 0, page.stderr
     shown = json.loads(charrnn("inspect", "run", "--json", cwd=tmp_path).stdout)
     assert shown["members"] == 2
     assert shown["parameters"] == model.parameters.flat.size
@@ -574,6 +570,33 @@ def test_what_shows_one_network_takes_a_member(tmp_path: Path) -> None:
     assert checked.returncode == 0, checked.stdout
     mixed = charrnn("eval", "run", "--mix", "--adapt", "--json", cwd=tmp_path)
     assert mixed.returncode == 0, mixed.stderr
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".onnx"])
+def test_a_file_that_holds_one_network_has_the_first(corpus: Corpus, suffix: str) -> None:
+    pytest.importorskip({".pt": "torch", ".onnx": "onnx"}[suffix])
+    model = trained("run", corpus, members=2)
+    with pytest.raises(InputError, match="average of 2 networks") as caught:
+        library.export(model, f"model{suffix}")
+    assert "model.member(1)" in str(caught.value.hint)
+    for name, words in (("first", ["--member", "1"]), ("second", ["--member", "2"]), ("any", [])):
+        made = charrnn("export", "run", f"{name}{suffix}", *words)
+        assert made.returncode == 0, made.stderr
+        noted = b"the average of 2 networks; this is the first (--member K: another)" in made.stderr
+        assert noted == (not words)
+    first, second, found = (Path(f"{n}{suffix}").read_bytes() for n in ("first", "second", "any"))
+    # The name in a .pt file's archive is its own.
+    assert found.replace(b"any", b"first") == first != second.replace(b"second", b"first")
+
+
+@pytest.mark.parametrize("stopped", [5, 12, 20, 30])
+def test_a_page_of_a_run_that_has_just_begun_with_a_member(corpus: Corpus, stopped: int) -> None:
+    train(begin(Path("run"), corpus, **SETTINGS), stopped)
+    for words in ([], ["--member", "1"]):
+        made = charrnn("export", "run", "page.html", *words)
+        assert made.returncode == 0, made.stderr
+    page = content_of(load_model(Path("run/best.npz")))
+    assert ("members", "3") in page.data["about"]["settings"]
 
 
 def test_safetensors_hold_all_members(corpus: Corpus) -> None:
