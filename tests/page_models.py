@@ -67,7 +67,7 @@ def drawn_model(
     given: dict[str, Any] = {"hidden": 24, "level": level} | settings
     config = Config.of(**given)
     spec = TextSpec(Vocabulary.of(level, codes_of(known, level)))
-    network = spec.model(config)
+    network: Any = spec.model(config)
     if config.members > 1:
         network = Ensemble(network, config.members)
     parameters = network.init(np.random.default_rng(seed))

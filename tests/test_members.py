@@ -292,6 +292,8 @@ def test_best_weights_that_cannot_be_read_end_no_run(
     with library.resume("run", "corpus.txt") as run:
         (note,) = run.notes
         assert file in note
+        # Any is better than what is lost.
+        assert (run.members.best is None) == ("its last ones" in note)
         assert ("its last ones" in note) == ((stopped, file) != (30, "best.npz") and stopped < 51)
         assert load_model(Path("run/best.npz")).members == {12: 1, 30: 1, 51: 3}[stopped]
         run.finish()
@@ -303,7 +305,9 @@ def test_best_weights_that_cannot_be_read_end_no_run(
         assert (again.complete, again.notes) == (True, ())
 
 
-def test_best_weights_that_are_lost_at_the_end_of_a_member(corpus: Corpus) -> None:
+def test_best_weights_that_are_lost_at_the_end_of_a_member(
+    corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run = begin(Path("run"), corpus, **SETTINGS)
     save = run.folder.save_last
 
@@ -312,7 +316,7 @@ def test_best_weights_that_are_lost_at_the_end_of_a_member(corpus: Corpus) -> No
         if run.made == 17:
             damage(run.folder.best)
 
-    run.folder.save_last = damages  # type: ignore[method-assign]
+    monkeypatch.setattr(run.folder, "save_last", damages)
     with pytest.raises(CheckpointError):
         train(run)
     with library.resume("run", "corpus.txt") as again:
@@ -616,6 +620,13 @@ def test_what_shows_one_network_takes_a_member(tmp_path: Path) -> None:
         assert first.stdout != second.stdout
         third = charrnn(command[0], "run", "--member", "3", *command[1:], cwd=tmp_path)
         assert (third.returncode, b"there is no member 3" in third.stderr) == (2, True)
+    for words, network in (
+        ([], "the average of 2 networks, each 1 × 8"),
+        (["--member", "2"], "1 × 8"),
+    ):
+        page = charrnn("export", "run", "page.html", *words, cwd=tmp_path)
+        assert (page.returncode, b"note" in page.stderr) == (0, False)
+        assert f'"Network", "{network}' in (tmp_path / "page.html").read_text("utf-8")
     shown = json.loads(charrnn("inspect", "run", "--json", cwd=tmp_path).stdout)
     assert shown["members"] == 2
     assert shown["parameters"] == model.parameters.flat.size

@@ -199,7 +199,7 @@ def test_a_step_of_an_average_is_one_of_the_first_network(tmp_path: Path) -> Non
     text = symbols(model, text_of(20))
     unit = {"type": "unit", "layer": 1, "part": 1, "number": 5}
     step = {"type": "step", "symbols": text, "layer": 1, "units": [0, 23]}
-    messages = [{"type": "look", "symbols": text}, unit, step]
+    messages: list[dict[str, Any]] = [{"type": "look", "symbols": text}, unit, step]
     average, first = answers([(page, messages) for page in pages])
     assert average[2]["lines"] == first[2]["lines"]
     assert average[2]["chances"] != first[2]["chances"]
