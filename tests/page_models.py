@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from support import ROOT
 
+from charrnn.nn.ensemble import Ensemble
 from charrnn.page.export import write_page
 from charrnn.runs.model import Model
 from charrnn.tasks.config import Config
@@ -66,11 +67,14 @@ def drawn_model(
     given: dict[str, Any] = {"hidden": 24, "level": level} | settings
     config = Config.of(**given)
     spec = TextSpec(Vocabulary.of(level, codes_of(known, level)))
-    network = spec.model(config)
+    network: Any = spec.model(config)
+    if config.members > 1:
+        network = Ensemble(network, config.members)
     parameters = network.init(np.random.default_rng(seed))
     parameters.flat[:] *= scale
-    if not network.tied:
-        parameters["head.W"][...] *= 2
+    for name in parameters:
+        if name.endswith("head.W"):
+            parameters[name][...] *= 2
     biases = parameters.flat[parameters.num_matrix :]
     biases += np.random.default_rng(seed + 1).normal(0, 0.1, len(biases)).astype(np.float32)
     return Model(network, parameters, spec, config, path, header or {}, {})

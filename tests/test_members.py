@@ -34,6 +34,7 @@ from charrnn.evaluation.windows import Reader
 from charrnn.explaining.model import explain_model
 from charrnn.exporting.about import about
 from charrnn.looking.neurons import follow
+from charrnn.page.content import content_of
 from charrnn.runs.draft import Draft
 from charrnn.runs.folder import RunFolder
 from charrnn.runs.model import Model, load_model
@@ -273,6 +274,58 @@ def test_what_cannot_be_resumed_says_so(corpus: Corpus) -> None:
     assert library.load("run").members == 2
 
 
+def damage(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+@pytest.mark.parametrize(
+    ("stopped", "file"),
+    [(12, "best.npz"), (30, "member-2.npz"), (30, "best.npz"), (51, "best.npz")],
+)
+def test_best_weights_that_cannot_be_read_end_no_run(
+    corpus: Corpus, stopped: int, file: str
+) -> None:
+    """Those of the member at work are replaced by its last; the average is made again."""
+    whole = trained("whole", corpus)
+    train(begin(Path("run"), corpus, **SETTINGS), stopped)
+    damage(Path("run") / file)
+    with library.resume("run", "corpus.txt") as run:
+        (note,) = run.notes
+        assert file in note
+        # Any is better than what is lost.
+        assert (run.members.best is None) == ("its last ones" in note)
+        assert ("its last ones" in note) == ((stopped, file) != (30, "best.npz") and stopped < 51)
+        assert load_model(Path("run/best.npz")).members == {12: 1, 30: 1, 51: 3}[stopped]
+        run.finish()
+    model = load_model(Path("run/best.npz"))
+    assert model.members == 3
+    # Each was best when it ended, so that nothing is lost here.
+    assert (model.parameters.flat == whole.parameters.flat).all()
+    with library.resume("run", "corpus.txt") as again:
+        assert (again.complete, again.notes) == (True, ())
+
+
+def test_best_weights_that_are_lost_at_the_end_of_a_member(
+    corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = begin(Path("run"), corpus, **SETTINGS)
+    save = run.folder.save_last
+
+    def damages(*arguments: Any) -> None:
+        save(*arguments)
+        if run.made == 17:
+            damage(run.folder.best)
+
+    monkeypatch.setattr(run.folder, "save_last", damages)
+    with pytest.raises(CheckpointError):
+        train(run)
+    with library.resume("run", "corpus.txt") as again:
+        assert len(again.notes) == 1
+        assert again.best is not None
+        assert again.best.step == 17
+        assert again.finish().members == 3
+
+
 # What it writes and scores
 
 
@@ -503,11 +556,13 @@ def test_a_plan_has_members_where_more_passes_are_of_no_use(monkeypatch: Any) ->
     """20,000 characters train, 5 passes are the most: a minute at 1,852 a second."""
     found = planned(22_222, 1.0, 1852, monkeypatch)
     assert (found.config.epochs, found.config.members) == (5.0, 1)
-    assert "about 1 minutes" in " ".join(found.reasons)
+    assert "about 1 minute" in " ".join(found.reasons)
     found = planned(22_222, 3.0, 1852, monkeypatch)
     assert (found.config.epochs, found.config.members) == (5.0, 3)
-    told = "3 members of 1 minutes each, and their average is the model: it writes 3 times slower"
+    told = "up to 3 members of 1 minute each, and their average is the model: it writes 3 times "
     assert told in " ".join(found.reasons)
+    told = " ".join(planned(22_222, 0.1, 55_560, monkeypatch).reasons)
+    assert "up to 3 members of 2 seconds each" in told
     assert (found.deadline.most_epochs, found.deadline.most_members) == (5.0, planner.MOST_MEMBERS)
     assert planned(22_222, 1e3, 1852, monkeypatch).config.members == planner.MOST_MEMBERS
 
@@ -536,6 +591,14 @@ def test_a_plan_does_not_choose_what_is_given(monkeypatch: Any) -> None:
     assert found.config.epochs == pytest.approx(2.5, rel=0.01)
 
 
+@pytest.mark.parametrize("epochs", [{}, {"epochs": 2.5}])
+def test_a_plan_says_the_members_that_are_given(monkeypatch: Any, epochs: Any) -> None:
+    found = planned(22_222, 1.0, 1852, monkeypatch, members=2, **epochs)
+    told = " ".join(found.reasons)
+    assert "2 members of 30 seconds each, and their average is the model" in told
+    assert "up to" not in told
+
+
 def test_what_shows_one_network_takes_a_member(tmp_path: Path) -> None:
     text = TEXT * 5
     (tmp_path / "corpus.txt").write_text(text, encoding="utf-8")
@@ -557,11 +620,13 @@ def test_what_shows_one_network_takes_a_member(tmp_path: Path) -> None:
         assert first.stdout != second.stdout
         third = charrnn(command[0], "run", "--member", "3", *command[1:], cwd=tmp_path)
         assert (third.returncode, b"there is no member 3" in third.stderr) == (2, True)
-    for file in ("model.html", "model.pt", "model.onnx"):
-        refused = charrnn("export", "run", file, cwd=tmp_path)
-        assert (refused.returncode, b"--member 1" in refused.stderr) == (2, True)
-    page = charrnn("export", "run", "page.html", "--member", "2", cwd=tmp_path)
-    assert page.returncode == 0, page.stderr
+    for chosen, network in (
+        ([], "the average of 2 networks, each 1 × 8"),
+        (["--member", "2"], "1 × 8"),
+    ):
+        page = charrnn("export", "run", "page.html", *chosen, cwd=tmp_path)
+        assert (page.returncode, b"note" in page.stderr) == (0, False)
+        assert f'"Network","{network}' in (tmp_path / "page.html").read_text("utf-8")
     shown = json.loads(charrnn("inspect", "run", "--json", cwd=tmp_path).stdout)
     assert shown["members"] == 2
     assert shown["parameters"] == model.parameters.flat.size
@@ -574,6 +639,32 @@ def test_what_shows_one_network_takes_a_member(tmp_path: Path) -> None:
     assert checked.returncode == 0, checked.stdout
     mixed = charrnn("eval", "run", "--mix", "--adapt", "--json", cwd=tmp_path)
     assert mixed.returncode == 0, mixed.stderr
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".onnx"])
+def test_a_file_that_holds_one_network_has_the_first(corpus: Corpus, suffix: str) -> None:
+    pytest.importorskip({".pt": "torch", ".onnx": "onnx"}[suffix])
+    model = trained("run", corpus, members=2)
+    with pytest.raises(InputError, match="average of 2 networks") as caught:
+        library.export(model, f"model{suffix}")
+    assert "model.member(1)" in str(caught.value.hint)
+    for name, words in (("first", ["--member", "1"]), ("second", ["--member", "2"]), ("any", [])):
+        made = charrnn("export", "run", f"{name}{suffix}", *words, cwd=Path.cwd())
+        assert made.returncode == 0, made.stderr
+        noted = b"the average of 2 networks; this is the first (--member K: another)" in made.stderr
+        assert noted == (not words)
+    first, second, found = (Path(f"{n}{suffix}").read_bytes() for n in ("first", "second", "any"))
+    assert found == first != second
+
+
+@pytest.mark.parametrize("stopped", [5, 12, 20, 30])
+def test_a_page_of_a_run_that_has_just_begun_with_a_member(corpus: Corpus, stopped: int) -> None:
+    train(begin(Path("run"), corpus, **SETTINGS), stopped)
+    for words in ([], ["--member", "1"]):
+        made = charrnn("export", "run", "page.html", *words, cwd=Path.cwd())
+        assert made.returncode == 0, made.stderr
+    page = content_of(library.load("run"))
+    assert ("members", "3") in page.data["about"]["settings"]
 
 
 def test_safetensors_hold_all_members(corpus: Corpus) -> None:

@@ -305,7 +305,7 @@ def test_the_page_in_the_documents_is_up_to_date() -> None:
     # Its text comes with one Python only; compressors differ a little.
     curves = [one["about"]["curve"] for one in (found, data)]
     shown, made = (dict(curve.pop("baselines")) for curve in curves)
-    assert list(shown) == ["unigram", "bigram", "5-gram", "gzip", "bz2", "xz"]
+    assert list(shown) == ["unigram", "bigram", "7-gram", "gzip", "bz2", "xz"]
     assert made in ({}, pytest.approx(shown, rel=0.02))
     for one in (found, data):
         del one["about"]["samples"], one["named"]

@@ -49,6 +49,9 @@ def models(folder: Path) -> dict[str, Model]:
         "no layers": {"layers": 0},
         "no layers, embedding": {"layers": 0, "embedding": 5},
         "bytes, tied head": {"level": "byte", "head": "tied", "cell": "rnn"},
+        "average of three": {"cell": "lstm", "layers": 2, "embedding": 5, "members": 3},
+        "average of two, bytes": {"cell": "gru", "level": "byte", "members": 2},
+        "average, no layers": {"layers": 0, "members": 2},
         "odd sizes": {"hidden": 13, "cell": "lstm,gates=cell,output=identity", "layers": 2},
     }
     return {name: drawn_model(folder / "m.npz", **given) for name, given in settings.items()}
@@ -187,6 +190,26 @@ def test_a_state_that_runs_away_begins_anew(tmp_path: Path, cell: str) -> None:
     for begin, answer in zip(begins, found[1:], strict=True):
         expected = model.sample(begin, length=200, temperature=0)[len(begin) :]
         assert answer["symbols"] == symbols(model, expected), len(begin)
+
+
+def test_a_step_of_an_average_is_one_of_the_first_network(tmp_path: Path) -> None:
+    """So are the units; what it then expects is the average's."""
+    model = drawn_model(tmp_path / "m.npz", cell="lstm", layers=2, members=3)
+    pages = write_pages(tmp_path, {"m": model, "first": model.member(1)}, "float32")
+    text = symbols(model, text_of(20))
+    unit = {"type": "unit", "layer": 1, "part": 1, "number": 5}
+    step = {"type": "step", "symbols": text, "layer": 1, "units": [0, 23]}
+    messages: list[dict[str, Any]] = [{"type": "look", "symbols": text}, unit, step]
+    average, first = answers([(page, messages) for page in pages])
+    assert average[2]["lines"] == first[2]["lines"]
+    assert average[2]["chances"] != first[2]["chances"]
+    ids = np.array([text]).T
+    y, _, _ = model.network.forward(model.parameters, ids, model.network.zero_state(1))
+    likeliest = np.sort(np.exp(y[-1, 0]))[::-1][:8]
+    np.testing.assert_allclose(average[2]["chances"], likeliest, rtol=1e-4)
+    read = np.array([[model.vocabulary.start, *text]]).T
+    _, state, _ = model.network.forward(model.parameters, read, opening_of(model))
+    np.testing.assert_allclose(average[1]["values"][-1], state[1][1][0, 5], rtol=0, atol=1e-5)
 
 
 def test_a_text_taken_back_goes_on_as_if_read_anew(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import typer
 
 from charrnn.cli.complete import runs
 from charrnn.cli.errors import reported, say
-from charrnn.cli.given import given_options
+from charrnn.cli.given import given_options, one_network
 from charrnn.errors import InputError
 
 __all__ = ["export"]
@@ -38,7 +38,8 @@ def export(
         int | None,
         typer.Option(
             min=1,
-            help="Which network of an average: .pt, .onnx and .html files hold one.",
+            help="One network of an average, by itself: of a .pt or .onnx file, which holds one, "
+            "the first if not given.",
             show_default=False,
         ),
     ] = None,
@@ -106,18 +107,17 @@ def export(
             f"{len(names)} names are too many", "name a run and a file: charrnn export RUN FILE"
         )
     *run, file = names
-    every_task = formats.format_of(file).every_task
+    chosen = formats.format_of(file)
     is_page = Path(file).suffix.lower() == ".html"
     for option in given_options(ctx) & {"precision", "with_text", "note"}:
         if not is_page:
             raise InputError(f"--{option.replace('_', '-')} goes with a .html file", "leave it out")
-    of_texts = None if every_task else [kind.name for kind in KINDS.values() if kind.text]
+    of_texts = None if chosen.every_task else [kind.name for kind in KINDS.values() if kind.text]
     path, found = find_checkpoint(run[0] if run else None, of_texts)
     model = load_model(path, cell)
-    if member is not None:
-        model = model.member(member)
+    if member is not None or not chosen.averages:
+        model = one_network(model, member)
     if is_page:
-        formats.check_one_network(model, file)
         text = training_text(model) if with_text else None
         write_page(model, file, precision=precision, with_text=text, note=note)
     else:

@@ -13,7 +13,7 @@ from charrnn.page.export import write_page
 from charrnn.runs.model import Model
 from charrnn.tasks.lm import TextSpec
 
-__all__ = ["FORMATS", "Format", "check_one_network", "export", "format_of"]
+__all__ = ["FORMATS", "Format", "export", "format_of"]
 
 
 class Format(NamedTuple):
@@ -21,13 +21,14 @@ class Format(NamedTuple):
 
     write: Callable[[Model, Path], None]
     every_task: bool = False  # else language models only, with cells of ours
+    averages: bool = False  # else one network
 
 
 FORMATS = {
-    ".safetensors": Format(write_safetensors, every_task=True),
+    ".safetensors": Format(write_safetensors, every_task=True, averages=True),
     ".pt": Format(write_torch),
     ".onnx": Format(write_onnx),
-    ".html": Format(write_page),
+    ".html": Format(write_page, averages=True),
 }
 """By suffix."""
 
@@ -64,22 +65,15 @@ def export(model: Model, path: str | PathLike[str]) -> None:
     if not isinstance(model, Model):
         raise InputError(f"model must be a Model, got {model!r}", "charrnn.load(...) gives one")
     chosen, path = format_of(path), Path(path)
-    if not chosen.every_task:
-        check_one_network(model, path)
+    if model.members > 1 and not chosen.averages:
+        raise InputError(
+            f"{model.path} is the average of {model.members} networks, and a "
+            f"{path.suffix.lower()} file holds one",
+            "model.member(1) is one of them; a .safetensors file can hold them all",
+        )
     if not chosen.every_task:
         _check_language_model(model, path.suffix.lower())
     chosen.write(model, path)
-
-
-def check_one_network(model: Model, path: str | PathLike[str]) -> None:
-    """Raise InputError for an average of several: these files hold one."""
-    if model.members > 1:
-        raise InputError(
-            f"{model.path} is the average of {model.members} networks, and a "
-            f"{Path(path).suffix.lower()} file holds one",
-            "--member 1 (in Python: model.member(1)) writes one of them; a .safetensors file can "
-            "hold them all",
-        )
 
 
 def _check_language_model(model: Model, suffix: str) -> None:

@@ -79,7 +79,7 @@ def content_of(model: Model, *, note: str = "", with_text: str | None = None) ->
         )
     labelled = isinstance(spec, GenerateSpec)
     symbols = _signs(spec) if labelled else _characters(model)
-    network = model.network.generator if labelled else model.network
+    network = model.network.generator if labelled else model.member(1).network
     if network.loss != "softmax":
         raise InputError(f"{model.path} was trained with another loss: it tells no probabilities")
     texts = _texts(model)
@@ -100,6 +100,7 @@ def content_of(model: Model, *, note: str = "", with_text: str | None = None) ->
             "embedding": network.embedding_size,
             "tied": network.tied,
             "symbols": network.output_size,
+            "members": model.members,
         },
         "vocabulary": {"level": config.level, **symbols},
         **({"labels": list(spec.labels), "most": spec.most} if labelled else {}),
@@ -201,6 +202,8 @@ def _facts(model: Model) -> list[tuple[str, str]]:
         network += f", embedding of {config.embedding}"
     shown = spec.knows()["characters"]
     what = "all 256 bytes" if config.level == "byte" else f"{len(shown):,} characters"
+    if model.members > 1:
+        network = f"the average of {model.members} networks, each {network}"
     facts = [
         ("Network", network if config.layers else "softmax regression, no recurrent layer"),
         ("Parameters", f"{model.parameters.flat.size:,}"),
@@ -248,7 +251,7 @@ def _settings(config: Config) -> list[tuple[str, str]]:
     return [
         (name, f"{value:.5g}" if isinstance(value, float) else str(value))
         for name, value in config.to_json().items()
-        if value != defaults[name]
+        if value != defaults.get(name)
     ]
 
 
@@ -274,11 +277,11 @@ def _equations(model: Model) -> dict[str, Any]:
 
 
 def _named(model: Model, texts: ToScore | None) -> list[dict[str, Any]]:
-    """Units that follow something that can be named."""
+    """Units that follow something that can be named; of an average, the first network's."""
     if texts is None:
         return []
     try:
-        found = follow(model, texts.codes[texts.start :][:FOLLOWED])
+        found = follow(model.member(1), texts.codes[texts.start :][:FOLLOWED])
     except InputError:
         return []
     parts = model.network.cell.state_names

@@ -144,6 +144,40 @@ class Network {
   }
 }
 
+// Networks of one shape whose probabilities are averaged, as in charrnn/nn/ensemble.py: the outputs
+// are ln 1/N·Σ p, the state is the members' layers, one after the other. Its layers are the first
+// member's: those that Look and Learn show.
+class Average {
+  constructor(members) {
+    const [{ shape, cell, bounded, layers, y }] = members;
+    Object.assign(this, { members, shape, cell, bounded, layers });
+    this.sums = new Float64Array(y.length);
+    this.y = new Float32Array(y.length);
+  }
+
+  zeroState() {
+    return this.members.flatMap((member) => member.zeroState());
+  }
+
+  embedded(symbol) {
+    return this.members[0].embedded(symbol);
+  }
+
+  step(state, symbol) {
+    const { sums, members } = this;
+    const own = this.layers.length;
+    sums.fill(0);
+    members.forEach((member, k) => {
+      const y = member.step(state.slice(k * own, (k + 1) * own), symbol);
+      const highest = y.reduce((a, b) => Math.max(a, b));
+      const weight = members.length * y.reduce((sum, one) => sum + Math.exp(one - highest), 0);
+      for (let v = 0; v < y.length; v++) sums[v] += Math.exp(y[v] - highest) / weight;
+    });
+    for (let v = 0; v < sums.length; v++) this.y[v] = Math.log(sums[v]);
+    return this.y;
+  }
+}
+
 // a += x·W, where no x means the one-hot row of the symbol: a row of W.
 function addInput(x, symbol, W, a) {
   const width = a.length;
@@ -198,4 +232,4 @@ class Carried {
   }
 }
 
-export { Carried, Network, copied };
+export { Average, Carried, Network, copied };

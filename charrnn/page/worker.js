@@ -4,7 +4,7 @@
 // for while a task runs ends that task, but for a unit's numbers, which are at hand.
 
 import { choose } from "./choice.js";
-import { Carried, Network, copied } from "./engine.js";
+import { Average, Carried, Network, copied } from "./engine.js";
 import { Random } from "./random.js";
 import { Record, Tape } from "./reading.js";
 import { workedStep } from "./step.js";
@@ -19,12 +19,14 @@ const TASKS = {
   async load({ content: given, weights }) {
     content = given;
     const w = await unpack(weights, content);
-    network = new Network(content.shape, w);
+    const { members, hidden } = content.shape;
+    const of = (k) => new Network(content.shape, members > 1 ? startingWith(`member.${k + 1}.`, w) : w);
+    const networks = Array.from({ length: members }, (_, k) => of(k));
+    network = members > 1 ? new Average(networks) : networks[0];
     network.bounded ||= Boolean(content.labels); // texts of their own carry no state on
-    const { hidden } = content.shape;
     const table = (l, part, k) => w[`opening.${l}.${part}`].subarray(k * hidden, (k + 1) * hidden);
     const openingOf = (k) =>
-      network.layers.map((_, l) => network.cell.parts.map((part) => table(l, part, k)));
+      network.zeroState().map((_, l) => network.cell.parts.map((part) => table(l, part, k)));
     openings = (content.labels ?? [""]).map((_, k) => openingOf(k));
     return { done: true, parts: network.cell.parts };
   },
@@ -100,6 +102,12 @@ const TASKS = {
     return { done: true };
   },
 };
+
+// The tensors whose names begin so, by the rest of their names.
+function startingWith(begin, w) {
+  const own = Object.entries(w).filter(([name]) => name.startsWith(begin));
+  return Object.fromEntries(own.map(([name, tensor]) => [name.slice(begin.length), tensor]));
+}
 
 function endsWith(symbols, end) {
   const from = symbols.length - end.length;

@@ -8,13 +8,13 @@ import numpy as np
 
 from charrnn import __version__
 from charrnn.engine import shards
-from charrnn.errors import CheckpointError, DivergedError
+from charrnn.errors import CheckpointError, DivergedError, InputError
 from charrnn.nn.ensemble import Ensemble, together
 from charrnn.nn.parameters import Parameters
 from charrnn.nn.types import Array
 from charrnn.runs.folder import RunFolder
 from charrnn.runs.history import Validation
-from charrnn.runs.model import load_model
+from charrnn.runs.model import MEMBERS, load_model
 from charrnn.runs.own_cell import source_of
 from charrnn.tasks.base import Data, Scored, Spec, Task
 from charrnn.tasks.config import Config
@@ -125,6 +125,38 @@ class Kept:
         if own != self.folder.best and own.exists():
             return load_model(own, own_cell).parameters
         return load_model(self.folder.best, own_cell).member(number).parameters
+
+    def _mended(self) -> tuple[str, ...]:
+        """Write best weights anew that cannot be read any more; what there is to say of it.
+
+        ``last.npz`` has those of all members that are trained. Of the one at work it has the last
+        ones, and these are the best from here on, until a validation finds better ones.
+
+        Raises:
+            CheckpointError: they cannot be written.
+        """
+        members, folder, notes = self.members, self.folder, []
+        finished, number = len(members.finished), members.number
+        if finished:
+            try:
+                load_model(folder.best, self.config.own_cell)
+            except CheckpointError as error:
+                _, parameters = self._average()
+                header = self._header() | ({MEMBERS: finished} if finished > 1 else {})
+                folder.save_best(header, dict(parameters))
+                notes.append(f"warning: {error}; it was made again from {folder.last}")
+        if finished < number and (members.best or folder.best_of(number).exists()):
+            try:
+                self._saved_best()
+            except (CheckpointError, InputError) as error:
+                ended = self.trainer.number == self.trainer.total and self.task.held_out
+                members.best = self.history[-1] if ended else None
+                if number == 1:
+                    self.best = members.best
+                folder.save_best(self._header(), dict(self.trainer.parameters), number)
+                what = f"the best weights of member {number} are lost, and it goes on with"
+                notes.append(f"warning: {error}; {what} its last ones")
+        return tuple(notes)
 
     def _task_of(self, network: Any) -> Task:
         """The run's task, for the average of its members."""

@@ -52,15 +52,26 @@ def on_length(config: Config, given: Mapping[str, Any], most: float, seconds: fl
         most: passes that are of use.
         seconds: of one.
     """
-    if "epochs" in given:
-        fewer = config.epochs < given["epochs"]
-        return [f"there is no time for {given['epochs']:g} passes"] if fewer else []
+    count, each = config.members, _length(config.epochs * seconds)
     by_heart = f"more than {most:.2g} passes would teach by heart"
-    minutes = config.epochs * seconds / 60
-    if config.members > 1 and "members" not in given:
-        return [
-            f"{by_heart}; so {config.members} members of {minutes:.2g} minutes each, and their "
-            f"average is the model: it writes {config.members} times slower, or more "
-            "(--members 1: one network)"
-        ]
-    return [f"{by_heart}: about {minutes:.2g} minutes"] if config.epochs == most else []
+    average = (
+        f"{count} members of {each} each, and their average is the model: it writes {count} times "
+        "slower, or more"
+    )
+    if count > 1 and not {"members", "epochs"} & set(given):
+        return [f"{by_heart}; so up to {average} (--members 1: one network)"]
+    lines = [average] if count > 1 else []
+    if "epochs" in given:
+        if config.epochs < given["epochs"]:
+            lines.append(f"there is no time for {given['epochs']:g} passes")
+    elif config.epochs == most:
+        lines.append(f"{by_heart}: about {each}" + f" for each of {count} members" * (count > 1))
+    return lines
+
+
+def _length(seconds: float) -> str:
+    """A time that was planned: minutes, or seconds where it is less than one."""
+    if round(seconds) < 60:
+        return counted(max(1, round(seconds)), "second")
+    minutes = f"{seconds / 60:.2g}"
+    return f"{minutes} minute{'s' * (minutes != '1')}"

@@ -155,6 +155,7 @@ class Run(Course):
                 run.members = Members.restored(state["members"], saved.arrays, size)
                 for number in range(1, len(run.members.finished) + 1):
                     folder.drop_best(number)  # of a run that was killed just before it did
+                run.notes = run._mended()
             run._good = good_of(state, saved.arrays)
             if run._good is not None:
                 check(run, run._good)
