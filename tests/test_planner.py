@@ -844,6 +844,12 @@ def test_much_worse_than_guessing_is_divergence() -> None:
     assert not LossWatch(guess=4.0).validation_diverged(9.0, 1.5)  # it has the text by heart
     assert not LossWatch(guess=4.0).validation_diverged(7.0, 7.0)
     assert not LossWatch().validation_diverged(9.0, 8.5)
+    short = LossWatch()  # too short for its beginning to be known
+    for loss in (0.7, 0.6):
+        assert not short.diverged(loss)
+    assert not short.validation_diverged(0.62, 0.3)
+    assert not short.validation_diverged(0.63, 0.31)
+    assert short.validation_diverged(0.9, 0.6)
 
 
 def test_each_rollback_tolerates_a_larger_loss() -> None:

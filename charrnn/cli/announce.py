@@ -56,7 +56,7 @@ def introduce(run: "Run") -> None:
 
 
 def _shown(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    return str(float(f"{value:.4g}") if isinstance(value, float) else value)
 
 
 FEW = 100

@@ -105,5 +105,7 @@ class LossWatch:
         )
 
     def _allowed_at_validation(self, then: float) -> float:
-        lost = GIVEN_BACK_AT_VALIDATION * (self.first - then)
-        return max(lost, AT_LEAST_AT_VALIDATION * abs(self.first))
+        first = self.start if self.seen < SETTLED else self.first  # which is not known before
+        return max(
+            GIVEN_BACK_AT_VALIDATION * (first - then), AT_LEAST_AT_VALIDATION * abs(first)
+        )
