@@ -171,6 +171,9 @@ def test_a_plan_of_parts(place: Path, tmp_path: Path) -> None:
     assert config.val_fraction == 0
     assert config.patience > 0
     assert "val.txt" in scored(tmp_path, "run")["text"]
+    more = ("--epochs", "30") if config.members == 1 else ("--members", f"{config.members + 1}")
+    assert charrnn("train", "--resume", "run", *more, cwd=tmp_path).returncode == 0
+    assert "val.txt" in scored(tmp_path, "run")["text"]  # whatever changed, it is the same run
 
 
 @pytest.mark.parametrize(

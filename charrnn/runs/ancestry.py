@@ -13,6 +13,7 @@ from charrnn.runs.find import found_again, in_words
 from charrnn.runs.model import Model
 from charrnn.tasks.base import Paths
 from charrnn.tasks.config import Config
+from charrnn.tasks.kinds import Kind
 from charrnn.text.held_out import HeldOut
 
 __all__ = ["Noted", "ancestor_json", "ancestors", "bounded", "noted", "noted_paths", "training_of"]
@@ -132,6 +133,17 @@ def _names(corpus: Mapping[str, Any]) -> list[str]:
     return names
 
 
+CHANGING = ("epochs", "minutes", "members", "shards")
+"""Settings that may be others later in a run."""
+
+
+def _identity(header: Mapping[str, Any], kind: Kind) -> tuple[Any, ...]:
+    """What all checkpoints of a run have in common."""
+    config = {name: value for name, value in header["config"].items() if name not in CHANGING}
+    # What a forecast knows may be refined by each validation.
+    return (config,) if kind.carried and not kind.text else (config, header[kind.key])
+
+
 def training_of(model: Model) -> Mapping[str, Any]:
     """The entry of its header, else of the last checkpoint beside it, if that is of the same run.
 
@@ -143,7 +155,7 @@ def training_of(model: Model) -> Mapping[str, Any]:
     header: Any = model.header
     if "training" not in header:
         header, _ = read_checkpoint(model.path.parent / "last.npz")
-        if any(header[key] != model.header[key] for key in ("config", model.config.kind.key)):
+        if _identity(header, model.config.kind) != _identity(model.header, model.config.kind):
             return {}
     training: Mapping[str, Any] = header["training"]
     return training

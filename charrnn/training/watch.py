@@ -106,6 +106,4 @@ class LossWatch:
 
     def _allowed_at_validation(self, then: float) -> float:
         first = self.start if self.seen < SETTLED else self.first  # which is not known before
-        return max(
-            GIVEN_BACK_AT_VALIDATION * (first - then), AT_LEAST_AT_VALIDATION * abs(first)
-        )
+        return max(GIVEN_BACK_AT_VALIDATION * (first - then), AT_LEAST_AT_VALIDATION * abs(first))
