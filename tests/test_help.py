@@ -42,15 +42,14 @@ def test_lines_fit_and_paragraphs_flow(command: str, width: int, tmp_path: Path)
 
 
 def test_what_a_shell_completes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    own = [name for name, kind in KINDS.items() if kind.read.__module__.startswith("charrnn.")]
-    assert tuple(sorted(own)) == complete.TASKS
-    assert tuple(sorted(CELLS)) == complete.CELLS
-    assert complete.tasks("t") == ["tag", "translate"]
+    assert {"tag", "translate"} <= {*complete.tasks("t")} <= {*KINDS}
+    assert complete.tasks("cl") == ["classify"]
+    assert complete.cells("") == sorted(CELLS)
     assert complete.cells("") == ["gru", "lstm", "rnn"]
     for name in ("plays-1", "plays-2", "empty"):
         (tmp_path / "checkpoints" / name).mkdir(parents=True)
     for name in ("plays-1", "plays-2"):
-        (tmp_path / "checkpoints" / name / "best.npz").touch()
+        (tmp_path / "checkpoints" / name / "last.npz").touch()
     monkeypatch.chdir(tmp_path)
     assert complete.runs("pl") == ["plays-1", "plays-2"]
     assert complete.runs("checkpoints/plays-2") == ["checkpoints/plays-2"]
