@@ -12,15 +12,11 @@ import argparse
 import sys
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 from tempfile import TemporaryDirectory
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-
-from charrnn.tasks.measures import accuracy, is_bio, span_f1  # noqa: E402
-from charrnn.text.conll import Sentence, read_sentences  # noqa: E402
-from charrnn.text.pairs import read_pairs  # noqa: E402
+from charrnn.tasks.measures import accuracy, is_bio, span_f1
+from charrnn.text.conll import Sentence, read_sentences
+from charrnn.text.pairs import read_pairs
 
 
 def classify(train: str, test: str) -> None:

@@ -12,6 +12,7 @@ import argparse
 import tempfile
 import warnings
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -75,9 +76,7 @@ def smoothing(values: Numbers, start: int, season: int) -> float:
 
 def of_library(values: Numbers, start: int) -> dict[str, float]:
     """What the library's methods reach on ``values[start:]``; nothing without it."""
-    try:
-        import statsmodels  # noqa: F401
-    except ImportError:
+    if find_spec("statsmodels") is None:
         return {}
     found = {}
     periods = seasons(values[:start])
