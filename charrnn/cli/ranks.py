@@ -16,9 +16,8 @@ __all__ = ["on_all_ranks", "started_as"]
 STARTERS = (
     ("PMI_RANK", "PMI_SIZE"),
     ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"),
-    ("PMIX_RANK", "PMIX_SIZE"),
 )
-"""By which MPICH (and Intel's MPI), Open MPI and others say which process of how many this is."""
+"""By which MPICH (and Intel's MPI) and Open MPI say which process of how many this is."""
 
 
 def started_as(environ: Mapping[str, str]) -> tuple[int, int]:
