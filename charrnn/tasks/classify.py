@@ -54,13 +54,13 @@ from charrnn.tasks.previews import fitted
 from charrnn.tasks.rows import Rows, read_rows
 from charrnn.tasks.supervised import SupervisedData, SupervisedTask
 from charrnn.tasks.wide import (
-    COUNTED,
     WEIGHTS,
+    begin_map,
     buckets_for,
     buckets_in,
     features_of,
-    first_weights,
     thinned,
+    to_count,
 )
 from charrnn.text.alphabet import Alphabet
 from charrnn.text.counts import counted
@@ -189,14 +189,12 @@ class ClassifyData(SupervisedData[Pair]):
         """The map of n-grams begins as naive Bayes."""
         if not spec.buckets:
             return
-        rows = self.rows.train[:: -(-len(self.rows.train) // COUNTED)]
+        rows = to_count(self.rows.train)
         number = {label: k for k, label in enumerate(spec.labels)}
         names = (labels_in(row.right, config) for row in rows)
         yes = yes_of([[number[name] for name in own] for own in names], len(spec.labels))
         hashes = (of_text(row.left) for row in rows)
-        exclusive = config.loss == "softmax"
-        W = first_weights(hashes, yes, spec.buckets, exclusive=exclusive)
-        parameters["wide.W"][...] = W
+        begin_map(parameters, hashes, yes, exclusive=config.loss == "softmax")
 
     def task(
         self, spec: ClassifySpec, config: Config, model: SequenceModel, threads: int

@@ -36,13 +36,13 @@ from charrnn.tasks.measures import accuracy, by_kind, by_label, is_bio, span_f1
 from charrnn.tasks.rows import Rows, read_rows
 from charrnn.tasks.supervised import SupervisedData, SupervisedTask
 from charrnn.tasks.wide import (
-    COUNTED,
     WEIGHTS,
+    begin_map,
     buckets_for,
     buckets_in,
     features_of,
-    first_weights,
     thinned,
+    to_count,
 )
 from charrnn.text.alphabet import END, START, Alphabet
 from charrnn.text.conll import Sentence, read_sentences
@@ -167,13 +167,11 @@ class TagData(SupervisedData[Sentence]):
         """The map of features begins as naive Bayes."""
         if not spec.buckets:
             return
-        rows = self.rows.train[:: -(-len(self.rows.train) // COUNTED)]
+        rows = to_count(self.rows.train)
         number = {name: k for k, name in enumerate(spec.tags)}
         yes = yes_of([[number[name]] for row in rows for name in row.tags], len(spec.tags))
         hashes = _hashes((row.tokens for row in rows), config)
-        exclusive = config.loss == "softmax"
-        W = first_weights(hashes, yes, spec.buckets, exclusive=exclusive)
-        parameters["wide.W"][...] = W
+        begin_map(parameters, hashes, yes, exclusive=config.loss == "softmax")
 
     def task(self, spec: TagSpec, config: Config, model: SequenceModel, threads: int) -> "TagTask":
         """The training."""

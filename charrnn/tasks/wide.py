@@ -2,24 +2,28 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from charrnn.nn.parameters import Parameters
 from charrnn.nn.types import Array
 from charrnn.nn.wide import Features
 from charrnn.text.hashed import buckets_of
 
 __all__ = [
-    "COUNTED",
     "WEIGHTS",
+    "begin_map",
     "buckets_for",
     "buckets_in",
     "features_of",
     "first_weights",
     "thinned",
+    "to_count",
 ]
+
+R = TypeVar("R")
 
 SCALE = 4.0
 """The length of each row of features. Adam's steps are of one size whatever the gradient is, so
@@ -153,6 +157,27 @@ def first_weights(
     if not exclusive:
         W -= _told(every - counts, every, 1 - part, SMOOTHING * labels)
     return SHARE * W
+
+
+def begin_map(
+    parameters: Parameters,
+    hashes: Iterable[Array],
+    yes: npt.NDArray[np.bool_],
+    *,
+    exclusive: bool,
+) -> None:
+    """Write :func:`first_weights` into the map; the arguments are as there.
+
+    Args:
+        parameters: fresh ones, with ``wide.W`` ``(D, K)``.
+    """
+    W = parameters["wide.W"]
+    W[...] = first_weights(hashes, yes, len(W), exclusive=exclusive)
+
+
+def to_count(rows: Sequence[R]) -> Sequence[R]:
+    """Rows from all over that are enough for the first weights."""
+    return rows[:: -(-len(rows) // COUNTED)]
 
 
 def _told(counts: Array, every: Array, part: Array, prior: float) -> Array:

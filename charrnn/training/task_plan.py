@@ -1,7 +1,8 @@
 """``train --minutes`` of a task of rows: how large a network, and how many rows an update reads.
 
 As for a text (:mod:`charrnn.training.planner`): it sees how many rows there are, how long they are,
-the time, and how fast this machine is. docs/log.md has the trainings behind the numbers.
+the time, and how fast this machine is. The numbers follow what docs/log.md says of these tasks with
+their own defaults; no series of trainings was made for the plan itself.
 """
 
 from collections.abc import Callable, Mapping
