@@ -160,6 +160,24 @@ def test_what_stands_in_the_training_text_is_said(place: Path, tmp_path: Path) -
     assert b"name it: charrnn train --val FILE --resume run --epochs 2" in again.stderr
 
 
+def test_more_epochs_without_progress_are_the_same_run(place: Path, tmp_path: Path) -> None:
+    """The best model is then of fewer epochs than the last state beside it."""
+    parts = (str(place / "train.txt"), "--val", str(place / "val.txt"))
+    flags = (*TINY, "--lr", "0", "--epochs", "1", "--out", "run")
+    assert charrnn("train", *parts, *flags, cwd=tmp_path).returncode == 0
+    assert charrnn("train", "--resume", "run", "--epochs", "2", cwd=tmp_path).returncode == 0
+    assert "val.txt" in scored(tmp_path, "run")["text"]
+
+
+def test_an_average_is_tested_as_one(place: Path, tmp_path: Path) -> None:
+    parts = (str(place / "train.txt"), "--test", str(place / "test.txt"))
+    flags = (*TINY, "--lr", "0.02", "--epochs", "2", "--members", "2", "--out", "run")
+    assert charrnn("train", *parts, *flags, cwd=tmp_path).returncode == 0
+    (at_the_end,) = logged(tmp_path / "run", "test")
+    nats = scored(tmp_path, "run")["network"]["state carried"]["nats"]
+    assert nats == pytest.approx(at_the_end["loss"], abs=1e-5)
+
+
 def test_a_plan_of_parts(place: Path, tmp_path: Path) -> None:
     """What is planned for has something to validate with, though it cuts nothing off."""
     done = charrnn(

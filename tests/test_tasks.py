@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from groups import Threads, in_threads
 from support import charrnn, command, environment, fingerprint
 
 from charrnn.errors import CheckpointError, InputError
 from charrnn.nn.types import Array
+from charrnn.ranks import Follower, end
 from charrnn.runs.folder import RunFolder
 from charrnn.runs.model import load_model
 from charrnn.tasks.base import Data, Paths
@@ -215,6 +217,28 @@ def test_the_number_of_processes_changes_nothing(tmp_path: Path, task: str) -> N
         model = load_model(folder / "best.npz")
         prints.append(model.parameters.flat.copy())
     np.testing.assert_array_equal(prints[0], prints[1])
+
+
+@every_task
+def test_the_number_of_ranks_changes_nothing(tmp_path: Path, task: str) -> None:
+    """A whole run, its validations included; with dropout."""
+    data, config = read(tmp_path, task, batch_size=32, epochs=1.0, dropout=0.2, shards=3)
+    expected = run_all(tmp_path / "alone", data, config)
+
+    def work(group: Threads) -> None:
+        if group.rank:
+            Follower(group, lambda line: None).follow()
+            return
+        run = Run.begin(config, data, RunFolder(tmp_path / "ranks", resume=False), threads=1)
+        run.share_with(group)
+        list(run.events())
+        run.close()
+        end(group)
+        np.testing.assert_array_equal(run.trainer.parameters.flat, expected.trainer.parameters.flat)
+        assert run.history == expected.history
+        assert group.sent  # the other rank has had a part in it
+
+    in_threads(Threads.make(2), work)
 
 
 @every_task

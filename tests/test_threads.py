@@ -77,6 +77,8 @@ def test_more_cores_cut_a_batch_finer_if_that_is_clearly_faster(
         assert [t.shards for t in timings] == [0, 0, *found[2:]]
         assert fastest(timings) == timings[-1]
     assert [t.shards for t in time_threads(task, parameters)] == [0, 0]  # nobody asked
+    narrow = start("narrow", batch_size=16, seq_len=4)  # one shard, which two cores leave whole
+    assert len(time_threads(text_task(narrow), narrow.trainer.parameters, recut=True)) == 1
     close = [Timing(2, 1.0), Timing(4, 0.96, 4)]
     assert fastest(close) == close[0]  # not worth other bits
 
