@@ -26,9 +26,6 @@ SMALL = {
 }
 """What would take minutes, and what takes a second."""
 
-NOT_HERE = ("my_cell.py", "charrnn train - ")
-"""Of files that a reader makes: docs/your-own-cell.md has a test of its own."""
-
 
 def commands() -> list[str]:
     """Every command of charrnn, each once, without the comment behind it."""
@@ -71,7 +68,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-@pytest.mark.parametrize("command", [c for c in commands() if not c.startswith(NOT_HERE)])
+@pytest.mark.parametrize("command", commands())
 def test_a_command_runs_as_it_is_shown(command: str, place: Path) -> None:
     for shown, small in SMALL.items():
         command = command.replace(shown, small)
