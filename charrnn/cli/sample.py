@@ -219,7 +219,7 @@ def sample(
     The text goes to standard output as it is written; everything else goes to standard
     error. Several models (charrnn sample A B --weights 2,1) write as one, by the mean of
     their probabilities. A model that has your own cell needs --cell FILE.py:CLASS;
-    --train FILE names the training text where --max-copy or --lines N,new cannot find it.
+    if --max-copy or --lines N,new cannot find the training text, name it with --train FILE.
     docs/sampling.md explains each option.
 
     charrnn sample --temp 0.8
