@@ -122,7 +122,7 @@ def read_corpus(
         own, found = [np.frombuffer(data, dtype=np.uint8)], list[str]()
         if as_is and (packed := compression(data)):
             found.append(
-                f"compressed by {packed}: its bytes are read as they are; unpack it first?"
+                f"compressed by {packed}; training on the compressed bytes: unpack it first?"
             )
         if level == "char":
             own, found = _decode(path, data, encoding, keep_newlines)
@@ -131,7 +131,7 @@ def read_corpus(
             own = [whole]
             found += [f"{blank:,} blank line{'s' * (blank > 1)} left out"] if blank else []
         elif level == "char" and number < len(sources) and not _is_ended(own):
-            found.append("its last line has no end: the next file goes on in it")
+            found.append("its last line has no end, so the next file continues it")
         pieces += own
         notes += [f"{path}: {note}" for note in found]
     if not sum(map(len, pieces)):
@@ -293,7 +293,7 @@ def decode_text(path: str, data: bytes, encoding: str = "utf-8") -> tuple[str, t
     elif returns:
         notes.append(f"{returns} carriage returns are characters: only '\\n' ends a line")
     if nulls:
-        notes.append(f"{nulls} NUL characters: is it text?")
+        notes.append(f"{nulls} NUL characters: is this text?")
     return text, tuple(notes)
 
 
@@ -316,10 +316,12 @@ def _decode(
         notes.append(f"line ends {' and '.join(kinds)} became '\\n'")
     nulls = sum(int(np.count_nonzero(piece == 0)) for piece in pieces)
     if nulls:
-        notes.append(f"{nulls} NUL characters: is it text? (--level byte reads any file)")
+        notes.append(f"{nulls} NUL characters: is this text? (--level byte reads any file)")
     marks = sum(int(np.count_nonzero(piece == MARK)) for piece in pieces)
     if marks:
-        notes.append(f"{marks} byte order mark{'s' * (marks > 1)} (U+FEFF) within: joined files?")
+        notes.append(
+            f"{marks} byte order mark{'s' * (marks > 1)} (U+FEFF) inside the text: joined files?"
+        )
     return pieces, notes
 
 
@@ -328,7 +330,7 @@ def _refuse_document(path: str, data: bytes, or_else: str = "") -> None:
     if found := document(data):
         what, how = found
         how = re.sub(r"\bFILE\b", lambda _: quote(path), how)
-        raise InputError(f"{path!r} is {what}, not a text", f"make a text of it: {how}{or_else}")
+        raise InputError(f"{path!r} is {what}, not a text", f"convert it to text: {how}{or_else}")
 
 
 def marked(data: bytes, encoding: str) -> tuple[str, list[str]]:
@@ -384,7 +386,7 @@ def _pieces(
         if np.any((codes >= 0xD800) & (codes <= 0xDFFF)):
             raise InputError(
                 f"{path!r} read as {encoding} has halves of characters (lone surrogates)",
-                f"name another encoding (--encoding){or_else}",
+                f"name another encoding with --encoding{or_else}",
             )
         yield text, codes
 
@@ -393,7 +395,7 @@ def _undecodable(
     path: str, encoding: str, end: int, line: int, error: UnicodeError, or_else: str
 ) -> InputError:
     """What there is to say of bytes that end at ``end``, the last of them from ``line`` on."""
-    hint = f"name its encoding (--encoding), charrnn inspect shows which would do{or_else}"
+    hint = f"name its encoding with --encoding (charrnn inspect suggests one){or_else}"
     if not isinstance(error, UnicodeDecodeError):
         return InputError(f"{path!r} is not {encoding}: {error}", hint)
     # The decoder saw what an earlier chunk had left over in front of the last one.
