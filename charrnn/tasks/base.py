@@ -1,4 +1,7 @@
-"""What every task provides: data that was read, a network for it, and a measure."""
+"""What every task provides: data that was read, a network for it, and a measure.
+
+A training, a run and a checkpoint know these alone, and no task by its name.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field

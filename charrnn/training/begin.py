@@ -1,4 +1,8 @@
-"""The run that is asked for: a new one, or one to go on with."""
+"""The run that is asked for: a new one, or one to go on with.
+
+What a training decides is decided here and below. The command hands over settings by name and a
+function to tell people by, so that ``charrnn.train`` and ``charrnn train`` make the same bytes.
+"""
 
 import os
 from collections.abc import Callable, Mapping

@@ -1,4 +1,7 @@
-"""What happens in a run from its first step to its last, and between two steps."""
+"""What happens in a run from its first step to its last, and between two steps.
+
+The training loop is a generator of steps; this is a generator of events, which the commands show.
+"""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace

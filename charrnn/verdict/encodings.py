@@ -2,7 +2,8 @@
 
 What is certain is said first: a byte order mark, UTF-16 by its NUL bytes, UTF-8 that is damaged or
 joined to something else. Any other encoding is a guess, and offered only where it is clear, with
-the option that reads it so and a piece of the text so read, for a person to judge.
+the option that reads it so and a piece of the text so read, for a person to judge. chardet guesses,
+from lines of the whole text with each byte beyond ASCII among them.
 """
 
 import codecs
