@@ -146,6 +146,19 @@ def test_the_files_that_a_document_names_are_there(document: str) -> None:
     assert not missing
 
 
+def test_the_log_begins_with_a_page_of_conclusions() -> None:
+    """Each with a link to an entry below, which is there."""
+    log = (ROOT / "docs/log.md").read_text(encoding="utf-8")
+    page, _, entries = log.partition("\n## All entries\n")
+    assert len(page.splitlines()) <= 70
+    links = re.findall(r"\]\(#(.*?)\)", log)
+    assert len(links) > 20
+    headings = re.findall(r"^## (.*)$", entries, flags=re.MULTILINE)
+    assert set(links) <= {
+        re.sub(r"[^\w -]", "", head.lower()).replace(" ", "-") for head in headings
+    }
+
+
 def test_every_page_can_be_reached_from_the_readme() -> None:
     reached, todo = set[Path](), [ROOT / "README.md"]
     while todo:
