@@ -28,7 +28,7 @@ from charrnn.nn.products import one_thread
 from charrnn.nn.types import Array
 from charrnn.nn.workspace import Workspace
 
-__all__ = ["Arrays", "Follower", "Group", "RankedEngine", "add_up", "end"]
+__all__ = ["Arrays", "Follower", "Group", "Order", "RankedEngine", "add_up", "end"]
 
 Arrays = Sequence[Sequence[Array]]
 """Some of each rank's, or for it."""

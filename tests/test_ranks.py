@@ -24,7 +24,11 @@ from charrnn.nn.models import SequenceModel, Sequences
 from charrnn.nn.parameters import Parameters
 from charrnn.nn.types import Array
 from charrnn.nn.workspace import Workspace
-from charrnn.ranks import Follower, RankedEngine, add_up, end
+from charrnn.ranks import Follower, Order, RankedEngine, add_up, end
+from charrnn.tasks.config import Config
+from charrnn.training import planner
+from charrnn.training.planner import plan
+from charrnn.training.speed import measure, text_like
 
 MODEL = SequenceModel(7, 7, parse_cell("gru", 6), 2, dropout=0.3)
 LANES = 70  # four shards
@@ -146,6 +150,35 @@ class Failing:
         if not self.here:
             raise MemoryError("no more")
         return MODEL.sum_loss(*arguments, **named)
+
+
+def test_a_plan_times_networks_on_all_ranks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And so has time for a larger one where they are faster together."""
+    sample = text_like(4000, 20)
+    config = Config(hidden=8, batch_size=24, seq_len=8)
+    asked: list[int] = []
+    monkeypatch.setattr(planner, "LADDER", (planner.Rung(1, 8, 1e-2), planner.Rung(1, 16, 1e-2)))
+    obey = Follower._obey
+
+    def counted(self: Follower, order: Order) -> None:
+        asked.append(order.count)
+        obey(self, order)
+
+    monkeypatch.setattr(Follower, "_obey", counted)
+
+    def work(group: Threads) -> None:
+        if group.rank:
+            Follower(group, lambda line: None).follow()
+            return
+        assert measure(config, sample, sample.spec(), 0, group).threads == 1
+        timed = len(asked)
+        assert timed > 5
+        found = plan(sample, 1.0, {}, group=group)
+        assert found.threads == 1
+        assert len(asked) > timed
+        end(group)
+
+    in_threads(Threads.make(2), work)
 
 
 def test_what_fails_at_another_rank_is_done_at_the_first() -> None:

@@ -74,7 +74,6 @@ class Kept:
         self.timekeeper = Timekeeper(config, self.task, data.trained_on(config))
         self.notes: tuple[str, ...] = ()  # for people, on how it began
         self.ancestor: dict[str, Any] | None = None  # what it notes of whose weights it began with
-        self.ranks = 1
         self.shown = False  # whether a bar shows how far it is
         self._stopping = self._running = self._closed = False
         self._course: Iterator[Event] | None = None

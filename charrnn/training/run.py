@@ -282,8 +282,6 @@ class Run(Course):
     def share_with(self, group: Group | None) -> None:
         """Let other ranks compute too, each in as many processes as this one: one, if not given."""
         if group is not None:
-            self.ranks = group.size
-            self.threads = self.task.engine.threads = self.threads or 1
             self.task.engine = RankedEngine(self.task.engine, group)
 
     def stop(self) -> None:
