@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 from groups import Threads, in_threads
-from support import ROOT, TEXT, begin, charrnn, command, corpus_of, environment, resume
+from mpiexec import mpiexec, needs_mpi, pids_of_rank, ranks
+from support import ROOT, TEXT, begin, charrnn, corpus_of, environment, resume
 
 from charrnn.checkpoint import read_checkpoint
 from charrnn.cli.ranks import started_as
@@ -33,7 +33,6 @@ from charrnn.training.speed import measure, text_like
 MODEL = SequenceModel(7, 7, parse_cell("gru", 6), 2, dropout=0.3)
 LANES = 70  # four shards
 
-MPIEXEC = Path(sys.executable).with_name("mpiexec")
 SMALL = ("--hidden", "16", "--seq-len", "8", "--batch-size", "24", "--dropout", "0.2")
 
 
@@ -268,20 +267,6 @@ def test_mpiexec_without_mpi4py_is_one_line(tmp_path: Path) -> None:
         assert done.stderr == said * (rank == "0")
 
 
-def needs_mpi() -> None:
-    pytest.importorskip("mpi4py", reason="needs mpi4py: pip install mpi4py mpich")
-    if not MPIEXEC.exists() and shutil.which("mpiexec") is None:
-        pytest.skip("needs mpiexec: pip install mpich")
-
-
-def ranks(count: int, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    mpiexec = str(MPIEXEC) if MPIEXEC.exists() else "mpiexec"
-    return subprocess.run(
-        [mpiexec, "-n", str(count), sys.executable, "-m", "charrnn", *arguments],
-        capture_output=True, text=True, cwd=cwd, env=environment(), timeout=120,
-    )  # fmt: skip
-
-
 def test_two_ranks_train_as_one_process(tmp_path: Path) -> None:
     """The same files; going on with one process, and with two ranks, as well."""
     needs_mpi()
@@ -326,9 +311,8 @@ def test_a_signal_to_another_rank_ends_all(tmp_path: Path, number: signal.Signal
     needs_mpi()
     (tmp_path / "corpus.txt").write_text(TEXT * 4, encoding="utf-8")
     train = ("train", "corpus.txt", *SMALL, "--epochs", "1000", "--eval-every", "20")
-    mpiexec = str(MPIEXEC) if MPIEXEC.exists() else "mpiexec"
     with subprocess.Popen(
-        [mpiexec, "-n", "2", *command(*train, "--out", "run")],
+        mpiexec(2, *train, "--out", "run"),
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=tmp_path,
         env=environment(CHARRNN_TEST=str(tmp_path)),
     ) as process:  # fmt: skip
@@ -353,16 +337,3 @@ def test_a_signal_to_another_rank_ends_all(tmp_path: Path, number: signal.Signal
     done = charrnn("train", "--resume", "run", "--epochs", "0.1", cwd=tmp_path)
     assert done.returncode == 2  # it has made more
     assert b"epochs already" in done.stderr
-
-
-def pids_of_rank(number: int, mark: str) -> list[int]:
-    """The processes that were started as this rank, by what their environment holds."""
-    wanted = {f"PMI_RANK={number}".encode(), f"CHARRNN_TEST={mark}".encode()}
-    found = []
-    for path in Path("/proc").glob("[0-9]*/environ"):
-        try:
-            if wanted <= set(path.read_bytes().split(b"\0")):
-                found.append(int(path.parent.name))
-        except OSError:
-            continue
-    return found

@@ -136,14 +136,16 @@ class Run(Course):
                     "to train on another text: "
                     f"charrnn train CORPUS --init-from {quote(str(folder.path))}",
                 )
-            if threads is None:
-                threads = whole(state.get("threads", 0))
+            noted = folder.noted_threads()
+            if threads is None:  # files of earlier versions say it themselves
+                threads = noted or whole(state.get("threads", 0))
             config = saved.config
             if epochs is not None:
                 config = replace(config, epochs=epochs, minutes=0.0)
             if members is not None:
                 config = replace(config, members=members)
             run = cls(config, data, saved.spec, saved.parameters, folder, threads)
+            run._noted_threads = noted
             run.asked = saved.config
             history = [Validation.from_json(one) for one in saved.header["history"]]
             restore(run, Snapshot(state, history, saved.arrays))
