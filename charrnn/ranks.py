@@ -33,9 +33,6 @@ __all__ = ["Arrays", "Follower", "Group", "Order", "RankedEngine", "add_up", "en
 Arrays = Sequence[Sequence[Array]]
 """Some of each rank's, or for it."""
 
-BLOCK = 1 << 14
-"""Numbers that are compared at a time."""
-
 
 class Group(Protocol):
     """Ranks that can talk to each other; every call is made by all of them.
@@ -120,14 +117,6 @@ def add_up(
     group.join(mine, None if own else terms[0], widths)
 
 
-def _same(one: Array, other: Array) -> bool:
-    """Whether two vectors are equal; where they are not, the first numbers tell mostly."""
-    if one.shape != other.shape or one.dtype != other.dtype:
-        return False
-    starts = range(0, one.size, BLOCK)
-    return all(np.array_equal(one[at : at + BLOCK], other[at : at + BLOCK]) for at in starts)
-
-
 class RankedEngine(Engine):
     """An engine at rank 0 that lets the other ranks compute too.
 
@@ -142,7 +131,7 @@ class RankedEngine(Engine):
     def __init__(self, engine: Engine, group: Group) -> None:
         super().__init__(engine.model, engine.threads, engine.shards)
         self.group = group
-        self._sent = b"", np.zeros(0)  # the model and weights that the others have
+        self._sent = b"", np.zeros(0)  # model and weights that the others have, where they may stay
         self._workspace = Workspace()
 
     @property
@@ -172,7 +161,8 @@ class RankedEngine(Engine):
         """What each rank answers, this one among them; the sum of the gradients."""
         group, model, flat = self.group, pickle.dumps(self.model), parameters.flat
         sent, known = self._sent
-        weights = sent != model or not _same(known, flat)
+        # Whoever asks for gradients has just changed the weights; who scores a text has not.
+        weights = gradients is not None or sent != model or not np.array_equal(known, flat)
         order = Order(model, parameters.shapes, flat.dtype.str, weights, self.threads)
         order = replace(order, count=len(tasks), gradients=gradients is not None)
         shares = [tuple(tasks[rank :: group.size]) for rank in range(group.size)]
@@ -180,10 +170,7 @@ class RankedEngine(Engine):
         group.scatter([replace(order, tasks=share) for share in shares])
         if weights:
             group.share(flat)
-            if known.shape != flat.shape or known.dtype != flat.dtype:
-                known = np.empty_like(flat)
-            np.copyto(known, flat)  # while the others compute
-            self._sent = model, known
+            self._sent = model, np.zeros(0) if gradients is not None else flat.copy()
         losses = self.compute(shares[0], parameters, gradients)
         replies = group.gather(Reply(tuple(losses)))
         if gradients is not None:

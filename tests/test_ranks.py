@@ -117,7 +117,6 @@ def test_weights_are_sent_where_they_have_changed(monkeypatch: pytest.MonkeyPatc
         share(self, array)
 
     monkeypatch.setattr(Threads, "share", counted)
-    monkeypatch.setattr("charrnn.ranks.BLOCK", 16)
 
     def work(group: Threads) -> None:
         if group.rank:
@@ -129,6 +128,12 @@ def test_weights_are_sent_where_they_have_changed(monkeypatch: pytest.MonkeyPatc
             before = shared.count(0)
             engine.losses(parameters, one)
             assert shared.count(0) - before == changed
+        expected = ask(Engine(MODEL), parameters, one)
+        np.testing.assert_array_equal(ask(engine, parameters, one)[1], expected[1])
+        parameters.flat[-1] += 1
+        expected = ask(Engine(MODEL), parameters, one)
+        np.testing.assert_array_equal(ask(engine, parameters, one)[1], expected[1])
+        assert engine.losses(parameters, one).total == Engine(MODEL).losses(parameters, one).total
         end(group)
 
     in_threads(Threads.make(2), work)
