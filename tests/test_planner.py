@@ -23,6 +23,7 @@ from support import (
 )
 
 from charrnn.errors import InputError
+from charrnn.ranks import Group
 from charrnn.runs.folder import RunFolder
 from charrnn.runs.model import load_model
 from charrnn.tasks import lm
@@ -74,7 +75,9 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     monkeypatch.setattr(planner, "monotonic", lambda: 1000.0)
 
     def of(multiplications: float) -> None:
-        def measure(config: Config, data: TextData, spec: TextSpec, threads: int) -> Speed:
+        def measure(
+            config: Config, data: TextData, spec: TextSpec, threads: int, group: Group | None
+        ) -> Speed:
             shapes = spec.model(config).shapes().values()
             weights = sum(int(np.prod(shape)) for shape in shapes)
             return Speed(threads or 2, multiplications / weights)

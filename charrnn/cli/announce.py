@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from charrnn.tasks.base import Outcome
     from charrnn.training.run import Run
 
-__all__ = ["conclude", "introduce", "outcome_lines", "quoted", "show_test"]
+__all__ = ["conclude", "introduce", "on_ranks", "outcome_lines", "quoted", "show_test"]
 
 
 def introduce(run: "Run") -> None:
@@ -44,15 +44,20 @@ def introduce(run: "Run") -> None:
         say(fold(f"settings: {own}"))
     if run.threads:
         cut = f", each batch cut into {config.shards} shards" * bool(config.shards)
-        ranks = f" on each of {run.ranks} ranks" * (run.ranks > 1)
-        say(f"threads: {run.threads}{ranks}{cut}")
+        ranks = run.task.engine.ranks
+        say(f"threads: {run.threads}{on_ranks(ranks)}{cut}")
         parts = len(shards(run.task.batch_size, config.shards))
-        if parts < run.threads * run.ranks:
+        if parts < run.threads * ranks:
             say(
                 f"note: a batch is cut into {parts} shards, for no more than as many processes; "
-                f"--shards {run.threads * run.ranks} would keep all busy"
+                f"--shards {run.threads * ranks} would keep all busy"
             )
     say(f"run: {run.folder.path}")
+
+
+def on_ranks(ranks: int) -> str:
+    """Where processes compute, if on several."""
+    return f" on each of {ranks} ranks" * (ranks > 1)
 
 
 def _shown(value: object) -> str:

@@ -4,6 +4,7 @@ import sys
 from collections import deque
 from time import monotonic
 
+from charrnn.cli.announce import on_ranks
 from charrnn.cli.errors import drop_output, fold, say
 from charrnn.cli.output import TextWriter
 from charrnn.tasks.figures import figure
@@ -138,7 +139,7 @@ class Progress:
             f"{1e3 * t.seconds:.3g} ms with {t.threads}{f', {t.shards} shards' * bool(t.shards)}"
             for t in event.timings
         ]
-        text = f"threads: {event.threads}"
+        text = f"threads: {event.threads}{on_ranks(event.ranks)}"
         if event.shards:
             text += f", each batch cut into {event.shards} shards"
         return text + (f" (measured: {', '.join(times)} a step)" if times else "")

@@ -40,7 +40,7 @@ MINUTES = 10.0
 
 ABOUT_ELSE = {
     *("task", "level", "encoding", "keep_newlines", "val_fraction", "lines"),
-    *("members", "seed", "eval_every", "sample_every"),
+    *("members", "seed", "shards", "eval_every", "sample_every"),
 }
 """... settings that are not about the network, its training or how long that is."""
 
@@ -148,7 +148,7 @@ def begin(
         deadline = None
         with one_thread():
             if config.minutes:
-                planned = _plan(config, data, spec, settings, threads, begun, tell)
+                planned = _plan(config, data, spec, settings, threads, begun, tell, group)
                 config, threads, deadline = planned.config, planned.threads, planned.deadline
                 for line in (planned.summary,) if by_default else planned.reasons:
                     tell(f"plan: {line}")
@@ -313,6 +313,7 @@ def _plan(
     threads: int,
     begun: float,
     tell: Tell,
+    group: Group | None,
 ) -> Plan:
     """What suits the data and the time."""
     data.trained_on(config)  # raises if there is too little
@@ -325,6 +326,7 @@ def _plan(
         begun=begun,
         spec=spec,
         aside=partial(yardsticks_take, minutes=config.minutes),
+        group=group,
     )
 
 

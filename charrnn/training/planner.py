@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from charrnn.ranks import Group
 from charrnn.tasks.base import Data, Spec
 from charrnn.tasks.config import Config
 from charrnn.tasks.lm import TextData
@@ -161,6 +162,7 @@ def plan(
     begun: float | None = None,
     spec: Spec | None = None,
     aside: Callable[[int, int], float] = lambda trained_on, held_out: 0.0,
+    group: Group | None = None,
 ) -> Plan:
     """Choose what suits the data, the time and this machine.
 
@@ -175,6 +177,7 @@ def plan(
         spec: what the model will know; what the data say, if not given.
         aside: seconds that something else will take before a language model's first update, by how
             much of the text trains and how much is held out.
+        group: other ranks that will compute too.
 
     Raises:
         InputError: a setting is out of range, or the data are too short for it.
@@ -197,6 +200,7 @@ def plan(
         end,
         aside(trained_on, data.size - trained_on) if config.kind.text else 0.0,
         threads,
+        group,
     )
     if config.kind.text:
         return _plan_text(asked)
@@ -206,11 +210,11 @@ def plan(
         sum(data.lengths(config)) if isinstance(data, SupervisedData) else trained_on,
         trained_on,
         asked.time_left * IN_USE,
-        lambda config: measure(config, data, asked.spec, threads),
+        lambda config: measure(config, data, asked.spec, threads, group),
     )
     deadline = Deadline(end, config.epochs)
     epochs = min(config.epochs, asked.passes(speed))
-    config = replace(config, epochs=epochs, shards=speed.shards)
+    config = replace(config, epochs=epochs, shards=speed.shards or config.shards)
     line = (
         f"{speed.rate:,.0f} examples a second here: {config.epochs:.3g} passes over them, "
         f"{config.batch_size} an update, by {config.hidden} units at a peak rate of {config.lr:g}"
@@ -230,6 +234,7 @@ class _Asked:
     end: float
     aside: float
     threads: int
+    group: Group | None
 
     @property
     def symbols(self) -> int:
@@ -255,9 +260,8 @@ class _Asked:
         """
         symbols = symbols or self.symbols
         sample = text_like(max(symbols, min(self.trained_on, SAMPLE)), symbols, config.level)
-        return measure(
-            replace(config, val_fraction=0.0, lines=False), sample, sample.spec(), self.threads
-        )
+        config = replace(config, val_fraction=0.0, lines=False)
+        return measure(config, sample, sample.spec(), self.threads, self.group)
 
     @property
     def members(self) -> int:
@@ -303,8 +307,9 @@ def _plan_text(asked: _Asked) -> Plan:
     chosen = {
         "weight_decay": _weight_decay(config.lr, _updates(config, epochs, size)),
         "dropout": DROPOUT if asked.rare else 0.0,
+        "shards": speed.shards,
     }
-    fixed = {"epochs": epochs, "members": members, "shards": speed.shards}
+    fixed = {"epochs": epochs, "members": members}
     config = replace(config, **{**chosen, **given, **fixed})
     seconds = size / speed.rate / IN_USE  # of a pass
     lines = [

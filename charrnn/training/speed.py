@@ -8,6 +8,7 @@ from time import perf_counter
 import numpy as np
 
 from charrnn.errors import InputError
+from charrnn.ranks import Group, RankedEngine
 from charrnn.tasks.base import Data, Paths, Spec
 from charrnn.tasks.config import Config
 from charrnn.tasks.lm import TextData
@@ -30,10 +31,14 @@ class Speed:
     shards: int = 0  # as in the settings
 
 
-def measure(config: Config, data: Data, spec: Spec, threads: int) -> Speed:
-    """Time some updates of a training that is then thrown away."""
+def measure(
+    config: Config, data: Data, spec: Spec, threads: int, group: Group | None = None
+) -> Speed:
+    """Time some updates of a training that is then thrown away, by all ranks that there are."""
     model = spec.model(config)
     task = data.task(spec, config, model, threads or 1)
+    if group is not None:
+        task.engine = RankedEngine(task.engine, group)
     rng = np.random.default_rng(0)
     parameters = model.init(rng)
     try:
