@@ -11,7 +11,7 @@ from charrnn.errors import InputError
 
 __all__ = ["export"]
 
-PAGE = "Of a page"
+PAGE = "For a web page"
 
 
 @reported
@@ -22,31 +22,29 @@ def export(
         typer.Argument(
             autocompletion=runs,
             metavar="[RUN] FILE",
-            help="The model: an .npz file, a run's folder or a run's name; without it the one "
-            "saved last, else the one that comes with charrnn. Then the file to write, whose "
-            "suffix says which format: .safetensors, .pt, .onnx, .html.",
+            help="A run's name, its folder or an .npz file (default: the last one saved, or "
+            "pydoc), then the file to write: .safetensors, .pt, .onnx or .html.",
             show_default=False,
         ),
     ],
     cell: Annotated[
         str | None,
-        typer.Option(
-            help="FILE.py:CLASS, for a model whose cell is its author's own.", show_default=False
-        ),
+        typer.Option(help="FILE.py:CLASS, for a model that has your own cell.", show_default=False),
     ] = None,
     member: Annotated[
         int | None,
         typer.Option(
             min=1,
-            help="One network of an average, by itself: of a .pt or .onnx file, which holds one, "
-            "the first if not given.",
+            help="Export one network of an average. Default for .pt and .onnx files, which hold "
+            "one: the first.",
             show_default=False,
         ),
     ] = None,
     precision: Annotated[
         Literal["float24", "float32", "int16"],
         typer.Option(
-            help="Of a page's weights: float32 is 40% larger, int16 a quarter smaller but coarser.",
+            help="Precision of a page's weights: float32 makes it 40% larger, int16 a quarter "
+            "smaller but coarser.",
             rich_help_panel=PAGE,
         ),
     ] = "float24",
@@ -54,32 +52,33 @@ def export(
         bool,
         typer.Option(
             "--with-text",
-            help="With the text that the model was trained on.",
+            help="Include the text that the model was trained on.",
             rich_help_panel=PAGE,
         ),
     ] = False,
     note: Annotated[
         str,
         typer.Option(
-            help="A line for the page: a licence, or where the text is from.", rich_help_panel=PAGE
+            help="A line to show on the page: a licence, or the source of the text.",
+            rich_help_panel=PAGE,
         ),
     ] = "",
     example: Annotated[
         bool,
         typer.Option(
             "--example",
-            help="No model: a page of the worked example of charrnn explain, whose numbers can be "
-            "changed by hand.",
+            help="Write a page of the worked example of charrnn explain, whose numbers you can "
+            "change. Takes no model.",
         ),
     ] = False,
 ) -> None:
-    """Write a trained model as a file of another program, or as a web page.
+    """Export a trained model for another program, or as a web page.
 
-    A .safetensors file holds the weights of any task, a .pt file a language model
-    for PyTorch, an .onnx file one for ONNX Runtime and others; all of them hold the
-    vocabulary and the settings. Each needs a package: python -m pip install
-    safetensors, torch or onnx. A .html file is a page that writes with a language
-    model in any browser, without a server or a network.
+    A .safetensors file holds the weights of any task. A .pt file is a language model for
+    PyTorch; an .onnx file is one for ONNX Runtime and others. All hold the vocabulary and the
+    settings. Each needs a package: python -m pip install safetensors, torch or onnx. A .html
+    file is a page that writes with a language model in any browser, without a server or a
+    network.
 
     charrnn export shakespeare-1 shakespeare.safetensors
     charrnn export checkpoints/shakespeare-1 shakespeare.pt

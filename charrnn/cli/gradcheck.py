@@ -38,8 +38,8 @@ def gradcheck(
         str | None,
         typer.Option(
             autocompletion=cells,
-            help="rnn, lstm or gru for all its variants; one of them, as lstm,gates=cell; or your "
-            "own, as my_cell.py:MyCell.",
+            help="rnn, lstm or gru with all its variants; one variant, such as lstm,gates=cell; or "
+            "your own cell: my_cell.py:MyCell.",
             show_default=False,
             rich_help_panel=WHAT,
         ),
@@ -47,7 +47,11 @@ def gradcheck(
     layers: Annotated[
         int | None,
         typer.Option(
-            min=1, max=8, help="Depth; else both 1 and 2.", show_default=False, rich_help_panel=WHAT
+            min=1,
+            max=8,
+            help="Number of layers. Default: 1, and 2.",
+            show_default=False,
+            rich_help_panel=WHAT,
         ),
     ] = None,
     hidden: Annotated[
@@ -56,11 +60,13 @@ def gradcheck(
     seq_len: Annotated[int, typer.Option(min=1, max=256, help="Steps.", rich_help_panel=WHAT)] = 5,
     method: Annotated[
         Literal["both", "complex", "central"],
-        typer.Option(help="The complex step, central differences, or both.", rich_help_panel=HOW),
+        typer.Option(help="Complex step, central differences, or both.", rich_help_panel=HOW),
     ] = "both",
-    seed: Annotated[int, typer.Option(min=0, help="Draws the weights.", rich_help_panel=HOW)] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Random seed of the weights.", rich_help_panel=HOW)
+    ] = 0,
     detail: Annotated[
-        bool, typer.Option("--detail", help="A row for every tensor.", rich_help_panel=HOW)
+        bool, typer.Option("--detail", help="Print a row for every tensor.", rich_help_panel=HOW)
     ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print every figure as JSON.", rich_help_panel=HOW)
@@ -68,9 +74,9 @@ def gradcheck(
 ) -> None:
     """Prove the backward passes: compare every gradient with a numeric one.
 
-    The complex step differentiates the very forward code that trains, exact to rounding; central
-    differences are a second opinion. If a gradient is off, says where it goes wrong, and ends with
-    exit code 1.
+    The complex step differentiates the forward code that trains, exact to rounding;
+    central differences are a second opinion. If a gradient is wrong, gradcheck says
+    where, and exits with code 1.
     """
     from charrnn.gradcheck import METHODS, check_all, chosen_cells, diagnose
     from charrnn.own_cells import split_cell

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["inspect"]
 
-CORPUS, MODEL, FLOW = "Of a corpus", "Of a model", "With --gradient-flow"
+CORPUS, MODEL, FLOW = "For a corpus", "For a model", "With --gradient-flow"
 OPTIONS = {
     "corpus": ("encoding", "level", "lines"),
     "model": ("plot", "cell"),
@@ -46,29 +46,28 @@ def inspect(
         list[str] | None,
         typer.Argument(
             autocompletion=runs,
-            help="A model: an .npz file, a run's folder or a run's name. Or a corpus: text files, "
-            "read in order; - is standard input. Or all runs: the folder that they are in, or the "
-            "word runs.",
+            help="A model: a run's name, its folder or an .npz file. A corpus: text files, read in "
+            "order; - is standard input. All runs: their folder, or the word runs.",
             metavar="MODEL|CORPUS|RUNS",
             show_default=False,
         ),
     ] = None,
     level: Annotated[
         Literal["char", "byte"],
-        typer.Option(help="Unicode characters, or bytes of any file.", rich_help_panel=CORPUS),
+        typer.Option(help="Read Unicode characters, or bytes of any file.", rich_help_panel=CORPUS),
     ] = "char",
     encoding: Annotated[
         str,
         typer.Option(
-            help="Of the files; with utf-8, a byte order mark decides.", rich_help_panel=CORPUS
+            help="Encoding of the files. With utf-8, a byte order mark decides.",
+            rich_help_panel=CORPUS,
         ),
     ] = "utf-8",
     lines: Annotated[
         bool,
         typer.Option(
             "--lines",
-            help="Each line is an item (names, titles): hold out lines from all over the text, as "
-            "charrnn train --lines does.",
+            help="Treat each line as one item (names, titles), as charrnn train --lines does.",
             rich_help_panel=CORPUS,
         ),
     ] = False,
@@ -76,8 +75,8 @@ def inspect(
         str | None,
         typer.Option(
             metavar="FILE",
-            help="Write the learning curve to a .png, .svg or .pdf file. Needs matplotlib: "
-            "python -m pip install matplotlib.",
+            help="Write the learning curve to a .png, .svg or .pdf file. Needs matplotlib: python "
+            "-m pip install matplotlib.",
             show_default=False,
             rich_help_panel=MODEL,
         ),
@@ -86,8 +85,8 @@ def inspect(
         str | None,
         typer.Option(
             metavar="FILE",
-            help="Which units of a language model follow something in this text that has a name "
-            "(quotes, brackets, the place in the line, ...); - is standard input.",
+            help="Show which units of a language model follow quotes, brackets, the place in the "
+            "line and the like in this text. - is standard input.",
             show_default=False,
             rich_help_panel=MODEL,
         ),
@@ -96,16 +95,15 @@ def inspect(
         bool,
         typer.Option(
             "--gradient-flow",
-            help="How the gradient of the last step's loss fades on its way back: |dE_T/dh_t| "
-            "against T - t, of a trained model or of new cells side by side.",
+            help="Show how the gradient of the last step's loss fades on its way back, for a "
+            "trained model or for new cells side by side.",
         ),
     ] = False,
     cell: Annotated[
         list[str] | None,
         typer.Option(
-            help="A new cell to look at, as lstm,gates=cell; may be given more than once. With a "
-            "model: FILE.py:CLASS, if its cell is its author's own. "
-            "Else rnn, gru and lstm.",
+            help="New cell to look at, such as lstm,gates=cell. Can be given more than once. "
+            "Default: rnn, gru and lstm. With a model: FILE.py:CLASS of your own cell.",
             show_default=False,
             rich_help_panel=FLOW,
         ),
@@ -114,7 +112,8 @@ def inspect(
         int | None,
         typer.Option(
             min=1,
-            help="With --neurons and --gradient-flow: which network of an average. Else the first.",
+            help="With --neurons and --gradient-flow: which network of an average. Default: the "
+            "first.",
             show_default=False,
             rich_help_panel=MODEL,
         ),
@@ -123,28 +122,28 @@ def inspect(
         int, typer.Option(min=1, max=1024, help="Hidden units of new cells.", rich_help_panel=FLOW)
     ] = 64,
     seq_len: Annotated[
-        int, typer.Option(min=1, max=4096, help="T, the steps.", rich_help_panel=FLOW)
+        int, typer.Option(min=1, max=4096, help="Steps back in time.", rich_help_panel=FLOW)
     ] = 100,
     prime: Annotated[
         str | None,
         typer.Option(
             "--prime",
             "-p",
-            help="A text for a language model to read; its last character is what is predicted. "
-            "Else characters are drawn at random.",
+            help="Text for a language model to read and predict the last character of. Default: "
+            "random characters.",
             show_default=False,
             rich_help_panel=FLOW,
         ),
     ] = None,
     seed: Annotated[
-        int, typer.Option(min=0, help="Draws weights and inputs.", rich_help_panel=FLOW)
+        int, typer.Option(min=0, help="Random seed of weights and inputs.", rich_help_panel=FLOW)
     ] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print every figure as JSON.")] = False,
 ) -> None:
-    """Look into a corpus before training, into a model after it, or over all runs.
+    """Check a corpus before training, look into a model, or list all runs.
 
-    Of a corpus: whether it is good to train on; else what is amiss and what to do
-    (--json has the rules). Of a model: what it is, its learning curve, and with
+    For a corpus: is it good to train on, and if not, what is wrong and what to do about it
+    (--json has the rules). For a model: its settings and learning curve, and with
     --gradient-flow how far back its gradients reach.
 
     charrnn inspect corpus.txt
