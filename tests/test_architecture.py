@@ -58,6 +58,7 @@ OUTSIDE = {
     "threadpoolctl": ("charrnn.nn", "charrnn.engine"),
     "safetensors": ("charrnn.exporting.safetensors_file",),
     "torch": ("charrnn.exporting.torch_file",),
+    "zstandard": ("charrnn.text.packed",),
     "onnx": ("charrnn.exporting.onnx_file", "charrnn.exporting.onnx_layers"),
 }
 NN_BELOW_MODELS = ("charrnn.nn.layers", "charrnn.nn.models")

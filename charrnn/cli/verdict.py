@@ -33,7 +33,7 @@ def give_verdict(
     Raises:
         InputError: a file cannot be read, or all are empty; or nobody knows the encoding.
     """
-    from charrnn.text.corpora import read_bytes
+    from charrnn.text.sources import read_bytes
     from charrnn.verdict.judge import judge
 
     sources = [
