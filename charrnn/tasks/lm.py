@@ -45,6 +45,9 @@ PREVIEW_LENGTH = 300
 
 PREVIEW_READ = 1 << 22
 
+MUCH, ENOUGH = 1 << 24, 1 << 20
+"""Characters that take long to validate on, and characters that tell as much."""
+
 LEAST_PASSAGE = 100
 """Bytes: what is shorter stands in any text."""
 PREVIEW_CHOICE = Choice(temperature=0.8)
@@ -278,6 +281,11 @@ class TextData:
             lines.append("note: the text has one distinct character; there is nothing to learn")
         if spec.items:
             lines.append(f"{counted(len(spec.items), 'line')} that sample will not write again")
+        if len(held_out) > MUCH and self.val is None:
+            lines.append(
+                f"note: each validation reads {len(held_out):,} {what}; "
+                f"--val-fraction {ENOUGH / self.size:.1g} would be enough"
+            )
         length = (len(train) - 1) // config.batch_size
         if length < config.seq_len and config.batch_size > 1:
             lines.append(

@@ -16,6 +16,9 @@ __all__ = ["files_in", "limited", "matching", "named", "opened", "python_help", 
 
 CHUNK = 1 << 23
 
+UNPACKED = 4
+"""A compressed file is taken for so many times as large as it is."""
+
 
 def matching(paths: Sequence[str]) -> tuple[str, ...]:
     """Paths with each pattern (``texts/*.txt``) in its place the files that it matches, sorted.

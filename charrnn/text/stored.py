@@ -25,15 +25,12 @@ from charrnn.errors import CharrnnError, InputError
 from charrnn.text.decoding import Decoding
 from charrnn.text.held_out import LINE_END
 from charrnn.text.packed import compression, unpacking
-from charrnn.text.sources import opened
+from charrnn.text.sources import UNPACKED, opened
 
 __all__ = ["LARGE", "Stored", "Storing", "cache_folder", "remembered", "stored", "tally"]
 
 LARGE = 1 << 25
 """Bytes of files from which on a text is not held in memory."""
-
-UNPACKED = 4
-"""A compressed file counts as so many times as large as it is."""
 
 SMALL = 1 << 20
 """Bytes: a smaller file is copied, not mapped; there may be thousands, and as many maps."""
@@ -136,7 +133,8 @@ def stored(
             _tidy(folder, named, name)
             text, size = _known(sources, codes, index), codes.stat().st_size
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):  # it is there only if something went wrong
+            partial.unlink(missing_ok=True)
     if not size:
         return text
     kept = f"the encoded text is kept in {folder} ({size / 1e9:.1f} GB; --no-cache keeps nothing)"
