@@ -1,8 +1,8 @@
 """A text that is too large for memory: read once from end to end, kept on disk, and mapped.
 
-ASCII and bytes are mapped as they stand in their files. Other characters are written once into a
-file of code points, of 1, 2 or 4 bytes each, in the user's cache folder. An index beside it says
-which files it was made of, and is written last: without it nothing is used.
+ASCII and bytes are mapped as they stand in their files. From where a file has other characters on,
+it is written once into a file of code points, of 1, 2 or 4 bytes each, in the user's cache folder.
+An index beside it says which files it was made of, and is written last: without it nothing is used.
 """
 
 import hashlib
@@ -230,9 +230,6 @@ def _encode(
             if reading.stands:
                 mapped += len(codes)
             else:
-                if mapped:  # what was to be mapped is not all of the file's kind: copy it after all
-                    kept.append_file(source.path, mapped)
-                    mapped = 0
                 kept.append(codes)
             counts = tally(codes, counts)
             last = int(codes[-1]) if len(codes) else last
@@ -327,12 +324,6 @@ class _Kept:
             self._widen(width)
         self._file.write(codes.astype(self.dtype).tobytes())
         self.length += len(codes)
-
-    def append_file(self, path: str, length: int) -> None:
-        """Copy the first bytes of a file, which are its codes."""
-        with opened(path) as file:
-            for start in range(0, length, CHUNK):
-                self.append(np.frombuffer(file.read(min(CHUNK, length - start)), np.uint8))
 
     def _widen(self, dtype: np.dtype[Any]) -> None:
         """Make all codes wider, from the last to the first, so that none is overwritten unread."""
