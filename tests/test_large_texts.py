@@ -636,7 +636,12 @@ def test_inspect_says_how_much_of_a_large_text_it_saw(
     found = json.loads(charrnn("inspect", "a.txt", "--json", cwd=place).stdout)
     assert found["sample"]["of"] == len(LINES) * 200
     sizes: list[int] = []
-    monkeypatch.setattr(verdict, "_planned", lambda size, *_: (sizes.append(size), ([], None))[1])
+
+    def planned(size: int, *_: object) -> tuple[list[str], None]:
+        sizes.append(size)
+        return [], None
+
+    monkeypatch.setattr(verdict, "_planned", planned)
     charrnn("inspect", "a.txt", cwd=place)
     assert sizes == [pytest.approx(len(LINES) * 200, rel=0.01)]
     assert 5_000 < found["sample"]["bytes"] <= 10_000
