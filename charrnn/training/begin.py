@@ -26,6 +26,7 @@ from charrnn.tasks.extension import extended_spec
 from charrnn.tasks.kinds import kind_of
 from charrnn.tasks.supervised import lanes_of
 from charrnn.text.columns import joined
+from charrnn.text.sources import matching
 from charrnn.training.compare import yardsticks_take
 from charrnn.training.memory import memory_needed
 from charrnn.training.planner import Plan, plan
@@ -92,6 +93,7 @@ def begin(
         CheckpointError: the checkpoint is damaged.
     """
     begun = monotonic() if begun is None else begun
+    paths = replace(paths, train=matching(paths.train))
     settings = Config.parse(given)
     by_default = init_from is None and settings.keys() <= ABOUT_ELSE
     initial = None
@@ -213,7 +215,11 @@ def resume(
             tell(f"warning: {fallback}")
         noted = _noted_paths(saved, folder, again, needed=not given.train)
         paths = Paths(
-            given.train or noted.train, given.val or noted.val, given.test or noted.test, given.text
+            matching(given.train) or noted.train,
+            given.val or noted.val,
+            given.test or noted.test,
+            given.text,
+            given.storing,
         )
         if "-" in (*paths.train, paths.val, paths.test) and not given.train:
             raise InputError(
@@ -267,7 +273,7 @@ def _ancestors_own(initial: Model, paths: Paths, tell: Tell) -> Paths:
             f"{initial.name} {why}", f"name what to train on: charrnn train CORPUS {option}"
         )
     tell(f"note: no corpus is named; training on that of {initial.name}: {own.name}")
-    return Paths(own.paths, paths.val or own.val, paths.test or own.test)
+    return replace(paths, train=own.paths, val=paths.val or own.val, test=paths.test or own.test)
 
 
 def _say_if_met(initial: Model, data: Data, config: Config, tell: Tell) -> None:

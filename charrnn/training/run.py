@@ -310,7 +310,7 @@ class Run(Course):
     def compare(self) -> Compared | None:
         """What simple methods reach on the text held out; nothing for tasks other than that."""
         with one_thread():
-            self._to_note = compare(self.task, self.config)
+            self._to_note = compare(self.task, self.config, self.data)
         return self._to_note
 
     @property

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from charrnn.text.corpora import BOMS
+from charrnn.text.decoding import BOMS
 from charrnn.text.packed import document
 from charrnn.verdict.findings import Finding
 from charrnn.verdict.guess import BEYOND, CONFIDENCE, INSTALL, guess_encoding
