@@ -7,6 +7,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "docs/pictures")
 
 import curve
 import make
+import shots
 import terminal
 
-__all__ = ["curve", "make", "terminal"]
+__all__ = ["curve", "make", "shots", "terminal"]

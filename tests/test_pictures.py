@@ -8,12 +8,15 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
-from picture_modules import curve, make, terminal
+from picture_modules import curve, make, shots, terminal
 from support import ROOT, TEXT, environment
 
 PICTURES = ROOT / "docs/pictures"
+SHOTS = [f"docs/{name}.svg" for name in shots.__all__]
 SVG = "{http://www.w3.org/2000/svg}"
-every_picture = pytest.mark.parametrize("name", ["curve.svg", "terminal.svg"])
+every_picture = pytest.mark.parametrize(
+    "name", ["docs/pictures/curve.svg", "docs/pictures/terminal.svg", *SHOTS]
+)
 
 
 def parsed(picture: str) -> ET.Element:
@@ -32,13 +35,21 @@ def text_of(picture: str) -> list[str]:
 
 @every_picture
 def test_a_picture_is_small_and_loads_nothing(name: str) -> None:
-    picture = (PICTURES / name).read_text(encoding="utf-8")
+    picture = (ROOT / name).read_text(encoding="utf-8")
     assert len(picture.encode()) < 60_000
     root = parsed(picture)
     assert root.tag == f"{SVG}svg"
     assert not {piece.tag for piece in root.iter()} & {f"{SVG}script", f"{SVG}image", f"{SVG}use"}
     links = re.findall(r"(?:url\(|href=|src=|@import)\s*[\"']?([^\"')\s]+)", picture)
     assert [link for link in links if not link.startswith("#")] == []
+
+
+@pytest.mark.parametrize("name", shots.__all__)
+def test_a_picture_is_of_today(name: str) -> None:
+    """Its text is what the code that makes it gives now."""
+    then = text_of((ROOT / f"docs/{name}.svg").read_text(encoding="utf-8"))
+    assert len(then) >= 8
+    assert text_of(getattr(shots, name)()) == then
 
 
 @pytest.mark.parametrize("theme", [0, 1])

@@ -1,10 +1,11 @@
-"""Make the pictures of the README from a training of ten minutes.
+"""Make the pictures of the README and the documents.
 
     python docs/pictures/make.py shakespeare.txt
 
-trains on that text and writes with the model, which gives terminal.svg, and keeps what the log
-says in curve.jsonl, which gives curve.svg. Speeds and losses are those of the machine at that time.
-Without a text it draws curve.svg alone, from the curve.jsonl that is there.
+trains for ten minutes on that text and writes with the model, which gives terminal.svg, and keeps
+what the log says in curve.jsonl, which gives curve.svg. Speeds and losses are those of the machine
+at that time. Without a text all other pictures are drawn, curve.svg from the curve.jsonl that is
+there.
 """
 
 import json
@@ -15,6 +16,7 @@ from shutil import copy
 from tempfile import TemporaryDirectory
 
 import curve
+import shots
 import terminal
 
 __all__ = ["COMMANDS", "main"]
@@ -42,6 +44,8 @@ def main(arguments: Sequence[str]) -> None:
     lines = kept.read_text(encoding="utf-8").splitlines()
     picture = curve.draw([json.loads(line) for line in lines])
     (HERE / "curve.svg").write_text(picture, encoding="utf-8")
+    for name in shots.__all__:
+        (HERE.parent / f"{name}.svg").write_text(getattr(shots, name)(), encoding="utf-8")
 
 
 if __name__ == "__main__":

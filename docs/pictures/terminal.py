@@ -15,7 +15,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-__all__ = ["COLUMNS", "draw", "run", "shown"]
+__all__ = ["COLUMNS", "draw", "run", "shown", "svg_of"]
 
 COLUMNS, ROWS = 92, 60
 FONTS = "ui-monospace, Menlo, Consolas, 'DejaVu Sans Mono', 'Liberation Mono', monospace"
@@ -74,12 +74,17 @@ def shown(written: str) -> list[str]:
 
 
 def draw(commands: Sequence[str], screens: Sequence[Sequence[str]]) -> str:
-    """The picture as SVG, which loads nothing: a dark window, whatever is around it."""
+    """The picture as SVG: a dark window, whatever is around it."""
     console = Console(record=True, width=COLUMNS, file=StringIO(), force_terminal=True)
     for command, lines in zip(commands, screens, strict=True):
         console.print(Text(f"$ {command}", style="bold cyan"))
         console.print(Text.from_ansi("\n".join(lines)), highlight=False)
-    svg = console.export_svg(title="charrnn", unique_id="terminal")
-    svg = re.sub(r"@font-face \{.*?\}", "", svg, flags=re.DOTALL)  # they name a server
+    return svg_of(console, "charrnn")
+
+
+def svg_of(console: Console, title: str) -> str:
+    """What was printed, as SVG that loads nothing: rich's own names a server for its fonts."""
+    svg = console.export_svg(title=title, unique_id="terminal")
+    svg = re.sub(r"@font-face \{.*?\}", "", svg, flags=re.DOTALL)
     svg = svg.replace("Fira Code, monospace", FONTS)
     return "\n".join(line.rstrip() for line in svg.splitlines() if line.strip()) + "\n"
