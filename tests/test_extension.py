@@ -175,9 +175,9 @@ def test_another_level_or_network_is_refused(tmp_path: Path) -> None:
     spec, config = spec_of(OLD), config_of()
     parameters = weights_of(spec, config)
     data = text_data(corpus_of(tmp_path, OLD + "!"))
-    with pytest.raises(ValueError, match="not of the network"):
+    with pytest.raises(ValueError, match="another network"):
         begin_from(spec, parameters, data, config_of(hidden=7))
-    with pytest.raises(ValueError, match="not of the network"):
+    with pytest.raises(ValueError, match="another network"):
         begin_from(spec, parameters, data, config_of(embedding=3))
     with pytest.raises(ValueError, match="levels"):
         begin_from(TextSpec(Vocabulary.of("byte", np.array([]))), parameters, data, config)

@@ -67,7 +67,7 @@ def test_unknown_characters_are_named() -> None:
     vocabulary = Vocabulary.of("char", codes_of("abc\n"))
     with pytest.raises(UnknownCharacterError) as one:
         vocabulary.encode_text("a\tb\t", "the prime")
-    assert str(one.value) == "the prime has 1 character the model never saw: '\\t' (U+0009)"
+    assert str(one.value) == "the prime has 1 character new to the model: '\\t' (U+0009)"
     assert one.value.exit_code == 2
     assert one.value.hint
     with pytest.raises(UnknownCharacterError) as two:
@@ -281,7 +281,7 @@ def test_several_files_are_joined(tmp_path: Path) -> None:
     assert text_of(corpus) == "ab\néab\n"
     assert corpus.sha256 == hashlib.sha256(b"".join(parts)).hexdigest()
     assert len(corpus.notes) == 4
-    assert corpus.notes[2] == f"{paths[1]}: its last line has no end: the next file goes on in it"
+    assert corpus.notes[2] == f"{paths[1]}: its last line has no end, so the next file continues it"
     assert read_corpus(paths[::-1]).sha256 == corpus.sha256  # a palindrome of files
     assert read_corpus([paths[1], paths[0]]).sha256 != corpus.sha256
 

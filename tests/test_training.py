@@ -876,7 +876,7 @@ def test_previous_stands_in_for_a_damaged_last(corpus: Corpus) -> None:
         assert saved.path.name == "previous.npz"
         assert why is not None
         assert "last.npz" in why
-        assert "going on from" in why
+        assert "continuing from" in why
         run_until(Run.resume(saved, text_data(corpus), held))
         assert fingerprint(folder)["best.npz"] == expected["best.npz"]
         assert metrics(folder) == log
@@ -991,7 +991,7 @@ def test_best_npz_alone_cannot_be_resumed(corpus: Corpus) -> None:
     Path("other").mkdir()
     Path("run/best.npz").rename("other/last.npz")
     folder = RunFolder(Path("other"), resume=True)
-    with pytest.raises(CheckpointError, match="training state is not whole") as caught:
+    with pytest.raises(CheckpointError, match="training state is damaged") as caught:
         Run.resume(folder.load_last()[0], text_data(corpus), folder)
     folder.close()
     assert "--init-from" in caught.value.hint
@@ -1006,7 +1006,7 @@ def test_one_process_trains_in_a_folder(corpus: Corpus) -> None:
         RunFolder(Path("run"), resume=False)
     assert caught.value.exit_code == 1
     run_until(run, 5)
-    with pytest.raises(InputError, match="holds a run already") as refused:
+    with pytest.raises(InputError, match="already holds a run") as refused:
         RunFolder(Path("run"), resume=False)
     assert "--resume" in refused.value.hint
     assert names(Path("run")) == ["last.npz"]
@@ -1162,7 +1162,7 @@ def test_settling_begins_with_the_best_weights(corpus: Corpus) -> None:
 
 
 def test_patience_without_validations_is_refused(corpus: Corpus) -> None:
-    with pytest.raises(InputError, match="patience counts validations"):
+    with pytest.raises(InputError, match="patience needs a validation set"):
         begin(Path("run"), corpus, patience=3, val_fraction=0.0)
 
 

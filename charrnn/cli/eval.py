@@ -183,7 +183,7 @@ def evaluate(
     for name in ("adapt_rate", "adapt_decay", "adapt_segment"):
         if name in given and not adapt:
             raise InputError(
-                f"--{name.replace('_', '-')} goes with --adapt", "give that too, or leave it out"
+                f"--{name.replace('_', '-')} goes with --adapt", "add --adapt, or leave it out"
             )
 
     if given & {"show", "by_line", "copies", "form", "guesses", "out"}:
@@ -216,30 +216,30 @@ def evaluate(
         measure(models, files, train or [], columns, threads, as_json)
         return
     if "columns" in given:
-        raise InputError(f"--columns is of a table; {model.path} is a language model")
+        raise InputError(f"--columns is for tables; {model.path} is a language model")
     if others:
         if adapt or mix:
-            raise InputError("--adapt and --mix are for one model", "leave them out, or name one")
+            raise InputError("--adapt and --mix work with one model", "leave them out, or name one")
         shares = weights_given(weights, len(models))
         _compare(models, shares, files, train or [], threads, as_json)
         return
     if weights is not None:
-        raise InputError("--weights are of several models", "name them: charrnn eval A B")
+        raise InputError("--weights needs several models", "name them: charrnn eval A B")
     scored = find_texts(model, files, train or [])
     for note in scored.notes:
         say(f"note: {note}")
     if scored.train is None and (adapt or mix):
         raise InputError(
-            f"--{'adapt' if adapt else 'mix'} needs the training text", "name it (--train TEXT)"
+            f"--{'adapt' if adapt else 'mix'} needs the training text", "name it: --train TEXT"
         )
     if adapt and scored.train is not None and len(scored.train) < 2:
-        raise InputError("the training text is too short to adapt by: it has one character")
+        raise InputError("the training text is too short for --adapt: it has one character")
     if mix and len(scored.codes) - scored.start < 2:
-        raise InputError("--mix fits on one half of a text and reports on the other: this has one")
+        raise InputError("--mix fits on one half of a text and scores the other; this text has one")
     report = _evaluate(model, scored, adaptation, mix, threads, ctx.obj)
     found = {one.name: one.nats for one in report.network}
     if adapt and found[ADAPTED] > found[CARRIED]:
-        say("note: adapting made it worse: try a smaller --adapt-rate")
+        say("note: adapting made the loss worse; try a smaller --adapt-rate")
     if as_json:
         typer.echo(json.dumps(_as_json(model, scored, report), indent=1))
     else:
@@ -316,17 +316,20 @@ def _compare(
     parts = shares(len(models), weights)
     if len({model.config.level for model in models}) > 1:
         raise InputError(
-            "models of characters and models of bytes cost a text in different units",
-            "compare those of one kind",
+            "a model of characters and a model of bytes measure loss in different units",
+            "compare models of one kind",
         )
     if not alike:
-        say("note: these are different texts; name one for all: charrnn eval A B FILE")
+        say(
+            "note: these models were scored on different texts; to use one text: charrnn eval "
+            "A B FILE"
+        )
     reports = [(model, s, _evaluate(model, s, None, False, threads, None)) for model, s in found]
     every = [_as_json(*one) for one in reports]
     rows = [(str(m.path), report.network[0], s.what) for m, s, report in reports]
     if alike:
         nats = mean_nats([report.each for *_, report in reports], parts)
-        rows.append(("as one", Figure(CARRIED, float(nats.mean())), first.what))
+        rows.append(("their average", Figure(CARRIED, float(nats.mean())), first.what))
         every.append(_as_one(every, parts, rows[-1][1]))
     if as_json:
         typer.echo(json.dumps(every, indent=1))
@@ -395,25 +398,28 @@ def _print(model: "Model", scored: "ToScore", report: "Report") -> None:
     units = {"char": "characters", "byte": "bytes"}[unit]
     echo(f"{model.path} on {scored.what}")
     count = f"{report.count:,} {units if report.count > 1 else unit}"
-    echo(f"{count} scored; state carried {report.method}")
+    echo(f"{count} scored, state carried {report.method}")
     if report.unknown:
         echo(
-            f"{report.unknown:,} of them the model does not know: at {UNKNOWN_NATS:.1f} nats each "
-            f"they are {report.unknown_nats:.4f} of each mean but the compressors', which know all"
+            f"{report.unknown:,} of them are new to the model; at {UNKNOWN_NATS:.1f} nats "
+            f"each, they add {report.unknown_nats:.4f} to each mean but the compressors'"
         )
     _print_table(report.network, unit)
     if report.yardsticks:
         known = "the training text"
         if scored.train is not None and len(scored.train) > MOST_TRAINING:
             known = f"the last {MOST_TRAINING:,} {units} of the training text"
-        echo(f"\nYardsticks, which know {known}")
+        echo(f"\nBaselines, fitted to {known}")
         _print_table(report.yardsticks, unit)
     if report.mixed:
         mixed = report.mixed
         rest = report.count - mixed.fitted_on
-        echo(f"\nThe last {rest:,} {units}; mixtures are fitted on those before them")
+        echo(
+            f"\nScores of the last {rest:,} {units}; the mixtures are fitted on the {units} "
+            "before them"
+        )
         _print_table(mixed.figures, unit)
-        echo("\nWeight of the network, by the length of the context that the n-grams have seen")
+        echo("\nWeight of the network in the mixture, by the longest context that the n-grams know")
         columns = [str(length) for length in range(len(next(iter(mixed.weights.values()))))]
         rows = [(name, *(f"{w:.2f}" for w in own)) for name, own in mixed.weights.items()]
         print_table(columns, rows)

@@ -111,6 +111,6 @@ def _refuse(given: set[str]) -> None:
     options["member"] = "--member"
     for name in sorted(given & (options.keys() | {"units"})):
         raise InputError(
-            f"{options.get(name, '--units')} goes with a model, and none is named",
-            "for example: charrnn explain latest --prime 'To be'",
+            f"{options.get(name, '--units')} needs a model: name one",
+            "for example, charrnn explain latest --prime 'To be'",
         )

@@ -103,14 +103,18 @@ def export(
 
     if len(names) > 2:
         raise InputError(
-            f"{len(names)} names are too many", "name a run and a file: charrnn export RUN FILE"
+            f"{len(names)} names are too many",
+            "give a run and a file: charrnn export RUN FILE",
         )
     *run, file = names
     chosen = formats.format_of(file)
     is_page = Path(file).suffix.lower() == ".html"
     for option in given_options(ctx) & {"precision", "with_text", "note"}:
         if not is_page:
-            raise InputError(f"--{option.replace('_', '-')} goes with a .html file", "leave it out")
+            raise InputError(
+                f"--{option.replace('_', '-')} needs a .html file",
+                "leave it out, or write a .html file",
+            )
     of_texts = None if chosen.every_task else [kind.name for kind in KINDS.values() if kind.text]
     path, found = find_checkpoint(run[0] if run else None, of_texts)
     model = load_model(path, cell)
@@ -128,7 +132,9 @@ def _of_example(names: list[str], given: set[str]) -> str:
     """The file to write, if nothing is asked that needs a model."""
     hint = "charrnn export --example page.html"
     for option in sorted(given - {"names", "example"}):
-        raise InputError(f"--{option.replace('_', '-')} goes with a model, not --example", hint)
+        raise InputError(
+            f"--{option.replace('_', '-')} needs a model and does not go with --example", hint
+        )
     if len(names) > 1:
         raise InputError(f"--example takes no model, got {names[0]!r}", hint)
     if not names[0].lower().endswith(".html"):

@@ -169,10 +169,12 @@ def inspect(
         return
     models = [name for name in names if gradient_flow or _is_model(name)]
     if len(models) > 1:
-        hint = f"to compare them: charrnn eval {shlex.join(names)}"
+        hint = f"to compare models: charrnn eval {shlex.join(names)}"
         raise InputError(f"{len(models)} models are too many", hint)
     if models and len(names) > 1:
-        raise InputError(f"{models[0]!r} is a model, the others are not", "one after the other")
+        raise InputError(
+            f"{models[0]!r} is a model, but the others are not", "inspect one at a time"
+        )
     kind = "gradient flow" if gradient_flow else "model" if models else "corpus"
     kind = "neurons" if kind == "model" and neurons is not None else kind
     _refuse(given, kind, names[0] if kind in ("model", "corpus") else "")
@@ -227,7 +229,7 @@ def _folder_of_runs(names: list[str]) -> "Path | None":
     if names[0] == "runs" and not path.exists():
         path = DEFAULT_FOLDER
     if path == DEFAULT_FOLDER and not runs_in(path):
-        message, _, hint = NO_RUNS.partition(": ")
+        message, _, hint = NO_RUNS.partition("; ")
         raise InputError(message, hint)
     is_run = any((path / name).is_file() for name in FILES)
     return path if not is_run and path.is_dir() and runs_in(path) else None
@@ -265,7 +267,7 @@ def _is_model(name: str) -> bool:
 def _only(cell: list[str] | None) -> str | None:
     """The cell of a model."""
     if cell and len(cell) > 1:
-        raise InputError("a model has one cell", "give --cell once")
+        raise InputError("a model has only one cell", "give --cell once")
     return cell[0] if cell else None
 
 
@@ -281,13 +283,17 @@ def _show_flow(
     member: int | None,
 ) -> None:
     if checkpoint is None and member is not None:
-        raise InputError("new cells are no average of networks", "leave out --member")
+        raise InputError(
+            "--member needs a model that averages several networks", "leave out --member"
+        )
     if checkpoint is not None and "hidden" in given:
         raise InputError("a checkpoint has its own hidden units", "leave out --hidden")
     if checkpoint is None and prime is not None:
-        raise InputError("new cells read random numbers, no --prime", "name a checkpoint")
+        raise InputError(
+            "--prime needs a model: new cells read random numbers", "name a checkpoint"
+        )
     if prime is not None and "seq_len" in given:
-        raise InputError("--prime is as long as it is, whatever --seq-len", "give one of them")
+        raise InputError("--prime sets the number of steps; --seq-len cannot", "give one of them")
 
     import json
 

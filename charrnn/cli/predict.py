@@ -139,9 +139,9 @@ def predict(
     if kind.predict is None:
         model.predict("")  # which refuses, and says what to do instead
     if texts and file is not None:
-        raise InputError("texts come as arguments or from --file, not both")
+        raise InputError("give texts as arguments or with --file, not both")
     if columns and "steps" in kind.options:
-        raise InputError("--columns is of texts: a forecast finds its columns by their names")
+        raise InputError("--columns is for texts; a forecast finds its columns by name")
     for name in ("beam", "steps", "top", "threshold"):
         if name in given and name not in kind.options:
             wanted = next(other.name for other in KINDS.values() if name in other.options)
@@ -226,7 +226,7 @@ def _model(
             raise
         instead = " ".join(map(quote, whole(predicting, "--file", str(path))))
         raise InputError(
-            f"{checkpoint!r} is no checkpoint", instead and f"to predict from it: {instead}"
+            f"{checkpoint!r} is not a checkpoint", instead and f"to predict from it: {instead}"
         ) from None
 
 
@@ -247,7 +247,7 @@ class _Faults:
         if self.count <= NAMED:
             say(f"note: {self._place(record.number)} {record.fault}: no answer")
         elif self.count == NAMED + 1:
-            say("note: there are more, which are counted")
+            say("note: there are more; the end says how many")
 
     def conclude(self) -> None:
         """Raise an error if there were any, or no texts at all.

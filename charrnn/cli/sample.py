@@ -258,7 +258,7 @@ def sample(
             )
     wanted_lines, only_new = _lines(lines)
     if new and not wanted_lines:
-        raise InputError("--new is of lines", "as in --lines 20 --new")
+        raise InputError("--new needs --lines", "as in --lines 20 --new")
     new = new or only_new
     copied, own = _max_copy(max_copy)
     only, forbidden = _allowed(allow)
@@ -273,7 +273,7 @@ def sample(
             raise _perhaps_prime(ctx, str(one), named, writing, error) from None
     models = [load_model(path, cell) for path, _ in paths]
     if weights is not None and len(models) == 1:
-        raise InputError("--weights are of several models", "name them: charrnn sample A B")
+        raise InputError("--weights needs several models", "name them: charrnn sample A B")
     model = models[0] if len(models) == 1 else mix(models, weights_given(weights, len(models)))
     choice = asked if greedy or temp is not None else replace(asked, temperature=model.temperature)
     wanted = Wanted(
@@ -297,10 +297,10 @@ def sample(
         trained_on=model.trained_on(train or []) if copied or new else (),
     )
     if train and not (copied or new):
-        raise InputError("--train goes with --max-copy or --lines N,new", "leave it out")
+        raise InputError("--train needs --max-copy or --lines N,new", "leave it out")
     if interactive and models[0].config.level == "byte":
         raise InputError(
-            f"--interactive is for models of characters; {models[0].path} is one of bytes",
+            f"--interactive needs a model of characters; {models[0].path} is one of bytes",
             "leave it out",
         )
     try:
@@ -390,12 +390,12 @@ def _prime(prime: str, file: str | None, model: "Model") -> str:
         except InputError as error:
             if "--encoding" not in (error.hint or ""):
                 raise
-            hint = f"the model was trained on {encoding}, and reads a prime as such: convert it"
+            hint = f"the model was trained on {encoding}: convert the prime to it"
             raise InputError(str(error), hint) from None
     found = re.search(r"\\[nrt]", prime)
     if found:
         say(
-            f"note: {found[0]} in --prime is two characters, a backslash and {found[0][1]!r}; "
+            f"note: {found[0]} in --prime means two characters, a backslash and {found[0][1]!r}; "
             f"--prime-file reads a text with its line ends"
         )
     return prime
@@ -422,7 +422,7 @@ def _lines(text: str | None) -> tuple[int, bool]:
     number, comma, rest = text.partition(",")
     if not _is_number(number, 1) or (comma and rest != "new"):
         raise InputError(
-            f"--lines {text}: no number of lines", "as in --lines 20 or --lines 20,new"
+            f"--lines {text}: not a number of lines", "as in --lines 20 or --lines 20,new"
         )
     return int(number), bool(comma)
 
@@ -438,7 +438,7 @@ def _max_copy(text: str | None) -> tuple[int | None, int]:
         any_may = name == "train" and number == "0"
         if name not in ("train", "own") or name in found or not (any_may or _is_number(number, 2)):
             raise InputError(
-                f"--max-copy {text}: no number of characters from 2 on",
+                f"--max-copy {text}: not a number of characters from 2 up",
                 "as in --max-copy 20, --max-copy own=40 or --max-copy 20,own=40",
             )
         found[name] = int(number)

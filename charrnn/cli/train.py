@@ -2,6 +2,7 @@
 
 import shlex
 import sys
+from functools import partial
 from math import ceil
 from shlex import quote
 from time import monotonic
@@ -9,8 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from charrnn.cli.announce import conclude, introduce, quoted, show_test
+from charrnn.cli.announce import introduce
 from charrnn.cli.complete import cells, runs, tasks
+from charrnn.cli.conclusion import (
+    Again,
+    best_so_far,
+    conclude,
+    quoted,
+    resume_command,
+    show_test,
+)
 from charrnn.cli.errors import reported, say
 from charrnn.cli.given import given_options
 from charrnn.cli.help import Command
@@ -40,7 +49,10 @@ FREE_WITH_RESUME = (
 NOT_SETTINGS = (
     *("corpus", "val", "test", "threads", "out", "resume_from", "init_from", "quiet", "no_cache"),
 )
-STOPPED = "stopped before the training began: nothing is saved"
+OF_DATA = ("corpus", "task", "val", "test", "level", "columns", "lines", "encoding", "val_fraction")
+"""Options that say what is trained on, not how."""
+
+STOPPED = "stopped before the training began; nothing is saved"
 
 VARIANTS = {
     "--keep-newlines": "--encoding utf-8,newlines=keep",
@@ -62,7 +74,7 @@ class Train(Command):
         """
         for name in (arg.partition("=")[0] for arg in args):
             if name in VARIANTS:
-                say(f"error: {name} is a variant now: {VARIANTS[name]}")
+                say(f"error: {name} is now a variant: {VARIANTS[name]}")
                 raise typer.Exit(2)
         return super().parse_args(ctx, args)
 
@@ -334,7 +346,7 @@ def train(
 
     for name, path in (("val", val), ("test", test)):
         if name in given and not path:
-            raise InputError(f"--{name}: the name of the file is empty")
+            raise InputError(f"--{name}: the file name is empty")
     paths = Paths(tuple(corpus or ()), val, test, storing=Storing(not no_cache, reading()))
     if resume_from is not None:
         _refuse_settings({name: value for name, value in ctx.params.items() if name in given})
@@ -372,7 +384,8 @@ def train(
             say(STOPPED)
             raise
     try:
-        _train(run, quiet)
+        options = {name: value for name, value in ctx.params.items() if name in given}
+        _train(run, quiet, begun, None if resume_from is not None else partial(_again, options))
     finally:
         run.close()
 
@@ -387,25 +400,43 @@ def _refuse_settings(given: "Mapping[str, Any]") -> None:
         other = quote(given["init_from"])
         raise InputError(
             "--resume and --init-from exclude each other",
-            f"to go on with {run}: charrnn train --resume {quote(run)}; to begin a new run with "
+            f"to continue {run}: charrnn train --resume {quote(run)}; to begin a new run with "
             f"the weights of {given['init_from']}: charrnn train --init-from {other}",
         )
-    words = ["charrnn", "train", *given.get("corpus", ()), "--init-from", run]
-    for name, value in given.items():
-        if name not in ("corpus", "resume_from"):
-            words += [_option(name)] if value is True else [_option(name), str(value)]
+    others = {name: value for name, value in given.items() if name != "resume_from"}
+    words = _words({"init_from": run, **others})
     raise InputError(
-        f"--resume goes on with the run's own settings; {', '.join(map(_option, extra))} cannot "
-        "change them",
-        f"to train on with others: {shlex.join(words)}",
+        f"--resume keeps the run's settings; {', '.join(map(_option, extra))} cannot change them",
+        f"to train from its weights with other settings: {shlex.join(words)}",
     )
+
+
+def _words(given: "Mapping[str, Any]") -> list[str]:
+    """The command with these options."""
+    words = ["charrnn", "train", *(given.get("corpus") or ())]
+    for name, value in given.items():
+        if name != "corpus":
+            words += [_option(name)] if value is True else [_option(name), str(value)]
+    return words
+
+
+def _again(given: "Mapping[str, Any]", minutes: float, afresh: bool) -> str:
+    """The command of a new run like this one, in other minutes.
+
+    Args:
+        afresh: without the settings, for charrnn to choose.
+    """
+    kept = [name for name in given if name not in ("out", "epochs", "minutes", "quiet")]
+    kept = [name for name in kept if name in OF_DATA or not afresh]
+    words = _words({name: given[name] for name in kept} | {"minutes": f"{minutes:g}"})
+    return shlex.join(words) + " < TEXT" * ("-" in (given.get("corpus") or ()))
 
 
 def _option(name: str) -> str:
     return f"--{name.replace('_', '-')}"
 
 
-def _train(run: "Run", quiet: bool) -> None:
+def _train(run: "Run", quiet: bool, begun: float, again: Again | None) -> None:
     from charrnn.cli.progress import Progress
     from charrnn.training.events import Stopped
     from charrnn.training.signals import StopOnSignal
@@ -413,9 +444,9 @@ def _train(run: "Run", quiet: bool) -> None:
     introduce(run)
     if run.complete:
         epochs, count = ceil(2 * run.config.epochs), run.config.members
-        more = f"For more epochs:\n  {_resume_command(run, f' --epochs {epochs}')}\n"
+        more = f"For more epochs:\n  {resume_command(run, f' --epochs {epochs}')}\n"
         if count > 1:
-            more = f"For more members:\n  {_resume_command(run, f' --members {count + 1}')}\n"
+            more = f"For more members:\n  {resume_command(run, f' --members {count + 1}')}\n"
         say(
             f"this run is complete ({counted(run.made, 'step')}). {more}"
             "For another text, from its weights:\n"
@@ -438,16 +469,10 @@ def _train(run: "Run", quiet: bool) -> None:
                 progress.show(event)
                 if isinstance(event, Stopped):
                     progress.close()
-                    say(f"saved at step {event.step} of {run.total}. To go on:")
-                    say(f"  {_resume_command(run)}")
+                    best_so_far(run)
+                    say(f"saved at step {event.step} of {run.total}. To continue:")
+                    say(f"  {resume_command(run)}")
                     raise typer.Exit(stop.exit_code)
         finally:
             progress.close()
-    conclude(run)
-
-
-def _resume_command(run: "Run", options: str = "") -> str:
-    again = "- " if "-" in run.data.paths.train else ""
-    more = " < TEXT" if again else ""
-    folder, cell = quoted(run.folder.path), run.config.cell_option
-    return f"charrnn train {again}--resume {folder}{cell}{options}{more}"
+    conclude(run, again, monotonic() - begun)

@@ -77,7 +77,7 @@ def _planned(size: int, distinct: int, level: str) -> tuple[list[str], dict[str,
     from charrnn.training.speed import text_like
 
     if size and sys.stderr.isatty():
-        say("timing networks, to see what charrnn train would choose")
+        say("timing networks to see what charrnn train would choose")
     try:
         with one_thread():
             found = plan(
@@ -89,9 +89,17 @@ def _planned(size: int, distinct: int, level: str) -> tuple[list[str], dict[str,
     except InputError:  # nothing, or too little to train on: the verdict has said so
         return [], None
     return (
-        ["", f"charrnn train would choose, for {MINUTES:g} minutes at most", *found.reasons],
+        ["", f"charrnn train would choose, for {MINUTES:g} minutes at most:", *found.reasons],
         {name: getattr(found.config, name) for name in CHOSEN} | {"why": list(found.reasons)},
     )
+
+
+WORDS = {
+    "mend": "fix",
+    "held-out end": "validation part",
+    "held-out repeats": "validation repeats",
+}
+"""Severities and checks that people read by another name than programs do."""
 
 
 def _lines(verdict: "Verdict") -> Iterator[str]:
@@ -100,9 +108,10 @@ def _lines(verdict: "Verdict") -> Iterator[str]:
     yield ""
     files = verdict.names if verdict.names != ("standard input",) else ()
     width = shutil.get_terminal_size((80, 24)).columns if sys.stdout.isatty() else 0
-    widest = max(len(finding.check) for finding in verdict.findings)
-    for finding in verdict.findings:
-        head = f"{finding.severity}  {finding.check:<{widest}}  "
+    names = [WORDS.get(finding.check, finding.check) for finding in verdict.findings]
+    widest = max(map(len, names))
+    for finding, name in zip(verdict.findings, names, strict=True):
+        head = f"{WORDS.get(finding.severity, finding.severity):<4}  {name:<{widest}}  "
         yield from _wrapped(finding.text, head, " " * len(head), width)
         margin = " " * len(head)
         for advice in finding.advice:

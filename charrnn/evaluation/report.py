@@ -123,7 +123,7 @@ def report(
         name: windowed_nats(reader, parameters, text.ids, windows, warm_up=warm_up, advance=advance)
         for name, (windows, warm_up) in ways.items()
     }
-    _check(nats, "the model is spoilt")
+    _check(nats, "the model is damaged")
     beside: list[Figure] = []
     mixed = None
     if train is not None:
@@ -140,7 +140,7 @@ def report(
                 known=~text.unknown,
                 advance=advance,
             )
-            _check(nats, "adaptation went astray: take a smaller rate")
+            _check(nats, "the adaptation diverged: use a smaller rate")
         ngrams = KneserNey(known, len(vocabulary))
         before, scored = codes[:start], codes[start:]
         found = yardsticks(train, scored, vocabulary, before=before, ngrams=ngrams)

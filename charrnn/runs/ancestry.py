@@ -123,7 +123,7 @@ def _names(corpus: Mapping[str, Any]) -> list[str]:
     """Of its files; the last two are that to validate with and that to test with, or empty."""
     train = corpus["paths"]
     if not isinstance(train, list):
-        raise TypeError("its files are no list")
+        raise TypeError("its files are not a list")
     if len(train) > MOST_PATHS:
         raise ValueError(f"it names {len(train):,} files; {MOST_PATHS:,} are the most")
     names = [str(name) for name in (*train, corpus.get("val", ""), corpus.get("test", ""))]

@@ -84,7 +84,9 @@ class Trained:
     def check_finite(self, values: Array | float) -> None:
         """Raise DivergedError unless outputs are finite numbers."""
         if not np.isfinite(values).all():
-            raise DivergedError(f"{self.name}: the outputs are not finite numbers: it is spoilt")
+            raise DivergedError(
+                f"{self.name}: the outputs are not finite numbers; its weights are damaged"
+            )
 
 
 class Prediction(Protocol):

@@ -79,7 +79,7 @@ class TextSpec:
             raise ValueError(f"a vocabulary of {len(symbols):,} symbols")
         codes = tuple(range(256) if level == "byte" else map(ord, symbols))
         if any(code in SURROGATES for code in codes):
-            raise ValueError("a vocabulary's symbols must be characters, and no halves of some")
+            raise ValueError("a vocabulary's symbols must be characters, not halves of them")
         return cls(Vocabulary(level, codes), Items.from_json(header.get("items", "")))
 
     def model(self, config: Config) -> SequenceModel:
@@ -141,7 +141,7 @@ class TextData:
             for role, part in others.items():
                 if stands_in(part.codes, corpus.text, corpus.level, LEAST_PASSAGE):
                     path = getattr(paths, role)
-                    self.notes += (f"{path} stands in the training text, which flatters its loss",)
+                    self.notes += (f"{path} is part of the training text, so its loss is too low",)
                 digest.update(role.encode() + bytes.fromhex(part.sha256))
             self.sha256 = digest.hexdigest()
         self._parted: tuple[HeldOut, Parted] | None = None  # the latest
@@ -155,7 +155,8 @@ class TextData:
         """
         if [*paths.train, paths.val, paths.test].count("-") > 1:
             raise InputError(
-                "standard input can be read once", "name files for the other parts of the text"
+                "standard input can be read only once",
+                "only one part of the text can be standard input",
             )
         memory = None if paths.text is None else _as_file(paths.text)
         read = partial(
@@ -203,8 +204,7 @@ class TextData:
         if (config.val_fraction or self.val is not None) and not 2 <= train < size:
             what = {"char": "character", "byte": "byte"}[self.corpus.level]
             raise InputError(
-                f"a text of {size} {what}{'s' * (size != 1)} leaves nothing to hold out for "
-                "validation",
+                f"a text of {size} {what}{'s' * (size != 1)} is too short for a validation part",
                 "give a longer text, or --val-fraction 0",
             )
         return train
@@ -274,13 +274,15 @@ class TextData:
             lines[1] += validate
             unseen = self._unseen(held_out)
             if unseen:
-                lines[1] += f" ({unseen:,} of them nowhere in the training part)"
+                lines[1] += f" ({unseen:,} of them are not in the training part)"
         if self.test is not None:
             lines[1] += f", {len(self.test.text):,} test (from {self.paths.test})"
         if len(spec.vocabulary) == 1:
-            lines.append("note: the text has one distinct character; there is nothing to learn")
+            lines.append(
+                "note: the text has only one distinct character; there is nothing to learn"
+            )
         if spec.items:
-            lines.append(f"{counted(len(spec.items), 'line')} that sample will not write again")
+            lines.append(f"sample will not write these {counted(len(spec.items), 'line')} again")
         if len(held_out) > MUCH and self.val is None:
             lines.append(
                 f"note: each validation reads {len(held_out):,} {what}; "
@@ -289,8 +291,9 @@ class TextData:
         length = (len(train) - 1) // config.batch_size
         if length < config.seq_len and config.batch_size > 1:
             lines.append(
-                f"note: {config.batch_size} lanes are {length} {what} long each, less than "
-                f"--seq-len {config.seq_len}; fewer lanes (--batch-size) would see more context"
+                f"note: each of the {config.batch_size} sequences in a batch has {length} "
+                f"{what}, fewer than --seq-len {config.seq_len}; a smaller --batch-size gives "
+                "more context"
             )
         return lines
 
@@ -359,7 +362,7 @@ class LanguageModelTask(LanesTask):
 
     def _all_codes(self) -> npt.NDArray[Any] | View:
         if self.vocabulary is None:
-            raise ValueError("nobody has said what the symbols are")
+            raise ValueError("the symbols are not known")
         return np.array(self.vocabulary.codes)[self.ids] if self._codes is None else self._codes
 
     @property
@@ -447,7 +450,7 @@ def author(trained: Trained, wanted: Wanted) -> Author:
         InputError: the prime has characters that the model does not know, or a label is wanted.
     """
     if wanted.label is not None:
-        raise InputError(f"{trained.name} knows no labels", "leave out --label")
+        raise InputError(f"{trained.name} has no labels", "leave out --label")
     vocabulary: Vocabulary = trained.spec.vocabulary
     ids, prime, left_out = begun(vocabulary, wanted)
     state = None if len(ids) else opening_of(trained)
@@ -466,8 +469,8 @@ register(
         unit="nats/{level}",
         own={"head": (), "mask": (), "loss": ()},
         without={
-            "directions": "a language model predicts what comes next, and must not have read it",
-            "columns": "a text has none",
+            "directions": "a language model must not read what it predicts",
+            "columns": "a text has no columns",
         },
         least_updates=300,
         text=True,

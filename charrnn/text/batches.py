@@ -38,8 +38,8 @@ class Lanes:
         if self.length < 1:
             raise InputError(
                 f"the training text has {len(ids)} characters; "
-                f"{batch_size} lanes need at least {batch_size + 1}",
-                "give a longer text, or fewer lanes (--batch-size)",
+                f"a batch of {batch_size} needs at least {batch_size + 1}",
+                "give a longer text, or a smaller --batch-size",
             )
         self._starts = range(0, batch_size * self.length, self.length)
         self.left_over = len(ids) - 1 - batch_size * self.length

@@ -133,7 +133,7 @@ def read_corpus(
         own, found_here = [np.frombuffer(data, dtype=np.uint8)], list[str]()
         if as_is and (packed := compression(data)):
             found_here.append(
-                f"compressed by {packed}: its bytes are read as they are; unpack it first?"
+                f"compressed by {packed}; training on the compressed bytes: unpack it first?"
             )
         if level == "char":
             own, found_here = _decode(path, data, encoding, keep_newlines)
@@ -143,7 +143,7 @@ def read_corpus(
             left_out = f"{blank:,} blank line{'s' * (blank > 1)} left out"
             found_here += [left_out] if blank else []
         elif level == "char" and number < len(sources) and not _is_ended(own):
-            found_here.append("its last line has no end: the next file goes on in it")
+            found_here.append("its last line has no end, so the next file continues it")
         pieces += own
         notes += [f"{path}: {note}" for note in found_here]
     if not sum(map(len, pieces)):

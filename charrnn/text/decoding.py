@@ -103,7 +103,7 @@ class Decoding:
             raise InputError(
                 f"{self._path!r} read as {self.encoding} has halves of characters (lone "
                 "surrogates)",
-                f"name another encoding (--encoding){self._or_else}",
+                f"name another encoding with --encoding{self._or_else}",
             )
         self._nulls += int(np.count_nonzero(codes == 0))
         self._marks += int(np.count_nonzero(codes == MARK))
@@ -123,16 +123,16 @@ class Decoding:
             ]
             notes.append(f"line ends {' and '.join(kinds)} became '\\n'")
         if self._nulls:
-            notes.append(f"{self._nulls} NUL characters: is it text? (--level byte reads any file)")
+            notes.append(
+                f"{self._nulls} NUL characters: is this text? (--level byte reads any file)"
+            )
         if self._marks:
             marks = f"{self._marks} byte order mark{'s' * (self._marks > 1)}"
-            notes.append(f"{marks} (U+FEFF) within: joined files?")
+            notes.append(f"{marks} (U+FEFF) inside the text: joined files?")
         return notes
 
     def _undecodable(self, error: UnicodeError) -> InputError:
-        hint = (
-            f"name its encoding (--encoding), charrnn inspect shows which would do{self._or_else}"
-        )
+        hint = f"name its encoding with --encoding (charrnn inspect suggests one){self._or_else}"
         if not isinstance(error, UnicodeDecodeError):
             return InputError(f"{self._path!r} is not {self.encoding}: {error}", hint)
         # The decoder saw what an earlier chunk had left over in front of the last one.
@@ -170,7 +170,7 @@ def decode_text(path: str, data: bytes, encoding: str = "utf-8") -> tuple[str, t
     elif returns:
         notes.append(f"{returns} carriage returns are characters: only '\\n' ends a line")
     if nulls:
-        notes.append(f"{nulls} NUL characters: is it text?")
+        notes.append(f"{nulls} NUL characters: is this text?")
     return text, tuple(notes)
 
 
@@ -213,4 +213,4 @@ def _refuse_document(path: str, data: bytes, or_else: str = "") -> None:
     if found := document(data):
         what, how = found
         how = re.sub(r"\bFILE\b", lambda _: quote(path), how)
-        raise InputError(f"{path!r} is {what}, not a text", f"make a text of it: {how}{or_else}")
+        raise InputError(f"{path!r} is {what}, not a text", f"convert it to text: {how}{or_else}")

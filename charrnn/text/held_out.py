@@ -66,8 +66,8 @@ class HeldOut:
             distinct = len(set(items))
             raise InputError(
                 f"--lines: {self.fraction:g} of {len(items):,} line{'s' * (len(items) != 1)}, "
-                f"{distinct:,} of them distinct, leave none for one of the two parts",
-                "give more lines, another --val-fraction, or leave out --lines",
+                f"{distinct:,} of them distinct, are too few for a validation part",
+                "give more lines or another --val-fraction, or leave out --lines",
             ) from None
         order = np.concatenate((rng.permutation(parts.train), rng.permutation(parts.val)))
         before = np.cumsum(lengths[order]) - lengths[order]  # so much stands before each line now

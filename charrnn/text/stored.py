@@ -242,7 +242,7 @@ def _encode(
                 parts.append(own)
         notes += [f"{source.path}: {note}" for note in reading.notes]
         if how.level == "char" and number < len(sources) - 1 and last not in (LINE_END, ord("\r")):
-            notes.append(f"{source.path}: its last line has no end: the next file goes on in it")
+            notes.append(f"{source.path}: its last line has no end, so the next file continues it")
     if _sources([one.path for one in sources]) != [*sources]:
         raise InputError("a file changed while it was read", "train again when it is complete")
     found = np.flatnonzero(counts)
@@ -303,8 +303,8 @@ class _Reading:
     def notes(self) -> list[str]:
         """What was noticed."""
         if self._how.level == "byte":
-            packed = f"compressed by {self._packed}: its bytes are read as they are"
-            return [f"{packed}; unpack it first?"] if self._packed else []
+            packed = f"compressed by {self._packed}; training on the compressed bytes"
+            return [f"{packed}: unpack it first?"] if self._packed else []
         return [] if self._decoding is None else self._decoding.notes
 
 

@@ -156,9 +156,9 @@ class Vocabulary:
         unknown = self.unknown(codes)
         if unknown:
             raise UnknownCharacterError(
-                f"{what} has {len(unknown)} character{'s' * (len(unknown) > 1)} "
-                f"the model never saw: {name_characters(unknown)}",
-                "leave them out, or train on a text that has them",
+                f"{what} has {len(unknown)} character{'s' * (len(unknown) > 1)} new to the "
+                f"model: {name_characters(unknown)}",
+                "remove them, or train on a text that has them",
             )
 
     def numbers(self, codes: Codes | View) -> Codes | View:
