@@ -112,7 +112,20 @@ MORE_OF_BYTES = 1.5
 time then goes to telling characters apart. Less does not make up for what bytes are worse at."""
 
 LANES, LANE_LENGTH = 32, 4096
-"""At most so many lanes, and fewer where they would be shorter than this."""
+"""At most so many lanes, and fewer where they would be shorter than this; more where ..."""
+
+FEW_PROCESSES = 2
+"""... there are more processes than these and the time is short: if they then read so much faster
+that it outweighs having fewer updates. Two gain nothing by that."""
+
+UPDATES_ASIDE = 80.0
+"""What is read in n updates teaches as much as n / (n + this) of it in updates without number."""
+
+WORTH_IT = 1.05
+"""More lanes are taken for no less than this, as times differ from one to the next."""
+
+WIDE = 0.5
+"""Of more lanes than ``LANES`` the rate goes with this power of their number."""
 
 LENGTHS = (64, 32)
 """Steps that gradients go back: the fewer, where there would be ..."""
@@ -264,6 +277,11 @@ class _Asked:
         return measure(config, sample, sample.spec(), self.threads, self.group)
 
     @property
+    def ranks(self) -> int:
+        """How many machines compute."""
+        return 1 if self.group is None else self.group.size
+
+    @property
     def members(self) -> int:
         """How many networks are wanted."""
         members: int = self.given.get("members", 1)
@@ -288,6 +306,7 @@ def _plan_text(asked: _Asked) -> Plan:
     given, size = asked.given, asked.trained_on
     config, speed, larger = _largest_that_pays(asked)
     most = float(given.get("epochs", _most_passes(size)))
+    config, speed = _lanes_that_pay(asked, config, speed, most)
     if config.head == "free" and asked.may_tie and asked.passes(speed) > most:
         tied = replace(config, head="tied")
         its_speed = asked.speed(tied)
@@ -302,8 +321,9 @@ def _plan_text(asked: _Asked) -> Plan:
     if "seq_len" not in given and _updates(config, epochs, size) < FEW_UPDATES:
         config = replace(config, seq_len=LENGTHS[1])
     if "lr" not in given:
-        batch = config.batch_size * config.seq_len
-        config = replace(config, lr=_rounded(config.lr * (batch / UPDATE) ** 0.25))
+        more = max(1.0, config.batch_size / LANES) if "batch_size" not in given else 1.0
+        batch = config.batch_size * config.seq_len / more
+        config = replace(config, lr=_rounded(config.lr * (batch / UPDATE) ** 0.25 * more**WIDE))
     chosen = {
         "weight_decay": _weight_decay(config.lr, _updates(config, epochs, size)),
         "dropout": DROPOUT if asked.rare else 0.0,
@@ -364,6 +384,34 @@ def _largest_that_pays(asked: _Asked) -> tuple[Config, Speed, str]:
         if candidate.hidden == fixed.get("hidden", candidate.hidden):
             config, speed = candidate, its_speed
     return config, speed, ""
+
+
+def _lanes_that_pay(
+    asked: _Asked, config: Config, speed: Speed, most: float
+) -> tuple[Config, Speed]:
+    """Twice the lanes, and twice again, while that teaches more in the time.
+
+    Args:
+        most: passes that are of use.
+    """
+
+    def taught(config: Config, speed: Speed) -> float:
+        epochs = min(most, asked.passes(speed))
+        updates = _updates(config, epochs, asked.trained_on)
+        return epochs * updates / (updates + UPDATES_ASIDE)
+
+    while (
+        "batch_size" not in asked.given
+        and speed.threads * asked.ranks > FEW_PROCESSES
+        and config.batch_size >= LANES
+        and asked.trained_on >= 2 * config.batch_size * LANE_LENGTH
+    ):
+        wider = replace(config, batch_size=2 * config.batch_size)
+        its_speed = asked.speed(wider)
+        if taught(wider, its_speed) < WORTH_IT * taught(config, speed):
+            break
+        config, speed = wider, its_speed
+    return config, speed
 
 
 def _needed(config: Config, size: int) -> float:
