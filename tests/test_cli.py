@@ -91,7 +91,9 @@ def failed(done: Done, code: int, message: str, hint: str = "") -> None:
 MISTAKES: list[tuple[list[str | bytes], int, str, str]] = [
     (["train", "nowhere.txt"], 2, "file 'nowhere.txt' does not exist", ""),
     (["train", "corpus.txt", "nowhere.txt"], 2, "file 'nowhere.txt' does not exist", ""),
-    (["train", "folder"], 2, "'folder' is a directory", "*.txt"),
+    (["train", "folder"], 2, "the folder 'folder' has no files", "name the files"),
+    (["train", "no*.txt"], 2, "no file matches 'no*.txt'", ""),
+    (["train", "folder", "--task", "classify"], 2, "'folder' is a directory", "*.txt"),
     (["train", ""], 2, "the name of a corpus is empty", ""),
     (["train", "empty.txt"], 2, "the corpus is empty", ""),
     (["train", "-"], 2, "the corpus is empty", ""),

@@ -279,19 +279,10 @@ def test_the_help_has_an_example_that_runs() -> None:
     assert done.stdout.decode().startswith(block)
 
 
-def test_the_document_and_its_picture_are_of_today(tmp_path: Path) -> None:
-    """The Python of the document runs; the picture's text is what its code gives now."""
+def test_the_python_of_the_document_runs(tmp_path: Path) -> None:
     (library,) = re.findall(r"```python\n(.*?)```", EXPLAINED, re.DOTALL)
     shown = run_script(library, tmp_path)
     assert "gru.h.keep h_t = z_t" in shown
-    (code,) = re.findall(r"<!-- The picture.*?:\n(.*?)-->", EXPLAINED, re.DOTALL)
-    run_script(code.replace("docs/explain.svg", str(tmp_path / "now.svg")), tmp_path)
-    now, then = (
-        re.findall(r"<text [^>]*>([^<]*)<", path.read_text(encoding="utf-8"))
-        for path in (tmp_path / "now.svg", ROOT / "docs" / "explain.svg")
-    )
-    assert len(then) > 40
-    assert [part for part in now if part.strip()] == [part for part in then if part.strip()]
 
 
 def run_script(code: str, folder: Path) -> str:

@@ -23,6 +23,7 @@ from support import (
 )
 
 from charrnn.errors import InputError
+from charrnn.ranks import Group
 from charrnn.runs.folder import RunFolder
 from charrnn.runs.model import load_model
 from charrnn.tasks import lm
@@ -47,6 +48,7 @@ from charrnn.training.planner import (
     SHRINKAGE,
     SHRUNK,
     TINY,
+    WIDE,
     Plan,
     plan,
 )
@@ -74,7 +76,9 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     monkeypatch.setattr(planner, "monotonic", lambda: 1000.0)
 
     def of(multiplications: float) -> None:
-        def measure(config: Config, data: TextData, spec: TextSpec, threads: int) -> Speed:
+        def measure(
+            config: Config, data: TextData, spec: TextSpec, threads: int, group: Group | None
+        ) -> Speed:
             shapes = spec.model(config).shapes().values()
             weights = sum(int(np.prod(shape)) for shape in shapes)
             return Speed(threads or 2, multiplications / weights)
@@ -141,6 +145,33 @@ def test_the_rate_goes_with_the_fourth_root_of_the_batch(machine: Callable[[floa
         plan(text_of(1_000_000), 1, {**given, "batch_size": lanes}).config.lr for lanes in (32, 2)
     ]
     assert rates == pytest.approx([LADDER[1].lr, LADDER[1].lr / 2])
+
+
+def test_more_processes_read_more_lanes_where_that_teaches_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Where they are that much faster, there are updates enough, and too few passes."""
+    monkeypatch.setattr(planner, "monotonic", lambda: 1000.0)
+    text, narrow = text_of(80_000_000), {"layers": 1, "hidden": 128, "seq_len": 64}
+
+    def planned(processes: int, gain: float, minutes: float = 10, **given: Any) -> Config:
+        def measure(config: Config, *_: object) -> Speed:
+            return Speed(processes, 1e5 * gain ** np.log2(config.batch_size / 32), 0)
+
+        monkeypatch.setattr(planner, "measure", measure)
+        return plan(text, minutes, {**narrow, **given}).config
+
+    assert planned(2, 1.9).batch_size == 32  # two keep what they had
+    usual = planned(8, 1.0)
+    assert usual.batch_size == 32
+    assert planned(8, 1.04).batch_size == 32
+    wide = planned(8, 1.3)
+    assert wide.batch_size > 64
+    assert wide.lr == pytest.approx(usual.lr * (wide.batch_size / 32) ** WIDE, rel=0.02)
+    assert 32 < planned(8, 1.3, 0.1).batch_size < wide.batch_size  # the fewer updates, the fewer
+    assert planned(8, 1.9, 1000).batch_size == 32  # there is time for all passes
+    assert planned(8, 1.9, batch_size=32).batch_size == 32
+    assert planned(8, 1.9, lr=0.01).lr == 0.01
 
 
 def test_a_text_of_rare_characters_drops_out_and_has_one_layer(

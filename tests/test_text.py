@@ -15,7 +15,7 @@ import pytest
 from support import environment
 
 from charrnn.errors import InputError
-from charrnn.text import corpora
+from charrnn.text import decoding, sources
 from charrnn.text.batches import Lanes
 from charrnn.text.corpora import Corpus, read_corpus
 from charrnn.text.vocab import UnknownCharacterError, Vocabulary
@@ -145,7 +145,7 @@ def test_a_byte_order_mark_decides_and_goes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk: int, mark: bytes, codec: str, name: str
 ) -> None:
     """A mark left in would be a character of the model."""
-    monkeypatch.setattr(corpora, "CHUNK", chunk)
+    monkeypatch.setattr(decoding, "CHUNK", chunk)
     path = write(tmp_path, mark + WIDE.encode(codec))
     corpus = read_corpus([path])
     assert text_of(corpus) == WIDE
@@ -158,7 +158,7 @@ def test_line_ends_become_one_kind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk: int, encoding: str
 ) -> None:
     """Also where a chunk ends between CR and LF, and where the file ends in a lone CR."""
-    monkeypatch.setattr(corpora, "CHUNK", chunk)
+    monkeypatch.setattr(decoding, "CHUNK", chunk)
     path = write(tmp_path, "a\r\nb\rc\nd\n\r\r\n\re\r".encode(encoding))
     corpus = read_corpus([path], encoding=encoding)
     assert text_of(corpus) == "a\nb\nc\nd\n\n\n\ne\n"
@@ -167,7 +167,7 @@ def test_line_ends_become_one_kind(
 
 @every_chunk
 def test_line_ends_can_be_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk: int) -> None:
-    monkeypatch.setattr(corpora, "CHUNK", chunk)
+    monkeypatch.setattr(decoding, "CHUNK", chunk)
     corpus = read_corpus([write(tmp_path, b"a\r\nb\rc\n\r")], keep_newlines=True)
     assert text_of(corpus) == "a\r\nb\rc\n\r"
     assert corpus.notes == ()
@@ -199,7 +199,7 @@ def test_invalid_utf8_is_located(
     offset: int,
     line: int,
 ) -> None:
-    monkeypatch.setattr(corpora, "CHUNK", chunk)
+    monkeypatch.setattr(decoding, "CHUNK", chunk)
     with pytest.raises(InputError) as caught:
         read_corpus([write(tmp_path, data)])
     assert str(caught.value).endswith(f"byte 0x{byte} at offset {offset} (line {line})")
@@ -220,7 +220,7 @@ def test_latin_1_is_read_when_told(tmp_path: Path) -> None:
 
 
 def test_null_characters_are_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(corpora, "CHUNK", 2)
+    monkeypatch.setattr(decoding, "CHUNK", 2)
     (note,) = read_corpus([write(tmp_path, b"a\0\0\0b")]).notes
     assert "3 NUL characters" in note
     assert "--level byte" in note
@@ -239,7 +239,7 @@ def test_an_empty_corpus_is_refused(tmp_path: Path, level: str) -> None:
     ("path", "message"),
     [
         ("nowhere.txt", "file 'nowhere.txt' does not exist"),
-        (".", "'.' is a directory"),
+        (".", "the folder '.' has no files"),
         ("", "the name of a corpus is empty"),
         ("/dev/zero", "'/dev/zero' is a device"),
         ("/dev/null", "'/dev/null' is a device"),
@@ -319,7 +319,7 @@ def test_a_small_file_needs_little_memory(tmp_path: Path) -> None:
 
 
 def test_too_large_a_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(corpora, "LARGEST", 4)
+    monkeypatch.setattr(sources, "LARGEST", 4)
     assert len(read_corpus([write(tmp_path, b"1234")]).codes) == 4
     with pytest.raises(InputError, match="is larger than"):
         read_corpus([write(tmp_path, b"12345")])

@@ -8,7 +8,7 @@ from charrnn.text.counts import counted
 if TYPE_CHECKING:
     from charrnn.training.run import Run
 
-__all__ = ["introduce"]
+__all__ = ["introduce", "on_ranks"]
 
 
 def introduce(run: "Run") -> None:
@@ -39,15 +39,20 @@ def introduce(run: "Run") -> None:
         say(fold(f"settings: {own}"))
     if run.threads:
         cut = f", each batch cut into {config.shards} shards" * bool(config.shards)
-        ranks = f" on each of {run.ranks} ranks" * (run.ranks > 1)
-        say(f"threads: {run.threads}{ranks}{cut}")
+        ranks = run.task.engine.ranks
+        say(f"threads: {run.threads}{on_ranks(ranks)}{cut}")
         parts = len(shards(run.task.batch_size, config.shards))
-        if parts < run.threads * run.ranks:
+        if parts < run.threads * ranks:
             say(
                 f"note: a batch is cut into {parts} shards, so only as many processes have "
-                f"work; --shards {run.threads * run.ranks} keeps all of them busy"
+                f"work; --shards {run.threads * ranks} keeps all of them busy"
             )
     say(f"run: {run.folder.path}")
+
+
+def on_ranks(ranks: int) -> str:
+    """Where processes compute, if on several."""
+    return f" on each of {ranks} ranks" * (ranks > 1)
 
 
 def _shown(value: object) -> str:

@@ -2,6 +2,7 @@
 
 import shlex
 from contextlib import suppress
+from glob import has_magic
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -240,7 +241,7 @@ def _is_model(name: str) -> bool:
     Documents can be zip archives too: what counts is the first thing in it.
 
     Raises:
-        InputError: it is a folder of something else, or nothing.
+        InputError: there is no such file, and it is no pattern.
     """
     from charrnn.runs.find import find_run, there_are
 
@@ -248,16 +249,11 @@ def _is_model(name: str) -> bool:
         return False
     path = find_run(name)
     if path.is_dir():
-        if not any(path.glob("*.npz")):
-            raise InputError(
-                f"{name!r} is a folder without a checkpoint",
-                "to inspect a folder of texts, name the files: FOLDER/*.txt",
-            )
-        return True
+        return any(path.glob("*.npz"))
     if path.suffix == ".npz":
         return True
     with suppress(OSError, ValueError):
-        if name and not path.exists():
+        if name and not path.exists() and not has_magic(name):
             raise InputError(f"file {name!r} does not exist", there_are())
     try:
         if not path.is_file():  # reading a pipe would take its beginning away

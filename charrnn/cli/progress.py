@@ -2,9 +2,13 @@
 
 import sys
 from collections import deque
+from collections.abc import Callable
 from time import monotonic
+from typing import Any
 
+from charrnn.cli.announce import on_ranks
 from charrnn.cli.errors import drop_output, fold, say
+from charrnn.cli.look import progress
 from charrnn.cli.output import TextWriter
 from charrnn.tasks.figures import figure
 from charrnn.training.bar import Bar
@@ -24,10 +28,26 @@ from charrnn.training.events import (
 )
 from charrnn.training.loop import Step
 
-__all__ = ["Progress"]
+__all__ = ["Progress", "reading"]
 
 SECONDS_BETWEEN_LINES = 10.0
 SMOOTH_OVER = 50
+
+
+def reading() -> Callable[[int, int], None]:
+    """What shows how much of a large text has been read: a bar at a terminal, else a line."""
+    bar: Any = None
+
+    def advance(done: int, total: int) -> None:
+        nonlocal bar
+        if bar is None:
+            say(f"reading {total / 1e9:.1f} GB of text")
+            bar = progress(total, "B")
+        bar.update(done - bar.n)
+        if done >= total:
+            bar.close()
+
+    return advance
 
 
 class Progress:
@@ -138,7 +158,7 @@ class Progress:
             f"{1e3 * t.seconds:.3g} ms with {t.threads}{f', {t.shards} shards' * bool(t.shards)}"
             for t in event.timings
         ]
-        text = f"threads: {event.threads}"
+        text = f"threads: {event.threads}{on_ranks(event.ranks)}"
         if event.shards:
             text += f", each batch cut into {event.shards} shards"
         return text + (f" (measured: {', '.join(times)} a step)" if times else "")

@@ -379,7 +379,8 @@ def _perhaps_prime(
 def _prime(prime: str, file: str | None, model: "Model") -> str:
     """What the texts begin with; a word about what may have been meant."""
     if file is not None:
-        from charrnn.text.corpora import decode_text, read_bytes
+        from charrnn.text.decoding import decode_text
+        from charrnn.text.sources import read_bytes
 
         if prime:
             raise InputError("--prime and --prime-file exclude each other", "give one of them")

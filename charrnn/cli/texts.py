@@ -38,7 +38,7 @@ class Texts(NamedTuple):
 def _refuse_tagged(name: str, head: bytes, encoding: str) -> None:
     """Raise InputError for a file of tagged sentences, whose lines are no texts."""
     from charrnn.text.conll import looks_tagged
-    from charrnn.text.corpora import decode_text
+    from charrnn.text.decoding import decode_text
 
     if looks_tagged(decode_text(name, head, encoding)[0]):
         raise InputError(
@@ -65,9 +65,9 @@ def to_answer(texts: list[str], file: str | None, columns: str, config: "Config"
     Raises:
         InputError: a file cannot be read, or its column not be found.
     """
-    from charrnn.text.corpora import read_bytes
     from charrnn.text.inputs import read_inputs
     from charrnn.text.records import Record, records, unusable
+    from charrnn.text.sources import read_bytes
 
     if len(texts) == 1:
         pipe = f"pipe it in: echo {quote(texts[0])} | charrnn predict ..."

@@ -44,8 +44,11 @@ FREE_WITH_RESUME = (
     "cell",
     "epochs",
     "members",
+    "no_cache",
 )
-NOT_SETTINGS = ("corpus", "val", "test", "threads", "out", "resume_from", "init_from", "quiet")
+NOT_SETTINGS = (
+    *("corpus", "val", "test", "threads", "out", "resume_from", "init_from", "quiet", "no_cache"),
+)
 OF_DATA = ("corpus", "task", "val", "test", "level", "columns", "lines", "encoding", "val_fraction")
 """Options that say what is trained on, not how."""
 
@@ -152,6 +155,14 @@ def train(
             rich_help_panel=TEXT,
         ),
     ] = 0.1,
+    no_cache: Annotated[
+        bool,
+        typer.Option(
+            "--no-cache",
+            help="Keep no copy of a large text on disk for the next training.",
+            rich_help_panel=TEXT,
+        ),
+    ] = False,
     cell: Annotated[
         str,
         typer.Option(
@@ -328,13 +339,15 @@ def train(
     """
     begun = monotonic()
     given = given_options(ctx)
+    from charrnn.cli.progress import reading
     from charrnn.tasks.base import Paths
+    from charrnn.text.stored import Storing
     from charrnn.training.begin import begin, resume
 
     for name, path in (("val", val), ("test", test)):
         if name in given and not path:
             raise InputError(f"--{name}: the file name is empty")
-    paths = Paths(tuple(corpus or ()), val, test)
+    paths = Paths(tuple(corpus or ()), val, test, storing=Storing(not no_cache, reading()))
     if resume_from is not None:
         _refuse_settings({name: value for name, value in ctx.params.items() if name in given})
         own_cell = cell if "cell" in given else None

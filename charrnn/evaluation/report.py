@@ -14,6 +14,7 @@ from charrnn.evaluation.mixture import fit_weights, mixture
 from charrnn.evaluation.windows import LANES, WARM_UP, Reader, carried, resets, windowed_nats
 from charrnn.nn.parameters import Parameters
 from charrnn.text.escapes import UNKNOWN_NATS, Escaped, escape
+from charrnn.text.view import View
 from charrnn.text.vocab import Vocabulary
 from charrnn.yardsticks.ngrams import KneserNey
 from charrnn.yardsticks.scores import capped, ngram_name, yardsticks
@@ -89,7 +90,7 @@ def report(
     codes: Codes,
     start: int,
     *,
-    train: Codes | None = None,
+    train: Codes | View | None = None,
     adaptation: Adaptation | None = None,
     mix: bool = False,
     advance: Callable[[int], object] = lambda count: None,
@@ -126,7 +127,7 @@ def report(
     beside: list[Figure] = []
     mixed = None
     if train is not None:
-        known = escape(vocabulary, capped(train)).ids
+        known = escape(vocabulary, np.asarray(capped(train))).ids
         if adaptation is not None:
             rms = gradient_rms(reader, parameters, known, adaptation.segment)
             nats[ADAPTED] = adapted_nats(

@@ -21,8 +21,10 @@ from charrnn.tasks.config import Config
 from charrnn.tasks.generate import GenerateSpec
 from charrnn.tasks.lm import TextSpec, opening_of
 from charrnn.text.alphabet import END, START, UNKNOWN
-from charrnn.text.corpora import decode_text, encoded, read_bytes
+from charrnn.text.corpora import encoded
+from charrnn.text.decoding import decode_text
 from charrnn.text.escapes import KNOWN_NATS, UNKNOWN_NATS
+from charrnn.text.sources import read_bytes
 from charrnn.yardsticks.scores import yardsticks
 
 __all__ = ["Content", "content_of", "training_text"]

@@ -102,7 +102,7 @@ def noted_paths(corpus: Mapping[str, Any], folder: Path) -> Paths:
             times[status.st_dev, status.st_ino] += 1
     if max(times.values(), default=0) > MOST_TIMES:
         raise ValueError(f"it names one file more than {MOST_TIMES} times")
-    return Paths(tuple(found[:-2]), *found[-2:])
+    return Paths(tuple(found[:-2]), found[-2], found[-1])
 
 
 def bounded(ancestor: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,8 +15,9 @@ from charrnn.runs.find import in_words
 from charrnn.runs.model import Model, reason
 from charrnn.tasks.base import Paths
 from charrnn.tasks.lm import TextData
-from charrnn.text.corpora import Corpus, TextStream, encoded, read_corpus
+from charrnn.text.corpora import Corpus, TextStream, encoded, read_corpus, stands_in
 from charrnn.text.held_out import Parted
+from charrnn.text.view import View
 from charrnn.text.vocab import codes_of
 from charrnn.verdict.repeats import PASSAGE
 
@@ -33,6 +34,9 @@ __all__ = [
 
 SEEN = "the model was trained on {}, so this loss is too low; score a text that it has not seen"
 
+READ_BEFORE = 1 << 12
+"""Characters before what is scored: no window, lane or n-gram reads so many."""
+
 Codes = npt.NDArray[Any]
 
 
@@ -40,12 +44,12 @@ class ToScore(NamedTuple):
     """What is to be scored."""
 
     codes: Codes
-    """Code points or bytes, with what stands before."""
+    """Code points or bytes, with what stands before, as far as a model reads it."""
     start: int
     """The first to score, at least 1."""
     what: str
     """In words."""
-    train: Codes | None
+    train: Codes | View | None
     """What was trained on, if it can be read."""
     notes: tuple[str, ...]
 
@@ -122,8 +126,11 @@ def find_texts(
         raise InputError(
             f"this run trained on all of {whole}", "name a text that the model has not seen"
         )
-    notes += _met_before(model, codes[start:])
-    return ToScore(codes, start, what, codes[: parted.start], tuple(notes))
+    notes += _met_before(model, np.asarray(codes[start:]))
+    first = max(0, start - READ_BEFORE)
+    return ToScore(
+        np.asarray(codes[first:]), start - first, what, codes[: parted.start], tuple(notes)
+    )
 
 
 def _part_of(data: TextData, codes: Codes) -> str:
@@ -157,7 +164,7 @@ def training_text(model: Model, train: list[str]) -> Trained:
         raise InputError(missing)
     what = in_words(train) or (own.name if own else "")
     parted = data.parted(model.config)
-    return Trained(parted.codes, parted.start, what)
+    return Trained(np.asarray(parted.codes), parted.start, what)
 
 
 def _other_form(model: Model, text: Corpus, corpus: Corpus | None) -> list[str]:
@@ -184,14 +191,15 @@ def _seen(text: Codes, parted: Parted, level: str, *, by_lines: bool) -> str:
 
     Of items, lines; else all of one text in the other. A word or two stand in any text.
     """
-    ours, trained_on = encoded(text, level), encoded(parted.codes[: parted.start], level)
+    trained_on = parted.codes[: parted.start]
     if by_lines:
-        known = {*trained_on.split(b"\n")}
-        lines = [line for line in ours.split(b"\n") if line.strip()]
+        known = {*encoded(np.asarray(trained_on), level).split(b"\n")}
+        lines = [line for line in encoded(text, level).split(b"\n") if line.strip()]
         met = sum(line in known for line in lines)
         return f"{met:,} of these {len(lines):,} lines" if met else ""
-    shorter, longer = sorted((ours, trained_on), key=len)
-    return "this text" if len(shorter) >= PASSAGE and shorter in longer else ""
+    shorter, longer = sorted((text, trained_on), key=len)
+    met = stands_in(np.asarray(shorter), longer, level, PASSAGE)
+    return "this text" if met else ""
 
 
 def _met_before(model: Model, text: Codes) -> list[str]:
@@ -210,7 +218,7 @@ def _met_before(model: Model, text: Codes) -> list[str]:
                 "seen it"
             )
             continue
-        parted, by_lines = one.held_out.part(data.corpus.codes), lines or model.config.lines
+        parted, by_lines = one.held_out.part(data.corpus.text), lines or model.config.lines
         if seen := _seen(text, parted, model.config.level, by_lines=by_lines):
             notes.append(f"{began}, so the model has seen {seen}")
     return notes
@@ -221,8 +229,8 @@ def _data(model: Model, train: list[str], own: Noted | None) -> tuple[TextData |
     val, test = (own.val, own.test) if own else ("", "")
     if train:
         # What it was validated with may have stayed where the run was trained.
-        there = [path if path and Path(path).exists() else "" for path in (val, test)]
-        return _read(model, Paths(tuple(train), *there)), ""
+        val, test = (path if path and Path(path).exists() else "" for path in (val, test))
+        return _read(model, Paths(tuple(train), val, test)), ""
     hint = "name the training text: --train TEXT"
     if own is None:
         return None, f"{model.path} does not say what it was trained on: {hint}"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import chain
 
 from charrnn.errors import InputError
-from charrnn.text.corpora import BOMS, marked
+from charrnn.text.decoding import BOMS, marked
 
 __all__ = ["Record", "records", "unusable"]
 

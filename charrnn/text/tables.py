@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import BinaryIO, Generic, TypeVar
 
 from charrnn.errors import InputError
-from charrnn.text.corpora import decode_text, read_bytes
+from charrnn.text.decoding import decode_text
+from charrnn.text.sources import read_bytes
 
 __all__ = ["Source", "TableFile", "shown"]
 

@@ -1,4 +1,8 @@
-"""The run that is asked for: a new one, or one to go on with."""
+"""The run that is asked for: a new one, or one to go on with.
+
+What a training decides is decided here and below. The command hands over settings by name and a
+function to tell people by, so that ``charrnn.train`` and ``charrnn train`` make the same bytes.
+"""
 
 import os
 from collections.abc import Callable, Mapping
@@ -22,6 +26,7 @@ from charrnn.tasks.extension import extended_spec
 from charrnn.tasks.kinds import kind_of
 from charrnn.tasks.supervised import lanes_of
 from charrnn.text.columns import joined
+from charrnn.text.sources import matching
 from charrnn.training.compare import yardsticks_take
 from charrnn.training.memory import memory_needed
 from charrnn.training.planner import Plan, plan
@@ -36,7 +41,7 @@ MINUTES = 10.0
 
 ABOUT_ELSE = {
     *("task", "level", "encoding", "keep_newlines", "val_fraction", "lines"),
-    *("members", "seed", "eval_every", "sample_every"),
+    *("members", "seed", "shards", "eval_every", "sample_every"),
 }
 """... settings that are not about the network, its training or how long that is."""
 
@@ -88,6 +93,7 @@ def begin(
         CheckpointError: the checkpoint is damaged.
     """
     begun = monotonic() if begun is None else begun
+    paths = replace(paths, train=matching(paths.train))
     settings = Config.parse(given)
     by_default = init_from is None and settings.keys() <= ABOUT_ELSE
     initial = None
@@ -144,7 +150,7 @@ def begin(
         deadline = None
         with one_thread():
             if config.minutes:
-                planned = _plan(config, data, spec, settings, threads, begun, tell)
+                planned = _plan(config, data, spec, settings, threads, begun, tell, group)
                 config, threads, deadline = planned.config, planned.threads, planned.deadline
                 for line in (planned.summary,) if by_default else planned.reasons:
                     tell(f"plan: {line}")
@@ -209,7 +215,11 @@ def resume(
             tell(f"warning: {fallback}")
         noted = _noted_paths(saved, folder, again, needed=not given.train)
         paths = Paths(
-            given.train or noted.train, given.val or noted.val, given.test or noted.test, given.text
+            matching(given.train) or noted.train,
+            given.val or noted.val,
+            given.test or noted.test,
+            given.text,
+            given.storing,
         )
         if "-" in (*paths.train, paths.val, paths.test) and not given.train:
             raise InputError(
@@ -263,7 +273,7 @@ def _ancestors_own(initial: Model, paths: Paths, tell: Tell) -> Paths:
             f"{initial.name} {why}", f"name what to train on: charrnn train CORPUS {option}"
         )
     tell(f"note: no corpus given; training on that of {initial.name}: {own.name}")
-    return Paths(own.paths, paths.val or own.val, paths.test or own.test)
+    return replace(paths, train=own.paths, val=paths.val or own.val, test=paths.test or own.test)
 
 
 def _say_if_met(initial: Model, data: Data, config: Config, tell: Tell) -> None:
@@ -309,6 +319,7 @@ def _plan(
     threads: int,
     begun: float,
     tell: Tell,
+    group: Group | None,
 ) -> Plan:
     """What suits the data and the time."""
     data.trained_on(config)  # raises if there is too little
@@ -321,6 +332,7 @@ def _plan(
         begun=begun,
         spec=spec,
         aside=partial(yardsticks_take, minutes=config.minutes),
+        group=group,
     )
 
 

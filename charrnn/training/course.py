@@ -1,4 +1,7 @@
-"""What happens in a run from its first step to its last, and between two steps."""
+"""What happens in a run from its first step to its last, and between two steps.
+
+The training loop is a generator of steps; this is a generator of events, which the commands show.
+"""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -94,7 +97,8 @@ class Course(Kept):
             if chosen.shards and free:
                 self.config = replace(self.config, shards=chosen.shards)
                 self.task.engine.shards = chosen.shards
-            yield Measured(self.threads, tuple(timings), self.config.shards)
+            engine = self.task.engine
+            yield Measured(self.threads, tuple(timings), self.config.shards, engine.ranks)
         self._begun = self._member_begun = monotonic()
         self._set_deadline()
         if self.ancestor is not None and not self.made:

@@ -137,14 +137,16 @@ class Run(Course):
                     "to train on another text: "
                     f"charrnn train CORPUS --init-from {quote(str(folder.path))}",
                 )
-            if threads is None:
-                threads = whole(state.get("threads", 0))
+            noted = folder.noted_threads()
+            if threads is None:  # files of earlier versions say it themselves
+                threads = noted or whole(state.get("threads", 0))
             config = saved.config
             if epochs is not None:
                 config = replace(config, epochs=epochs, minutes=0.0)
             if members is not None:
                 config = replace(config, members=members)
             run = cls(config, data, saved.spec, saved.parameters, folder, threads)
+            run._noted_threads = noted
             run.asked = saved.config
             history = [Validation.from_json(one) for one in saved.header["history"]]
             restore(run, Snapshot(state, history, saved.arrays))
@@ -285,8 +287,6 @@ class Run(Course):
     def share_with(self, group: Group | None) -> None:
         """Let other ranks compute too, each in as many processes as this one: one, if not given."""
         if group is not None:
-            self.ranks = group.size
-            self.threads = self.task.engine.threads = self.threads or 1
             self.task.engine = RankedEngine(self.task.engine, group)
 
     def stop(self) -> None:
@@ -313,7 +313,7 @@ class Run(Course):
     def compare(self) -> Compared | None:
         """What simple methods reach on the text held out; nothing for tasks other than that."""
         with one_thread():
-            self._to_note = compare(self.task, self.config)
+            self._to_note = compare(self.task, self.config, self.data)
         return self._to_note
 
     @property

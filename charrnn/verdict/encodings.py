@@ -2,7 +2,8 @@
 
 What is certain is said first: a byte order mark, UTF-16 by its NUL bytes, UTF-8 that is damaged or
 joined to something else. Any other encoding is a guess, and offered only where it is clear, with
-the option that reads it so and a piece of the text so read, for a person to judge.
+the option that reads it so and a piece of the text so read, for a person to judge. chardet guesses,
+from lines of the whole text with each byte beyond ASCII among them.
 """
 
 import codecs
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from charrnn.text.corpora import BOMS
+from charrnn.text.decoding import BOMS
 from charrnn.text.packed import document
 from charrnn.verdict.findings import Finding
 from charrnn.verdict.guess import BEYOND, CONFIDENCE, INSTALL, guess_encoding
