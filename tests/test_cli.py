@@ -675,6 +675,7 @@ def test_a_signal_saves_and_says_how_to_go_on(
     lines = held.said.decode().splitlines()
     assert b"Traceback" not in held.said
     (step,) = re.findall(r"^saved at step (\d+) of 51", "\n".join(lines), re.MULTILINE)
+    assert re.match(r"best so far: [\d.]+ nats/char .* at step 1\d; .* baseline", lines[-3])
     header, _ = read_checkpoint(tmp_path / "run" / "last.npz")
     assert header["training"]["step"] == int(step) > 12
     printed = shlex.split(lines[-1])
