@@ -910,6 +910,19 @@ def test_gradcheck_shows_tables(place: Path) -> None:
     assert "Largest error of each model" in brief.stdout.decode()
 
 
+@pytest.mark.parametrize("width", [80, 120])
+def test_gradcheck_breaks_no_name_and_no_figure(tmp_path: Path, width: int) -> None:
+    line = ("gradcheck", "--cell", "lstm", "--layers", "1", "--method", "complex")
+    done = charrnn(*line, cwd=tmp_path, env=environment(COLUMNS=str(width)))
+    assert done.returncode == 0
+    table = done.stdout.decode().partition("Largest error of each model")[2]
+    assert set(re.findall(r"\w+=\w*", table)) == {"gates=cell", "output=identity", "bias=false"}
+    assert len(re.findall(r"^\S.*  \d\.\de[-+]\d\d  ", table, re.MULTILINE)) > 10
+    assert not re.search(r"(?<![\d.])e-\d\d|\de-?\d?$", table, re.MULTILINE)
+    rows = [row for row in table.splitlines() if row.endswith("ok")]
+    assert max(map(len, rows)) <= width
+
+
 def test_gradcheck_checks_a_trained_model(place: Path) -> None:
     for argument in ("run", "run/last.npz"):
         done = charrnn("gradcheck", argument, "--json", cwd=place)
