@@ -34,7 +34,7 @@ def test_a_sentence_a_line_and_so_many_characters_are_written(model: Any) -> Non
     assert len("".join(found.go_on("characters", 33))) == 33
     assert found.text.startswith("The with statement" + sentence + line)
     assert [part.by_model for part in found.parts] == [False, True, True, True]
-    with pytest.raises(InputError, match="none of sentence, line, characters"):
+    with pytest.raises(InputError, match="not one of sentence, line, characters"):
         next(found.go_on("page"))
 
 

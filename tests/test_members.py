@@ -264,8 +264,8 @@ def test_members_are_added_to_a_run_that_is_not_complete(corpus: Corpus) -> None
 def test_what_cannot_be_resumed_says_so(corpus: Corpus) -> None:
     trained("run", corpus, members=2)
     for options, why in (
-        ({"members": 2}, "has 2 already"),
-        ({"members": 1}, "has 2 already"),
+        ({"members": 2}, "already has 2"),
+        ({"members": 1}, "already has 2"),
         ({"epochs": 9.0}, "is trained"),
         ({"members": 33}, "must be between 1 and 32"),
     ):
