@@ -266,7 +266,7 @@ def test_what_cannot_be_resumed_says_so(corpus: Corpus) -> None:
     for options, why in (
         ({"members": 2}, "already has 2"),
         ({"members": 1}, "already has 2"),
-        ({"epochs": 9.0}, "is trained"),
+        ({"epochs": 9.0}, "is complete"),
         ({"members": 33}, "must be between 1 and 32"),
     ):
         with pytest.raises(InputError, match=why):
