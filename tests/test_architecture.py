@@ -59,6 +59,7 @@ OUTSIDE = {
     "threadpoolctl": ("charrnn.nn", "charrnn.engine"),
     "safetensors": ("charrnn.exporting.safetensors_file",),
     "torch": ("charrnn.exporting.torch_file",),
+    "zstandard": ("charrnn.text.packed",),
     "onnx": ("charrnn.exporting.onnx_file", "charrnn.exporting.onnx_layers"),
 }
 PAGE = (PACKAGE.parent / "ARCHITECTURE.md").read_text(encoding="utf-8")

@@ -453,10 +453,10 @@ def test_the_training_text_is_known_for_what_it_is(other: Path) -> None:
         (("text.txt", "--by-line", "--format", "html"), "--by-line writes text or jsonl"),
         (("--by-line",), "--by-line needs a text"),
         (("empty.txt", "--show"), "empty.txt is empty"),
-        (("blank.txt", "--by-line"), "blank.txt has no lines but empty ones"),
+        (("blank.txt", "--by-line"), "blank.txt has only empty lines"),
         (("bad.txt", "--show"), "'bad.txt' is not utf-8: byte 0xff at offset 2 (line 1)"),
         (("text.txt", "--show", "--out", "no/page.html"), "--out no/page.html: No such file"),
-        (("text.txt", "--show", "--train", "text.txt"), "--train is not read by --show of a FILE"),
+        (("text.txt", "--show", "--train", "text.txt"), "--show with a FILE does not need --train"),
         (("run", "--show"), "several models need a text"),
     ],
 )

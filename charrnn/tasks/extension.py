@@ -67,7 +67,7 @@ def begin_from(
     if not codes:
         return wanted, parameters, ()
     if spec.model(config).shapes() != parameters.shapes:
-        raise ValueError("the weights are not of the network of these settings")
+        raise ValueError("the weights belong to another network than these settings")
     # The size is part of the seed: a run often has the seed of the one that it goes on from, and
     # a new character must not get the very row that another one began with there.
     rng = np.random.default_rng([config.seed, FRESH, len(old)])
