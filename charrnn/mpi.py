@@ -26,16 +26,15 @@ def world(size: int) -> "MPIGroup":
         from mpi4py import MPI
     except (ImportError, RuntimeError):
         raise InputError(
-            f"this is one of {size} processes that mpiexec has started; they need mpi4py to work "
-            "together",
+            f"mpiexec has started {size} processes; they need mpi4py to work together",
             f"on every machine: {INSTALL}",
         ) from None
     known = MPI.COMM_WORLD.size
     if size != known:
         raise InputError(
-            f"mpiexec has started {size} processes and mpi4py knows of {known}: they are of "
-            "different MPIs",
-            "start with the mpiexec of the MPI that mpi4py uses: "
+            f"mpiexec has started {size} processes, but mpi4py knows of {known}: they belong "
+            "to different MPIs",
+            "use the mpiexec that belongs to mpi4py: "
             + MPI.Get_library_version().split("\n")[0].strip("\0"),
         )
     return MPIGroup(MPI.COMM_WORLD)

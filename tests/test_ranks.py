@@ -267,7 +267,7 @@ def test_mpiexec_without_mpi4py_is_one_line(tmp_path: Path) -> None:
         assert done.returncode == 2
         assert not (tmp_path / "run").exists()
         said = (
-            "error: this is one of 4 processes that mpiexec has started; they need mpi4py to work "
+            "error: mpiexec has started 4 processes; they need mpi4py to work "
             "together\nhint: on every machine: python -m pip install mpi4py mpich\n"
         )
         assert done.stderr == said * (rank == "0")

@@ -226,5 +226,5 @@ def test_a_validation_is_shared_out_too(start: Start, monkeypatch: pytest.Monkey
     text_task(run).validate(run.trainer.parameters)
     assert calls
     assert set(calls) == {text_task(run).engine}
-    evaluate(reader_of(run.network), run.trainer.parameters, text_task(run).ids, 100)
+    evaluate(reader_of(run.network), run.trainer.parameters, np.asarray(text_task(run).ids), 100)
     assert set(calls) != {text_task(run).engine}

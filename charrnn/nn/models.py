@@ -1,4 +1,8 @@
-"""The network of the notes: symbols or vectors in, a stack of recurrent layers, a linear head."""
+"""The network of the notes: symbols or vectors in, a stack of recurrent layers, a linear head.
+
+The head goes through time in pieces, so that the logits of thousands of symbols never stand in
+memory all at once.
+"""
 
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -13,7 +17,7 @@ from charrnn.nn.losses import check_targets
 from charrnn.nn.parameters import Parameters
 from charrnn.nn.readouts import READOUTS, read_out, read_out_backward
 from charrnn.nn.types import Array, State, Weights
-from charrnn.nn.wide import Features, Gathered, wide_backward, wide_forward
+from charrnn.nn.wide import Features, wide_backward, wide_forward
 from charrnn.nn.workspace import Ticket, Workspace
 
 __all__ = ["Loss", "ModelSaved", "SequenceModel", "Sequences"]
@@ -258,7 +262,7 @@ class SequenceModel:
         _, saved = self._features(parameters, batch.x, batch.state, workspace, None, batch.lengths)
         x, _ = self._read(saved.features, batch)
         y = self.head.forward(self.head_weights(parameters), x, workspace)
-        beside, _ = self._beside(parameters, batch, len(x))
+        beside = self._beside(parameters, batch, len(x))
         if beside is not None:
             y += beside
         return y
@@ -330,7 +334,7 @@ class SequenceModel:
             drows = flat if self.readout == "steps" else np.empty_like(rows)
         w = self.head_weights(parameters)
         g = None if gradients is None else self._head_gradients(gradients, workspace)
-        beside, gathered = self._beside(parameters, batch, len(rows))
+        beside = self._beside(parameters, batch, len(rows))
         total = self.head.sum_loss(
             w,
             g,
@@ -349,8 +353,8 @@ class SequenceModel:
         if gradients is not None and g is not None:
             if dfeatures is not None and drows is not None:
                 read_out_backward(reading, drows, dfeatures)
-            if beside is not None and gathered is not None:
-                wide_backward(gradients["wide.W"], beside, gathered)
+            if beside is not None and batch.features is not None:
+                wide_backward(gradients["wide.W"], beside, batch.features)
             _, dinitial = self._features_backward(parameters, gradients, g, dfeatures, None, saved)
         return Loss(total, final, dinitial)
 
@@ -377,12 +381,10 @@ class SequenceModel:
             x, targets, state, lengths, spans, weights, batch.each, batch.loss, features
         )
 
-    def _beside(
-        self, parameters: Parameters, batch: Sequences, count: int
-    ) -> tuple[Array | None, Gathered | None]:
+    def _beside(self, parameters: Parameters, batch: Sequences, count: int) -> Array | None:
         """What the map of sparse features adds to the outputs, ``(count, K)``, if there is one."""
         if not self.wide:
-            return None, None
+            return None
         if batch.features is None or batch.features.count != count:
             raise ValueError(f"this network needs sparse features of each of {count} targets")
         return wide_forward(parameters["wide.W"], batch.features)

@@ -12,7 +12,7 @@ import numpy as np
 from charrnn.nn.ops import check_symbols
 from charrnn.nn.types import Array
 
-__all__ = ["Features", "Gathered", "wide_backward", "wide_forward"]
+__all__ = ["Features", "wide_backward", "wide_forward"]
 
 
 @dataclass(frozen=True)
@@ -43,16 +43,8 @@ class Features:
         return Features(count, row[kept], self.column[kept], self.value[kept])
 
 
-@dataclass(frozen=True)
-class Gathered:
-    """The columns that some rows have, ``(C,)``, and the rows' numbers in them, ``(N, C)``."""
-
-    columns: Array
-    x: Array
-
-
-def wide_forward(W: Array, features: Features) -> tuple[Array, Gathered]:
-    """y = x·W, ``(N, K)``: only the rows of W that any x has are multiplied.
+def wide_forward(W: Array, features: Features) -> Array:
+    """y = x·W, ``(N, K)``: only what is not zero is multiplied.
 
     Args:
         W: ``(D, K)``.
@@ -62,16 +54,24 @@ def wide_forward(W: Array, features: Features) -> tuple[Array, Gathered]:
         ValueError: a column outside ``[0, D)``.
     """
     check_symbols(features.column, len(W))
-    columns, place = np.unique(features.column, return_inverse=True)
-    shape = features.count, len(columns)
-    at = features.row * len(columns) + place
-    x = np.bincount(at, features.value, minlength=shape[0] * shape[1]).reshape(shape)
-    gathered = Gathered(columns, x.astype(W.real.dtype))
-    y: Array = gathered.x @ W[columns]
-    return y, gathered
+    value = features.value.astype(W.real.dtype)[:, None]
+    y = np.zeros((features.count, W.shape[1]), W.dtype)
+    _add_at(y, features.row, value * W[features.column])
+    return y
 
 
-def wide_backward(dW: Array, dy: Array, gathered: Gathered) -> None:
+def wide_backward(dW: Array, dy: Array, features: Features) -> None:
     """Undo :func:`wide_forward`: dW = xᵀ·dy, zero where no row has a column; overwritten."""
     dW[...] = 0
-    dW[gathered.columns] = gathered.x.T @ dy
+    value = features.value.astype(dW.real.dtype)[:, None]
+    _add_at(dW, features.column, value * dy[features.row])
+
+
+def _add_at(total: Array, place: Array, rows: Array) -> None:
+    """Write the sum of the ``rows`` ``(M, K)`` of each place into that row of ``total``."""
+    if not len(place):
+        return
+    order = np.argsort(place, kind="stable")
+    place = place[order]
+    first = np.flatnonzero(np.diff(place, prepend=-1))
+    total[place[first]] = np.add.reduceat(rows[order], first, axis=0)

@@ -108,14 +108,14 @@ class RunFolder:
             self._note_stays = begun is not None
             if begun is None:
                 raise InputError(message, "name a run's folder")
-            where = "begin it again"
+            where = "start it again"
             if self.best.exists():
                 where += " with another --out"
-            raise InputError(f"{message}: it ended before its first save", f"{where}: {begun}")
+            raise InputError(f"{message}: it stopped before its first save", f"{where}: {begun}")
         if not resume and (present or self.best.exists()):
-            again = f"go on with it (charrnn train --resume {shlex.quote(str(self.path))}), or "
+            again = f"continue it (charrnn train --resume {shlex.quote(str(self.path))}), or "
             raise InputError(
-                f"{str(self.path)!r} holds a run already",
+                f"{str(self.path)!r} already holds a run",
                 f"{again if present else ''}choose another --out",
             )
 
@@ -248,7 +248,7 @@ class RunFolder:
                 raise
             self._last_is_whole = False  # it must not take the place of previous.npz
             again = load_model(self.previous, cell, exactly=True)
-            return again, f"{error}; going on from {self.previous}"
+            return again, f"{error}; continuing from {self.previous}"
 
     def log(self, record: Mapping[str, Any]) -> None:
         """Append one line to ``metrics.jsonl``. A full disk must not stop a training."""

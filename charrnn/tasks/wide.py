@@ -98,19 +98,14 @@ def features_of(hashes: Sequence[Array], size: int) -> Features:
         hashes: of each example's features.
         size: how many buckets there are.
     """
-    rows, columns, values = [], [], []
-    for row, own in enumerate(hashes):
-        column, count = np.unique(buckets_of(own, size), return_counts=True)
-        value = 1 + np.log(count)
-        rows.append(np.full(len(column), row))
-        columns.append(column)
-        values.append(value * (SCALE / np.sqrt(np.dot(value, value))))
-    return Features(
-        len(hashes),
-        np.concatenate(rows),
-        np.concatenate(columns),
-        np.concatenate(values).astype(np.float32),
+    row = np.repeat(np.arange(len(hashes)), [len(own) for own in hashes])
+    place, count = np.unique(
+        row * size + buckets_of(np.concatenate(hashes), size), return_counts=True
     )
+    row, column = np.divmod(place, size)
+    value = 1 + np.log(count)
+    length = np.sqrt(np.bincount(row, value * value, minlength=len(hashes)))
+    return Features(len(hashes), row, column, (value * (SCALE / length[row])).astype(np.float32))
 
 
 def thinned(features: Features, rng: np.random.Generator | None) -> Features:

@@ -7,6 +7,7 @@ that a checkpoint needs to note no more than how many buckets there are.
 import re
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any
 from zlib import crc32
 
 import numpy as np
@@ -69,31 +70,42 @@ def of_tokens(tokens: Sequence[str], *, ahead: bool = True) -> list[Hashes]:
         ahead: whether those behind it count as well.
     """
     own = [_word(token.lower()) for token in tokens]
-    words = [0, 0, *own, 1, 1]  # what stands outside
-    ends = [2, *(_word(token.lower()[-3:]) for token in tokens), 2]
-    shapes = [3, *(_word(_shape(token)) for token in tokens), 3]
-    found = []
-    for at, token in enumerate(tokens):
-        before2, before, this, after, after2 = words[at : at + 5]
-        around: list[tuple[int, ...]] = [
-            (1, before),
-            (3, before2),
-            (5, before, this),
-            (8, before2, before),
-            (10, ends[at]),
+    words = _numbers([0, 0, *own, 1, 1])  # what stands outside
+    ends = _numbers([2, *(_word(token.lower()[-3:]) for token in tokens), 2])
+    shapes = _numbers([3, *(_word(_shape(token)) for token in tokens), 3])
+    count = len(tokens)
+    before2, before, this, after, after2 = (words[k : k + count] for k in range(5))
+    around = [
+        _hashed(1, before),
+        _hashed(3, before2),
+        _hashed(5, before, this),
+        _hashed(8, before2, before),
+        _hashed(10, ends[:count]),
+    ]
+    if ahead:
+        around += [
+            _hashed(2, after),
+            _hashed(4, after2),
+            _hashed(6, this, after),
+            _hashed(7, before, after),
+            _hashed(9, after, after2),
+            _hashed(11, ends[2:]),
+            _hashed(12, shapes[:count], shapes[1:-1], shapes[2:]),
         ]
-        if ahead:
-            around += [
-                (2, after),
-                (4, after2),
-                (6, this, after),
-                (7, before, after),
-                (9, after, after2),
-                (11, ends[at + 2]),
-                (12, shapes[at], shapes[at + 1], shapes[at + 2]),
-            ]
-        context = [hashed(*key) for key in around]
-        found.append(np.concatenate([_of_token(token), np.array(context, dtype=np.uint64)]))
+    context = np.stack(around, axis=1)
+    return [np.concatenate([_of_token(token), context[at]]) for at, token in enumerate(tokens)]
+
+
+def _numbers(symbols: Sequence[int]) -> Hashes:
+    return np.array(symbols, dtype=np.uint64)
+
+
+def _hashed(family: int, *symbols: Hashes) -> Hashes:
+    """:func:`hashed` of many at once: of ``family``, and what stands at each place of the rest."""
+    h: Any = np.uint64(hashed(family))
+    for own in symbols:
+        h = (h ^ own) * np.uint64(PRIME)
+    found: Hashes = h
     return found
 
 

@@ -1,4 +1,7 @@
-"""What happens in a run from its first step to its last, and between two steps."""
+"""What happens in a run from its first step to its last, and between two steps.
+
+The training loop is a generator of steps; this is a generator of events, which the commands show.
+"""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -132,7 +135,9 @@ class Course(Kept):
             if self.task.engine.failure:
                 self._save(best=False, stopped=not self.complete)
                 again = f"charrnn train --resume {quote(str(self.folder.path))}"
-                raise RunError(self.task.engine.failure, f"saved at step {step.number}: {again}")
+                raise RunError(
+                    self.task.engine.failure, f"saved at step {step.number}. To continue: {again}"
+                )
             if self.task.engine.lost and not lost:
                 lost = True
                 yield Alone(step.number)

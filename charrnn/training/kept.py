@@ -145,7 +145,7 @@ class Kept:
                 _, parameters = self._average()
                 header = self._header() | ({MEMBERS: finished} if finished > 1 else {})
                 folder.save_best(header, dict(parameters))
-                notes.append(f"warning: {error}; it was made again from {folder.last}")
+                notes.append(f"warning: {error}; it was rebuilt from {folder.last}")
         if finished < number and (members.best or folder.best_of(number).exists()):
             try:
                 self._saved_best()
@@ -155,7 +155,7 @@ class Kept:
                 if number == 1:
                     self.best = members.best
                 folder.save_best(self._header(), dict(self.trainer.parameters), number)
-                what = f"the best weights of member {number} are lost, and it goes on with"
+                what = f"the best weights of member {number} are lost; using"
                 notes.append(f"warning: {error}; {what} its last ones")
         return tuple(notes)
 

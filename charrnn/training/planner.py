@@ -231,8 +231,8 @@ def plan(
     epochs = min(config.epochs, asked.passes(speed))
     config = replace(config, epochs=epochs, shards=speed.shards or config.shards)
     line = (
-        f"{speed.rate:,.0f} examples a second here: {config.epochs:.3g} passes over them, "
-        f"{config.batch_size} an update, by {config.hidden} units at a peak rate of {config.lr:g}"
+        f"{config.hidden} hidden units, {config.epochs:.3g} epochs at {speed.rate:,.0f} "
+        f"examples a second, batches of {config.batch_size}, peak learning rate {config.lr:g}"
     )
     return Plan(config, speed.threads, deadline, (line, *([why] if why else ())), line)
 
@@ -335,14 +335,14 @@ def _plan_text(asked: _Asked) -> Plan:
     config = replace(config, **{**chosen, **given, **fixed})
     seconds = size / speed.rate / IN_USE  # of a pass
     lines = [
-        f"{name_of(config)} reads {speed.rate / 1000:.1f}k {symbols_of(config)} a second here: "
-        f"{config.epochs:.3g} passes over the text",
+        f"{name_of(config)} reads {speed.rate / 1000:.1f}k {symbols_of(config)} a second: "
+        f"{config.epochs:.3g} epochs",
         *([larger] if larger else []),
         *on_length(config, given, most, seconds),
         *(_on_symbols(config, speed, asked) if epochs < most else ()),
-        f"dropout {config.dropout:g}, weight decay {config.weight_decay:g} for so many updates, "
-        f"peak rate {config.lr:g}, {config.head} head, {config.batch_size} "
-        f"lane{'s' * (config.batch_size > 1)} of {config.seq_len}",
+        f"peak learning rate {config.lr:g}, batches of {config.batch_size} × {config.seq_len}, "
+        f"dropout {config.dropout:g}, weight decay "
+        f"{config.weight_decay:g}{', tied weights' * (config.head == 'tied')}",
     ]
     shared = free and members > 1
     deadline = Deadline(asked.end, epochs if shared else most, MOST_MEMBERS if shared else 0)
@@ -369,14 +369,18 @@ def _largest_that_pays(asked: _Asked) -> tuple[Config, Speed, str]:
         if _recurrent_weights(candidate) > MOST_WEIGHTS * size:
             return config, speed, f"{name_of(candidate)} is too large for a text of this size"
         if asked.rare and candidate.layers > 1 and "layers" not in asked.given:
-            return config, speed, f"{name_of(candidate)} is too deep where characters are so rare"
+            return (
+                config,
+                speed,
+                (f"{name_of(candidate)} is too deep for a text with so many different characters"),
+            )
         its_speed = asked.speed(candidate)
         needed, readable = _needed(candidate, size) / 1e6, asked.readable(its_speed) / 1e6
         # Not what it will read: of a short text that is less, and there width pays all the same.
         if readable < needed:
             why = (
-                f"{name_of(candidate)} pays once there is time to read {needed:.2g} million "
-                f"{symbols_of(config)}, repeats included; here it would be {readable:.2g} million"
+                f"{name_of(candidate)} would be too slow: it needs time for {needed:.2g} "
+                f"million {symbols_of(config)}, and there is time for {readable:.2g} million"
             )
             return config, speed, why
         if candidate.hidden == fixed.get("hidden", candidate.hidden):
@@ -446,8 +450,8 @@ def _on_symbols(config: Config, speed: Speed, asked: _Asked) -> list[str]:
     if more < MORE_OF_BYTES:
         return []
     return [
-        f"most of the work is telling {asked.symbols:,} characters apart; a new model of bytes "
-        f"(--level byte) has {BYTES}, and would read {more:.2g} times as much of the text"
+        f"the {asked.symbols:,} different characters take most of the time; a model of bytes "
+        f"(--level byte) has {BYTES} and would read {more:.2g} times as much text"
     ]
 
 
