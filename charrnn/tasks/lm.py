@@ -440,6 +440,7 @@ register(
         },
         least_updates=300,
         text=True,
+        averages=True,
         carried=True,
         author=author,
     )

@@ -101,7 +101,7 @@ def _numbers(symbols: Sequence[int]) -> Hashes:
 
 def _hashed(family: int, *symbols: Hashes) -> Hashes:
     """:func:`hashed` of many at once: of ``family``, and what stands at each place of the rest."""
-    h = np.uint64(hashed(family))
+    h = np.full(len(symbols[0]), hashed(family), dtype=np.uint64)
     for own in symbols:
         h = (h ^ own) * np.uint64(PRIME)
     return h

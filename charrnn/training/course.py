@@ -310,7 +310,7 @@ class Course(Kept):
         members = self.members
         members.before, members.number, members.best = self.made, members.number + 1, None
         dropout, self.preview = generators(self.config.seed, members.number)
-        parameters = fresh_weights(self.spec, self.config, members.number)
+        parameters = fresh_weights(self.data, self.spec, self.config, members.number)
         self.trainer = Trainer(self.task, parameters, self.config, dropout)
         self.interval, self.settling, self._unwritten_best = Interval(), 0, None
         self._good, self._member_begun = capture(self).copy(), monotonic()

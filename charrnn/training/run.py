@@ -18,7 +18,6 @@ from charrnn.runs.model import Model, load_model, reason
 from charrnn.tasks.base import Data, Outcome
 from charrnn.tasks.config import Config
 from charrnn.tasks.extension import begin_from
-from charrnn.tasks.supervised import SupervisedData
 from charrnn.training.bar import Bar
 from charrnn.training.compare import compare
 from charrnn.training.course import Course
@@ -85,9 +84,7 @@ class Run(Course):
         notes: tuple[str, ...] = ()
         if initial is None:
             spec = data.spec()
-            parameters = fresh_weights(spec, config, 1)
-            if isinstance(data, SupervisedData):
-                data.begin(spec, config, parameters)
+            parameters = fresh_weights(data, spec, config, 1)
         else:
             data.check_labels(initial.spec)
             initial = initial.member(1)
