@@ -7,7 +7,9 @@ generalization". Afterwards it is the map that was fitted to all rows.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
@@ -16,8 +18,8 @@ from charrnn.nn.chain import Chain
 from charrnn.nn.losses import LOSSES
 from charrnn.nn.products import one_thread
 from charrnn.nn.types import Array
-from charrnn.nn.wide import wide_forward, wide_sums
-from charrnn.tasks.wide import features_of
+from charrnn.nn.wide import Features, wide_forward, wide_sums
+from charrnn.tasks.wide import features_of, without
 
 __all__ = ["FittedMap"]
 
@@ -27,8 +29,12 @@ RATE, FIRST_SQUARES = 0.3, 0.1
 """Of Adagrad (Duchi, Hazan and Singer 2011): W ← W - η·g / √Σg², and where the sum begins. What is
 rare keeps a high rate; only features that stand in a batch cost anything."""
 
-PASSES, BATCH = 8, 32
+PASSES, BATCH = 5, 32
 """At most so many over the rows: as many as are best for rows of other folds."""
+
+DROPPED = (0.0, 0.5)
+"""The part of the features that an update leaves out, whichever is better for other folds. Wager,
+Wang and Liang (2013), "Dropout training as adaptive regularization"."""
 
 ENOUGH = 1 << 26
 """Products of features and outputs in a pass over the rows; rows beyond that are left out."""
@@ -65,57 +71,67 @@ class FittedMap:
     @cached_property
     def weights(self) -> Weights:
         """Of the features, ``(D, K)``, and of the chain, ``(K, K)``: zero if it is none."""
-        for _, found in zip(range(self._of_others[1]), self._fits(self._every), strict=False):
-            weights = found
-        return weights
+        best = self._best
+        return next(islice(self._fits(self._every, best.dropped), best.passes - 1, None))
 
     @property
     def of_others(self) -> list[Array]:
         """For each example the outputs, ``(n, K)``, by a map that was not fitted to it."""
-        return self._of_others[0]
+        return self._best.outputs
+
+    @property
+    def nats(self) -> float:
+        """What a target costs by these, on average."""
+        return self._best.nats / sum(map(len, self._targets))
 
     @property
     def _every(self) -> Rows:
         return np.arange(len(self._targets))
 
     @cached_property
-    def _of_others(self) -> tuple[list[Array], int]:
-        """See :attr:`of_others`, and after how many passes over the others they are best."""
-        fold = np.random.default_rng(0).permutation(len(self._targets)) % FOLDS
-        found: list[list[Array]] = [[np.zeros(0)] * len(fold) for _ in range(PASSES)]
-        nats = np.zeros(PASSES)
-        for k in range(FOLDS):
-            own = np.flatnonzero(fold == k)
-            others = np.flatnonzero(fold != k)
-            if not len(own) or not len(others):
-                others = own = self._every
-            for number, (W, chain) in zip(range(PASSES), self._fits(others), strict=False):
-                for some in _batches(own):
-                    y, counts = self._outputs_of(W, some)
-                    for row, part in zip(some, np.split(y, np.cumsum(counts)[:-1]), strict=True):
-                        found[number][row] = part.astype(np.float32)
-                    nats[number] += self._nats(y, chain, some)[0]
-        best = int(np.argmin(nats))
-        return found[best], best + 1
+    def _best(self) -> "_OfOthers":
+        tried = [one for dropped in DROPPED for one in self._across_folds(dropped)]
+        return min(tried, key=lambda one: (one.wrong, one.nats))
 
-    def _fits(self, rows: Rows) -> Iterator[Weights]:
+    def _across_folds(self, dropped: float) -> list["_OfOthers"]:
+        """After each pass over the rows of the other folds."""
+        fold = np.random.default_rng(0).permutation(len(self._targets)) % FOLDS
+        found = [
+            _OfOthers(dropped, number + 1, [np.zeros(0)] * len(fold)) for number in range(PASSES)
+        ]
+        for k in range(FOLDS):
+            own, others = np.flatnonzero(fold == k), np.flatnonzero(fold != k)
+            if not len(own) or not len(others):
+                own = others = self._every
+            fits = self._fits(others, dropped)
+            for one, (W, chain) in zip(found, fits, strict=False):
+                for some in _batches(own):
+                    y = wide_forward(W, self._features(some))
+                    ends = np.cumsum([len(self._targets[row]) for row in some])[:-1]
+                    for row, part in zip(some, np.split(y, ends), strict=True):
+                        one.outputs[row] = part.astype(np.float32)
+                    nats, _, _ = self._loss_of(y, chain, some)
+                    one.nats += nats
+                    one.wrong += self._wrong(y, some)
+        return found
+
+    def _fits(self, rows: Rows, dropped: float) -> Iterator[Weights]:
         """The weights after each pass over some of the examples."""
-        with one_thread():
-            rng = np.random.default_rng(0)
-            W, chain = np.zeros((self._size, self._outputs)), np.zeros((self._outputs,) * 2)
-            squares, of_chain = (np.full_like(w, FIRST_SQUARES) for w in (W, chain))
-            rows = self._enough(rows)
-            while True:
-                for some in _batches(rng.permutation(rows)):
-                    features = features_of([h for row in some for h in self._hashes(row)], len(W))
-                    y = wide_forward(W, features)
-                    _, dy, dchain = self._nats(y, chain, some)
-                    columns, dW = wide_sums(dy, features)
-                    squares[columns] += dW * dW
-                    W[columns] -= RATE * dW / np.sqrt(squares[columns])
-                    of_chain += dchain * dchain
-                    chain -= RATE * dchain / np.sqrt(of_chain)
-                yield W, chain
+        rng = np.random.default_rng(0)
+        W, chain = np.zeros((self._size, self._outputs)), np.zeros((self._outputs,) * 2)
+        squares, of_chain = (np.full_like(w, FIRST_SQUARES) for w in (W, chain))
+        rows = self._enough(rows)
+        for _ in range(PASSES):
+            for some in _batches(rng.permutation(rows)):
+                features = without(self._features(some), dropped, rng)
+                y = wide_forward(W, features)
+                _, dy, dchain = self._loss_of(y, chain, some)
+                columns, dW = wide_sums(dy, features)
+                squares[columns] += dW * dW
+                W[columns] -= RATE * dW / np.sqrt(squares[columns])
+                of_chain += dchain * dchain
+                chain -= RATE * dchain / np.sqrt(of_chain)
+            yield W, chain
 
     def _enough(self, rows: Rows) -> Rows:
         """Of some examples as many as a fit needs, from all over."""
@@ -124,21 +140,38 @@ class FittedMap:
         count = max(1, int(ENOUGH / (each * max(FEW_OUTPUTS, self._outputs) + 1)))
         return rows[:: -(-len(rows) // count)]
 
-    def _outputs_of(self, W: Array, rows: Rows) -> tuple[Array, list[int]]:
-        """What a map says of some examples, and how many targets each has."""
-        hashes = [self._hashes(row) for row in rows]
-        features = features_of([h for own in hashes for h in own], len(W))
-        return wide_forward(W, features), [len(own) for own in hashes]
+    def _features(self, rows: Rows) -> Features:
+        return features_of([h for row in rows for h in self._hashes(row)], self._size)
 
-    def _nats(self, y: Array, chain: Array, rows: Rows) -> tuple[float, Array, Array]:
+    def _gold(self, rows: Rows) -> Array:
+        return np.concatenate([self._targets[row] for row in rows])
+
+    def _wrong(self, y: Array, rows: Rows) -> int:
+        """How many targets are not what the outputs say."""
+        gold = self._gold(rows)
+        return int(np.count_nonzero((y > 0) != gold if gold.ndim == 2 else y.argmax(1) != gold))
+
+    def _loss_of(self, y: Array, chain: Array, rows: Rows) -> tuple[float, Array, Array]:
         """The loss of some examples, and its gradients by the outputs and by the chain."""
-        targets = [self._targets[row] for row in rows]
-        gold = np.concatenate(targets)
+        gold = self._gold(rows)
         if self._loss != "chain":
             dy = y.copy()
             return float(LOSSES[self._loss](dy, gold)), dy, np.zeros_like(chain)
-        found = Chain(chain, y, np.repeat(np.arange(len(rows)), [len(own) for own in targets]))
-        return (float(found.nats(gold)), *found.gradients(gold))
+        lane = np.repeat(np.arange(len(rows)), [len(self._targets[row]) for row in rows])
+        with one_thread():
+            found = Chain(chain, y, lane)
+            return (float(found.nats(gold)), *found.gradients(gold))
+
+
+@dataclass
+class _OfOthers:
+    """What maps say of examples that they were not fitted to, and what that costs."""
+
+    dropped: float
+    passes: int
+    outputs: list[Array]
+    wrong: int = 0
+    nats: float = 0.0
 
 
 def _batches(rows: Rows) -> Iterator[Rows]:

@@ -1,9 +1,11 @@
 """The sparse features of examples, for the linear map beside the recurrence."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from charrnn.nn.types import Array
 from charrnn.nn.wide import Features
@@ -15,6 +17,7 @@ __all__ = [
     "features_of",
     "map_in",
     "thinned",
+    "without",
 ]
 
 R = TypeVar("R")
@@ -97,11 +100,18 @@ def thinned(features: Features, rng: np.random.Generator | None) -> Features:
     """The same with some left out, and of some rows all, and the others larger, while training."""
     if rng is None:
         return features
-    kept = rng.random(len(features.column)) >= DROPPED
-    kept &= (rng.random(features.count) >= ALONE)[features.row]
-    return Features(
-        features.count,
-        features.row[kept],
-        features.column[kept],
-        features.value[kept] / np.float32(1 - DROPPED),
-    )
+    there = (rng.random(features.count) >= ALONE)[features.row]
+    return without(_chosen(features, there), DROPPED, rng)
+
+
+def without(features: Features, part: float, rng: np.random.Generator) -> Features:
+    """The same without a part of them, drawn, and the others larger."""
+    if not part:
+        return features
+    kept = _chosen(features, rng.random(len(features.column)) >= part)
+    return replace(kept, value=kept.value / np.float32(1 - part))
+
+
+def _chosen(features: Features, which: npt.NDArray[np.bool_]) -> Features:
+    row, column, value = features.row[which], features.column[which], features.value[which]
+    return Features(features.count, row, column, value)

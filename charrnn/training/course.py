@@ -15,6 +15,7 @@ from charrnn.runs.find import in_words
 from charrnn.runs.history import Validation
 from charrnn.runs.model import MEMBERS
 from charrnn.tasks.base import Scored
+from charrnn.tasks.supervised import SupervisedData
 from charrnn.training.events import (
     Alone,
     Averaged,
@@ -100,6 +101,8 @@ class Course(Kept):
         if self.ancestor is not None and not self.made:
             yield self._inherited(self.ancestor)
         self._good = self._good or capture(self).copy()
+        if not self.made and not self.history and self.task.held_out:
+            yield from self._as_fitted()
         while True:
             try:
                 yield from self._attempt(should_stop)
@@ -187,6 +190,20 @@ class Course(Kept):
             in_words(one["paths"]) or "the help topics of Python" for one in ancestor["corpora"]
         )
         return Inherited(ancestor["checkpoint"], known, score)
+
+    def _as_fitted(self) -> Iterator[Validated]:
+        """How good the weights are, where they have been fitted before the first step."""
+        if self.ancestor is not None or not isinstance(self.data, SupervisedData):
+            return
+        fitted = self.data.fitted(self.spec, self.config)
+        if fitted is None:
+            return
+        self.interval = Interval(fitted.nats, 1)
+        found = self._validate(Step(0, 0.0, fitted.nats, 1, 0.0, 0.0))
+        if found.score is not None:
+            self._log(0, "validation", **found.score.numbers, best=found.best)
+        self._save(best=found.best)
+        yield found
 
     def _roll_back(self, error: DivergedError) -> RolledBack:
         """Return to the last good state, with a lower rate.
