@@ -27,6 +27,7 @@ PARTS = 0.7, 0.85
 
 MESSAGES, LONGEST = 4500, 25
 FIRST_NAMES = {"Tom", "Mary", "John", "Bill", "Jack", "Mike", "Jim", "Alice", "Ken", "Bob"}
+CASES: list[Callable[[str], str]] = [str.lower, str.lower, str.upper, str, str]
 PRONOUNS = {"he", "she", "He", "She", "him", "her"}
 
 
@@ -129,7 +130,7 @@ def messages(folder: Path) -> Files:
 
 def message(tokens: Sequence[str], surnames: Sequence[str], draw: random.Random) -> str:
     """A sentence as CoNLL: names in place of some of its words, and slips of the pen."""
-    case = draw.choice([str.lower, str.lower, str.upper, str, str])
+    case = draw.choice(CASES)
     rows: list[tuple[str, str]] = []
     for token in tokens:
         if token in FIRST_NAMES or (token in PRONOUNS and draw.random() < 0.25):

@@ -232,7 +232,7 @@ def test_what_stands_beside_a_row_was_not_fitted_to_it() -> None:
     targets = [k % 3 for k in range(30)]
     changed = [(targets[0] + 1) % 3, *targets[1:]]
     one, other = (fitted(own)._across_folds(0.5)[1].outputs for own in (targets, changed))
-    same = [np.array_equal(a, b) for a, b in zip(one, other, strict=True)]
+    same = [np.array_equal(one[row], other[row]) for row in range(30)]
     assert same[0]
     assert same.count(True) == 10  # its own fold
 
@@ -243,25 +243,33 @@ def test_the_map_is_fitted_for_as_many_passes_as_are_best_for_others() -> None:
     words = ["".join(draw.choice(list("abcdefgh"), 8)) for _ in targets]
     found = []
     for first in ([""] * 60, [f"{k} " for k in targets]):
-        texts = [a + b for a, b in zip(first, words, strict=True)]
-        found.append(
-            FittedMap(
-                lambda row, texts=texts: [hashed.of_text(texts[row])],
-                list(targets[:, None]),
-                1 << 12,
-                3,
-                "softmax",
-            )
-        )
+        hashes = [hashed.of_text(a + b) for a, b in zip(first, words, strict=True)]
+        rows = [[one] for one in hashes]
+        found.append(FittedMap(rows.__getitem__, list(targets[:, None]), 1 << 12, 3, "softmax"))
     by_heart, learnt = found
     assert by_heart._best.passes < learnt._best.passes
-    right = np.concatenate(learnt.of_others).argmax(axis=1) == targets
+    right = learnt.beside(range(60)).argmax(axis=1) == targets
     assert right.mean() > 0.9
+
+
+def test_of_very_many_rows_a_map_is_fitted_to_some(monkeypatch: pytest.MonkeyPatch) -> None:
+    targets = [k % 3 for k in range(30)]
+    every = fitted(targets).beside(range(30))
+    monkeypatch.setattr("charrnn.tasks.fitted.MANY", 0)
+    quick = fitted(targets)
+    assert quick._best.passes == 1
+    assert len(quick._best.outputs) == 30
+    monkeypatch.setattr("charrnn.tasks.fitted.ENOUGH", 15 * quick._products)
+    half = fitted(targets)
+    assert sorted(half._best.outputs) == [*range(0, 30, 2)]
+    assert half.beside(range(30)).shape == every.shape == (30, 3)
+    features = half._features([1])
+    np.testing.assert_array_equal(half.beside([1]), wide_forward(half.weights[0], features))
 
 
 @pytest.mark.parametrize(("task", "lines"), [("classify", rows()), ("tag", sentences())])
 def test_a_network_begins_as_its_map(tmp_path: Path, task: str, lines: list[str]) -> None:
-    run = begin(tmp_path / "run", task, lines)
+    run: Any = begin(tmp_path / "run", task, lines)
     parameters, fitted = run.trainer.parameters, run.data.fitted(run.spec, run.config)
     W, chain = fitted.weights
     assert W.any()

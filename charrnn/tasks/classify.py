@@ -275,8 +275,7 @@ class ClassifyTask(SupervisedTask[Pair]):
         state = self.model.zero_state(len(rows))
         batch = Sequences(x, targets, state, lengths)
         if self._fitted is not None:
-            of_others = self._fitted.of_others
-            batch = replace(batch, beside=np.concatenate([of_others[row] for row in rows]))
+            batch = replace(batch, beside=self._fitted.beside(rows.tolist()))
         elif self.spec.buckets:
             hashes = [of_text(self._rows.train[row].left) for row in rows]
             features = thinned(features_of(hashes, self.spec.buckets), rng)

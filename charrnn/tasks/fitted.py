@@ -6,10 +6,11 @@ trains is what a map says that was fitted to the other folds. Wolpert (1992), "S
 generalization". Afterwards it is the map that was fitted to all rows.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -23,21 +24,32 @@ from charrnn.tasks.wide import features_of, without
 
 __all__ = ["FittedMap"]
 
-FOLDS = 3
-
 RATE, FIRST_SQUARES = 0.3, 0.1
 """Of Adagrad (Duchi, Hazan and Singer 2011): W ← W - η·g / √Σg², and where the sum begins. What is
 rare keeps a high rate; only features that stand in a batch cost anything."""
 
-PASSES, BATCH = 5, 32
-"""At most so many over the rows: as many as are best for rows of other folds."""
+BATCH = 32
 
-DROPPED = (0.0, 0.5)
-"""The part of the features that an update leaves out, whichever is better for other folds. Wager,
-Wang and Liang (2013), "Dropout training as adaptive regularization"."""
 
-ENOUGH = 1 << 26
-"""Products of features and outputs in a pass over the rows; rows beyond that are left out."""
+class Effort(NamedTuple):
+    """How much is tried.
+
+    Attributes:
+        folds: that the examples are parted into.
+        passes: over the examples, at most: as many as are best for rows of other folds.
+        dropped: parts of the features that an update may leave out; so is this chosen. Wager, Wang
+            and Liang (2013), "Dropout training as adaptive regularization".
+    """
+
+    folds: int
+    passes: int
+    dropped: tuple[float, ...]
+
+
+THOROUGH, QUICK = Effort(3, 5, (0.0, 0.5)), Effort(2, 1, (0.5,))
+MANY, ENOUGH = 1 << 26, 1 << 31
+"""Products of features and outputs in a pass over the examples: with more than the first it is done
+quickly, and examples beyond the second are left out."""
 
 FEW_OUTPUTS = 16
 """As many are counted where there are fewer, as it takes time as well to find the features."""
@@ -72,44 +84,60 @@ class FittedMap:
     def weights(self) -> Weights:
         """Of the features, ``(D, K)``, and of the chain, ``(K, K)``: zero if it is none."""
         best = self._best
-        return next(islice(self._fits(self._every, best.dropped), best.passes - 1, None))
+        return next(islice(self._fits(self._rows, best.dropped), best.passes - 1, None))
 
-    @property
-    def of_others(self) -> list[Array]:
-        """For each example the outputs, ``(n, K)``, by a map that was not fitted to it."""
-        return self._best.outputs
+    def beside(self, rows: Iterable[int]) -> Array:
+        """The outputs, ``(n, K)``, of examples by maps that were not fitted to them."""
+        known = self._best.outputs
+        return np.concatenate(
+            [
+                known[row] if row in known else wide_forward(self.weights[0], self._features([row]))
+                for row in rows
+            ]
+        )
 
     @property
     def nats(self) -> float:
         """What a target costs by these, on average."""
-        return self._best.nats / sum(map(len, self._targets))
+        return self._best.nats / len(self._gold(self._rows))
+
+    @cached_property
+    def _products(self) -> float:
+        """Of features and outputs, for an example."""
+        sample = range(0, len(self._targets), -(-len(self._targets) // 256))
+        each = sum(len(h) for row in sample for h in self._hashes(row)) / len(sample)
+        return each * max(FEW_OUTPUTS, self._outputs) + 1
 
     @property
-    def _every(self) -> Rows:
-        return np.arange(len(self._targets))
+    def _rows(self) -> Rows:
+        """The examples that it is fitted to, from all over."""
+        count = max(1, int(ENOUGH / self._products))
+        return np.arange(0, len(self._targets), -(-len(self._targets) // count))
+
+    @property
+    def _effort(self) -> Effort:
+        return THOROUGH if self._products * len(self._targets) <= MANY else QUICK
 
     @cached_property
     def _best(self) -> "_OfOthers":
-        tried = [one for dropped in DROPPED for one in self._across_folds(dropped)]
+        tried = [one for dropped in self._effort.dropped for one in self._across_folds(dropped)]
         return min(tried, key=lambda one: (one.wrong, one.nats))
 
     def _across_folds(self, dropped: float) -> list["_OfOthers"]:
         """After each pass over the rows of the other folds."""
-        fold = np.random.default_rng(0).permutation(len(self._targets)) % FOLDS
-        found = [
-            _OfOthers(dropped, number + 1, [np.zeros(0)] * len(fold)) for number in range(PASSES)
-        ]
-        for k in range(FOLDS):
-            own, others = np.flatnonzero(fold == k), np.flatnonzero(fold != k)
+        rows, (folds, passes, _) = self._rows, self._effort
+        fold = np.random.default_rng(0).permutation(len(rows)) % folds
+        found = [_OfOthers(dropped, number + 1) for number in range(passes)]
+        for k in range(folds):
+            own, others = rows[fold == k], rows[fold != k]
             if not len(own) or not len(others):
-                own = others = self._every
-            fits = self._fits(others, dropped)
-            for one, (W, chain) in zip(found, fits, strict=False):
+                own = others = rows
+            for one, (W, chain) in zip(found, self._fits(others, dropped), strict=True):
                 for some in _batches(own):
                     y = wide_forward(W, self._features(some))
                     ends = np.cumsum([len(self._targets[row]) for row in some])[:-1]
-                    for row, part in zip(some, np.split(y, ends), strict=True):
-                        one.outputs[row] = part.astype(np.float32)
+                    parts = np.split(y.astype(np.float32), ends)
+                    one.outputs.update(zip(some.tolist(), parts, strict=True))
                     nats, _, _ = self._loss_of(y, chain, some)
                     one.nats += nats
                     one.wrong += self._wrong(y, some)
@@ -120,8 +148,7 @@ class FittedMap:
         rng = np.random.default_rng(0)
         W, chain = np.zeros((self._size, self._outputs)), np.zeros((self._outputs,) * 2)
         squares, of_chain = (np.full_like(w, FIRST_SQUARES) for w in (W, chain))
-        rows = self._enough(rows)
-        for _ in range(PASSES):
+        for _ in range(self._effort.passes):
             for some in _batches(rng.permutation(rows)):
                 features = without(self._features(some), dropped, rng)
                 y = wide_forward(W, features)
@@ -133,14 +160,7 @@ class FittedMap:
                 chain -= RATE * dchain / np.sqrt(of_chain)
             yield W, chain
 
-    def _enough(self, rows: Rows) -> Rows:
-        """Of some examples as many as a fit needs, from all over."""
-        sample = rows[:: -(-len(rows) // 256)]
-        each = sum(len(h) for row in sample for h in self._hashes(row)) / len(sample)
-        count = max(1, int(ENOUGH / (each * max(FEW_OUTPUTS, self._outputs) + 1)))
-        return rows[:: -(-len(rows) // count)]
-
-    def _features(self, rows: Rows) -> Features:
+    def _features(self, rows: Iterable[int]) -> Features:
         return features_of([h for row in rows for h in self._hashes(row)], self._size)
 
     def _gold(self, rows: Rows) -> Array:
@@ -169,7 +189,7 @@ class _OfOthers:
 
     dropped: float
     passes: int
-    outputs: list[Array]
+    outputs: dict[int, Array] = field(default_factory=dict)
     wrong: int = 0
     nats: float = 0.0
 

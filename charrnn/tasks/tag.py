@@ -234,8 +234,7 @@ class TagTask(SupervisedTask[Sentence]):
         state = self.model.zero_state(len(rows))
         batch = Sequences(x, targets, state, lengths, spans)
         if self._fitted is not None:
-            of_others = self._fitted.of_others
-            batch = replace(batch, beside=np.concatenate([of_others[row] for row in rows]))
+            batch = replace(batch, beside=self._fitted.beside(rows.tolist()))
         elif self.spec.buckets:
             tokens = [self._rows.train[row].tokens for row in rows]
             features = features_of([*_hashes(tokens, self.config)], self.spec.buckets)
