@@ -218,14 +218,17 @@ def test_there_are_as_many_buckets_as_features_need_or_weights_may_be() -> None:
     assert buckets_for(hashes, 2, 0) == 0
 
 
-def fitted(targets: Sequence[int], **changed: Any) -> FittedMap:
-    """To words of three letters, the first of which tells the label."""
+def words_of(count: int) -> list[str]:
+    """Of three letters each."""
     draw = np.random.default_rng(2)
-    words = ["".join(draw.choice(list("abc"), 3)) for _ in targets]
-    settings: dict[str, Any] = {"size": 1 << 10, "outputs": 3, "loss": "softmax", **changed}
-    return FittedMap(
-        lambda row: [hashed.of_text(words[row])], [np.array([k]) for k in targets], **settings
-    )
+    return ["".join(draw.choice(list("abc"), 3)) for _ in range(count)]
+
+
+def fitted(targets: Sequence[int]) -> FittedMap:
+    """A map of those words to three labels."""
+    words = words_of(len(targets))
+    rows = [[hashed.of_text(word)] for word in words]
+    return FittedMap(rows.__getitem__, [np.array([k]) for k in targets], 1 << 10, 3, "softmax")
 
 
 def test_what_stands_beside_a_row_was_not_fitted_to_it() -> None:
@@ -252,8 +255,17 @@ def test_the_map_is_fitted_for_as_many_passes_as_are_best_for_others() -> None:
     assert right.mean() > 0.9
 
 
+def test_a_map_that_is_worse_than_none_is_none() -> None:
+    draw = np.random.default_rng(5)
+    found = fitted(draw.integers(3, size=40).tolist())  # which no letter tells
+    assert found._best.passes == 0
+    assert not found.weights[0].any()
+    assert not found.beside(range(40)).any()
+    assert found.nats == pytest.approx(np.log(3))
+
+
 def test_of_very_many_rows_a_map_is_fitted_to_some(monkeypatch: pytest.MonkeyPatch) -> None:
-    targets = [k % 3 for k in range(30)]
+    targets = ["abc".index(word[0]) for word in words_of(30)]
     every = fitted(targets).beside(range(30))
     monkeypatch.setattr("charrnn.tasks.fitted.MANY", 0)
     quick = fitted(targets)

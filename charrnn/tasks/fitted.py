@@ -84,6 +84,8 @@ class FittedMap:
     def weights(self) -> Weights:
         """Of the features, ``(D, K)``, and of the chain, ``(K, K)``: zero if it is none."""
         best = self._best
+        if not best.passes:
+            return self._nothing
         return next(islice(self._fits(self._rows, best.dropped), best.passes - 1, None))
 
     def beside(self, rows: Iterable[int]) -> Array:
@@ -120,8 +122,18 @@ class FittedMap:
 
     @cached_property
     def _best(self) -> "_OfOthers":
+        """But a map that is worse than none for rows of other folds is none."""
+        none, W = _OfOthers(0.0, 0), self._nothing
+        for some in _batches(self._rows):
+            self._take(none, W, some)
         tried = [one for dropped in self._effort.dropped for one in self._across_folds(dropped)]
-        return min(tried, key=lambda one: (one.wrong, one.nats))
+        useful = [one for one in tried if one.nats < none.nats]
+        return min(useful, key=lambda one: (one.wrong, one.nats), default=none)
+
+    @property
+    def _nothing(self) -> Weights:
+        """What a fit begins with."""
+        return np.zeros((self._size, self._outputs)), np.zeros((self._outputs, self._outputs))
 
     def _across_folds(self, dropped: float) -> list["_OfOthers"]:
         """After each pass over the rows of the other folds."""
@@ -132,21 +144,26 @@ class FittedMap:
             own, others = rows[fold == k], rows[fold != k]
             if not len(own) or not len(others):
                 own = others = rows
-            for one, (W, chain) in zip(found, self._fits(others, dropped), strict=True):
+            for one, weights in zip(found, self._fits(others, dropped), strict=True):
                 for some in _batches(own):
-                    y = wide_forward(W, self._features(some))
-                    ends = np.cumsum([len(self._targets[row]) for row in some])[:-1]
-                    parts = np.split(y.astype(np.float32), ends)
-                    one.outputs.update(zip(some.tolist(), parts, strict=True))
-                    nats, _, _ = self._loss_of(y, chain, some)
-                    one.nats += nats
-                    one.wrong += self._wrong(y, some)
+                    self._take(one, weights, some)
         return found
+
+    def _take(self, one: "_OfOthers", weights: Weights, rows: Rows) -> None:
+        """Note what a map says of some examples, and what that costs."""
+        W, chain = weights
+        y = wide_forward(W, self._features(rows))
+        ends = np.cumsum([len(self._targets[row]) for row in rows])[:-1]
+        parts = np.split(y.astype(np.float32), ends)
+        one.outputs.update(zip(rows.tolist(), parts, strict=True))
+        nats, _, _ = self._loss_of(y, chain, rows)
+        one.nats += nats
+        one.wrong += self._wrong(y, rows)
 
     def _fits(self, rows: Rows, dropped: float) -> Iterator[Weights]:
         """The weights after each pass over some of the examples."""
         rng = np.random.default_rng(0)
-        W, chain = np.zeros((self._size, self._outputs)), np.zeros((self._outputs,) * 2)
+        W, chain = self._nothing
         squares, of_chain = (np.full_like(w, FIRST_SQUARES) for w in (W, chain))
         for _ in range(self._effort.passes):
             for some in _batches(rng.permutation(rows)):

@@ -198,11 +198,12 @@ class Course(Kept):
         fitted = self.data.fitted(self.spec, self.config)
         if fitted is None:
             return
-        self.interval = Interval(fitted.nats, 1)
-        found = self._validate(Step(0, 0.0, fitted.nats, 1, 0.0, 0.0))
-        if found.score is not None:
-            self._log(0, "validation", **found.score.numbers, best=found.best)
-        self._save(best=found.best)
+        score = self.task.validate(self.trainer.parameters)
+        if score is None:
+            return
+        found = self._noted(0, 0.0, fitted.nats, score)
+        self._log(0, "validation", **score.numbers, best=found.best)
+        self._save(best=True)
         yield found
 
     def _roll_back(self, error: DivergedError) -> RolledBack:
@@ -271,8 +272,14 @@ class Course(Kept):
                 f"training diverged by step {step.number}: the validation loss is {score.loss:.4g}"
             )
         self.interval = Interval()
+        return self._noted(step.number, step.epoch, train_nats, score)
+
+    def _noted(
+        self, number: int, epoch: float, train_nats: float, score: Scored | None
+    ) -> Validated:
+        """A validation in the run's history, and whether it is the best of the member at work."""
         error = None if score is None else score.error
-        found = Validation(step.number, step.epoch, train_nats, error)
+        found = Validation(number, epoch, train_nats, error)
         self.history.append(found)
         members = self.members
         known = None if members.best is None else members.best.val
@@ -281,7 +288,7 @@ class Course(Kept):
             members.best = found
             if members.number == 1:
                 self.best, self.best_score = found, score
-        return Validated(step.number, step.epoch, train_nats, score, improved)
+        return Validated(number, epoch, train_nats, score, improved)
 
     def _conclude_member(self) -> Averaged:
         """Take what the member at work has learnt into the average, and begin with the next.
