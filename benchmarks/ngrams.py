@@ -26,7 +26,7 @@ def measure(path: str, order: int) -> str:
     codes = read_corpus([path]).codes
     symbols, ids = np.unique(codes, return_inverse=True)
     split = len(ids) - len(ids) // 10
-    train, begun = capped(ids[:split]), process_time()
+    train, begun = np.asarray(capped(ids[:split])), process_time()
     model = KneserNey(train, len(symbols), *([order] if order else []))
     counted = process_time()
     p, _ = model.probabilities(ids[max(0, split - 20) :], min(20, split))

@@ -213,8 +213,8 @@ def read_checkpoint(
         if isinstance(error, _UnfitError):
             reason = str(error)
         raise CheckpointError(
-            f"{path} is not a checkpoint that can be read ({reason})",
-            "if it was cut short or changed, use another one: previous.npz is the one before",
+            f"{path} is not a readable checkpoint ({reason})",
+            "it may be cut short or changed; use another one, such as the previous.npz beside it",
         ) from error
     return header, arrays
 
@@ -246,7 +246,7 @@ def _check_directory(file: IO[bytes], size: int) -> None:
     tail = file.read()
     end, locator, long_end = tail[-END:], tail[-LOCATOR - END : -END], tail[: -LOCATOR - END]
     if end[:4] != b"PK\x05\x06":
-        raise _UnfitError("its end is missing, or something stands after it")
+        raise _UnfitError("its end is missing, or something follows it")
     count, length = struct.unpack("<HI", end[10:16])
     if locator[:4] == b"PK\x06\x07":
         (at,) = struct.unpack("<Q", locator[8:16])
@@ -266,10 +266,10 @@ def _list_members(
     """What the file holds, by name, its names and claims checked."""
     file.seek(0)
     if file.read(4) != b"PK\x03\x04":
-        raise ValueError("something stands before the archive")
+        raise ValueError("something comes before the archive")
     infos = archive.infolist()
     if len(infos) > MOST_MEMBERS or sum(info.file_size for info in infos) > size:
-        raise ValueError("more contents than the file can hold")
+        raise ValueError("it claims more contents than the file can hold")
     members: dict[str, zipfile.ZipInfo] = {}
     for info in infos:
         name = info.filename.removesuffix(".npy")
@@ -357,7 +357,7 @@ def _check_digest(
     """
     digest, names = header.pop(DIGEST, None), header.pop(NAMES, None)
     if names is not None and names != sorted(sums):
-        raise _UnfitError("its arrays are not those that its header names")
+        raise _UnfitError("its arrays differ from those in its header")
     if digest is None or (names is not None and not exactly):
         return
     fits = isinstance(digest, str) and len(digest) == len(NO_DIGEST)
@@ -365,4 +365,4 @@ def _check_digest(
         blank = raw.tobytes().replace(digest.encode(), NO_DIGEST.encode())
         fits = digest == _digest(blank, sums)
     if not fits:
-        raise _UnfitError("its contents do not fit its digest")
+        raise _UnfitError("its contents do not match its checksum")

@@ -184,6 +184,11 @@ class Engine:
         self._farewell: Callable[[], None] | None = None  # how it parts with them
 
     @property
+    def ranks(self) -> int:
+        """How many machines compute, each in so many processes."""
+        return 1
+
+    @property
     def threads(self) -> int:
         """How many processes compute; may be changed between two calls."""
         return self._threads

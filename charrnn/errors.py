@@ -1,4 +1,8 @@
-"""Errors that are the user's to know about: one line what, one line what to do, an exit code."""
+"""Errors that are the user's to know about: one line what, one line what to do, an exit code.
+
+2: the command line or the input must change; 1: it could not be done. A command that a signal stops
+ends with 128 and its number.
+"""
 
 __all__ = [
     "CharrnnError",

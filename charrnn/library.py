@@ -29,24 +29,23 @@ def train(
     progress: bool | None = None,
     **settings: Any,
 ) -> Run:
-    """A new training; it makes its steps as you iterate over it, or by ``finish()``.
+    """Start a training. It trains as you iterate over it, or with ``finish()``.
 
     Args:
-        corpus: files, read in order; without any, the help topics that come with Python.
+        corpus: files, read in order. Without any: the help topics that come with Python.
         text: a text to train on instead of files.
-        val, test: files to validate and to test with; split off, if not given.
-        out: the run's folder; else ``checkpoints/NAME-K``.
-        init_from: a checkpoint, a run's folder or a run's name, whose weights it begins with.
-        threads: how many processes share the work; measured, if not given. The results are the
-            same.
-        progress: whether a bar shows how far it is; only in a notebook, if not given.
-        settings: those of ``charrnn train`` by name: ``minutes=5``, ``cell="gru"``, ``layers=2``,
-            ``task="tag,column=4"``, ... A text with no setting of the model or the training is
-            planned for, for ten minutes at most.
+        val, test: files to validate and to test with. Default: parts of the corpus.
+        out: the run's folder. Default: ``checkpoints/NAME-K``.
+        init_from: a checkpoint, a run's folder or a run's name to take the first weights from.
+        threads: processes that share the work. Default: measured. The results are the same.
+        progress: whether to show a progress bar. Default: only in a notebook.
+        settings: the options of ``charrnn train`` by name: ``minutes=5``, ``cell="gru"``,
+            ``layers=2``, ``task="tag,column=4"``, ... Without any setting of the model or the
+            training, charrnn plans for ten minutes at most.
 
     Raises:
-        InputError: a setting, a file or their combination will not do.
-        CheckpointError: the checkpoint to begin with is damaged.
+        InputError: a setting, a file or their combination is wrong.
+        CheckpointError: the checkpoint to start from is damaged.
     """
     run = begin(
         settings,
@@ -71,23 +70,22 @@ def resume(
     members: int | None = None,
     progress: bool | None = None,
 ) -> Run:
-    """A training to go on with, exactly as if it had never stopped.
+    """Continue a training, bit for bit as if it had never stopped.
 
     Args:
         run: its folder or its name.
-        corpus, text, val, test: its data, if they are no longer where they were or were never in a
-            file.
-        threads: another number of processes than before.
-        cell: ``FILE.py:CLASS``, for a run whose cell is its author's own.
-        epochs: another number in all, also for a run that is complete. From here on the rate is
-            then that of a run which was to make so many from the beginning.
-        members: another number of networks in all, of which the model is the average.
-        progress: as of :func:`train`.
+        corpus, text, val, test: its data, if they have moved or were never in a file.
+        threads: a new number of processes.
+        cell: ``FILE.py:CLASS``, for a run with your own cell.
+        epochs: a new total, also for a run that is complete. The learning rate then follows the
+            schedule of a run of this many epochs.
+        members: a new total of networks whose average is the model.
+        progress: as for :func:`train`.
 
     Raises:
-        InputError: there is no such run, its data are not there or have changed, or it has made as
-            many epochs, or as many members.
-        CheckpointError: what was saved is damaged.
+        InputError: the run does not exist, its data are missing or have changed, or it already
+            has this many epochs or members.
+        CheckpointError: its checkpoint is damaged.
     """
     paths = _paths(corpus, val, test, text)
     found = go_on(_file("run", run), paths, threads, cell, epochs=epochs, members=members)
@@ -96,14 +94,14 @@ def resume(
 
 
 def cell(text: str, hidden_size: int) -> Cell[Any]:
-    """A recurrent cell, as ``--cell`` takes it: ``gru,reset=before`` or ``my_cell.py:MyCell``.
+    """Make a recurrent cell, named as for ``--cell``: ``gru,reset=before``, ``my_cell.py:MyCell``.
 
     Args:
         text: a name, or a file and a class in it; then variants after commas.
         hidden_size: H.
 
     Raises:
-        InputError: there is no such cell or variant.
+        InputError: the cell or variant does not exist.
         CellError: the file does not run (:class:`charrnn.nn.cells.CellError`).
     """
     as_type("hidden_size", hidden_size, int, 1)
@@ -115,7 +113,7 @@ def cell(text: str, hidden_size: int) -> Cell[Any]:
 
 def _paths(corpus: Sequence[File], val: File, test: File, text: str | None) -> Paths:
     if text is not None and corpus:
-        raise InputError("files and text= exclude each other", "give one of them")
+        raise InputError("give files or text=, not both", "leave one out")
     if text is not None:
         return Paths(("-",), _file("val", val), _file("test", test), as_type("text", text, str))
     train = tuple(_file("corpus", file) for file in corpus)

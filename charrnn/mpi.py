@@ -4,10 +4,9 @@ import pickle
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from charrnn.errors import InputError
 from charrnn.nn.types import Array
+from charrnn.ranks import Arrays
 
 __all__ = ["MPIGroup", "world"]
 
@@ -27,16 +26,15 @@ def world(size: int) -> "MPIGroup":
         from mpi4py import MPI
     except (ImportError, RuntimeError):
         raise InputError(
-            f"this is one of {size} processes that mpiexec has started; they need mpi4py to work "
-            "together",
+            f"mpiexec has started {size} processes; they need mpi4py to work together",
             f"on every machine: {INSTALL}",
         ) from None
     known = MPI.COMM_WORLD.size
     if size != known:
         raise InputError(
-            f"mpiexec has started {size} processes and mpi4py knows of {known}: they are of "
-            "different MPIs",
-            "start with the mpiexec of the MPI that mpi4py uses: "
+            f"mpiexec has started {size} processes, but mpi4py knows of {known}: they belong "
+            "to different MPIs",
+            "use the mpiexec that belongs to mpi4py: "
             + MPI.Get_library_version().split("\n")[0].strip("\0"),
         )
     return MPIGroup(MPI.COMM_WORLD)
@@ -69,15 +67,23 @@ class MPIGroup:
         """As of :class:`Group`."""
         self._mpi.Bcast(array)
 
-    def swap(self, mine: Array, outgoing: Sequence[int], incoming: Sequence[int]) -> Array:
-        """As of :class:`Group`."""
-        found = np.empty(sum(incoming), mine.dtype)
-        self._mpi.Alltoallv([mine, list(outgoing)], [found, list(incoming)])
-        return found
+    def swap(self, outgoing: Arrays, incoming: Arrays) -> None:
+        """As of :class:`Group`. Each begins with the rank after it, so that none is sent all."""
+        from mpi4py import MPI
+
+        order = [(self.rank + step) % self.size for step in range(1, self.size)]
+        requests = [self._mpi.Irecv(part, rank) for rank in order for part in incoming[rank]]
+        requests += [self._mpi.Isend(part, rank) for rank in order for part in outgoing[rank]]
+        MPI.Request.Waitall(requests)
 
     def join(self, mine: Array, whole: Array | None, sizes: Sequence[int]) -> None:
         """As of :class:`Group`."""
-        self._mpi.Gatherv(mine, None if whole is None else [whole, list(sizes)])
+        from mpi4py import MPI
+
+        if whole is None:
+            self._mpi.Gatherv(mine, None)
+        else:
+            self._mpi.Gatherv(MPI.IN_PLACE, [whole, list(sizes)])
 
     def abort(self) -> None:
         """As of :class:`Group`."""

@@ -78,7 +78,7 @@ def load_cell(text: str, hidden_size: int) -> LoadedCell:
     """
     parts = split_cell(text)
     if parts is None:
-        raise UnknownCellError(f"{text!r} names no file: write FILE.py:CLASS")
+        raise UnknownCellError(f"{text!r} names no file; write FILE.py:CLASS")
     path, variants = Path(parts[0]).resolve(), parts[2]
     try:
         source = path.read_bytes()
@@ -138,11 +138,11 @@ def _find(module: ModuleType, path: str, name: str) -> type[AnyCell]:
     known = [cell for cell, kind in cells.items() if not inspect.isabstract(kind)]
     if name not in cells:
         if not known:
-            problem = f"{path} defines no cell, which is a class derived from PlainCell"
+            problem = f"{path} defines no cell: a cell is a class derived from PlainCell"
         elif not name:
-            problem = f"no class of {path} is named: choose from {', '.join(known)}"
+            problem = f"{path} needs the name of a class: choose from {', '.join(known)}"
         elif name in vars(module):
-            problem = f"{name} is no cell that {path} defines: choose from {', '.join(known)}"
+            problem = f"{path} defines no cell {name}: choose from {', '.join(known)}"
         else:
             problem = f"{path} has no class {name!r}: choose from {', '.join(known)}"
         raise UnknownCellError(problem)

@@ -15,7 +15,6 @@ import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from math import prod
 from threading import current_thread, main_thread
 from types import FrameType
 from typing import Any, Protocol
@@ -27,8 +26,12 @@ from charrnn.nn.models import Loss
 from charrnn.nn.parameters import Parameters
 from charrnn.nn.products import one_thread
 from charrnn.nn.types import Array
+from charrnn.nn.workspace import Workspace
 
-__all__ = ["Follower", "Group", "RankedEngine", "add_up", "end"]
+__all__ = ["Arrays", "Follower", "Group", "Order", "RankedEngine", "add_up", "end"]
+
+Arrays = Sequence[Sequence[Array]]
+"""Some of each rank's, or for it."""
 
 
 class Group(Protocol):
@@ -53,11 +56,11 @@ class Group(Protocol):
     def share(self, array: Array) -> None:
         """Rank 0's numbers, in the array of each."""
 
-    def swap(self, mine: Array, outgoing: Sequence[int], incoming: Sequence[int]) -> Array:
-        """To each rank the next ``outgoing`` of ``mine``; ``incoming`` from each, joined."""
+    def swap(self, outgoing: Arrays, incoming: Arrays) -> None:
+        """To each rank its ``outgoing``, in their order; in ``incoming`` what each rank sends."""
 
     def join(self, mine: Array, whole: Array | None, sizes: Sequence[int]) -> None:
-        """All ranks' numbers, one after the other, in rank 0's ``whole``."""
+        """All ranks' numbers, one after the other, in rank 0's ``whole``, where its own are."""
 
     def abort(self) -> None:
         """End all ranks at once."""
@@ -87,32 +90,31 @@ class Reply:
 
 
 def add_up(
-    group: Group, terms: Sequence[Array], count: int, like: Array, total: Array | None
+    group: Group, terms: Sequence[Array], count: int, like: Array, workspace: Workspace
 ) -> None:
-    """The sum of all shards' gradients, in their order, in rank 0's ``total``.
+    """The sum of all shards' gradients, in their order, in the first of rank 0's ``terms``.
 
     Args:
         group: its rank r has the shards r, r + size, r + 2·size, ...
         terms: ``(N,)`` of each of this rank's shards.
         count: how many shards there are.
         like: ``(N,)``, for its size and type.
-        total: ``(N,)``; nothing elsewhere than at rank 0.
+        workspace: holds what other ranks send.
     """
-    size, ranks = like.size, group.size
-    edges = [size * k // ranks for k in range(ranks + 1)]
-    widths = [stop - start for start, stop in pairwise(edges)]
-    slices = [term[start:stop] for start, stop in pairwise(edges) for term in terms]
-    outgoing = np.concatenate(slices) if slices else like[:0]
-    shards = [len(range(rank, count, ranks)) for rank in range(ranks)]
-    width = widths[group.rank]
-    found = group.swap(
-        outgoing, [len(terms) * each for each in widths], [each * width for each in shards]
-    ).reshape(count, width)
-    first = np.concatenate(([0], np.cumsum(shards)))  # of each rank's shards in what was found
-    mine = found[0]
-    for number in range(1, count):
-        mine += found[first[number % ranks] + number // ranks]
-    group.join(mine, total, widths)
+    size, ranks, own = like.size, group.size, group.rank
+    edges = [size * rank // ranks for rank in range(ranks + 1)]
+    slices = [slice(*pair) for pair in pairwise(edges)]
+    widths = [part.stop - part.start for part in slices]
+    found = list(workspace.array("found", (count, widths[own]), like.dtype))
+    found[own::ranks] = [term[slices[own]] for term in terms]
+    group.swap(
+        [[] if rank == own else [term[slices[rank]] for term in terms] for rank in range(ranks)],
+        [[] if rank == own else found[rank::ranks] for rank in range(ranks)],
+    )
+    mine = found[0]  # at rank 0 a part of its first term
+    for part in found[1:]:
+        mine += part
+    group.join(mine, None if own else terms[0], widths)
 
 
 class RankedEngine(Engine):
@@ -129,7 +131,13 @@ class RankedEngine(Engine):
     def __init__(self, engine: Engine, group: Group) -> None:
         super().__init__(engine.model, engine.threads, engine.shards)
         self.group = group
-        self._sent: tuple[bytes, Array] | None = None  # the model and weights that the others have
+        self._sent = b"", np.zeros(0)  # model and weights that the others have, where they may stay
+        self._workspace = Workspace()
+
+    @property
+    def ranks(self) -> int:
+        """How many there are."""
+        return self.group.size
 
     def _sum(
         self, tasks: Sequence[Any], parameters: Parameters, gradients: Parameters | None
@@ -152,8 +160,9 @@ class RankedEngine(Engine):
     ) -> list[Reply]:
         """What each rank answers, this one among them; the sum of the gradients."""
         group, model, flat = self.group, pickle.dumps(self.model), parameters.flat
-        known = self._sent
-        weights = known is None or known[0] != model or not np.array_equal(known[1], flat)
+        sent, known = self._sent
+        # Whoever asks for gradients has just changed the weights; who scores a text has not.
+        weights = gradients is not None or sent != model or not np.array_equal(known, flat)
         order = Order(model, parameters.shapes, flat.dtype.str, weights, self.threads)
         order = replace(order, count=len(tasks), gradients=gradients is not None)
         shares = [tuple(tasks[rank :: group.size]) for rank in range(group.size)]
@@ -161,12 +170,12 @@ class RankedEngine(Engine):
         group.scatter([replace(order, tasks=share) for share in shares])
         if weights:
             group.share(flat)
-            self._sent = model, flat.copy()
+            self._sent = model, np.zeros(0) if gradients is not None else flat.copy()
         losses = self.compute(shares[0], parameters, gradients)
         replies = group.gather(Reply(tuple(losses)))
         if gradients is not None:
-            total = gradients.flat
-            add_up(group, self.terms(gradients, len(losses)), len(tasks), total, total)
+            terms = self.terms(gradients, len(losses))
+            add_up(group, terms, len(tasks), flat, self._workspace)
         group.whole = True
         return replies or []
 
@@ -185,7 +194,8 @@ class Follower:
         self._signal = 0  # that was received since the last answer
         self._model = b""
         self._engine: Engine | None = None
-        self._parameters = Parameters({}, np.float32)
+        self._parameters = self._gradients = Parameters({}, np.float32)
+        self._workspace = Workspace()
 
     @property
     def name(self) -> str:
@@ -211,20 +221,20 @@ class Follower:
 
     def _obey(self, order: Order) -> None:
         if order.weights:
-            size = sum(prod(shape) for shape in order.shapes.values())
-            weights = np.empty(size, order.dtype)
-            self.group.share(weights)
-            self._parameters = Parameters(order.shapes, order.dtype, weights)
+            known = self._parameters
+            if known.shapes != order.shapes or known.dtype != order.dtype:
+                self._parameters = Parameters(order.shapes, order.dtype)
+                self._gradients = self._parameters.zeros_like()
+            self.group.share(self._parameters.flat)
         losses, terms, failure = self._computed(order)
         received, self._signal = self._signal, 0
         self.group.gather(Reply(losses, failure, received))
         if order.gradients:
-            add_up(self.group, terms, order.count, self._parameters.flat, None)
+            add_up(self.group, terms, order.count, self._parameters.flat, self._workspace)
 
     def _computed(self, order: Order) -> tuple[tuple[Loss, ...], list[Array], str]:
         """The losses of an order's tasks and their gradients, or why there are none."""
-        parameters, count = self._parameters, len(order.tasks)
-        gradients = parameters.zeros_like()
+        parameters, gradients, count = self._parameters, self._gradients, len(order.tasks)
         try:
             engine = self._engine_of(order)
             with one_thread(), np.errstate(all="ignore"):

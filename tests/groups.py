@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from charrnn.nn.types import Array
+from charrnn.ranks import Arrays
 
 __all__ = ["Threads", "in_threads"]
 
@@ -50,20 +51,23 @@ class Threads:
     def share(self, array: Array) -> None:
         np.copyto(array, self._all(array.copy())[0])
 
-    def swap(self, mine: Array, outgoing: Sequence[int], incoming: Sequence[int]) -> Array:
-        assert sum(outgoing) == len(mine)
-        edges = np.cumsum(outgoing)[:-1]
-        found = [pieces[self.rank] for pieces in self._all(np.split(mine, edges))]
-        assert [len(piece) for piece in found] == list(incoming)
-        self.sent += len(mine) - outgoing[self.rank]
-        return np.concatenate(found)
+    def swap(self, outgoing: Arrays, incoming: Arrays) -> None:
+        assert not outgoing[self.rank]
+        assert not incoming[self.rank]
+        sent = [[part.copy() for part in parts] for parts in outgoing]
+        for mine, parts in zip(incoming, self._all(sent), strict=True):
+            for part, arrived in zip(mine, parts[self.rank], strict=True):
+                assert part.shape == arrived.shape
+                part[:] = arrived
+        self.sent += sum(part.size for parts in sent for part in parts)
 
     def join(self, mine: Array, whole: Array | None, sizes: Sequence[int]) -> None:
         found = self._all(mine.copy())
         assert [len(piece) for piece in found] == list(sizes)
         self.sent += len(mine) * (self.rank > 0)
         if whole is not None:
-            whole[:] = np.concatenate(found)
+            assert np.shares_memory(mine, whole) or not mine.size
+            whole[sizes[0] :] = np.concatenate(found[1:]) if found[1:] else []
 
     def abort(self) -> None:
         self._shared.barrier.abort()

@@ -43,7 +43,9 @@ def test_settings_beside_resume_are_put_into_a_whole_command(place: Path) -> Non
     assert b"charrnn train --init-from a --lr 0.1 --lines" in done.stderr
     words = ("--resume", "a", "--epochs", "1", "--lr", "0.1", "--out", "x y", "-q")
     done = charrnn("train", "second.txt", *words, cwd=place)
-    hint = done.stderr.decode().partition("to train on with others: ")[2].strip()
+    hint = (
+        done.stderr.decode().partition("to train from its weights with other settings: ")[2].strip()
+    )
     assert hint == (
         "charrnn train second.txt --init-from a --epochs 1.0 --lr 0.1 --out 'x y' --quiet"
     )
@@ -67,7 +69,7 @@ def test_without_a_corpus_the_ancestors_own_is_taken(place: Path) -> None:
     done = charrnn("train", "--init-from", "a", "--epochs", "1", "--out", "b", "-q", cwd=place)
     assert done.returncode == 0, done.stderr
     assert b"corpus: first.txt" in done.stderr
-    assert b"no corpus is named; training on that of a/best.npz: first.txt" in done.stderr
+    assert b"no corpus given; training on that of a/best.npz: first.txt" in done.stderr
     header, _ = read_checkpoint(place / "b" / "last.npz")
     assert header["training"]["corpus"]["paths"] == ["first.txt"]
 
@@ -118,12 +120,14 @@ def test_eval_knows_what_the_ancestors_were_trained_on(place: Path) -> None:
     for new, old in (("b", "a"), ("c", "b")):
         done = charrnn("train", "second.txt", "--init-from", old, "--out", new, *flags, cwd=place)
         assert done.returncode == 0, done.stderr
-    seen = b"the weights that this run began with were trained on first.txt: the model has seen"
+    seen = b"this run started from weights trained on first.txt, so the model has seen"
     for run in ("b", "c"):
         assert seen in charrnn("eval", run, "first.txt", cwd=place).stderr
         own = charrnn("eval", run, cwd=place)
         assert own.returncode == 0
-        assert b"began with" not in own.stderr  # what it held out its ancestor held out too
+        assert (
+            b"started from weights" not in own.stderr
+        )  # what it held out its ancestor held out too
     (place / "first.txt").unlink()
     gone = charrnn("eval", "b", cwd=place)
     assert gone.returncode == 0

@@ -1,7 +1,8 @@
-"""Imports run one way, and what is public is listed."""
+"""Imports run one way, what is public is listed, and ARCHITECTURE.md has every package."""
 
 import ast
 import importlib
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -58,8 +59,10 @@ OUTSIDE = {
     "threadpoolctl": ("charrnn.nn", "charrnn.engine"),
     "safetensors": ("charrnn.exporting.safetensors_file",),
     "torch": ("charrnn.exporting.torch_file",),
+    "zstandard": ("charrnn.text.packed",),
     "onnx": ("charrnn.exporting.onnx_file", "charrnn.exporting.onnx_layers"),
 }
+PAGE = (PACKAGE.parent / "ARCHITECTURE.md").read_text(encoding="utf-8")
 NN_BELOW_MODELS = ("charrnn.nn.layers", "charrnn.nn.models")
 
 
@@ -137,3 +140,37 @@ def test_public_names_are_listed_in_order(name: str) -> None:
         return
     assert listed == sorted(set(listed), key=lambda n: (not n.isupper(), n[0].islower(), n))
     assert all(hasattr(module, public) for public in listed)
+
+
+def test_the_map_is_one_page_with_every_package_and_module_of_the_first_level() -> None:
+    lines = PAGE.splitlines()
+    assert len(lines) <= 90
+    assert max(map(len, lines)) <= 120
+    house = PAGE.partition("## The house")[2].partition("##")[0]
+    rows = re.findall(r"^\| (`.*?) \| (.*?) \| (.*?) \|$", house, flags=re.MULTILINE)
+    mapped = {name.rstrip("/"): begin for places, _, begin in rows for name in names(places)}
+    level = {path.name for path in PACKAGE.iterdir() if path.name.endswith(".py") or path.is_dir()}
+    assert set(mapped) == level - {"__init__.py", "__main__.py", "__pycache__"}
+    for place, begin in mapped.items():
+        for name in names(begin):
+            assert (PACKAGE / place / name).is_file() or (PACKAGE / name).is_file(), name
+
+
+def names(cell: str) -> list[str]:
+    """What stands between backticks."""
+    return re.findall(r"`(.*?)`", cell)
+
+
+def test_the_modules_that_hold_the_ideas_are_there() -> None:
+    ideas = PAGE.partition("## The ideas")[2].partition("##")[0]
+    paths = [name for name in names(ideas) if name.endswith(".py")]
+    assert len(paths) > 15
+    assert [path for path in paths if not (PACKAGE / path).is_file()] == []
+
+
+def test_the_map_draws_the_imports_as_they_are_held_to() -> None:
+    chain = PAGE.partition("## Imports run one way")[2].split("```")[1]
+    levels = [re.findall(r"[\w]+", level) for level in chain.partition("-> (NumPy)")[0].split("->")]
+    drawn = {name: rank for rank, level in enumerate(reversed(levels)) for name in level}
+    held = {name.removeprefix("charrnn."): rank for name, rank in RANKS.items()}
+    assert drawn == {name: rank for name, rank in held.items() if name != "__main__"}

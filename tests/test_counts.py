@@ -35,10 +35,9 @@ def test_counted(number: int, words: str) -> None:
 
 def test_rows_in_parts() -> None:
     rows = Rows(Paths(("a",)), ("x",), ("y",), ("z",), "", (), 0, 1)
-    split = "split off by input"
-    assert rows.described("pairs") == (f"1 pair trains, 1 validates ({split}), 1 tests ({split})")
+    assert rows.described("pairs") == "1 pair trains, 1 validates, 1 tests"
     assert rows.method(rows.val, "texts", ", all") == "1 text, all, none of them trained on"
-    assert rows.method(rows.test, "pairs") == "1 pair, 1 of which the model has met in training"
+    assert rows.method(rows.test, "pairs") == "1 pair, 1 of them trained on"
 
 
 DATA = {

@@ -170,7 +170,7 @@ def test_a_log_is_taken_without_trust(folder: Path, tmp_path: Path) -> None:
 def test_a_history_is_taken_without_trust(history: Any) -> None:
     curve = read_curve(Path("x.npz"), {"history": history}, Config())
     assert (curve.train, curve.val, curve.best, curve.epochs) == ([], [], None, 0.0)
-    assert list(draw_curve(curve)) == ["No learning curve: there is no history."]
+    assert list(draw_curve(curve)) == ["No learning curve: the checkpoint has no history."]
 
 
 def test_steps_ascend() -> None:
@@ -194,7 +194,7 @@ def marks(rows: list[str], mark: str) -> list[tuple[int, int]]:
 
 def test_the_curve_is_drawn() -> None:
     rows = list(draw_curve(CURVE))
-    assert rows[0] == "loss, nats/char (the first of training are above)"
+    assert rows[0] == "loss, nats/char (the first training losses are higher)"
     assert rows[-1] == "* best: 2.2000 at step 20   o validation   . training"
     assert " 3.000 |" in rows[1]
     assert " 1.000 |" in rows[17]
@@ -218,13 +218,13 @@ def test_noise_is_averaged_by_columns() -> None:
 def test_without_a_log_and_without_validation() -> None:
     rows = list(draw_curve(CURVE._replace(logged=(), val=(), best=None)))
     assert [column for _, column in sorted(marks(rows, "."), key=lambda p: p[1])] == [20, 40, 60]
-    assert "nothing was held out" in rows[-1]
+    assert "no validation set" in rows[-1]
     assert rows[0] == "loss, nats/char"
 
 
 def test_one_point_is_no_curve() -> None:
     one = CURVE._replace(train=CURVE.train[:1], val=CURVE.val[:1])
-    assert list(draw_curve(one)) == ["No learning curve: one validation is one point."]
+    assert list(draw_curve(one)) == ["No learning curve: it takes two validations."]
     constant = CURVE._replace(train=((1, 2.0), (30, 2.0)), logged=(), val=(), best=None)
     assert len(marks(list(draw_curve(constant)), ".")) == 2
 
@@ -266,7 +266,7 @@ def test_a_run_of_one_validation_has_no_curve(tmp_path: Path) -> None:
     assert charrnn("train", "corpus.txt", *flags, cwd=tmp_path).returncode == 0
     done = charrnn("inspect", "run", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "one validation is one point" in done.stdout.decode()
+    assert "it takes two validations" in done.stdout.decode()
     refused = charrnn("inspect", "run", "--plot", "x.svg", cwd=tmp_path)
     assert refused.returncode == 2
     assert not (tmp_path / "x.svg").exists()

@@ -68,6 +68,7 @@ def test_minutes_say_all_that_was_chosen() -> None:
         {"lines": True},
         {"members": 2},
         {"seed": 3},
+        {"shards": 3},
         {"eval_every": 5},
         {"sample_every": 5},
     ],

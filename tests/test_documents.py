@@ -3,13 +3,24 @@
 import re
 import shlex
 from pathlib import Path
+from shutil import copy
 
 import pytest
 from support import ROOT, TEXT, charrnn
 
 from charrnn.runs.find import DEFAULT_FOLDER
 
-DOCUMENTS = ("README.md", "docs/training.md", "docs/evaluating.md")
+ELSEWHERE = {
+    "docs/sweeps.md": "test_sweeps.py",
+    "docs/your-own-cell.md": "test_own_cell_runs.py",
+    "docs/log.md": "what was tried; its commands take hours",
+}
+"""Documents whose commands are run by other tests, or by none."""
+
+DOCUMENTS = sorted(
+    {"README.md", "data/README.md"}
+    | {path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").glob("*.md")} - {*ELSEWHERE}
+)
 
 SMALL = {
     "--minutes 10": "--minutes 0.02",
@@ -21,63 +32,132 @@ SMALL = {
     "--test test.txt": "--test test.txt --epochs 1 --hidden 8",
     "--members 3": "--members 2 --epochs 1 --hidden 8",
     "--members 4": "--members 3",
+    "--shards": "--epochs 1 --hidden 8 --shards",
+    "-n 2 charrnn train corpus.txt": "-n 2 charrnn train corpus.txt --epochs 1 --hidden 8",
+    "train data/reber-train.txt": "train data/reber-train.txt --epochs 1 --hidden 8",
+    "--hidden 192 --epochs 1 --threads 1 --out run": "--hidden 8 --epochs 1 --threads 1",
     "gradcheck": "gradcheck --cell rnn --layers 1",
     "'Once upon'": repr(TEXT[:4]),
+    "'ROMEO:'": repr(TEXT[:4]),
+    "'Once'": repr(TEXT[:4]),
+    "-l 100000": "-l 2000",
+    "--lines 20": "--lines 2",
+    "RUN --neurons FILE": "corpus-1 --neurons look.txt",
+    "checkpoints/pydoc.npz docs/": "shared.npz docs/",
 }
-"""What would take minutes, and what takes a second."""
+"""What would take minutes, or another text, and what takes a second."""
+
+TEXTS = {
+    "look": TEXT * 4,
+    "train": TEXT * 2,
+    "valid": TEXT[::-1],
+    "test": TEXT[::-1],
+    "scene": TEXT[:20],
+    "questions": "What is it ?\nWho was she ?\n",
+    "plots": "a house by the sea\nnobody laughed\n",
+    "sentences": "the cat sat\nfrom here to there\n",
+}
+"""Texts by name, if they are not of :data:`TEXT` twice."""
+
+ROWS = (
+    ("questions.tsv", "polarity-train.tsv", 90),
+    ("new.tsv", "polarity-test.tsv", 30),
+    ("names.conll", "spans-train.conll", 600),
+    ("dates.tsv", "dates-train.tsv", 60),
+    ("tunes.tsv", "tunes.tsv", 60),
+    ("series.csv", "ar.csv", 200),
+)
+"""Files of rows: their names, the files of data/ that they are the first lines of."""
+
+RUNS = {
+    **dict.fromkeys(("corpus-1", "corpus-2", "plays-1", "plays-2", "run"), "corpus.txt"),
+    **dict.fromkeys(("shakespeare-1", "marlowe-1"), "corpus.txt"),
+    "names-1": "corpus.txt --lines",
+    **dict.fromkeys(("questions-1", "questions-2"), "questions.tsv --task classify"),
+    "genres-1": "genres.tsv --task classify,loss=sigmoid",
+    "tagger-1": "names.conll --task tag",
+    "dates-train-1": "dates.tsv --task translate",
+    "ar-1": "series.csv --task forecast",
+    "tunes-1": "tunes.tsv --task generate",
+}
+"""Runs that the documents use, and what each is trained on."""
 
 
 def commands() -> list[str]:
-    """Every command of charrnn, each once, without the comment behind it."""
+    """Every command line of charrnn, each once, without the comment behind it."""
     found: dict[str, None] = {}
     for name in DOCUMENTS:
         text = (ROOT / name).read_text(encoding="utf-8")
-        for block in re.findall(r"```sh\n(.*?)```", text, flags=re.DOTALL):
+        for block in re.findall(r"^```(?:sh)?\n(.*?)^```", text, flags=re.DOTALL | re.MULTILINE):
             for line in block.splitlines():
-                for part in line.partition(" #")[0].split("&&"):
-                    if part.strip().startswith("charrnn "):
+                for part in line.partition(" #")[0].removeprefix("$ ").split("&&"):
+                    if re.match(r"([^|]+\| )?(mpiexec .*)?charrnn \w", part.strip()):
                         found[part.strip()] = None
     return list(found)
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with all the files that are named, and the runs that others go on with."""
+    """A folder with all the files that are named, and the runs that are used."""
     place = tmp_path_factory.mktemp("documents")
-    corpus = TEXT * 2
-    for name in ("corpus", "new", "other", "train"):
-        (place / f"{name}.txt").write_text(corpus, encoding="utf-8")
-    for name in ("valid", "test"):
-        (place / f"{name}.txt").write_text(TEXT[::-1], encoding="utf-8")
-    for name, source, lines in (
-        ("questions.tsv", "polarity-train.tsv", 90),
-        ("new.tsv", "polarity-test.tsv", 30),
-        ("names.conll", "spans-train.conll", 600),
-        ("dates.tsv", "dates-train.tsv", 60),
-        ("tunes.tsv", "tunes.tsv", 60),
-        ("series.csv", "ar.csv", 200),
-    ):
-        text = (ROOT / "data" / source).read_text(encoding="utf-8").splitlines(keepends=True)
-        (place / name).write_text("".join(text[:lines]), encoding="utf-8")
-    small = ("--epochs", "1", "--hidden", "8")
-    for run in ("corpus-1", "corpus-2"):
-        done = charrnn("train", "corpus.txt", *small, "--out", f"{DEFAULT_FOLDER}/{run}", cwd=place)
-        assert done.returncode == 0, done.stderr
-    line = ("train", "questions.tsv", "--task", "classify", *small)
-    assert charrnn(*line, "--out", f"{DEFAULT_FOLDER}/questions-1", cwd=place).returncode == 0
+    for name in ("corpus", "new", "other", "plays", "sonnets", "text", "verses", "sample"):
+        (place / f"{name}.txt").write_text(TEXT * 2, encoding="utf-8")
+    for name, text in TEXTS.items():
+        (place / f"{name}.txt").write_text(text, encoding="utf-8")
+    for folder in ("data", "docs", DEFAULT_FOLDER):
+        (place / folder).mkdir()
+    for name, source, count in ROWS:
+        lines = (ROOT / "data" / source).read_text(encoding="utf-8").splitlines(keepends=True)
+        (place / name).write_text("".join(lines[:count]), encoding="utf-8")
+    for path in (ROOT / "data").glob("*.*"):
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        (place / "data" / path.name).write_text("".join(lines[:801]), encoding="utf-8")
+    rows = [line.split("\t") for line in (place / "new.tsv").read_text("utf-8").splitlines()]
+    table = "".join(f'{label},{k},"{text}"\n' for k, (text, label) in enumerate(rows))
+    (place / "new.csv").write_text(table, encoding="utf-8")
+    kinds = "".join(f"{text}\t{label}{'|long' * (k % 2)}\n" for k, (text, label) in enumerate(rows))
+    (place / "genres.tsv").write_text(kinds, encoding="utf-8")
+    copy(ROOT / "checkpoints/pydoc.npz", place / DEFAULT_FOLDER)
+    for run, line in RUNS.items():
+        out = "run" if run == "run" else f"{DEFAULT_FOLDER}/{run}"
+        small = ("--epochs", "1", "--hidden", "8", "--out", out)
+        done = charrnn("train", *line.split(), *small, cwd=place)
+        assert done.returncode == 0, (run, done.stderr)
+    copy(place / DEFAULT_FOLDER / "plays-1" / "best.npz", place / "shared.npz")
     return place
 
 
 @pytest.mark.parametrize("command", commands())
 def test_a_command_runs_as_it_is_shown(command: str, place: Path) -> None:
+    needs = re.search(r"\.(onnx|safetensors|pt)$", command)
+    if needs:
+        pytest.importorskip(needs[1].replace("pt", "torch"), reason="an optional package")
     for shown, small in SMALL.items():
         command = command.replace(shown, small)
     if "--task " in command and "--epochs" not in command:
         command += " --epochs 1 --hidden 8"
-    words = shlex.split(command)[1:]
-    done = charrnn(*words, cwd=place)
-    assert done.returncode == 0, done.stderr.decode()
+    (place / DEFAULT_FOLDER / "latest").write_text("corpus-1\n", encoding="utf-8")
+    given = b""
+    for part in command.split(" | "):
+        words = shlex.split(part)
+        if words[0] == "cat":
+            given = (place / words[1]).read_bytes()
+            continue
+        done = charrnn(*words[words.index("charrnn") + 1 :], cwd=place, stdin=given)
+        assert done.returncode == 0, done.stderr.decode()
+        given = done.stdout
 
 
 def test_there_are_such_commands() -> None:
-    assert len(commands()) > 25
+    """Some of each kind, so that none gets lost on the way here."""
+    found = commands()
+    assert len(found) > 60
+    for part in (" | charrnn", "mpiexec -n", "charrnn explain pydoc", "charrnn export --example"):
+        assert any(part in command for command in found), part
+
+
+def test_the_commands_that_are_run_elsewhere_are() -> None:
+    for document, where in ELSEWHERE.items():
+        if where.endswith(".py"):
+            text = (ROOT / "tests" / where).read_text(encoding="utf-8")
+            assert re.search(rf'"{Path(document).name}"|"{document}"', text), document

@@ -50,7 +50,7 @@ def test_every_symbol_has_a_meaning() -> None:
             used |= {symbol, symbol.partition("_")[0]}
     assert not SYMBOLS.keys() - used
     assert meaning("W_xi") == f"{SYMBOLS['W_x']}: the block of i, input gate"
-    assert meaning("dh_prev") == "gradient of the loss by h, of the step before"
+    assert meaning("dh_prev") == "gradient of the loss by h, from the step before"
 
 
 def test_equations_in_plain_letters() -> None:

@@ -237,7 +237,7 @@ def test_an_untrained_network_is_the_simple_method(tmp_path: Path) -> None:
     )
     outcome = task.test(weights)
     assert outcome is not None
-    assert outcome.verdict.startswith("the simple method is as good alone")
+    assert outcome.verdict.startswith("the baseline is as good alone")
     assert outcome.score.measures["mean squared error"] == pytest.approx(
         outcome.baselines[spec.simple.columns[0].name]
     )
@@ -261,10 +261,10 @@ def test_a_network_that_is_worse_is_told(tmp_path: Path) -> None:
     model = run.finish()
     outcome = run.report()
     assert outcome is not None
-    assert outcome.verdict.startswith("the simple method is better than the network")
+    assert outcome.verdict.startswith("the baseline beats the network")
     done = charrnn("eval", "run", cwd=tmp_path)
     first = done.stdout.decode().splitlines()[1]
-    assert first.startswith("the simple method is better than the network")
+    assert first.startswith("the baseline beats the network")
     assert run.best_score is not None
     done = charrnn("inspect", "run", cwd=tmp_path)
     assert f"{figure(run.best_score.error)} squared error, validated" in done.stdout.decode()
@@ -283,7 +283,7 @@ def test_the_verdict_is_of_the_best_simple_method(tmp_path: Path) -> None:
     outcome = task.test(weights)
     task.engine.close()
     assert outcome is not None
-    assert outcome.verdict.startswith("a simple method is better than the network: last value, ")
+    assert outcome.verdict.startswith("a baseline beats the network: last value, ")
 
 
 def test_a_share_is_what_the_rows_speak_for() -> None:
@@ -355,7 +355,7 @@ def test_all_is_as_someone_says(tmp_path: Path) -> None:
     assert plain.simple is not None
     assert plain.model(config).input_size == 1
     described = data.describe(spec, config)[2]
-    assert described.startswith("simple method: ")
+    assert described.startswith("baseline: ")
     assert "differences of 1 and 4 of logarithms" in described
 
 
@@ -389,7 +389,7 @@ def test_a_checkpoint_alone_answers_by_the_simple_method(tmp_path: Path) -> None
 
 def test_a_task_that_keeps_no_simple_method_says_so() -> None:
     model = package.load(FIXTURES / "old-forecast.npz")
-    with pytest.raises(InputError, match="holds no simple method"):
+    with pytest.raises(InputError, match="holds no baseline"):
         model.predict(np.zeros((3, 2)), method="baseline")
 
 

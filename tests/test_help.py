@@ -41,6 +41,26 @@ def test_lines_fit_and_paragraphs_flow(command: str, width: int, tmp_path: Path)
     assert "Show this message and exit." in text
 
 
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_an_option_is_explained_in_three_lines(command: str, tmp_path: Path) -> None:
+    pages = dict(re.findall(r"=== (\w*)\n(.*?)(?==== |\Z)", GOLDEN.read_text("utf-8"), re.DOTALL))
+    section = ""
+    for line in pages[command].splitlines():
+        if line.endswith(":") and not line.startswith(" "):
+            section, lines = line, 0
+        elif section and re.match(r"  \S", line):  # an option, with its text or without
+            lines = int(re.search(r"\S  +\S", line[2:]) is not None)
+        elif section and line.strip():
+            lines += 1
+        assert not section or lines <= 3, line
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_a_default_is_not_torn_from_its_value(command: str, tmp_path: Path) -> None:
+    for width in (80, 120):
+        assert not re.search(r"\[default:\s*$", page(command, width, tmp_path), re.MULTILINE)
+
+
 def test_what_a_shell_completes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert {"tag", "translate"} <= {*complete.tasks("t")} <= {*KINDS}
     assert complete.tasks("cl") == ["classify"]

@@ -194,7 +194,7 @@ def test_bad_lines_of_json_are_answered_like_blank_lines(place: Path) -> None:
     done = charrnn("predict", "run", "new.jsonl", cwd=place)
     assert [bool(line) for line in done.stdout.splitlines()] == [True] + [False] * 5
     notes = done.stderr.decode().splitlines()
-    assert "new.jsonl is a file: its texts are read" in notes[0]
+    assert "new.jsonl is a file; reading texts from it" in notes[0]
     assert notes[1] == "note: new.jsonl: read as JSON lines; text: 'text'"
     faults = [
         "row 2, is empty",
@@ -223,8 +223,8 @@ def test_standard_input_is_a_text_a_line_unless_a_column_is_named(place: Path) -
     [
         (["run", "folder"], "'folder' is a folder"),
         (["run", "--file", "folder"], "'folder' is a directory"),
-        (["run", "ab", "--columns", "1"], "--columns is of a file"),
-        (["series", "s.csv", "--columns", "1"], "--columns is of texts"),
+        (["run", "ab", "--columns", "1"], "--columns needs a file"),
+        (["series", "s.csv", "--columns", "1"], "--columns is for texts"),
         (["run", "--file", "rows.csv", "--columns", "1,2"], "--columns 1,2: 2 columns, not 1"),
         (["run", "--file", "empty.csv"], "'empty.csv' is empty"),
     ],

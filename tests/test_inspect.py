@@ -327,7 +327,7 @@ def test_figures_that_are_not_finite_are_null_in_json() -> None:
     assert told == {"label": "rnn", "part": "h", "factor": None, "norms": [1.0, None, None, 0.0]}
     assert sum(line.count("*") for line in _plot([curve])) == 1
     assert list(_plot([Curve("rnn", "h", norms[1:], 0.0)])) == [
-        "(nothing to plot: no gradient is a finite number)"
+        "(nothing to plot: the gradients are not finite numbers)"
     ]
 
 
@@ -391,8 +391,8 @@ def test_a_history_is_taken_without_trust(place: Path) -> None:
         (["--gradient-flow", "missing"], "does not exist"),
         (["--gradient-flow", "run", "--hidden", "3"], "has its own hidden units"),
         (["--gradient-flow", "run", "--cell", "rnn"], "has the built-in cell lstm"),
-        (["--gradient-flow", "--prime", "abc"], "no --prime"),
-        (["--gradient-flow", "run", "--prime", "a"], "one character to read"),
+        (["--gradient-flow", "--prime", "abc"], "--prime needs a model"),
+        (["--gradient-flow", "run", "--prime", "a"], "one to read and one to predict"),
         (["--gradient-flow", "run", "--prime", "abZ"], "Z"),
         (["--gradient-flow", "run", "--prime", "ab", "--seq-len", "3"], "--seq-len"),
         (["--gradient-flow", "classify", "--prime", "ab"], "is for language models"),

@@ -22,8 +22,8 @@ def test_lines_of_a_few_kinds_flatter_a_validation() -> None:
     rng = np.random.default_rng(1)
     found = judged(rng.choice(words(24), 2000).tolist())
     assert found.severity == "note"
-    assert "1,976 of 2,000 lines stand there before" in found.text
-    assert "of the 200 held-out lines, all stand in the training part" in found.text
+    assert "1,976 of 2,000 lines repeat an earlier one" in found.text
+    assert "of the 200 validation lines, all are in the training part" in found.text
     assert "would flatter" in found.advice[0]
     assert found.measured["distinct"] == 24
 
@@ -31,7 +31,7 @@ def test_lines_of_a_few_kinds_flatter_a_validation() -> None:
 def test_lines_of_their_own_are_fine() -> None:
     found = judged(words(2000))
     assert (found.severity, found.advice) == ("fine", ())
-    assert "; of the 200 held-out lines, 0 stand" in found.text
+    assert "; of the 200 validation lines, 0 are" in found.text
 
 
 @pytest.mark.parametrize("spoilt", [0, 40])

@@ -41,7 +41,7 @@ def test_a_join_of_one_and_of_several_bytes_a_character_is_named(
     if first == "narrow":
         assert "from line 41 on" in found.text
     assert found.measured["candidates"] == []
-    assert "make each part UTF-8" in found.advice[0]
+    assert "convert each part to UTF-8" in found.advice[0]
 
 
 def test_a_join_of_two_byte_orders_is_named() -> None:
@@ -49,7 +49,7 @@ def test_a_join_of_two_byte_orders_is_named() -> None:
     other = b"\xfe\xff" + text("fr").encode("utf-16-be")
     found = encoding_of(text("fr").encode("utf-16-le").join([b"\xff\xfe", other]))
     assert found.severity == "mend"
-    assert "in another order from line 41 on: two files joined" in found.text
+    assert "byte order changes at line 41: two files joined" in found.text
 
 
 @pytest.mark.parametrize("name", TEXTS)

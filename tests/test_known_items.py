@@ -220,7 +220,7 @@ def test_greedy_text_is_as_it_was_and_a_loop_is_told(folder: Path, model: Model)
     text = model.sample(length=300, seed=1, temperature=0)
     assert text == model.sample(length=300, seed=1, temperature=0, max_copy=0)
     looped = charrnn("sample", "list", "-t", "0", "-l", "300", cwd=folder).stderr.decode()
-    assert "it ends in a loop; --max-copy own=40 breaks loops" in looped
+    assert "the text ends in a loop; --max-copy own=40 breaks loops" in looped
     assert "training data" not in looped
     for rule in (["--max-copy", "own=40"], ["--repeat-penalty", "1.001"], ["-t", "0.8"]):
         done = charrnn("sample", "list", "-t", "0", "-l", "300", *rule, cwd=folder)

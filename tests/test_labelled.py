@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from itertools import takewhile
 from pathlib import Path
 from shutil import copytree
 from typing import Any
@@ -46,7 +47,7 @@ def data_of(task: str, count: int = 60, seed: int = 0) -> str:
     return "".join(map(rows[task], own))
 
 
-FIRST = ("the simple method is", "a simple method is")
+FIRST = ("the baseline ", "a baseline ")
 """How a verdict begins."""
 
 TASKS = ("classify", "tag", "translate", "generate", "forecast")
@@ -73,7 +74,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
             for start in ("best: ", "test: ")
         )
         assert all(lines.index(line) < best for line in verdict)  # what matters most comes first
-        report = "\n".join(verdict + lines[at:])
+        table = takewhile(lambda line: line.startswith("  "), lines[at + 1 :])
+        report = "\n".join([*verdict, lines[at], *table])
         (folder / f"{task}.report").write_text(report, encoding="utf-8")
     return folder
 
@@ -108,7 +110,7 @@ def failure(*arguments: str, cwd: Path) -> str:
 @every_task
 def test_without_a_file_it_is_the_report_of_the_training(made: Path, task: str) -> None:
     (head, *report), notes = shown(task, cwd=made)
-    assert head.startswith(f"{task}/best.npz on the rows of {task}.txt that were held out")
+    assert head.startswith(f"{task}/best.npz on the test part of {task}.txt")
     assert report == (made / f"{task}.report").read_text(encoding="utf-8").splitlines()
     assert notes == []
 
@@ -248,7 +250,7 @@ def test_texts_of_an_unknown_label_cannot_be_scored(place: Path) -> None:
 @every_task
 def test_what_it_was_trained_on_is_told(place: Path, task: str) -> None:
     """All of it, a part of it, or under another name."""
-    where = "trained on" if task == "forecast" else "met in training"
+    where = "that the model was trained on" if task != "forecast" else "trained on this series"
     for name in (f"{task}.txt", "moved"):
         if name == "moved":
             (place / f"{task}.txt").rename(place / name)
@@ -267,12 +269,10 @@ def test_rows_that_were_met_are_counted(place: Path) -> None:
     old = data_of("classify").splitlines(keepends=True)
     (place / "mixed").write_text(old[0] + "xyxy\teven\n" + old[1], encoding="utf-8")
     whole = facts("classify", "classify.txt", cwd=place)
-    assert whole["method"] == "60 texts, 54 of which the model has met in training"
+    assert whole["method"] == "60 texts, 54 of them trained on"
     found = facts("classify", "mixed", cwd=place)
-    assert found["method"] in [
-        f"3 texts, {n} of which the model has met in training" for n in (1, 2)
-    ]
-    assert "would do worse on others" in found["notes"][0]
+    assert found["method"] in [f"3 texts, {n} of them trained on" for n in (1, 2)]
+    assert "will do worse on others" in found["notes"][0]
 
 
 def test_without_the_training_data_that_is_said(place: Path) -> None:
@@ -287,8 +287,10 @@ def test_without_the_training_data_that_is_said(place: Path) -> None:
         found = facts("classify", "classify.new", cwd=place)
         assert found["measures"] == with_it["measures"]
         assert found["baselines"] == {}
-        assert "whether the model has met them in training is not known" in found["method"]
-        wanted = "is not there" if change == "gone" else "is no longer what this run was trained on"
+        assert "whether the model was trained on them is unknown" in found["method"]
+        wanted = (
+            "is not there" if change == "gone" else "has changed since this run was trained on it"
+        )
         assert wanted in found["notes"][0]
         assert "(--train FILE)" in found["notes"][0]
         error = failure("classify", cwd=place)
@@ -314,7 +316,7 @@ def test_what_the_weights_met_before_is_told(place: Path) -> None:
     flags = ("--init-from", "classify", "--out", "second", *SMALL)
     done = charrnn("train", "classify.new", "--task", "classify", *flags, cwd=place)
     assert done.returncode == 0, done.stderr
-    assert "began with were trained on classify.txt" in shown("second", cwd=place)[1][-1]
+    assert "started from weights trained on classify.txt" in shown("second", cwd=place)[1][-1]
 
 
 @pytest.mark.parametrize(
@@ -326,10 +328,10 @@ def test_what_the_weights_met_before_is_told(place: Path) -> None:
         (["forecast", "bad"], "column"),
         (["forecast", "forecast.new", "forecast.txt"], "one series, 2 were given"),
         (["classify", "translate", "classify.new"], "different tasks: classify, translate"),
-        (["classify", "classify", "-"], "standard input can be read by one run only"),
+        (["classify", "classify", "-"], "only one run can read standard input"),
         (["classify", "classify.new", "--mix"], "--mix is for language models"),
         (["classify", "--adapt", "--adapt-rate", "1"], "--adapt is for language models"),
-        (["held"], "this run held out nothing of classify.txt to test with; classify.new chose"),
+        (["held"], "this run has no test part of classify.txt; classify.new was used to choose"),
     ],
 )
 def test_mistakes(place: Path, arguments: list[str], message: str) -> None:
@@ -372,10 +374,10 @@ def test_columns_say_where_the_data_stand_in_another_layout(place: Path, task: s
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["classify"], "--columns is of files that are named, and none is"),
+        (["classify"], "--columns needs a file"),
         (["forecast", "forecast.new"], "--columns 2,1,1: the model reads 2, not 3"),
-        (["lm"], "--columns is of a table; lm/best.npz is a language model"),
-        (["lm", "forecast.new"], "--columns is of a table; lm/best.npz is a language model"),
+        (["lm"], "--columns is for tables; lm/best.npz is a language model"),
+        (["lm", "forecast.new"], "--columns is for tables; lm/best.npz is a language model"),
         (["lm", "--show"], "--columns does not go with --show"),
     ],
 )

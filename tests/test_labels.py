@@ -103,7 +103,7 @@ def test_a_row_may_have_any_number_of_labels(tmp_path: Path) -> None:
     assert spec.several
     without = sum(row.endswith("\t\n") for row in rows)
     assert without
-    assert f"{without} of 120 rows have no label: a no for every one" in data.notes
+    assert f"{without} of 120 rows have no label, which counts as a no to every label" in data.notes
 
 
 def test_a_row_without_a_label_is_a_case_of_several(tmp_path: Path) -> None:
@@ -154,14 +154,14 @@ def test_rows_of_which_nothing_can_be_learnt(
 
 def test_a_label_that_is_not_trained_on_is_named(tmp_path: Path) -> None:
     train, val = written(tmp_path, rows_of()), written(tmp_path, ["q\tlips|new\n"], "val.tsv")
-    with pytest.raises(InputError, match=r"val.tsv, row 1: no row to train on .* 'new'"):
+    with pytest.raises(InputError, match=r"val.tsv, row 1: no training row .* 'new'"):
         ClassifyData(Paths((train,), val=val), config_of())
 
 
 def test_a_separator_wants_the_sigmoid(tmp_path: Path) -> None:
     path = written(tmp_path, rows_of())
     for task, message in (
-        ("classify,separator=comma", "with loss=softmax a row has one label"),
+        ("classify,separator=comma", "with loss=softmax each row has one label"),
         ("classify,loss=sigmoid,separator=/", "bar or comma or semicolon or space"),
     ):
         done = charrnn("train", path, "--task", task, cwd=tmp_path)
@@ -414,7 +414,7 @@ def test_a_training_of_several_labels_says_how_good_each_is(trained: tuple[Path,
     assert header == ["label", "precision", "recall", "F1", "support"]
     assert [line[0] for line in labels] == ["hiss", "lips", "vowel"]
     assert all(float(line[3]) > 0.9 for line in labels)
-    assert "beside it: character n-gram naive Bayes of each label: micro-F1" in test
+    assert "baseline: character n-gram naive Bayes of each label: micro-F1" in test
     log = [json.loads(line) for line in (folder / "run" / "metrics.jsonl").read_text().splitlines()]
     last = log[-1]
     assert last["event"] == "test"

@@ -122,7 +122,7 @@ def test_predictions_are_records(place: Path) -> None:
         model.predict([3])
     with pytest.raises(package.InputError, match="writes no texts"):
         model.sample()
-    with pytest.raises(package.InputError, match="no language model"):
+    with pytest.raises(package.InputError, match="not a language model"):
         model.score("a")
 
 
@@ -322,11 +322,11 @@ def test_representations_say_what_things_are(place: Path) -> None:
         (lambda: package.load("nowhere"), "checkpoint 'nowhere' does not exist"),
         (lambda: package.load().sample("x", temperature=-1), "temperature must be 0 or more"),
         (lambda: package.load().sample(n=0), "n must be 1 or more, got 0"),
-        (lambda: package.load().sample("€"), "the prime has 1 character the model never saw"),
-        (lambda: package.load().sample(label="x"), "knows no labels"),
+        (lambda: package.load().sample("€"), "the prime has 1 character new to the model"),
+        (lambda: package.load().sample(label="x"), "has no labels"),
         (lambda: package.load().score(""), "an empty text has no score"),
-        (lambda: package.load().predict(["x"]), "writes texts; there is nothing to predict"),
-        (lambda: package.load().save("model.txt"), "'model.txt' is no name of a checkpoint"),
+        (lambda: package.load().predict(["x"]), "writes texts; it does not predict"),
+        (lambda: package.load().save("model.txt"), "'model.txt' is not the name of a checkpoint"),
         (lambda: package.train("nowhere.txt"), "file 'nowhere.txt' does not exist"),
         (
             lambda: package.train("corpus.txt", hidden="64"),
@@ -449,7 +449,7 @@ def test_what_means_nothing_to_a_task_is_refused_wherever_it_comes_from(task: st
             assert getattr(Config.of(task, **{name: value}), name) == value
             continue
         refused.append(name)
-        with pytest.raises(package.InputError, match=f"means nothing to --task {task}"):
+        with pytest.raises(package.InputError, match=f"does not apply to --task {task}"):
             Config(task=task, **{name: value})
         written = {**Config.of(task).to_json(), name: value}
         assert Config.from_json(written) == Config.of(task)
@@ -504,14 +504,14 @@ def test_a_run_that_is_closed_trains_no_more() -> None:
     other = package.train("corpus.txt", out="run", **SMALL)
     events = iter(other)
     next(events)
-    with pytest.raises(package.InputError, match="iterates over this run already"):
+    with pytest.raises(package.InputError, match="is being iterated over already"):
         next(iter(other))
     other.stop()
     *_, last = events
     assert isinstance(last, Stopped)
     with pytest.raises(package.InputError) as caught:
         other.finish()
-    assert caught.value.hint == "charrnn.resume('run') goes on"
+    assert caught.value.hint == "to continue: charrnn.resume('run')"
 
 
 def test_a_run_that_is_left_can_be_gone_on_with() -> None:

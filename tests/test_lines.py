@@ -119,7 +119,7 @@ def test_lines_mean_nothing_to_other_tasks(folder: Path) -> None:
     Path("rows.tsv").write_text("a\tb\n" * 20, encoding="utf-8")
     done = charrnn("train", "rows.tsv", "--task", "classify", "--lines", cwd=folder)
     assert done.returncode == 2
-    assert b"--lines means nothing to --task classify" in done.stderr
+    assert b"--lines does not apply to --task classify" in done.stderr
 
 
 @pytest.mark.parametrize("level", ["char", "byte"])
@@ -133,12 +133,12 @@ def test_a_run_and_its_scores_mean_the_same_lines(folder: Path, level: str) -> N
     expected = HeldOut(0.1, 3).part(read_corpus(["names.txt"], level=level).codes)
     for files, train in (([], []), (["names.txt"], []), ([], ["names.txt"])):
         scored = find_texts(model, files, train)
-        assert scored.what == "the held-out lines of names.txt"
+        assert scored.what == "the validation part of names.txt"
         assert scored.start == expected.start
         np.testing.assert_array_equal(scored.codes, expected.codes)
         assert scored.train is not None
         np.testing.assert_array_equal(scored.train, expected.codes[: expected.start])
-    assert b"the held-out lines of names.txt" in charrnn("eval", "run", cwd=folder).stdout
+    assert b"the validation part of names.txt" in charrnn("eval", "run", cwd=folder).stdout
 
 
 def test_a_run_of_lines_is_resumed_exactly(folder: Path) -> None:
@@ -171,7 +171,7 @@ def test_another_list_is_told_which_lines_trained(folder: Path) -> None:
     Path("other.txt").write_text("\n".join(other), encoding="utf-8")
     done = charrnn("eval", "run", "other.txt", cwd=folder)
     assert done.returncode == 0, done.stderr
-    assert b"the model has seen 3 of the 6 lines that are scored" in done.stderr
+    assert b"the model was trained on 3 of these 6 lines" in done.stderr
     assert b"38 characters scored" in done.stdout  # of 39: nothing stands before the first
 
 
@@ -182,14 +182,14 @@ def test_weights_that_met_the_held_out_lines_are_told_of(folder: Path) -> None:
     assert b"which flatters" not in alike.stderr
     assert library.load("b").config.held_out == HeldOut(0.1, 5)
     other = charrnn(*inherit, "--seed", "6", "--out", "c", cwd=folder)
-    assert b"--lines --seed 5 --val-fraction 0.1 holds out what it did" in other.stderr
+    assert b"--lines --seed 5 --val-fraction 0.1 keeps the old validation set" in other.stderr
     by_end = charrnn(*inherit[:1], "names.txt", *inherit[1:], "--out", "d", cwd=folder)
-    assert b"which flatters" in by_end.stderr
+    assert b"will look too good" in by_end.stderr
     ancestor = read_checkpoint(folder / "c" / "last.npz")[0]["training"]["ancestor"]
     assert ancestor["corpora"][0]["lines"] == 5
     for run, seen in (("b", False), ("c", True), ("d", True)):
         notes = find_texts(library.load(run), [], []).notes
-        assert any("the model has seen" in note for note in notes) == seen, run
+        assert any("was trained on" in note for note in notes) == seen, run
 
 
 def test_inspect_advises_lines_and_judges_what_they_hold_out(folder: Path) -> None:
@@ -199,7 +199,7 @@ def test_inspect_advises_lines_and_judges_what_they_hold_out(folder: Path) -> No
         assert "--lines draws lines from all over" in plain
         by_lines = charrnn("inspect", "names.txt", "--lines", "--level", level, cwd=folder)
         assert b"--lines" not in by_lines.stdout
-        assert b"fine  held-out end" in by_lines.stdout
+        assert b"fine  validation part" in by_lines.stdout
     done = charrnn("inspect", "run", "--lines", cwd=folder)
     assert done.returncode == 2
 

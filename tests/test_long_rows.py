@@ -84,7 +84,7 @@ def test_texts_are_cut_where_asked(rows: Path) -> None:
         cwd=rows.parent,
     )
     assert done.returncode == 0, done.stderr
-    assert b"161 texts are read to their first 8 characters" in done.stderr
+    assert b"161 texts are read up to their first 8 characters" in done.stderr
     model = package.load(rows.parent / "run")
     one, other = model.predict(["good day and more", "good day"])
     assert one.probabilities == other.probabilities  # type: ignore[attr-defined]

@@ -463,7 +463,7 @@ def test_from_the_command_line(tmp_path: Path) -> None:
         (("--task", "translate", "--members", "2"), "only a language model, a classifier or a"),
         (("--members", "0"), "between 1 and 32"),
         (("--init-from", "run", "--members", "2"), "exclude each other"),
-        (("--members", "32", "--layers", "15"), "31 members of so many layers, or fewer"),
+        (("--members", "32", "--layers", "15"), "31 members with this many layers, or fewer"),
     ):
         refused = charrnn("train", "corpus.txt", *words, cwd=tmp_path)
         assert refused.returncode == 2, words
@@ -473,7 +473,7 @@ def test_from_the_command_line(tmp_path: Path) -> None:
         cwd=tmp_path,
     )
     assert begun.returncode == 0, begun.stderr
-    assert "begins with the weights of the first" in begun.stderr.decode()
+    assert "starts from the first" in begun.stderr.decode()
     assert load_model(tmp_path / "new" / "best.npz").members == 1
 
 
@@ -559,7 +559,7 @@ def test_a_plan_has_members_where_more_passes_are_of_no_use(monkeypatch: Any) ->
     assert "about 1 minute" in " ".join(found.reasons)
     found = planned(22_222, 3.0, 1852, monkeypatch)
     assert (found.config.epochs, found.config.members) == (5.0, 3)
-    told = "up to 3 members of 1 minute each, and their average is the model: it writes 3 times "
+    told = "up to 3 members of 1 minute each; their average writes 3 times slower"
     assert told in " ".join(found.reasons)
     told = " ".join(planned(22_222, 0.1, 55_560, monkeypatch).reasons)
     assert "up to 3 members of 2 seconds each" in told
@@ -595,7 +595,7 @@ def test_a_plan_does_not_choose_what_is_given(monkeypatch: Any) -> None:
 def test_a_plan_says_the_members_that_are_given(monkeypatch: Any, epochs: Any) -> None:
     found = planned(22_222, 1.0, 1852, monkeypatch, members=2, **epochs)
     told = " ".join(found.reasons)
-    assert "2 members of 30 seconds each, and their average is the model" in told
+    assert "2 members of 30 seconds each; their average writes 2 times slower" in told
     assert "up to" not in told
 
 
@@ -648,7 +648,9 @@ def test_a_file_that_holds_one_network_has_the_first(corpus: Corpus, suffix: str
     for name, words in (("first", ["--member", "1"]), ("second", ["--member", "2"]), ("any", [])):
         made = charrnn("export", "run", f"{name}{suffix}", *words, cwd=Path.cwd())
         assert made.returncode == 0, made.stderr
-        noted = b"the average of 2 networks; this is the first (--member K: another)" in made.stderr
+        noted = (
+            b"the average of 2 networks; this is the first (for another: --member K)" in made.stderr
+        )
         assert noted == (not words)
     first, second, found = (Path(f"{n}{suffix}").read_bytes() for n in ("first", "second", "any"))
     assert found == first != second

@@ -97,7 +97,7 @@ def test_fewer_epochs_than_were_made_are_refused(place: Path) -> None:
     for epochs in ("2", "1"):
         done = charrnn("train", "--resume", "run", "--epochs", epochs, cwd=place)
         assert done.returncode == 2
-        assert f"--epochs {epochs}: this run has made 2 epochs already".encode() in done.stderr
+        assert f"--epochs {epochs}: this run has already made 2 epochs".encode() in done.stderr
         assert b"--epochs 4" in done.stderr
     done = charrnn("train", "--resume", "run", "--epochs", "nan", cwd=place)
     assert done.returncode == 2

@@ -78,9 +78,9 @@ def test_a_checkpoint_names_its_cell_and_loads_nothing(folder: Path) -> None:
     ):
         done = charrnn(*command, cwd=folder)
         assert done.returncode == 2, (command, done.stderr)
-        assert b"a cell of its author's own, which is loaded only if you name it" in done.stderr
+        assert b"its author's own cell, which charrnn loads only if you name it" in done.stderr
         assert asked.encode() in done.stderr
-    with pytest.raises(InputError, match="which is loaded only if you name it"):
+    with pytest.raises(InputError, match="which charrnn loads only if you name it"):
         library.load("run")
 
 
@@ -96,7 +96,7 @@ def test_a_run_goes_on_with_the_very_source_it_began_with(folder: Path) -> None:
     Path("my_cell.py").write_text(MGU + "\n# changed\n", encoding="utf-8")
     done = charrnn("train", "--resume", "run", "--cell", CELL, cwd=folder)
     assert done.returncode == 2
-    assert b"no longer what this run was trained with" in done.stderr
+    assert b"has changed since this run began" in done.stderr
     assert b"--init-from" in done.stderr
     assert charrnn("sample", "run", "--cell", CELL, "-l", "5", cwd=folder).returncode == 0
 

@@ -151,7 +151,7 @@ LINES = "".join(f"line {k}\n" for k in range(60)) + "\n"
             LINES,
             ("--lines", "--val-fraction", "0.2"),
             LINES[:-1],
-            "470 characters, 20% of the lines held out, drawn from all over",
+            "470 characters, 20% of the lines for validation, drawn from all over",
         ),
         (TEXT.replace("\n", "\r\n"), ("--level", "byte"), TEXT.replace("\n", "\r\n"), None),
     ],
@@ -172,7 +172,7 @@ def test_the_training_text_comes_along(
     if size is not None:
         assert dict(about["facts"])["Size"] == size
     for change, words in (
-        (lambda: corpus.write_bytes(text.encode() + b"p\tmore\n"), b"small.txt is no longer what"),
+        (lambda: corpus.write_bytes(text.encode() + b"p\tmore\n"), b"small.txt has changed since"),
         (corpus.unlink, b"is not there (file 'small.txt' does not exist)"),
         ((tmp_path / "runs" / "it" / "last.npz").unlink, b"does not say what it was trained on"),
     ):
@@ -189,7 +189,7 @@ def test_the_training_text_comes_along(
     [
         (
             {"paths": ["C:\\Users\\secret\\home.txt", "/secret/b.txt"], "length": 9},
-            {"Trained on": "home.txt b.txt", "Size": "9 characters, the last 10% held out"},
+            {"Trained on": "home.txt b.txt", "Size": "9 characters, the last 10% for validation"},
         ),
         ({"paths": [], "length": -5, "sha256": "a" * 64}, {"SHA-256": "a" * 64}),
         ({"paths": [None, {}], "length": 1e308, "sha256": {}}, {}),
@@ -217,13 +217,13 @@ def test_headers_are_not_believed(
 def test_who_gets_no_page(tmp_path: Path) -> None:
     model = drawn_model(tmp_path / "m.npz")
     page = tmp_path / "p.html"
-    with pytest.raises(InputError, match="no language model"):
+    with pytest.raises(InputError, match="not a language model"):
         write_page(replace(model, spec=object()), page)
     with pytest.raises(InputError, match="choose from float24, float32, int16"):
         write_page(model, page, precision="float16")
     cell = f"{ROOT / 'tests' / 'plain_cells.py'}:PlainRNN"
     own = drawn_model(tmp_path / "m.npz", cell=cell, own_cell=load_cell(cell, 24))
-    with pytest.raises(InputError, match="of its author's own"):
+    with pytest.raises(InputError, match="its author's own cell"):
         write_page(own, page)
     with pytest.raises(InputError, match="another loss"):
         write_page(replace(model, network=replace(model.network, loss="sigmoid")), page)
@@ -243,7 +243,7 @@ def test_what_cannot_be_written_stays_as_it_was(tmp_path: Path) -> None:
     ("arguments", "code", "words"),
     [
         (("nosuch", "p.html"), 2, b"'nosuch' does not exist"),
-        (("MODEL", "p.pt", "--note", "x"), 2, b"--note goes with a .html file"),
+        (("MODEL", "p.pt", "--note", "x"), 2, b"--note needs a .html file"),
         (("MODEL", "nowhere/p.html"), 1, b"cannot write 'nowhere/p.html'"),
         (("MODEL", "p.html", "--precision", "float16"), 2, b"float24"),
     ],
@@ -312,7 +312,7 @@ def test_the_page_in_the_documents_is_up_to_date() -> None:
     assert found == data
     facts = dict(found["about"]["facts"])
     assert facts["Trained on"] == "the help topics of Python"
-    assert facts["Size"] == "465,126 characters, the last 10% held out"
+    assert facts["Size"] == "465,126 characters, the last 10% for validation"
     assert facts["SHA-256"].startswith("71f2ff5d99bd")
 
 

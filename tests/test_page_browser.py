@@ -203,7 +203,7 @@ def test_a_text_is_looked_at(chromium: Browser, model: Model, page: Path) -> Non
     tab.click("#tab-about")
     tab.until("document.querySelector('svg')")
     about = tab.run("document.getElementById('about').innerText")
-    for part in ("a note", "2 × 24 lstm", "12 characters", "temperature 1.2", "held out"):
+    for part in ("a note", "2 × 24 lstm", "12 characters", "temperature 1.2", "validation"):
         assert part in about
     assert tab.said() == []
     tab.close()

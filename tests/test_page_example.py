@@ -275,10 +275,10 @@ def test_the_command_writes_one_file(tmp_path: Path, page: Path) -> None:
     [
         (("latest", "p.html"), 2, b"--example takes no model, got 'latest'"),
         (("p.onnx",), 2, b"'p.onnx' does not end in .html"),
-        (("p.html", "--note", ""), 2, b"--note goes with a model, not --example"),
-        (("p.html", "--with-text"), 2, b"--with-text goes with a model"),
-        (("p.html", "--precision", "float32"), 2, b"--precision goes with a model"),
-        (("p.html", "--cell", "a.py:A"), 2, b"--cell goes with a model"),
+        (("p.html", "--note", ""), 2, b"--note needs a model and does not go with --example"),
+        (("p.html", "--with-text"), 2, b"--with-text needs a model"),
+        (("p.html", "--precision", "float32"), 2, b"--precision needs a model"),
+        (("p.html", "--cell", "a.py:A"), 2, b"--cell needs a model"),
         (("nowhere/p.html",), 1, b"cannot write 'nowhere/p.html'"),
     ],
 )

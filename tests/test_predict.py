@@ -228,20 +228,20 @@ def test_a_file_in_the_place_of_a_text(place: Path) -> None:
     wanted = charrnn("predict", "run", "--file", "reviews.txt", cwd=place).stdout
     done = charrnn("predict", "run", "reviews.txt", cwd=place)
     assert (done.returncode, done.stdout) == (0, wanted)
-    assert b"reviews.txt is a file: its texts are read" in done.stderr
+    assert b"reviews.txt is a file; reading texts from it" in done.stderr
     assert b"echo reviews.txt | charrnn predict" in done.stderr
     piped = charrnn("predict", "run", "--format", "tsv", cwd=place, stdin=b"reviews.txt\n")
     assert piped.stdout.startswith(b"reviews.txt\t")
     two = charrnn("predict", "run", "reviews.txt", "a1", "--format", "tsv", cwd=place)
     assert two.stdout.startswith(b"reviews.txt\t")
-    assert b"taken for a text; to read the file of that name: --file reviews.txt" in two.stderr
+    assert b"as a text; to read the file of that name: --file reviews.txt" in two.stderr
     os.mkfifo(place / "pipe")
     writer = Thread(target=(place / "pipe").write_bytes, args=(b"a1\naba2\n",))
     writer.start()
     assert charrnn("predict", "run", "pipe", cwd=place).stdout == wanted
     writer.join()
     wrong = charrnn("predict", "run", "review.txt", cwd=place)
-    assert b"there is no file 'review.txt': it is taken for a text" in wrong.stderr
+    assert b"there is no file 'review.txt'; using this as the text" in wrong.stderr
     assert b"note" not in charrnn("predict", "run", "review", cwd=place).stderr
     assert b"only TEXT is the name of a file" in b" ".join(
         charrnn("predict", "--help", cwd=place, env=environment(COLUMNS="300")).stdout.split()
@@ -251,11 +251,11 @@ def test_a_file_in_the_place_of_a_text(place: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "error", "hint"),
     [
-        (["some text"], "'some text' is no checkpoint", "charrnn predict tagger 'some text'"),
-        (["some text", "b c"], "'some text' is no", "charrnn predict tagger 'some text' 'b c'"),
+        (["some text"], "'some text' is not a checkpoint", "charrnn predict tagger 'some text'"),
+        (["some text", "b c"], "'some text' is not", "charrnn predict tagger 'some text' 'b c'"),
         (["word"], "checkpoint 'word' does not exist", "charrnn predict tagger word"),
         (["x" * 300], "does not exist", f"charrnn predict tagger {'x' * 300}"),
-        (["rows.tsv"], "'rows.tsv' is no checkpoint", "charrnn predict tagger --file rows.tsv"),
+        (["rows.tsv"], "'rows.tsv' is not a checkpoint", "charrnn predict tagger --file rows.tsv"),
     ],
 )
 def test_a_text_in_the_place_of_a_checkpoint(
@@ -290,7 +290,7 @@ def test_a_hint_keeps_the_options_and_is_of_a_run_of_texts(place: Path, tmp_path
         done = charrnn("predict", *arguments, cwd=copy)
         assert done.returncode == 2
         assert b"predict from" not in done.stderr
-    assert b"there are the runs s-1" in charrnn("predict", "word", cwd=copy).stderr
+    assert b"the runs here are s-1" in charrnn("predict", "word", cwd=copy).stderr
     hint = b"to predict from it: charrnn predict checkpoints/s-1 --file s.csv"
     assert hint in charrnn("predict", "s.csv", cwd=copy).stderr
 

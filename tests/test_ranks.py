@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 from groups import Threads, in_threads
-from support import ROOT, TEXT, begin, charrnn, command, corpus_of, environment, resume
+from mpiexec import mpiexec, needs_mpi, pids_of_rank, ranks
+from support import ROOT, TEXT, begin, charrnn, corpus_of, environment, resume
 
 from charrnn.checkpoint import read_checkpoint
 from charrnn.cli.ranks import started_as
@@ -23,12 +23,16 @@ from charrnn.nn.cells import parse_cell
 from charrnn.nn.models import SequenceModel, Sequences
 from charrnn.nn.parameters import Parameters
 from charrnn.nn.types import Array
-from charrnn.ranks import Follower, RankedEngine, add_up, end
+from charrnn.nn.workspace import Workspace
+from charrnn.ranks import Follower, Order, RankedEngine, add_up, end
+from charrnn.tasks.config import Config
+from charrnn.training import planner
+from charrnn.training.planner import plan
+from charrnn.training.speed import measure, text_like
 
 MODEL = SequenceModel(7, 7, parse_cell("gru", 6), 2, dropout=0.3)
 LANES = 70  # four shards
 
-MPIEXEC = Path(sys.executable).with_name("mpiexec")
 SMALL = ("--hidden", "16", "--seq-len", "8", "--batch-size", "24", "--dropout", "0.2")
 
 
@@ -61,14 +65,13 @@ def test_slices_are_added_in_the_order_of_the_shards(size: int, count: int) -> N
         for term in terms[1:]:
             expected += term
         groups = Threads.make(size)
-        total = np.zeros(length, np.float32)
 
-        def work(group: Threads, terms: Array = terms, total: Array = total) -> None:
+        def work(group: Threads, terms: Array = terms) -> None:
             own = list(terms[group.rank :: group.size])
-            add_up(group, own, len(terms), total, None if group.rank else total)
+            add_up(group, own, len(terms), terms[0], Workspace())
 
         in_threads(groups, work)
-        np.testing.assert_array_equal(total, expected)
+        np.testing.assert_array_equal(terms[0], expected)
         if count == size:  # a rank sends no more than its own gradient and a slice of the sum
             assert max(group.sent for group in groups) <= length + -(-length // size)
 
@@ -121,10 +124,16 @@ def test_weights_are_sent_where_they_have_changed(monkeypatch: pytest.MonkeyPatc
             return
         engine = RankedEngine(Engine(MODEL), group)
         for changed in (True, False, False, True):
-            parameters.flat[:1] += changed
+            parameters.flat[-1] += changed
             before = shared.count(0)
             engine.losses(parameters, one)
             assert shared.count(0) - before == changed
+        expected = ask(Engine(MODEL), parameters, one)
+        np.testing.assert_array_equal(ask(engine, parameters, one)[1], expected[1])
+        parameters.flat[-1] += 1
+        expected = ask(Engine(MODEL), parameters, one)
+        np.testing.assert_array_equal(ask(engine, parameters, one)[1], expected[1])
+        assert engine.losses(parameters, one).total == Engine(MODEL).losses(parameters, one).total
         end(group)
 
     in_threads(Threads.make(2), work)
@@ -146,6 +155,35 @@ class Failing:
         if not self.here:
             raise MemoryError("no more")
         return MODEL.sum_loss(*arguments, **named)
+
+
+def test_a_plan_times_networks_on_all_ranks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And so has time for a larger one where they are faster together."""
+    sample = text_like(4000, 20)
+    config = Config(hidden=8, batch_size=24, seq_len=8)
+    asked: list[int] = []
+    monkeypatch.setattr(planner, "LADDER", (planner.Rung(1, 8, 1e-2), planner.Rung(1, 16, 1e-2)))
+    obey = Follower._obey
+
+    def counted(self: Follower, order: Order) -> None:
+        asked.append(order.count)
+        obey(self, order)
+
+    monkeypatch.setattr(Follower, "_obey", counted)
+
+    def work(group: Threads) -> None:
+        if group.rank:
+            Follower(group, lambda line: None).follow()
+            return
+        assert measure(config, sample, sample.spec(), 0, group).threads == 1
+        timed = len(asked)
+        assert timed > 5
+        found = plan(sample, 1.0, {}, group=group)
+        assert found.threads == 1
+        assert len(asked) > timed
+        end(group)
+
+    in_threads(Threads.make(2), work)
 
 
 def test_what_fails_at_another_rank_is_done_at_the_first() -> None:
@@ -229,24 +267,10 @@ def test_mpiexec_without_mpi4py_is_one_line(tmp_path: Path) -> None:
         assert done.returncode == 2
         assert not (tmp_path / "run").exists()
         said = (
-            "error: this is one of 4 processes that mpiexec has started; they need mpi4py to work "
+            "error: mpiexec has started 4 processes; they need mpi4py to work "
             "together\nhint: on every machine: python -m pip install mpi4py mpich\n"
         )
         assert done.stderr == said * (rank == "0")
-
-
-def needs_mpi() -> None:
-    pytest.importorskip("mpi4py", reason="needs mpi4py: pip install mpi4py mpich")
-    if not MPIEXEC.exists() and shutil.which("mpiexec") is None:
-        pytest.skip("needs mpiexec: pip install mpich")
-
-
-def ranks(count: int, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    mpiexec = str(MPIEXEC) if MPIEXEC.exists() else "mpiexec"
-    return subprocess.run(
-        [mpiexec, "-n", str(count), sys.executable, "-m", "charrnn", *arguments],
-        capture_output=True, text=True, cwd=cwd, env=environment(), timeout=120,
-    )  # fmt: skip
 
 
 def test_two_ranks_train_as_one_process(tmp_path: Path) -> None:
@@ -293,9 +317,8 @@ def test_a_signal_to_another_rank_ends_all(tmp_path: Path, number: signal.Signal
     needs_mpi()
     (tmp_path / "corpus.txt").write_text(TEXT * 4, encoding="utf-8")
     train = ("train", "corpus.txt", *SMALL, "--epochs", "1000", "--eval-every", "20")
-    mpiexec = str(MPIEXEC) if MPIEXEC.exists() else "mpiexec"
     with subprocess.Popen(
-        [mpiexec, "-n", "2", *command(*train, "--out", "run")],
+        mpiexec(2, *train, "--out", "run"),
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=tmp_path,
         env=environment(CHARRNN_TEST=str(tmp_path)),
     ) as process:  # fmt: skip
@@ -320,16 +343,3 @@ def test_a_signal_to_another_rank_ends_all(tmp_path: Path, number: signal.Signal
     done = charrnn("train", "--resume", "run", "--epochs", "0.1", cwd=tmp_path)
     assert done.returncode == 2  # it has made more
     assert b"epochs already" in done.stderr
-
-
-def pids_of_rank(number: int, mark: str) -> list[int]:
-    """The processes that were started as this rank, by what their environment holds."""
-    wanted = {f"PMI_RANK={number}".encode(), f"CHARRNN_TEST={mark}".encode()}
-    found = []
-    for path in Path("/proc").glob("[0-9]*/environ"):
-        try:
-            if wanted <= set(path.read_bytes().split(b"\0")):
-                found.append(int(path.parent.name))
-        except OSError:
-            continue
-    return found

@@ -1,6 +1,7 @@
 """What the README and the other documents say must be so."""
 
 import re
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -9,18 +10,23 @@ from pathlib import Path
 import pytest
 from support import ROOT, TEXT, charrnn, environment
 
+PAGES = sorted((ROOT / "docs").glob("*.md"))
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 COMMANDS = ("train", "sample", "eval", "predict", "gradcheck", "inspect", "explain", "export")
 PARTS = ("charrnn", "docs", "benchmarks", "data")
-DOCUMENTS = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"]
-DOCUMENTS += ["docs/equations.md", "docs/explain.md", "docs/library.md", "docs/looking.md"]
-DOCUMENTS += ["docs/sampling.md", "docs/your-own-cell.md", "docs/export.md"]
-DOCUMENTS += ["docs/training.md", "docs/evaluating.md", "docs/reading-the-code.md"]
-DOCUMENTS += ["docs/scaling.md", "docs/sweeps.md", "docs/notebooks/README.md"]
+DOCUMENTS = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/notebooks/README.md"]
+DOCUMENTS += [f"docs/{path.name}" for path in PAGES]
 
 
 def blocks(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+
+
+def test_it_is_read_in_a_minute() -> None:
+    lines = README.splitlines()
+    assert len(lines) <= 130
+    assert max(map(len, lines)) <= 100
+    assert len(README.split()) <= 900
 
 
 def run_as_written(code: str, place: Path) -> str:
@@ -51,14 +57,39 @@ def test_the_library_document_runs_as_written(tmp_path: Path) -> None:
     assert float(shown.splitlines()[-1].split()[0]) < 0.5
 
 
-def test_the_commands_of_the_tour_exist() -> None:
-    """Every option that the README shows is one that the command's help knows."""
+def test_what_the_first_command_writes_is_shown(tmp_path: Path) -> None:
+    first, shown = re.findall(r"^(charrnn sample .*?)  +#.*\n# (.*)$", README, re.MULTILINE)[0]
+    done = charrnn(*shlex.split(first)[1:], cwd=tmp_path)
+    assert done.stdout.decode().rstrip("\n") == shown
+
+
+def test_the_gradient_check_is_shown_as_it_is(tmp_path: Path) -> None:
+    """Its lines, but for the last digits of the errors, which are those of rounding."""
+    (block,) = re.findall(r"```\n\$ (charrnn gradcheck.*?)```", README, flags=re.DOTALL)
+    command, *lines = block.splitlines()
+    done = charrnn(*shlex.split(command)[1:], cwd=tmp_path, env=environment(COLUMNS="80"))
+    printed = {without_figures(line) for line in (done.stdout + done.stderr).decode().splitlines()}
+    assert [line for line in lines if without_figures(line) not in printed] == ["..."]
+
+
+def without_figures(line: str) -> str:
+    return re.sub(r"\d\.\de-\d\d  (\S+)", "", line).strip()
+
+
+@pytest.mark.parametrize(
+    "document", sorted({"README.md", *(f"docs/{path.name}" for path in PAGES)} - {"docs/log.md"})
+)
+def test_the_options_that_a_document_names_exist(document: str) -> None:
+    """Wherever a command stands in it, also in a sentence; the help knows its options."""
+    commands = "|".join(COMMANDS)
+    text = (ROOT / document).read_text(encoding="utf-8")
+    code = re.findall(r"```.*?```|`[^`]+`", text, flags=re.DOTALL)
     shown: dict[str, set[str]] = {}
-    commands = "train|sample|predict|inspect|gradcheck|explain|export"
-    for line in "".join(blocks("sh")).splitlines():
-        for command, rest in re.findall(rf"charrnn ({commands})([^|#&>]*)", line):
+    for piece in code:
+        for command, rest in re.findall(rf"charrnn ({commands})\b([^|#&>\n]*)", piece):
             shown.setdefault(command, set()).update(re.findall(r"(?<=\s)--[a-z-]+", rest))
-    assert set(shown) == set(commands.split("|"))
+    if document == "README.md":
+        assert set(shown) == set(COMMANDS)
     for command, options in shown.items():
         page = charrnn(command, "--help", cwd=ROOT).stdout.decode()
         assert options <= set(re.findall(r"--[a-z-]+", page)), command
@@ -113,6 +144,30 @@ def test_the_files_that_a_document_names_are_there(document: str) -> None:
         if not (ROOT / path).exists() and not (ROOT / document).parent.joinpath(path).exists()
     ]
     assert not missing
+
+
+def test_the_log_begins_with_a_page_of_conclusions() -> None:
+    """Each with a link to an entry below, which is there."""
+    log = (ROOT / "docs/log.md").read_text(encoding="utf-8")
+    page, _, entries = log.partition("\n## All entries\n")
+    assert len(page.splitlines()) <= 70
+    links = re.findall(r"\]\(#(.*?)\)", log)
+    assert len(links) > 20
+    headings = re.findall(r"^## (.*)$", entries, flags=re.MULTILINE)
+    assert set(links) <= {
+        re.sub(r"[^\w -]", "", head.lower()).replace(" ", "-") for head in headings
+    }
+
+
+def test_every_page_can_be_reached_from_the_readme() -> None:
+    reached, todo = set[Path](), [ROOT / "README.md"]
+    while todo:
+        page = todo.pop()
+        if page not in reached and page.suffix == ".md":
+            reached.add(page)
+            links = re.findall(r"\]\(([\w./-]+)[)#]", page.read_text(encoding="utf-8"))
+            todo += [(page.parent / link).resolve() for link in links]
+    assert {*PAGES, ROOT / "ARCHITECTURE.md", ROOT / "docs/notebooks/README.md"} <= reached
 
 
 def test_the_names_that_the_equations_point_to_exist() -> None:

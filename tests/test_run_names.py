@@ -59,7 +59,7 @@ def test_a_run_has_a_name(place: Path, command: list[str]) -> None:
     ("command", "found"),
     [
         (["sample", "-l", "5"], b"novel-2/best.npz (the run saved last)"),
-        (["eval"], b"rows-1/best.npz on the rows of rows.tsv"),
+        (["eval"], b"rows-1/best.npz on the test part of rows.tsv"),
         (["train", "--resume", "latest"], b"run: checkpoints/rows-1"),
     ],
 )
@@ -83,10 +83,10 @@ def test_a_label_asks_for_a_run_of_labelled_texts(place: Path, tmp_path: Path) -
     assert b"there is no run of --task generate here" in done.stderr
     done = charrnn("eval", cwd=tmp_path)  # the shipped model's text comes with one Python only
     if read_corpus([]).sha256.startswith("71f2ff5d99bd"):
-        assert b"pydoc.npz on the end of the help topics of Python" in done.stdout
+        assert b"pydoc.npz on the validation part of the help topics of Python" in done.stdout
     else:
         assert done.returncode == 2
-        assert b"is no longer what this run was trained on" in done.stderr
+        assert b"has changed since this run was trained on it" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -103,13 +103,13 @@ def test_a_label_asks_for_a_run_of_labelled_texts(place: Path, tmp_path: Path) -
 def test_a_wrong_name_lists_those_that_there_are(place: Path, command: list[str]) -> None:
     done = charrnn(*command, cwd=place)
     assert done.returncode == 2
-    assert b"there are the runs rows-1, novel-2, novel-1" in done.stderr
+    assert b"the runs here are rows-1, novel-2, novel-1" in done.stderr
 
 
 def test_a_text_in_the_place_of_a_checkpoint(place: Path) -> None:
     done = charrnn("sample", "Once upon a time", cwd=place)
     error, hint = done.stderr.decode().splitlines()
-    assert (done.returncode, error) == (2, "error: 'Once upon a time' is no checkpoint")
+    assert (done.returncode, error) == (2, "error: 'Once upon a time' is not a checkpoint")
     assert "charrnn sample --prime 'Once upon a time'" in hint
     done = charrnn("sample", "Once", cwd=place)
     assert b"'Once' does not exist" in done.stderr
@@ -118,7 +118,7 @@ def test_a_text_in_the_place_of_a_checkpoint(place: Path) -> None:
     done = charrnn(
         "sample", "--temp", "0.5", "--stop", "x", "--stop", "y", "-n2", "Once", cwd=place
     )
-    wanted = b": charrnn sample --number 2 --temp 0.5 --stop x --stop y --prime Once; there are"
+    wanted = b": charrnn sample --number 2 --temp 0.5 --stop x --stop y --prime Once; the runs"
     assert wanted in done.stderr
     for flags in (["--prime", "a"], ["--label", "x"], ["novel-1"]):  # no run has labels
         assert b"begin with" not in charrnn("sample", "Once", *flags, cwd=place).stderr
@@ -188,7 +188,7 @@ def test_eval_compares_runs(place: Path) -> None:
     rows = done.stdout.decode().splitlines()[1:]
     *own, both = rows
     assert [row.split()[0] for row in own] == [f"checkpoints/novel-{k}/best.npz" for k in (1, 2)]
-    assert both.startswith("as one ")
+    assert both.startswith("their average ")
     assert b"different texts" not in done.stderr
     alone = json.loads(charrnn("eval", "novel-2", "--json", cwd=place).stdout)
     both = json.loads(charrnn("eval", "novel-1", "novel-2", "--json", cwd=place).stdout)
@@ -198,16 +198,28 @@ def test_eval_compares_runs(place: Path) -> None:
     assert done.stdout.count(b"other.txt") == 3
     flags = ("--val-fraction", "0.3", "--out", "less")
     assert charrnn("train", "novel.txt", *SMALL, *flags, cwd=place).returncode == 0
-    assert b"these are different texts" in charrnn("eval", "less", "novel-1", cwd=place).stderr
+    assert (
+        b"these models were scored on different texts"
+        in charrnn("eval", "less", "novel-1", cwd=place).stderr
+    )
 
 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ("inspect runs", "error: there are no runs here yet\nhint: charrnn train CORPUS makes one"),
-        ("inspect checkpoints", "error: there are no runs here yet\nhint: charrnn train CORPUS"),
-        ("train --resume latest", "hint: there are no runs here yet: charrnn train CORPUS"),
-        ("sample latest", "there are no runs here yet: charrnn train CORPUS"),
+        (
+            "inspect runs",
+            "error: there are no runs here yet\nhint: to make one: charrnn train CORPUS",
+        ),
+        (
+            "inspect checkpoints",
+            "error: there are no runs here yet\nhint: to make one: charrnn train CORPUS",
+        ),
+        (
+            "train --resume latest",
+            "hint: there are no runs here yet; to make one: charrnn train CORPUS",
+        ),
+        ("sample latest", "there are no runs here yet; to make one: charrnn train CORPUS"),
     ],
 )
 def test_a_fresh_folder_has_no_runs(tmp_path: Path, words: str, said: str) -> None:
@@ -222,10 +234,10 @@ def test_a_fresh_folder_has_no_runs(tmp_path: Path, words: str, said: str) -> No
 def test_a_folder_of_runs_names_them(place: Path) -> None:
     done = charrnn("sample", "checkpoints", cwd=place)
     assert done.returncode == 2
-    assert b"there are the runs rows-1, novel-2, novel-1" in done.stderr
+    assert b"the runs here are rows-1, novel-2, novel-1" in done.stderr
     (place / "checkpoints").rename(place / "old")
     done = charrnn("sample", "old", cwd=place)
-    assert b"there are the runs old/rows-1, old/novel-2, old/novel-1" in done.stderr
+    assert b"the runs here are old/rows-1, old/novel-2, old/novel-1" in done.stderr
 
 
 def test_a_slash_at_the_end_of_a_name_is_nothing(place: Path) -> None:
@@ -239,7 +251,7 @@ def test_a_slash_at_the_end_of_a_name_is_nothing(place: Path) -> None:
 def test_two_models_are_compared_by_eval(place: Path) -> None:
     done = charrnn("inspect", "novel-1", "novel-2", cwd=place)
     assert done.returncode == 2
-    assert b"hint: to compare them: charrnn eval novel-1 novel-2\n" in done.stderr
+    assert b"hint: to compare models: charrnn eval novel-1 novel-2\n" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -113,7 +113,7 @@ def test_words_and_empty_columns_are_left_out(tmp_path: Path) -> None:
 def test_a_column_with_some_numbers_is_refused_not_left_out(tmp_path: Path) -> None:
     message, hint = refused(tmp_path, "a,b\n1,2\n3,four\n5,6\n7,x\n")
     assert message == ", row 3: column 2 ('b'): 'four' is not a number (and 1 more bad row)"
-    assert hint.endswith("without this column: --columns a")
+    assert hint.endswith("to leave this column out: --columns a")
     assert read(tmp_path, "a,b\n1,2\n3,four\n", columns="a").values.tolist() == [[1], [3]]
 
 
@@ -166,10 +166,14 @@ def test_columns_are_chosen(tmp_path: Path, columns: Any, found: list[str]) -> N
 @pytest.mark.parametrize(
     ("columns", "message", "hint"),
     [
-        ("pax", "has no column 'pax': its columns are 1 'when', 2 'a' and 3 'A'", ""),
-        ("4", "has no column '4': its columns are 1 'when', 2 'a' and 3 'A'", ""),
+        ("pax", "has no column 'pax'; its columns are 1 'when', 2 'a' and 3 'A'", ""),
+        ("4", "has no column '4'; its columns are 1 'when', 2 'a' and 3 'A'", ""),
         ("0", "has no column '0'", ""),
-        ("when", "column 1 'when' has dates, not numbers", "those of numbers: --columns a,A"),
+        (
+            "when",
+            "column 1 'when' has dates, not numbers",
+            "choose the columns of numbers: --columns a,A",
+        ),
         ("a,2", "the column '2' is named twice", ""),
         ("a,,A", "--columns a,,A: a name is empty", ""),
         ('"a', "unexpected end of data", ""),
@@ -311,7 +315,7 @@ def test_a_blank_line_is_a_row_without_values(tmp_path: Path) -> None:
 def test_gaps_at_the_beginning_have_nothing_before_them(tmp_path: Path) -> None:
     text = "a,b\n?,1\n?,2\n3,4\n"
     message, _ = refused(tmp_path, text, missing="previous")
-    assert message.startswith(", row 2: column 1 ('a'): no value, and no row before")
+    assert message.startswith(", row 2: column 1 ('a'): a missing value, and no row before")
     assert read(tmp_path, text, missing="skip").values.tolist() == [[3, 4]]
 
 
@@ -355,7 +359,7 @@ def test_a_model_finds_its_columns_by_name(tmp_path: Path) -> None:
         found: Any = model.predict(written(tmp_path, table), steps=3)[0]
         assert found.notes == ()
         assert (found.values == wanted.values).all()
-    with pytest.raises(InputError, match="has no column 'a': its columns are 1 'x' and 2 'b'"):
+    with pytest.raises(InputError, match="has no column 'a'; its columns are 1 'x' and 2 'b'"):
         model.predict(written(tmp_path, "x,b\n1,2\n"))
 
 

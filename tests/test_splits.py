@@ -191,7 +191,7 @@ def test_parts_that_nobody_asked_for_are_empty() -> None:
         (distinct(4), 0.4, 0.1, "no rows to test with: 0.1 of 4 rows"),
         (["same"] * 50, 0.2, 0.0, r"no rows to validate with: 0.2 of 50 rows \(1 distinct"),
         (["same"] * 50, 0.6, 0.2, "no rows to"),
-        (distinct(50), 0.5, 0.5, "0.5 of the rows to validate and 0.5 to test with leave none"),
+        (distinct(50), 0.5, 0.5, "0.5 of the rows to validate and 0.5 to test leave none"),
         (distinct(50), -0.1, 0.5, "leave none"),
         (distinct(50), float("nan"), 0.5, "leave none"),
         (distinct(50), 0.1, float("inf"), "leave none"),

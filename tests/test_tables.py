@@ -151,8 +151,8 @@ def test_columns_are_named_and_numbered(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        ("Text,Other", "no column 'Other': its columns are 1 'Text' and 2 'Kind'"),
-        ("1,3", "no column '3': its columns are"),
+        ("Text,Other", "no column 'Other'; its columns are 1 'Text' and 2 'Kind'"),
+        ("1,3", "no column '3'; its columns are"),
         ("Text", "1 columns, not 2"),
         ("2,2", "the column '2' is named twice"),
         ("Text,text", "the column 'text' is named twice"),
@@ -235,7 +235,7 @@ def test_columns_in_the_other_order_are_asked_about(tmp_path: Path) -> None:
     few = "".join(f"pos\tword {k}\n" for k in range(4))
     assert pairs(tmp_path, few)[0] == ("pos", "word 0")
     swapped = "".join(f"word {k}\t{'pos' if k % 2 else 'neg'}\n" for k in range(20))
-    with pytest.raises(InputError, match="are the columns in the other order"):
+    with pytest.raises(InputError, match="are the columns swapped"):
         read_pairs(put(tmp_path, swapped), left="label", right="text")
 
 
@@ -243,7 +243,10 @@ def test_columns_in_the_other_order_are_asked_about(tmp_path: Path) -> None:
     ("rows", "message"),
     [
         (['{"text": "a", "label": "b"}', "{"], ", row 2: not JSON:"),
-        (['{"text": "a", "label": "b"}', "[1]"], ", row 2: '\\[1\\]' is no JSON object with keys"),
+        (
+            ['{"text": "a", "label": "b"}', "[1]"],
+            ", row 2: '\\[1\\]' is not a JSON object with keys",
+        ),
         (['{"text": "a", "label": "b"}', "", "{}"], ", row 2: blank"),
         (['{"text": "a", "label": "b"}', '{"text": "a"}'], ", row 2: the label is empty"),
         (['{"text": 5, "label": "b"}'], ", row 1: the text is '5', not a text"),
@@ -262,9 +265,9 @@ def test_a_bad_row_of_json_is_named(tmp_path: Path, rows: list[str], message: st
         (
             [{"text": "a"}],
             ("text", "label"),
-            "has no text and no label: all that its rows have is 1 'text'",
+            "has no text and no label; its rows have only 1 'text'",
         ),
-        ([{}], ("text", "label"), "row 1: '{}' is no JSON object with keys"),
+        ([{}], ("text", "label"), "row 1: '{}' is not a JSON object with keys"),
         (
             [{"translation": {"en": "a"}}],
             ("source", "target"),
@@ -283,7 +286,7 @@ def test_rows_of_json_with_too_little_are_told(
 @pytest.mark.parametrize("indent", [None, 1])
 def test_json_of_one_piece_is_told(tmp_path: Path, indent: int | None) -> None:
     data = json.dumps([{"text": "a", "label": "b"}, {"text": "c", "label": "d"}], indent=indent)
-    with pytest.raises(InputError, match="JSON of one piece") as caught:
+    with pytest.raises(InputError, match="one piece of JSON") as caught:
         read_pairs(put(tmp_path, data, "a.json"))
     assert "jq -c" in caught.value.hint
     assert pairs(tmp_path, "[good]\tpos\n{bad}\tneg\n") == [("[good]", "pos"), ("{bad}", "neg")]
@@ -336,8 +339,9 @@ def test_a_csv_file_with_an_open_quote_is_located(tmp_path: Path) -> None:
 def test_labels_that_are_nearly_the_same_or_not_tested_are_told() -> None:
     notes = list(label_notes(["Pos", "pos", "pos", "a  b", "a b"], ["pos"], ["Pos", "a b", "pos"]))
     assert notes == [
-        "labels that differ by case or space alone: 'Pos' (1 row), 'pos' (2 rows); are they one?",
-        "no row to test with has the label 'Pos', 'a b': the report says nothing of it",
+        "these labels differ only by case or spaces: 'Pos' (1 row), 'pos' (2 rows); "
+        "are they the same?",
+        "no test row has the label 'Pos', 'a b', so the report leaves it out",
     ]
     assert list(label_notes(["x", "y"], [], ["x", "y"])) == []
 
@@ -415,7 +419,7 @@ def test_the_columns_of_words_and_tags_are_named(tmp_path: Path) -> None:
     assert read_sentences(path, columns="1,2").records[1] == Sentence(6, ("Peter",), ("N",))
     path = put(tmp_path, CONLL["CoNLL-U Plus"])
     assert read_sentences(path, columns="FORM,UPOS").records[0].tags == ("X", "X", "X")
-    with pytest.raises(InputError, match="both say where the tags are"):
+    with pytest.raises(InputError, match="both choose the tags' column"):
         read_sentences(path, columns="FORM,UPOS", column=3)
     with pytest.raises(InputError, match="has no column 'XPOS'"):
         read_sentences(path, columns="FORM,XPOS")

@@ -164,7 +164,9 @@ def test_named_files_are_the_parts(tmp_path: Path) -> None:
 def test_held_out_inputs_that_are_trained_on_are_told(tmp_path: Path) -> None:
     path = written(tmp_path, classify_rows(30), "a.tsv")
     data = ClassifyData(Paths((path,), path), Config.of("classify"))
-    assert "30 of 30 rows to validate with have an input that is trained on" in data.notes[0]
+    assert (
+        "30 of the 30 rows that validate the model have an input that also trains" in data.notes[0]
+    )
 
 
 def test_the_order_follows_from_the_seed_alone() -> None:
@@ -270,7 +272,7 @@ def test_a_checkpoint_knows_its_task(tmp_path: Path, task: str) -> None:
     model = load_model(tmp_path / "run" / "best.npz")
     assert model.config == config
     assert model.spec == run.spec
-    with pytest.raises(InputError, match=f"no language model; its task is {task}"):
+    with pytest.raises(InputError, match=f"not a language model; its task is {task}"):
         _ = model.vocabulary
 
 
@@ -487,7 +489,7 @@ def test_train_and_predict(tmp_path: Path) -> None:
     flags = ("--hidden", "8", "--epochs", "1", "--out", "run", "-q")
     done = charrnn("train", path, "--task", "classify,readout=last", *flags, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert b"beside it: character n-gram naive Bayes: accuracy" in done.stderr
+    assert b"baseline: character n-gram naive Bayes: accuracy" in done.stderr
     assert b"charrnn predict run TEXT" in done.stderr
     labels = out(charrnn("predict", "run", "abc", "abcd", cwd=tmp_path))
     assert set(labels) <= {"even", "odd"}
@@ -550,14 +552,14 @@ def test_files_keep_their_roles(tmp_path: Path) -> None:
     for wrong in ((a, b, "--resume", "run"), (a, "--val", a, "--resume", "run")):
         done = charrnn("train", *wrong, cwd=tmp_path)
         assert done.returncode == 2
-        assert b"is not the one this run began with" in done.stderr
+        assert b"is has changed since this run began" in done.stderr
 
 
 def test_a_test_that_chose_the_model_is_told(tmp_path: Path) -> None:
     a, b = (written(tmp_path, classify_rows(40, seed), f"{seed}.tsv") for seed in (1, 2))
     rows = ClassifyData(Paths((a,), b, b), Config.of("classify")).rows
-    assert any("40 of 40 rows to test with" in note for note in rows.notes)
-    assert rows.method(rows.test, "texts") == "40 texts, 40 of which the model has met in training"
+    assert any("40 of the 40 rows that test" in note for note in rows.notes)
+    assert rows.method(rows.test, "texts") == "40 texts, 40 of them trained on"
     clean = ClassifyData(Paths((a,)), Config.of("classify")).rows
     assert clean.method(clean.test, "texts") == "4 texts, none of them trained on"
 
@@ -577,7 +579,7 @@ def test_a_tag_that_is_no_span_in_a_held_out_part(tmp_path: Path) -> None:
     val = written(tmp_path, ["ab\tNOUN\ncd\tO\n\n"], "v.conll")
     config = Config.of("tag", **SMALL)
     data = TagData(Paths((train,), val), config)
-    assert "1 token has a tag that no token to train on has" in data.notes[0]
+    assert "1 token has a tag that is not in the training part" in data.notes[0]
     run = run_all(tmp_path / "run", data, config)
     assert run.best is not None
 
@@ -660,15 +662,15 @@ def test_bad_rows_are_one_line_with_their_number(
 @pytest.mark.parametrize(
     ("task", "message"),
     [
-        ("lm,directions=both", "predicts what comes next, and must not have read it"),
+        ("lm,directions=both", "must not read what it predicts"),
         ("lm,noise=0.1", "lm has no variant 'noise'"),
-        ("generate,directions=both", "predicts what comes next"),
+        ("generate,directions=both", "must not read what it predicts"),
         ("tag,directions=backward", "choose from forward, both"),
         ("classify,readout=first", "choose from last, mean, max"),
         ("classify,readout=max,readout=last", "given twice"),
         ("tag,noise=much", "noise=much is not a number"),
         ("summarise", "choose from classify, forecast"),
-        ("forecast,directions=both", "a forecast predicts what comes next"),
+        ("forecast,directions=both", "a forecast must not read what it predicts"),
     ],
 )
 def test_unknown_variants_of_a_task_are_refused(task: str, message: str) -> None:
@@ -682,8 +684,8 @@ def test_a_language_model_in_both_directions_is_refused(tmp_path: Path) -> None:
     path = written(tmp_path, ["abc\n" * 50])
     done = charrnn("train", path, "--task", "lm,directions=both", cwd=tmp_path)
     assert done.returncode == 2
-    assert b"a language model predicts what comes next, and must not have read it" in done.stderr
-    with pytest.raises(InputError, match="predicts what comes next"):
+    assert b"a language model must not read what it predicts" in done.stderr
+    with pytest.raises(InputError, match="must not read what it predicts"):
         Config(directions="both")
 
 

@@ -15,7 +15,7 @@ import pytest
 from support import environment
 
 from charrnn.errors import InputError
-from charrnn.text import corpora
+from charrnn.text import decoding, sources
 from charrnn.text.batches import Lanes
 from charrnn.text.corpora import Corpus, read_corpus
 from charrnn.text.vocab import UnknownCharacterError, Vocabulary
@@ -67,7 +67,7 @@ def test_unknown_characters_are_named() -> None:
     vocabulary = Vocabulary.of("char", codes_of("abc\n"))
     with pytest.raises(UnknownCharacterError) as one:
         vocabulary.encode_text("a\tb\t", "the prime")
-    assert str(one.value) == "the prime has 1 character the model never saw: '\\t' (U+0009)"
+    assert str(one.value) == "the prime has 1 character new to the model: '\\t' (U+0009)"
     assert one.value.exit_code == 2
     assert one.value.hint
     with pytest.raises(UnknownCharacterError) as two:
@@ -145,7 +145,7 @@ def test_a_byte_order_mark_decides_and_goes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk: int, mark: bytes, codec: str, name: str
 ) -> None:
     """A mark left in would be a character of the model."""
-    monkeypatch.setattr(corpora, "CHUNK", chunk)
+    monkeypatch.setattr(decoding, "CHUNK", chunk)
     path = write(tmp_path, mark + WIDE.encode(codec))
     corpus = read_corpus([path])
     assert text_of(corpus) == WIDE
@@ -158,7 +158,7 @@ def test_line_ends_become_one_kind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk: int, encoding: str
 ) -> None:
     """Also where a chunk ends between CR and LF, and where the file ends in a lone CR."""
-    monkeypatch.setattr(corpora, "CHUNK", chunk)
+    monkeypatch.setattr(decoding, "CHUNK", chunk)
     path = write(tmp_path, "a\r\nb\rc\nd\n\r\r\n\re\r".encode(encoding))
     corpus = read_corpus([path], encoding=encoding)
     assert text_of(corpus) == "a\nb\nc\nd\n\n\n\ne\n"
@@ -167,7 +167,7 @@ def test_line_ends_become_one_kind(
 
 @every_chunk
 def test_line_ends_can_be_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk: int) -> None:
-    monkeypatch.setattr(corpora, "CHUNK", chunk)
+    monkeypatch.setattr(decoding, "CHUNK", chunk)
     corpus = read_corpus([write(tmp_path, b"a\r\nb\rc\n\r")], keep_newlines=True)
     assert text_of(corpus) == "a\r\nb\rc\n\r"
     assert corpus.notes == ()
@@ -199,7 +199,7 @@ def test_invalid_utf8_is_located(
     offset: int,
     line: int,
 ) -> None:
-    monkeypatch.setattr(corpora, "CHUNK", chunk)
+    monkeypatch.setattr(decoding, "CHUNK", chunk)
     with pytest.raises(InputError) as caught:
         read_corpus([write(tmp_path, data)])
     assert str(caught.value).endswith(f"byte 0x{byte} at offset {offset} (line {line})")
@@ -220,7 +220,7 @@ def test_latin_1_is_read_when_told(tmp_path: Path) -> None:
 
 
 def test_null_characters_are_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(corpora, "CHUNK", 2)
+    monkeypatch.setattr(decoding, "CHUNK", 2)
     (note,) = read_corpus([write(tmp_path, b"a\0\0\0b")]).notes
     assert "3 NUL characters" in note
     assert "--level byte" in note
@@ -239,7 +239,7 @@ def test_an_empty_corpus_is_refused(tmp_path: Path, level: str) -> None:
     ("path", "message"),
     [
         ("nowhere.txt", "file 'nowhere.txt' does not exist"),
-        (".", "'.' is a directory"),
+        (".", "the folder '.' has no files"),
         ("", "the name of a corpus is empty"),
         ("/dev/zero", "'/dev/zero' is a device"),
         ("/dev/null", "'/dev/null' is a device"),
@@ -281,7 +281,7 @@ def test_several_files_are_joined(tmp_path: Path) -> None:
     assert text_of(corpus) == "ab\néab\n"
     assert corpus.sha256 == hashlib.sha256(b"".join(parts)).hexdigest()
     assert len(corpus.notes) == 4
-    assert corpus.notes[2] == f"{paths[1]}: its last line has no end: the next file goes on in it"
+    assert corpus.notes[2] == f"{paths[1]}: its last line has no end, so the next file continues it"
     assert read_corpus(paths[::-1]).sha256 == corpus.sha256  # a palindrome of files
     assert read_corpus([paths[1], paths[0]]).sha256 != corpus.sha256
 
@@ -319,7 +319,7 @@ def test_a_small_file_needs_little_memory(tmp_path: Path) -> None:
 
 
 def test_too_large_a_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(corpora, "LARGEST", 4)
+    monkeypatch.setattr(sources, "LARGEST", 4)
     assert len(read_corpus([write(tmp_path, b"1234")]).codes) == 4
     with pytest.raises(InputError, match="is larger than"):
         read_corpus([write(tmp_path, b"12345")])

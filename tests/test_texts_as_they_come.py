@@ -199,10 +199,10 @@ def test_a_run_is_used_from_another_folder(folder: Path) -> None:
 def test_a_short_text_makes_enough_updates_by_default(folder: Path) -> None:
     Path("short.txt").write_text(TEXT * 3, encoding="utf-8")
     done = charrnn("train", "short.txt", "--hidden", "8", "-q", "--out", "run", cwd=folder)
-    assert b"note: 300 epochs in place of 10" in done.stderr
+    assert b"note: 300 epochs instead of 10" in done.stderr
     assert b" 300 steps of 32" in done.stderr
     other = charrnn("train", "short.txt", *BRIEF, "--out", "brief", cwd=folder)
-    assert b"in place of" not in other.stderr
+    assert b"instead of" not in other.stderr
 
 
 def test_what_a_join_spoils_is_said(folder: Path) -> None:
@@ -211,7 +211,7 @@ def test_what_a_join_spoils_is_said(folder: Path) -> None:
     Path("empty.txt").write_bytes(b"")
     joined = read_corpus(["a.txt", "empty.txt", "b.txt", "b.txt", "a.txt"])
     assert joined.notes == (
-        "a.txt: its last line has no end: the next file goes on in it",
+        "a.txt: its last line has no end, so the next file continues it",
         "b.txt: byte order mark of UTF-8 removed",
         "b.txt: byte order mark of UTF-8 removed",
     )
@@ -220,7 +220,7 @@ def test_what_a_join_spoils_is_said(folder: Path) -> None:
     assert (
         read_corpus(["c.txt"])
         .notes[-1]
-        .startswith("c.txt: 1 byte order mark (U+FEFF) within: joined")
+        .startswith("c.txt: 1 byte order mark (U+FEFF) inside the text: joined")
     )
     Path("wide.txt").write_bytes("one\n".encode("utf-16"))
     assert len(read_corpus(["wide.txt", "a.txt"]).notes) == 1

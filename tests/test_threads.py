@@ -83,6 +83,25 @@ def test_more_cores_cut_a_batch_finer_if_that_is_clearly_faster(
     assert fastest(close) == close[0]  # not worth other bits
 
 
+def test_more_ranks_cut_a_batch_finer_too(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each has one process, whatever the cores of rank 0 are; two ranks leave the cut as it is."""
+    seconds = {2: 4.0, 4: 2.0, 8: 3.0}
+    monkeypatch.setattr(
+        threads, "_step", lambda task, _: seconds[len(shards(32, task.engine.shards))]
+    )
+    run = start(batch_size=32, seq_len=4)
+    task, parameters = text_task(run), run.trainer.parameters
+    for ranks, cores, cuts in ((8, 2, [4, 8]), (4, 1, [4]), (2, 16, [])):
+        monkeypatch.setattr(threads, "available_cores", lambda cores=cores: cores)
+        monkeypatch.setattr(Engine, "ranks", ranks)
+        timings = time_threads(task, parameters, recut=True)
+        assert timings == [Timing(1, seconds[cut or 2], cut) for cut in (0, *cuts)]
+        assert fastest(timings).shards == (4 if cuts else 0)
+        worth = [worth_timing(task, parameters, 1000, recut=recut) for recut in (True, False)]
+        assert worth == [bool(cuts), False]  # who may not cut has nothing to choose
+        assert [t.shards for t in time_threads(task, parameters, 3, recut=True)] == [0]
+
+
 def test_a_cut_that_was_measured_is_kept(
     start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -207,5 +226,5 @@ def test_a_validation_is_shared_out_too(start: Start, monkeypatch: pytest.Monkey
     text_task(run).validate(run.trainer.parameters)
     assert calls
     assert set(calls) == {text_task(run).engine}
-    evaluate(reader_of(run.network), run.trainer.parameters, text_task(run).ids, 100)
+    evaluate(reader_of(run.network), run.trainer.parameters, np.asarray(text_task(run).ids), 100)
     assert set(calls) != {text_task(run).engine}

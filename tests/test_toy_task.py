@@ -72,7 +72,7 @@ def test_it_resumes_exactly() -> None:
     ("settings", "message"),
     [
         ({"task": "vowels,noise=0.1"}, "vowels has no variant 'noise'"),
-        ({"task": "vowels", "seq_len": 5}, "seq-len means nothing to --task vowels"),
+        ({"task": "vowels", "seq_len": 5}, "seq-len does not apply to --task vowels"),
         ({"task": "vowel"}, "choose from classify, forecast, generate, lm, tag, translate, vowels"),
     ],
 )

@@ -118,14 +118,14 @@ def test_rows_that_will_be_cut_off_are_named(tmp_path: Path) -> None:
     *_, note = data.describe(data.spec(), CONFIG)
     assert note == (
         "note: row 101 has a target of 4,001 characters for a source of 3: "
-        "a translation of that source is cut off after 59"
+        "a translation of this source stops after 59"
     )
     (found,) = translate(endless(data.spec()), ["x y"])
     assert len(found.text) == 59
     data = data_of(tmp_path, f"x y\t{LONG}\nxy\t{LONG} e\n")
     *_, note = data.describe(data.spec(), CONFIG)
     assert "row 102 has a target of 4,003" in note
-    assert "(2 rows are such)" in note
+    assert "(2 rows like this)" in note
 
 
 def test_the_longest_row_keeps_its_place_in_the_order(tmp_path: Path) -> None:

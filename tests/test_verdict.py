@@ -119,15 +119,15 @@ def test_the_words_of_a_verdict() -> None:
     assert said("fine", "fine") == "good to train on"
     assert said("note", "fine") == "usable, with 1 note"
     assert said("note", "note") == "usable, with 2 notes"
-    assert said("mend", "fine") == "mend this first"
-    assert said("mend", "note", "mend") == "mend these 2 things first; 1 note besides"
+    assert said("mend", "fine") == "fix this first"
+    assert said("mend", "note", "mend") == "fix these 2 problems first, and 1 note"
 
 
 def test_what_is_held_out_is_what_training_holds_out() -> None:
     assert Config.of("lm").val_fraction == HELD_OUT
     found = of(verdict_of(GOOD, held_out=0.25), "held-out end")
     assert found.measured["held_out"] == round(len(GOOD) * 0.25)
-    assert of(verdict_of(GOOD, held_out=0.0), "held-out end").text == "nothing is held out"
+    assert of(verdict_of(GOOD, held_out=0.0), "held-out end").text == "there is no validation part"
 
 
 def test_files_are_read_as_training_reads_them(tmp_path: Path) -> None:
@@ -534,19 +534,19 @@ def test_a_mark_that_was_kept_is_told_of() -> None:
     assert found.advice == ("leave --encoding out: the mark decides",)
     found = judge_encoding("text", data, order, kept[1:])
     assert found.severity == "fine"
-    assert "with a byte order mark, which goes" in found.text
+    assert "with a byte order mark, which is removed" in found.text
 
 
 def test_a_file_with_a_mark_that_is_cut_off() -> None:
     (found,) = verdict_of("cut off é".encode("utf-16")[:-1]).findings
-    assert "by its byte order mark it is" in found.text
+    assert "though its byte order mark says so" in found.text
     assert found.measured["candidates"] == []
 
 
 def test_utf8_with_a_damaged_place_is_not_taken_for_something_else() -> None:
     data = ("déjà vu " * 100).encode()
     (found,) = verdict_of(data[:803] + b"\xe9" + data[803:]).findings
-    assert "this apart, it is UTF-8" in found.text
+    assert "apart from this, it is UTF-8" in found.text
     assert "offset 803" in found.text
     assert len(found.advice) == 1
     assert "iconv -c" in found.advice[0]
@@ -555,7 +555,7 @@ def test_utf8_with_a_damaged_place_is_not_taken_for_something_else() -> None:
     cut = verdict_of(data[:2]).findings[0]
     assert cut.severity == "mend"
     (few,) = verdict_of("é “so” ".encode() + b"\xe9").findings
-    assert "this apart, it is UTF-8" in few.text
+    assert "apart from this, it is UTF-8" in few.text
 
 
 def test_damaged_places_are_named_by_their_lines() -> None:
@@ -563,7 +563,7 @@ def test_damaged_places_are_named_by_their_lines() -> None:
     for k in (4, 9, 30, 31, 99, 150):
         lines[k] = b"d\xe9j\xe0 vu"
     (found,) = verdict_of(b"\n".join(lines)).findings
-    assert "12 places (lines 5, 10, 31, 32, 100 ...) apart, it is UTF-8" in found.text
+    assert "apart from 12 places (lines 5, 10, 31, 32, 100 ...), it is UTF-8" in found.text
     assert "iconv -c" in found.advice[0]
 
 
@@ -579,7 +579,7 @@ def test_utf8_joined_to_another_encoding_is_not_taken_for_either(language: str, 
         (found,) = verdict_of(data).findings
         assert "two encodings joined" in found.text
         assert found.measured["candidates"] == []
-        assert "make each part UTF-8" in found.advice[0]
+        assert "convert each part to UTF-8" in found.advice[0]
         first = part + 1 if data.startswith(line.encode()) else 1
         assert f"not lines {first}, {first + 1}, " in found.text
 
@@ -589,7 +589,7 @@ def test_two_other_encodings_joined_are_named() -> None:
     (found,) = verdict_of(chinese + b"\n" + korean).findings
     assert "its beginning looks like GB18030, its end like CP949" in found.text
     assert found.measured["candidates"] == []
-    assert "make each part UTF-8" in found.advice[0]
+    assert "convert each part to UTF-8" in found.advice[0]
 
 
 def test_a_short_end_in_another_encoding_is_told() -> None:
@@ -609,7 +609,7 @@ def test_bytes_at_random_are_not_called_text() -> None:
     data = np.random.default_rng(0).bytes(20_000)
     assert guess_encoding(data)[0] == []
     found = of(verdict_of(data), "encoding")
-    assert "nor does it look like text" in found.text
+    assert "and does not look like text" in found.text
     assert "--level byte" in found.advice[0]
     high = bytes(0xA0 + byte % 96 for byte in data)
     assert "is not clear" in of(verdict_of(high), "encoding").text
@@ -634,7 +634,7 @@ def test_nul_bytes_alone_do_not_make_utf16() -> None:
 def test_documents_and_archives_are_called_by_name(start: bytes) -> None:
     (found,) = verdict_of(start + GOOD.encode()).findings
     assert found.severity == "mend"
-    assert "make a text of it" in found.advice[0]
+    assert "convert it to text" in found.advice[0]
 
 
 @pytest.mark.parametrize("chunk", [1, 2, 3, 7, 1 << 20])
@@ -711,7 +711,7 @@ def test_rare_characters() -> None:
     [
         ("\x00", "NUL", "mend"),
         ("\ufffd", "replacement character", "mend"),
-        ("\ufeff", "byte order mark within", "note"),
+        ("\ufeff", "byte order mark inside the text", "note"),
         ("\u2028", "line or page separator", "note"),
         ("\xad", "soft hyphen", "note"),
         ("\xa0", "odd space", "note"),
@@ -850,7 +850,7 @@ def test_the_command_gives_the_verdict(tmp_path: Path) -> None:
     assert inspect(tmp_path, "-", stdin=GOOD.encode())["names"] == ["standard input"]
     two = inspect(tmp_path, "good.txt", "good.txt")
     assert two["size"] == 2 * len(GOOD)
-    assert two["verdict"] == "mend these 2 things first"
+    assert two["verdict"] == "fix these 2 problems first"
 
 
 def test_what_cannot_be_decoded_still_gets_its_verdict(tmp_path: Path) -> None:
@@ -858,7 +858,7 @@ def test_what_cannot_be_decoded_still_gets_its_verdict(tmp_path: Path) -> None:
     (tmp_path / "koi.txt").write_bytes(line.encode("koi8-r") * 999)
     done = charrnn("inspect", "koi.txt", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "mend this first" in done.stdout.decode()
+    assert "fix this first" in done.stdout.decode()
     assert f"--encoding koi8-r reads {line[:30]!r}"[:-1] in done.stdout.decode()
     assert "CONFIDENCE" not in done.stdout.decode()
     found = inspect(tmp_path, "koi.txt")["findings"]
@@ -886,7 +886,7 @@ def test_a_text_does_not_rule_the_terminal(tmp_path: Path) -> None:
         (["good.txt", "--gradient-flow"], "is a text, not a model"),
         (["good.txt", "--gradient-flow", "--encoding", "latin-1"], "--encoding goes with a corpus"),
         (["good.txt", "--encoding", "klingon"], "unknown encoding"),
-        (["damaged.npz"], "not a checkpoint"),
+        (["damaged.npz"], "not a readable checkpoint"),
         (["damaged.npz", "--level", "byte"], "--level goes with a corpus"),
         (["damaged.npz", "good.txt"], "is a model"),
         (["damaged.npz", "more/damaged.npz"], "2 models"),
@@ -901,7 +901,7 @@ def test_mistakes_take_two_lines(tmp_path: Path, arguments: list[str], message: 
     for place in (tmp_path, tmp_path / "more"):
         (place / "damaged.npz").write_bytes(b"PK\x03\x04")
     done = charrnn("inspect", *arguments, cwd=tmp_path)
-    damaged = message == "not a checkpoint"
+    damaged = message == "not a readable checkpoint"
     assert done.returncode == (1 if damaged else 2)
     assert message in done.stderr.decode()
     assert len(done.stderr.splitlines()) <= 2

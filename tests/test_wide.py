@@ -371,8 +371,8 @@ def test_the_simple_method_can_be_asked(tmp_path: Path) -> None:
         "train", "rows.tsv", "--task", "classify,wide=0", *line, "--out", "r", cwd=tmp_path
     )
     said = " ".join(done.stderr.decode().split())
-    assert "the simple method is better than the network: accuracy" in said
-    assert said.index("the simple method") < said.index("test:")
+    assert "the baseline beats the network: accuracy" in said
+    assert said.index("the baseline beats") < said.index("test:")
     asked = ["bxa", "bca", "aaaxaa"]
     found = charrnn("predict", "r", *asked, "--method", "baseline", "--top", "2", cwd=tmp_path)
     config = load_model(tmp_path / "r" / "best.npz").config

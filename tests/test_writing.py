@@ -98,7 +98,7 @@ def test_a_prime_from_a_file_has_its_line_ends(folder: Path) -> None:
 def test_a_backslash_in_a_prime_is_explained(folder: Path) -> None:
     """And is an error, where the model does not know it."""
     said = refused(folder, "lm", "-p", r"anna\nb")
-    assert r"note: \n in --prime is two characters, a backslash and 'n'; --prime-file" in said
+    assert r"note: \n in --prime means two characters, a backslash and 'n'; --prime-file" in said
     assert "U+005C" in said
     assert "note" not in charrnn("sample", "lm", "-p", "anna", cwd=folder).stderr.decode()
 
@@ -436,13 +436,13 @@ def test_models_that_do_not_mix_are_refused(folder: Path, model: Model) -> None:
     for weights in ("1,0", "1,-1", "nan,1", "inf,1"):
         assert "positive" in refused(folder, "lm", "other", "--weights", weights)
     assert "several models" in refused(folder, "lm", "--weights", "1")
-    assert "no language model" in refused(folder, "lm", "kinds")
+    assert "not a language model" in refused(folder, "lm", "kinds")
     assert "does not exist" in refused(folder, "lm", "nowhere")
     assert "no labels" in refused(folder, "lm", "other", "--label", "x")
     for wrong in ([], [model, 1]):
         with pytest.raises(InputError, match="list of models"):
             package.mix(wrong)  # type: ignore[arg-type]
-    with pytest.raises(InputError, match="1 weights are given for 2"):
+    with pytest.raises(InputError, match="1 weight for 2 models"):
         package.mix([model, model], [1])
 
 

@@ -36,7 +36,7 @@ def rank_lines(asked: Asked) -> None:
     with progress(len(codes) * len(models), "char") as bar:
         lines = score_lines(models, codes, threads, bar.update)
     if not len(lines.begins):
-        raise InputError(f"{named(asked.files)} has no lines but empty ones")
+        raise InputError(f"{named(asked.files)} has only empty lines")
     with writing(asked.out) as write:
         if asked.form == "text":
             write(_head(models, config.level))

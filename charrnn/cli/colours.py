@@ -1,4 +1,7 @@
-"""Characters coloured on a scale of ten steps; without colours, with a digit beneath each."""
+"""Characters coloured on a scale of ten steps; without colours, with a digit beneath each.
+
+Each step is a colour and a digit, so that what a terminal shows can be read through a pipe.
+"""
 
 import sys
 import unicodedata

@@ -64,7 +64,7 @@ def _text_of(model: Model, files: list[str]) -> tuple[Codes, str]:
             bar.update(len(piece))
     data, level = b"".join(pieces), model.config.level
     text = np.frombuffer(data, np.uint8) if level == "byte" else codes_of(data.decode(), level)
-    return text, f"{WRITTEN:,} characters of its own (temperature {TEMPERATURE}, seed {SEED})"
+    return text, f"{WRITTEN:,} characters that it wrote (temperature {TEMPERATURE}, seed {SEED})"
 
 
 def _print(
@@ -76,24 +76,25 @@ def _print(
     unit = "bytes" if model.config.level == "byte" else "characters"
     echo(f"{model.path}: {what}")
     echo(
-        f"{len(text):,} {unit}, looked for in the {trained.split:,} of {trained.what} that trained"
+        f"{len(text):,} {unit}, compared with the {trained.split:,} that it trained on, from "
+        f"{trained.what}"
     )
-    echo(f"\nNew: the part of all windows of n {unit} that the training text does not have")
+    echo(f"\nNew: how many passages of n {unit} are not in the training text")
     shares = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     shares.add_column("n")
     for length in LENGTHS:
         shares.add_column(str(length), justify="right", no_wrap=True)
-    for name, new in (("this text", found.shares.new), ("what was held out", beside.new)):
+    for name, new in (("this text", found.shares.new), ("validation text", beside.new)):
         if new:
             figures = [f"{100 * new[n]:.1f} %" if n in new else "" for n in LENGTHS]
             shares.add_row(name, *figures)
     console = Console(width=max(Console().width, 120))
     console.print(shares)
     if not found.longest:
-        echo(f"\nNo passage of {found.least} {unit} stands in both")
+        echo(f"\nThe texts share no passage of {found.least} {unit}")
         return
-    echo(f"\nThe longest passages that stand in both, of {found.least} {unit} or more")
-    echo(f"{'length':>7}  {'line':>7}  {'of that':>9}")
+    echo(f"\nLongest passages that both texts share, of {found.least} {unit} or more")
+    echo(f"{'length':>7}  {'line':>7}  {'training':>9}")
     for length, line, there, passage in _placed(model, trained, text, found):
         shown = passage[:SHOWN] + (" ..." if len(passage) > SHOWN else "")
         echo(f"{length:7,}  {line:7,}  {there:9,}  {shown!r}")

@@ -44,7 +44,7 @@ def draw_curve(curve: LearningCurve) -> Iterator[str]:
     shown = panels(curve)
     if not shown:
         points = max(len(curve.val), len(curve.train))
-        why = "one validation is one point" if points else "there is no history"
+        why = "it takes two validations" if points else "the checkpoint has no history"
         yield f"No learning curve: {why}."
         return
     columns = COLUMNS
@@ -57,7 +57,7 @@ def draw_curve(curve: LearningCurve) -> Iterator[str]:
         step, value = curve.best
         yield f"* best: {figure(value)} at step {step:,.0f}   o validation   . training"
     else:
-        yield ". training; nothing was held out to validate with"
+        yield ". training; this run has no validation set"
 
 
 def _draw_panel(panel: Panel, steps: int, columns: int, rows: int) -> Iterator[str]:
@@ -80,7 +80,7 @@ def _draw_panel(panel: Panel, steps: int, columns: int, rows: int) -> Iterator[s
         series,
         x=(0, max([steps, *(step for step, _ in best)])),
         y=(bottom, top),
-        title=panel.title + (" (the first of training are above)" if above else ""),
+        title=panel.title + (" (the first training losses are higher)" if above else ""),
         axis="steps",
         form=".3f" if 0.01 < top - bottom < 1000 else ".4g",
         columns=columns,

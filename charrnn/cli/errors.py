@@ -65,6 +65,10 @@ def say(message: str) -> None:
         return
 
 
+JOINED = r"(?<=[a-z]) (?=[0-9.-])|(?<=[0-9]) (?=½|\S*/\S)|(?<=½) "
+"""Spaces at which no line ends: of a name and its figure, of a figure and its unit."""
+
+
 def fold(message: str) -> str:
     """A long line broken between words where the terminal, or ``COLUMNS``, is narrower than it.
 
@@ -75,7 +79,7 @@ def fold(message: str) -> str:
         return message
     indent = " " * (len(message) - len(message.lstrip()) + 2)
     folded = textwrap.fill(
-        re.sub(r"(?<=[a-z]) (?=[0-9.-])", "\0", message),
+        re.sub(JOINED, "\0", message),
         max(MIN_WIDTH, shutil.get_terminal_size().columns - 1),
         subsequent_indent=indent,
         break_long_words=False,
@@ -142,7 +146,7 @@ def reported(command: Callable[P, None]) -> Callable[P, None]:
             _fail(
                 error,
                 "out of memory",
-                "ask for less: a smaller --batch-size, --seq-len, --hidden or --number",
+                "use a smaller --batch-size, --seq-len, --hidden or --number",
                 1,
             )
         except (typer.Exit, typer.Abort, KeyboardInterrupt, SystemExit):

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["evaluate"]
 
 ADAPT = "With --adapt"
-LOOK = "Look at the text, in place of a score"
+LOOK = "Look at the text instead of scoring it"
 MANY = 1 << 16
 """Characters that are worth the start of other processes."""
 
@@ -40,7 +40,7 @@ def evaluate(
         str | None,
         typer.Argument(
             autocompletion=runs,
-            help="An .npz file, a run's folder or a run's name; without it the one saved last.",
+            help="A run's name, its folder or an .npz file. Default: the one saved last.",
             show_default=False,
         ),
     ] = None,
@@ -48,47 +48,43 @@ def evaluate(
         list[str] | None,
         typer.Argument(
             metavar="FILE",
-            help="The text to score, or rows like those trained on, files read in order; - is "
-            "standard input. Without any, what the run held out of its own text, or to test with. "
-            "Other runs, before the files: all are scored and compared, and as one.",
+            help="Text or labelled rows to score; - is standard input. Default: what the run did "
+            "not train on. Other runs, before the files, are compared.",
             show_default=False,
         ),
     ] = None,
     train: Annotated[
         list[str] | None,
         typer.Option(
-            help="What the model was trained on, where the run does not lead to it; may be given "
-            "more than once.",
+            help="File that the model was trained on, if the run does not say. Can be given more "
+            "than once.",
             show_default=False,
         ),
     ] = None,
     columns: Annotated[
         str,
         typer.Option(
-            help="Of FILE, by name or number, in the task's order, where it has another layout "
-            "than what was trained on: text,label or 2,1.",
+            help="Columns of FILE, by name or number, in the task's order (text,label or 2,1), if "
+            "they differ from the training data.",
             show_default=False,
         ),
     ] = "",
     cell: Annotated[
         str | None,
-        typer.Option(
-            help="FILE.py:CLASS, for a model whose cell is its author's own.", show_default=False
-        ),
+        typer.Option(help="FILE.py:CLASS, for a model that has your own cell.", show_default=False),
     ] = None,
     mix: Annotated[
         bool,
         typer.Option(
             "--mix",
-            help="Mix the network with the n-gram: weights fitted on the first half of the text, "
-            "everything reported on the second.",
+            help="Mix the network with the n-gram. The weights are fitted on the first half of the "
+            "text; the second half is scored.",
         ),
     ] = False,
     weights: Annotated[
         str | None,
         typer.Option(
-            help="How much each of several models counts where they are one, the mean of their "
-            "probabilities: 2,1. All alike, if not given.",
+            help="How much each model counts in their average: 2,1. Default: all the same.",
             show_default=False,
         ),
     ] = None,
@@ -96,18 +92,18 @@ def evaluate(
         bool,
         typer.Option(
             "--adapt",
-            help="Dynamic evaluation: let the model learn from each piece of the text once it is "
-            "scored. In memory only.",
+            help="Dynamic evaluation: the model learns from each piece of the text after it is "
+            "scored. The checkpoint stays as it is.",
         ),
     ] = False,
     adapt_rate: Annotated[
-        float, typer.Option(min=0, help="How far an update moves a weight.", rich_help_panel=ADAPT)
+        float, typer.Option(min=0, help="Learning rate of an update.", rich_help_panel=ADAPT)
     ] = 3e-4,
     adapt_decay: Annotated[
         float,
         typer.Option(
             min=0,
-            help="How fast weights go back to those that were trained.",
+            help="How fast the weights return to the trained ones.",
             rich_help_panel=ADAPT,
         ),
     ] = 1e-3,
@@ -121,7 +117,7 @@ def evaluate(
         bool,
         typer.Option(
             "--show",
-            help="Colour every character by its surprisal.",
+            help="Colour every character by how surprising it is.",
             rich_help_panel=LOOK,
         ),
     ] = False,
@@ -129,7 +125,7 @@ def evaluate(
         bool,
         typer.Option(
             "--by-line",
-            help="Score every line by itself and rank them; with several models, say who wrote it.",
+            help="Score and rank every line. With several models, say which one fits it best.",
             rich_help_panel=LOOK,
         ),
     ] = False,
@@ -137,8 +133,8 @@ def evaluate(
         bool,
         typer.Option(
             "--copies",
-            help="What of the text stands verbatim in the training text; without FILE, of a text "
-            "that the model writes.",
+            help="List what the text copies from the training text. Default FILE: a text that the "
+            "model writes.",
             rich_help_panel=LOOK,
         ),
     ] = False,
@@ -151,8 +147,8 @@ def evaluate(
         typer.Option(
             min=0,
             max=20,
-            help="How many of the best guesses --show gives for each character; else 5, at a "
-            "terminal only where there is room.",
+            help="How many best guesses --show gives for each character. Default: 5, at a terminal "
+            "only if they fit.",
             show_default=False,
             rich_help_panel=LOOK,
         ),
@@ -161,20 +157,18 @@ def evaluate(
         str | None,
         typer.Option(
             metavar="FILE",
-            help="Write there instead of to standard output.",
+            help="File to write to. Default: standard output.",
             show_default=False,
             rich_help_panel=LOOK,
         ),
     ] = None,
     threads: Annotated[
         int,
-        typer.Option(
-            min=0, help="Processes that compute; 0: all that there are, if the text is long."
-        ),
+        typer.Option(min=0, help="Processes to score with. 0: every core, if the text is long."),
     ] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print every figure as JSON.")] = False,
 ) -> None:
-    """Score a model on a text or on labelled data, beside what simple methods reach; or look at it.
+    """Score a model on a text or on labelled data, beside simple baselines; or look at the text.
 
     charrnn eval checkpoints/shakespeare-1
     charrnn eval checkpoints/questions-1 new.tsv --json
@@ -189,7 +183,7 @@ def evaluate(
     for name in ("adapt_rate", "adapt_decay", "adapt_segment"):
         if name in given and not adapt:
             raise InputError(
-                f"--{name.replace('_', '-')} goes with --adapt", "give that too, or leave it out"
+                f"--{name.replace('_', '-')} goes with --adapt", "add --adapt, or leave it out"
             )
 
     if given & {"show", "by_line", "copies", "form", "guesses", "out"}:
@@ -222,30 +216,30 @@ def evaluate(
         measure(models, files, train or [], columns, threads, as_json)
         return
     if "columns" in given:
-        raise InputError(f"--columns is of a table; {model.path} is a language model")
+        raise InputError(f"--columns is for tables; {model.path} is a language model")
     if others:
         if adapt or mix:
-            raise InputError("--adapt and --mix are for one model", "leave them out, or name one")
+            raise InputError("--adapt and --mix work with one model", "leave them out, or name one")
         shares = weights_given(weights, len(models))
         _compare(models, shares, files, train or [], threads, as_json)
         return
     if weights is not None:
-        raise InputError("--weights are of several models", "name them: charrnn eval A B")
+        raise InputError("--weights needs several models", "name them: charrnn eval A B")
     scored = find_texts(model, files, train or [])
     for note in scored.notes:
         say(f"note: {note}")
     if scored.train is None and (adapt or mix):
         raise InputError(
-            f"--{'adapt' if adapt else 'mix'} needs the training text", "name it (--train TEXT)"
+            f"--{'adapt' if adapt else 'mix'} needs the training text", "name it: --train TEXT"
         )
     if adapt and scored.train is not None and len(scored.train) < 2:
-        raise InputError("the training text is too short to adapt by: it has one character")
+        raise InputError("the training text is too short for --adapt: it has one character")
     if mix and len(scored.codes) - scored.start < 2:
-        raise InputError("--mix fits on one half of a text and reports on the other: this has one")
+        raise InputError("--mix fits on one half of a text and scores the other; this text has one")
     report = _evaluate(model, scored, adaptation, mix, threads, ctx.obj)
     found = {one.name: one.nats for one in report.network}
     if adapt and found[ADAPTED] > found[CARRIED]:
-        say("note: adapting made it worse: try a smaller --adapt-rate")
+        say("note: adapting made the loss worse; try a smaller --adapt-rate")
     if as_json:
         typer.echo(json.dumps(_as_json(model, scored, report), indent=1))
     else:
@@ -322,17 +316,20 @@ def _compare(
     parts = shares(len(models), weights)
     if len({model.config.level for model in models}) > 1:
         raise InputError(
-            "models of characters and models of bytes cost a text in different units",
-            "compare those of one kind",
+            "a model of characters and a model of bytes measure loss in different units",
+            "compare models of one kind",
         )
     if not alike:
-        say("note: these are different texts; name one for all: charrnn eval A B FILE")
+        say(
+            "note: these models were scored on different texts; to use one text: charrnn eval "
+            "A B FILE"
+        )
     reports = [(model, s, _evaluate(model, s, None, False, threads, None)) for model, s in found]
     every = [_as_json(*one) for one in reports]
     rows = [(str(m.path), report.network[0], s.what) for m, s, report in reports]
     if alike:
         nats = mean_nats([report.each for *_, report in reports], parts)
-        rows.append(("as one", Figure(CARRIED, float(nats.mean())), first.what))
+        rows.append(("their average", Figure(CARRIED, float(nats.mean())), first.what))
         every.append(_as_one(every, parts, rows[-1][1]))
     if as_json:
         typer.echo(json.dumps(every, indent=1))
@@ -401,25 +398,28 @@ def _print(model: "Model", scored: "ToScore", report: "Report") -> None:
     units = {"char": "characters", "byte": "bytes"}[unit]
     echo(f"{model.path} on {scored.what}")
     count = f"{report.count:,} {units if report.count > 1 else unit}"
-    echo(f"{count} scored; state carried {report.method}")
+    echo(f"{count} scored, state carried {report.method}")
     if report.unknown:
         echo(
-            f"{report.unknown:,} of them the model does not know: at {UNKNOWN_NATS:.1f} nats each "
-            f"they are {report.unknown_nats:.4f} of each mean but the compressors', which know all"
+            f"{report.unknown:,} of them are new to the model; at {UNKNOWN_NATS:.1f} nats "
+            f"each, they add {report.unknown_nats:.4f} to each mean but the compressors'"
         )
     _print_table(report.network, unit)
     if report.yardsticks:
         known = "the training text"
         if scored.train is not None and len(scored.train) > MOST_TRAINING:
             known = f"the last {MOST_TRAINING:,} {units} of the training text"
-        echo(f"\nYardsticks, which know {known}")
+        echo(f"\nBaselines, fitted to {known}")
         _print_table(report.yardsticks, unit)
     if report.mixed:
         mixed = report.mixed
         rest = report.count - mixed.fitted_on
-        echo(f"\nThe last {rest:,} {units}; mixtures are fitted on those before them")
+        echo(
+            f"\nScores of the last {rest:,} {units}; the mixtures are fitted on the {units} "
+            "before them"
+        )
         _print_table(mixed.figures, unit)
-        echo("\nWeight of the network, by the length of the context that the n-grams have seen")
+        echo("\nWeight of the network in the mixture, by the longest context that the n-grams know")
         columns = [str(length) for length in range(len(next(iter(mixed.weights.values()))))]
         rows = [(name, *(f"{w:.2f}" for w in own)) for name, own in mixed.weights.items()]
         print_table(columns, rows)

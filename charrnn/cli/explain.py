@@ -25,8 +25,8 @@ def explain(
         str | None,
         typer.Argument(
             autocompletion=runs,
-            help="A language model: an .npz file, a run's folder, a run's name, or pydoc, which "
-            "comes with charrnn. Without it, a small example in full: two units, two steps.",
+            help="A language model: a run's name, its folder, an .npz file, or pydoc, which comes "
+            "with charrnn. Default: a small worked example.",
             show_default=False,
         ),
     ] = None,
@@ -35,49 +35,48 @@ def explain(
         typer.Option(
             "--prime",
             "-p",
-            help="Text to read; its last character is the step that is shown. Else a line end.",
+            help="Text to read; the step shown is its last character. Default: a line end.",
         ),
     ] = "",
     follows: Annotated[
         str | None,
         typer.Option(
             "--next",
-            help=r"The character that comes next, which the loss is of; \n is a line end. Else the "
-            "likeliest.",
+            help=r"Character to predict; \n is a line end. Default: the likeliest.",
             show_default=False,
         ),
     ] = None,
     units: Annotated[
-        int, typer.Option("--units", "-u", min=1, help="How many units to show, the first ones.")
+        int, typer.Option("--units", "-u", min=1, help="How many units to show.")
     ] = SHOWN,
     layer: Annotated[
         int | None,
-        typer.Option(min=0, help="Which layer, from 0. Else the top one.", show_default=False),
+        typer.Option(
+            min=0, help="Which layer, counted from 0. Default: the top one.", show_default=False
+        ),
     ] = None,
     member: Annotated[
         int | None,
         typer.Option(
             min=1,
-            help="Which network of an average. Else the first.",
+            help="Which network of an average. Default: the first.",
             show_default=False,
         ),
     ] = None,
     cell: Annotated[
         str | None,
-        typer.Option(
-            help="FILE.py:CLASS, for a model whose cell is its author's own.", show_default=False
-        ),
+        typer.Option(help="FILE.py:CLASS, for a model that has your own cell.", show_default=False),
     ] = None,
     as_json: Annotated[
         bool,
-        typer.Option("--json", help="Print it all as JSON, every digit; of so many units, too."),
+        typer.Option("--json", help="Print everything as JSON, with every digit."),
     ] = False,
 ) -> None:
-    """One step of a network in numbers, each beside its equation.
+    """Show one step of a network in numbers, each beside its equation.
 
-    Forward: what is read, each gate before and after its function, the
-    state, the five likeliest characters, the loss. Then the gradients in
-    reverse order. docs/explain.md shows how to read it.
+    Forward: the input, each gate before and after its function, the state, the
+    five likeliest characters, the loss. Then the gradients in reverse order.
+    docs/explain.md shows how to read it.
 
     charrnn explain
     charrnn explain pydoc --prime 'To be' --units 3
@@ -112,6 +111,6 @@ def _refuse(given: set[str]) -> None:
     options["member"] = "--member"
     for name in sorted(given & (options.keys() | {"units"})):
         raise InputError(
-            f"{options.get(name, '--units')} goes with a model, and none is named",
-            "for example: charrnn explain latest --prime 'To be'",
+            f"{options.get(name, '--units')} needs a model: name one",
+            "for example, charrnn explain latest --prime 'To be'",
         )

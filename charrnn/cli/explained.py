@@ -39,8 +39,8 @@ PRIME = 16
 AXES = {"H": "unit", "D": "input", "V": "output"}
 TITLE, EQUATION, NOTE = "bold", "cyan", "dim"
 LEGEND = """
-d... is the gradient of {loss} by ...; ..._prev is of the step before.
-←d... is the part of it that later steps send back{later}.
+d... is the gradient of {loss} by ...; ..._prev belongs to the step before.
+←d... is the part that later steps send back{later}.
 docs/equations.md derives it all.
 """
 
@@ -95,7 +95,7 @@ def _of_model(explanation: Explanation, units: int) -> list[str]:
     if facts["layers"]:
         last = min(units, width) - 1
         some = f"units 0 to {last} of {width}" if last else f"unit 0 of {width}"
-        lines.append(f"{some}; the gradients are those of the loss of this step alone")
+        lines.append(f"{some}; the gradients come from the loss of this step alone")
     return lines
 
 

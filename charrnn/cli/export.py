@@ -11,7 +11,7 @@ from charrnn.errors import InputError
 
 __all__ = ["export"]
 
-PAGE = "Of a page"
+PAGE = "For a web page"
 
 
 @reported
@@ -22,31 +22,29 @@ def export(
         typer.Argument(
             autocompletion=runs,
             metavar="[RUN] FILE",
-            help="The model: an .npz file, a run's folder or a run's name; without it the one "
-            "saved last, else the one that comes with charrnn. Then the file to write, whose "
-            "suffix says which format: .safetensors, .pt, .onnx, .html.",
+            help="A run's name, its folder or an .npz file (default: the last one saved, or "
+            "pydoc), then the file to write: .safetensors, .pt, .onnx or .html.",
             show_default=False,
         ),
     ],
     cell: Annotated[
         str | None,
-        typer.Option(
-            help="FILE.py:CLASS, for a model whose cell is its author's own.", show_default=False
-        ),
+        typer.Option(help="FILE.py:CLASS, for a model that has your own cell.", show_default=False),
     ] = None,
     member: Annotated[
         int | None,
         typer.Option(
             min=1,
-            help="One network of an average, by itself: of a .pt or .onnx file, which holds one, "
-            "the first if not given.",
+            help="Export one network of an average. Default for .pt and .onnx files, which hold "
+            "one: the first.",
             show_default=False,
         ),
     ] = None,
     precision: Annotated[
         Literal["float24", "float32", "int16"],
         typer.Option(
-            help="Of a page's weights: float32 is 40% larger, int16 a quarter smaller but coarser.",
+            help="Precision of a page's weights: float32 makes it 40% larger, int16 a quarter "
+            "smaller but coarser.",
             rich_help_panel=PAGE,
         ),
     ] = "float24",
@@ -54,32 +52,33 @@ def export(
         bool,
         typer.Option(
             "--with-text",
-            help="With the text that the model was trained on.",
+            help="Include the text that the model was trained on.",
             rich_help_panel=PAGE,
         ),
     ] = False,
     note: Annotated[
         str,
         typer.Option(
-            help="A line for the page: a licence, or where the text is from.", rich_help_panel=PAGE
+            help="A line to show on the page: a licence, or the source of the text.",
+            rich_help_panel=PAGE,
         ),
     ] = "",
     example: Annotated[
         bool,
         typer.Option(
             "--example",
-            help="No model: a page of the worked example of charrnn explain, whose numbers can be "
-            "changed by hand.",
+            help="Write a page of the worked example of charrnn explain, whose numbers you can "
+            "change. Takes no model.",
         ),
     ] = False,
 ) -> None:
-    """Write a trained model as a file of another program, or as a web page.
+    """Export a trained model for another program, or as a web page.
 
-    A .safetensors file holds the weights of any task, a .pt file a language model
-    for PyTorch, an .onnx file one for ONNX Runtime and others; all of them hold the
-    vocabulary and the settings. Each needs a package: python -m pip install
-    safetensors, torch or onnx. A .html file is a page that writes with a language
-    model in any browser, without a server or a network.
+    A .safetensors file holds the weights of any task. A .pt file is a language model for
+    PyTorch; an .onnx file is one for ONNX Runtime and others. All hold the vocabulary and the
+    settings. Each needs a package: python -m pip install safetensors, torch or onnx. A .html
+    file is a page that writes with a language model in any browser, without a server or a
+    network.
 
     charrnn export shakespeare-1 shakespeare.safetensors
     charrnn export checkpoints/shakespeare-1 shakespeare.pt
@@ -104,14 +103,18 @@ def export(
 
     if len(names) > 2:
         raise InputError(
-            f"{len(names)} names are too many", "name a run and a file: charrnn export RUN FILE"
+            f"{len(names)} names are too many",
+            "give a run and a file: charrnn export RUN FILE",
         )
     *run, file = names
     chosen = formats.format_of(file)
     is_page = Path(file).suffix.lower() == ".html"
     for option in given_options(ctx) & {"precision", "with_text", "note"}:
         if not is_page:
-            raise InputError(f"--{option.replace('_', '-')} goes with a .html file", "leave it out")
+            raise InputError(
+                f"--{option.replace('_', '-')} needs a .html file",
+                "leave it out, or write a .html file",
+            )
     of_texts = None if chosen.every_task else [kind.name for kind in KINDS.values() if kind.text]
     path, found = find_checkpoint(run[0] if run else None, of_texts)
     model = load_model(path, cell)
@@ -129,7 +132,9 @@ def _of_example(names: list[str], given: set[str]) -> str:
     """The file to write, if nothing is asked that needs a model."""
     hint = "charrnn export --example page.html"
     for option in sorted(given - {"names", "example"}):
-        raise InputError(f"--{option.replace('_', '-')} goes with a model, not --example", hint)
+        raise InputError(
+            f"--{option.replace('_', '-')} needs a model and does not go with --example", hint
+        )
     if len(names) > 1:
         raise InputError(f"--example takes no model, got {names[0]!r}", hint)
     if not names[0].lower().endswith(".html"):

@@ -85,7 +85,7 @@ def of_trained(
     model = one_network(load_model(find_checkpoint(argument)[0], cell), member)
     if not model.config.layers:
         raise InputError(
-            f"{model.path} has no recurrent layer", "no gradient goes through time in it"
+            f"{model.path} has no recurrent layer, so no gradient flows back through time"
         )
     ids = _prime(model, prime)
     weights, network = model.parameters.astype(np.float64), model.network
@@ -130,9 +130,9 @@ def _prime(model: "Model", prime: str | None) -> "Array | None":
         raise InputError(f"--prime is for language models; {model.path} is none", "leave it out")
     ids = model.vocabulary.encode_text(prime, "the prime")
     if len(ids) < 2:
-        raise InputError("--prime: one character to read and one to predict is the least")
+        raise InputError("--prime needs two characters at least: one to read and one to predict")
     if len(ids) > 4097:
-        raise InputError(f"--prime: {len(ids)} characters are too many", "give 4097 at most")
+        raise InputError(f"--prime: {len(ids)} characters are too many", "give at most 4097")
     return ids
 
 
@@ -197,13 +197,11 @@ def print_curves(title: str, curves: list[Curve]) -> None:
         console.width = max(console.width, 200)  # a file has room
     console.print(table)
     typer.echo(
-        "factor: what one step back multiplies the norm by, fitted to all of them. Below 1 the "
+        "factor: how one step back changes the norm, fitted to all steps. Below 1 the "
         "gradient vanishes, above 1 it explodes."
     )
     if any(curve.part == "c" for curve in curves):
-        typer.echo(
-            "By c: by the cell as a step hands it on, h being held; at T - t = 0 it is zero."
-        )
+        typer.echo("c: gradient by the memory cell with h kept fixed; it is zero at T - t = 0.")
 
 
 def echo(text: str) -> None:
@@ -238,7 +236,7 @@ def _plot(curves: list[Curve]) -> "Iterator[str]":
     ]
     finite = np.concatenate([log[np.isfinite(log)] for log in logs])
     if not finite.size:
-        yield "(nothing to plot: no gradient is a finite number)"
+        yield "(nothing to plot: the gradients are not finite numbers)"
         return
     top = int(np.ceil(finite.max()))
     bottom = max(int(np.floor(finite.min())), top - DECADES)

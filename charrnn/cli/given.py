@@ -52,7 +52,7 @@ def no_checkpoint(
     if is_path or path.suffix == ".npz" or os.path.exists(path):  # noqa: PTH110 - of any length
         return error
     hint = f"to {what}: {' '.join(map(quote, command))}"
-    message = f"{given!r} is no checkpoint" if " " in str(given) else str(error)
+    message = f"{given!r} is not a checkpoint" if " " in str(given) else str(error)
     return InputError(message, f"{hint}; {error.hint}" if error.hint else hint)
 
 
@@ -70,7 +70,7 @@ def weights_given(text: str | None, count: int) -> list[float]:
         values = []
     if len(values) != count:
         raise InputError(
-            f"--weights {text}: {count} numbers are wanted, one for each model", "as in 2,1"
+            f"--weights {text}: {count} numbers are needed, one for each model", "for example 2,1"
         )
     return values
 
@@ -84,6 +84,6 @@ def one_network(model: "Model", member: int | None) -> "Model":
     if member is None and model.members > 1:
         say(
             f"note: {model.path} is the average of {model.members} networks; this is the first "
-            "(--member K: another)"
+            "(for another: --member K)"
         )
     return model.member(member or 1)

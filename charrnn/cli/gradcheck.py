@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 __all__ = ["gradcheck"]
 
+LEAST_ROOM, BESIDE = 25, 55
+"""Columns for a model's name, and those that its figures take."""
+
 MOST_FINDINGS = 8
 WHAT, HOW = "What to check", "How"
 
@@ -38,8 +41,8 @@ def gradcheck(
         str | None,
         typer.Option(
             autocompletion=cells,
-            help="rnn, lstm or gru for all its variants; one of them, as lstm,gates=cell; or your "
-            "own, as my_cell.py:MyCell.",
+            help="rnn, lstm or gru with all its variants; one variant, such as lstm,gates=cell; or "
+            "your own cell: my_cell.py:MyCell.",
             show_default=False,
             rich_help_panel=WHAT,
         ),
@@ -47,7 +50,11 @@ def gradcheck(
     layers: Annotated[
         int | None,
         typer.Option(
-            min=1, max=8, help="Depth; else both 1 and 2.", show_default=False, rich_help_panel=WHAT
+            min=1,
+            max=8,
+            help="Number of layers. Default: 1, and 2.",
+            show_default=False,
+            rich_help_panel=WHAT,
         ),
     ] = None,
     hidden: Annotated[
@@ -56,11 +63,13 @@ def gradcheck(
     seq_len: Annotated[int, typer.Option(min=1, max=256, help="Steps.", rich_help_panel=WHAT)] = 5,
     method: Annotated[
         Literal["both", "complex", "central"],
-        typer.Option(help="The complex step, central differences, or both.", rich_help_panel=HOW),
+        typer.Option(help="Complex step, central differences, or both.", rich_help_panel=HOW),
     ] = "both",
-    seed: Annotated[int, typer.Option(min=0, help="Draws the weights.", rich_help_panel=HOW)] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Random seed of the weights.", rich_help_panel=HOW)
+    ] = 0,
     detail: Annotated[
-        bool, typer.Option("--detail", help="A row for every tensor.", rich_help_panel=HOW)
+        bool, typer.Option("--detail", help="Print a row for every tensor.", rich_help_panel=HOW)
     ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print every figure as JSON.", rich_help_panel=HOW)
@@ -68,9 +77,9 @@ def gradcheck(
 ) -> None:
     """Prove the backward passes: compare every gradient with a numeric one.
 
-    The complex step differentiates the very forward code that trains, exact to rounding; central
-    differences are a second opinion. If a gradient is off, says where it goes wrong, and ends with
-    exit code 1.
+    The complex step differentiates the forward code that trains, exact to rounding;
+    central differences are a second opinion. If a gradient is wrong, gradcheck says
+    where, and exits with code 1.
     """
     from charrnn.gradcheck import METHODS, check_all, chosen_cells, diagnose
     from charrnn.own_cells import split_cell
@@ -107,9 +116,10 @@ def gradcheck(
         _print_notes(checks, trained=checkpoint is not None)
         _print_findings(findings)
     failed = sum(not tensor.passed for check in checks for tensor in check.tensors)
+    made = sum(len(check.tensors) for check in checks)
     if failed:
-        raise CharrnnError(f"gradcheck: {failed} gradients are off")
-    say(f"gradcheck: all {sum(len(check.tensors) for check in checks)} comparisons passed")
+        raise CharrnnError(f"gradcheck: {failed} of {made} comparisons failed")
+    say(f"gradcheck: all {made} comparisons passed")
 
 
 def _collect(checks: "Iterator[ModelCheck]") -> "list[ModelCheck]":
@@ -181,54 +191,65 @@ def _print_notes(checks: "list[ModelCheck]", *, trained: bool) -> None:
 
     if any("activation=relu" in check.label for check in checks):
         typer.echo(
-            "ReLU has no derivative at 0: weights and inputs were drawn again until no "
-            f"pre-activation was nearer to 0 than {KINK_MARGIN:g}."
+            "ReLU has no derivative at 0, so weights and inputs were drawn again until every "
+            f"pre-activation was at least {KINK_MARGIN:g} away from 0."
         )
     if any(tensor.directions for check in checks for tensor in check.tensors):
         typer.echo(
-            "Where not every element of a tensor is tried, random directions in it are; --detail "
+            "Large tensors are checked in random directions, not element by element; --detail "
             "says how many."
         )
     if trained:
         typer.echo(
-            "The bounds are wider than at initialisation: a gate that training has saturated is a "
-            "small difference of numbers near 1, and keeps fewer digits."
+            "The bounds are wider than for new weights: a saturated gate is a small "
+            "difference of numbers near 1 and keeps fewer digits."
         )
 
 
 def _print_findings(findings: "list[Finding]") -> None:
     """Where it is wrong, in sentences: the first few places, and how many more there are."""
     if findings:
-        typer.echo("\nWhere it goes wrong:")
+        typer.echo("\nWhat is wrong:")
     for finding in findings[:MOST_FINDINGS]:
         places = [*finding.where[:3]]
         if len(finding.where) > 3:
             places.append(f"{len(finding.where) - 3} more")
         typer.echo(printable(f"- {'; '.join(places)}: {finding.text}"))
     if len(findings) > MOST_FINDINGS:
-        typer.echo(f"- and {len(findings) - MOST_FINDINGS} more, which --json lists")
+        typer.echo(f"- and {len(findings) - MOST_FINDINGS} more (--json lists them)")
 
 
 def _print_by_model(console: Any, checks: "list[ModelCheck]", methods: tuple[str, ...]) -> None:
     from rich.table import Table
 
-    table = Table(title="Worst error of each model", box=None, pad_edge=False)
-    table.add_column("model", overflow="fold")
+    table = Table(title="Largest error of each model", box=None, pad_edge=False)
+    room = max(LEAST_ROOM, console.width - BESIDE)
+    table.add_column("model", no_wrap=True)
     table.add_column("layers", justify="right")
     for method in methods:
         table.add_column(method, justify="right", no_wrap=True, min_width=7)
-    table.add_column("of tensor")
+    table.add_column("in tensor", no_wrap=True)
     table.add_column("")
     for check in checks:
         worst = [tensor for method in methods if (tensor := check.worst(method))]
         table.add_row(
-            check.label,
+            _in_lines(check.label, room),
             str(check.num_layers),
             *(f"{tensor.error:.1e}" for tensor in worst),
             worst[0].tensor,
             _verdict(check.passed),
         )
     console.print(table)
+
+
+def _in_lines(label: str, room: int) -> str:
+    """A model's name in lines that end at commas and spaces, where they must."""
+    lines = [""]
+    for part in re.findall(r"[^, ]+[, ]*", label):
+        if lines[-1] and len(lines[-1]) + len(part.rstrip()) > room:
+            lines.append("")
+        lines[-1] += part
+    return "\n".join(line.rstrip() for line in lines)
 
 
 def _print_by_parameter(console: Any, checks: "list[ModelCheck]", methods: tuple[str, ...]) -> None:
@@ -239,7 +260,7 @@ def _print_by_parameter(console: Any, checks: "list[ModelCheck]", methods: tuple
     for check in checks:
         for tensor in check.tensors:
             groups.setdefault(_parameter(tensor.tensor), []).append(tensor)
-    table = Table(title="\nWorst error of each parameter", box=None, pad_edge=False)
+    table = Table(title="\nLargest error of each parameter", box=None, pad_edge=False)
     table.add_column("gradient by")
     table.add_column("tensors", justify="right")
     for method in methods:
@@ -270,7 +291,7 @@ def _print_detail(console: Any, checks: "list[ModelCheck]") -> None:
     for check in checks:
         title = f"{check.label}, {check.num_layers} layer{'s' * (check.num_layers != 1)}"
         if check.draws > 1:
-            title += f" (drawn {check.draws} times to keep clear of ReLU's kink)"
+            title += f" (drawn {check.draws} times to stay away from ReLU's kink)"
         table = Table(title=title, title_justify="left", box=None, pad_edge=False)
         for column in ("gradient by", "size", "tried", "method", "error", "bound", ""):
             table.add_column(column, justify="right" if column in ("size", "error") else "left")
@@ -290,7 +311,7 @@ def _print_detail(console: Any, checks: "list[ModelCheck]") -> None:
 
 
 def _verdict(passed: bool) -> str:
-    return "[green]ok[/green]" if passed else "[bold red]OFF[/bold red]"
+    return "[green]ok[/green]" if passed else "[bold red]WRONG[/bold red]"
 
 
 def _as_json(check: "ModelCheck", findings: "list[Finding]") -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import shlex
 from contextlib import suppress
+from glob import has_magic
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["inspect"]
 
-CORPUS, MODEL, FLOW = "Of a corpus", "Of a model", "With --gradient-flow"
+CORPUS, MODEL, FLOW = "For a corpus", "For a model", "With --gradient-flow"
 OPTIONS = {
     "corpus": ("encoding", "level", "lines"),
     "model": ("plot", "cell"),
@@ -46,29 +47,28 @@ def inspect(
         list[str] | None,
         typer.Argument(
             autocompletion=runs,
-            help="A model: an .npz file, a run's folder or a run's name. Or a corpus: text files, "
-            "read in order; - is standard input. Or all runs: the folder that they are in, or the "
-            "word runs.",
+            help="A model: a run's name, its folder or an .npz file. A corpus: text files, read in "
+            "order; - is standard input. All runs: their folder, or the word runs.",
             metavar="MODEL|CORPUS|RUNS",
             show_default=False,
         ),
     ] = None,
     level: Annotated[
         Literal["char", "byte"],
-        typer.Option(help="Unicode characters, or bytes of any file.", rich_help_panel=CORPUS),
+        typer.Option(help="Read Unicode characters, or bytes of any file.", rich_help_panel=CORPUS),
     ] = "char",
     encoding: Annotated[
         str,
         typer.Option(
-            help="Of the files; with utf-8, a byte order mark decides.", rich_help_panel=CORPUS
+            help="Encoding of the files. With utf-8, a byte order mark decides.",
+            rich_help_panel=CORPUS,
         ),
     ] = "utf-8",
     lines: Annotated[
         bool,
         typer.Option(
             "--lines",
-            help="Each line is an item (names, titles): hold out lines from all over the text, as "
-            "charrnn train --lines does.",
+            help="Treat each line as one item (names, titles), as charrnn train --lines does.",
             rich_help_panel=CORPUS,
         ),
     ] = False,
@@ -76,8 +76,8 @@ def inspect(
         str | None,
         typer.Option(
             metavar="FILE",
-            help="Write the learning curve to a .png, .svg or .pdf file. Needs matplotlib: "
-            "python -m pip install matplotlib.",
+            help="Write the learning curve to a .png, .svg or .pdf file. Needs matplotlib: python "
+            "-m pip install matplotlib.",
             show_default=False,
             rich_help_panel=MODEL,
         ),
@@ -86,8 +86,8 @@ def inspect(
         str | None,
         typer.Option(
             metavar="FILE",
-            help="Which units of a language model follow something in this text that has a name "
-            "(quotes, brackets, the place in the line, ...); - is standard input.",
+            help="Show which units of a language model follow quotes, brackets, the place in the "
+            "line and the like in this text. - is standard input.",
             show_default=False,
             rich_help_panel=MODEL,
         ),
@@ -96,16 +96,15 @@ def inspect(
         bool,
         typer.Option(
             "--gradient-flow",
-            help="How the gradient of the last step's loss fades on its way back: |dE_T/dh_t| "
-            "against T - t, of a trained model or of new cells side by side.",
+            help="Show how the gradient of the last step's loss fades on its way back, for a "
+            "trained model or for new cells side by side.",
         ),
     ] = False,
     cell: Annotated[
         list[str] | None,
         typer.Option(
-            help="A new cell to look at, as lstm,gates=cell; may be given more than once. With a "
-            "model: FILE.py:CLASS, if its cell is its author's own. "
-            "Else rnn, gru and lstm.",
+            help="New cell to look at, such as lstm,gates=cell. Can be given more than once. "
+            "Default: rnn, gru and lstm. With a model: FILE.py:CLASS of your own cell.",
             show_default=False,
             rich_help_panel=FLOW,
         ),
@@ -114,7 +113,8 @@ def inspect(
         int | None,
         typer.Option(
             min=1,
-            help="With --neurons and --gradient-flow: which network of an average. Else the first.",
+            help="With --neurons and --gradient-flow: which network of an average. Default: the "
+            "first.",
             show_default=False,
             rich_help_panel=MODEL,
         ),
@@ -123,28 +123,28 @@ def inspect(
         int, typer.Option(min=1, max=1024, help="Hidden units of new cells.", rich_help_panel=FLOW)
     ] = 64,
     seq_len: Annotated[
-        int, typer.Option(min=1, max=4096, help="T, the steps.", rich_help_panel=FLOW)
+        int, typer.Option(min=1, max=4096, help="Steps back in time.", rich_help_panel=FLOW)
     ] = 100,
     prime: Annotated[
         str | None,
         typer.Option(
             "--prime",
             "-p",
-            help="A text for a language model to read; its last character is what is predicted. "
-            "Else characters are drawn at random.",
+            help="Text for a language model to read and predict the last character of. Default: "
+            "random characters.",
             show_default=False,
             rich_help_panel=FLOW,
         ),
     ] = None,
     seed: Annotated[
-        int, typer.Option(min=0, help="Draws weights and inputs.", rich_help_panel=FLOW)
+        int, typer.Option(min=0, help="Random seed of weights and inputs.", rich_help_panel=FLOW)
     ] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print every figure as JSON.")] = False,
 ) -> None:
-    """Look into a corpus before training, into a model after it, or over all runs.
+    """Check a corpus before training, look into a model, or list all runs.
 
-    Of a corpus: whether it is good to train on; else what is amiss and what to do
-    (--json has the rules). Of a model: what it is, its learning curve, and with
+    For a corpus: is it good to train on, and if not, what is wrong and what to do about it
+    (--json has the rules). For a model: its settings and learning curve, and with
     --gradient-flow how far back its gradients reach.
 
     charrnn inspect corpus.txt
@@ -169,10 +169,12 @@ def inspect(
         return
     models = [name for name in names if gradient_flow or _is_model(name)]
     if len(models) > 1:
-        hint = f"to compare them: charrnn eval {shlex.join(names)}"
+        hint = f"to compare models: charrnn eval {shlex.join(names)}"
         raise InputError(f"{len(models)} models are too many", hint)
     if models and len(names) > 1:
-        raise InputError(f"{models[0]!r} is a model, the others are not", "one after the other")
+        raise InputError(
+            f"{models[0]!r} is a model, but the others are not", "inspect one at a time"
+        )
     kind = "gradient flow" if gradient_flow else "model" if models else "corpus"
     kind = "neurons" if kind == "model" and neurons is not None else kind
     _refuse(given, kind, names[0] if kind in ("model", "corpus") else "")
@@ -227,7 +229,7 @@ def _folder_of_runs(names: list[str]) -> "Path | None":
     if names[0] == "runs" and not path.exists():
         path = DEFAULT_FOLDER
     if path == DEFAULT_FOLDER and not runs_in(path):
-        message, _, hint = NO_RUNS.partition(": ")
+        message, _, hint = NO_RUNS.partition("; ")
         raise InputError(message, hint)
     is_run = any((path / name).is_file() for name in FILES)
     return path if not is_run and path.is_dir() and runs_in(path) else None
@@ -239,7 +241,7 @@ def _is_model(name: str) -> bool:
     Documents can be zip archives too: what counts is the first thing in it.
 
     Raises:
-        InputError: it is a folder of something else, or nothing.
+        InputError: there is no such file, and it is no pattern.
     """
     from charrnn.runs.find import find_run, there_are
 
@@ -247,16 +249,11 @@ def _is_model(name: str) -> bool:
         return False
     path = find_run(name)
     if path.is_dir():
-        if not any(path.glob("*.npz")):
-            raise InputError(
-                f"{name!r} is a folder without a checkpoint",
-                "of a folder of texts name the files: FOLDER/*.txt",
-            )
-        return True
+        return any(path.glob("*.npz"))
     if path.suffix == ".npz":
         return True
     with suppress(OSError, ValueError):
-        if name and not path.exists():
+        if name and not path.exists() and not has_magic(name):
             raise InputError(f"file {name!r} does not exist", there_are())
     try:
         if not path.is_file():  # reading a pipe would take its beginning away
@@ -270,7 +267,7 @@ def _is_model(name: str) -> bool:
 def _only(cell: list[str] | None) -> str | None:
     """The cell of a model."""
     if cell and len(cell) > 1:
-        raise InputError("a model has one cell", "give --cell once")
+        raise InputError("a model has only one cell", "give --cell once")
     return cell[0] if cell else None
 
 
@@ -286,13 +283,17 @@ def _show_flow(
     member: int | None,
 ) -> None:
     if checkpoint is None and member is not None:
-        raise InputError("new cells are no average of networks", "leave out --member")
+        raise InputError(
+            "--member needs a model that averages several networks", "leave out --member"
+        )
     if checkpoint is not None and "hidden" in given:
         raise InputError("a checkpoint has its own hidden units", "leave out --hidden")
     if checkpoint is None and prime is not None:
-        raise InputError("new cells read random numbers, no --prime", "name a checkpoint")
+        raise InputError(
+            "--prime needs a model: new cells read random numbers", "name a checkpoint"
+        )
     if prime is not None and "seq_len" in given:
-        raise InputError("--prime is as long as it is, whatever --seq-len", "give one of them")
+        raise InputError("--prime sets the number of steps; --seq-len cannot", "give one of them")
 
     import json
 

@@ -77,7 +77,7 @@ def converse(draft: Draft, lines: Any, writer: TextWriter | FileWriter) -> None:
             answer = "".join(draft.go_on("line")).strip("\n")
         writer.write(answer.encode("utf-8", "surrogateescape") + b"\n")
     if odd:
-        raise InputError(f"{counted(odd, 'line', 'have')} characters that the model does not know")
+        raise InputError(f"{counted(odd, 'line', 'have')} characters that are new to the model")
 
 
 class Desk:
@@ -116,9 +116,9 @@ class Desk:
             lines.append(("class:note", f"{printable(self.note)}\n"))
         keys = KEYS.format(count=self.count, temperature=self.draft.temperature)
         if self.offered:
-            keys = f"1–{len(self.offered)} takes one   Esc none"
+            keys = f"1–{len(self.offered)} picks one   Esc cancels"
         elif self.asking is not None:
-            keys = "Enter saves   Esc leaves it"
+            keys = "Enter saves   Esc cancels"
         elif self.busy:
             keys = "Esc stops"
         return [*lines, ("class:keys", keys)]
@@ -162,7 +162,7 @@ class Desk:
             self.offered = found
 
         self.start(app, look)
-        self.note = "looking for ways to go on"
+        self.note = "looking for continuations"
 
     def stop(self) -> None:
         """Let the model stop at its next piece; what it wrote stays."""

@@ -60,7 +60,7 @@ def look(given: set[str], options: dict[str, Any]) -> None:
     ways = [way for way in WAYS if options[way]]
     if len(ways) > 1:
         both = " and ".join(map(_option, ways[:2]))
-        raise InputError(f"{both} exclude each other", "one after the other")
+        raise InputError(f"{both} exclude each other", "use one at a time")
     for name in sorted(given & GOES_WITH.keys()):
         fitting = GOES_WITH[name]
         if ways and not fitting:
@@ -80,7 +80,7 @@ def look(given: set[str], options: dict[str, Any]) -> None:
         options["as_json"],
     )
     if asked.train and asked.files and not options["copies"]:
-        raise InputError(f"--train is not read by {_option(ways[0])} of a FILE", "leave it out")
+        raise InputError(f"{_option(ways[0])} with a FILE does not need --train", "leave it out")
     {"show": show_text, "by_line": rank_lines, "copies": show_copies}[ways[0]](asked)
 
 
@@ -107,9 +107,9 @@ def _models(named: Sequence[str | None], cell: str | None) -> "list[Model]":
         _ = model.vocabulary  # which refuses other tasks
         if model.config.level != models[0].config.level:
             raise InputError(
-                f"{models[0].path} is a model of {models[0].config.level}s, {model.path} one of "
-                f"{model.config.level}s",
-                "look through one after the other",
+                f"{models[0].path} is a model of {models[0].config.level}s, but {model.path} "
+                f"is one of {model.config.level}s",
+                "use one at a time",
             )
     return models
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from charrnn.cli.announce import outcome_lines
+from charrnn.cli.conclusion import outcome_lines
 from charrnn.cli.errors import say
 from charrnn.cli.flow import echo
 from charrnn.cli.tables import print_table
@@ -38,9 +38,9 @@ def measure(
 
     tasks = {model.config.task for model in models}
     if len(tasks) > 1:
-        raise InputError(f"these are runs of different tasks: {', '.join(sorted(tasks))}")
+        raise InputError(f"these runs have different tasks: {', '.join(sorted(tasks))}")
     if len(models) > 1 and "-" in files:
-        raise InputError("standard input can be read by one run only", "name a file")
+        raise InputError("only one run can read standard input", "name a file")
     found = [
         (model, evaluate_labelled(model, files, train, threads or 1, columns)) for model in models
     ]
@@ -48,7 +48,9 @@ def measure(
         for note in one.notes:
             say(f"note: {note}" if len(found) == 1 else f"note: {model.path}: {note}")
     if len({one.what for _, one in found}) > 1:
-        say("note: these are different data; name a file for all: charrnn eval A B FILE")
+        say(
+            "note: these runs were tested on different data; to use one file: charrnn eval A B FILE"
+        )
     if as_json:
         every = [_as_json(*one) for one in found]
         typer.echo(json.dumps(every if len(every) > 1 else every[0], indent=1))

@@ -39,7 +39,7 @@ def show_neurons(
     _ = model.vocabulary  # which refuses other tasks
     codes = read_text(model, [file]).codes
     if len(codes) > MOST:
-        say(f"note: of {file} the first {MOST:,} characters are looked at")
+        say(f"note: only the first {MOST:,} characters of {file} are used")
         codes = codes[:MOST]
     with progress(len(codes), "char") as bar:
         found = follow(model, codes, bar.update)
@@ -51,8 +51,8 @@ def show_neurons(
         painter.text(f"{model.path} on {file}: {counted(len(codes), 'character')}")
         painter.text("")
         painter.text(
-            "Correlation of a unit's activation with what the text is like there: each unit was "
-            "chosen on the first half of the text"
+            "Correlation of a unit's activation with a feature of the text. The first half of "
+            "the text chooses the unit; the second half checks it."
         )
         painter.text(f"{'first half':>10}  {'second':>7}  {'unit':<14}  follows")
         for one in found:
@@ -68,7 +68,8 @@ def show_neurons(
         painter.scale("deviations", DEVIATIONS)
         if painter.plain:
             painter.text(
-                "4 and 5: the unit's mean; . and 9: two deviations below and above it, or more"
+                "4 and 5: near the unit's mean; . and 9: two standard deviations or more "
+                "below and above it"
             )
 
 

@@ -94,7 +94,7 @@ def written_to(
         if path.is_dir():
             raise IsADirectoryError(0, "it is a directory")
         if path.is_file() and not os.access(path, os.W_OK):
-            raise PermissionError(0, "it must not be written to")
+            raise PermissionError(0, "permission denied")
         file = beside.open("wb")
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error

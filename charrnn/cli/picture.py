@@ -21,7 +21,9 @@ def check_suffix(path: str) -> None:
         InputError: it ends in none of :data:`SUFFIXES`.
     """
     if Path(path).suffix.lower() not in SUFFIXES:
-        raise InputError(f"--plot {path!r} is of no known kind", "name a .png, .svg or .pdf file")
+        raise InputError(
+            f"--plot {path!r}: unknown kind of picture", "name a .png, .svg or .pdf file"
+        )
 
 
 def write_picture(path: str, curve: LearningCurve, title: str) -> None:
@@ -41,7 +43,7 @@ def write_picture(path: str, curve: LearningCurve, title: str) -> None:
         ) from error
     shown = panels(curve)
     if not shown:
-        raise InputError("there is no learning curve to plot", "it takes two validations")
+        raise InputError("this model has no learning curve to plot", "it takes two validations")
     # A figure of its own, without pyplot, has no window and needs no display.
     figure = Figure(figsize=(WIDTH, HEIGHT * len(shown)), layout="constrained")
     for axes, panel in zip(figure.subplots(len(shown), squeeze=False)[:, 0], shown, strict=True):

@@ -39,8 +39,8 @@ def predict(
         str | None,
         typer.Argument(
             autocompletion=runs,
-            help="An .npz file, a run's folder or a run's name; without it the one saved last "
-            "that predicts.",
+            help="A run's name, its folder or an .npz file. Default: the last one saved that "
+            "predicts.",
             show_default=False,
         ),
     ] = None,
@@ -48,9 +48,8 @@ def predict(
         list[str] | None,
         typer.Argument(
             metavar="[TEXT]...",
-            help="What to predict from: a label for each text, tags for the words of each (spaces "
-            "part them), a translation of each; for a forecast, a CSV file. - is standard input. "
-            "Where the only TEXT is the name of a file that exists, its texts are read.",
+            help="What to predict from: texts to label, tag (words between spaces) or translate, "
+            "or a CSV file to forecast. - is standard input.",
             show_default=False,
         ),
     ] = None,
@@ -59,53 +58,51 @@ def predict(
         typer.Option(
             "--file",
             "-f",
-            help="Read texts from a file, one a line; or a column of CSV or TSV with a header, of "
-            "JSON lines or fastText's. - is standard input, as without any text.",
+            help="File to read texts from, one a line, or a column of CSV, TSV, JSON lines or "
+            "fastText. - is standard input, the default.",
             show_default=False,
         ),
     ] = None,
     columns: Annotated[
         str,
         typer.Option(
-            help="The column of the file that holds the texts, by name or number, where its names "
-            "do not tell.",
+            help="Which column of the file holds the texts, by name or number.",
             show_default=False,
         ),
     ] = "",
     form: Annotated[
         Literal["text", "tsv", "jsonl"],
         typer.Option(
-            "--format", help="What to write: results alone, with what they are of, or everything."
+            "--format",
+            help="text: the results alone. tsv: text, result and probability. jsonl: everything.",
         ),
     ] = "text",
     out: Annotated[
         str | None,
         typer.Option(
-            help="Write the results to this file, as UTF-8, when all are there; else to standard "
-            "output as they come.",
+            help="File to write to, in UTF-8, once all results are there. Default: standard "
+            "output, as they come.",
             show_default=False,
         ),
     ] = None,
     cell: Annotated[
         str | None,
-        typer.Option(
-            help="FILE.py:CLASS, for a model whose cell is its author's own.", show_default=False
-        ),
+        typer.Option(help="FILE.py:CLASS, for a model that has your own cell.", show_default=False),
     ] = None,
     method: Annotated[
         Literal["network", "baseline"],
         typer.Option(
-            help="Predict by the network, or by the simple method that was fitted beside it."
+            help="Predict with the network, or with the simple baseline fitted beside it."
         ),
     ] = "network",
     beam: Annotated[
-        int, typer.Option(min=1, max=64, help="translate: beginnings kept at a time; 1: greedy.")
+        int, typer.Option(min=1, max=64, help="translate: beam width. 1 is greedy.")
     ] = 1,
     steps: Annotated[int, typer.Option(min=1, max=1 << 20, help="forecast: rows to predict.")] = 1,
     top: Annotated[
         int | None,
         typer.Option(
-            min=1, help="classify: so many labels, the likeliest first.", show_default=False
+            min=1, help="classify: print this many labels, likeliest first.", show_default=False
         ),
     ] = None,
     threshold: Annotated[
@@ -113,17 +110,18 @@ def predict(
         typer.Option(
             min=0,
             max=1,
-            help="classify: all labels of at least this probability; 0.5 where a text may have "
-            "several.",
+            help="classify: print all labels of at least this probability. Default: 0.5 where a "
+            "text can have several labels.",
             show_default=False,
         ),
     ] = None,
 ) -> None:
     """Use a trained network: classify, tag, translate, forecast.
 
-    Results come in the order of the texts, with probabilities as TSV or JSON. A text that cannot
-    be answered (a blank line, a tab, bytes that are no text) has an empty result in its place, a
-    note on standard error, and exit code 1 at the end.
+    Results come in the order of the texts; tsv and jsonl add probabilities. A text that
+    cannot be answered (a blank line, a tab, bytes that are not text) leaves an empty
+    result and a note on standard error; charrnn then exits with code 1. If the only TEXT
+    is the name of a file that exists, charrnn reads that file.
 
     charrnn predict checkpoints/questions-1 'What is an atom ?'
     charrnn predict checkpoints/genres-1 --file plots.txt --threshold 0.3
@@ -141,9 +139,9 @@ def predict(
     if kind.predict is None:
         model.predict("")  # which refuses, and says what to do instead
     if texts and file is not None:
-        raise InputError("texts come as arguments or from --file, not both")
+        raise InputError("give texts as arguments or with --file, not both")
     if columns and "steps" in kind.options:
-        raise InputError("--columns is of texts: a forecast finds its columns by their names")
+        raise InputError("--columns is for texts; a forecast finds its columns by name")
     for name in ("beam", "steps", "top", "threshold"):
         if name in given and name not in kind.options:
             wanted = next(other.name for other in KINDS.values() if name in other.options)
@@ -228,7 +226,7 @@ def _model(
             raise
         instead = " ".join(map(quote, whole(predicting, "--file", str(path))))
         raise InputError(
-            f"{checkpoint!r} is no checkpoint", instead and f"to predict from it: {instead}"
+            f"{checkpoint!r} is not a checkpoint", instead and f"to predict from it: {instead}"
         ) from None
 
 
@@ -249,7 +247,7 @@ class _Faults:
         if self.count <= NAMED:
             say(f"note: {self._place(record.number)} {record.fault}: no answer")
         elif self.count == NAMED + 1:
-            say("note: there are more, which are counted")
+            say("note: there are more; the end says how many")
 
     def conclude(self) -> None:
         """Raise an error if there were any, or no texts at all.

@@ -2,9 +2,13 @@
 
 import sys
 from collections import deque
+from collections.abc import Callable
 from time import monotonic
+from typing import Any
 
+from charrnn.cli.announce import on_ranks
 from charrnn.cli.errors import drop_output, fold, say
+from charrnn.cli.look import progress
 from charrnn.cli.output import TextWriter
 from charrnn.tasks.figures import figure
 from charrnn.training.bar import Bar
@@ -24,10 +28,26 @@ from charrnn.training.events import (
 )
 from charrnn.training.loop import Step
 
-__all__ = ["Progress"]
+__all__ = ["Progress", "reading"]
 
 SECONDS_BETWEEN_LINES = 10.0
 SMOOTH_OVER = 50
+
+
+def reading() -> Callable[[int, int], None]:
+    """What shows how much of a large text has been read: a bar at a terminal, else a line."""
+    bar: Any = None
+
+    def advance(done: int, total: int) -> None:
+        nonlocal bar
+        if bar is None:
+            say(f"reading {total / 1e9:.1f} GB of text")
+            bar = progress(total, "B")
+        bar.update(done - bar.n)
+        if done >= total:
+            bar.close()
+
+    return advance
 
 
 class Progress:
@@ -80,17 +100,17 @@ class Progress:
         elif isinstance(event, Measured):
             self._line(self._describe_threads(event))
         elif isinstance(event, Alone):
-            self._line("warning: there is no other process any more; training goes on in one")
+            self._line("warning: the other processes have ended; training continues in one")
         elif isinstance(event, Settled):
             self._line(
-                f"no better since step {event.best}: going on from its weights, "
-                f"down the rest of the schedule, to step {event.total}"
+                f"no better since step {event.best}: returning to its weights; the learning "
+                f"rate falls until step {event.total}"
             )
         elif isinstance(event, RolledBack):
-            self._line(f"{event.why}; going on from step {event.to} at --lr {event.lr:.2g}")
+            self._line(f"{event.why}; continuing from step {event.to} with --lr {event.lr:.2g}")
             self._recent.clear()
         elif isinstance(event, SaveFailed):
-            self._line(f"warning: {event.error}; training goes on")
+            self._line(f"warning: {event.error}; training continues")
         elif isinstance(event, Preview) and not self.quiet:
             self._preview(event)
 
@@ -124,13 +144,13 @@ class Progress:
 
     def _describe_compared(self, event: Compared) -> str:
         shown = ", ".join(f"{name} {nats:.4f}" for name, nats in event.figures.items())
-        known = f" (from the last {event.known:,} that train)" if event.known else ""
-        return f"to beat, in {event.unit} on what is held out{known}: {shown}"
+        known = f", fitted to the last {event.known:,} of the training text" if event.known else ""
+        return f"baselines, in {event.unit} on the validation set{known}: {shown}"
 
     def _describe_inherited(self, event: Inherited) -> str:
         known = " and before that on ".join(event.known)
         text = f"step 0/{self.total}: the weights of {event.checkpoint}"
-        text += f", trained on {known}" if known else ", which does not say what it was trained on"
+        text += f", trained on {known}" if known else "; it does not say what it was trained on"
         return text + ("" if event.score is None else f": validation {event.score.text}")
 
     def _describe_threads(self, event: Measured) -> str:
@@ -138,7 +158,7 @@ class Progress:
             f"{1e3 * t.seconds:.3g} ms with {t.threads}{f', {t.shards} shards' * bool(t.shards)}"
             for t in event.timings
         ]
-        text = f"threads: {event.threads}"
+        text = f"threads: {event.threads}{on_ranks(event.ranks)}"
         if event.shards:
             text += f", each batch cut into {event.shards} shards"
         return text + (f" (measured: {', '.join(times)} a step)" if times else "")

@@ -38,11 +38,8 @@ def sample(
         typer.Argument(
             autocompletion=runs,
             metavar="CHECKPOINT",
-            help="An .npz file, a run's folder or a run's name; without it the language model "
-            "saved last (with --label, the model of labelled texts), else the one that comes with "
-            "charrnn, whose name is pydoc. Several write as one: the mean of their probabilities, "
-            "by --weights 2,1 if they are not to count alike. A model whose cell is its author's "
-            "own needs --cell FILE.py:CLASS.",
+            help="A run's name, its folder or an .npz file. Default: the language model saved last "
+            "(with --label, the model of labelled texts), or pydoc, which comes with charrnn.",
             show_default=False,
         ),
     ] = None,
@@ -56,14 +53,14 @@ def sample(
             "-n",
             min=1,
             max=1 << 16,
-            help="Texts to write, side by side; a line of --- comes between them.",
+            help="Texts to write, with a line of --- between them.",
         ),
     ] = 1,
     seed: Annotated[
         int | None,
         typer.Option(
             min=0,
-            help="Makes the text reproducible; else drawn, and shown on standard error.",
+            help="Random seed. Default: a new one, shown on standard error.",
             show_default=False,
         ),
     ] = None,
@@ -71,20 +68,20 @@ def sample(
         Literal["text", "raw", "jsonl"],
         typer.Option(
             "--format",
-            help="text: at a terminal, control characters are shown as symbols. raw: as they are. "
-            "jsonl: of each character its log-probability, the entropy and the five likeliest.",
+            help="raw leaves control characters as they are at a terminal. jsonl gives each "
+            "character with its probabilities.",
         ),
     ] = "text",
     out: Annotated[
         str | None,
-        typer.Option(help="A file to write to, in UTF-8 whatever the shell.", show_default=False),
+        typer.Option(help="File to write to, always in UTF-8.", show_default=False),
     ] = None,
     interactive: Annotated[
         bool,
         typer.Option(
             "--interactive",
-            help="Write in turns with the model, at the terminal; through a pipe, a line for each "
-            "line. -l is what Ctrl-G writes.",
+            help="Take turns with the model at the terminal, or line by line through a pipe. "
+            "Ctrl-G writes -l characters.",
         ),
     ] = False,
     prime: Annotated[
@@ -92,28 +89,30 @@ def sample(
         typer.Option(
             "--prime",
             "-p",
-            help="Text to begin with; else a new line or paragraph. With --unknown skip, "
-            "characters that the model does not know are left out of it.",
+            help="Text to continue. Default: start a new line or paragraph. --unknown skip drops "
+            "characters that the model does not know.",
             rich_help_panel=PRIME,
         ),
     ] = "",
     prime_file: Annotated[
         str | None,
         typer.Option(
-            help="Begin with the text of a file, line ends and all; - is standard input.",
+            help="File whose text to continue, line ends included. - is standard input.",
             show_default=False,
             rich_help_panel=PRIME,
         ),
     ] = None,
     no_prime: Annotated[
         bool,
-        typer.Option("--no-prime", help="Write what follows alone.", rich_help_panel=PRIME),
+        typer.Option(
+            "--no-prime", help="Print only the new text, without the prime.", rich_help_panel=PRIME
+        ),
     ] = False,
     label: Annotated[
         str | None,
         typer.Option(
-            help="What kind of text to write, with a model of labelled texts; each text then ends "
-            "by itself.",
+            help="Label of the text to write, for a model of labelled texts. Each text ends by "
+            "itself.",
             show_default=False,
             rich_help_panel=PRIME,
         ),
@@ -124,35 +123,38 @@ def sample(
             "--temp",
             "-t",
             min=0,
-            help="Temperature: lower is safer, higher is wilder, 0 takes the likeliest. If not "
-            "given, 0.8; of labelled texts of more than 64 characters 0.5.",
+            help="Temperature. Lower is safer, higher is wilder, 0 picks the likeliest. Default: "
+            "0.8, or 0.5 for labelled texts of more than 64 characters.",
             show_default=False,
             rich_help_panel=CHOICE,
         ),
     ] = None,
     top_k: Annotated[
         int,
-        typer.Option(min=0, help="Choose among the K likeliest; 0: all.", rich_help_panel=CHOICE),
+        typer.Option(
+            min=0, help="Choose among the K likeliest characters. 0: all.", rich_help_panel=CHOICE
+        ),
     ] = 0,
     top_p: Annotated[
         float,
         typer.Option(
-            help="Choose among the fewest likeliest that have this probability together; 1: all.",
+            help="Choose among the likeliest characters that reach this probability together. 1: "
+            "all.",
             rich_help_panel=CHOICE,
         ),
     ] = 1.0,
     min_p: Annotated[
         float,
         typer.Option(
-            help="Choose among those with at least this part of the likeliest one's probability; "
-            "0: all.",
+            help="Choose among characters at least this likely, as a part of the likeliest one's "
+            "probability. 0: all.",
             rich_help_panel=CHOICE,
         ),
     ] = 0.0,
     repeat_penalty: Annotated[
         float,
         typer.Option(
-            help="Make what goes on with a passage that is there already less likely: 1.2; 1: not.",
+            help="Make repeating an earlier passage less likely: 1.2, for example. 1: off.",
             rich_help_panel=CHOICE,
         ),
     ] = 1.0,
@@ -160,8 +162,8 @@ def sample(
         str | None,
         typer.Option(
             metavar="CHARS",
-            help="The only characters that may be written; or after a ^, those that must not: "
-            r"'^0123456789'. \n is a line end.",
+            help=r"Write only these characters. After ^, never write them: '^0123456789'. \n is a "
+            "line end.",
             show_default=False,
             rich_help_panel=CHOICE,
         ),
@@ -169,7 +171,7 @@ def sample(
     stop: Annotated[
         list[str] | None,
         typer.Option(
-            help=r"End before this text: '\n' at a line end. May be given more than once.",
+            help=r"End before this text; '\n' ends at a line end. Can be given more than once.",
             show_default=False,
             rich_help_panel=TEXT,
         ),
@@ -178,8 +180,8 @@ def sample(
         str | None,
         typer.Option(
             metavar="N[,new]",
-            help="Write N complete lines, no two alike: names, titles. With ,new none that stands "
-            "in the training text, whatever that is.",
+            help="Write N different complete lines, such as names or titles. With ,new: only lines "
+            "that are not in the training text.",
             show_default=False,
             rich_help_panel=TEXT,
         ),
@@ -188,10 +190,8 @@ def sample(
         str | None,
         typer.Option(
             metavar="N[,own=M]",
-            help="Never write N characters in a row that stand in the training text (--train FILE, "
-            "where the run does not lead to it); own=M: nor M that the text has already, which "
-            "breaks loops. Without it, no name or title of a list is written that was trained on; "
-            "0: any may be.",
+            help="Never copy N characters in a row from the training text. own=M: nor M from the "
+            "text itself, which breaks loops. 0: allow training names and titles.",
             show_default=False,
             rich_help_panel=TEXT,
         ),
@@ -201,7 +201,7 @@ def sample(
         typer.Option(
             min=1,
             max=1 << 16,
-            help="Of so many texts, write the one that is likeliest by character.",
+            help="Write this many texts and print the likeliest one.",
             rich_help_panel=TEXT,
         ),
     ] = 1,
@@ -216,8 +216,11 @@ def sample(
 ) -> None:
     r"""Write text with a trained model.
 
-    The text goes to standard output, one alone as it is made; everything else goes to standard
-    error. docs/sampling.md defines what steers it.
+    The text goes to standard output as it is written; everything else goes to standard
+    error. Several models (charrnn sample A B --weights 2,1) write as one, by the mean of
+    their probabilities. A model that has your own cell needs --cell FILE.py:CLASS;
+    if --max-copy or --lines N,new cannot find the training text, name it with --train FILE.
+    docs/sampling.md explains each option.
 
     charrnn sample --temp 0.8
     charrnn sample shakespeare-1 --prime 'ROMEO:' --min-p 0.05 > play.txt
@@ -255,7 +258,7 @@ def sample(
             )
     wanted_lines, only_new = _lines(lines)
     if new and not wanted_lines:
-        raise InputError("--new is of lines", "as in --lines 20 --new")
+        raise InputError("--new needs --lines", "as in --lines 20 --new")
     new = new or only_new
     copied, own = _max_copy(max_copy)
     only, forbidden = _allowed(allow)
@@ -270,7 +273,7 @@ def sample(
             raise _perhaps_prime(ctx, str(one), named, writing, error) from None
     models = [load_model(path, cell) for path, _ in paths]
     if weights is not None and len(models) == 1:
-        raise InputError("--weights are of several models", "name them: charrnn sample A B")
+        raise InputError("--weights needs several models", "name them: charrnn sample A B")
     model = models[0] if len(models) == 1 else mix(models, weights_given(weights, len(models)))
     choice = asked if greedy or temp is not None else replace(asked, temperature=model.temperature)
     wanted = Wanted(
@@ -294,10 +297,10 @@ def sample(
         trained_on=model.trained_on(train or []) if copied or new else (),
     )
     if train and not (copied or new):
-        raise InputError("--train goes with --max-copy or --lines N,new", "leave it out")
+        raise InputError("--train needs --max-copy or --lines N,new", "leave it out")
     if interactive and models[0].config.level == "byte":
         raise InputError(
-            f"--interactive is for models of characters; {models[0].path} is one of bytes",
+            f"--interactive needs a model of characters; {models[0].path} is one of bytes",
             "leave it out",
         )
     try:
@@ -376,7 +379,8 @@ def _perhaps_prime(
 def _prime(prime: str, file: str | None, model: "Model") -> str:
     """What the texts begin with; a word about what may have been meant."""
     if file is not None:
-        from charrnn.text.corpora import decode_text, read_bytes
+        from charrnn.text.decoding import decode_text
+        from charrnn.text.sources import read_bytes
 
         if prime:
             raise InputError("--prime and --prime-file exclude each other", "give one of them")
@@ -386,12 +390,12 @@ def _prime(prime: str, file: str | None, model: "Model") -> str:
         except InputError as error:
             if "--encoding" not in (error.hint or ""):
                 raise
-            hint = f"the model was trained on {encoding}, and reads a prime as such: convert it"
+            hint = f"the model was trained on {encoding}: convert the prime to it"
             raise InputError(str(error), hint) from None
     found = re.search(r"\\[nrt]", prime)
     if found:
         say(
-            f"note: {found[0]} in --prime is two characters, a backslash and {found[0][1]!r}; "
+            f"note: {found[0]} in --prime means two characters, a backslash and {found[0][1]!r}; "
             f"--prime-file reads a text with its line ends"
         )
     return prime
@@ -418,7 +422,7 @@ def _lines(text: str | None) -> tuple[int, bool]:
     number, comma, rest = text.partition(",")
     if not _is_number(number, 1) or (comma and rest != "new"):
         raise InputError(
-            f"--lines {text}: no number of lines", "as in --lines 20 or --lines 20,new"
+            f"--lines {text}: not a number of lines", "as in --lines 20 or --lines 20,new"
         )
     return int(number), bool(comma)
 
@@ -434,7 +438,7 @@ def _max_copy(text: str | None) -> tuple[int | None, int]:
         any_may = name == "train" and number == "0"
         if name not in ("train", "own") or name in found or not (any_may or _is_number(number, 2)):
             raise InputError(
-                f"--max-copy {text}: no number of characters from 2 on",
+                f"--max-copy {text}: not a number of characters from 2 up",
                 "as in --max-copy 20, --max-copy own=40 or --max-copy 20,own=40",
             )
         found[name] = int(number)

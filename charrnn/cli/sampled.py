@@ -46,12 +46,12 @@ def with_notes(grown: "Iterator[list[Piece]]", wanted: "Wanted") -> "Iterator[li
     if copies:
         verb = "stands" if copies == 1 else "stand"
         say(
-            f"note: {counted(copies, 'item')} {verb} in the training data: nothing else was found "
+            f"note: {counted(copies, 'item')} {verb} in the training data: no other was found "
             "(a higher --temp finds more)"
         )
     guarded = wanted.max_repeat or wanted.repeat_penalty > 1
     if not guarded and any(map(_ends_in_a_loop, ends)):
-        say("note: it ends in a loop; --max-copy own=40 breaks loops")
+        say("note: the text ends in a loop; --max-copy own=40 breaks loops")
 
 
 def _ends_in_a_loop(text: bytes) -> bool:

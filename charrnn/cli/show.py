@@ -58,12 +58,12 @@ def show_text(asked: Asked) -> None:
         lines = totals.add(lines_of(surprisals(asked.models, text, before, guesses)))
         first = next(lines, None)
         if first is None:
-            raise InputError(f"{what} is empty: there is nothing to show")
+            raise InputError(f"{what} is empty: nothing to show")
         FORMS[asked.form](asked, chain([first], lines), totals, what)
     for model in asked.models:
         own = noted(model)
         if own is not None and own.sha256 == stream.digest.hexdigest():
-            say(f"note: {model.path} was trained on this text: it has seen what is shown")
+            say(f"note: {model.path} was trained on this text")
 
 
 def _held_out(asked: Asked) -> tuple[list[Codes], Codes, str]:
@@ -117,7 +117,7 @@ class _Totals:
         if len(self.models) > 1:
             order = sorted(range(len(self.nats)), key=self.nats.__getitem__)
             less = self.nats[order[1]] - self.nats[order[0]]
-            yield f"{order[0] + 1} needs the fewest: {less:,.1f} nats less than the next in all"
+            yield f"{order[0] + 1} fits the text best: {less:,.1f} nats less than the next in all"
 
 
 def _label(number: int, models: Sequence[Model]) -> str:

@@ -10,7 +10,7 @@ import typer
 from charrnn.cli.curve import draw_curve
 from charrnn.cli.flow import echo
 from charrnn.cli.picture import check_suffix, write_picture
-from charrnn.tasks.figures import figure
+from charrnn.tasks.figures import figure, short
 from charrnn.text.counts import counted
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def _print(model: "Model", found: dict[str, Any]) -> None:
         f"embedding {config.embedding}, dropout {config.dropout:g}",
         "parameters": f"{found['parameters']:,}",
         **{f"knows {name}": _list(what) for name, what in found["knows"].items()},
-        "trained": f"{counted(found['steps'], 'step')}, {epochs:g} epoch{'s' * (epochs != 1)}"
+        "trained": f"{counted(found['steps'], 'step')}, {short(epochs)} epoch{'s' * (epochs != 1)}"
         if found["steps"] is not None
         else "no history",
     }
@@ -80,15 +80,13 @@ def _print(model: "Model", found: dict[str, Any]) -> None:
         lines["best"] = f"{shown}, validated at step {best['step']}"
     if found["compared"]:
         beside = (f"{name} {figure(nats)}" for name, nats in found["compared"].items())
-        lines["to beat"] = ", ".join(beside)
-    lines["settings"] = " ".join(f"{name}={_short(v)}" for name, v in found["changed"].items())
+        lines["baselines"] = ", ".join(beside)
+    lines["settings"] = " ".join(
+        f"{name}={short(v) if isinstance(v, float) else v}" for name, v in found["changed"].items()
+    )
     width = max(map(len, lines)) + 2
     for name, value in lines.items():
         echo(f"{name:<{width}}{value or 'the defaults of the task'}")
-
-
-def _short(value: object) -> object:
-    return f"{value:.5g}" if isinstance(value, float) else value
 
 
 def facts(model: "Model") -> dict[str, Any]:
@@ -187,7 +185,7 @@ def _row(run: "Listed") -> tuple[str, ...]:
         *(word or "?" for word in (run.name, run.data, what, run.cell)),
         best,
         measure,
-        _figure(run.epochs, ".4g"),
+        "?" if run.epochs is None else short(run.epochs),
         _figure(run.minutes, ".1f"),
         _figure(run.size, ",d"),
         run.date,

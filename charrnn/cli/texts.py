@@ -38,12 +38,13 @@ class Texts(NamedTuple):
 def _refuse_tagged(name: str, head: bytes, encoding: str) -> None:
     """Raise InputError for a file of tagged sentences, whose lines are no texts."""
     from charrnn.text.conll import looks_tagged
-    from charrnn.text.corpora import decode_text
+    from charrnn.text.decoding import decode_text
 
     if looks_tagged(decode_text(name, head, encoding)[0]):
         raise InputError(
             f"{name} holds tagged sentences, a token a line",
-            "charrnn eval RUN FILE measures a model on such; to tag texts give one a line",
+            "to measure a model on tagged sentences: charrnn eval RUN FILE; to tag texts, "
+            "give one a line",
         )
 
 
@@ -64,29 +65,30 @@ def to_answer(texts: list[str], file: str | None, columns: str, config: "Config"
     Raises:
         InputError: a file cannot be read, or its column not be found.
     """
-    from charrnn.text.corpora import read_bytes
     from charrnn.text.inputs import read_inputs
     from charrnn.text.records import Record, records, unusable
+    from charrnn.text.sources import read_bytes
 
     if len(texts) == 1:
         pipe = f"pipe it in: echo {quote(texts[0])} | charrnn predict ..."
         if os.path.isdir(texts[0]):  # noqa: PTH112 - of any length
             raise InputError(
-                f"{texts[0]!r} is a folder", f"name a file; for the text itself {pipe}"
+                f"{texts[0]!r} is a folder", f"name a file; to use {texts[0]!r} as the text, {pipe}"
             )
         if _is_file(texts[0]):
             file, texts = texts[0], []
             say(
-                f"note: {file} is a file: its texts are read (for the text {file!r} itself, {pipe})"
+                f"note: {file} is a file; reading texts from it "
+                f"(to use {file!r} as the text, {pipe})"
             )
     if texts and columns:
-        raise InputError("--columns is of a file", "name it: --file FILE")
+        raise InputError("--columns needs a file", "name it: --file FILE")
     if len(texts) == 1 and Path(texts[0]).suffix in ENDINGS and " " not in texts[0]:
-        say(f"note: there is no file {texts[0]!r}: it is taken for a text")
+        say(f"note: there is no file {texts[0]!r}; using this as the text")
     elif texts:
         named = next(filter(_is_file, texts), None)
         if named is not None:
-            say(f"note: {named} is taken for a text; to read the file of that name: --file {named}")
+            say(f"note: using {named} as a text; to read the file of that name: --file {named}")
     if texts:
         one_by_one = [Record(k, text, unusable(text)) for k, text in enumerate(texts, 1)]
         return Texts(iter([one_by_one]), lambda number: f"text {number}")

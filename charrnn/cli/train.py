@@ -2,6 +2,7 @@
 
 import shlex
 import sys
+from functools import partial
 from math import ceil
 from shlex import quote
 from time import monotonic
@@ -9,8 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from charrnn.cli.announce import conclude, introduce, quoted, show_test
+from charrnn.cli.announce import introduce
 from charrnn.cli.complete import cells, runs, tasks
+from charrnn.cli.conclusion import (
+    Again,
+    best_so_far,
+    conclude,
+    quoted,
+    resume_command,
+    show_test,
+)
 from charrnn.cli.errors import reported, say
 from charrnn.cli.given import given_options
 from charrnn.cli.help import Command
@@ -35,9 +44,15 @@ FREE_WITH_RESUME = (
     "cell",
     "epochs",
     "members",
+    "no_cache",
 )
-NOT_SETTINGS = ("corpus", "val", "test", "threads", "out", "resume_from", "init_from", "quiet")
-STOPPED = "stopped before the training began: nothing is saved"
+NOT_SETTINGS = (
+    *("corpus", "val", "test", "threads", "out", "resume_from", "init_from", "quiet", "no_cache"),
+)
+OF_DATA = ("corpus", "task", "val", "test", "level", "columns", "lines", "encoding", "val_fraction")
+"""Options that say what is trained on, not how."""
+
+STOPPED = "stopped before the training began; nothing is saved"
 
 VARIANTS = {
     "--keep-newlines": "--encoding utf-8,newlines=keep",
@@ -59,7 +74,7 @@ class Train(Command):
         """
         for name in (arg.partition("=")[0] for arg in args):
             if name in VARIANTS:
-                say(f"error: {name} is a variant now: {VARIANTS[name]}")
+                say(f"error: {name} is now a variant: {VARIANTS[name]}")
                 raise typer.Exit(2)
         return super().parse_args(ctx, args)
 
@@ -70,8 +85,8 @@ def train(
     corpus: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Text files, read in order; - is standard input. Without any, the help topics "
-            "that come with Python. Other tasks: TSV, CoNLL or CSV files.",
+            help="Text files, read in order; - is standard input. Without files: the help topics "
+            "that come with Python. Other tasks read TSV, CoNLL or CSV files.",
             show_default=False,
         ),
     ] = None,
@@ -79,18 +94,16 @@ def train(
         str,
         typer.Option(
             autocompletion=tasks,
-            help="lm: a text; classify: text TAB label; tag: CoNLL or CoNLL-U; translate: source "
-            "TAB target; generate: label TAB text; forecast: CSV. With variants if wanted: "
-            "classify,readout=last classify,loss=sigmoid,separator=comma classify,noise=0.1 "
-            "tag,column=4 tag,loss=sigmoid translate,attention=none forecast,missing=skip "
-            "forecast,difference=1,log=no lm,head=tied lm,mask=step",
+            help="lm: a text. classify: text TAB label. tag: CoNLL or CoNLL-U. translate: source "
+            "TAB target. generate: label TAB text. forecast: CSV.",
             rich_help_panel=TEXT,
         ),
     ] = "lm",
     val: Annotated[
         str,
         typer.Option(
-            help="File to validate with, for a text the next part of it; else split off.",
+            help="File to validate with; for a text, the next part of it. Default: a part of the "
+            "corpus.",
             show_default=False,
             rich_help_panel=TEXT,
         ),
@@ -98,21 +111,21 @@ def train(
     test: Annotated[
         str,
         typer.Option(
-            help="File to test the best model with, once; else split off, unless --val is given or "
-            "a text is trained on.",
+            help="File to test the best model with, once. Default: a part of the data, unless "
+            "--val is given or the task is lm.",
             show_default=False,
             rich_help_panel=TEXT,
         ),
     ] = "",
     level: Annotated[
         Literal["char", "byte"],
-        typer.Option(help="Unicode characters, or bytes of any file.", rich_help_panel=TEXT),
+        typer.Option(help="Read Unicode characters, or bytes of any file.", rich_help_panel=TEXT),
     ] = "char",
     columns: Annotated[
         str,
         typer.Option(
-            help="Of a table, by name or number, in the task's order: text,label or 2,1; for a "
-            "forecast, those to predict.",
+            help="Columns of a table, by name or number, in the task's order: text,label or 2,1. "
+            "For a forecast, the columns to predict.",
             show_default=False,
             rich_help_panel=TEXT,
         ),
@@ -121,15 +134,15 @@ def train(
         bool,
         typer.Option(
             "--lines",
-            help="Each line is an item by itself (names, titles): the held-out lines are drawn "
-            "from all over the text.",
+            help="Treat each line as one item (names, titles): draw the validation lines from all "
+            "over the text.",
             rich_help_panel=TEXT,
         ),
     ] = False,
     encoding: Annotated[
         str,
         typer.Option(
-            help="Of the files; with utf-8, a byte order mark decides. A variant: "
+            help="Encoding of the files. With utf-8, a byte order mark decides. "
             "utf-8,newlines=keep leaves CR and CR LF as they are.",
             rich_help_panel=TEXT,
         ),
@@ -137,65 +150,78 @@ def train(
     val_fraction: Annotated[
         float,
         typer.Option(
-            help="Part held out for validation, and as much again for testing where a task tests.",
+            help="Part of the data to validate with; a task that tests takes as much again to "
+            "test.",
             rich_help_panel=TEXT,
         ),
     ] = 0.1,
+    no_cache: Annotated[
+        bool,
+        typer.Option(
+            "--no-cache",
+            help="Keep no copy of a large text on disk for the next training.",
+            rich_help_panel=TEXT,
+        ),
+    ] = False,
     cell: Annotated[
         str,
         typer.Option(
             autocompletion=cells,
-            help="rnn, lstm or gru, with variants if wanted: rnn,activation=relu; "
-            "lstm,gates=cell,output=identity; gru,reset=before,update=write; bias=false. Or one of "
-            "your own: FILE.py:CLASS.",
+            help="rnn, lstm or gru, or your own cell: FILE.py:CLASS. Variants follow a comma: "
+            "lstm,gates=cell.",
             rich_help_panel=MODEL,
         ),
     ] = "lstm",
     layers: Annotated[
-        int, typer.Option(help="Recurrent layers; 0 is softmax regression.", rich_help_panel=MODEL)
+        int, typer.Option(help="Recurrent layers. 0 is softmax regression.", rich_help_panel=MODEL)
     ] = 1,
-    hidden: Annotated[int, typer.Option(help="Units in each layer.", rich_help_panel=MODEL)] = 256,
+    hidden: Annotated[
+        int, typer.Option(help="Hidden units in each layer.", rich_help_panel=MODEL)
+    ] = 256,
     embedding: Annotated[
-        int, typer.Option(help="Width of a learned embedding; 0: one-hot.", rich_help_panel=MODEL)
+        int,
+        typer.Option(
+            help="Width of a learned embedding. 0 is one-hot input.", rich_help_panel=MODEL
+        ),
     ] = 0,
     dropout: Annotated[
-        float, typer.Option(help="Between layers and before the head.", rich_help_panel=MODEL)
+        float,
+        typer.Option(
+            help="Dropout rate between layers and before the output.", rich_help_panel=MODEL
+        ),
     ] = 0.0,
     seq_len: Annotated[
-        int, typer.Option(help="Steps that gradients go back.", rich_help_panel=TRAINING)
+        int, typer.Option(help="Steps to backpropagate through.", rich_help_panel=TRAINING)
     ] = 64,
     batch_size: Annotated[
         int,
-        typer.Option(help="Lanes: parts of the text read side by side.", rich_help_panel=TRAINING),
+        typer.Option(help="Sequences in a batch, read side by side.", rich_help_panel=TRAINING),
     ] = 32,
     minutes: Annotated[
         float,
         typer.Option(
-            help="Train for so long at most, and choose what is not given (network, rate, dropout, "
-            "passes, ...) to suit the text and this machine; time that is left trains more "
-            "members; what a task tests at the end comes on top. 0: as --epochs says. Where no "
-            "setting of the model or the training is given, a text is planned for 10 minutes at "
-            "most, and one network.",
+            help="Train for this long at most. Settings you do not give are chosen to suit the "
+            "data and this machine. 0: train for --epochs.",
             show_default=False,
             rich_help_panel=TRAINING,
         ),
     ] = 0.0,
     epochs: Annotated[
-        float, typer.Option(help="Passes over the training text.", rich_help_panel=TRAINING)
+        float, typer.Option(help="How often to read the training text.", rich_help_panel=TRAINING)
     ] = 10.0,
     patience: Annotated[
         int,
         typer.Option(
-            help="After so many validations without progress take up the best weights, let the "
-            "rate fall and end; 0: never.",
+            help="Early stopping: after this many validations without a better loss, return to the "
+            "best weights, let the learning rate fall and stop. 0: never.",
             rich_help_panel=TRAINING,
         ),
     ] = 0,
     optimizer: Annotated[
         str,
         typer.Option(
-            help="Update rule: sgd, momentum, rmsprop, adam or adamw. A variant: adamw,clip=1 (the "
-            "largest norm of a gradient; 0: any).",
+            help="sgd, momentum, rmsprop, adam or adamw. adamw,clip=1 sets the largest gradient "
+            "norm; clip=0 turns clipping off.",
             rich_help_panel=TRAINING,
         ),
     ] = "adamw",
@@ -203,61 +229,59 @@ def train(
     schedule: Annotated[
         str,
         typer.Option(
-            help="How the rate falls: constant, step, exponential or cosine. With variants if "
-            "wanted: cosine,warmup=0.05 (the part of the run in which it climbs) and final=0.01 "
-            "(the part of the peak left at the end).",
+            help="How the learning rate falls: constant, step, exponential or cosine. Variants: "
+            "cosine,warmup=0.05,final=0.01.",
             rich_help_panel=TRAINING,
         ),
     ] = "cosine",
     weight_decay: Annotated[
-        float, typer.Option(help="On matrices, not on biases.", rich_help_panel=TRAINING)
+        float,
+        typer.Option(help="Weight decay, on matrices and not on biases.", rich_help_panel=TRAINING),
     ] = 0.0,
     members: Annotated[
         int,
         typer.Option(
-            help="Networks that differ in their seed, trained one after the other; the model is "
-            "the average of their probabilities. It predicts better, and writes slower.",
+            help="Train this many networks, each from another seed, and average their "
+            "probabilities. Predicts better, writes slower.",
             rich_help_panel=TRAINING,
         ),
     ] = 1,
-    seed: Annotated[int, typer.Option(help="Of every random draw.", rich_help_panel=TRAINING)] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed.", rich_help_panel=TRAINING)] = 0,
     threads: Annotated[
         int,
         typer.Option(
             min=0,
             max=1024,
-            help="Processes that share the shards of a batch out; 0: measured. The results are the "
-            "same.",
+            help="Processes to train with. 0: measure what is fastest. The result stays the same.",
             rich_help_panel=TRAINING,
         ),
     ] = 0,
     shards: Annotated[
         int,
         typer.Option(
-            help="Parts that a batch is cut into, for as many processes; it changes the last bits "
-            "of the results. 0: measured at the start where there are more than two cores.",
+            help="Parts of a batch, one for each process. Changes the last bits of the result. 0: "
+            "measure, with more than two cores.",
             rich_help_panel=TRAINING,
         ),
     ] = 0,
     eval_every: Annotated[
         int,
         typer.Option(
-            help="Steps between validations; 0: an epoch, at most 500, or what takes a tenth of "
-            "the time; where an epoch is fewer than 10 steps, some 25 validations in all.",
+            help="Steps between validations. 0: once an epoch, and every 500 steps at least.",
             rich_help_panel=OUTPUT,
         ),
     ] = 0,
     sample_every: Annotated[
         int,
         typer.Option(
-            help="Steps between samples on standard output; 0: at validations.",
+            help="Steps between samples on standard output. 0: one at each validation.",
             rich_help_panel=OUTPUT,
         ),
     ] = 0,
     out: Annotated[
         str | None,
         typer.Option(
-            help="The run's folder; else checkpoints/NAME-K.",
+            help="Folder for the run. Default: checkpoints/NAME-K.",
             show_default=False,
             rich_help_panel=OUTPUT,
         ),
@@ -267,9 +291,8 @@ def train(
         typer.Option(
             "--resume",
             autocompletion=runs,
-            help="Go on with a run (its folder, its name or latest), exactly; with --epochs, to "
-            "another number of them in all, at the rates that a run of so many has from here on; "
-            "with --members, to another number of these.",
+            help="Continue a run (its folder, its name or latest), bit for bit. With --epochs or "
+            "--members: until it has this many in all.",
             show_default=False,
             rich_help_panel=OUTPUT,
         ),
@@ -278,26 +301,33 @@ def train(
         str | None,
         typer.Option(
             autocompletion=runs,
-            help="Begin a new run with the weights of this checkpoint or run; new characters are "
-            "learnt too. Without a corpus, on that which it was trained on.",
+            help="Start a new run from the weights of this checkpoint or run. It learns new "
+            "characters too. Default corpus: the one they were trained on.",
             show_default=False,
             rich_help_panel=OUTPUT,
         ),
     ] = None,
     quiet: Annotated[
         bool,
-        typer.Option("--quiet", "-q", help="Validations only.", rich_help_panel=OUTPUT),
+        typer.Option("--quiet", "-q", help="Print validations only.", rich_help_panel=OUTPUT),
     ] = False,
 ) -> None:
     """Train a language model on a text, or a network for another task.
 
-    A text by itself gets the network that suits it, and ten minutes at most; fewer
-    where it is learnt sooner. For more: --minutes 60. With any setting of the model or
-    the training (--epochs 10) the others have the defaults shown. Those are of a
-    language model; other tasks have their own for some, and say what they use.
+    Without settings, charrnn picks the network that suits the text and trains for ten
+    minutes at most, less where that is enough. For more: --minutes 60. Give any setting of
+    the model or the training (--epochs 10), and the others take the defaults shown. They are
+    those of a language model; other tasks have their own for some, and print them.
 
-    Progress goes to standard error, samples of what it does so far to standard output.
-    Ctrl-C saves, and says how to go on.
+    Variants follow a comma: --task classify,readout=last, --task lm,head=tied,
+    --cell gru,reset=before. Give a wrong one, and charrnn lists the right ones;
+    docs/tasks.md explains them.
+
+    With --minutes, time that is left trains more networks (--members 1: only one). The test
+    at the end of a task comes on top.
+
+    Progress goes to standard error, samples to standard output. Ctrl-C saves the run and
+    prints the command that continues it.
 
     charrnn train corpus.txt
     charrnn train book1.txt book2.txt --cell gru --layers 2 --dropout 0.2
@@ -309,13 +339,15 @@ def train(
     """
     begun = monotonic()
     given = given_options(ctx)
+    from charrnn.cli.progress import reading
     from charrnn.tasks.base import Paths
+    from charrnn.text.stored import Storing
     from charrnn.training.begin import begin, resume
 
     for name, path in (("val", val), ("test", test)):
         if name in given and not path:
-            raise InputError(f"--{name}: the name of the file is empty")
-    paths = Paths(tuple(corpus or ()), val, test)
+            raise InputError(f"--{name}: the file name is empty")
+    paths = Paths(tuple(corpus or ()), val, test, storing=Storing(not no_cache, reading()))
     if resume_from is not None:
         _refuse_settings({name: value for name, value in ctx.params.items() if name in given})
         own_cell = cell if "cell" in given else None
@@ -352,7 +384,8 @@ def train(
             say(STOPPED)
             raise
     try:
-        _train(run, quiet)
+        options = {name: value for name, value in ctx.params.items() if name in given}
+        _train(run, quiet, begun, None if resume_from is not None else partial(_again, options))
     finally:
         run.close()
 
@@ -367,25 +400,43 @@ def _refuse_settings(given: "Mapping[str, Any]") -> None:
         other = quote(given["init_from"])
         raise InputError(
             "--resume and --init-from exclude each other",
-            f"to go on with {run}: charrnn train --resume {quote(run)}; to begin a new run with "
+            f"to continue {run}: charrnn train --resume {quote(run)}; to begin a new run with "
             f"the weights of {given['init_from']}: charrnn train --init-from {other}",
         )
-    words = ["charrnn", "train", *given.get("corpus", ()), "--init-from", run]
-    for name, value in given.items():
-        if name not in ("corpus", "resume_from"):
-            words += [_option(name)] if value is True else [_option(name), str(value)]
+    others = {name: value for name, value in given.items() if name != "resume_from"}
+    words = _words({"init_from": run, **others})
     raise InputError(
-        f"--resume goes on with the run's own settings; {', '.join(map(_option, extra))} cannot "
-        "change them",
-        f"to train on with others: {shlex.join(words)}",
+        f"--resume keeps the run's settings; {', '.join(map(_option, extra))} cannot change them",
+        f"to train from its weights with other settings: {shlex.join(words)}",
     )
+
+
+def _words(given: "Mapping[str, Any]") -> list[str]:
+    """The command with these options."""
+    words = ["charrnn", "train", *(given.get("corpus") or ())]
+    for name, value in given.items():
+        if name != "corpus":
+            words += [_option(name)] if value is True else [_option(name), str(value)]
+    return words
+
+
+def _again(given: "Mapping[str, Any]", minutes: float, afresh: bool) -> str:
+    """The command of a new run like this one, in other minutes.
+
+    Args:
+        afresh: without the settings, for charrnn to choose.
+    """
+    kept = [name for name in given if name not in ("out", "epochs", "minutes", "quiet")]
+    kept = [name for name in kept if name in OF_DATA or not afresh]
+    words = _words({name: given[name] for name in kept} | {"minutes": f"{minutes:g}"})
+    return shlex.join(words) + " < TEXT" * ("-" in (given.get("corpus") or ()))
 
 
 def _option(name: str) -> str:
     return f"--{name.replace('_', '-')}"
 
 
-def _train(run: "Run", quiet: bool) -> None:
+def _train(run: "Run", quiet: bool, begun: float, again: Again | None) -> None:
     from charrnn.cli.progress import Progress
     from charrnn.training.events import Stopped
     from charrnn.training.signals import StopOnSignal
@@ -393,9 +444,9 @@ def _train(run: "Run", quiet: bool) -> None:
     introduce(run)
     if run.complete:
         epochs, count = ceil(2 * run.config.epochs), run.config.members
-        more = f"For more epochs:\n  {_resume_command(run, f' --epochs {epochs}')}\n"
+        more = f"For more epochs:\n  {resume_command(run, f' --epochs {epochs}')}\n"
         if count > 1:
-            more = f"For more members:\n  {_resume_command(run, f' --members {count + 1}')}\n"
+            more = f"For more members:\n  {resume_command(run, f' --members {count + 1}')}\n"
         say(
             f"this run is complete ({counted(run.made, 'step')}). {more}"
             "For another text, from its weights:\n"
@@ -418,16 +469,10 @@ def _train(run: "Run", quiet: bool) -> None:
                 progress.show(event)
                 if isinstance(event, Stopped):
                     progress.close()
-                    say(f"saved at step {event.step} of {run.total}. To go on:")
-                    say(f"  {_resume_command(run)}")
+                    best_so_far(run)
+                    say(f"saved at step {event.step} of {run.total}. To continue:")
+                    say(f"  {resume_command(run)}")
                     raise typer.Exit(stop.exit_code)
         finally:
             progress.close()
-    conclude(run)
-
-
-def _resume_command(run: "Run", options: str = "") -> str:
-    again = "- " if "-" in run.data.paths.train else ""
-    more = " < TEXT" if again else ""
-    folder, cell = quoted(run.folder.path), run.config.cell_option
-    return f"charrnn train {again}--resume {folder}{cell}{options}{more}"
+    conclude(run, again, monotonic() - begun)

@@ -24,6 +24,9 @@ __all__ = ["give_verdict"]
 
 NARROWEST = 60
 
+MOST, LEAST = 1 << 25, 1 << 18
+"""Bytes that are looked at, of all files together, and of each; fewer take no less time to see."""
+
 
 def give_verdict(
     paths: list[str], level: str, encoding: str, as_json: bool, *, lines: bool = False
@@ -33,18 +36,27 @@ def give_verdict(
     Raises:
         InputError: a file cannot be read, or all are empty; or nobody knows the encoding.
     """
-    from charrnn.text.corpora import read_bytes
+    from charrnn.text.excerpts import excerpt
+    from charrnn.text.sources import files_in, matching, named
     from charrnn.verdict.judge import judge
 
-    sources = [
-        ("standard input" if path == "-" else path, read_bytes(path, as_is=level == "byte"))
-        for path in paths
-    ]
+    files = files_in(matching(paths))
+    found = [excerpt(path, max(MOST // len(files), LEAST), as_is=level == "byte") for path in files]
+    sources = [(named(path), one.data) for path, one in zip(files, found, strict=True)]
     verdict = judge(sources, level=level, encoding=encoding, lines=lines)
-    planned, settings = _planned(verdict.size, verdict.distinct, level)
+    read, whole = (
+        sum(sizes) for sizes in ([len(one.data) for one in found], [one.size for one in found])
+    )
+    planned, settings = _planned(round(verdict.size * whole / read), verdict.distinct, level)
+    parts = sorted({one.what for one in found if one.what})
+    sampled = {"bytes": read, "of": whole, "which": parts} if parts else None
     if as_json:
-        typer.echo(json.dumps(verdict.to_json() | {"plan": settings}, indent=1))
+        part = {"sample": sampled} if sampled else {}
+        typer.echo(json.dumps(verdict.to_json() | part | {"plan": settings}, indent=1))
         return
+    if sampled:
+        of = f"{read / 1e6:,.0f} of {whole / 1e6:,.0f} MB"
+        echo(f"note: what follows is about {of}: {' and '.join(parts)}")
     for line in _lines(verdict):
         echo(line)
     for line in planned:
@@ -65,7 +77,7 @@ def _planned(size: int, distinct: int, level: str) -> tuple[list[str], dict[str,
     from charrnn.training.speed import text_like
 
     if size and sys.stderr.isatty():
-        say("timing networks, to see what charrnn train would choose")
+        say("timing networks to see what charrnn train would choose")
     try:
         with one_thread():
             found = plan(
@@ -77,9 +89,17 @@ def _planned(size: int, distinct: int, level: str) -> tuple[list[str], dict[str,
     except InputError:  # nothing, or too little to train on: the verdict has said so
         return [], None
     return (
-        ["", f"charrnn train would choose, for {MINUTES:g} minutes at most", *found.reasons],
+        ["", f"charrnn train would choose, for {MINUTES:g} minutes at most:", *found.reasons],
         {name: getattr(found.config, name) for name in CHOSEN} | {"why": list(found.reasons)},
     )
+
+
+WORDS = {
+    "mend": "fix",
+    "held-out end": "validation part",
+    "held-out repeats": "validation repeats",
+}
+"""Severities and checks that people read by another name than programs do."""
 
 
 def _lines(verdict: "Verdict") -> Iterator[str]:
@@ -88,9 +108,10 @@ def _lines(verdict: "Verdict") -> Iterator[str]:
     yield ""
     files = verdict.names if verdict.names != ("standard input",) else ()
     width = shutil.get_terminal_size((80, 24)).columns if sys.stdout.isatty() else 0
-    widest = max(len(finding.check) for finding in verdict.findings)
-    for finding in verdict.findings:
-        head = f"{finding.severity}  {finding.check:<{widest}}  "
+    names = [WORDS.get(finding.check, finding.check) for finding in verdict.findings]
+    widest = max(map(len, names))
+    for finding, name in zip(verdict.findings, names, strict=True):
+        head = f"{WORDS.get(finding.severity, finding.severity):<4}  {name:<{widest}}  "
         yield from _wrapped(finding.text, head, " " * len(head), width)
         margin = " " * len(head)
         for advice in finding.advice:

@@ -57,7 +57,10 @@ class Adaptation:
                 f"{self.decay:g}"
             )
         if self.segment < 1 or not 0 < self.epsilon < np.inf:
-            raise ValueError(f"not a segment and an epsilon: {self.segment}, {self.epsilon}")
+            raise ValueError(
+                "segment must be 1 or more, and epsilon above 0, got "
+                f"{self.segment}, {self.epsilon}"
+            )
 
 
 def gradient_rms(

@@ -14,6 +14,7 @@ from charrnn.evaluation.mixture import fit_weights, mixture
 from charrnn.evaluation.windows import LANES, WARM_UP, Reader, carried, resets, windowed_nats
 from charrnn.nn.parameters import Parameters
 from charrnn.text.escapes import UNKNOWN_NATS, Escaped, escape
+from charrnn.text.view import View
 from charrnn.text.vocab import Vocabulary
 from charrnn.yardsticks.ngrams import KneserNey
 from charrnn.yardsticks.scores import capped, ngram_name, yardsticks
@@ -89,7 +90,7 @@ def report(
     codes: Codes,
     start: int,
     *,
-    train: Codes | None = None,
+    train: Codes | View | None = None,
     adaptation: Adaptation | None = None,
     mix: bool = False,
     advance: Callable[[int], object] = lambda count: None,
@@ -122,11 +123,11 @@ def report(
         name: windowed_nats(reader, parameters, text.ids, windows, warm_up=warm_up, advance=advance)
         for name, (windows, warm_up) in ways.items()
     }
-    _check(nats, "the model is spoilt")
+    _check(nats, "the model is damaged")
     beside: list[Figure] = []
     mixed = None
     if train is not None:
-        known = escape(vocabulary, capped(train)).ids
+        known = escape(vocabulary, np.asarray(capped(train))).ids
         if adaptation is not None:
             rms = gradient_rms(reader, parameters, known, adaptation.segment)
             nats[ADAPTED] = adapted_nats(
@@ -139,7 +140,7 @@ def report(
                 known=~text.unknown,
                 advance=advance,
             )
-            _check(nats, "adaptation went astray: take a smaller rate")
+            _check(nats, "the adaptation diverged: use a smaller rate")
         ngrams = KneserNey(known, len(vocabulary))
         before, scored = codes[:start], codes[start:]
         found = yardsticks(train, scored, vocabulary, before=before, ngrams=ngrams)

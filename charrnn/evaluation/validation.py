@@ -50,7 +50,7 @@ class Score:
     def text(self) -> str:
         """For people."""
         text = f"{self.nats:.4f} {self.unit} ({self.bits:.4f} bits)"
-        return text if self.own is None else f"{text}, {self.own:.4f} by the loss of training"
+        return text if self.own is None else f"{text}, training loss {self.own:.4f}"
 
     @property
     def numbers(self) -> dict[str, float]:
@@ -62,10 +62,10 @@ class Score:
     def method(self) -> str:
         """How it was measured, in words."""
         if self.lanes == 1:
-            return "full pass, state carried throughout"
+            return "state carried throughout"
         return (
-            f"full pass in {self.lanes} lanes, state carried, "
-            f"each lane warmed on the {self.warm_up} {_plural(self.unit)} before it"
+            f"{self.lanes} lanes, state carried, each warmed up on the {self.warm_up} "
+            f"{_plural(self.unit)} before it"
         )
 
 

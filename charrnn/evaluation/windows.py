@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
+from tempfile import TemporaryFile
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,9 @@ __all__ = ["LANES", "WARM_UP", "Reader", "carried", "in_lanes", "resets", "windo
 
 WARM_UP = 256
 LANES = 64
+
+MOST_IN_MEMORY = 1 << 25
+"""Symbols; what more of them cost is kept in a temporary file."""
 
 EXACT = 1 << 17
 EXACT_PRODUCTS = 1 << 35
@@ -133,7 +137,7 @@ def windowed_nats(
     """
     start = edges[0]
     opening = reader.network.zero_state(1, parameters.dtype) if state is None else state
-    nats = np.empty(edges[-1] - start, dtype=parameters.dtype)
+    nats = _room(edges[-1] - start, parameters.dtype)
     by_warm_up: dict[int, list[tuple[int, int]]] = {}
     for first, end in pairwise(edges):
         by_warm_up.setdefault(min(warm_up, first - 1), []).append((end - first, first))
@@ -154,3 +158,11 @@ def windowed_nats(
                     nats[at - start] = found
                     advance(at.size)
     return nats
+
+
+def _room(count: int, dtype: npt.DTypeLike) -> Array:
+    """An array to be filled, ``(count,)``."""
+    if count <= MOST_IN_MEMORY:
+        return np.empty(count, dtype=dtype)
+    with TemporaryFile() as file:
+        return np.asarray(np.memmap(file, dtype, "w+", shape=(count,)))

@@ -134,7 +134,7 @@ SYMBOLS = {
     "u": "one-hot row of the character: 1 at its number, 0 elsewhere",
     "h": "hidden state, and output of the layer",
     "c": "memory cell",
-    "a": "pre-activation: what the function is taken of",
+    "a": "pre-activation: the input of the function",
     "φ'(a)": "slope of the function",
     "i": "input gate",
     "f": "forget gate",
@@ -147,7 +147,7 @@ SYMBOLS = {
     "m": "what the reset gate resets, or has reset",
     "y": "output of the head (logits)",
     "p": "probability of each character",
-    "E": "loss: -ln of the probability of the next character",
+    "E": "loss: -ln of the next character's probability",
     "j": "number of a character",
     "k": "number of the next character",
     "e": "2.71828...",
@@ -158,7 +158,7 @@ SYMBOLS = {
     "W_x": "matrix that reads the input (D, GH)",
     "W_h": "matrix that reads the state before (H, GH)",
     "W_c": "matrix that reads the cell before (H, 3H)",
-    "b_hn": "bias of the candidate within the reset gate's reach",
+    "b_hn": "bias of the candidate, inside the reset gate",
 }
 """The letters, as :func:`charrnn.explaining.notation.plain` writes them; ``d…`` is the gradient of
 the loss by any of them, ``←d…`` the part of it that later steps send back, ``…_prev`` the step

@@ -36,12 +36,12 @@ def explain_model(
     if model.members > 1:
         raise InputError(
             f"{model.path} is the average of {model.members} networks",
-            "explain shows a step of one: model.member(1)",
+            "explain shows one of them: model.member(1)",
         )
     if model.config.loss != "softmax":
         raise InputError(
             f"{model.path} was trained with loss={model.config.loss}",
-            "explain shows a softmax and its loss: train without that variant",
+            "explain needs a softmax output: train without that variant",
         )
     top = max(count - 1, 0)
     layer = top if layer is None else layer
@@ -83,7 +83,7 @@ def _number(model: Model, follows: str) -> int:
     follows = ESCAPES.get(follows, follows)
     if len(follows) != 1:
         raise InputError(
-            f"what comes next is one character, got {follows!r}",
+            f"the next character must be one character, got {follows!r}",
             "give the character that comes after the prime",
         )
     return int(model.vocabulary.encode_text(follows, "the next character")[0])

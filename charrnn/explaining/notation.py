@@ -68,7 +68,7 @@ def meaning(symbol: str) -> str:
     """
     base = symbol.removesuffix("_prev")
     if base != symbol:
-        return f"{meaning(base)}, of the step before"
+        return f"{meaning(base)}, from the step before"
     if symbol in SYMBOLS:
         return SYMBOLS[symbol]
     if symbol.startswith("←"):
@@ -77,6 +77,6 @@ def meaning(symbol: str) -> str:
         return f"gradient of the loss by {symbol[1:]}"
     letters, _, gate = symbol.partition("_")
     if gate in ("j", "k", "v"):
-        return f"{SYMBOLS[letters]}: that of number {gate}"
+        return f"{SYMBOLS[letters]}number {gate}"
     whole = symbol[:-1] if len(gate) > 1 else letters
     return f"{SYMBOLS[whole]}: the block of {gate[-1]}, {SYMBOLS[gate[-1]]}"

@@ -43,8 +43,8 @@ def format_of(path: str | PathLike[str]) -> Format:
     if found is None:
         *others, last = FORMATS
         raise InputError(
-            f"cannot export to {str(path)!r}: its name tells no format",
-            f"let it end in {', '.join(others)} or {last}: charrnn export RUN FILE",
+            f"cannot export to {str(path)!r}: unknown suffix",
+            f"use {', '.join(others)} or {last}: charrnn export RUN FILE",
         )
     return found
 
@@ -63,7 +63,7 @@ def export(model: Model, path: str | PathLike[str]) -> None:
         CheckpointError: the file cannot be written.
     """
     if not isinstance(model, Model):
-        raise InputError(f"model must be a Model, got {model!r}", "charrnn.load(...) gives one")
+        raise InputError(f"model must be a Model, got {model!r}", "load one with charrnn.load(...)")
     chosen, path = format_of(path), Path(path)
     if model.members > 1 and not chosen.averages:
         raise InputError(
@@ -81,17 +81,17 @@ def _check_language_model(model: Model, suffix: str) -> None:
     hint = "a .safetensors file can hold its weights"
     if not isinstance(model.spec, TextSpec):
         raise InputError(
-            f"{model.path} cannot go into a {suffix} file: it is no language model, its task is "
-            f"{model.config.task}",
+            f"{model.path} cannot go into a {suffix} file: it is not a language model; its "
+            f"task is {model.config.task}",
             hint,
         )
     if model.config.own_cell is not None:
         raise InputError(
-            f"{model.path} cannot go into a {suffix} file: its cell is its author's own", hint
+            f"{model.path} cannot go into a {suffix} file: it has its author's own cell", hint
         )
     if model.config.loss != "softmax":
         raise InputError(
-            f"{model.path} cannot go into a {suffix} file: trained with loss={model.config.loss}, "
-            "its outputs are no softmax's",
+            f"{model.path} cannot go into a {suffix} file: trained with "
+            f"loss={model.config.loss}, it has no softmax output",
             hint,
         )

@@ -88,7 +88,7 @@ def _foreign(cell: Cell[Any]) -> str:
     if isinstance(cell, LSTM) and cell.gates == "cell":
         return "the gates of its nn.LSTM read the hidden state"
     if isinstance(cell, LSTM) and cell.output == "identity":
-        return "its nn.LSTM puts out o⊙tanh(c)"
+        return "its nn.LSTM has output o⊙tanh(c)"
     return ""
 
 

@@ -353,7 +353,7 @@ def _unfit(check: ModelCheck) -> Finding | None:
     words = "right by central differences and wrong by the complex step"
     text = (
         f"The gradients are {words}: something in the forward step does not work with complex "
-        "numbers, as abs, .real and conj do not. Write it without them, or check with --method "
+        "numbers, as abs, .real and conj do not. Write it without them, or use --method "
         "central."
     )
     return Finding((check.cell.label,), tuple(names), 1, words, text)

@@ -12,7 +12,7 @@ from charrnn.nn.types import Array
 
 __all__ = ["NO_RELATION", "alike", "factors", "listed", "match", "relation"]
 
-NO_RELATION = "in no simple relation to the right one"
+NO_RELATION = "not related to the right one in any simple way"
 LIKE = 1e-3
 """What explains a wrong gradient is nearer to it than the right one is, by so much."""
 

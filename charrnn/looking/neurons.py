@@ -82,14 +82,14 @@ def follow(
     if model.members > 1:
         raise InputError(
             f"{model.path} is the average of {model.members} networks",
-            "look at the units of one: model.member(1)",
+            "look at one of them: model.member(1)",
         )
     if not model.config.layers:
-        raise InputError(f"{model.path} has no recurrent layer", "it has no units to look at")
+        raise InputError(f"{model.path} has no recurrent layer, so it has no units to look at")
     codes = codes[:MOST]
     count, half = len(codes), len(codes) // 2
     if count < LEAST:
-        raise InputError(f"{count:,} characters are too few to look at", f"name {LEAST:,} or more")
+        raise InputError(f"{count:,} characters are too few", f"give {LEAST:,} or more")
     named = [one for one in features(codes) if _varies(one.values[:half], one.values[half:])]
     values = np.stack([one.values for one in named])
     halves = _Sums(values[:, :half]), _Sums(values[:, half:])

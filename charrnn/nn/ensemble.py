@@ -1,7 +1,8 @@
 """Several networks as one: the mean of the probabilities that they give.
 
 p(s) = 1/N·Σ_k p_k(s). Networks that differ in their seed alone err in different places, and their
-mean errs less than each (Hansen and Salamon 1990, "Neural network ensembles").
+mean errs less than each (Hansen and Salamon 1990, "Neural network ensembles"). The average is a
+network like any other, so that scoring, writing and checkpoints need no code for it.
 """
 
 from collections.abc import Sequence

@@ -1,9 +1,10 @@
 """A cell over time, in one direction or both.
 
 ``forward(x, state) -> y, state, saved`` and ``backward(dy, dstate, saved) -> dx, dstate``.
-Truncated backpropagation through time is not passing ``dstate`` on; an encoder's last state handed
-to a decoder is passing it on. Weights come in as named views ``w``, gradients go out through views
-``g``; a backward pass overwrites ``g``, it does not add to it.
+There is no tape: all that the backward pass needs is in ``saved``. Truncated backpropagation
+through time is not passing ``dstate`` on; an encoder's last state handed to a decoder is passing it
+on. Weights come in as named views ``w``, gradients go out through views ``g``; a backward pass
+overwrites ``g``, it does not add to it.
 """
 
 from dataclasses import dataclass

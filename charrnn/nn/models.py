@@ -1,4 +1,8 @@
-"""The network of the notes: symbols or vectors in, a stack of recurrent layers, a linear head."""
+"""The network of the notes: symbols or vectors in, a stack of recurrent layers, a linear head.
+
+The head goes through time in pieces, so that the logits of thousands of symbols never stand in
+memory all at once.
+"""
 
 from dataclasses import dataclass
 from typing import Any, NamedTuple

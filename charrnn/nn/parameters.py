@@ -1,7 +1,9 @@
 """All weights in one flat vector, with a named view for each tensor.
 
 The optimiser, clipping, averaging and saving work on :attr:`Parameters.flat`; the layers see
-only their views. Gradients are a second :class:`Parameters` of the same layout.
+only their views, whose names are the checkpoint's keys. Gradients are a second
+:class:`Parameters` of the same layout. All computing follows their dtype: float32 trains, float64
+checks, and complex128 takes the complex step through the very code that trains.
 """
 
 from collections.abc import Iterator, Mapping

@@ -21,8 +21,10 @@ from charrnn.tasks.config import Config
 from charrnn.tasks.generate import GenerateSpec
 from charrnn.tasks.lm import TextSpec, opening_of
 from charrnn.text.alphabet import END, START, UNKNOWN
-from charrnn.text.corpora import decode_text, encoded, read_bytes
+from charrnn.text.corpora import encoded
+from charrnn.text.decoding import decode_text
 from charrnn.text.escapes import KNOWN_NATS, UNKNOWN_NATS
+from charrnn.text.sources import read_bytes
 from charrnn.yardsticks.scores import yardsticks
 
 __all__ = ["Content", "content_of", "training_text"]
@@ -74,14 +76,14 @@ def content_of(model: Model, *, note: str = "", with_text: str | None = None) ->
     config, spec = model.config, model.spec
     if config.own_cell is not None:
         raise InputError(
-            f"{model.path} has a cell of its author's own, which runs in Python only",
-            "a page can show models with the cells rnn, lstm and gru",
+            f"{model.path} has its author's own cell, which runs only in Python",
+            "a page needs an rnn, lstm or gru model",
         )
     labelled = isinstance(spec, GenerateSpec)
     symbols = _signs(spec) if labelled else _characters(model)
     network = model.network.generator if labelled else model.member(1).network
     if network.loss != "softmax":
-        raise InputError(f"{model.path} was trained with another loss: it tells no probabilities")
+        raise InputError(f"{model.path} was trained with another loss and gives no probabilities")
     texts = _texts(model)
     tensors = {
         name.replace("condition.", "opening."): array for name, array in model.parameters.items()
@@ -164,10 +166,10 @@ def training_text(model: Model) -> str:
             ).encode()
     except InputError as error:
         raise InputError(
-            f"the text that {model.path} was trained on is not there ({reason(error)})", PUT_BACK
+            f"the training text of {model.path} is not there ({reason(error)})", PUT_BACK
         ) from None
     if data.sha256 != own.sha256:
-        raise InputError(f"{own.name} is no longer what {model.path} was trained on", PUT_BACK)
+        raise InputError(f"{own.name} has changed since {model.path} was trained on it", PUT_BACK)
     return text.decode("utf-8", "replace")
 
 
@@ -197,7 +199,7 @@ def _facts(model: Model) -> list[tuple[str, str]]:
     config, spec = model.config, model.spec
     network = f"{config.layers} × {config.hidden} {config.cell}"
     if config.head == "tied":
-        network += ", tied head"
+        network += ", tied weights"
     elif config.embedding:
         network += f", embedding of {config.embedding}"
     shown = spec.knows()["characters"]
@@ -223,9 +225,9 @@ def _facts(model: Model) -> list[tuple[str, str]]:
         unit = "texts" if isinstance(spec, GenerateSpec) else unit
         if type(length) is int and 0 < length < MOST_LENGTH:
             part = f"{config.val_fraction:.0%}"
-            held = f", the last {part} held out"
+            held = f", the last {part} for validation"
             if config.lines:
-                held = f", {part} of the lines held out, drawn from all over"
+                held = f", {part} of the lines for validation, drawn from all over"
             held *= bool(config.val_fraction) and not corpus.get("val")
             held = "" if isinstance(spec, GenerateSpec) else held
             facts.append(("Size", f"{length:,} {unit}{held}"))

@@ -31,14 +31,14 @@ function drawCurve({ train, val, best, baselines, unit }, width) {
   const labels = [
     ...baselines.map(([name, value]) => [name, value, "baseline"]),
     ...(train.length ? [["training", train.at(-1)[1], "train"]] : []),
-    ...(val.length ? [["held out", val.at(-1)[1], "val"]] : []),
+    ...(val.length ? [["validation", val.at(-1)[1], "val"]] : []),
   ].sort((a, b) => b[1] - a[1]);
   let above = -Infinity, below = HEIGHT + LABEL / 2;
   const heights = labels.map(([, value]) => (above = Math.max(y(value) + 4, above + LABEL)));
   for (let k = heights.length - 1; k >= 0; k--) below = heights[k] = Math.min(heights[k], below - LABEL);
   const placed = labels.map(([name, , kind], k) => text(right, heights[k], name, kind));
   const ticks = ticksBetween(bottom, high);
-  const describe = best ? ` Best on held-out text: ${number(best[1], 4)} at step ${number(best[0])}.` : "";
+  const describe = best ? ` Best validation loss: ${number(best[1], 4)} at step ${number(best[0])}.` : "";
   return makeSvg(
     "svg",
     { viewBox: `0 0 ${width} ${HEIGHT}`, role: "img", "aria-label": `Learning curve.${describe}` },

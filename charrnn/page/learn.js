@@ -51,7 +51,7 @@ class Learner {
     const box = byId("step");
     byId("reading").replaceChildren(...this.reading(symbols));
     if (!symbols.length || symbols.includes(null) || !byId("learn-unit").checkValidity()) {
-      box.replaceChildren(make("p", {}, "A text of characters that the model knows, and a unit that there is."));
+      box.replaceChildren(make("p", {}, "Use characters that the model knows, and a unit that exists."));
       return;
     }
     const first = Number(byId("learn-unit").value);
@@ -62,7 +62,7 @@ class Learner {
     if (found.stopped) return;
     box.replaceChildren(
       ...found.lines.map(lineOf),
-      make("h2", {}, "What it then expects"),
+      make("h2", {}, "What it predicts next"),
       make("ol", { class: "guesses" }, ...guessRows(this.vocabulary, found)),
     );
   }

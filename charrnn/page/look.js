@@ -105,7 +105,7 @@ class Looker {
       `${number(nats / Math.LN2, 1)} bits; ${number(each, 3)} nats or `,
       `${number(each / Math.LN2, 3)} bits each, perplexity ${number(Math.exp(each), 2)}`,
       unknown ? `; ${number(unknown)} unknown${this.end ? "" : ", 27.7 nats each"}` : "",
-      count === this.most ? "; what comes after is left out" : "",
+      count === this.most ? "; the rest is left out" : "",
     ].join("");
   }
 

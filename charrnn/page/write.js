@@ -121,7 +121,7 @@ class Writer {
     const [temperature, length, , topK, topP, minP] = fields.map((field) => Number(field.value));
     const stop = byId("stop-text").value.replaceAll("\\n", "\n");
     if (this.vocabulary.unknown(stop).length) {
-      this.say("The model cannot write that stop text: it does not know all of its characters.");
+      this.say("The model cannot write this stop text: it does not know all of its characters.");
       return null;
     }
     const stops = stop ? [this.vocabulary.encode(stop)] : [];

@@ -102,7 +102,7 @@ def noted_paths(corpus: Mapping[str, Any], folder: Path) -> Paths:
             times[status.st_dev, status.st_ino] += 1
     if max(times.values(), default=0) > MOST_TIMES:
         raise ValueError(f"it names one file more than {MOST_TIMES} times")
-    return Paths(tuple(found[:-2]), *found[-2:])
+    return Paths(tuple(found[:-2]), found[-2], found[-1])
 
 
 def bounded(ancestor: Mapping[str, Any]) -> dict[str, Any]:
@@ -123,7 +123,7 @@ def _names(corpus: Mapping[str, Any]) -> list[str]:
     """Of its files; the last two are that to validate with and that to test with, or empty."""
     train = corpus["paths"]
     if not isinstance(train, list):
-        raise TypeError("its files are no list")
+        raise TypeError("its files are not a list")
     if len(train) > MOST_PATHS:
         raise ValueError(f"it names {len(train):,} files; {MOST_PATHS:,} are the most")
     names = [str(name) for name in (*train, corpus.get("val", ""), corpus.get("test", ""))]

@@ -70,7 +70,9 @@ class Draft:
         """
         odd = self._unknown(text)
         if odd:
-            raise InputError(f"the model does not know {odd!r}", "it cannot go on from that")
+            raise InputError(
+                f"the model does not know {odd!r}", "the model cannot continue from that"
+            )
         if not text:
             return
         self._keep("typing")
@@ -99,7 +101,7 @@ class Draft:
             DivergedError: the model's outputs are not finite.
         """
         if unit not in UNITS:
-            raise InputError(f"{unit!r} is none of {', '.join(UNITS)}")
+            raise InputError(f"{unit!r} is not one of {', '.join(UNITS)}")
         self._keep()
         yield from self._write_on(unit, count)
 
@@ -118,7 +120,7 @@ class Draft:
             InputError: the end of the text is not the model's.
         """
         if not self.parts or not self.parts[-1].by_model:
-            raise InputError("the model wrote nothing here", "let it go on first")
+            raise InputError("the model wrote nothing here", "let the model write first")
         self._keep()
         self.parts.pop()
         yield from self._write_on(*self._last)

@@ -27,7 +27,7 @@ __all__ = [
 DEFAULT_FOLDER = Path("checkpoints")
 LATEST, COMES_ALONG = "latest", "pydoc"
 FILES = ("best.npz", "last.npz", "previous.npz")
-NO_RUNS = "there are no runs here yet: charrnn train CORPUS makes one"
+NO_RUNS = "there are no runs here yet; to make one: charrnn train CORPUS"
 BEGINNING = 1 << 12
 """Bytes that tell whether a file is a text."""
 MOST_NAMES, LONGEST_NAME = 10, 200
@@ -181,7 +181,7 @@ def shipped_model() -> Path:
     for shipped in SHIPPED:
         if shipped.is_file():
             return shipped
-    raise InputError("there is no model yet", "train one: charrnn train CORPUS")
+    raise InputError("there is no model here yet", "train one: charrnn train CORPUS")
 
 
 def there_are(folder: Path = DEFAULT_FOLDER) -> str:
@@ -190,4 +190,4 @@ def there_are(folder: Path = DEFAULT_FOLDER) -> str:
     if folder != DEFAULT_FOLDER:
         names = [str(folder / name) for name in names]
     shown = ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
-    return f"there are the runs {shown}" if names else ""
+    return f"the runs here are {shown}" if names else ""

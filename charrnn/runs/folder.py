@@ -27,6 +27,8 @@ __all__ = ["RunFolder", "new_folder", "remove_if_empty"]
 LOCK = "run.lock"
 METRICS = "metrics.jsonl"
 LONGEST_NOTE = 1 << 16
+MOST_THREADS = 1 << 10
+"""More are no number of processes."""
 
 
 def new_folder(name: str) -> Path:
@@ -106,14 +108,14 @@ class RunFolder:
             self._note_stays = begun is not None
             if begun is None:
                 raise InputError(message, "name a run's folder")
-            where = "begin it again"
+            where = "start it again"
             if self.best.exists():
                 where += " with another --out"
-            raise InputError(f"{message}: it ended before its first save", f"{where}: {begun}")
+            raise InputError(f"{message}: it stopped before its first save", f"{where}: {begun}")
         if not resume and (present or self.best.exists()):
-            again = f"go on with it (charrnn train --resume {shlex.quote(str(self.path))}), or "
+            again = f"continue it (charrnn train --resume {shlex.quote(str(self.path))}), or "
             raise InputError(
-                f"{str(self.path)!r} holds a run already",
+                f"{str(self.path)!r} already holds a run",
                 f"{again if present else ''}choose another --out",
             )
 
@@ -246,7 +248,7 @@ class RunFolder:
                 raise
             self._last_is_whole = False  # it must not take the place of previous.npz
             again = load_model(self.previous, cell, exactly=True)
-            return again, f"{error}; going on from {self.previous}"
+            return again, f"{error}; continuing from {self.previous}"
 
     def log(self, record: Mapping[str, Any]) -> None:
         """Append one line to ``metrics.jsonl``. A full disk must not stop a training."""
@@ -263,8 +265,8 @@ class RunFolder:
         # That a run returned to this step was said after it had been saved.
         kept = [
             line + "\n"
-            for line, at, event in self._logged()
-            if at < step + (event != "rolled back")
+            for line, at, record in self._logged()
+            if at < step + (record.get("event") != "rolled back")
         ]
         temporary = self.path / f".metrics.{os.getpid()}.tmp"
         with _removed_on_failure(temporary):
@@ -273,18 +275,26 @@ class RunFolder:
 
     def has_logged(self, event: str, step: int) -> bool:
         """Whether ``metrics.jsonl`` has such a line."""
-        return any((at, what) == (step, event) for _, at, what in self._logged())
+        return any((at, one.get("event")) == (step, event) for _, at, one in self._logged())
 
-    def _logged(self) -> Iterator[tuple[str, float, object]]:
-        """The lines of ``metrics.jsonl``, with the step and the event of each."""
+    def noted_threads(self) -> int:
+        """In how many processes it trained last, by ``metrics.jsonl``; 0 if that does not say."""
+        noted = [
+            one.get("threads") for _, _, one in self._logged() if one.get("event") == "threads"
+        ]
+        return next((n for n in noted[-1:] if type(n) is int and 0 < n <= MOST_THREADS), 0)
+
+    def _logged(self) -> Iterator[tuple[str, float, dict[str, Any]]]:
+        """The lines of ``metrics.jsonl``, with the step and all that each says."""
         if not self.metrics.exists():
             return
         for line in self.metrics.read_text(encoding="utf-8", errors="replace").splitlines():
             try:
                 record = json.loads(line)
-                yield line, float(record["step"]), record.get("event")
+                step = float(record["step"])
             except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
                 continue  # half a line, from a kill in the middle of a write
+            yield line, step, record
 
 
 @contextmanager

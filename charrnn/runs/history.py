@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from math import isfinite
 from pathlib import Path
@@ -15,6 +16,7 @@ from charrnn.tasks.kinds import kind_of
 
 __all__ = [
     "LearningCurve",
+    "Point",
     "Validation",
     "best_validation",
     "compared",
@@ -22,6 +24,7 @@ __all__ = [
     "is_number",
     "lowest",
     "read_curve",
+    "validation_losses",
     "whole",
 ]
 
@@ -163,6 +166,21 @@ def compared(folder: Path) -> dict[str, float]:
         for name, nats in figures.items()
         if METHOD.fullmatch(str(name)) and _is_loss(nats)
     }
+
+
+def validation_losses(folder: Path) -> dict[int, float]:
+    """The losses on the validation set that a run's log has, by step. Taken without trust."""
+    log, found = folder / "metrics.jsonl", {}
+    with suppress(OSError, ValueError, RecursionError):
+        for line in log.read_text("utf-8").splitlines():
+            record = json.loads(line)
+            if not isinstance(record, dict) or record.get("event") != "validation":
+                continue
+            step: Any = record.get("step")
+            loss: Any = record.get("loss", record.get("nats"))
+            if _is_step(step, 0) and _is_loss(loss):
+                found[int(step)] = float(loss)
+    return found
 
 
 def best_validation(header: Mapping[str, Any]) -> Point | None:

@@ -58,30 +58,30 @@ def evaluate_labelled(
     """
     if columns and not files:
         raise InputError(
-            "--columns is of files that are named, and none is",
+            "--columns needs a file",
             f"charrnn eval {model.path} FILE --columns {quote(columns)}",
         )
     kind, own = model.config.kind, noted(model)
     data, missing = _data(model, files, train, own)
     notes = []
     if data is not None and own is not None and data.sha256 != own.sha256:
-        notes.append("--train is not what this run noted; it is taken at its word")
+        notes.append("--train differs from the training data on record; using --train")
     with one_thread():
         if files:
             if kind.evaluate is None:
                 raise InputError(
                     f"the task {kind.name} cannot measure a model on new data",
-                    f"charrnn eval {model.path} measures it on what its run held out",
+                    f"charrnn eval {model.path} measures it on the run's own data",
                 )
             measured: Measured = kind.evaluate(model, files, data, threads, columns)
             what = named([*files])
             if data is None:
-                notes.append(f"{missing}; if it holds what is measured, the model has met it")
+                notes.append(
+                    f"{missing}; if it contains rows of this test, the model has seen them"
+                )
         else:
             if data is None:
-                raise InputError(
-                    missing, f"or name labelled data to measure: charrnn eval {model.path} FILE"
-                )
+                raise InputError(missing, f"or name labelled data: charrnn eval {model.path} FILE")
             measured, what = _held_out(model, data, threads)
     model.check_finite(measured.outcome.score.loss)
     notes += _met_before(model)
@@ -98,12 +98,12 @@ def _held_out(model: Model, data: Data, threads: int) -> tuple[Measured, str]:
     finally:
         task.engine.close()
     if outcome is None:
-        why = f"; {data.paths.val} chose the model" if data.paths.val else ""
+        why = f"; {data.paths.val} was used to choose the model" if data.paths.val else ""
         raise InputError(
-            f"this run held out nothing of {names} to test with{why}",
-            f"name labelled data to measure: charrnn eval {model.path} FILE",
+            f"this run has no test part of {names}{why}",
+            f"name labelled data: charrnn eval {model.path} FILE",
         )
-    what = data.paths.test or f"the rows of {names} that were held out to test with"
+    what = data.paths.test or f"the test part of {names}"
     return Measured(outcome, data.notes), what
 
 
@@ -120,13 +120,13 @@ def _data(
             return _read(model, Paths(tuple(train), val, test)), ""
         except InputError as error:
             raise InputError(
-                f"--train {in_words(train)}: {error}", f"name what trained {model.path}"
+                f"--train {in_words(train)}: {error}", f"name the training data of {model.path}"
             ) from None
     hint = "name what it was trained on (--train FILE)"
     if own is None:
         return None, f"{model.path} does not say what it was trained on: {hint}"
     where = own.name
-    why = f"{where} is no longer what this run was trained on"
+    why = f"{where} has changed since this run was trained on it"
     for paths in (own.paths, tuple(files)):
         if not paths or "-" in (*paths, val, test):
             continue
@@ -134,7 +134,7 @@ def _data(
             data = _read(model, Paths(paths, val, test))
         except InputError as error:
             if paths == own.paths:
-                why = f"what this run was trained on is not there ({reason(error)})"
+                why = f"the training data of this run is not there ({reason(error)})"
             continue
         if data.sha256 == own.sha256:
             return data, ""
@@ -159,9 +159,9 @@ def training_data(model: Model) -> Data:
     if own is None or data is None or data.sha256 != own.sha256:
         where = own.name if own else "the data"
         raise InputError(
-            f"the simple method is fitted to what trained {model.path}, and {where} "
-            "cannot be read, or has changed",
-            "predict by the network, or put the data where they were",
+            f"the baseline needs the training data of {model.path}, but {where} cannot be "
+            "read, or has changed",
+            "predict with the network, or put the data back",
         )
     return data
 
@@ -181,6 +181,6 @@ def _met_before(model: Model) -> Iterator[str]:
     """What there is to say of what the weights that the run began with were trained on."""
     for one in ancestors(model):
         yield (
-            f"the weights that this run began with were trained on {one.name}: if it holds what is "
-            "measured, the model has met it"
+            f"this run started from weights trained on {one.name}; if that contains rows of "
+            "this test, the model has seen them"
         )

@@ -16,6 +16,7 @@ from charrnn.runs.writes import Writes
 from charrnn.sampling.voices import MixedVoice, ModelVoice
 from charrnn.tasks.lm import opening_of
 from charrnn.tasks.writing import Author, Wanted, begun
+from charrnn.text.counts import counted
 from charrnn.text.items import Items
 from charrnn.text.vocab import Vocabulary
 
@@ -36,7 +37,7 @@ class Mixture(Writes):
         self.models, self.weights = tuple(models), shares(len(models), weights)
         vocabularies = [model.vocabulary for model in self.models]  # which refuses other tasks
         if len({vocabulary.level for vocabulary in vocabularies}) > 1:
-            raise InputError("models of characters and models of bytes do not mix")
+            raise InputError("a model of characters and a model of bytes cannot be mixed")
         self.vocabulary: Vocabulary = reduce(Vocabulary.union, vocabularies)
 
     def __repr__(self) -> str:
@@ -53,7 +54,7 @@ class Mixture(Writes):
             InputError: no model knows the prime's characters, or a label is wanted.
         """
         if wanted.label is not None:
-            raise InputError("a mixture of language models knows no labels", "leave out --label")
+            raise InputError("language models know no labels", "leave out --label")
         ids, prime, left_out = begun(self.vocabulary, wanted)
         voices = [
             ModelVoice(model.network, model.parameters, None if len(ids) else opening_of(model))
@@ -96,7 +97,7 @@ def mix(models: Sequence[Model], weights: Sequence[float] | None = None) -> Mixt
     """
     models = list(models)
     if not models or not all(isinstance(model, Model) for model in models):
-        raise InputError("mix takes a list of models", "charrnn.mix([a, b])")
+        raise InputError("mix needs a list of models", "charrnn.mix([a, b])")
     return Mixture(models, [1.0] * len(models) if weights is None else list(weights))
 
 
@@ -108,7 +109,9 @@ def shares(count: int, weights: Sequence[float]) -> tuple[float, ...]:
     """
     values = [as_type("a weight", weight, float) for weight in weights]
     if len(values) != count:
-        raise InputError(f"{len(values)} weights are given for {count} models", "give one for each")
+        raise InputError(
+            f"{counted(len(values), 'weight')} for {count} models", "give one for each"
+        )
     total = sum(values)
     if not all(0 < value < np.inf for value in values) or not total < np.inf:
         raise InputError("weights must be positive numbers")

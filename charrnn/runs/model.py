@@ -45,14 +45,14 @@ LONGEST_REASON = 500
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Model(Trained, Writes):
-    """A trained model, as a checkpoint holds it.
+    """A trained model.
 
     Attributes:
         config: the settings of its training.
         parameters: its weights by name, ``(…)`` float32 each.
-        path: of the checkpoint.
-        header: what the checkpoint says besides.
-        arrays: what it holds besides the weights.
+        path: its checkpoint.
+        header: the rest of the checkpoint's description.
+        arrays: the checkpoint's arrays besides the weights.
     """
 
     path: Path
@@ -77,17 +77,17 @@ class Model(Trained, Writes):
 
     @property
     def members(self) -> int:
-        """Of how many networks it is the average: 1 of most."""
+        """How many networks it averages; most models are 1."""
         return self.network.count if isinstance(self.network, Ensemble) else 1
 
     def member(self, number: int) -> "Model":
-        """One network of an average as a model of its own; 1 of any other is itself.
+        """One network of an average, as a model. Number 1 of any other model is the model itself.
 
         Args:
             number: which one, from 1.
 
         Raises:
-            InputError: there is none of that number.
+            InputError: the number is too high.
         """
         as_type("member", number, int, 1)
         if number > self.members:
@@ -112,7 +112,7 @@ class Model(Trained, Writes):
         """
         if not isinstance(self.spec, TextSpec):
             raise InputError(
-                f"{self.path} is no language model; its task is {self.config.task}", self.usage
+                f"{self.path} is not a language model; its task is {self.config.task}", self.usage
             )
         return self.spec.vocabulary
 
@@ -152,15 +152,15 @@ class Model(Trained, Writes):
         return (codes_trained_on(self, train),)
 
     def score(self, text: str) -> Characters:
-        """What each character of a text costs a language model, in nats.
+        """Score a text with a language model: the loss of each character, in nats.
 
-        The first one is predicted from where :meth:`sample` begins without a prime: after a line
-        end, in the state of a model that has ended a paragraph or a line
+        The first character is predicted from the state in which :meth:`sample` begins without a
+        prime: after a line end, when the model has just ended a paragraph or a line
         (:func:`charrnn.sampling.opening`). A character that the model does not know costs 27.7
         nats (:mod:`charrnn.text.escapes`).
 
         Raises:
-            InputError: the text is empty, or this is no language model.
+            InputError: the text is empty, or this is not a language model.
             DivergedError: the outputs are not finite.
         """
         as_type("text", text, str)
@@ -180,18 +180,18 @@ class Model(Trained, Writes):
         tabs: bool = False,
         method: str = "network",
     ) -> list[Prediction]:
-        """Classify, tag or translate texts, or go on from a series of numbers.
+        """Classify, tag or translate texts, or forecast a series of numbers.
 
         Args:
-            inputs: texts, or one. For a forecast, ``(N, D)`` numbers or a CSV file's name.
-            beam: of a translation: how many beginnings are kept at a time; 1 is greedy.
-            steps: of a forecast: how many rows to predict.
-            top: of a classification: so many labels, the likeliest.
-            threshold: of a classification: the labels of at least this probability, however many;
-                0.5 where a text may have several. With neither, the likeliest label.
-            tabs: whether texts may have tabs, as the cells of CSV and JSON may; else one that has
-                is taken for a row of a table, and refused.
-            method: ``"network"``, or ``"baseline"``: the simple method that was fitted beside it.
+            inputs: one text or several. For a forecast, ``(N, D)`` numbers or a CSV file's name.
+            beam: the beam width of a translation; 1 is greedy.
+            steps: how many rows to forecast.
+            top: how many labels a classification gives, likeliest first.
+            threshold: the least probability of the labels of a classification. Default: 0.5 if a
+                text can have several labels, else the likeliest label.
+            tabs: whether texts may contain tabs, as the cells of CSV and JSON may. Otherwise a
+                text with a tab is an error, because it looks like a row of a table.
+            method: ``"network"``, or ``"baseline"``: the baseline fitted beside it.
 
         Returns:
             Of each text what the task gives: :class:`charrnn.tasks.classify.Classification`,
@@ -205,9 +205,7 @@ class Model(Trained, Writes):
         """
         kind = self.config.kind
         if kind.predict is None:
-            raise InputError(
-                f"{self.path} writes texts; there is nothing to predict from one", self.usage
-            )
+            raise InputError(f"{self.path} writes texts; it does not predict", self.usage)
         options = {
             "beam": as_type("beam", beam, int, 1),
             "steps": as_type("steps", steps, int, 1),
@@ -253,18 +251,17 @@ class Model(Trained, Writes):
             found: Callable[..., Any] = self.kept["baseline"]
             return found
         if kind.baseline is None:
-            raise InputError(f"the task {kind.name} keeps no simple method to predict by")
+            raise InputError(f"the task {kind.name} has no baseline that can predict")
         return kind.baseline(self)
 
     def evaluate(self, *files: str, train: Sequence[str] = (), columns: str = "") -> "Evaluated":
-        """Measure a model that is no language model on labelled data, as ``charrnn eval`` does.
+        """Measure a model on labelled data, as ``charrnn eval`` does; not for language models.
 
         Args:
-            files: new data, in the form of those that it was trained on; none for the part that
-                its run held out to test with.
-            train: what it was trained on, where its run does not lead there.
-            columns: of ``files``, by name or number, commas between, in the task's order; those
-                that it was trained with, if not given.
+            files: new data, in the form of the training data. Default: the run's test part.
+            train: the training data, if the run does not lead to them.
+            columns: columns of ``files``, by name or number, with commas between, in the task's
+                order. Default: those of the training data.
 
         Raises:
             InputError: a file cannot be read, there is nothing to measure, or this is a language
@@ -274,9 +271,7 @@ class Model(Trained, Writes):
         from charrnn.runs.labelled import evaluate_labelled
 
         if self.config.kind.text:
-            raise InputError(
-                f"{self.path} is a language model", "score() gives what a text costs it"
-            )
+            raise InputError(f"{self.path} is a language model", "score() gives the loss of a text")
         return evaluate_labelled(self, files, train, columns=as_type("columns", columns, str))
 
     def known_form(self, text: str) -> str:
@@ -299,7 +294,9 @@ class Model(Trained, Writes):
         """
         path = Path(path)
         if path.suffix != ".npz":
-            raise InputError(f"{str(path)!r} is no name of a checkpoint", "let it end in .npz")
+            raise InputError(
+                f"{str(path)!r} is not the name of a checkpoint", "use a name that ends in .npz"
+            )
         header = {name: value for name, value in self.header.items() if name != "training"}
         write_checkpoint(path, header, dict(self.parameters))
 

@@ -42,7 +42,7 @@ def loaded_again(
     try:
         text, hidden = header["config"]["cell"], header["config"]["hidden"]
         if len(text) > LONGEST or not text.isprintable():
-            raise ValueError("no name of a cell")
+            raise ValueError("not the name of a cell")
         parts = split_cell(text)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise CheckpointError(f"{what} does not hold a model: it names no cell") from error
@@ -60,13 +60,13 @@ def loaded_again(
     option = f"--cell {quote(f'{path}:{name}')}"
     if given is None:
         raise InputError(
-            f"{what} has a cell of its author's own, which is loaded only if you name it",
+            f"{what} has its author's own cell, which charrnn loads only if you name it",
             f"if you trust that file: {option}",
         )
     again = split_cell(given)
     if again is None or again[1] != name or again[2] not in ([], variants):
         raise InputError(
-            f"{what} has the cell {','.join([name, *variants])}, --cell {given} is another",
+            f"{what} has the cell {','.join([name, *variants])}, not {given}",
             f"name the file that defines it: {option}",
         )
     try:
@@ -75,9 +75,9 @@ def loaded_again(
         raise InputError(f"--cell {given}: {error}") from None
     if exactly and cell.sha256 != _noted_hash(header):
         raise InputError(
-            f"{again[0]} is no longer what this run was trained with, so it cannot go on exactly",
-            "to train on from its weights: "
-            f"charrnn train CORPUS --init-from {quote(what)} --cell {quote(given)}",
+            f"{again[0]} has changed since this run began, so the run cannot continue exactly",
+            "to train further from its weights: charrnn train CORPUS --init-from "
+            f"{quote(what)} --cell {quote(given)}",
         )
     return cell
 

@@ -15,8 +15,9 @@ from charrnn.runs.find import in_words
 from charrnn.runs.model import Model, reason
 from charrnn.tasks.base import Paths
 from charrnn.tasks.lm import TextData
-from charrnn.text.corpora import Corpus, TextStream, encoded, read_corpus
+from charrnn.text.corpora import Corpus, TextStream, encoded, read_corpus, stands_in
 from charrnn.text.held_out import Parted
+from charrnn.text.view import View
 from charrnn.text.vocab import codes_of
 from charrnn.verdict.repeats import PASSAGE
 
@@ -31,7 +32,10 @@ __all__ = [
     "training_text",
 ]
 
-SEEN = "the model has seen {}: it stands in the training text; another text would cost more"
+SEEN = "the model was trained on {}, so this loss is too low; score a text that it has not seen"
+
+READ_BEFORE = 1 << 12
+"""Characters before what is scored: no window, lane or n-gram reads so many."""
 
 Codes = npt.NDArray[Any]
 
@@ -40,12 +44,12 @@ class ToScore(NamedTuple):
     """What is to be scored."""
 
     codes: Codes
-    """Code points or bytes, with what stands before."""
+    """Code points or bytes, with what stands before, as far as a model reads it."""
     start: int
     """The first to score, at least 1."""
     what: str
     """In words."""
-    train: Codes | None
+    train: Codes | View | None
     """What was trained on, if it can be read."""
     notes: tuple[str, ...]
 
@@ -70,7 +74,7 @@ def find_texts(
     corpus = data.corpus if data else None
     notes = list(data.notes) if data else []
     if data and train and own and data.sha256 != own.sha256:
-        notes.append("--train is not the text that this run noted; it is taken at its word")
+        notes.append("--train differs from the training text on record; using --train")
     what = in_words(train) or (own.name if own else "the help topics of Python")
     part = ""
     if files:
@@ -82,9 +86,9 @@ def find_texts(
             known = known or part != "" or np.array_equal(text.codes, data.corpus.codes)
         if not known:
             if len(text.codes) < 2:
-                raise InputError("a text of one character has none that could be predicted")
+                raise InputError("a text of one character has nothing to predict")
             if missing:
-                notes.append(f"{missing}; if it holds what is scored, the model has seen it")
+                notes.append(f"{missing}; if it contains this text, the model has seen it")
             notes += _other_form(model, text, corpus)
             trained_on = None
             if data is not None:
@@ -96,11 +100,11 @@ def find_texts(
             return ToScore(text.codes, 1, named(files), trained_on, (*text.notes, *notes))
         if corpus is not None and not part and not np.array_equal(text.codes, corpus.codes):
             raise InputError(
-                f"{named(files)} is what this run was trained on, --train is another text",
+                f"{named(files)} is the training text of this run, but --train names another",
                 "leave out --train",
             )
         if not part:
-            notes.append("this is the text that was trained on: what was held out of it is scored")
+            notes.append("this is the training text; scoring its validation part")
             what = named(files)
             data = data or TextData(text, Paths(tuple(files)))
     if data is None:
@@ -113,17 +117,20 @@ def find_texts(
     whole = what
     if part == "test":
         codes, start = data.all_codes(config), len(codes)
-        what = f"{data.paths.test}, with which this run tested"
+        what = f"{data.paths.test}, this run's test file"
     elif part == "val":
-        what = f"{data.paths.val}, with which this run validated"
+        what = f"{data.paths.val}, this run's validation file"
     else:
-        what = f"{'the held-out lines' if config.lines else 'the end'} of {what}"
+        what = f"the validation part of {what}"
     if (not part and data.val is not None) or not 0 < start < len(codes):
         raise InputError(
-            f"nothing of {whole} was held out from training", "name a text that the model never saw"
+            f"this run trained on all of {whole}", "name a text that the model has not seen"
         )
-    notes += _met_before(model, codes[start:])
-    return ToScore(codes, start, what, codes[: parted.start], tuple(notes))
+    notes += _met_before(model, np.asarray(codes[start:]))
+    first = max(0, start - READ_BEFORE)
+    return ToScore(
+        np.asarray(codes[first:]), start - first, what, codes[: parted.start], tuple(notes)
+    )
 
 
 def _part_of(data: TextData, codes: Codes) -> str:
@@ -157,7 +164,7 @@ def training_text(model: Model, train: list[str]) -> Trained:
         raise InputError(missing)
     what = in_words(train) or (own.name if own else "")
     parted = data.parted(model.config)
-    return Trained(parted.codes, parted.start, what)
+    return Trained(np.asarray(parted.codes), parted.start, what)
 
 
 def _other_form(model: Model, text: Corpus, corpus: Corpus | None) -> list[str]:
@@ -170,7 +177,7 @@ def _other_form(model: Model, text: Corpus, corpus: Corpus | None) -> list[str]:
     name, form = known
     notes = [f"with {name} the model knows all characters of this text: convert it"]
     if corpus is not None and np.array_equal(codes_of(form, corpus.level), corpus.codes):
-        notes.append("so written, it is the text that the model was trained on")
+        notes.append("in that form, it is the text that the model was trained on")
     return notes
 
 
@@ -184,21 +191,22 @@ def _seen(text: Codes, parted: Parted, level: str, *, by_lines: bool) -> str:
 
     Of items, lines; else all of one text in the other. A word or two stand in any text.
     """
-    ours, trained_on = encoded(text, level), encoded(parted.codes[: parted.start], level)
+    trained_on = parted.codes[: parted.start]
     if by_lines:
-        known = {*trained_on.split(b"\n")}
-        lines = [line for line in ours.split(b"\n") if line.strip()]
+        known = {*encoded(np.asarray(trained_on), level).split(b"\n")}
+        lines = [line for line in encoded(text, level).split(b"\n") if line.strip()]
         met = sum(line in known for line in lines)
-        return f"{met:,} of the {len(lines):,} lines that are scored" if met else ""
-    shorter, longer = sorted((ours, trained_on), key=len)
-    return "what is scored" if len(shorter) >= PASSAGE and shorter in longer else ""
+        return f"{met:,} of these {len(lines):,} lines" if met else ""
+    shorter, longer = sorted((text, trained_on), key=len)
+    met = stands_in(np.asarray(shorter), longer, level, PASSAGE)
+    return "this text" if met else ""
 
 
 def _met_before(model: Model, text: Codes) -> list[str]:
     """What there is to say of what the weights that the run began with were trained on."""
     notes = []
     for one in ancestors(model):
-        began = f"the weights that this run began with were trained on {one.name}"
+        began = f"this run started from weights trained on {one.name}"
         lines = one.held_out.lines is not None
         paths, data = Paths(one.paths, one.val, one.test), None
         if "-" not in (*one.paths, one.val, one.test):
@@ -206,13 +214,13 @@ def _met_before(model: Model, text: Codes) -> list[str]:
                 data = _read(model, paths, lines)
         if data is None or data.sha256 != one.sha256:
             notes.append(
-                f"{began}, which is no longer there: if it holds what is scored, the model has "
+                f"{began}, which is no longer there; if it contains this text, the model has "
                 "seen it"
             )
             continue
-        parted, by_lines = one.held_out.part(data.corpus.codes), lines or model.config.lines
+        parted, by_lines = one.held_out.part(data.corpus.text), lines or model.config.lines
         if seen := _seen(text, parted, model.config.level, by_lines=by_lines):
-            notes.append(f"{began}: the model has seen {seen}")
+            notes.append(f"{began}, so the model has seen {seen}")
     return notes
 
 
@@ -221,9 +229,9 @@ def _data(model: Model, train: list[str], own: Noted | None) -> tuple[TextData |
     val, test = (own.val, own.test) if own else ("", "")
     if train:
         # What it was validated with may have stayed where the run was trained.
-        there = [path if path and Path(path).exists() else "" for path in (val, test)]
-        return _read(model, Paths(tuple(train), *there)), ""
-    hint = "name the training text (--train TEXT)"
+        val, test = (path if path and Path(path).exists() else "" for path in (val, test))
+        return _read(model, Paths(tuple(train), val, test)), ""
+    hint = "name the training text: --train TEXT"
     if own is None:
         return None, f"{model.path} does not say what it was trained on: {hint}"
     if "-" in (*own.paths, val, test):
@@ -233,12 +241,12 @@ def _data(model: Model, train: list[str], own: Noted | None) -> tuple[TextData |
     except InputError as error:
         apart = in_words([path for path in (val, test) if path and not Path(path).exists()])
         if apart:
-            return None, f"{apart}, which is of this run's data, is not there any more"
-        return None, f"the text that this run was trained on is not there ({reason(error)}): {hint}"
+            return None, f"{apart}, part of this run's data, is no longer there"
+        return None, f"the training text of this run is not there ({reason(error)}): {hint}"
     if data.sha256 != own.sha256:
         where = in_words([*own.paths, *filter(None, (val, test))])
         where = f"one of {where}" if val or test else own.name
-        return None, f"{where} is no longer what this run was trained on: {hint}"
+        return None, f"{where} has changed since this run was trained on it: {hint}"
     return data, ""
 
 
@@ -296,5 +304,5 @@ def _as_trained(model: Model) -> Iterator[None]:
     except InputError as error:
         if "--encoding" not in (error.hint or ""):
             raise
-        hint = f"the model was trained on {encoding}, and reads a text as such: convert it"
+        hint = f"the model was trained on {encoding}: convert the text to it"
         raise InputError(str(error), hint) from error

@@ -75,30 +75,32 @@ class Writes(ABC):
     def sample(
         self, prime: str = "", *, n: int | None = None, seed: int | None = None, **how: Unpack[How]
     ) -> str | list[str]:
-        """Write a text. docs/sampling.md defines what steers it.
+        """Write a text. docs/sampling.md explains each option.
 
         Args:
-            prime: what it begins with; part of the result.
-            n: how many texts, written side by side.
-            seed: the same seed gives the same text; drawn, if not given.
-            length: characters to write after it; 500 for a language model, to the text's own end
-                for a model of labelled texts, if not given.
-            temperature: below 1 safer, above 1 wilder; 0 takes the likeliest character;
-                ``model.temperature``, if not given.
+            prime: the beginning of the text; part of the result.
+            n: how many texts to write; the result is then a list.
+            seed: the same seed gives the same text. Default: a new one.
+            length: characters to write after the prime. Default: 500 for a language model, to the
+                text's own end for a model of labelled texts.
+            temperature: below 1 is safer, above 1 wilder; 0 picks the likeliest character.
+                Default: ``model.temperature``.
             top_k: choose among the k likeliest characters; 0 for all.
-            top_p: choose among the fewest likeliest that have this probability together.
-            min_p: choose among those with at least this part of the likeliest one's probability.
-            label: what kind of text, for a model of labelled texts.
-            allow, forbid: the only characters that may be written; those that must not be.
-            repeat_penalty: how much less likely is what goes on with a passage that is there.
-            max_repeat: so many characters in a row never stand in the text twice.
-            max_copy: so many characters in a row never stand in the training text; 0: any may. If
-                not given, no line of a list of items, and no labelled text, that the model was
-                trained on is written again.
-            stop: texts of which each ends the text, and is not written.
-            best_of: of so many texts, the one with the highest mean log-probability.
-            skip_unknown: leave out the characters of the prime that the model does not know.
-            train: files with the training text, where the run does not lead to it.
+            top_p: choose among the likeliest characters that reach this probability together.
+            min_p: choose among characters with at least this part of the likeliest one's
+                probability.
+            label: the label of the text, for a model of labelled texts.
+            allow, forbid: characters to use only; characters to avoid.
+            repeat_penalty: makes it less likely to continue an earlier passage; 1 is off.
+            max_repeat: never repeat this many characters in a row of the text.
+            max_copy: never copy this many characters in a row from the training text; 0: no
+                limit. Default: write no training item of a list, and no training text of a model
+                of labelled texts.
+            stop: texts that end the text; they are not written.
+            best_of: write this many texts and keep the one with the highest mean
+                log-probability.
+            skip_unknown: drop the characters of the prime that the model does not know.
+            train: files with the training text, if the run does not lead to it.
 
         Returns:
             The text; with ``n``, a list of them. Bytes that are no UTF-8 become U+FFFD.
@@ -132,16 +134,16 @@ class Writes(ABC):
         seed: int | None = None,
         **how: Unpack[How],
     ) -> Iterator[str]:
-        """Complete lines, no two alike, as they are found.
+        """Write complete lines, all different, one by one.
 
         Args:
             n: how many.
-            prime: what each begins with.
-            new: leave out those that stand in the training text.
-            seed, how: as of :meth:`sample`; ``length`` is that of a line, at most.
+            prime: the beginning of each line.
+            new: leave out lines of the training text.
+            seed, how: as for :meth:`sample`; ``length`` is the most of a line.
 
         Raises:
-            StuckError: there are too few.
+            StuckError: it finds too few.
             InputError: as :meth:`sample`.
         """
         n, new = as_type("n", n, int, 1), as_type("new", new, bool)

@@ -80,8 +80,8 @@ class Retreat:
         places = range(len(text.symbols) - (2 if stuck else 1), first - 1, -1)
         if self._tries[row] > PATIENCE or not (places or self._hasty[row]):
             raise StuckError(
-                "no text was found without the passages that it must not have",
-                "allow longer ones, take a higher temperature or another seed",
+                "found no text without the passages to avoid",
+                "allow longer passages, or try a higher temperature or another seed",
             )
         if places:
             # In haste, a symbol is given up for one of its continuations; else for all of them.

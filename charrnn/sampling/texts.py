@@ -1,6 +1,8 @@
 """Texts written side by side: each to its own end, steered on the way, and in part taken back.
 
-docs/sampling.md defines what steers them. Nothing that one text does changes another.
+Everything is written this way: a voice says what may come next, a choice draws, and each text
+decides what it makes of that. It ends, goes on, or goes back to an earlier place, whose state was
+kept. docs/sampling.md defines what steers them. Nothing that one text does changes another.
 """
 
 from array import array

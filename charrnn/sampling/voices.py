@@ -126,7 +126,7 @@ class ModelReading:
             total = np.add.reduce(y, axis=None)
         if not isfinite(total):
             raise DivergedError(
-                "the model's outputs are not finite numbers: its weights are spoilt"
+                "the model's outputs are not finite numbers: its weights are damaged"
             )
         return y
 

@@ -146,7 +146,7 @@ def predict(
     names, notes = trained.spec.columns, tuple[str, ...]()
     if isinstance(series, Sequence) and all(isinstance(name, str) for name in series):
         if len(series) != 1:
-            raise InputError(f"a forecast goes on from one series, {len(series)} were given")
+            raise InputError(f"a forecast continues one series, got {len(series)}")
         source = read_for(trained, str(series[0]))
         values, notes = source.records.values, source.notes
     else:
@@ -173,7 +173,7 @@ def baseline(trained: Trained) -> Callable[..., list[Forecast]]:
     simple: Linear | None = trained.spec.simple
     if simple is None:
         raise InputError(
-            f"{trained.name} holds no simple method: earlier versions kept none",
-            "train it anew",
+            f"{trained.name} holds no baseline: earlier versions did not keep it",
+            "train it again",
         )
     return partial(predict, trained, ahead=lambda _, values, steps: simple.ahead(values, steps))

@@ -1,4 +1,7 @@
-"""What every task provides: data that was read, a network for it, and a measure."""
+"""What every task provides: data that was read, a network for it, and a measure.
+
+A training, a run and a checkpoint know these alone, and no task by its name.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +15,7 @@ from charrnn.nn.parameters import Parameters
 from charrnn.nn.types import Array
 from charrnn.tasks.config import Config
 from charrnn.tasks.figures import figure
+from charrnn.text.stored import Storing
 
 __all__ = [
     "FRESH",
@@ -41,12 +45,14 @@ class Paths:
         train: files, read in order; ``-`` is standard input.
         val, test: a file each; empty where these parts are split off.
         text: what stands in the place of ``-``, for a text in memory.
+        storing: what becomes of a text that is too large for memory.
     """
 
     train: tuple[str, ...]
     val: str = ""
     test: str = ""
     text: str | None = None
+    storing: Storing = field(default=Storing(), compare=False)
 
 
 class Spec(Protocol):
@@ -78,7 +84,9 @@ class Trained:
     def check_finite(self, values: Array | float) -> None:
         """Raise DivergedError unless outputs are finite numbers."""
         if not np.isfinite(values).all():
-            raise DivergedError(f"{self.name}: the outputs are not finite numbers: it is spoilt")
+            raise DivergedError(
+                f"{self.name}: the outputs are not finite numbers; its weights are damaged"
+            )
 
 
 class Prediction(Protocol):

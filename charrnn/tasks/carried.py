@@ -9,6 +9,7 @@ from charrnn.nn.parameters import Parameters
 from charrnn.nn.runaway import RUNAWAY, restart_runaways
 from charrnn.nn.types import Array
 from charrnn.text.batches import Lanes
+from charrnn.text.view import View
 
 __all__ = ["RUNAWAY", "LanesTask"]
 
@@ -18,7 +19,7 @@ class LanesTask:
 
     Args:
         model: reads a step and says what it expects of the next.
-        sequence: what is trained on, ``(N,)`` symbols or ``(N, D)``.
+        sequence: what is trained on, ``(N,)`` symbols, an array or a view, or ``(N, D)``.
         batch_size, seq_len: B lanes, read in chunks of at most T.
         threads: how many processes compute.
         targets: ``(N, K)`` what is expected of each step, if that is not the step itself.
@@ -30,7 +31,7 @@ class LanesTask:
     def __init__(
         self,
         model: LanguageNetwork,
-        sequence: Array,
+        sequence: Array | View,
         batch_size: int,
         seq_len: int,
         threads: int = 1,

@@ -147,8 +147,8 @@ class Changes:
             return "; the network adds nothing to it"
         if least == 1:
             return ", which the network corrects"
-        part = f"{most:.0%} is" if least == most else f"{least:.0%} to {most:.0%} are"
-        return f"; of the network's corrections {part} added"
+        part = f"{most:.0%}" if least == most else f"{least:.0%} to {most:.0%}"
+        return f"; {part} of the network's corrections added"
 
     def to_header(self) -> dict[str, Any]:
         """For a checkpoint."""

@@ -148,7 +148,7 @@ class ClassifyData(SupervisedData[Pair]):
         self._labels = tuple(sorted({row.right for row in train}))
         if len({frozenset(labels_in(row.right, config)) for row in rows.train}) < 2:
             same = f"the label {rows.train[0].right!r}" if self._labels else "no label"
-            raise InputError(f"all rows have {same}", "there is nothing to tell")
+            raise InputError(f"all rows have {same}", "there is nothing to learn")
         check_labels(val, self._labels, paths.val, "right")
         check_labels(test, self._labels, paths.test, "right")
         self._every = (*rows.train, *rows.val, *rows.test)
@@ -162,15 +162,18 @@ class ClassifyData(SupervisedData[Pair]):
     def _remarks(self, without: int) -> Iterator[str]:
         """What the cells of labels look like, and how they were taken."""
         if without:
-            yield f"{without:,} of {counted(self.size, 'row')} have no label: a no for every one"
+            yield (
+                f"{without:,} of {counted(self.size, 'row')} have no label, which counts as "
+                "a no to every label"
+            )
         if self._several:
             return
         name = separator_of([row.right for row in self._every])
         if name is not None:
             variant = "" if name == "bar" else f",separator={name}"
             yield (
-                f"labels with a {name} in them are one label each; if they are several: "
-                f"--task classify,loss=sigmoid{variant}"
+                f"a label with a {name} in it counts as one label; to read several: --task "
+                f"classify,loss=sigmoid{variant}"
             )
 
     def spec(self) -> ClassifySpec:
@@ -209,7 +212,7 @@ class ClassifyData(SupervisedData[Pair]):
         same_labels(self._labels, spec.labels)
         if self._several and not spec.several:
             raise InputError(
-                "the checkpoint gives each text one label, and the data have texts of several",
+                "the checkpoint gives each text one label, but the data have texts with several",
                 "train a new model without --init-from",
             )
 
@@ -241,7 +244,7 @@ def _read(config: Config, path: str) -> Source[tuple[Pair, ...]]:
     rows = tuple(replace(row, left=cut(row.left, most)) for row in source.records)
     cut_off = counted(count, "text", "are")
     its = "its" if count == 1 else "their"
-    note = f"{source.path}: {cut_off} read to {its} first {counted(most, 'character')}"
+    note = f"{source.path}: {cut_off} read up to {its} first {counted(most, 'character')}"
     return replace(source, records=rows, notes=(*source.notes, note))
 
 
@@ -309,7 +312,7 @@ class ClassifyTask(SupervisedTask[Pair]):
         if not train:
             return Outcome(score, {}, lines, details)
         if sum(len(row.left) for row in train) * len(self.spec.labels) > MOST_COUNTS:
-            lines = (*lines, "naive Bayes is left out: too many labels for it")
+            lines = (*lines, "naive Bayes is left out: there are too many labels")
             return Outcome(score, {}, lines, details)
         simple = _naive_bayes(train, self.spec, self.config)
         name = " of each label" if self.spec.several else ""

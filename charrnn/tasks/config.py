@@ -138,14 +138,13 @@ class Config:
             ) from None
         if self.head == "tied" and (not self.layers or self.embedding not in (0, self.hidden)):
             raise InputError(
-                f"--task {self.task},head=tied: an embedding that is also the head is as wide as "
-                "a layer",
+                f"--task {self.task},head=tied: a tied head needs an embedding as wide as a layer",
                 "leave out --embedding, and --layers 0",
             )
         if self.separator != "|" and self.loss != "sigmoid":
             raise InputError(
-                f"--task {self.task},separator=: with loss={self.loss} a row has one label",
-                f"several labels a row: --task {self.task},loss=sigmoid,separator=...",
+                f"--task {self.task},separator=: with loss={self.loss} each row has one label",
+                f"for several labels a row: --task {self.task},loss=sigmoid,separator=...",
             )
         if self.members > 1 and not self.kind.averages:
             raise InputError(
@@ -155,9 +154,10 @@ class Config:
             )
         if self.members > 1 and self.members * (self.layers + 1) > MOST_OF_ALL_LAYERS:
             raise InputError(
-                f"--members {self.members} --layers {self.layers}: a checkpoint has no room for so "
-                "many layers",
-                f"{MOST_OF_ALL_LAYERS // (self.layers + 1)} members of so many layers, or fewer",
+                f"--members {self.members} --layers {self.layers}: too many layers for a "
+                "checkpoint",
+                f"{MOST_OF_ALL_LAYERS // (self.layers + 1)} members with this many layers, or "
+                "fewer",
             )
         try:
             self.recurrence()
@@ -373,7 +373,7 @@ def _has(kind: Kind, setting: Field[Any]) -> bool:
 def _meaningless(kind: Kind, name: str, given: str) -> InputError:
     why = kind.without.get(name)
     return InputError(
-        f"--{given} means nothing to --task {kind.name}" + (f": {why}" if why else ""),
+        f"--{given} does not apply to --task {kind.name}" + (f": {why}" if why else ""),
         "leave it out",
     )
 
@@ -386,4 +386,6 @@ def _check_type(setting: Field[Any], value: object, option: str) -> None:
 def _close(name: str, known: Iterable[str]) -> str:
     """What was meant, perhaps."""
     near = get_close_matches(name, known)
-    return f"did you mean {near[0]!r}?" if near else f"there are {', '.join(sorted(known))}"
+    return (
+        f"did you mean {near[0]!r}?" if near else (f"the settings are {', '.join(sorted(known))}")
+    )

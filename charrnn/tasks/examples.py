@@ -36,9 +36,9 @@ __all__ = [
 SHOWN = 10
 
 OF_CARRIED = {
-    "seq_len": "each example is read whole",
+    "seq_len": "each example is read as a whole",
     "keep_newlines": "each line is an example",
-    "lines": "its rows are drawn from all over the file as it is",
+    "lines": "its validation rows come from all over the file anyway",
 }
 """What means nothing where examples stand by themselves, and why."""
 
@@ -149,12 +149,12 @@ def check_labels(rows: Sequence[Pair], known: Sequence[str], path: str, side: st
         if label not in known:
             if not path:
                 raise InputError(
-                    f"the label {label!r} (row {row.row}) has too few rows to be in all parts: "
-                    "none is left to train on",
-                    "give it more rows or leave it out; are the columns in the right order?",
+                    f"the label {label!r} (row {row.row}) has too few rows: none is left to "
+                    "train on",
+                    "add rows, or drop the label; are the columns in the right order?",
                 )
             raise InputError(
-                f"{path}, row {row.row}: no row to train on has the label {label!r}",
+                f"{path}, row {row.row}: no training row has the label {label!r}",
                 f"the labels are {', '.join(map(repr, known[:20]))}",
             )
 
@@ -173,12 +173,12 @@ def label_notes(train: Iterable[str], test: Iterable[str], known: Sequence[str])
     for names in alike.values():
         if len(names) > 1:
             listed = ", ".join(f"{name!r} ({counted(counts[name], 'row')})" for name in names)
-            yield f"labels that differ by case or space alone: {listed}; are they one?"
+            yield f"these labels differ only by case or spaces: {listed}; are they the same?"
     tested = set(test)
     absent = [label for label in known if label not in tested]
     if tested and absent:
         listed = ", ".join(map(repr, absent[:SHOWN])) + (", ..." if len(absent) > SHOWN else "")
-        yield f"no row to test with has the label {listed}: the report says nothing of it"
+        yield f"no test row has the label {listed}, so the report leaves it out"
 
 
 def same_labels(found: Sequence[str], known: Sequence[str]) -> None:
@@ -186,6 +186,6 @@ def same_labels(found: Sequence[str], known: Sequence[str]) -> None:
     if tuple(found) != tuple(known):
         odd = ", ".join(map(repr, sorted(set(found) ^ set(known))[:10]))
         raise InputError(
-            f"the checkpoint knows other labels than the data have: {odd}",
+            f"the checkpoint and the data have different labels: {odd}",
             "train a new model without --init-from",
         )

@@ -1,4 +1,10 @@
-"""A trained model on a text with characters that it lacks: it learns them too, and forgets none."""
+"""A trained model on a text with characters that it lacks: it learns them too, and forgets none.
+
+A vocabulary is sorted, so a new character moves those behind it. Rows and columns of the weights
+are carried over by code point, on every axis whose length changes with the vocabulary. What reads a
+new character is drawn afresh; what predicts it is the mean of the old ones, so that its probability
+is 1/V at most (docs/log.md compares other beginnings).
+"""
 
 from typing import Any, Protocol, Self, runtime_checkable
 
@@ -61,7 +67,7 @@ def begin_from(
     if not codes:
         return wanted, parameters, ()
     if spec.model(config).shapes() != parameters.shapes:
-        raise ValueError("the weights are not of the network of these settings")
+        raise ValueError("the weights belong to another network than these settings")
     # The size is part of the seed: a run often has the seed of the one that it goes on from, and
     # a new character must not get the very row that another one began with there.
     rng = np.random.default_rng([config.seed, FRESH, len(old)])

@@ -6,7 +6,7 @@ from math import floor, isfinite, log10
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["figure", "plain", "side_by_side"]
+__all__ = ["figure", "plain", "short", "side_by_side"]
 
 WIDTH = 79
 """Of a terminal's line, but for its last column."""
@@ -20,6 +20,11 @@ Numbers = npt.NDArray[np.float64]
 def figure(value: float) -> str:
     """A measure: four decimals, or four digits where these would say less, or too much."""
     return f"{value:.4f}" if 0.1 <= abs(value) < 1e5 or not value else f"{value:.4g}"
+
+
+def short(value: float) -> str:
+    """A setting or a count of epochs: three digits, or all before the point."""
+    return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
 
 
 def plain(value: float) -> str:

@@ -142,23 +142,24 @@ class ForecastTask(LanesTask):
         values = self._values[:end]
         beside = _figures(spec, _untrained(spec, values, start), values, start)
         name = min(beside, key=lambda name: beside[name])
-        rows = f"beside {figure(ours)} on the rows that validate"
+        rows = f"beside {figure(ours)} on the validation rows"
         if (1 + TIE) * beside[name] < min(rival, ours):
             return (
-                f"a simple method is better than the network: {name}, {spec.measure} "
-                f"{figure(beside[name])} {rows}"
+                f"a baseline beats the network: {name}, {spec.measure} {figure(beside[name])} "
+                f"{rows}"
             )
         if rival > (1 + TIE) * ours:
             return ""
         figures = f"{spec.measure} {figure(rival)}"
         if changes is not None and self.config.base == "linear" and not any(changes.share):
             return (
-                "the simple method is as good alone: the network adds nothing to it on the rows "
-                f"that validate ({figures} with it and without), so the forecasts are its own"
+                "the baseline is as good alone: the network adds nothing to it on the "
+                f"validation rows ({figures} with the network and without), so the forecasts "
+                "are the baseline's"
             )
         return (
-            f"the simple method is better than the network: {figures} {rows}; charrnn predict "
-            "--method baseline uses it"
+            f"the baseline beats the network: {figures} {rows}; charrnn predict --method "
+            "baseline uses it"
         )
 
     def arrays(self) -> dict[str, Array]:
@@ -185,7 +186,7 @@ class ForecastTask(LanesTask):
         start = self._edges[0]
         ahead = forecast(self._trained(parameters), self._values[:start], 5)
         came = self._values[start : start + len(ahead)]
-        what = "forecast from the end of the training rows, and what came"
+        what = "forecast after the training rows, and the true values"
         lines = [what, *side_by_side(ahead[: len(came)], came, self._spec.deviation)]
         return "".join(line + "\n" for line in lines).encode()
 
@@ -211,7 +212,7 @@ def score_series(
     """
     if not 1 <= start < len(values):
         raise InputError(
-            f"{counted(len(values), 'row', 'are')} too few to score: one comes before the first"
+            f"{counted(len(values), 'row', 'are')} too few to score: give two at least"
         )
     trained = in_use(trained)
     spec: ForecastSpec = trained.spec
@@ -275,14 +276,14 @@ def evaluate(
     """
     del threads
     if len(files) != 1:
-        raise InputError(f"a forecast is measured on one series, {len(files)} were given")
+        raise InputError(f"a forecast is scored on one series, got {len(files)}")
     source = read_for(trained, files[0], columns)
     values, notes = source.records.values, source.notes
     known: Any = data
     series = (values.tobytes(), known.values[: known.edges[1]].tobytes() if known else b"")
     shorter, longer = sorted(series, key=len)
     if shorter and shorter in longer:  # one may be a part of the other
-        notes += ("this series is trained on: the model would do worse on another",)
+        notes += ("the model was trained on this series and will do worse on others",)
     return Measured(score_series(trained, values), notes)
 
 
@@ -301,9 +302,7 @@ def _off(
 def _score(trained: Trained, errors: Numbers, loss: float) -> TaskScore:
     spec: ForecastSpec = trained.spec
     together = spec.together(errors)
-    method = (
-        f"{counted(len(errors), 'row')}, each one step ahead, state carried from the first row on"
-    )
+    method = f"{counted(len(errors), 'row')}, one step ahead each, state carried from the first row"
     unit = trained.config.kind.unit
     error = together if spec.unit else loss  # what chose the best of an earlier version's run
     return TaskScore(loss, unit, error, {spec.measure: together}, method)
@@ -338,7 +337,7 @@ register(
         read=ForecastData,
         spec=ForecastSpec.from_header,
         usage="charrnn predict RUN SERIES.csv --steps 10",
-        unit="½ squared deviations/row",
+        unit="½ squared error/row",
         measure="squared error",
         defaults={
             "hidden": 16,
@@ -353,11 +352,11 @@ register(
             ("decimal", "missing", "index", "base", "difference", "log", "season"), ()
         ),
         without={
-            "directions": "a forecast predicts what comes next, and must not have read it",
-            "keep_newlines": "it reads numbers",
-            "lines": "the end of a series is held out",
-            "level": "it reads numbers",
-            "embedding": "it reads numbers",
+            "directions": "a forecast must not read what it predicts",
+            "keep_newlines": "a forecast reads numbers",
+            "lines": "a forecast validates on the end of the series",
+            "level": "a forecast reads numbers",
+            "embedding": "a forecast reads numbers",
         },
         carried=True,
         lane=64,

@@ -198,7 +198,7 @@ class GenerateData(SupervisedData[Pair]):
         return [
             f"{counted(self.size, 'text')} of {counted(len(spec.labels), 'label')}, "
             + counted(len(spec.alphabet.vocabulary), "distinct character"),
-            self.rows.described("texts").replace("split off by input", "split off by text"),
+            self.rows.described("texts"),
         ]
 
 
@@ -225,10 +225,13 @@ def _read(config: Config, path: str) -> Source[tuple[Pair, ...]]:
         source = replace(source, records=rows)
         if ends:
             notes.append(
-                f"{ends} of '\\n' became line ends (to keep them: --task generate,escapes=no)"
+                f"{ends} of '\\n' became line ends "
+                "(to keep them as they are: --task generate,escapes=no)"
             )
     if kept and config.escapes == "auto":
-        notes.append(f"{kept} of '\\n' stay as they are (line ends: --task generate,escapes=yes)")
+        notes.append(
+            f"{kept} of '\\n' stay as they are (to make line ends: --task generate,escapes=yes)"
+        )
     told = (f"{source.path}: {note}" for note in notes)
     return replace(source, notes=(*source.notes, *told))
 
@@ -297,7 +300,7 @@ class GenerateTask(SupervisedTask[Pair]):
     def _score(self, parameters: Parameters, rows: Sequence[Pair]) -> TaskScore:
         parts = together([len(self._encode(row)) for row in rows])
         loss = self.mean_loss(parameters, (self._of_rows([rows[k] for k in p]) for p in parts))
-        method = self._rows.method(rows, "texts", ", each to its end")
+        method = self._rows.method(rows, "texts", ", each scored to its end")
         measures = {"bits per character": loss / np.log(2)}
         return TaskScore(loss, self.unit, loss, measures, method)
 
@@ -318,9 +321,9 @@ def author(trained: Trained, wanted: Wanted) -> Author:
     label = wanted.label
     if label not in spec.labels:
         shown = ", ".join(map(repr, spec.labels[:20])) + (", ..." if len(spec.labels) > 20 else "")
-        what = "there is no --label" if label is None else f"--label {label!r} is none it knows"
+        what = "--label is missing" if label is None else f"--label {label!r} is unknown to it"
         raise InputError(
-            f"{trained.name} writes texts of a kind, and {what}", f"choose from {shown}"
+            f"{trained.name} writes texts by label, and {what}", f"choose from {shown}"
         )
     vocabulary = spec.alphabet.vocabulary
     ids, prime, left_out = begun(vocabulary, wanted)
@@ -355,7 +358,7 @@ register(
         own={"escapes": ()},
         without={
             **OF_CARRIED,
-            "directions": "a generator predicts what comes next, and must not have read it",
+            "directions": "a generator must not read what it predicts",
         },
         least_updates=600,
         evaluate=LabelledRows(

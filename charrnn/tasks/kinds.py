@@ -1,4 +1,7 @@
-"""The tasks by name. Each is one record, which the task's own file registers."""
+"""The tasks by name. Each is one record, which the task's own file registers.
+
+No table elsewhere names tasks: what depends on the task is asked of its record.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field

@@ -31,8 +31,8 @@ def which_is_better(network: TaskScore, simple: float) -> str:
     if simple <= ours:
         return ""
     return (
-        f"the simple method is better than the network: {name} {figure(simple)} beside "
-        f"{figure(ours)} on the rows that validate; predict --method baseline uses it"
+        f"the baseline beats the network: {name} {figure(simple)} beside {figure(ours)} on the "
+        "validation rows; charrnn predict --method baseline uses it"
     )
 
 
@@ -129,8 +129,8 @@ class LabelledRows(Generic[R]):
         noun, _ = self.nouns
         if met:
             notes.append(
-                f"{met:,} of {counted(len(rows), noun)} have an input that the model has met in "
-                "training: it would do worse on others"
+                f"{met:,} of {counted(len(rows), noun)} have an input that the model was "
+                "trained on; it will do worse on others"
             )
         every = Rows(Paths(tuple(files)), train, val, rows, "", (), 0, met)
         task = self.task(every, trained.spec, trained.config, trained.network, threads)
@@ -143,7 +143,7 @@ class LabelledRows(Generic[R]):
     def _of_unknown(self, unknown: Counter[str], odd: int, size: int) -> str:
         """What there is to say of labels that the model does not know."""
         each = [f"{name!r} {count}" for name, count in unknown.most_common()]
-        missed = f"count as missed, at {UNSEEN:.1f} nats"
+        missed = f"count as errors, at {UNSEEN:.1f} nats each"
         what = "are left out" if self.needs_label else missed
         noun, label = self.nouns
         return (

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from charrnn.errors import InputError
 from charrnn.evaluation.validation import Score, evaluate
-from charrnn.evaluation.windows import Reader
+from charrnn.evaluation.windows import WARM_UP, Reader
 from charrnn.nn.ensemble import LanguageNetwork
 from charrnn.nn.models import SequenceModel
 from charrnn.nn.parameters import Parameters
@@ -26,11 +26,13 @@ from charrnn.tasks.config import Config
 from charrnn.tasks.kinds import Kind, register
 from charrnn.tasks.writing import Author, Wanted, begun
 from charrnn.text.alphabet import SURROGATES
-from charrnn.text.corpora import Corpus, encoded, read_corpus
+from charrnn.text.corpora import Corpus, read_corpus, stands_in
 from charrnn.text.counts import counted
-from charrnn.text.escapes import Escaped, escape
+from charrnn.text.escapes import escape
 from charrnn.text.held_out import LINE_END, HeldOut, Parted
 from charrnn.text.items import NONE, Items
+from charrnn.text.stored import tally
+from charrnn.text.view import View, joined
 from charrnn.text.vocab import NUM_CODE_POINTS, Vocabulary
 from charrnn.yardsticks.scores import yardsticks
 
@@ -41,8 +43,13 @@ LONGER = 0x80, 0x800, 0x10000
 
 PREVIEW_LENGTH = 300
 
+PREVIEW_READ = 1 << 22
+
+MUCH, ENOUGH = 1 << 24, 1 << 20
+"""Characters that take long to validate on, and characters that tell as much."""
+
 LEAST_PASSAGE = 100
-"""Characters: what is shorter stands in any text."""
+"""Bytes: what is shorter stands in any text."""
 PREVIEW_CHOICE = Choice(temperature=0.8)
 
 
@@ -72,7 +79,7 @@ class TextSpec:
             raise ValueError(f"a vocabulary of {len(symbols):,} symbols")
         codes = tuple(range(256) if level == "byte" else map(ord, symbols))
         if any(code in SURROGATES for code in codes):
-            raise ValueError("a vocabulary's symbols must be characters, and no halves of some")
+            raise ValueError("a vocabulary's symbols must be characters, not halves of them")
         return cls(Vocabulary(level, codes), Items.from_json(header.get("items", "")))
 
     def model(self, config: Config) -> SequenceModel:
@@ -128,13 +135,13 @@ class TextData:
         parts = {"val": val, "test": test}
         others = {role: part for role, part in parts.items() if part is not None}
         self.notes = (*corpus.notes, *(note for part in others.values() for note in part.notes))
-        self.sha256, self.size = corpus.sha256, len(corpus.codes) + (len(val.codes) if val else 0)
+        self.sha256, self.size = corpus.sha256, len(corpus.text) + (len(val.text) if val else 0)
         if others:
             digest = hashlib.sha256(bytes.fromhex(corpus.sha256))
             for role, part in others.items():
-                if _stands_in(part, corpus):
+                if stands_in(part.codes, corpus.text, corpus.level, LEAST_PASSAGE):
                     path = getattr(paths, role)
-                    self.notes += (f"{path} stands in the training text, which flatters its loss",)
+                    self.notes += (f"{path} is part of the training text, so its loss is too low",)
                 digest.update(role.encode() + bytes.fromhex(part.sha256))
             self.sha256 = digest.hexdigest()
         self._parted: tuple[HeldOut, Parted] | None = None  # the latest
@@ -148,7 +155,8 @@ class TextData:
         """
         if [*paths.train, paths.val, paths.test].count("-") > 1:
             raise InputError(
-                "standard input can be read once", "name files for the other parts of the text"
+                "standard input can be read only once",
+                "only one part of the text can be standard input",
             )
         memory = None if paths.text is None else _as_file(paths.text)
         read = partial(
@@ -156,6 +164,7 @@ class TextData:
             level=config.level,
             keep_newlines=config.keep_newlines,
             lines=config.lines,
+            storing=paths.storing,
         )
         corpus = read(
             paths.train, encoding=config.encoding if memory is None else "utf-8", stdin=memory
@@ -169,7 +178,8 @@ class TextData:
     @property
     def bytes_each(self) -> float:
         """How many bytes of UTF-8 a character takes on average."""
-        return 1 + sum(float(np.mean(self.corpus.codes >= first)) for first in LONGER)
+        counts = self.corpus.counts
+        return 1 + sum(float(counts[first:].sum() / counts.sum()) for first in LONGER)
 
     def parted(self, config: Config) -> Parted:
         """What trains, and then what validates.
@@ -178,9 +188,9 @@ class TextData:
             InputError: the lines to draw from are too few.
         """
         if self._parted is None or self._parted[0] != config.held_out:
-            parted = config.held_out.part(self.corpus.codes)
+            parted = config.held_out.part(self.corpus.text)
             if self.val is not None:
-                parted = Parted(np.concatenate([parted.codes, self.val.codes]), parted.start)
+                parted = Parted(joined([parted.codes, self.val.text]), parted.start)
             self._parted = config.held_out, parted
         return self._parted[1]
 
@@ -194,22 +204,21 @@ class TextData:
         if (config.val_fraction or self.val is not None) and not 2 <= train < size:
             what = {"char": "character", "byte": "byte"}[self.corpus.level]
             raise InputError(
-                f"a text of {size} {what}{'s' * (size != 1)} leaves nothing to hold out for "
-                "validation",
+                f"a text of {size} {what}{'s' * (size != 1)} is too short for a validation part",
                 "give a longer text, or --val-fraction 0",
             )
         return train
 
-    def all_codes(self, config: Config) -> npt.NDArray[Any]:
+    def all_codes(self, config: Config) -> npt.NDArray[Any] | View:
         """What trains, what validates and what tests, one behind the other."""
         codes = self.parted(config).codes
-        return codes if self.test is None else np.concatenate([codes, self.test.codes])
+        return codes if self.test is None else joined([codes, self.test.text])
 
     def spec(self) -> TextSpec:
         """The characters of the training text, with what is held out of it; its lines, if items."""
-        level, codes = self.corpus.level, self.corpus.codes
-        items = Items.of_lines(codes, level, listed=self.lines)
-        return TextSpec(Vocabulary.of(level, codes), items)
+        level = self.corpus.level
+        items = Items.of_lines(self.corpus.text, level, listed=self.lines)
+        return TextSpec(Vocabulary.of(level, self.corpus.distinct), items)
 
     def task(
         self, spec: TextSpec, config: Config, model: LanguageNetwork, threads: int
@@ -221,17 +230,18 @@ class TextData:
         """
         codes, known = self.all_codes(config), spec.vocabulary
         apart = self.val is not None or self.test is not None
-        escaped = escape(known, codes) if apart else None
+        if not apart:
+            known.check(self.corpus.distinct, "the corpus")
         return LanguageModelTask(
             model,
-            known.encode(codes, "the corpus") if escaped is None else escaped.ids,
+            known.numbers(codes),
             split=self.trained_on(config),
             batch_size=config.batch_size,
             seq_len=config.seq_len,
             threads=threads,
             vocabulary=known,
-            tested=0 if self.test is None else len(self.test.codes),
-            escaped=escaped,
+            tested=0 if self.test is None else len(self.test.text),
+            apart=apart,
             codes=codes,
         )
 
@@ -245,10 +255,13 @@ class TextData:
     def describe(self, spec: TextSpec, config: Config) -> Sequence[str]:
         """Lines for people."""
         what = "characters" if self.corpus.level == "char" else "bytes"
-        train, held_out = np.split(self.parted(config).codes, [self.trained_on(config)])
-        lines = [f"{len(self.corpus.codes):,} {what}, {len(spec.vocabulary)} distinct"]
+        codes, size = self.parted(config).codes, self.trained_on(config)
+        train, held_out = codes[:size], np.asarray(codes[size:])
+        lines = [f"{len(self.corpus.text):,} {what}, {len(spec.vocabulary)} distinct"]
         if config.lines:
-            ours, others = (int(np.count_nonzero(part == LINE_END)) for part in (train, held_out))
+            ours, others = (
+                int(np.count_nonzero(np.asarray(part) == LINE_END)) for part in (train, held_out)
+            )
             lines.append(f"{counted(ours, 'line', 'train')}, in random order")
             validate = f", {others:,} drawn from all over validate{'s' * (others == 1)}"
         else:
@@ -259,28 +272,39 @@ class TextData:
             validate = f", {len(held_out):,} validate (from {self.paths.val})"
         if len(held_out):
             lines[1] += validate
-            unseen = int(np.count_nonzero(~np.isin(held_out, np.unique(train))))
+            unseen = self._unseen(held_out)
             if unseen:
-                lines[1] += f" ({unseen:,} of them nowhere in the training part)"
+                lines[1] += f" ({unseen:,} of them are not in the training part)"
         if self.test is not None:
-            lines[1] += f", {len(self.test.codes):,} test (from {self.paths.test})"
+            lines[1] += f", {len(self.test.text):,} test (from {self.paths.test})"
         if len(spec.vocabulary) == 1:
-            lines.append("note: the text has one distinct character; there is nothing to learn")
+            lines.append(
+                "note: the text has only one distinct character; there is nothing to learn"
+            )
         if spec.items:
-            lines.append(f"{counted(len(spec.items), 'line')} that sample will not write again")
+            lines.append(f"sample will not write these {counted(len(spec.items), 'line')} again")
+        if len(held_out) > MUCH and self.val is None:
+            lines.append(
+                f"note: each validation reads {len(held_out):,} {what}; "
+                f"--val-fraction {ENOUGH / self.size:.1g} would be enough"
+            )
         length = (len(train) - 1) // config.batch_size
         if length < config.seq_len and config.batch_size > 1:
             lines.append(
-                f"note: {config.batch_size} lanes are {length} {what} long each, less than "
-                f"--seq-len {config.seq_len}; fewer lanes (--batch-size) would see more context"
+                f"note: each of the {config.batch_size} sequences in a batch has {length} "
+                f"{what}, fewer than --seq-len {config.seq_len}; a smaller --batch-size gives "
+                "more context"
             )
         return lines
 
-
-def _stands_in(part: Corpus, whole: Corpus) -> bool:
-    """Whether a text is a part of another: one of a hundred characters or more."""
-    ours, theirs = (encoded(one.codes, one.level) for one in (part, whole))
-    return len(ours) >= LEAST_PASSAGE and ours in theirs
+    def _unseen(self, held_out: npt.NDArray[Any]) -> int:
+        """How many characters of what validates stand nowhere in what trains."""
+        own = tally(held_out, np.zeros(len(self.corpus.counts), np.int64))
+        trained_on = np.zeros_like(own)
+        trained_on[: len(self.corpus.counts)] = self.corpus.counts
+        if self.val is None:
+            trained_on -= own
+        return int(own[trained_on == 0].sum())
 
 
 def _as_file(text: str) -> BytesIO:
@@ -301,7 +325,7 @@ class LanguageModelTask(LanesTask):
         threads: how many processes compute.
         vocabulary: what the symbols are, to show samples.
         tested: how many at the end test the best model.
-        escaped: the text, where the vocabulary may lack characters of what is held out.
+        apart: whether the vocabulary may lack characters of what is held out.
         codes: ``(N,)`` its code points or bytes; those of ``ids``, if not given.
 
     Raises:
@@ -311,7 +335,7 @@ class LanguageModelTask(LanesTask):
     def __init__(
         self,
         model: LanguageNetwork,
-        ids: npt.NDArray[Any],
+        ids: npt.NDArray[Any] | View,
         *,
         split: int,
         batch_size: int,
@@ -319,8 +343,8 @@ class LanguageModelTask(LanesTask):
         threads: int = 1,
         vocabulary: Vocabulary | None = None,
         tested: int = 0,
-        escaped: Escaped | None = None,
-        codes: npt.NDArray[Any] | None = None,
+        apart: bool = False,
+        codes: npt.NDArray[Any] | View | None = None,
     ) -> None:
         level = vocabulary.level if vocabulary else "char"
         self.unit = f"nats/{level}"
@@ -328,17 +352,17 @@ class LanguageModelTask(LanesTask):
         self.split = split
         self.vocabulary = vocabulary
         self._tested_from = len(ids) - tested
-        self._escaped, self._codes = escaped, codes
+        self._apart, self._codes = apart, codes
         super().__init__(model, ids[: self.split], batch_size, seq_len, threads)
 
     @property
-    def codes(self) -> npt.NDArray[Any]:
+    def codes(self) -> npt.NDArray[Any] | View:
         """``(N - tested,)`` the code points (or bytes) of what trains and what validates."""
         return self._all_codes()[: self._tested_from]
 
-    def _all_codes(self) -> npt.NDArray[Any]:
+    def _all_codes(self) -> npt.NDArray[Any] | View:
         if self.vocabulary is None:
-            raise ValueError("nobody has said what the symbols are")
+            raise ValueError("the symbols are not known")
         return np.array(self.vocabulary.codes)[self.ids] if self._codes is None else self._codes
 
     @property
@@ -358,7 +382,8 @@ class LanguageModelTask(LanesTask):
         if start == len(self.ids) or self.vocabulary is None:
             return None
         score = self._score(parameters, start, len(self.ids))
-        train, before, text = np.split(self._all_codes(), [self.split, start])
+        codes = self._all_codes()
+        train, before, text = codes[: self.split], codes[self.split : start], codes[start:]
         before = before if len(before) else train
         found = yardsticks(train, text, self.vocabulary, before=before)
         level = self.vocabulary.level
@@ -373,8 +398,12 @@ class LanguageModelTask(LanesTask):
 
     def _score(self, parameters: Parameters, start: int, end: int) -> Score:
         """Every character from ``start`` to ``end``, those before it read."""
-        reader, ids = Reader(self.engine), self.ids[:end]
-        score = evaluate(reader, parameters, ids, start, unit=self.unit, escaped=self._escaped)
+        first = max(0, start - WARM_UP - 1)  # no lane reads more of what stands before
+        reader, ids, start = Reader(self.engine), np.asarray(self.ids[first:end]), start - first
+        escaped = None
+        if self._apart and self.vocabulary is not None:
+            escaped = escape(self.vocabulary, np.asarray(self._all_codes()[first:end]))
+        score = evaluate(reader, parameters, ids, start, unit=self.unit, escaped=escaped)
         if reader.loss == self.model.loss:
             return score
         own = Reader(self.engine, self.model.loss)
@@ -392,9 +421,14 @@ class LanguageModelTask(LanesTask):
             PREVIEW_LENGTH,
             rng,
             PREVIEW_CHOICE,
-            state=opening(self.model, parameters, start, self.ids[: self.split]),
+            state=opening(self.model, parameters, start, self._lines()),
         )
         return self.vocabulary.decode(np.concatenate(list(symbols)))
+
+    def _lines(self) -> npt.NDArray[Any]:
+        """A text whose line ends show how a model expects a new one: of one on disk, the last."""
+        first = max(0, self.split - PREVIEW_READ) if isinstance(self.ids, View) else 0
+        return np.asarray(self.ids[first : self.split])
 
 
 def opening_of(trained: Trained) -> State:
@@ -416,7 +450,7 @@ def author(trained: Trained, wanted: Wanted) -> Author:
         InputError: the prime has characters that the model does not know, or a label is wanted.
     """
     if wanted.label is not None:
-        raise InputError(f"{trained.name} knows no labels", "leave out --label")
+        raise InputError(f"{trained.name} has no labels", "leave out --label")
     vocabulary: Vocabulary = trained.spec.vocabulary
     ids, prime, left_out = begun(vocabulary, wanted)
     state = None if len(ids) else opening_of(trained)
@@ -435,8 +469,8 @@ register(
         unit="nats/{level}",
         own={"head": (), "mask": (), "loss": ()},
         without={
-            "directions": "a language model predicts what comes next, and must not have read it",
-            "columns": "a text has none",
+            "directions": "a language model must not read what it predicts",
+            "columns": "a text has no columns",
         },
         least_updates=300,
         text=True,

@@ -44,12 +44,10 @@ class Rows(Generic[R]):
 
     def described(self, nouns: str) -> str:
         """Where the parts come from, in words; ``nouns`` is what rows are called."""
-        val = f"from {self.paths.val}" if self.paths.val else "split off by input"
         text = counted(len(self.train), nouns.removesuffix("s"), "train")
-        text += f", {counted(len(self.val), '', 'validate')} ({val})"
+        text += f", {counted(len(self.val), '', 'validate')}{_whence(self.paths.val)}"
         if self.test:
-            test = f"from {self.paths.test}" if self.paths.test else "split off by input"
-            text += f", {counted(len(self.test), '', 'test')} ({test})"
+            text += f", {counted(len(self.test), '', 'test')}{_whence(self.paths.test)}"
         return text
 
     def method(self, part: Sequence[R], nouns: str, more: str = "") -> str:
@@ -62,10 +60,14 @@ class Rows(Generic[R]):
         rows = counted(len(part), nouns.removesuffix("s")) + more
         known = self.known_test if part is self.test else self.known_val
         if known is None:
-            return f"{rows}; whether the model has met them in training is not known"
+            return f"{rows}; whether the model was trained on them is unknown"
         if not known:
             return f"{rows}, none of them trained on"
-        return f"{rows}, {known:,} of which the model has met in training"
+        return f"{rows}, {known:,} of them trained on"
+
+
+def _whence(path: str) -> str:
+    return f" (from {path})" if path else ""
 
 
 def read_rows(
@@ -108,7 +110,7 @@ def read_rows(
     fraction = config.val_fraction
     if not val and not fraction:
         raise InputError(
-            "there is nothing to validate with", "name a file (--val), or give --val-fraction"
+            "there is no validation set", "name a file with --val, or set --val-fraction"
         )
     for_val = 0.0 if val else fraction
     for_test = 0.0 if val or test else fraction
@@ -126,14 +128,14 @@ def read_rows(
         val, test = val or own_val, test or own_test
     known = {"validate": 0, "test": 0}
     for name, path, part, seen, how in (
-        ("validate", paths.val, val, train, "is trained on"),
-        ("test", paths.test, test, (*train, *val), "is trained on, or chooses the model,"),
+        ("validate", paths.val, val, train, "trains the model"),
+        ("test", paths.test, test, (*train, *val), "trains or validates the model"),
     ):
         known[name] = len(overlap(map(key, seen), map(key, part)))
         if known[name]:
             notes.append(
-                f"{path or 'the data'}: {known[name]:,} of {counted(len(part), 'row')} to {name} "
-                f"with have an input that {how} as well"
+                f"{path or 'the data'}: {known[name]:,} of the {counted(len(part), 'row')} "
+                f"that {name} the model have an input that also {how}"
             )
     return Rows(
         paths,

@@ -176,9 +176,9 @@ class ForecastSpec:
         if len(bad):
             row, column = (int(k) for k in bad[0])
             raise InputError(
-                f"value {row + 1} of column {self.columns[column]} is {values[row, column]:g}: not "
-                "finite, too large, or too far from those that train",
-                "leave it out, or give the logarithm",
+                f"value {row + 1} of column {self.columns[column]} is {values[row, column]:g}: "
+                "not finite, too large, or too far from the training values",
+                "leave it out, or use logarithms",
             )
 
     def inputs(self, values: Array) -> tuple[Array, npt.NDArray[np.float64]]:
@@ -218,7 +218,7 @@ class SeriesData:
 
     def __init__(self, paths: Paths, config: Config) -> None:
         if len(paths.train) != 1:
-            raise InputError("a forecast is trained on one series", "give one CSV file")
+            raise InputError("a forecast trains on one series", "give one CSV file")
         source = _read_series(paths.train[0], config, config.columns)
         series: Series = source.records
         self.paths = paths
@@ -242,11 +242,11 @@ class SeriesData:
         self.sha256, self.notes = digest.hexdigest(), tuple(notes)
         if not paths.val and not config.val_fraction:
             raise InputError(
-                "there is nothing to validate with", "name a file (--val), or give --val-fraction"
+                "there is no validation set", "name a file with --val, or set --val-fraction"
             )
         if self.edges[0] < 2 or self.edges[1] <= self.edges[0]:
             raise InputError(
-                f"{counted(count, 'row', 'are')} too few to train and to validate with",
+                f"{counted(count, 'row', 'are')} too few to train and validate",
                 "give a longer series, another --val-fraction, or --val FILE",
             )
         self.size = len(self.values)
@@ -340,8 +340,8 @@ class SeriesData:
         if spec.columns != self._columns:
             wanted = columns_option(spec.columns)
             raise InputError(
-                f"the checkpoint was trained on other columns than {columns_option(self._columns)}",
-                f"choose those of the checkpoint: --columns {wanted}",
+                f"the checkpoint was not trained on the columns {columns_option(self._columns)}",
+                f"choose the checkpoint's columns: --columns {wanted}",
             )
 
     def describe(self, spec: ForecastSpec, config: Config) -> list[str]:
@@ -366,7 +366,7 @@ def _chosen(spec: ForecastSpec) -> list[str]:
     alone = len(of) == 1
     parts = [what if alone else f"{what} ({', '.join(names)})" for what, names in of.items()]
     added = "" if spec.changes is None else spec.changes.added
-    return [f"simple method: {'; '.join(parts)}{added}"]
+    return [f"baseline: {'; '.join(parts)}{added}"]
 
 
 def read_for(trained: Trained, path: str, columns: str = "") -> Source[Series]:
@@ -384,8 +384,9 @@ def read_for(trained: Trained, path: str, columns: str = "") -> Source[Series]:
     wanted = listed(columns) if columns else known
     if len(wanted) != len(known):
         raise InputError(
-            f"--columns {columns}: the model reads {len(known)}, not {len(wanted)}",
-            f"those to read as {', '.join(known)}",
+            f"--columns {columns}: the model reads {counted(len(known), 'column')}, not "
+            f"{len(wanted)}",
+            f"name the columns to read as {', '.join(known)}",
         )
     source = _read_series(path, trained.config, wanted)
     trained.spec.check_scale(source.records.values)

@@ -126,10 +126,10 @@ class SupervisedData(ABC, Generic[R]):
         if lanes_of(longest, lanes) < lanes and longest > MUCH_LONGER * usual:
             row = getattr(self.rows.train[lengths.index(longest)], "row", 0)
             many = sum(lanes_of(length, lanes) < lanes for length in lengths)
-            others = f"; {many:,} rows this long stand in smaller batches" if many > 1 else ""
+            others = f"; {many:,} rows like it go into smaller batches" if many > 1 else ""
             yield (
-                f"row {row} takes {longest:,} steps, half of the rows {usual:,} at most: long rows "
-                f"make a training slow{others or ', it stands in a batch by itself'}{self._cure()}"
+                f"row {row} takes {longest:,} steps, half of the rows at most {usual:,}; long rows "
+                f"make training slow{others or ', and it gets its own batch'}{self._cure()}"
             )
 
     def _cure(self) -> str:

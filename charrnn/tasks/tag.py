@@ -147,8 +147,8 @@ class TagData(SupervisedData[Sentence]):
                 "counts" if len(odd) == 1 else "count",
             )
             yield (
-                f"{path or 'the data'}: {tokens} a tag that no token to train on has, and {count} "
-                f"as missed (the first: {name!r}, in the sentence of row {row})"
+                f"{path or 'the data'}: {tokens} a tag that is not in the training part, and "
+                f"{count} as errors (the first: {name!r}, in the sentence of row {row})"
             )
 
     def spec(self) -> TagSpec:

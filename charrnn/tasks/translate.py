@@ -132,7 +132,7 @@ class TranslateData(SupervisedData[Pair]):
         super().__init__(rows, config)
         if config.directions == "both" and config.hidden % 2:
             raise InputError(
-                f"--hidden {config.hidden}: with both directions each has half of it",
+                f"--hidden {config.hidden}: the two directions share the hidden units",
                 "give an even number",
             )
         if not config.layers:
@@ -175,10 +175,10 @@ class TranslateData(SupervisedData[Pair]):
         if cut:
             first = max(cut, key=lambda k: lengths[k][1])
             s, t = lengths[first]
-            others = f" ({len(cut)} rows are such)" if len(cut) > 1 else ""
+            others = f" ({len(cut)} rows like this)" if len(cut) > 1 else ""
             yield (
-                f"note: row {self.rows.train[first].row} has a target of {t:,} characters for a "
-                f"source of {s:,}{others}: a translation of that source is cut off after "
+                f"note: row {self.rows.train[first].row} has a target of {t:,} characters for "
+                f"a source of {s:,}{others}: a translation of this source stops after "
                 f"{spec.most(s):,}"
             )
 
@@ -283,7 +283,7 @@ class TranslateTask(SupervisedTask[Pair]):
         exact = exact_match(texts, references)
         measures = {"character error rate": rate, "exact match": exact}
         method = (
-            f"{len(sources)} sources, greedy, against the closest of their targets; loss on "
+            f"{len(sources)} sources, greedy, each beside the closest of its targets; loss on "
             + self._rows.method(rows, "pairs")
         )
         return TaskScore(loss, self.unit, rate + min(loss, 100.0) / 1e5, measures, method)

@@ -103,20 +103,20 @@ class Wanted:
         length = LENGTH if self.length is None else self.length
         if together > 1 and length * together > MOST_TOGETHER:
             raise InputError(
-                f"{together} texts of {counted(length, 'character')} are more than "
-                f"{MOST_TOGETHER} together",
-                "ask for shorter ones, or for one after the other",
+                f"{together} texts of {counted(length, 'character')} are too many at once: "
+                f"{MOST_TOGETHER:,} characters are the most",
+                "ask for shorter texts, or write one at a time",
             )
         if not 1 <= self.repeat_penalty < np.inf:
             raise InputError(f"the repeat penalty must be 1 or more, got {self.repeat_penalty}")
         if 1 in (self.max_copy, self.max_repeat):
-            raise InputError("passages of 1 character cannot be kept out", "take 2 or more")
+            raise InputError("a passage of 1 character cannot be avoided", "use 2 or more")
         if self.lines and self.number > 1:
-            raise InputError("lines and several texts exclude each other", "ask for one of them")
+            raise InputError("lines and several texts exclude each other", "leave one out")
         if self.new and not self.lines:
-            raise InputError("only lines can be new", "ask for lines (--lines N,new)")
+            raise InputError("only lines can be new", "add --lines N")
         if "" in self.stop:
-            raise InputError("an empty text stops nothing", "name what is to end a text")
+            raise InputError("the text to stop at is empty", "name a text, such as '\\n'")
 
 
 class Character(NamedTuple):
@@ -207,7 +207,7 @@ def begun(vocabulary: Vocabulary, wanted: Wanted) -> tuple[Ids, str, int]:
     try:
         return vocabulary.encode_text(wanted.prime, "the prime"), wanted.prime, 0
     except UnknownCharacterError as error:
-        error.hint += "; --unknown skip writes on without them"
+        error.hint += "; --unknown skip leaves them out"
         raise
 
 
@@ -254,13 +254,15 @@ def _steering(author: Author, wanted: Wanted) -> Steering:
     if wanted.lines:
         ends += [(symbol,) for symbol in author.known("\n")]
         if not ends:
-            raise InputError("this model knows no line ends, and writes no lines")
+            raise InputError("this model knows no line ends, so it cannot write lines")
     stops = tuple(author.encode(text, f"the stop {text!r}") for text in wanted.stop)
     never = {*author.never, *author.known(wanted.forbid)}
     if wanted.allow is not None:
         never |= set(range(author.voice.size)) - author.known(wanted.allow)
     if author.voice.size == len(never):
-        raise InputError("there is no character left that may be written", "allow some it knows")
+        raise InputError(
+            "--allow leaves no character to write", "allow characters that the model knows"
+        )
     max_copy = wanted.max_copy or 0
     texts = [author.symbols(codes) for codes in wanted.trained_on] if max_copy else []
     never -= {symbol for (symbol,) in ends}
@@ -326,9 +328,9 @@ def _lines(
     while found < wanted.lines:
         if tried > TRIES + TRIES_EACH * wanted.lines:
             raise StuckError(
-                f"{counted(tried, 'text')} gave {found:,} of {counted(wanted.lines, 'line')}: the "
-                "others were incomplete, empty, or there already",
-                "a higher temperature writes more different ones; --length allows longer ones",
+                f"{counted(tried, 'text')} gave {found:,} of {counted(wanted.lines, 'line')}: "
+                "the others were incomplete, empty or repeated",
+                "a higher --temp writes more different lines; --length allows longer ones",
             )
         count = min(max(TOGETHER // wanted.best_of, 1), 2 * (wanted.lines - found) + 6)
         first, each = tried * wanted.best_of, count * wanted.best_of

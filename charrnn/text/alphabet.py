@@ -49,7 +49,7 @@ class Alphabet:
             ValueError: the level is neither.
         """
         if level not in LEVELS:
-            raise ValueError(f"level {level!r} is none of {', '.join(LEVELS)}")
+            raise ValueError(f"level {level!r} is not one of {', '.join(LEVELS)}")
         if level == "byte":
             return cls(Vocabulary("byte", tuple(range(256))))
         seen: set[str] = set()

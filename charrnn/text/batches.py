@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from charrnn.errors import InputError
+from charrnn.text.view import View
 
 __all__ = ["Lanes"]
 
@@ -20,7 +21,7 @@ class Lanes:
     a stump. Up to ``batch_size - 1`` characters at the end have no place: :attr:`left_over`.
 
     Args:
-        ids: ``(N,)`` symbols, or vectors ``(N, D)``.
+        ids: ``(N,)`` symbols, an array or a view, or vectors ``(N, D)``.
         batch_size: B.
         seq_len: the largest T.
         targets: ``(N, K)`` what is to be said of each place by who has read up to the one before;
@@ -30,21 +31,19 @@ class Lanes:
         InputError: the text is too short for so many lanes.
     """
 
-    def __init__(self, ids: Ids, batch_size: int, seq_len: int, targets: Ids | None = None) -> None:
+    def __init__(
+        self, ids: Ids | View, batch_size: int, seq_len: int, targets: Ids | None = None
+    ) -> None:
         self.length = (len(ids) - 1) // batch_size
         if self.length < 1:
             raise InputError(
                 f"the training text has {len(ids)} characters; "
-                f"{batch_size} lanes need at least {batch_size + 1}",
-                "give a longer text, or fewer lanes (--batch-size)",
+                f"a batch of {batch_size} needs at least {batch_size + 1}",
+                "give a longer text, or a smaller --batch-size",
             )
-        used = batch_size * self.length
-        self.left_over = len(ids) - 1 - used
-        targets = ids if targets is None else targets
-        self._inputs, self._targets = (
-            part.reshape(batch_size, self.length, *part.shape[1:])
-            for part in (ids[:used], targets[1 : used + 1])
-        )
+        self._starts = range(0, batch_size * self.length, self.length)
+        self.left_over = len(ids) - 1 - batch_size * self.length
+        self._inputs, self._targets = ids, ids if targets is None else targets
         self._dtype = np.dtype(np.intp) if ids.dtype.kind in "iu" else ids.dtype
         num_chunks = -(-self.length // seq_len)
         self._edges = [self.length * k // num_chunks for k in range(num_chunks + 1)]
@@ -55,8 +54,9 @@ class Lanes:
 
     def chunk(self, index: int) -> tuple[Ids, Ids]:
         """Inputs and targets of one chunk, ``(T, B)`` or ``(T, B, D)`` each."""
-        part = slice(self._edges[index], self._edges[index + 1])
-        return (
-            np.ascontiguousarray(self._inputs[:, part].swapaxes(0, 1), dtype=self._dtype),
-            np.ascontiguousarray(self._targets[:, part].swapaxes(0, 1), dtype=self._dtype),
-        )
+        begin, end = self._edges[index : index + 2]
+        return self._read(self._inputs, begin, end), self._read(self._targets, begin + 1, end + 1)
+
+    def _read(self, source: Ids | View, begin: int, end: int) -> Ids:
+        lanes = [np.asarray(source[start + begin : start + end]) for start in self._starts]
+        return np.stack(lanes, axis=1, dtype=self._dtype, casting="unsafe")

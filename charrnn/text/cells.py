@@ -60,7 +60,7 @@ def cells_of(file: TableFile) -> Cells:
     if first.lstrip()[:1] in ("[", "{"):
         if _is_json(file):
             raise InputError(
-                f"{file.path!r} is JSON of one piece, not an object a line",
+                f"{file.path!r} is one piece of JSON, not an object on each line",
                 f"jq -c '.[]' {quote(file.path)} makes JSON lines of an array, jq -c . of objects",
             )
         if first.lstrip().startswith("{"):
@@ -161,13 +161,17 @@ def _json_lines(file: TableFile) -> Cells:
             value = json.loads(line)
         except (ValueError, RecursionError) as error:
             what = "blank" if not line.strip() else f"not JSON: {error}"
-            file.bad(row, what, "one object a line: jq -c . makes it so")
+            file.bad(row, what, "put one object on a line: jq -c .")
             continue
         if isinstance(value, dict) and value:
             found.append((row, value))
             names |= dict.fromkeys(value)
         else:
-            file.bad(row, f"{shown(line)} is no JSON object with keys", "every line is one")
+            file.bad(
+                row,
+                f"{shown(line)} is not a JSON object with keys",
+                "each line must be a JSON object",
+            )
     return Cells(
         JSON_LINES, tuple(names), [(row, [one.get(name) for name in names]) for row, one in found]
     )

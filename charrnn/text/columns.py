@@ -30,7 +30,7 @@ def found(path: str, names: Sequence[str], columns: str | Sequence[str]) -> list
         if len(alike) != 1:
             what = "several columns" if alike else "no column"
             there = told(names, range(len(names)), most=100)
-            raise InputError(f"{path!r} has {what} {name!r}: its columns are {there}")
+            raise InputError(f"{path!r} has {what} {name!r}; its columns are {there}")
         if alike[0] in places:
             raise InputError(f"the column {name!r} is named twice", "name each once")
         places += alike
@@ -42,10 +42,14 @@ def listed(text: str) -> list[str]:
     try:
         rows = list(csv.reader(io.StringIO(text), skipinitialspace=True, strict=True))
     except csv.Error as error:
-        raise InputError(f"--columns {text}: {error}", "names or numbers, comma between") from None
+        raise InputError(
+            f"--columns {text}: {error}", "give names or numbers with commas between"
+        ) from None
     names = [cell.strip() for row in rows for cell in row]
     if not all(names):
-        raise InputError(f"--columns {text}: a name is empty", "names or numbers, comma between")
+        raise InputError(
+            f"--columns {text}: a name is empty", "give names or numbers with commas between"
+        )
     return names
 
 

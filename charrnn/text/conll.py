@@ -89,8 +89,8 @@ def read_sentences(
     file = TableFile(path, encoding, stdin)
     if columns and column is not None:
         raise InputError(
-            f"--columns {columns} and tag,column={column} both say where the tags are",
-            "leave one out",
+            f"--columns {columns} and tag,column={column} both choose the tags' column",
+            "leave one of them out",
         )
     if file.lines[0].lstrip().startswith("{") and file.lines[0].rstrip().endswith("}"):
         return _of_json(file, columns)
@@ -244,8 +244,8 @@ class _Reader:
         if layout.conllu and cells[0] != str(due):
             self.file.bad(
                 row,
-                f"word {shown(cells[0])} where word {due} is due",
-                "a blank line stands before every sentence, and words count from 1",
+                f"found word {shown(cells[0])}, expected word {due}",
+                "put a blank line before each sentence, and count words from 1",
             )
         elif layout.conllu and tag == "_" and layout.tag + 1 in (UPOS, XPOS):
             self.file.bad(row, f"the word {shown(token)} has no tag ('_')")
@@ -263,12 +263,14 @@ class _Reader:
         """Whether a line has the columns that it needs."""
         width, count = self.layout.width, len(cells)
         if count < 2:
-            self.file.bad(row, "1 column, not a token and its tag", "a token and its tag a line")
+            self.file.bad(
+                row, "1 column, not a token and its tag", "put a token and its tag on each line"
+            )
         elif width and count != width:
             self.file.bad(
                 row,
                 f"{count} columns, not {width} as in the first line",
-                "blank lines stand between sentences; where rows differ in length, name the two "
+                "put blank lines between sentences; if rows differ in length, name the two "
                 "columns to read (--columns 1,2)",
             )
         elif self.layout.tag >= count:

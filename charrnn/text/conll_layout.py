@@ -122,15 +122,14 @@ def layout_of(file: TableFile, columns: str, column: int | None) -> Layout:
         layout = replace(layout, token=1, tag=UPOS - 1 if conllu else -1)
     if column is not None:
         if column < 1 or column == layout.token + 1:
-            what = "none" if column < 1 else "the tokens'"
+            what = "does not exist" if column < 1 else "holds the tokens, not the tags"
             raise InputError(
-                f"column {column} of {file.path!r} is {what}, not the tags'",
-                "columns count from 1",
+                f"column {column} of {file.path!r} {what}", "columns are counted from 1"
             )
         layout = replace(layout, tag=column - 1)
     if counts and not conllu and len(first) < 3:
         raise InputError(
-            f"{file.path!r}: column 1 only counts the words, and no column is left for the tags",
+            f"{file.path!r}: column 1 only counts the words, so no column is left for the tags",
             "give a file of words and their tags",
         )
     if not (names or counts):

@@ -3,7 +3,8 @@
 With probability :data:`ESCAPE` a character is none that is known, and then it is any of Unicode's
 scalar values, all equally likely. So an unknown character costs ln(1/ε) + ln(1,112,064) nats, and
 a known one -ln(1 - ε) more than the model says, whether or not the text has unknown ones: the
-probabilities of all that may come sum to at most one. Bytes are all known, and none is escaped.
+probabilities of all that may come sum to at most one. Bytes are all known, and none is escaped. So
+the scores of different models and of n-grams may stand in one table.
 """
 
 from dataclasses import dataclass

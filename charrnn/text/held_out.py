@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from charrnn.errors import InputError
 from charrnn.text.splits import split
+from charrnn.text.view import View
 
 __all__ = ["LINE_END", "HeldOut", "Parted", "whole_lines"]
 
@@ -24,8 +25,8 @@ Codes = npt.NDArray[Any]
 class Parted(NamedTuple):
     """A text in two parts, one behind the other."""
 
-    codes: Codes
-    """``(N,)``: what trains, then what is held out."""
+    codes: Any
+    """``(N,)``, an array or a view: what trains, then what is held out."""
     start: int
     """Where that begins."""
 
@@ -42,7 +43,7 @@ class HeldOut:
     fraction: float
     lines: int | None = None
 
-    def part(self, codes: Codes) -> Parted:
+    def part(self, codes: Codes | View) -> Parted:
         """What trains and what is held out of a text, the same ones each time.
 
         Drawn lines are whole (:func:`whole_lines`), equal ones are in one part, and both parts are
@@ -53,6 +54,7 @@ class HeldOut:
         """
         if self.lines is None:
             return Parted(codes, len(codes) - round(len(codes) * self.fraction))
+        codes = np.asarray(codes)
         ends = np.flatnonzero(codes == LINE_END) + 1
         starts = np.concatenate(([0], ends))[:-1]
         lengths = ends - starts
@@ -64,8 +66,8 @@ class HeldOut:
             distinct = len(set(items))
             raise InputError(
                 f"--lines: {self.fraction:g} of {len(items):,} line{'s' * (len(items) != 1)}, "
-                f"{distinct:,} of them distinct, leave none for one of the two parts",
-                "give more lines, another --val-fraction, or leave out --lines",
+                f"{distinct:,} of them distinct, are too few for a validation part",
+                "give more lines or another --val-fraction, or leave out --lines",
             ) from None
         order = np.concatenate((rng.permutation(parts.train), rng.permutation(parts.val)))
         before = np.cumsum(lengths[order]) - lengths[order]  # so much stands before each line now

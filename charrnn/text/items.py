@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from charrnn.text.corpora import encoded
+from charrnn.text.view import View
 
 __all__ = ["LONGEST", "NONE", "Items"]
 
@@ -31,6 +32,9 @@ DISTINCT = 0.5
 FEW, HARDLY_AGAIN = 100, 0.8
 """Where nobody has said that each line is an item: so many lines at least, and this part of them
 distinct; a play has its speakers in lines of their own, source code its brackets."""
+
+BEGINNING = 1 << 20
+"""Characters that are looked at first."""
 
 LINE_END = 10
 
@@ -57,7 +61,7 @@ class Items:
         return cls(np.array(sorted(sums), dtype="<u4").tobytes())
 
     @classmethod
-    def of_lines(cls, codes: Codes, level: str, *, listed: bool) -> "Items":
+    def of_lines(cls, codes: Codes | View, level: str, *, listed: bool) -> "Items":
         """The lines of a text, if each of them is an item.
 
         Args:
@@ -66,7 +70,14 @@ class Items:
             listed: whether a person has said so. Else a text is a list if it has a hundred lines
                 or more, no blank, indented or long ones, and hardly any that come again.
         """
-        lengths = np.diff(np.flatnonzero(codes == LINE_END), prepend=-1) - 1
+        if not listed:
+            # The beginning tells of nearly every long text that it is no list.
+            first = _lengths(np.asarray(codes[:BEGINNING]))
+            too_many = len(codes) > MOST / HARDLY_AGAIN * (LONGEST + 1)
+            if too_many or not first.all() or first.max(initial=0) > LONGEST:
+                return cls()
+        codes = np.asarray(codes)
+        lengths = _lengths(codes)
         if not listed and (len(lengths) < FEW or not lengths.all() or lengths.max() > LONGEST):
             return cls()
         lines = encoded(codes, level).split(b"\n")
@@ -110,6 +121,11 @@ class Items:
     @cached_property
     def _sums(self) -> npt.NDArray[np.uint32]:
         return np.frombuffer(self.sums, dtype="<u4")
+
+
+def _lengths(codes: Codes) -> npt.NDArray[np.intp]:
+    """Of the lines that are ended."""
+    return np.diff(np.flatnonzero(codes == LINE_END), prepend=-1) - 1
 
 
 NONE = Items()

@@ -69,12 +69,12 @@ DATE = re.compile(
 MONTHS = re.compile(r"(?:0[1-9]|1[0-2])\.(?:1[89]|20)[0-9]{2}")
 """``01.2020``: a date where the whole column is of this form, a number elsewhere."""
 
-NUMBERS = "every cell is a number such as -1.5e3, with a decimal point and without signs like %"
-COMMAS = "--task forecast,decimal=comma reads decimal commas; leave out commas of thousands"
-POINTS = "decimal=comma: a point stands before three digits, as in 1.234,5; the comma is decimal"
+NUMBERS = "write each cell as a number such as -1.5e3, with a decimal point and no signs like %"
+COMMAS = "for decimal commas: --task forecast,decimal=comma; write no commas between thousands"
+POINTS = "with decimal=comma, points separate thousands and the comma is decimal: 1.234,5"
 GAPS = (
-    "--task forecast,missing=previous takes the value of the row before, missing=skip leaves the "
-    "row out"
+    "to use the value of the row before: --task forecast,missing=previous; to skip the row: "
+    "missing=skip"
 )
 
 
@@ -119,7 +119,7 @@ def trouble(cell: str, decimal: str) -> tuple[str, str]:
     if not cell:
         return "empty", GAPS
     if is_missing(cell):
-        return f"{cell!r} is no value", GAPS
+        return f"{cell!r} is a missing value", GAPS
     value = number(cell, decimal)
     if value is not None:
         return f"{cell!r} is not finite", NUMBERS

@@ -6,15 +6,19 @@ import lzma
 import re
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from typing import IO, Any
 
 from charrnn.errors import InputError
 
-__all__ = ["LARGEST", "compression", "document", "unpacked"]
+__all__ = ["LARGEST", "compression", "document", "unpacked", "unpacking"]
 
 LARGEST = 1 << 32
 """Bytes that a file may have, as it is or unpacked."""
+
+ZSTD_CHUNK = 1 << 14
+"""Bytes of zstd that are unpacked at a time: little may become much."""
 
 CHUNK, LIGHT = 1 << 20, 1 << 27
 """What unpacks to more than ``LIGHT`` bytes is counted before it is kept."""
@@ -43,10 +47,45 @@ class _Gzip:
         return b"".join(pieces)
 
 
+class _Zstd:
+    """What zstd takes: frames, one after the other. Raises ImportError without its package."""
+
+    def __init__(self, file: Any) -> None:
+        from zstandard import ZstdDecompressor, ZstdError
+
+        self._file, self._error = file, ZstdError
+        self._begin = ZstdDecompressor().decompressobj
+        self._pieces, self._held = self._read(), b""
+
+    def read(self, size: int) -> bytes:
+        pieces = [self._held]
+        while size > sum(map(len, pieces)) and (piece := next(self._pieces, b"")):
+            pieces.append(piece)
+        found = b"".join(pieces)
+        self._held = found[size:]
+        return found[:size]
+
+    def _read(self) -> Iterator[bytes]:
+        frame = self._begin()
+        while packed := self._file.read(ZSTD_CHUNK):
+            while packed:
+                frame = self._begin() if frame.eof else frame
+                try:
+                    piece = frame.decompress(packed)
+                except self._error as error:
+                    raise OSError(str(error)) from error
+                if piece:
+                    yield piece
+                packed = frame.unused_data if frame.eof else b""
+        if not frame.eof:
+            raise EOFError("it ends within a frame")
+
+
 PACKED: tuple[tuple[bytes, str, Callable[[Any], Any]], ...] = (
     (rb"\x1f\x8b\x08", "gzip", _Gzip),
     (rb"\xfd7zXZ\0", "xz", lzma.LZMAFile),
     (rb"BZh[1-9](1AY&SY|\x17\x72\x45\x38\x50\x90)", "bzip2", bz2.BZ2File),
+    (rb"\x28\xb5\x2f\xfd", "zstd", _Zstd),
 )
 DAMAGED = (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError)
 
@@ -71,7 +110,6 @@ DOCUMENTS = (
     (rb"[^\0]{1,100}\0.{156,255}ustar", "a tar archive", "tar -xOf FILE"),
     (rb"Rar!\x1a\x07", "a RAR archive", UNPACK),
     (rb"7z\xbc\xaf\x27\x1c", "a 7z archive", UNPACK),
-    (rb"\x28\xb5\x2f\xfd", "compressed by zstd", "zstd -dc FILE"),
     (rb"\x89PNG\r\n", "a PNG image", OCR),
     (rb"\xff\xd8\xff", "a JPEG image", OCR),
     (rb"GIF8[79]a.{4,12}\0", "a GIF image", OCR),
@@ -108,19 +146,49 @@ def unpacked(data: bytes, what: str) -> bytes:
     """
     for begins, name, opened in PACKED:
         if re.match(begins, data):
-            try:
+            with _damage(name, what):
                 found = _unpacked(opened, data)
-            except DAMAGED as error:
-                raise InputError(
-                    f"{what} is compressed by {name}, and damaged or cut off: {error}",
-                    "fetch it again",
-                ) from None
             if found is None:
                 raise InputError(
                     f"{what} unpacks to more than {LARGEST >> 30} GiB", "train on a part of it"
                 )
             return found
     return data
+
+
+def unpacking(file: IO[bytes], what: str, first: bytes) -> Iterator[bytes]:
+    """What a compressed file holds, in pieces; any other as it is.
+
+    Args:
+        file: to be read from its beginning.
+        what: its name, for errors.
+        first: its first bytes.
+
+    Raises:
+        InputError: it is damaged or cut off.
+    """
+    for begins, name, opened in PACKED:
+        if re.match(begins, first):
+            with _damage(name, what):
+                yield from _pieces(opened(file))
+            return
+    yield from _pieces(file)
+
+
+@contextmanager
+def _damage(name: str, what: str) -> Iterator[None]:
+    """Say so where a compressed file is damaged, or of a kind that needs a package."""
+    try:
+        yield
+    except ImportError:
+        raise InputError(
+            f"{what} is compressed by {name}, and the package that unpacks it is not installed",
+            "python -m pip install zstandard; or unpack it first: zstd -d FILE",
+        ) from None
+    except DAMAGED as error:
+        raise InputError(
+            f"{what} is compressed by {name}, and damaged or cut off: {error}", "fetch it again"
+        ) from None
 
 
 def _unpacked(opened: Callable[[Any], Any], data: bytes) -> bytes | None:

@@ -17,7 +17,7 @@ FEW = 8
 """Rows: so few may have as many labels by chance."""
 
 KNOWN = {"text": TEXTS, "label": LABELS, "source": SOURCES, "target": TARGETS}
-SEVERAL = "several labels a row are for --task classify,loss=sigmoid"
+SEVERAL = "for several labels a row: --task classify,loss=sigmoid"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ def read_pairs(
     before = listed(named) if named else ()
     chosen = choose(file, roles, cells.names, rows, columns, before)
     between = "," if cells.form == CSV else "<TAB>"
-    wanted = f"every row is {left}{between}{right}" if width == len(names) else ""
+    wanted = f"each row must be {left}{between}{right}" if width == len(names) else ""
     pairs = []
     header = rows[0][0] if chosen.header else 0
     for row, found in cells.rows:
@@ -114,8 +114,8 @@ def _check_order(path: str, pairs: Sequence[Pair], place: int, places: Sequence[
         other = ",".join(str(k + 1) for k in places[::-1])
         raise InputError(
             f"{path!r}: {len(labels)} labels of {len(pairs)} rows, {len(texts)} texts: are the "
-            "columns in the other order?",
-            f"then say so: --columns {other}",
+            "columns swapped?",
+            f"then give --columns {other}",
         )
 
 
@@ -160,7 +160,7 @@ def _text(value: Any, *, label: bool, several: str) -> tuple[str, str]:
     if label and isinstance(value, list) and all(isinstance(one, str | int) for one in value):
         if len(value) == 1 or several:
             return several.join(_text(one, label=True, several="")[0] for one in value), ""
-        return "", f"is {len(value)} labels"
+        return "", f"has {len(value)} labels"
     if isinstance(value, bool):
         return str(value).lower(), ""
     if isinstance(value, int | float) and label:

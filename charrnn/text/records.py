@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import chain
 
 from charrnn.errors import InputError
-from charrnn.text.corpora import BOMS, marked
+from charrnn.text.decoding import BOMS, marked
 
 __all__ = ["Record", "records", "unusable"]
 
@@ -37,7 +37,7 @@ def unusable(text: str, *, tabs: bool = False) -> str:
     halves of characters, which are what is left of bytes that were not decoded.
     """
     if "\t" in text and not tabs:
-        return "has a tab: is it a row to train on? (--columns 1 reads its first column)"
+        return "has a tab: is it a training row? (--columns 1 reads its first column)"
     if not text.strip():
         return "is empty"
     return "has halves of characters (lone surrogates)" if SURROGATE.search(text) else ""
@@ -144,7 +144,7 @@ def _decoded_first(chunks: Iterator[bytes], encoding: str) -> Iterator[list[Line
                 yield decoder.decode(chunk)
             yield decoder.decode(b"", final=True)
         except UnicodeError as error:
-            failed.append(f"is not {encoding}: {error}; what comes after it is not read")
+            failed.append(f"is not {encoding}: {error}; the rest is not read")
 
     for lines in _split(texts()):
         yield [(line, "") for line in lines]

@@ -131,7 +131,8 @@ def choose(
     if wanted and len(wanted) != len(roles):
         order = ",".join(role.name for role in roles)
         raise InputError(
-            f"--columns {columns}: {len(wanted)} columns, not {len(roles)}", f"in order: {order}"
+            f"--columns {columns}: {len(wanted)} columns, not {len(roles)}",
+            f"name them in this order: {order}",
         )
     if wanted:
         by_name = named or not all(cell.isdecimal() for cell in wanted)
@@ -162,8 +163,8 @@ def choose(
     which = " and the ".join(role.name for role in roles)
     if width < len(roles):
         raise InputError(
-            f"{file.path!r} has no {' and no '.join(role.name for role in roles)}: "
-            f"all that its rows have is {told(present, range(width))}"
+            f"{file.path!r} has no {' and no '.join(role.name for role in roles)}; its rows "
+            f"have only {told(present, range(width))}"
         )
     likely = _likely(roles, [cells for _, cells in rows[:MOST_LOOKED]])
     if likely:

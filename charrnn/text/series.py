@@ -106,17 +106,19 @@ def read_series(
         if kinds[place] in ("dates", "words"):
             raise InputError(
                 f"{file.path!r}: {column(names, place, bare=True)} has {kinds[place]}, not numbers",
-                f"those of numbers: --columns {option(names, numeric)}" if numeric else "",
+                f"choose the columns of numbers: --columns {option(names, numeric)}"
+                if numeric
+                else "",
             )
     places = places or numeric
     if rows and not places and not faults:
         raise InputError(
             f"{file.path!r} has no column of numbers: {told(names, range(len(names)), kinds)}",
-            "commas, semicolons or tabs stand between cells",
+            "separate cells with commas, semicolons or tabs",
         )
     for place in places:
         if names.count(names[place]) > 1:
-            what = f"the column name {shown(names[place])} stands twice"
+            what = f"two columns have the name {shown(names[place])}"
             faults.append((top_row, what, "rename one, or leave them out with --columns"))
     values, notes = _values(rows, names, places, decimal, missing, faults)
     _check(file, faults, len(values))
@@ -210,7 +212,7 @@ def _is_header(
             (
                 row,
                 f"column {place + 1} is {shown(cells[place])} among numbers",
-                "the first row is all names or all numbers",
+                "the first row must be all names or all numbers",
             )
         )
     return False
@@ -252,7 +254,7 @@ def _values(
                 what, hint = _fault(cells[place], numbers[k], decimal, missing)
                 if kind_of(cells[place]) == "words" and len(places) > 1:
                     others = [other for other in places if other != place]
-                    hint += f"; without this column: --columns {option(names, others)}"
+                    hint += f"; to leave this column out: --columns {option(names, others)}"
                 faults.append((row, f"{column(names, place)}: {what}", hint))
     notes = []
     if filled:
@@ -270,7 +272,7 @@ def _values(
 def _fault(cell: str, value: float, decimal: str, missing: str) -> tuple[str, str]:
     """What is wrong with a cell, and what to do."""
     if is_missing(cell) and missing == "previous":
-        return "no value, and no row before to take one from", "begin with a row that has all"
+        return "a missing value, and no row before it", "begin with a complete row"
     if isfinite(value):
         return f"{shown(cell)} is too large to be squared", "divide the column by a power of ten"
     return trouble(cell, decimal)

@@ -61,8 +61,8 @@ def split(
         raise ValueError(f"{len(keys)} keys and {len(strata)} strata")
     if not (val >= 0 and test >= 0 and val + test < 1):
         raise InputError(
-            f"{val:g} of the rows to validate and {test:g} to test with leave none to train on",
-            "give two fractions from 0 whose sum is less than 1",
+            f"{val:g} of the rows to validate and {test:g} to test leave none to train on",
+            "give two fractions of 0 or more with a sum below 1",
         )
     group_of = _numbered(keys)
     groups = _Groups(group_of, strata)
@@ -73,8 +73,8 @@ def split(
         if fraction and not len(rows):
             raise InputError(
                 f"no rows to {what} with: {fraction:.3g} of {len(keys)} rows "
-                f"({groups.size} distinct inputs)",
-                "give more rows, other fractions, or a file of their own (--val, --test)",
+                f"({groups.size} distinct inputs) is too few",
+                "give more rows, another --val-fraction, or files with --val and --test",
             )
     return parts
 

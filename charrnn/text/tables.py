@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import BinaryIO, Generic, TypeVar
 
 from charrnn.errors import InputError
-from charrnn.text.corpora import decode_text, read_bytes
+from charrnn.text.decoding import decode_text
+from charrnn.text.sources import read_bytes
 
 __all__ = ["Source", "TableFile", "shown"]
 
@@ -59,7 +60,7 @@ class TableFile:
         if SEPARATOR.fullmatch(lines[0]):
             del lines[0]
             self.start = 2
-            self.notes += (f"{self.path}: its first line only names the separator: left out",)
+            self.notes += (f"{self.path}: skipping the first line, which names the separator",)
         self.lines = [piece for line in lines for piece in _rows_within(line)]
         if len(self.lines) > len(lines):
             more = len(self.lines) - len(lines)

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from charrnn.errors import InputError
+from charrnn.text.view import View
 
 __all__ = ["LEVELS", "UnknownCharacterError", "Vocabulary", "codes_of", "name_characters"]
 
@@ -147,14 +148,24 @@ class Vocabulary:
         Raises:
             UnknownCharacterError: naming the characters of ``what`` that are not in the vocabulary.
         """
+        self.check(codes, what)
+        return self._table[codes].astype(np.min_scalar_type(len(self) - 1))
+
+    def check(self, codes: Codes, what: str = "the text") -> None:
+        """Raise UnknownCharacterError, as :meth:`encode` does, if some codes are not known."""
         unknown = self.unknown(codes)
         if unknown:
             raise UnknownCharacterError(
-                f"{what} has {len(unknown)} character{'s' * (len(unknown) > 1)} "
-                f"the model never saw: {name_characters(unknown)}",
-                "leave them out, or train on a text that has them",
+                f"{what} has {len(unknown)} character{'s' * (len(unknown) > 1)} new to the "
+                f"model: {name_characters(unknown)}",
+                "remove them, or train on a text that has them",
             )
-        return self._table[codes].astype(np.min_scalar_type(len(self) - 1))
+
+    def numbers(self, codes: Codes | View) -> Codes | View:
+        """As :meth:`encode`, but for :attr:`start` in the place of what is not known."""
+        table = np.full(NUM_CODE_POINTS, self.start, np.min_scalar_type(len(self) - 1))
+        table[self._codes] = np.arange(len(self))
+        return codes.through(table) if isinstance(codes, View) else table[codes]
 
     def encode_text(self, text: str, what: str = "the text") -> Codes:
         """Numbers of a string; at byte level, of its UTF-8 bytes.

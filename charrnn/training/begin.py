@@ -1,4 +1,8 @@
-"""The run that is asked for: a new one, or one to go on with."""
+"""The run that is asked for: a new one, or one to go on with.
+
+What a training decides is decided here and below. The command hands over settings by name and a
+function to tell people by, so that ``charrnn.train`` and ``charrnn train`` make the same bytes.
+"""
 
 import os
 from collections.abc import Callable, Mapping
@@ -22,6 +26,7 @@ from charrnn.tasks.extension import extended_spec
 from charrnn.tasks.kinds import kind_of
 from charrnn.tasks.supervised import lanes_of
 from charrnn.text.columns import joined
+from charrnn.text.sources import matching
 from charrnn.training.compare import yardsticks_take
 from charrnn.training.memory import memory_needed
 from charrnn.training.planner import Plan, plan
@@ -36,7 +41,7 @@ MINUTES = 10.0
 
 ABOUT_ELSE = {
     *("task", "level", "encoding", "keep_newlines", "val_fraction", "lines"),
-    *("members", "seed", "eval_every", "sample_every"),
+    *("members", "seed", "shards", "eval_every", "sample_every"),
 }
 """... settings that are not about the network, its training or how long that is."""
 
@@ -88,6 +93,7 @@ def begin(
         CheckpointError: the checkpoint is damaged.
     """
     begun = monotonic() if begun is None else begun
+    paths = replace(paths, train=matching(paths.train))
     settings = Config.parse(given)
     by_default = init_from is None and settings.keys() <= ABOUT_ELSE
     initial = None
@@ -96,14 +102,14 @@ def begin(
         initial = load_model(find_checkpoint(init_from)[0], cell and cell.text)
         if settings.get("members", 1) != 1:
             raise InputError(
-                "--init-from and --members exclude each other: members differ in the weights that "
-                "they begin with",
-                "leave out one of them",
+                "--init-from and --members exclude each other: each member needs its own "
+                "first weights",
+                "leave one of them out",
             )
         if initial.members > 1:
             tell(
                 f"note: {initial.name} is the average of {initial.members} networks; this run "
-                "begins with the weights of the first"
+                "starts from the first"
             )
         settings = {**_of_the_same_network(settings, initial), "members": 1}
         if not paths.train:
@@ -113,7 +119,7 @@ def begin(
     if paths.val and kind_of(settings.get("task", Config.task)).text:
         if given.get("val_fraction"):
             raise InputError(
-                "--val-fraction holds out a part of the text, and --val names what validates",
+                "--val-fraction and --val both choose the validation set",
                 "give one of them",
             )
         settings["val_fraction"] = 0.0
@@ -124,8 +130,8 @@ def begin(
         config = replace(config, minutes=MINUTES)
     if initial is not None and not config.kind.text:
         tell(
-            "note: that model may have been trained on rows that test it now; give the files that "
-            "it has not met (--val, --test)"
+            "note: that model may have been trained on rows of this test; to be sure, name "
+            "files that it has not seen (--val, --test)"
         )
     if not config.kind.text and (not paths.train or paths.text is not None):
         raise InputError(f"--task {config.task} needs a file to train on")
@@ -135,7 +141,7 @@ def begin(
         config = replace(config, named=joined(names))
     spec = extended_spec(initial.spec, data) if initial else data.spec()
     if out == "":
-        raise InputError("the name of the run's folder is empty")
+        raise InputError("--out: the folder name is empty")
     place = new_folder(_name(paths)) if out is None else Path(out)
     if command and out is None:
         command += f" --out {quote(str(place))}"
@@ -144,7 +150,7 @@ def begin(
         deadline = None
         with one_thread():
             if config.minutes:
-                planned = _plan(config, data, spec, settings, threads, begun, tell)
+                planned = _plan(config, data, spec, settings, threads, begun, tell, group)
                 config, threads, deadline = planned.config, planned.threads, planned.deadline
                 for line in (planned.summary,) if by_default else planned.reasons:
                     tell(f"plan: {line}")
@@ -158,8 +164,8 @@ def begin(
             usual, chosen = Config.of(config.task).epochs, {"epochs", "minutes"} & {*settings}
             if config.kind.text and config.epochs > usual and not chosen:
                 tell(
-                    f"note: {config.epochs:g} epochs in place of {usual:g}: a text this short "
-                    "would make too few updates to learn from (--epochs sets their number)"
+                    f"note: {config.epochs:g} epochs instead of {usual:g}, because this text "
+                    "is short (to choose: --epochs)"
                 )
             return run
     except BaseException:
@@ -209,7 +215,11 @@ def resume(
             tell(f"warning: {fallback}")
         noted = _noted_paths(saved, folder, again, needed=not given.train)
         paths = Paths(
-            given.train or noted.train, given.val or noted.val, given.test or noted.test, given.text
+            matching(given.train) or noted.train,
+            given.val or noted.val,
+            given.test or noted.test,
+            given.text,
+            given.storing,
         )
         if "-" in (*paths.train, paths.val, paths.test) and not given.train:
             raise InputError(
@@ -245,7 +255,7 @@ def _of_the_same_network(settings: Mapping[str, Any], initial: Model) -> dict[st
         fixed["cell"], settings = own_cell.text, {**settings, "cell": own_cell.text}
     for name, value in fixed.items():
         if settings.get(name, value) != value:
-            raise InputError(f"the checkpoint has {name}={value}, you asked {settings[name]}")
+            raise InputError(f"the checkpoint has {name}={value}, not {settings[name]}")
     return {**settings, **fixed, "own_cell": own_cell}
 
 
@@ -262,8 +272,8 @@ def _ancestors_own(initial: Model, paths: Paths, tell: Tell) -> Paths:
         raise InputError(
             f"{initial.name} {why}", f"name what to train on: charrnn train CORPUS {option}"
         )
-    tell(f"note: no corpus is named; training on that of {initial.name}: {own.name}")
-    return Paths(own.paths, paths.val or own.val, paths.test or own.test)
+    tell(f"note: no corpus given; training on that of {initial.name}: {own.name}")
+    return replace(paths, train=own.paths, val=paths.val or own.val, test=paths.test or own.test)
 
 
 def _say_if_met(initial: Model, data: Data, config: Config, tell: Tell) -> None:
@@ -278,8 +288,8 @@ def _say_if_met(initial: Model, data: Data, config: Config, tell: Tell) -> None:
     if then.lines is not None:
         as_then = f"--lines --seed {then.lines} {as_then}"
     tell(
-        f"note: {initial.name} was trained on some of what is held out here, which flatters the "
-        f"validation; {as_then} holds out what it did"
+        f"note: {initial.name} was trained on part of this validation set, so its loss will "
+        f"look too good; {as_then} keeps the old validation set"
     )
 
 
@@ -309,6 +319,7 @@ def _plan(
     threads: int,
     begun: float,
     tell: Tell,
+    group: Group | None,
 ) -> Plan:
     """What suits the data and the time."""
     data.trained_on(config)  # raises if there is too little
@@ -321,6 +332,7 @@ def _plan(
         begun=begun,
         spec=spec,
         aside=partial(yardsticks_take, minutes=config.minutes),
+        group=group,
     )
 
 
@@ -352,12 +364,15 @@ def _check_memory(config: Config, data: Data, spec: Spec, tell: Tell) -> None:
         return
     if needed > there:
         raise InputError(
-            f"this model needs about {needed / 2**30:.1f} GiB to train, the machine has "
+            f"this model needs about {needed / 2**30:.1f} GiB to train, but the machine has "
             f"{there / 2**30:.1f}",
-            "try smaller --hidden, --layers, --batch-size or --seq-len"
+            "use a smaller --hidden, --layers, --batch-size or --seq-len"
             if carried
-            else f"its longest example has {longest:,} characters; leave such out, or "
-            "try smaller --hidden, --layers or --batch-size",
+            else f"its longest example has {longest:,} characters; leave it out, or use a "
+            "smaller --hidden, --layers or --batch-size",
         )
     if needed > there // 8:
-        tell(f"note: training takes about {needed / 2**30:.1f} GiB of memory; drawing the weights")
+        tell(
+            f"note: training takes about {needed / 2**30:.1f} GiB of memory; initialising the "
+            "weights"
+        )

@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from math import inf
 
-from charrnn.tasks.base import Task
+from charrnn.tasks.base import Data, Task
 from charrnn.tasks.config import Config
 from charrnn.tasks.lm import LanguageModelTask
+from charrnn.text.stored import remembered
+from charrnn.text.view import View
 from charrnn.training.events import Compared
 from charrnn.yardsticks.scores import affordable, yardsticks
 
@@ -20,15 +22,23 @@ def yardsticks_take(trained_on: int, held_out: int, minutes: float) -> float:
     return _afford(trained_on, minutes)[1] if held_out else 0.0
 
 
-def compare(task: Task, config: Config) -> Compared | None:
+def compare(task: Task, config: Config, data: Data) -> Compared | None:
     """Score the text held out by n-grams and compressors; nothing for other tasks."""
     if not isinstance(task, LanguageModelTask) or task.vocabulary is None or not task.held_out:
         return None
     vocabulary, split = task.vocabulary, task.split
     most, _ = _afford(split, config.minutes)
     codes = task.codes
-    found = yardsticks(codes[:split], codes[split:], vocabulary, most=most)
-    return Compared(dict(found), task.unit, most if most < split else None)
+
+    def find() -> dict[str, float]:
+        return dict(yardsticks(codes[:split], codes[split:], vocabulary, most=most))
+
+    if isinstance(codes, View) and data.paths.storing.keep:
+        how = config.level, config.encoding, config.keep_newlines
+        found = remembered([data.sha256, how, split, most], find)
+    else:
+        found = find()
+    return Compared(found, task.unit, most if most < split else None)
 
 
 def lead(compared: Mapping[str, float], nats: float) -> tuple[str, float] | None:

@@ -1,4 +1,7 @@
-"""What happens in a run from its first step to its last, and between two steps."""
+"""What happens in a run from its first step to its last, and between two steps.
+
+The training loop is a generator of steps; this is a generator of events, which the commands show.
+"""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -95,7 +98,8 @@ class Course(Kept):
             if chosen.shards and free:
                 self.config = replace(self.config, shards=chosen.shards)
                 self.task.engine.shards = chosen.shards
-            yield Measured(self.threads, tuple(timings), self.config.shards)
+            engine = self.task.engine
+            yield Measured(self.threads, tuple(timings), self.config.shards, engine.ranks)
         self._begun = self._member_begun = monotonic()
         self._set_deadline()
         if self.ancestor is not None and not self.made:
@@ -134,7 +138,9 @@ class Course(Kept):
             if self.task.engine.failure:
                 self._save(best=False, stopped=not self.complete)
                 again = f"charrnn train --resume {quote(str(self.folder.path))}"
-                raise RunError(self.task.engine.failure, f"saved at step {step.number}: {again}")
+                raise RunError(
+                    self.task.engine.failure, f"saved at step {step.number}. To continue: {again}"
+                )
             if self.task.engine.lost and not lost:
                 lost = True
                 yield Alone(step.number)

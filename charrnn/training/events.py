@@ -119,11 +119,13 @@ class Measured:
     """How many processes will compute, and the times it was chosen by, if it needed any.
 
     ``shards`` is into how many parts each batch is cut; 0 for as its number of lanes says.
+    ``ranks`` is on how many machines so many processes compute.
     """
 
     threads: int
     timings: tuple[Timing, ...]
     shards: int = 0
+    ranks: int = 1
 
 
 @dataclass(frozen=True)

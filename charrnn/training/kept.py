@@ -56,6 +56,7 @@ class Kept:
         self._spec = spec
         self.folder = folder
         self.network = spec.model(config)
+        self._noted_threads = 0  # in the log; no checkpoint says how many there were
         self.threads = min(threads, len(shards(config.batch_size, config.shards)))
         self.task = data.task(spec, config, self.network, self.threads or 1)
         self.task.engine.shards = config.shards
@@ -74,7 +75,6 @@ class Kept:
         self.timekeeper = Timekeeper(config, self.task, data.trained_on(config))
         self.notes: tuple[str, ...] = ()  # for people, on how it began
         self.ancestor: dict[str, Any] | None = None  # what it notes of whose weights it began with
-        self.ranks = 1
         self.shown = False  # whether a bar shows how far it is
         self._stopping = self._running = self._closed = False
         self._course: Iterator[Event] | None = None
@@ -144,7 +144,7 @@ class Kept:
                 _, parameters = self._average()
                 header = self._header() | ({MEMBERS: finished} if finished > 1 else {})
                 folder.save_best(header, dict(parameters))
-                notes.append(f"warning: {error}; it was made again from {folder.last}")
+                notes.append(f"warning: {error}; it was rebuilt from {folder.last}")
         if finished < number and (members.best or folder.best_of(number).exists()):
             try:
                 self._saved_best()
@@ -154,7 +154,7 @@ class Kept:
                 if number == 1:
                     self.best = members.best
                 folder.save_best(self._header(), dict(self.trainer.parameters), number)
-                what = f"the best weights of member {number} are lost, and it goes on with"
+                what = f"the best weights of member {number} are lost; using"
                 notes.append(f"warning: {error}; {what} its last ones")
         return tuple(notes)
 
@@ -178,6 +178,9 @@ class Kept:
         returned: its last good state is then saved with it.
         """
         self._note_compared()
+        if self.threads != self._noted_threads:
+            self._noted_threads = self.threads
+            self._log(self.made, "threads", threads=self.threads)
         header = self._header()
         begun, weights = monotonic(), dict(self.trainer.parameters)
         if not np.isfinite(self.trainer.parameters.flat).all():
@@ -199,7 +202,6 @@ class Kept:
         state = capture(self)
         training = {
             **state.numbers,
-            "threads": self.threads,
             **({} if self.ancestor is None else {"ancestor": self.ancestor}),
             "corpus": {
                 "paths": list(self.data.paths.train),

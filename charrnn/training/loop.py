@@ -1,4 +1,4 @@
-"""The training loop: a generator of steps."""
+"""The training loop: a generator of steps, which knows of no validation, file or screen."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -2,6 +2,10 @@
 
 Each begins with weights of its own and draws from generators of its own; what it has learnt when it
 was best is kept. All else is a training like any other.
+
+Randomness is always a generator that is passed in. A seed is split for weights, dropout and
+samples, and the generators' states are saved: so showing samples changes nothing, and resuming is
+exact.
 """
 
 from collections.abc import Mapping

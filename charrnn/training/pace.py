@@ -23,7 +23,8 @@ class Pace:
 
     A run that must end on time finds out only while it runs how fast the machine is. Then what is
     left of the schedule is spread over as many updates as there is time for: the rate goes on from
-    where it is and still ends where it should.
+    where it is and still ends where it should. The pace is saved, so no update depends on a clock
+    that a resumed run could not read.
 
     Args:
         anchors: (update, place) pairs, both ascending; the place of an update between two is on

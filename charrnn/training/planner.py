@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from charrnn.ranks import Group
 from charrnn.tasks.base import Data, Spec
 from charrnn.tasks.config import Config
 from charrnn.tasks.lm import TextData
@@ -111,7 +112,20 @@ MORE_OF_BYTES = 1.5
 time then goes to telling characters apart. Less does not make up for what bytes are worse at."""
 
 LANES, LANE_LENGTH = 32, 4096
-"""At most so many lanes, and fewer where they would be shorter than this."""
+"""At most so many lanes, and fewer where they would be shorter than this; more where ..."""
+
+FEW_PROCESSES = 2
+"""... there are more processes than these and the time is short: if they then read so much faster
+that it outweighs having fewer updates. Two gain nothing by that."""
+
+UPDATES_ASIDE = 80.0
+"""What is read in n updates teaches as much as n / (n + this) of it in updates without number."""
+
+WORTH_IT = 1.05
+"""More lanes are taken for no less than this, as times differ from one to the next."""
+
+WIDE = 0.5
+"""Of more lanes than ``LANES`` the rate goes with this power of their number."""
 
 LENGTHS = (64, 32)
 """Steps that gradients go back: the fewer, where there would be ..."""
@@ -161,6 +175,7 @@ def plan(
     begun: float | None = None,
     spec: Spec | None = None,
     aside: Callable[[int, int], float] = lambda trained_on, held_out: 0.0,
+    group: Group | None = None,
 ) -> Plan:
     """Choose what suits the data, the time and this machine.
 
@@ -175,6 +190,7 @@ def plan(
         spec: what the model will know; what the data say, if not given.
         aside: seconds that something else will take before a language model's first update, by how
             much of the text trains and how much is held out.
+        group: other ranks that will compute too.
 
     Raises:
         InputError: a setting is out of range, or the data are too short for it.
@@ -197,6 +213,7 @@ def plan(
         end,
         aside(trained_on, data.size - trained_on) if config.kind.text else 0.0,
         threads,
+        group,
     )
     if config.kind.text:
         return _plan_text(asked)
@@ -206,14 +223,14 @@ def plan(
         sum(data.lengths(config)) if isinstance(data, SupervisedData) else trained_on,
         trained_on,
         asked.time_left * IN_USE,
-        lambda config: measure(config, data, asked.spec, threads),
+        lambda config: measure(config, data, asked.spec, threads, group),
     )
     deadline = Deadline(end, config.epochs)
     epochs = min(config.epochs, asked.passes(speed))
-    config = replace(config, epochs=epochs, shards=speed.shards)
+    config = replace(config, epochs=epochs, shards=speed.shards or config.shards)
     line = (
-        f"{speed.rate:,.0f} examples a second here: {config.epochs:.3g} passes over them, "
-        f"{config.batch_size} an update, by {config.hidden} units at a peak rate of {config.lr:g}"
+        f"{config.hidden} hidden units, {config.epochs:.3g} epochs at {speed.rate:,.0f} "
+        f"examples a second, batches of {config.batch_size}, peak learning rate {config.lr:g}"
     )
     return Plan(config, speed.threads, deadline, (line, *([why] if why else ())), line)
 
@@ -230,6 +247,7 @@ class _Asked:
     end: float
     aside: float
     threads: int
+    group: Group | None
 
     @property
     def symbols(self) -> int:
@@ -255,9 +273,13 @@ class _Asked:
         """
         symbols = symbols or self.symbols
         sample = text_like(max(symbols, min(self.trained_on, SAMPLE)), symbols, config.level)
-        return measure(
-            replace(config, val_fraction=0.0, lines=False), sample, sample.spec(), self.threads
-        )
+        config = replace(config, val_fraction=0.0, lines=False)
+        return measure(config, sample, sample.spec(), self.threads, self.group)
+
+    @property
+    def ranks(self) -> int:
+        """How many machines compute."""
+        return 1 if self.group is None else self.group.size
 
     @property
     def members(self) -> int:
@@ -284,6 +306,7 @@ def _plan_text(asked: _Asked) -> Plan:
     given, size = asked.given, asked.trained_on
     config, speed, larger = _largest_that_pays(asked)
     most = float(given.get("epochs", _most_passes(size)))
+    config, speed = _lanes_that_pay(asked, config, speed, most)
     if config.head == "free" and asked.may_tie and asked.passes(speed) > most:
         tied = replace(config, head="tied")
         its_speed = asked.speed(tied)
@@ -298,24 +321,26 @@ def _plan_text(asked: _Asked) -> Plan:
     if "seq_len" not in given and _updates(config, epochs, size) < FEW_UPDATES:
         config = replace(config, seq_len=LENGTHS[1])
     if "lr" not in given:
-        batch = config.batch_size * config.seq_len
-        config = replace(config, lr=_rounded(config.lr * (batch / UPDATE) ** 0.25))
+        more = max(1.0, config.batch_size / LANES) if "batch_size" not in given else 1.0
+        batch = config.batch_size * config.seq_len / more
+        config = replace(config, lr=_rounded(config.lr * (batch / UPDATE) ** 0.25 * more**WIDE))
     chosen = {
         "weight_decay": _weight_decay(config.lr, _updates(config, epochs, size)),
         "dropout": DROPOUT if asked.rare else 0.0,
+        "shards": speed.shards,
     }
-    fixed = {"epochs": epochs, "members": members, "shards": speed.shards}
+    fixed = {"epochs": epochs, "members": members}
     config = replace(config, **{**chosen, **given, **fixed})
     seconds = size / speed.rate / IN_USE  # of a pass
     lines = [
-        f"{name_of(config)} reads {speed.rate / 1000:.1f}k {symbols_of(config)} a second here: "
-        f"{config.epochs:.3g} passes over the text",
+        f"{name_of(config)} reads {speed.rate / 1000:.1f}k {symbols_of(config)} a second: "
+        f"{config.epochs:.3g} epochs",
         *([larger] if larger else []),
         *on_length(config, given, most, seconds),
         *(_on_symbols(config, speed, asked) if epochs < most else ()),
-        f"dropout {config.dropout:g}, weight decay {config.weight_decay:g} for so many updates, "
-        f"peak rate {config.lr:g}, {config.head} head, {config.batch_size} "
-        f"lane{'s' * (config.batch_size > 1)} of {config.seq_len}",
+        f"peak learning rate {config.lr:g}, batches of {config.batch_size} × {config.seq_len}, "
+        f"dropout {config.dropout:g}, weight decay "
+        f"{config.weight_decay:g}{', tied weights' * (config.head == 'tied')}",
     ]
     shared = free and members > 1
     deadline = Deadline(asked.end, epochs if shared else most, MOST_MEMBERS if shared else 0)
@@ -342,19 +367,51 @@ def _largest_that_pays(asked: _Asked) -> tuple[Config, Speed, str]:
         if _recurrent_weights(candidate) > MOST_WEIGHTS * size:
             return config, speed, f"{name_of(candidate)} is too large for a text of this size"
         if asked.rare and candidate.layers > 1 and "layers" not in asked.given:
-            return config, speed, f"{name_of(candidate)} is too deep where characters are so rare"
+            return (
+                config,
+                speed,
+                (f"{name_of(candidate)} is too deep for a text with so many different characters"),
+            )
         its_speed = asked.speed(candidate)
         needed, readable = _needed(candidate, size) / 1e6, asked.readable(its_speed) / 1e6
         # Not what it will read: of a short text that is less, and there width pays all the same.
         if readable < needed:
             why = (
-                f"{name_of(candidate)} pays once there is time to read {needed:.2g} million "
-                f"{symbols_of(config)}, repeats included; here it would be {readable:.2g} million"
+                f"{name_of(candidate)} would be too slow: it needs time for {needed:.2g} "
+                f"million {symbols_of(config)}, and there is time for {readable:.2g} million"
             )
             return config, speed, why
         if candidate.hidden == fixed.get("hidden", candidate.hidden):
             config, speed = candidate, its_speed
     return config, speed, ""
+
+
+def _lanes_that_pay(
+    asked: _Asked, config: Config, speed: Speed, most: float
+) -> tuple[Config, Speed]:
+    """Twice the lanes, and twice again, while that teaches more in the time.
+
+    Args:
+        most: passes that are of use.
+    """
+
+    def taught(config: Config, speed: Speed) -> float:
+        epochs = min(most, asked.passes(speed))
+        updates = _updates(config, epochs, asked.trained_on)
+        return epochs * updates / (updates + UPDATES_ASIDE)
+
+    while (
+        "batch_size" not in asked.given
+        and speed.threads * asked.ranks > FEW_PROCESSES
+        and config.batch_size >= LANES
+        and asked.trained_on >= 2 * config.batch_size * LANE_LENGTH
+    ):
+        wider = replace(config, batch_size=2 * config.batch_size)
+        its_speed = asked.speed(wider)
+        if taught(wider, its_speed) < WORTH_IT * taught(config, speed):
+            break
+        config, speed = wider, its_speed
+    return config, speed
 
 
 def _needed(config: Config, size: int) -> float:
@@ -391,8 +448,8 @@ def _on_symbols(config: Config, speed: Speed, asked: _Asked) -> list[str]:
     if more < MORE_OF_BYTES:
         return []
     return [
-        f"most of the work is telling {asked.symbols:,} characters apart; a new model of bytes "
-        f"(--level byte) has {BYTES}, and would read {more:.2g} times as much of the text"
+        f"the {asked.symbols:,} different characters take most of the time; a model of bytes "
+        f"(--level byte) has {BYTES} and would read {more:.2g} times as much text"
     ]
 
 

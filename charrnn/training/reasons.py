@@ -46,26 +46,25 @@ def _span(seconds: float) -> str:
 
 
 def on_length(config: Config, given: Mapping[str, Any], most: float, seconds: float) -> list[str]:
-    """What there is to say of a run that will not take its time, or make the passes asked for.
+    """What there is to say of a run that will not take its time, or make the epochs asked for.
 
     Args:
-        most: passes that are of use.
+        most: epochs that are of use.
         seconds: of one.
     """
     count, each = config.members, _length(config.epochs * seconds)
-    by_heart = f"more than {most:.2g} passes would teach by heart"
-    average = (
-        f"{count} members of {each} each, and their average is the model: it writes {count} times "
-        "slower, or more"
-    )
+    enough = f"{most:.2g} epoch{'s are' if most != 1 else ' is'} enough"
+    by_heart = "more would memorise the text"
+    average = f"{count} members of {each} each; their average writes {count} times slower, or more"
     if count > 1 and not {"members", "epochs"} & set(given):
-        return [f"{by_heart}; so up to {average} (--members 1: one network)"]
+        return [f"{enough}; {by_heart}, so train up to {average} (--members 1: one network)"]
     lines = [average] if count > 1 else []
     if "epochs" in given:
         if config.epochs < given["epochs"]:
-            lines.append(f"there is no time for {given['epochs']:g} passes")
+            lines.append(f"there is no time for {given['epochs']:g} epochs")
     elif config.epochs == most:
-        lines.append(f"{by_heart}: about {each}" + f" for each of {count} members" * (count > 1))
+        one = " for each member" * (count > 1)
+        lines.append(f"{enough} (about {each}{one}); {by_heart}")
     return lines
 
 

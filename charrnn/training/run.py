@@ -18,6 +18,7 @@ from charrnn.runs.model import Model, load_model, reason
 from charrnn.tasks.base import Data, Outcome
 from charrnn.tasks.config import Config
 from charrnn.tasks.extension import begin_from
+from charrnn.tasks.figures import short
 from charrnn.training.bar import Bar
 from charrnn.training.compare import compare
 from charrnn.training.course import Course
@@ -93,7 +94,7 @@ class Run(Course):
         run = cls(config, data, spec, parameters, folder, threads)
         if config.patience and not run.task.held_out:
             raise InputError(
-                "--patience counts validations, and nothing is held out to validate with",
+                "--patience needs a validation set",
                 "leave out --patience, or --val-fraction 0",
             )
         run._deadline = run.timekeeper.deadline = deadline
@@ -128,19 +129,21 @@ class Run(Course):
             state = saved.header["training"]
             if data.sha256 != state["corpus"]["sha256"]:
                 raise InputError(
-                    "the corpus is not the one this run began with "
-                    f"(sha256 {data.sha256[:12]}…, then {state['corpus']['sha256'][:12]}…)",
+                    f"the corpus has changed since this run began (sha256 {data.sha256[:12]}…, "
+                    f"then {state['corpus']['sha256'][:12]}…)",
                     "to train on another text: "
                     f"charrnn train CORPUS --init-from {quote(str(folder.path))}",
                 )
-            if threads is None:
-                threads = whole(state.get("threads", 0))
+            noted = folder.noted_threads()
+            if threads is None:  # files of earlier versions say it themselves
+                threads = noted or whole(state.get("threads", 0))
             config = saved.config
             if epochs is not None:
                 config = replace(config, epochs=epochs, minutes=0.0)
             if members is not None:
                 config = replace(config, members=members)
             run = cls(config, data, saved.spec, saved.parameters, folder, threads)
+            run._noted_threads = noted
             run.asked = saved.config
             history = [Validation.from_json(one) for one in saved.header["history"]]
             restore(run, Snapshot(state, history, saved.arrays))
@@ -157,7 +160,7 @@ class Run(Course):
             if run._good is not None:
                 check(run, run._good)
                 if shapes(run._good) != shapes(capture(run)):
-                    raise ValueError("the last good state is of another network")
+                    raise ValueError("the last good state belongs to another network")
             run.asked = run.config
             run.ancestor = bounded(state["ancestor"]) if "ancestor" in state else None
             if epochs is not None:
@@ -166,9 +169,9 @@ class Run(Course):
                 run._add_members(saved.config.members)
         except (KeyError, TypeError, ValueError, IndexError, OverflowError) as error:
             raise CheckpointError(
-                f"{saved.path} cannot be resumed: its training state is not whole: {reason(error)}",
-                "start a new run from its weights: "
-                f"charrnn train CORPUS --init-from {quote(str(saved.path))}",
+                f"{saved.path} cannot be resumed: its training state is damaged: {reason(error)}",
+                "start a new run from its weights: charrnn train CORPUS --init-from "
+                f"{quote(str(saved.path))}",
             ) from error
         folder.cut_log(run.made)
         return run
@@ -178,15 +181,15 @@ class Run(Course):
         task, trainer = self.task, self.trainer
         if self.members.number > 1 or self.members.finished:
             raise InputError(
-                f"--epochs {self.config.epochs:g}: the first network of this average is trained",
-                "leave it out; --members adds networks to it",
+                f"--epochs {self.config.epochs:g}: the first network of this average is complete",
+                "leave it out; --members adds networks",
             )
         pace = Pace.even(max(1, round(self.config.epochs * task.steps_per_epoch)))
         if pace.total <= trainer.number:
             made = trainer.number / task.steps_per_epoch
             raise InputError(
-                f"--epochs {self.config.epochs:g}: this run has made {made:g} epochs already",
-                f"give the number in all, for instance --epochs {ceil(2 * made)}",
+                f"--epochs {self.config.epochs:g}: this run has already made {short(made)} epochs",
+                f"give the total, for example --epochs {ceil(2 * made)}",
             )
         trainer.pace, self.settling = pace, 0
 
@@ -194,8 +197,8 @@ class Run(Course):
         """Begin with the next one, if those before are trained and there are to be more."""
         if self.config.members < max(before + 1, self.members.number):
             raise InputError(
-                f"--members {self.config.members}: this run has {before} already",
-                f"give the number in all, for instance --members {before + 1}",
+                f"--members {self.config.members}: this run already has {before}",
+                f"give the total, for example --members {before + 1}",
             )
         if len(self.members.finished) == self.members.number:
             self._begin_member()
@@ -222,9 +225,11 @@ class Run(Course):
         """
         if self._closed:
             folder = str(self.folder.path)
-            raise InputError("this run is closed", f"charrnn.resume({folder!r}) goes on")
+            raise InputError("this run is closed", f"to continue: charrnn.resume({folder!r})")
         if self._running:
-            raise InputError("someone iterates over this run already", "go on with that")
+            raise InputError(
+                "this run is being iterated over already", "continue with that iterator"
+            )
         self._running = True
         bar = None
         if self.shown:
@@ -279,8 +284,6 @@ class Run(Course):
     def share_with(self, group: Group | None) -> None:
         """Let other ranks compute too, each in as many processes as this one: one, if not given."""
         if group is not None:
-            self.ranks = group.size
-            self.threads = self.task.engine.threads = self.threads or 1
             self.task.engine = RankedEngine(self.task.engine, group)
 
     def stop(self) -> None:
@@ -307,7 +310,7 @@ class Run(Course):
     def compare(self) -> Compared | None:
         """What simple methods reach on the text held out; nothing for tasks other than that."""
         with one_thread():
-            self._to_note = compare(self.task, self.config)
+            self._to_note = compare(self.task, self.config, self.data)
         return self._to_note
 
     @property

@@ -43,8 +43,8 @@ class StopOnSignal:
             os._exit(128 + number)
         self.received = number
         self._tell(
-            "\nstopping after this step (and its validation); "
-            "once more to quit at once, without saving"
+            "\nstopping after this step (and its validation); press Ctrl-C again to quit at "
+            "once without saving"
         )
 
     @property

@@ -8,14 +8,20 @@ from time import perf_counter
 import numpy as np
 
 from charrnn.errors import InputError
+from charrnn.ranks import Group, RankedEngine
 from charrnn.tasks.base import Data, Paths, Spec
 from charrnn.tasks.config import Config
 from charrnn.tasks.lm import TextData
 from charrnn.text.corpora import Corpus
+from charrnn.text.stored import tally
+from charrnn.text.view import View
 from charrnn.training.loop import Step, Trainer
 from charrnn.training.threads import fastest, repeated, time_threads
 
 __all__ = ["Speed", "measure", "text_like"]
+
+REPEATED = 1 << 22
+"""Symbols of a text like another that is longer: they come again and again."""
 
 TIMED = 5
 """Updates that a network is timed on, at most."""
@@ -30,10 +36,14 @@ class Speed:
     shards: int = 0  # as in the settings
 
 
-def measure(config: Config, data: Data, spec: Spec, threads: int) -> Speed:
-    """Time some updates of a training that is then thrown away."""
+def measure(
+    config: Config, data: Data, spec: Spec, threads: int, group: Group | None = None
+) -> Speed:
+    """Time some updates of a training that is then thrown away, by all ranks that there are."""
     model = spec.model(config)
     task = data.task(spec, config, model, threads or 1)
+    if group is not None:
+        task.engine = RankedEngine(task.engine, group)
     rng = np.random.default_rng(0)
     parameters = model.init(rng)
     try:
@@ -65,5 +75,8 @@ def text_like(size: int, distinct: int, level: str = "char") -> TextData:
     """
     if not 0 < distinct <= size:
         raise InputError(f"there is no text of {size} symbols, {distinct} of them distinct")
-    codes = np.resize(np.arange(distinct, dtype=np.min_scalar_type(distinct)), size)
-    return TextData(Corpus(level, codes, ""), Paths(("text",)))
+    some = np.resize(np.arange(distinct, dtype=np.min_scalar_type(distinct)), min(size, REPEATED))
+    parts = [some] * (size // len(some)) + [some[: size % len(some)]]
+    text = some if size == len(some) else View(parts)
+    counts = tally(some, np.zeros(0, np.int64)) * max(1, size // len(some))
+    return TextData(Corpus(level, text, "", (), counts), Paths(("text",)))

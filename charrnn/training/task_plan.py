@@ -72,14 +72,14 @@ def network_for(
         if wider.hidden == chosen.hidden:
             continue
         if _weights(wider) > MOST_WEIGHTS * lengths:
-            why = f"{wider.hidden} units are too many for {lengths:,} characters"
+            why = f"{wider.hidden} hidden units are too many for {lengths:,} characters"
             return _long_enough(chosen, given, rows), speed, why
         its_speed = measure(wider)
         passes = its_speed.rate * seconds / rows
         if passes < LEAST_PASSES:
             why = (
-                f"{wider.hidden} units pay once there is time for {LEAST_PASSES:g} passes; here "
-                f"it would be {passes:.2g}"
+                f"{wider.hidden} hidden units would be too slow: they need {LEAST_PASSES:g} "
+                f"epochs, and there is time for {passes:.2g}"
             )
             return _long_enough(chosen, given, rows), speed, why
         chosen, speed = wider, its_speed

@@ -47,7 +47,7 @@ def fastest(timings: list[Timing]) -> Timing:
 
 def worth_timing(task: Task, parameters: Parameters, steps: int, *, recut: bool = False) -> bool:
     """Whether there is a choice, and a training of ``steps`` long enough for it to matter."""
-    if available_cores() == 1 or (_usual(task) == 1 and not (recut and _cuts(task))):
+    if len(_counts(task)) == 1 and not (recut and _cuts(task)):
         return False
     task.engine.threads = 1
     return steps * _step(task, parameters) >= WORTHWHILE
@@ -58,19 +58,18 @@ def time_threads(
 ) -> list[Timing]:
     """Time a step of ``task`` with 1, 2, 4, ... processes, as many as there are cores and shards.
 
-    Nothing is updated. The number of processes makes no difference to what is computed; another
-    number of shards does, in the last bits.
+    Where other ranks compute too, each has one process, and only the cut is to be chosen. Nothing
+    is updated. The number of processes makes no difference to what is computed; another number of
+    shards does, in the last bits.
 
     Args:
         threads: the only number to time; 0 for all.
-        recut: time more shards than usual too, where there are more cores than that.
+        recut: time more shards than usual too, where there are more cores or ranks than that.
     """
-    most = min(available_cores(), _usual(task))
-    counts = [threads] if threads else [1 << k for k in range(most.bit_length())]
-    own = task.engine.shards
-    tried = [(count, 0) for count in counts]
+    own, alone = task.engine.shards, task.engine.ranks == 1
+    tried = [(count, 0) for count in ([threads] if threads else _counts(task))]
     if recut and not threads:
-        tried += [(count, count) for count in _cuts(task)]
+        tried += [(parts if alone else 1, parts) for parts in _cuts(task)]
     timings: list[Timing] = []
     for count, parts in tried:
         task.engine.threads, task.engine.shards = count, parts or own
@@ -89,13 +88,20 @@ def _usual(task: Task) -> int:
     return len(shards(task.batch_size, task.engine.shards))
 
 
-def _cuts(task: Task) -> list[int]:
-    """More shards than usual, one for each core: 4, 8, ... and as many as there are cores.
+def _counts(task: Task) -> list[int]:
+    """How many processes there may be for its usual shards."""
+    most = min(available_cores(), _usual(task)) if task.engine.ranks == 1 else 1
+    return [1 << k for k in range(most.bit_length())]
 
-    With two cores the usual cut stays: results are then the same on every machine of two cores.
+
+def _cuts(task: Task) -> list[int]:
+    """More shards than usual, one for each core or rank: 4, 8, ... and as many as there are.
+
+    With two of them the usual cut stays: results are then the same on every machine of two cores,
+    and with two ranks.
     """
-    cores, usual = available_cores(), _usual(task)
-    most = min(cores, task.batch_size // FEWEST_LANES)
+    ranks, usual = task.engine.ranks, _usual(task)
+    most = min(available_cores() if ranks == 1 else ranks, task.batch_size // FEWEST_LANES)
     counts = {1 << k for k in range(most.bit_length())} | {most}
     return sorted(count for count in counts if count > max(2, usual))
 

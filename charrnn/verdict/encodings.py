@@ -2,7 +2,8 @@
 
 What is certain is said first: a byte order mark, UTF-16 by its NUL bytes, UTF-8 that is damaged or
 joined to something else. Any other encoding is a guess, and offered only where it is clear, with
-the option that reads it so and a piece of the text so read, for a person to judge.
+the option that reads it so and a piece of the text so read, for a person to judge. chardet guesses,
+from lines of the whole text with each byte beyond ASCII among them.
 """
 
 import codecs
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from charrnn.text.corpora import BOMS
+from charrnn.text.decoding import BOMS
 from charrnn.text.packed import document
 from charrnn.verdict.findings import Finding
 from charrnn.verdict.guess import BEYOND, CONFIDENCE, INSTALL, guess_encoding
@@ -43,10 +44,10 @@ JOINED = 0.1
 EXCERPT = 40
 MARK, SWAPPED, LINE_END = 0xFEFF, 0xFFFE, 10
 DAMAGE = re.compile("[\udc80-\udcff]+")  # bytes that are not UTF-8, escaped as surrogates
-EACH = "make each part UTF-8, then join them: iconv -f ENCODING -t UTF-8 PART > NEW"
-DROP = "mend it there, or drop what is damaged: iconv -c -f UTF-8 -t UTF-8 FILE > NEW"
+EACH = "convert each part to UTF-8, then join them: iconv -f ENCODING -t UTF-8 PART > NEW"
+DROP = "repair it there, or drop the damaged bytes: iconv -c -f UTF-8 -t UTF-8 FILE > NEW"
 LOOK = "look at the file, or ask who made it, and name its encoding (--encoding)"
-OR_BYTES = "if it is no text, or nobody knows: --level byte reads any file"
+OR_BYTES = "if it is not text, or nobody knows, --level byte reads any file"
 
 WIDE = {"CONTROLS": CONTROLS, "NULS": NULS, "FEWER": FEWER, "UNASSIGNED": UNASSIGNED}
 ENDS = {"END": END, "LETTERS": LETTERS, "FEW_NULS": FEW_NULS}
@@ -71,7 +72,7 @@ def judge_encoding(name: str, data: bytes, encoding: str, codes: Codes | None) -
     read_as = read_as if read_as.startswith("utf") else encoding.lower()
     read_as = mark if mark and read_as == "utf-8" else read_as
     if kind := document(data):
-        found = _found("mend", f"is {kind[0]}, not a text", (f"make a text of it: {kind[1]}",))
+        found = _found("mend", f"is {kind[0]}, not a text", (f"convert it to text: {kind[1]}",))
     elif codes is None:
         found = _of_undecoded(data, read_as, mark)
     else:
@@ -91,7 +92,7 @@ def _of_decoded(data: bytes, read_as: str, mark: str | None, codes: Codes) -> Fi
         return _found("mend", f"can be read as {read_as.upper()}, but {joined}", (EACH,), {}, ENDS)
     if is_wide and (swapped := np.flatnonzero(codes == SWAPPED)).size:
         line = np.count_nonzero(codes[: swapped[0]] == LINE_END) + 1
-        text = f"is {read_as.upper()}, but its bytes are in another order from line {line:,} on"
+        text = f"is {read_as.upper()}, but its byte order changes at line {line:,}"
         return _found("mend", f"{text}: two files joined", (EACH,))
     escaped = escaped_encoding(data) if is_ascii and not is_wide else None
     if escaped and codecs.lookup(read_as) != codecs.lookup(escaped):
@@ -101,10 +102,10 @@ def _of_decoded(data: bytes, read_as: str, mark: str | None, codes: Codes) -> Fi
         text = f"can be read as {read_as.upper()}, but is {wide.upper()} without a byte order mark"
         return _offered(text, wide, data.decode(wide), WIDE)
     if not (read_as.startswith("utf-") or is_ascii) and first_error(data, "utf-8") is None:
-        text = f"was read as {read_as}, but is UTF-8: other encodings look so by chance only"
+        text = f"was read as {read_as}, but is UTF-8: other encodings look like it only by chance"
         return _found("mend", text, ("leave --encoding out",))
     text = "is ASCII" if is_ascii and not is_wide else f"is {read_as.upper()}"
-    text += " with a byte order mark, which goes" if mark else ""
+    text += " with a byte order mark, which is removed" if mark else ""
     return _found("fine", text, rules={"CONTROLS": CONTROLS})
 
 
@@ -121,15 +122,15 @@ def _of_undecoded(data: bytes, read_as: str, mark: str | None) -> Finding:
     if joined := joined_to_wide(data):
         return _found("mend", f"{problem}; {joined}", (EACH,), {}, ENDS)
     if mark and mark != "utf-8":
-        text = f"{problem}; by its byte order mark it is: it is damaged, or cut off"
-        return _found("mend", text, ("mend it there, or fetch the file again",))
+        text = f"{problem}, though its byte order mark says so: it is damaged or cut off"
+        return _found("mend", text, ("repair it there, or get the file again",))
     if first_error(data, "utf-8") is None:
         return _found("mend", f"{problem}; it is UTF-8", ("leave --encoding out",))
     if wide := wide_encoding(data):
         text = f"{problem}; it is {wide.upper()} without a byte order mark"
         return _offered(text, wide, data.decode(wide), WIDE)
     if b"\0" in data or controls(data) >= CONTROLS:
-        return _found("mend", f"{problem}; nor does it look like text", (OR_BYTES, LOOK), {}, WIDE)
+        return _found("mend", f"{problem}, and does not look like text", (OR_BYTES, LOOK), {}, WIDE)
     return _of_utf8_in_part(data, problem) or _of_unknown(data, problem)
 
 
@@ -148,7 +149,9 @@ def _of_utf8_in_part(data: bytes, problem: str) -> Finding | None:
     measured = {"damaged_places": places, "damaged": share, "in_lines_of_utf8": in_lines}
     if share <= DAMAGED or (places == 1 and share < 1):
         apart = "this" if places == 1 else f"{places:,} places ({lines})"
-        return _found("mend", f"{problem}; {apart} apart, it is UTF-8", (DROP,), measured, PARTLY)
+        return _found(
+            "mend", f"{problem}; apart from {apart}, it is UTF-8", (DROP,), measured, PARTLY
+        )
     if in_lines >= JOINED:
         problem += f"; the rest is UTF-8, but not {lines}: two encodings joined, or much damage"
         return _found("mend", problem, (EACH, DROP), measured, PARTLY)
@@ -157,7 +160,7 @@ def _of_utf8_in_part(data: bytes, problem: str) -> Finding | None:
 
 def _of_unknown(data: bytes, problem: str) -> Finding:
     """What chardet makes of it, if that is clear."""
-    unclear = f"{problem}; which encoding it is in, is not clear"
+    unclear = f"{problem}; its encoding is not clear"
     try:
         named, decodings = guess_encoding(data)
     except ImportError as error:

@@ -63,8 +63,8 @@ class Verdict:
         mends = sum(one.severity == "mend" for one in self.findings)
         counted = f"{notes} note{'s' * (notes != 1)}"
         if mends:
-            what = "this" if mends == 1 else f"these {mends} things"
-            return f"mend {what} first" + (f"; {counted} besides" if notes else "")
+            what = "this" if mends == 1 else f"these {mends} problems"
+            return f"fix {what} first" + (f", and {counted}" if notes else "")
         return f"usable, with {counted}" if notes else "good to train on"
 
     def to_json(self) -> dict[str, Any]:

@@ -58,22 +58,22 @@ def judge_items(codes: Codes, boundary: int, level: str) -> Finding:
     ascending = sum(a < b for a, b in unequal) / max(1, len(unequal))
     flattered = again >= AGAIN * len(lines) and met > KNOWN_LINES * len(held_out)
     in_order = ascending >= IN_ORDER and len(counts) >= FEW_LINES
-    text = f"{again:,} of {counted(len(lines), 'line')} stand there before"
+    text = f"{again:,} of {counted(len(lines), 'line')} repeat an earlier one"
     if held_out:
         all_of_them = "all" if met == len(held_out) else f"{met:,}"
-        text += f"; of the {counted(len(held_out), 'held-out line')}, {all_of_them} stand in the "
-        text += "training part"
+        text += f"; of the {counted(len(held_out), 'validation line')}, {all_of_them} "
+        text += f"{'is' if met == 1 else 'are'} in the training part"
     advice = []
     if flattered:
         advice.append(
-            "the validation loss would flatter: --lines keeps equal lines in one part (or keep one "
-            "of each: sort -u, then shuf)"
+            "the validation loss would look too good; --lines keeps equal lines in one part "
+            "(or keep one of each: sort -u, then shuf)"
         )
     if in_order:
         text += "; the lines are sorted"
         advice.append(
-            "the held-out end has the last of them only, and the validation loss will say little "
-            "of the rest: --lines draws lines from all over and shuffles them (as shuf does)"
+            "the validation part has only the last of them, so its loss says little about the "
+            "rest; --lines draws lines from all over and shuffles them (as shuf does)"
         )
     return Finding(
         "items",

@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from charrnn.errors import InputError
-from charrnn.text.corpora import BOMS, decode_text, read_corpus
+from charrnn.text.corpora import read_corpus
+from charrnn.text.decoding import BOMS, decode_text
 from charrnn.text.held_out import HeldOut, whole_lines
 from charrnn.verdict.encodings import judge_encoding
 from charrnn.verdict.findings import SEVERITIES, Finding, Verdict

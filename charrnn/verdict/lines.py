@@ -66,11 +66,11 @@ def judge_size(codes: Codes, distinct: int, num_bytes: int, what: str) -> Findin
     text += counted(num_bytes, "byte")
     severity, advice = "fine", ""
     if distinct == 1:
-        severity, advice = "mend", "there is nothing to learn from one symbol"
+        severity, advice = "mend", "one symbol leaves nothing to learn"
     elif size < TOO_SHORT:
         severity, advice = "mend", f"give more: {SHORT:,} {what}s and up, best of all a million"
     elif size < SHORT:
-        severity, advice = "note", "more text helps more than anything; then --minutes"
+        severity, advice = "note", "more text helps most, then --minutes"
     return Finding(
         "size",
         severity,
@@ -89,7 +89,10 @@ def judge_line_ends(files: Sequence[LineEnds], level: str) -> Finding:
     text = ", ".join(present) or "none"
     severity, advice = "fine", ""
     if len(present) > 1 and level == "byte":
-        severity, advice = "note", "bytes stay as they are: make the line ends alike (dos2unix)"
+        severity, advice = (
+            "note",
+            ("bytes are read as they are: make the line ends the same (dos2unix)"),
+        )
     elif level == "char" and (total.crlf or total.cr):
         text += "; training reads all of them as LF"
     return Finding("line ends", severity, text, (advice,) if advice else (), kinds)
@@ -106,7 +109,7 @@ def judge_lines(codes: Codes) -> Finding:
     text = f"the longest has {counted(longest, 'character')}"
     if is_long:
         text += f"; {percent(share)} of the text is in lines of more than {LONG_LINE:,}"
-    advice = "were line ends lost, or is it data made by a program? Fine if it is meant so"
+    advice = "did it lose its line ends, or did a program write it? Fine if this is intended"
     return Finding(
         "lines",
         "note" if is_long else "fine",

@@ -35,23 +35,23 @@ def _is(*codes: int) -> Callable[[int], bool]:
 # The first that a character belongs to counts. Joiners (U+200C, U+200D) have their place in
 # Persian, in the scripts of India and in emoji; U+3000 is the space of Chinese and Japanese.
 KINDS: tuple[tuple[str, str, Callable[[int], bool], str], ...] = (
-    ("NUL", "mend", _is(0), "is it text? --level byte reads any file"),
+    ("NUL", "mend", _is(0), "is this text? --level byte reads any file"),
     (
         "replacement character",
         "mend",
         _is(0xFFFD),
-        "characters were lost when it was converted: convert it again, from the original",
+        "a conversion lost characters: convert the original again",
     ),
-    ("byte order mark within", "note", _is(0xFEFF), "drop it: it is left over from joined files"),
+    ("byte order mark inside the text", "note", _is(0xFEFF), "drop it: joining files left it here"),
     ("line or page separator", "note", _is(0x0B, 0x0C, 0x85, 0x2028, 0x2029), "make it '\\n'"),
     ("joiner", "fine", _is(0x200C, 0x200D), ""),
     ("soft hyphen", "note", _is(0xAD), "drop it: it is invisible within words"),
     ("carriage return", "note", _is(13), "a CR is a symbol of its own here"),
     ("ordinary space", "fine", _is(9, 10, 32, 0x3000), ""),
-    ("odd space", "note", _category("Zs"), "make it ' ', or leave it if it is meant"),
+    ("odd space", "note", _category("Zs"), "make it ' ', unless it is intended"),
     ("control character", "note", _category("Cc"), "drop it: it cannot be seen"),
     ("invisible format character", "note", _category("Cf"), "drop it: it cannot be seen"),
-    ("private use", "note", _category("Co"), "it means nothing outside one font: replace it"),
+    ("private use", "note", _category("Co"), "it means something in one font only: replace it"),
     ("unassigned", "note", _category("Cn", "Cs"), "no such character: was the encoding right?"),
 )
 
@@ -130,8 +130,8 @@ def _mojibake(codes: Codes) -> Iterator[Finding]:
         "mend",
         f"{count:,} times what looks like UTF-8 read in another encoding: {listed}",
         (
-            "if those are meant, read the file in its own encoding; if it is stored so: "
-            "iconv -f UTF-8 -t CP1252 FILE > NEW",
+            "read the file in its own encoding; if it was saved this way: iconv -f UTF-8 -t "
+            "CP1252 FILE > NEW",
         ),
         {"count": count, "examples": dict(list(meant.items())[:20])},
         {"MOJIBAKE": MOJIBAKE},
@@ -154,9 +154,9 @@ def _uncomposed(codes: Codes, tallies: Tallies) -> Iterator[Finding]:
             "note",
             f"{count:,} characters are written in parts (letter, accent) that Unicode has whole",
             (
-                'compose them (NFC), so that each letter is one symbol: python -c "import sys, '
-                "unicodedata as u; sys.stdout.write(u.normalize('NFC', sys.stdin.read()))\" "
-                "< FILE > NEW",
+                'compose them (NFC), so that each letter is one symbol: python -c "import '
+                "sys, unicodedata as u; sys.stdout.write(u.normalize('NFC', "
+                'sys.stdin.read()))" < FILE > NEW',
             ),
             {"count": count},
             {"UNCOMPOSED": UNCOMPOSED},

@@ -107,8 +107,8 @@ def judge_rare(tallies: Tallies) -> Finding:
         "note" if noted else "fine",
         text,
         (
-            "they widen the model and are not learnt: drop or replace accidents; "
-            "if the script is like that, more text, --embedding 64 or --level byte",
+            "the model cannot learn them: drop or replace accidents; if the script needs "
+            "them, use more text, --embedding 64 or --level byte",
         )
         if noted
         else (),
@@ -125,7 +125,7 @@ def judge_rare(tallies: Tallies) -> Finding:
 def judge_held_out(tallies: Tallies) -> Finding:
     """Whether the end, which validates, is like the rest, which trains."""
     if not tallies.held_out:
-        return Finding("held-out end", "fine", "nothing is held out")
+        return Finding("held-out end", "fine", "there is no validation part")
     training = tallies.parts[:-1].sum(axis=0)
     lacking = np.flatnonzero((training == 0) & (tallies.parts[-1] > 0))
     unseen = int(tallies.parts[-1][lacking].sum())
@@ -136,14 +136,14 @@ def judge_held_out(tallies: Tallies) -> Finding:
     advice = []
     if drifts or drift >= chance + ODD_END:
         advice.append(
-            "it is of another kind, or the text is sorted: the validation loss will say little of "
-            "the rest; mix the texts (--lines, where each line stands for itself)"
+            "it is another kind of text, or the text is sorted, so its loss says little about "
+            "the rest; mix the texts (use --lines if each line is an item)"
         )
     if unseen >= UNSEEN * tallies.held_out:
-        advice.append("its new characters can only be guessed: have them in the training part too")
+        advice.append("a model cannot know its new characters: put them in the training part too")
     text = (
-        f"{counted(tallies.held_out, 'symbol')} validate; by the frequencies of those that train "
-        f"each costs {drift:.3f} nats more than by their own (other parts {usual:.3f}, by chance "
+        f"{counted(tallies.held_out, 'symbol')}; the training part's frequencies fit "
+        f"{drift:.3f} nats a symbol worse than its own (other parts {usual:.3f}, by chance "
         f"{chance:.3f})"
     )
     if unseen:

@@ -4,7 +4,7 @@ import codecs
 import string
 from unicodedata import category
 
-from charrnn.text.corpora import BOMS
+from charrnn.text.decoding import BOMS
 
 __all__ = [
     "CONTROLS",

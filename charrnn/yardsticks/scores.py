@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from charrnn.text.corpora import encoded
 from charrnn.text.escapes import escape
+from charrnn.text.view import View
 from charrnn.text.vocab import Vocabulary
 from charrnn.yardsticks.compressors import COMPRESSORS, compressed_nats
 from charrnn.yardsticks.ngrams import MOST_ORDER, KneserNey
@@ -32,11 +33,11 @@ class Yardstick(NamedTuple):
 
 
 def yardsticks(
-    train: Codes,
-    text: Codes,
+    train: Codes | View,
+    text: Codes | View,
     vocabulary: Vocabulary,
     *,
-    before: Codes | None = None,
+    before: Codes | View | None = None,
     ngrams: KneserNey | None = None,
     most: int = MOST_TRAINING,
 ) -> list[Yardstick]:
@@ -56,8 +57,8 @@ def yardsticks(
         Nats a character: unigram, bigram, interpolated Kneser–Ney of the order that suits the
         training text (:class:`charrnn.yardsticks.ngrams.KneserNey`), gzip, bz2, xz.
     """
-    train = capped(train, most)
-    before = (train if before is None else before)[-MOST_ORDER:]
+    train, text = np.asarray(capped(train, most)), np.asarray(text)
+    before = np.asarray((train if before is None else before)[-MOST_ORDER:])
     ngrams = ngrams or KneserNey(escape(vocabulary, train).ids, len(vocabulary))
     joined = escape(vocabulary, np.concatenate([before, text]))
     found = []
@@ -82,6 +83,7 @@ def affordable(size: int, seconds: float) -> tuple[int, float]:
     return most, most / SPEED
 
 
-def capped(train: Codes, most: int = MOST_TRAINING) -> Codes:
+def capped(train: Codes | View, most: int = MOST_TRAINING) -> Codes | View:
     """The part of a training text that is used."""
-    return train[-most:]
+    found: Codes | View = train[-most:]
+    return found

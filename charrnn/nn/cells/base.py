@@ -3,6 +3,7 @@
 A cell is a frozen description without arrays. The layer around it (:mod:`charrnn.nn.layers`)
 multiplies the whole input by ``W_x`` first and hands the cell ``a = x·W_x + b`` for all steps, gate
 by gate: ``a[k, t]`` is (B, H) and contiguous. The cell adds what must wait for the step before.
+Both passes take a range of steps: training runs them all, sampling one at a time.
 Where a sigmoid follows, both parts come as halves (:func:`charrnn.nn.ops.to_unit`).
 
 Sequences of different lengths stand longest first, so that those that still run at a step are the

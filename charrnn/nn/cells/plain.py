@@ -1,7 +1,8 @@
 """A cell written plainly: one step forward and one step back, in ordinary NumPy.
 
 The built-in cells write into buffers and multiply in panels, for speed. Here is what it takes to
-try an equation instead. docs/your-own-cell.md builds two cells with it.
+try an equation instead. What a cell returns is checked at every step, and an error in it is
+reported with its line. docs/your-own-cell.md builds two cells with it.
 """
 
 from abc import abstractmethod

@@ -1,0 +1,213 @@
+"""What a training says after its last update: how good the model is, and what to do next."""
+
+import shlex
+from collections.abc import Callable, Iterator
+from math import ceil, sqrt
+from typing import TYPE_CHECKING
+
+from charrnn.cli.errors import fold, say
+from charrnn.text.counts import counted
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from charrnn.tasks.base import Outcome
+    from charrnn.training.outlook import Outlook
+    from charrnn.training.run import Run
+
+__all__ = ["best_so_far", "conclude", "outcome_lines", "quoted", "resume_command", "show_test"]
+
+FEW = 100
+"""Updates in which little can be learnt."""
+
+MORE = 3
+"""How many times the minutes a longer run has."""
+
+USED = 0.5
+"""The part of its minutes a run has used that would have used more."""
+
+PLANNED = 10
+"""Minutes to try where charrnn is to choose the settings."""
+
+OVERFITS = 0.85
+"""The part of the validation loss below which a training loss tells of overfitting."""
+
+Again = Callable[[float, bool], str]
+"""The command that began the run with other minutes; without its settings, if the flag says so."""
+
+
+def conclude(run: "Run", again: Again | None, seconds: float) -> None:
+    """Say how good the best model is beside the baselines, and what to do next.
+
+    Args:
+        again: begins such a run once more; nothing where this one was resumed.
+        seconds: that this process took.
+    """
+    found = run.report()
+    if found is not None and found.verdict:
+        say(fold(found.verdict))
+    best = _best(run)
+    if best:
+        say(fold(f"best: {best}"))
+    for line in () if found is None else _figures(found):
+        say(line)
+    if run.config.minutes and run.trainer.total < FEW:
+        say(
+            f"note: {counted(run.trainer.total, 'update', 'are')} few to learn from; "
+            "more --minutes make more, and so does a smaller network"
+        )
+    what, went = _went(run)
+    if run.config.members == 1:
+        say(fold(_course(run, what, went)))
+    commands = dict(_next(run, went, again, seconds))
+    width = max(map(len, commands))
+    for use, command in commands.items():
+        say(f"  {use:<{width}}  {command}")
+    say(f"saved in {run.folder.path}: {_to_share(run)}")
+
+
+def best_so_far(run: "Run") -> None:
+    """Say it of a run that was interrupted."""
+    best = _best(run)
+    if best:
+        say(fold(f"best so far: {best}"))
+
+
+def _best(run: "Run") -> str:
+    """The lowest error, beside the best of the baselines that were scored at the start."""
+    from charrnn.tasks.figures import figure
+
+    if run.best is None or run.best.val is None:
+        return ""
+    kind, score = run.config.kind, run.best_score
+    text = f"{figure(run.best.val)} {kind.measure_of(run.config.level)}"  # before it was resumed
+    text = f"{text if score is None else score.text} at step {run.best.step}"
+    if not run.compared or not kind.text:
+        return text
+    name, nats = min(run.compared.items(), key=lambda one: one[1])
+    if nats < run.best.val:
+        return f"{text}; the {name} baseline is better, with {nats:.4f}"
+    return f"{text}; the best baseline, {name}, has {nats:.4f}"
+
+
+def _went(run: "Run") -> "tuple[str, Outlook]":
+    """What was going where: the error; or the loss, which has more digits, where that is level."""
+    from charrnn.runs.history import validation_losses
+    from charrnn.training.outlook import outlook
+
+    kind = run.config.kind
+    what = "validation loss" if _alike(run) else "validation error"
+    errors = [(one.step, one.val) for one in run.history if one.val is not None]
+    best = min((error for _, error in errors), default=0.0)
+    is_share = kind.good is not None  # of the answers: as good as drawn by lot
+    chance = sqrt(max(0.0, best * (1 - best)) / max(1, run.task.held_out)) if is_share else 0.0
+    went = outlook(errors, chance)
+    if run.settling and went != "unknown":
+        return what, "level"
+    if went == "level":
+        losses = validation_losses(run.folder.path)
+        if outlook([(k, losses[k]) for k, _ in errors if k in losses]) == "falling":
+            return "validation loss", "falling"
+    return what, went
+
+
+def _alike(run: "Run") -> bool:
+    """Whether training and validation measure the same."""
+    kind, level = run.config.kind, run.config.level
+    return kind.unit_of(level) == kind.measure_of(level)
+
+
+def _course(run: "Run", what: str, went: "Outlook") -> str:
+    """What the losses did, in a sentence."""
+    last = run.history[-1] if run.history else None
+    if run.best is None or last is None or last.val is None:
+        return "this run has no validation set, so it is not known how good it is on new data"
+    if went == "rising":
+        return f"the {what} rose after step {run.best.step}: it overfits; more data would help most"
+    if _alike(run) and last.train < OVERFITS * last.val:
+        return f"it overfits: the training loss is {last.train:.4f}; more data would help most"
+    if went == "falling":
+        return f"the {what} was still falling: longer training would help"
+    if went == "level":
+        return f"the {what} stopped falling: longer training would help little"
+    return "one validation shows no trend"
+
+
+def _next(
+    run: "Run", went: "Outlook", again: Again | None, seconds: float
+) -> Iterator[tuple[str, str]]:
+    """What to try, and what for; at last how to use the model."""
+    config, folder = run.config, quoted(run.folder.path)
+    minutes, scored = config.minutes, run.best is not None
+    cut_short = bool(minutes) and seconds > USED * 60 * minutes
+    if went == "falling" and config.members == 1 and cut_short and again is not None:
+        yield "train longer", again(MORE * minutes, False)
+    elif went == "falling" and config.members == 1 and not minutes:
+        yield "train longer", resume_command(run, f" --epochs {ceil(2 * config.epochs)}")
+    elif scored and not minutes and again and (went == "rising" or not config.kind.text):
+        yield "let charrnn choose", again(PLANNED, True)
+    elif scored and config.kind.text:
+        yield "average networks", resume_command(run, f" --members {config.members + 2}")
+    if not scored:
+        yield "score it", f"charrnn eval {folder}{config.cell_option} FILE"
+    elif _behind(run):
+        yield "add n-grams", f"charrnn eval {folder}{config.cell_option} --mix"
+    yield "use it", config.kind.usage.replace("RUN", folder) + config.cell_option
+
+
+def _behind(run: "Run") -> bool:
+    """Whether n-grams are better than the language model."""
+    from charrnn.training.compare import lead
+
+    if not run.config.kind.text or run.best is None or run.best.val is None:
+        return False
+    return lead(run.compared, run.best.val) is not None
+
+
+def _to_share(run: "Run") -> str:
+    """The file that holds the model, and its size."""
+    path = run.folder.best if run.folder.best.exists() else run.folder.last
+    kilobytes = path.stat().st_size / 1000
+    size = f"{kilobytes / 1000:.1f} MB" if kilobytes >= 1000 else f"{ceil(kilobytes)} kB"
+    return f"{path.name}, {size}, is all that a friend needs"
+
+
+def resume_command(run: "Run", options: str = "") -> str:
+    """The command that continues a run."""
+    again = "- " if "-" in run.data.paths.train else ""
+    more = " < TEXT" if again else ""
+    folder, cell = quoted(run.folder.path), run.config.cell_option
+    return f"charrnn train {again}--resume {folder}{cell}{options}{more}"
+
+
+def show_test(run: "Run") -> None:
+    """The best model on the test part, beside what simple methods reach there."""
+
+    found = run.report()
+    if found is None:
+        return
+    for line in outcome_lines(found):
+        say(line)
+
+
+def outcome_lines(found: "Outcome") -> Iterator[str]:
+    """A test's verdict, its figures, beside them what simple methods reach, and its table."""
+    if found.verdict:
+        yield fold(found.verdict)
+    yield from _figures(found)
+
+
+def _figures(found: "Outcome") -> Iterator[str]:
+    from charrnn.tasks.figures import figure
+
+    yield fold(f"test: {found.score.text} ({found.score.method})")
+    measure = next(iter(found.score.measures))
+    for name, value in found.baselines.items():
+        yield fold(f"  baseline: {name}: {measure} {figure(value)}")
+    for line in found.lines:
+        yield f"  {line}"
+
+
+def quoted(path: "Path") -> str:
+    """As a shell takes it, so that the command shown can be pasted."""
+    return shlex.quote(str(path))

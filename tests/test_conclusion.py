@@ -1,0 +1,149 @@
+"""The end of a training: where the model stands, how the loss went, and commands that work."""
+
+import re
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import typer
+from support import charrnn
+
+from charrnn.cli import app
+from charrnn.cli.errors import fold
+from charrnn.training.outlook import outlook
+
+WORDS = "the old man and the sea went down to the shore to see the boats come in\n"
+NAMES = ["anna", "bella", "carla", "dora", "emma", "fiona", "gina", "hanna", "ida", "julia"]
+SMALL = ("--hidden", "8", "--batch-size", "8", "--threads", "1", "--quiet")
+
+DATA = {
+    "lm": WORDS * 40,
+    "classify": "".join(f"{n}{k}\t{'ab'[k % 2]}\n" for k in range(6) for n in NAMES),
+    "tag": "".join(f"{n} A\n{n}s B\n\n" for n in NAMES * 4),
+    "translate": "".join(f"{n}{k}\t{n[::-1]}\n" for k in range(6) for n in NAMES),
+    "generate": "".join(f"{'ab'[k % 2]}\t{n}{k}\n" for k in range(6) for n in NAMES),
+    "forecast": "x\n" + "".join(f"{np.sin(k / 3):.4f}\n" for k in range(300)),
+}
+
+
+def trained(place: Path, task: str, *more: str) -> list[str]:
+    """The lines that a training ends with, from the best model on."""
+    (place / "data.txt").write_text(DATA[task], encoding="utf-8")
+    flags = ("--task", task, "--out", "run", *SMALL, *more)
+    done = charrnn("train", "data.txt", *flags, cwd=place)
+    assert done.returncode == 0, done.stderr
+    lines = done.stderr.decode().splitlines()
+    return lines[next(k for k, line in enumerate(lines) if line.startswith(("best: ", "this"))) :]
+
+
+def commands(lines: Sequence[str]) -> dict[str, list[str]]:
+    """What is proposed, by what it is for, as a shell takes it."""
+    found = (re.fullmatch(r"  (\S.*?)  +charrnn (.*)", line) for line in lines)
+    return {one[1]: shlex.split(one[2]) for one in found if one}
+
+
+def parses(words: Sequence[str]) -> bool:
+    """Whether the command line takes it."""
+    group = typer.main.get_command(app)
+    name, *rest = words
+    command = group.get_command(None, name)  # type: ignore[attr-defined]
+    return bool(command.make_context(name, [word for word in rest if word != "<"]).params)
+
+
+@pytest.mark.parametrize("task", DATA)
+def test_it_ends_with_commands_that_work(tmp_path: Path, task: str) -> None:
+    lines = trained(tmp_path, task, "--epochs", "2")
+    said = commands(lines)
+    assert 2 <= len(said) <= 3
+    assert [*said][-1] == "use it"
+    assert all(map(parses, said.values()))
+    assert lines[-1] == f"saved in run: {size_of(tmp_path / 'run')}, is all that a friend needs"
+    assert lines[0].startswith("best: ")
+    judged = [line for line in lines if "validation" in line and not line.startswith("test")]
+    assert len(judged) <= 1  # how the loss went
+    if "train longer" in said:
+        assert charrnn(*said["train longer"], cwd=tmp_path).returncode == 0
+    if "add n-grams" in said:
+        assert charrnn(*said["add n-grams"], cwd=tmp_path).returncode == 0
+
+
+def size_of(run: Path) -> str:
+    return f"best.npz, {-(-(run / 'best.npz').stat().st_size // 1000)} kB"
+
+
+def test_a_language_model_stands_beside_the_best_baseline(tmp_path: Path) -> None:
+    lines = trained(tmp_path, "lm", "--epochs", "2", "--cell", "gru")
+    best = r"best: [\d.]+ nats/char \([\d.]+ bits\) at step \d+; the \S+ baseline is better, with"
+    assert re.match(best, lines[0])
+    assert lines[1] == "the validation loss was still falling: longer training would help"
+    assert commands(lines)["train longer"] == ["train", "--resume", "run", "--epochs", "4"]
+    assert len(lines) <= 6
+
+
+def test_without_a_validation_set_nobody_knows(tmp_path: Path) -> None:
+    lines = trained(tmp_path, "lm", "--epochs", "1", "--val-fraction", "0")
+    assert lines[0].startswith("this run has no validation set")
+    assert commands(lines).keys() == {"score it", "use it"}
+    assert all(map(parses, commands(lines).values()))
+
+
+def test_a_run_that_was_short_of_minutes_is_offered_more(tmp_path: Path) -> None:
+    (tmp_path / "my text.txt").write_text(WORDS * 300, encoding="utf-8")
+    flags = ("--minutes", "0.03", "--hidden", "96", "--members", "1", "--seed", "3", "-q")
+    done = charrnn("train", "my text.txt", *flags, cwd=tmp_path)
+    lines = done.stderr.decode().splitlines()
+    said = commands(lines)
+    assert all(map(parses, said.values()))
+    first = next(iter(said.values()))
+    if "train longer" in said:  # what else it says depends on how fast the machine is
+        assert first[:4] == ["train", "my text.txt", "--minutes", "0.09"]
+        assert first[4:] == ["--hidden", "96", "--members", "1", "--seed", "3"]
+
+
+def test_an_average_is_offered_another_member(tmp_path: Path) -> None:
+    lines = trained(tmp_path, "lm", "--epochs", "1", "--members", "2")
+    assert commands(lines)["average networks"] == ["train", "--resume", "run", "--members", "4"]
+    assert not any("falling" in line for line in lines)
+
+
+def test_another_run_of_rows_keeps_what_says_which_they_are(tmp_path: Path) -> None:
+    lines = trained(tmp_path, "classify", "--epochs", "1", "--columns", "1,2", "--lr", "1e-3")
+    words = ["train", "data.txt", "--task", "classify", "--columns", "1,2", "--minutes", "10"]
+    assert sorted(commands(lines)["let charrnn choose"]) == sorted(words)
+
+
+@pytest.mark.parametrize(
+    ("errors", "went"),
+    [
+        ([], "unknown"),
+        ([3.0], "unknown"),
+        ([3.0, 2.0], "falling"),
+        ([3.0, 2.9999], "level"),
+        ([2.0, 3.0], "rising"),
+        ([4, 3, 2, 1.9, 1.8, 1.7, 1.6, 1.5], "falling"),
+        ([4, 3, 2, 1.5, 1.4, 1.4, 1.399, 1.398], "level"),
+        ([4, 3, 2, 1.5, 1.2, 1.3, 1.4, 1.5], "rising"),
+        ([4, 3, 2, 1.5, 1.2, 1.3, 1.4, 1.1], "falling"),
+        ([0.0, 0.0, 0.0], "level"),
+    ],
+)
+def test_where_the_error_was_going(errors: list[float], went: str) -> None:
+    assert outlook(list(enumerate(errors, 1))) == went
+
+
+def test_chance_is_no_trend() -> None:
+    points = [(1, 0.30), (2, 0.28), (3, 0.27), (4, 0.29)]
+    assert outlook(points) == "rising"
+    assert outlook(points, chance=0.03) == "level"
+
+
+def test_a_figure_keeps_its_unit(monkeypatch: pytest.MonkeyPatch) -> None:
+    line = "step 1/2, epoch 1.00: train 0.4689 ½ squared error/row, validation 3.1555 nats/char"
+    for width in range(40, 100):
+        monkeypatch.setenv("COLUMNS", str(width))
+        shown = fold(line)
+        assert shown.replace("\n  ", " ") == line
+        assert "0.4689 ½ squared" in shown
+        assert "validation 3.1555 nats/char" in shown

@@ -1,0 +1,149 @@
+"""No word of the project's old dialect in what people read; each has a plain one in its place."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from support import ROOT
+
+PLAIN = {
+    r"\b[Yy]ardsticks?\b": "baseline",
+    r"\bheld[ -]out\b|\bholds? out\b": "validation part, or test part",
+    r"(?<!forward )(?<!backward )\bpasses over\b|\d passes\b|\bpass(?:es)? (?:over|through) the": (
+        "epoch"
+    ),
+    r"(?<!learning )\b(?:the|a|peak|lower|higher|lowered|whose) rate\b(?! of)": "learning rate",
+    r"\bby heart\b": "memorise",
+    r"(?:^|[.!?] )Of (?:a|an|the|all|every|each|such|no|what|so|this|these|one)\b": (
+        "begin with the subject: 'For a text, ...'"
+    ),
+    r"\b(?:is|are|was) (?:said|told|meant)\b": "name who says it, or say it",
+    r"\bof so many\b|\bso many (?!of)\w+ (?:at|or|and|,)|: so many\b": "this many, or the number",
+    r"(?<!no )\bsuch\b(?! as\b)(?! an?\b)": "like this, or name it",
+    r"\b(?:go|goes|going|went) on\b": "continue",
+    r"\bflatter(?:s|ed|ing)?\b": "too good, or too low",
+    r"\bstands? (?:in|beside|before|there|twice|at|between)\b": "is in, is beside",
+    r"\bmend(?:s|ed|ing)?\b": "fix, or repair",
+    r"\bspoilt\b": "damaged",
+    r"\banew\b": "again",
+    r"\bamiss\b": "wrong",
+    r"\bteach(?:es)?\b": "train, or memorise",
+    r"(?<![Tt]here )\b(?:is|are) no (?!longer\b|more\b|better\b|worse\b|one\b)[a-z]": "is not a",
+    r"\bsquared deviations\b": "squared error",
+    r"\bfull pass\b": "leave it out",
+    r"\bgradients are off\b": "comparisons failed",
+    r"\bthe rows that (?:validate|test|train)\b": "the validation rows",
+    r"\bto (?:train|validate|test) (?:on|with) (?:is|are|has|have)\b": "the training rows",
+    r"\bits author's own\b(?! cell)": "your own cell",
+}
+"""What must not be read anywhere, as a pattern, and what to write in its place."""
+
+NAMES = ("held-out end", "held-out repeats")
+"""What programs read, and ``charrnn inspect`` calls otherwise."""
+
+DOCUMENTS = [
+    *("README.md", "CONTRIBUTING.md", "data/README.md", "checkpoints/README.md"),
+    *("docs/notebooks/README.md", "tests/fixtures/help.txt"),
+    *sorted(
+        str(path.relative_to(ROOT))
+        for path in (ROOT / "docs").glob("*.md")
+        if path.name != "log.md"
+    ),
+]
+
+
+class Found(NamedTuple):
+    """A word of the dialect."""
+
+    line: int
+    word: str
+    plain: str
+
+
+def dialect(text: str) -> Iterator[tuple[int, str, str]]:
+    """Where it stands in a text, as an offset, which word it is, and what to write."""
+    for pattern, plain in PLAIN.items():
+        for found in re.finditer(pattern, text, re.MULTILINE):
+            yield found.start(), found[0], plain
+
+
+def messages(source: str) -> Iterator[tuple[int, str]]:
+    """The texts of a module that people may see: its strings of several words, but docstrings."""
+    tree = ast.parse(source)
+    apart: set[int] = set()  # docstrings, and the pieces of f-strings
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            apart |= {id(part) for part in ast.walk(node) if part is not node}
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            apart.add(id(node.value))
+    for node in ast.walk(tree):
+        text = ""
+        if id(node) in apart:
+            continue
+        if isinstance(node, ast.JoinedStr):
+            parts = (part.value if isinstance(part, ast.Constant) else "{}" for part in node.values)
+            text = "".join(map(str, parts))
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            text = node.value
+        if len(text.split()) > 1 and text not in NAMES:
+            yield node.lineno, text  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("folder", sorted({p.parent for p in ROOT.glob("charrnn/**/*.py")}))
+def test_messages_are_plain(folder: Path) -> None:
+    found = [
+        f"{path.relative_to(ROOT)}:{line}: {word!r}: {plain}"
+        for path in sorted(folder.glob("*.py"))
+        for line, text in messages(path.read_text("utf-8"))
+        for _, word, plain in dialect(text)
+    ]
+    assert not found, "\n" + "\n".join(found)
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_documents_are_plain(name: str) -> None:
+    text = (ROOT / name).read_text("utf-8")
+    # Lines of a paragraph are one text; what a command prints and commands are held by others.
+    text = re.sub(r"(?ms)^```.*?^```", lambda block: "\n" * block[0].count("\n"), text)
+    text = re.sub(r"`[^`\n]*`", lambda code: "`" * len(code[0]), text)  # names are as they are
+    flowing = re.sub(r"(?<=[^\n|:])\n(?=[a-zA-Z(`*])", " ", text)
+    lines = [0, *(found.end() for found in re.finditer("\n", text))]
+    found = [
+        f"{name}:{sum(at >= begin for begin in lines)}: {word!r}: {plain}"
+        for at, word, plain in dialect(flowing)
+    ]
+    assert not found, "\n" + "\n".join(found)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "more than 5 passes would teach by heart: about 1.7 minutes",
+        "Of every random draw.",
+        "best: 1.851 nats/char (full pass in 58 lanes)",
+        "train 0.4689 ½ squared deviations/row",
+        "1 gradients are off",
+        "Yardsticks, which know the training text",
+        "on what was held out",
+        "how the rate falls",
+        "the file is no checkpoint",
+    ],
+)
+def test_the_old_dialect_is_found(text: str) -> None:
+    assert [*dialect(text)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "every forward and backward pass is written by hand",
+        "Peak learning rate. Dropout rate. The character error rate",
+        "such as names, and titles; no such file",
+        "of no use; is no longer there",
+    ],
+)
+def test_plain_english_is_not(text: str) -> None:
+    assert not [*dialect(text)]
