@@ -80,6 +80,10 @@ class FittedMap:
         self._hashes, self._targets = hashes, targets
         self._size, self._outputs, self._loss = size, outputs, loss
 
+    def fit(self) -> None:
+        """Work out all of it now, rather than when it is first used."""
+        _ = self.weights
+
     @cached_property
     def weights(self) -> Weights:
         """Of the features, ``(D, K)``, and of the chain, ``(K, K)``: zero if it is none."""

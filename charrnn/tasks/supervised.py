@@ -156,6 +156,12 @@ class SupervisedData(ABC, Generic[R]):
         if "chain.W" in parameters:
             parameters["chain.W"][...] = chain
 
+    def prepare(self, spec: Any, config: Config) -> None:
+        """Do what takes time whatever the network is: fit the map."""
+        fitted = self.fitted(spec, config)
+        if fitted is not None:
+            fitted.fit()
+
     def fitted(self, spec: Any, config: Config) -> FittedMap | None:
         """The map of features, fitted to the training part; nothing if it has another or none."""
         if getattr(spec, "fitted", "") != self.sha256:
