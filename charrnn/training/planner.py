@@ -219,6 +219,8 @@ def plan(
     )
     if config.kind.text:
         return _plan_text(asked)
+    if isinstance(data, SupervisedData):
+        data.prepare(asked.spec, config)
     config, speed, why = network_for(
         config,
         given,
