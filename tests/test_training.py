@@ -1009,7 +1009,7 @@ def test_one_process_trains_in_a_folder(corpus: Corpus) -> None:
     with pytest.raises(InputError, match="already holds a run") as refused:
         RunFolder(Path("run"), resume=False)
     assert "--resume" in refused.value.hint
-    assert names(Path("run")) == ["last.npz"]
+    assert names(Path("run")) == ["last.npz", "metrics.jsonl"]
 
 
 def test_a_lock_that_is_let_go_is_not_taken_twice(
