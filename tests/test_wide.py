@@ -21,9 +21,10 @@ from charrnn.tasks.base import Paths
 from charrnn.tasks.baselines import NaiveBayes, TagBaseline
 from charrnn.tasks.classify import ClassifyData, ClassifySpec
 from charrnn.tasks.config import Config
+from charrnn.tasks.fitted import FittedMap
 from charrnn.tasks.kinds import KINDS
 from charrnn.tasks.tag import TagSpec
-from charrnn.tasks.wide import SCALE, buckets_for, features_of, first_weights, thinned
+from charrnn.tasks.wide import SCALE, buckets_for, features_of, thinned
 from charrnn.text import hashed
 from charrnn.text.alphabet import Alphabet
 from charrnn.training.events import Stopped
@@ -217,26 +218,103 @@ def test_there_are_as_many_buckets_as_features_need_or_weights_may_be() -> None:
     assert buckets_for(hashes, 2, 0) == 0
 
 
-def test_it_begins_as_a_part_of_naive_bayes() -> None:
-    hashes = [np.array([1, 2], dtype=np.uint64), np.array([1], dtype=np.uint64)]
-    yes = np.array([[True, False], [False, True]])
-    W = first_weights(hashes, yes, 4, exclusive=True)
-    # Both labels are as frequent: 0.1 is added to each count, and P(k) is a half.
-    none, both = np.zeros(2), np.log([1.1 / 2.2 / 0.5, 1.1 / 2.2 / 0.5])
-    one = np.log([1.1 / 1.2 / 0.5, 0.1 / 1.2 / 0.5])
-    expected = np.array([none, both, one, none])
-    np.testing.assert_allclose(W, 0.2 * expected, atol=1e-12)
-    each = first_weights(hashes, yes, 4, exclusive=False)
-    np.testing.assert_allclose(each, 0.2 * (expected - expected[:, ::-1]), atol=1e-12)
+def words_of(count: int) -> list[str]:
+    """Of three letters each."""
+    draw = np.random.default_rng(2)
+    return ["".join(draw.choice(list("abc"), 3)) for _ in range(count)]
 
 
-def test_a_rare_label_is_no_likelier_by_features_that_are_new() -> None:
-    hashes = [np.array([k % 3], dtype=np.uint64) for k in range(50)]
-    yes = np.array([[k != 7, k == 7] for k in range(50)])
-    W = first_weights(hashes, yes, 8, exclusive=True)
-    assert not W[3:].any()
-    assert W[0, 0] > W[0, 1]
-    assert W[1, 1] > W[1, 0]
+def fitted(targets: Sequence[int]) -> FittedMap:
+    """A map of those words to three labels."""
+    words = words_of(len(targets))
+    rows = [[hashed.of_text(word)] for word in words]
+    return FittedMap(rows.__getitem__, [np.array([k]) for k in targets], 1 << 10, 3, "softmax")
+
+
+def test_what_stands_beside_a_row_was_not_fitted_to_it() -> None:
+    targets = [k % 3 for k in range(30)]
+    changed = [(targets[0] + 1) % 3, *targets[1:]]
+    one, other = (fitted(own)._across_folds(0.5)[1].outputs for own in (targets, changed))
+    same = [np.array_equal(one[row], other[row]) for row in range(30)]
+    assert same[0]
+    assert same.count(True) == 10  # its own fold
+
+
+def test_the_map_is_fitted_for_as_many_passes_as_are_best_for_others() -> None:
+    targets = np.random.default_rng(0).integers(3, size=60)
+    draw = np.random.default_rng(2)
+    words = ["".join(draw.choice(list("abcdefgh"), 8)) for _ in targets]
+    found = []
+    for first in ([""] * 60, [f"{k} " for k in targets]):
+        hashes = [hashed.of_text(a + b) for a, b in zip(first, words, strict=True)]
+        rows = [[one] for one in hashes]
+        found.append(FittedMap(rows.__getitem__, list(targets[:, None]), 1 << 12, 3, "softmax"))
+    by_heart, learnt = found
+    assert by_heart._best.passes < learnt._best.passes
+    right = learnt.beside(range(60)).argmax(axis=1) == targets
+    assert right.mean() > 0.9
+
+
+def test_a_map_that_is_worse_than_none_is_none() -> None:
+    draw = np.random.default_rng(5)
+    found = fitted(draw.integers(3, size=40).tolist())  # which no letter tells
+    assert found._best.passes == 0
+    assert not found.weights[0].any()
+    assert not found.beside(range(40)).any()
+    assert found.nats == pytest.approx(np.log(3))
+
+
+def test_of_very_many_rows_a_map_is_fitted_to_some(monkeypatch: pytest.MonkeyPatch) -> None:
+    targets = ["abc".index(word[0]) for word in words_of(30)]
+    every = fitted(targets).beside(range(30))
+    monkeypatch.setattr("charrnn.tasks.fitted.MANY", 0)
+    quick = fitted(targets)
+    assert quick._best.passes == 1
+    assert len(quick._best.outputs) == 30
+    monkeypatch.setattr("charrnn.tasks.fitted.ENOUGH", 15 * quick._products)
+    half = fitted(targets)
+    assert sorted(half._best.outputs) == [*range(0, 30, 2)]
+    assert half.beside(range(30)).shape == every.shape == (30, 3)
+    features = half._features([1])
+    np.testing.assert_array_equal(half.beside([1]), wide_forward(half.weights[0], features))
+
+
+@pytest.mark.parametrize(("task", "lines"), [("classify", rows()), ("tag", sentences())])
+def test_a_network_begins_as_its_map(tmp_path: Path, task: str, lines: list[str]) -> None:
+    run: Any = begin(tmp_path / "run", task, lines)
+    parameters, fitted = run.trainer.parameters, run.data.fitted(run.spec, run.config)
+    W, chain = fitted.weights
+    assert W.any()
+    np.testing.assert_array_equal(parameters["wide.W"], W.astype(np.float32))
+    assert not parameters["head.W"].any()
+    batch, count = run.task.batch(np.arange(8), None)
+    assert batch.beside.shape == (
+        count,
+        len(run.spec.to_header()["labels" if task == "classify" else "tags"]),
+    )
+    if task == "tag":
+        np.testing.assert_array_equal(parameters["chain.W"], chain.astype(np.float32))
+    gradients = parameters.zeros_like()
+    run.task.gradients(parameters, gradients, 0, None)
+    assert not gradients["wide.W"].any()
+    assert gradients["head.W"].any()
+    run.close()
+
+
+def test_on_other_data_the_map_of_a_model_learns_on(tmp_path: Path) -> None:
+    run = begin(tmp_path / "first", "classify", rows(), epochs=1.0)
+    for _ in run:
+        pass
+    run.close()
+    model = load_model(tmp_path / "first" / "best.npz")
+    for count, own in ((90, True), (80, False)):
+        (tmp_path / "rows.txt").write_text("".join(rows(count)), encoding="utf-8")
+        config = Config.of("classify", **SMALL)
+        data = ClassifyData(Paths((str(tmp_path / "rows.txt"),)), config)
+        task = data.task(model.spec, config, model.network, 1)
+        gradients = model.parameters.zeros_like()
+        task.gradients(model.parameters, gradients, 0, None)
+        assert bool(gradients["wide.W"].any()) is not own
 
 
 def begin(folder: Path, task: str, lines: Sequence[str], **settings: Any) -> Run:
@@ -273,10 +351,13 @@ def test_without_it_a_network_is_the_notes_own(tmp_path: Path) -> None:
     assert "buckets" not in run.spec.to_header()
     run.close()
     alphabet = Alphabet.of("char", ["ab"])
-    for spec in (ClassifySpec(alphabet, ("a", "b"), False, 64), TagSpec(alphabet, ("a", "b"), 64)):
+    for spec in (
+        ClassifySpec(alphabet, ("a", "b"), False, 64, "0a"),
+        TagSpec(alphabet, ("a", "b"), 64, "0a"),
+    ):
         header = spec.to_header()
         assert type(spec).from_header(header) == spec
-        assert header.pop("buckets") == 64
+        assert (header.pop("buckets"), header.pop("fitted")) == (64, "0a")
         assert type(spec).from_header(header).buckets == 0  # as earlier versions wrote it
         for wrong in (-1, "64", 1.5, True):
             with pytest.raises(ValueError, match="buckets"):

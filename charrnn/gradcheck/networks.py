@@ -130,7 +130,7 @@ def _sequences(
         starts = [(lane, t) for lane, n in enumerate(lengths) for t in range(0, n, 2)]
         spans = np.array([(lane, t, min(t + 1, lengths[lane] - 1)) for lane, t in starts])
         rows = (len(spans),)
-    one_each = model.loss in ("softmax", "normalised")
+    one_each = model.loss in ("softmax", "normalised", "chain")
     if model.loss == "sigmoid" and model.input == "symbols":
         one_each = model.readout in ("steps", "spans")  # one yes among noes; else any number
     if one_each:
@@ -200,6 +200,7 @@ def networks(cell: Cell[Any], depth: int) -> dict[str, AnyNetwork]:
         "wide, of a text": wide("max"),
         "wide, of each label": wide("max", "sigmoid"),
         "wide, of a token": wide("spans"),
+        "chain of tags": wide("spans", "chain"),
         "one to many": Conditional(SequenceModel(V, V, cell, depth), K),
         "encoder-decoder": translator("forward", "none"),
         "encoder-decoder, both directions": translator("both", "none", depth),

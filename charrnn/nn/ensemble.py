@@ -1,4 +1,4 @@
-"""Several networks as one: the mean of the probabilities that they give to what comes next.
+"""Several networks as one: the mean of the probabilities that they give.
 
 p(s) = 1/N·Σ_k p_k(s). Networks that differ in their seed alone err in different places, and their
 mean errs less than each (Hansen and Salamon 1990, "Neural network ensembles"). The average is a
@@ -28,30 +28,32 @@ __all__ = ["Ensemble", "LanguageNetwork", "log_mean", "together"]
 class Ensemble:
     """N networks of one kind, each with weights of its own, that read and predict together.
 
-    Its outputs are ln p: their softmax is p again. Its weights have the members' names after
+    Its outputs are ln p: their softmax is p again; of members whose outputs are a yes or a no each,
+    ln p - ln(1 - p): their σ is. Its weights have the members' names after
     ``member.1.``, ``member.2.``, ...; its state is the members' layers, one after the other.
     Members are trained one by one; the gradient here is for learning on the way
     (:mod:`charrnn.evaluation.dynamic`).
 
     Args:
-        member: each of them: it predicts symbols, at every step.
+        member: each of them: it predicts symbols at every step, or labels of what it reads.
         count: N.
 
     Raises:
-        ValueError: there is none, or they predict no symbols.
+        ValueError: there is none, or they predict numbers.
     """
 
     member: SequenceModel
     count: int
 
     def __post_init__(self) -> None:
-        if self.count < 1 or self.member.readout != "steps" or self.member.loss == "squared":
+        if self.count < 1 or self.member.loss == "squared":
             raise ValueError(f"these cannot be averaged: {self}")
 
     @property
     def loss(self) -> str:
-        """Whatever the members are trained by, the outputs are those of a softmax."""
-        return "softmax"
+        """Whatever a language model is trained by, the outputs are those of a softmax."""
+        yes_or_no = self.member.loss == "sigmoid" and self.member.readout != "steps"
+        return "sigmoid" if yes_or_no else "softmax"
 
     @property
     def input_size(self) -> int:
@@ -133,6 +135,19 @@ class Ensemble:
             y[k], after, _ = self.member.forward(w, x, own, place, lengths=lengths)
             final += after
         return log_mean(y, self.member.loss), final, None
+
+    def outputs(self, parameters: Parameters, batch: Sequences, workspace: Workspace) -> Array:
+        """The outputs ``(N, K)`` of what is read out of a batch, nothing dropped."""
+        y = np.stack(
+            [
+                self.member.outputs(w, replace(batch, state=own), place)
+                for w, own, place in self._each(parameters, batch.state, workspace)
+            ]
+        )
+        if self.loss == "softmax":
+            return log_mean(y, "softmax")
+        yes, no = (_log_mean(log_sigmoid(sign * y)) for sign in (1, -1))
+        return yes - no
 
     def sum_loss(
         self,
@@ -222,6 +237,11 @@ def log_mean(y: Array, loss: str) -> Array:
         y = log_sigmoid(y)
     y -= y.max(axis=-1, keepdims=True)
     y -= np.log(np.exp(y).sum(axis=-1, keepdims=True))
+    return _log_mean(y)
+
+
+def _log_mean(y: Array) -> Array:
+    """ln of the mean of e^y over the first axis; y is overwritten."""
     top = y.max(axis=0)
     y -= top
     np.exp(y, out=y)

@@ -178,7 +178,7 @@ def check_targets(loss: str, targets: Array, rows: tuple[int, ...], output_size:
     Args:
         rows: the shape of what is compared: ``(T, B)`` steps, or ``(N,)``.
     """
-    one_each = loss in ("softmax", "normalised")
+    one_each = loss in ("softmax", "normalised", "chain")
     one_each = one_each or (loss == "sigmoid" and targets.shape == rows)
     expected = rows if one_each else (*rows, output_size)
     if targets.shape != expected:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from charrnn.nn.body import Body, BodySaved
 from charrnn.nn.cells import Cell
+from charrnn.nn.chain import Chain
 from charrnn.nn.head import Head
 from charrnn.nn.losses import check_targets
 from charrnn.nn.parameters import Parameters
@@ -49,6 +50,8 @@ class Sequences:
         each: whether the loss of each target is wanted, in place of their sum.
         loss: which loss is wanted; the network's own if not given.
         features: of each target, for a network that has a map of them.
+        beside: ``(N, K)``, what is added to the outputs in place of what the map makes of features;
+            the map then learns nothing.
     """
 
     x: Array
@@ -60,6 +63,7 @@ class Sequences:
     each: bool = False
     loss: str = ""
     features: Features | None = None
+    beside: Array | None = None
 
     @property
     def size(self) -> int:
@@ -95,7 +99,8 @@ class SequenceModel:
             drawn.
         directions: ``"forward"``, or ``"both"`` for bidirectional layers.
         readout: what the head reads, see :func:`charrnn.nn.readouts.read_out`.
-        loss: what it is trained by, see :mod:`charrnn.nn.losses`.
+        loss: what it is trained by, see :mod:`charrnn.nn.losses`; or ``"chain"``, of the tags of
+            spans (:mod:`charrnn.nn.chain`): its outputs are then ln p of each tag.
         tied: the head's W is the transpose of the embedding, which is then as wide as a layer:
             y_t = E·h_t + b. Press and Wolf (2017), "Using the output embedding to improve language
             models".
@@ -128,6 +133,8 @@ class SequenceModel:
             raise ValueError(f"readout must be one of {', '.join(READOUTS)}, got {self.readout!r}")
         if self.readout != "steps" and not self.reads_vectors:
             raise ValueError("symbols themselves can only be read out at every step")
+        if self.loss == "chain" and self.readout != "spans":
+            raise ValueError("only the tags of spans are a chain")
         _ = self.body, self.head  # which refuse what they cannot be
         tie = (self.input_size, self.body.output_size)
         if self.tied and tie != (self.output_size, self.embedding_size):
@@ -153,7 +160,8 @@ class SequenceModel:
     @property
     def head(self) -> Head:
         """What turns features into outputs."""
-        return Head(self.body.output_size, self.output_size, self.loss)
+        loss = "softmax" if self.loss == "chain" else self.loss
+        return Head(self.body.output_size, self.output_size, loss)
 
     @property
     def reads_vectors(self) -> bool:
@@ -167,6 +175,8 @@ class SequenceModel:
             del head["head.W"]
         if self.wide:
             head["wide.W"] = (self.wide, self.output_size)
+        if self.loss == "chain":
+            head["chain.W"] = (self.output_size, self.output_size)
         return self.body.shapes() | head
 
     def init(self, rng: np.random.Generator, dtype: npt.DTypeLike = np.float32) -> Parameters:
@@ -265,6 +275,8 @@ class SequenceModel:
         beside = self._beside(parameters, batch, len(x))
         if beside is not None:
             y += beside
+        if self.loss == "chain":
+            return self._chain(parameters, y, batch).log_marginals
         return y
 
     def cross_entropy(
@@ -335,28 +347,67 @@ class SequenceModel:
         w = self.head_weights(parameters)
         g = None if gradients is None else self._head_gradients(gradients, workspace)
         beside = self._beside(parameters, batch, len(rows))
-        total = self.head.sum_loss(
-            w,
-            g,
-            rows,
-            targets,
-            weights,
-            drows,
-            workspace,
-            loss=loss,
-            each=batch.each,
-            beside=beside,
-        )
+        if loss == "chain":
+            total = self._sum_of_chain(
+                parameters, gradients, g, rows, targets, drows, workspace, batch, beside
+            )
+        else:
+            total = self.head.sum_loss(
+                w,
+                g,
+                rows,
+                targets,
+                weights,
+                drows,
+                workspace,
+                loss=loss,
+                each=batch.each,
+                beside=beside,
+            )
         if batch.each:
             total = total.reshape(heads)
         dinitial: State = ()
         if gradients is not None and g is not None:
             if dfeatures is not None and drows is not None:
                 read_out_backward(reading, drows, dfeatures)
-            if beside is not None and batch.features is not None:
+            if batch.beside is not None:
+                gradients["wide.W"][...] = 0
+            elif beside is not None and batch.features is not None:
                 wide_backward(gradients["wide.W"], beside, batch.features)
             _, dinitial = self._features_backward(parameters, gradients, g, dfeatures, None, saved)
         return Loss(total, final, dinitial)
+
+    def _chain(self, parameters: Parameters, y: Array, batch: Sequences) -> Chain:
+        assert batch.spans is not None
+        return Chain(parameters["chain.W"], y, batch.spans[:, 0])
+
+    def _sum_of_chain(
+        self,
+        parameters: Parameters,
+        gradients: Parameters | None,
+        g: dict[str, Array] | None,
+        rows: Array,
+        targets: Array,
+        drows: Array | None,
+        workspace: Workspace,
+        batch: Sequences,
+        beside: Array | None,
+    ) -> Any:
+        """:meth:`charrnn.nn.head.Head.sum_loss` where the tags of a sentence are a chain."""
+        w = self.head_weights(parameters)
+        y = self.head.forward(w, rows, workspace)
+        if beside is not None:
+            y += beside
+        chain = self._chain(parameters, y, batch)
+        total = chain.nats(targets)
+        if gradients is not None and g is not None:
+            dy, dW = chain.gradients(targets)
+            gradients["chain.W"][...] = dW
+            y[...] = dy
+            self.head.backward(w, g, rows, y, drows)
+            if beside is not None:
+                beside[...] = y
+        return total
 
     def part(self, batch: Sequences, lanes: slice) -> Sequences:
         """Some of a batch's sequences as a batch of their own."""
@@ -377,14 +428,17 @@ class SequenceModel:
             if self.readout == "steps":
                 targets = targets[: lengths[0]]
                 weights = None if weights is None else weights[: lengths[0]]
+        beside = None if batch.beside is None else batch.beside[chosen]
         return Sequences(
-            x, targets, state, lengths, spans, weights, batch.each, batch.loss, features
+            x, targets, state, lengths, spans, weights, batch.each, batch.loss, features, beside
         )
 
     def _beside(self, parameters: Parameters, batch: Sequences, count: int) -> Array | None:
         """What the map of sparse features adds to the outputs, ``(count, K)``, if there is one."""
         if not self.wide:
             return None
+        if batch.beside is not None:
+            return batch.beside.astype(parameters.dtype)
         if batch.features is None or batch.features.count != count:
             raise ValueError(f"this network needs sparse features of each of {count} targets")
         return wide_forward(parameters["wide.W"], batch.features)

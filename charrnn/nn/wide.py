@@ -12,7 +12,7 @@ import numpy as np
 from charrnn.nn.ops import check_symbols
 from charrnn.nn.types import Array
 
-__all__ = ["Features", "wide_backward", "wide_forward"]
+__all__ = ["Features", "wide_backward", "wide_forward", "wide_sums"]
 
 
 @dataclass(frozen=True)
@@ -56,22 +56,27 @@ def wide_forward(W: Array, features: Features) -> Array:
     check_symbols(features.column, len(W))
     value = features.value.astype(W.real.dtype)[:, None]
     y = np.zeros((features.count, W.shape[1]), W.dtype)
-    _add_at(y, features.row, value * W[features.column])
+    rows, sums = _sums(features.row, value * W[features.column])
+    y[rows] = sums
     return y
 
 
 def wide_backward(dW: Array, dy: Array, features: Features) -> None:
     """Undo :func:`wide_forward`: dW = xᵀ·dy, zero where no row has a column; overwritten."""
     dW[...] = 0
-    value = features.value.astype(dW.real.dtype)[:, None]
-    _add_at(dW, features.column, value * dy[features.row])
+    columns, sums = wide_sums(dy, features)
+    dW[columns] = sums
 
 
-def _add_at(total: Array, place: Array, rows: Array) -> None:
-    """Write the sum of the ``rows`` ``(M, K)`` of each place into that row of ``total``."""
-    if not len(place):
-        return
+def wide_sums(dy: Array, features: Features) -> tuple[Array, Array]:
+    """The columns that any row has, ``(C,)``, and of dW = xᵀ·dy the rows of these, ``(C, K)``."""
+    value = features.value.astype(dy.real.dtype)[:, None]
+    return _sums(features.column, value * dy[features.row])
+
+
+def _sums(place: Array, rows: Array) -> tuple[Array, Array]:
+    """The places that there are, and the sum of the ``rows`` ``(M, K)`` of each."""
     order = np.argsort(place, kind="stable")
     place = place[order]
     first = np.flatnonzero(np.diff(place, prepend=-1))
-    total[place[first]] = np.add.reduceat(rows[order], first, axis=0)
+    return place[first], np.add.reduceat(rows[order], first, axis=0) if len(place) else rows

@@ -347,7 +347,7 @@ def load_model(path: Path, cell: str | LoadedCell | None = None, *, exactly: boo
         spec = config.kind.spec(header[config.kind.key])
         network = spec.model(config)
         if MEMBERS in header:
-            network = _average(network, spec, header[MEMBERS])
+            network = _average(network, config, header[MEMBERS])
         shapes = network.shapes()
         for name, shape in shapes.items():
             if arrays[name].shape != shape or arrays[name].dtype.str != "<f4":
@@ -364,13 +364,13 @@ def load_model(path: Path, cell: str | LoadedCell | None = None, *, exactly: boo
     return Model(network, parameters, spec, config, path, header, arrays)
 
 
-def _average(network: Any, spec: Any, count: Any) -> Ensemble:
+def _average(network: Any, config: Config, count: Any) -> Ensemble:
     """Of so many networks.
 
     Raises:
-        ValueError: there cannot be so many, or no language model is one.
+        ValueError: there cannot be so many, or the task has no averages.
     """
-    if type(count) is not int or not 1 < count <= MOST_MEMBERS or not isinstance(spec, TextSpec):
+    if type(count) is not int or not 1 < count <= MOST_MEMBERS or not config.kind.averages:
         raise ValueError(f"not an average of networks: {count!r}")
     return Ensemble(network, count)
 

@@ -37,6 +37,7 @@ from charrnn.tasks.examples import (
     units,
     with_unknowns,
 )
+from charrnn.tasks.fitted import FittedMap
 from charrnn.tasks.kinds import Kind, register
 from charrnn.tasks.labelled import UNSEEN, LabelledRows, which_is_better
 from charrnn.tasks.labels import each_label, label_table, labels_in, separator_of, yes_of
@@ -53,15 +54,7 @@ from charrnn.tasks.measures import (
 from charrnn.tasks.previews import fitted
 from charrnn.tasks.rows import Rows, read_rows
 from charrnn.tasks.supervised import SupervisedData, SupervisedTask
-from charrnn.tasks.wide import (
-    WEIGHTS,
-    begin_map,
-    buckets_for,
-    buckets_in,
-    features_of,
-    thinned,
-    to_count,
-)
+from charrnn.tasks.wide import WEIGHTS, buckets_for, features_of, map_in, thinned
 from charrnn.text.alphabet import Alphabet
 from charrnn.text.counts import counted
 from charrnn.text.hashed import of_text
@@ -84,17 +77,19 @@ class ClassifySpec:
     Attributes:
         several: whether a text may have other than one label.
         buckets: of the hashed n-grams that are mapped to the labels as well; 0 for no such map.
+        fitted: the digest of the data that the map was fitted to.
     """
 
     alphabet: Alphabet
     labels: tuple[str, ...]
     several: bool = False
     buckets: int = 0
+    fitted: str = ""
 
     def to_header(self) -> dict[str, Any]:
         """For a checkpoint."""
         header = {"alphabet": self.alphabet.to_json(), "labels": list(self.labels)}
-        own = {"several": self.several, "buckets": self.buckets}
+        own = {"several": self.several, "buckets": self.buckets, "fitted": self.fitted}
         return header | {name: value for name, value in own.items() if value}
 
     @classmethod
@@ -108,7 +103,7 @@ class ClassifySpec:
         if not isinstance(several, bool):
             raise ValueError("whether there are several labels must be true or false")
         alphabet, labels = Alphabet.from_json(header["alphabet"]), labels_of(header["labels"])
-        return cls(alphabet, labels, several, buckets_in(header))
+        return cls(alphabet, labels, several, *map_in(header))
 
     def model(self, config: Config) -> SequenceModel:
         """The network of these settings."""
@@ -186,24 +181,27 @@ class ClassifyData(SupervisedData[Pair]):
         texts = [row.left for row in self.rows.train]
         alphabet = Alphabet.of(self.config.level, texts)
         buckets = buckets_for(map(of_text, texts), len(self._labels), self.config.wide)
-        return ClassifySpec(alphabet, self._labels, self._several, buckets)
+        fitted = self.sha256 if buckets else ""
+        return ClassifySpec(alphabet, self._labels, self._several, buckets, fitted)
 
-    def begin(self, spec: ClassifySpec, config: Config, parameters: Parameters) -> None:
-        """The map of n-grams begins as naive Bayes."""
-        if not spec.buckets:
-            return
-        rows = to_count(self.rows.train)
-        number = {label: k for k, label in enumerate(spec.labels)}
-        names = (labels_in(row.right, config) for row in rows)
-        yes = yes_of([[number[name] for name in own] for own in names], len(spec.labels))
-        hashes = (of_text(row.left) for row in rows)
-        begin_map(parameters, hashes, yes, exclusive=config.loss == "softmax")
+    def fit(self, spec: ClassifySpec, config: Config) -> FittedMap:
+        """Of all n-grams of a text."""
+        rows = self.rows.train
+        targets = targets_of(_yes(rows, spec.labels, config), config.loss)
+        return FittedMap(
+            lambda row: [of_text(rows[row].left)],
+            list(targets[:, None]),
+            spec.buckets,
+            len(spec.labels),
+            config.loss,
+        )
 
     def task(
         self, spec: ClassifySpec, config: Config, model: SequenceModel, threads: int
     ) -> "ClassifyTask":
         """The training."""
-        return ClassifyTask(self.rows, spec, config, model, threads)
+        fitted = self.fitted(spec, config)
+        return ClassifyTask(self.rows, spec, config, model, threads, fitted)
 
     def lengths(self, config: Config) -> list[int]:
         """Steps of each training example."""
@@ -260,7 +258,9 @@ class ClassifyTask(SupervisedTask[Pair]):
         config: Config,
         model: SequenceModel,
         threads: int = 1,
+        fitted: FittedMap | None = None,
     ) -> None:
+        self._fitted = fitted
         self._texts = [framed(spec.alphabet, row.left) for row in rows.train]
         self._number = {label: k for k, label in enumerate(spec.labels)}
         self._labels = [
@@ -268,22 +268,18 @@ class ClassifyTask(SupervisedTask[Pair]):
         ]
         super().__init__(rows, model, spec, list(map(len, self._texts)), config, threads)
 
-    def _yes(self, rows: Sequence[Pair], labels: Sequence[str]) -> npt.NDArray[np.bool_]:
-        """``(N, K)``: which of the labels rows have."""
-        number = {label: k for k, label in enumerate(labels)}
-        names = (labels_in(row.right, self.config) for row in rows)
-        return yes_of([[number[name] for name in own] for own in names], len(labels))
-
     def batch(
         self, rows: npt.NDArray[np.intp], rng: np.random.Generator | None
     ) -> tuple[Sequences, int]:
         x, lengths = padded([self._texts[row] for row in rows])
         x = with_unknowns(x, self.config.noise, rng)
         yes = yes_of([self._labels[row] for row in rows], len(self.spec.labels))
-        targets = targets_of(yes, self.model)
+        targets = targets_of(yes, self.model.loss)
         state = self.model.zero_state(len(rows))
         batch = Sequences(x, targets, state, lengths)
-        if self.spec.buckets:
+        if self._fitted is not None:
+            batch = replace(batch, beside=self._fitted.beside(rows.tolist()))
+        elif self.spec.buckets:
             hashes = [of_text(self._rows.train[row].left) for row in rows]
             features = thinned(features_of(hashes, self.spec.buckets), rng)
             batch = replace(batch, features=features)
@@ -298,7 +294,7 @@ class ClassifyTask(SupervisedTask[Pair]):
             return None
         score, y = self._score(parameters, rows)
         labels = self._with_unknown(rows)
-        gold = self._yes(rows, labels)
+        gold = _yes(rows, labels, self.config)
         details: dict[str, Any] = {}
         if self.spec.several:
             found = _widened(y >= 0, len(labels))
@@ -330,7 +326,7 @@ class ClassifyTask(SupervisedTask[Pair]):
     def _of_simple(self, simple: NaiveBayes | LabelBayes, rows: Sequence[Pair]) -> float:
         """What counts most, of a simple method."""
         labels = self._with_unknown(rows)
-        gold, y = self._yes(rows, labels), simple.scores([row.left for row in rows])
+        gold, y = _yes(rows, labels, self.config), simple.scores([row.left for row in rows])
         if self.spec.several:
             return micro_f1(gold, _widened(y > 0, len(labels)))
         return accuracy(_names(gold, labels), _names(y, labels))
@@ -356,8 +352,8 @@ class ClassifyTask(SupervisedTask[Pair]):
         """The measures, and the logits ``(N, K)`` that decide them."""
         y = classify(self.trained(parameters), [row.left for row in rows])
         labels, known = self._with_unknown(rows), len(self.spec.labels)
-        yes = self._yes(rows, labels)
-        targets = targets_of(yes[:, :known], self.model)
+        yes = _yes(rows, labels, self.config)
+        targets = targets_of(yes[:, :known], self.model.loss)
         nats = LOSSES[self.model.loss](y.copy(), targets, each=True)
         odd = yes[:, known:].sum(axis=1)  # labels that it does not know
         if self.spec.several:
@@ -412,9 +408,16 @@ def _names(scores: Array, labels: Sequence[str]) -> list[str]:
     return [labels[k] for k in scores.argmax(axis=1)]
 
 
-def targets_of(yes: npt.NDArray[np.bool_], model: SequenceModel) -> Array:
-    """What the model's loss wants: the one label's number, or a yes or no of each."""
-    return yes.argmax(axis=1) if model.loss == "softmax" else yes.astype(np.float64)
+def targets_of(yes: npt.NDArray[np.bool_], loss: str) -> Array:
+    """What the loss wants: the one label's number, or a yes or no of each."""
+    return yes.argmax(axis=1) if loss == "softmax" else yes.astype(np.float64)
+
+
+def _yes(rows: Sequence[Pair], labels: Sequence[str], config: Config) -> npt.NDArray[np.bool_]:
+    """``(N, K)``: which of the labels rows have."""
+    number = {label: k for k, label in enumerate(labels)}
+    names = (labels_in(row.right, config) for row in rows)
+    return yes_of([[number[name] for name in own] for own in names], len(labels))
 
 
 def table(gold: Sequence[str], predicted: Sequence[str], labels: Sequence[str]) -> tuple[str, ...]:
@@ -467,6 +470,7 @@ register(
             "wide": (),
         },
         without=OF_CARRIED,
+        averages=True,
         least_updates=1000,
         evaluate=LabelledRows(
             _read,

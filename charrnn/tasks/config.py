@@ -146,9 +146,10 @@ class Config:
                 f"--task {self.task},separator=: with loss={self.loss} each row has one label",
                 f"for several labels a row: --task {self.task},loss=sigmoid,separator=...",
             )
-        if self.members > 1 and not self.kind.text:
+        if self.members > 1 and not self.kind.averages:
             raise InputError(
-                f"--members {self.members}: only a language model can be an average of networks",
+                f"--members {self.members}: only a language model, a classifier or a tagger can be "
+                "an average of networks",
                 "leave it out",
             )
         if self.members > 1 and self.members * (self.layers + 1) > MOST_OF_ALL_LAYERS:

@@ -35,6 +35,7 @@ class Kind:
         least_updates: with few examples, its epochs are raised until there are so many updates.
         text: whether it models a text: then it is planned for as such, has n-grams beside it, and
             needs no file of its own.
+        averages: whether a model can be the average of several networks.
         carried: whether it reads one long sequence in chunks, the state carried from one to the
             next.
         lane: a carried sequence is read in fewer lanes where each would be shorter than this.
@@ -65,6 +66,7 @@ class Kind:
     without: Mapping[str, str] = field(default_factory=dict)
     least_updates: int = 0
     text: bool = False
+    averages: bool = False
     carried: bool = False
     lane: int = 0
     author: Callable[..., Any] | None = None

@@ -474,6 +474,7 @@ register(
         },
         least_updates=300,
         text=True,
+        averages=True,
         carried=True,
         author=author,
     )

@@ -18,6 +18,7 @@ from charrnn.nn.types import Array
 from charrnn.tasks.base import NOISE, SHUFFLE, Outcome, Scored, Trained
 from charrnn.tasks.config import Config
 from charrnn.tasks.examples import MOST_STEPS
+from charrnn.tasks.fitted import FittedMap
 from charrnn.tasks.rows import Rows
 
 __all__ = ["Shuffled", "SupervisedData", "SupervisedTask", "lanes_of"]
@@ -107,6 +108,7 @@ class SupervisedData(ABC, Generic[R]):
         self.paths, self.sha256 = rows.paths, rows.sha256
         self.size, self.named = rows.size, rows.named
         self.notes = (*rows.notes, *self._long())
+        self._fitted: FittedMap | None = None
 
     @abstractmethod
     def lengths(self, config: Config) -> list[int]:
@@ -141,7 +143,36 @@ class SupervisedData(ABC, Generic[R]):
         return len(self.rows.train)
 
     def begin(self, spec: Any, config: Config, parameters: Parameters) -> None:
-        """Write into fresh weights what can be told from the training part before training."""
+        """Write into fresh weights what can be told from the training part before training.
+
+        The map of features is fitted by itself, and the head begins at zero: so the network begins
+        as that map.
+        """
+        fitted = self.fitted(spec, config)
+        if fitted is None:
+            return
+        parameters["wide.W"][...], chain = fitted.weights
+        parameters["head.W"][...] = 0
+        if "chain.W" in parameters:
+            parameters["chain.W"][...] = chain
+
+    def prepare(self, spec: Any, config: Config) -> None:
+        """Do what takes time whatever the network is: fit the map."""
+        fitted = self.fitted(spec, config)
+        if fitted is not None:
+            fitted.fit()
+
+    def fitted(self, spec: Any, config: Config) -> FittedMap | None:
+        """The map of features, fitted to the training part; nothing if it has another or none."""
+        if getattr(spec, "fitted", "") != self.sha256:
+            return None
+        if self._fitted is None:
+            self._fitted = self.fit(spec, config)
+        return self._fitted
+
+    def fit(self, spec: Any, config: Config) -> FittedMap:
+        """As :meth:`fitted`, of a task that has such maps."""
+        raise NotImplementedError
 
     def check_labels(self, spec: Any) -> None:
         """Raise InputError unless the labels, if there are any, are those that ``spec`` has."""

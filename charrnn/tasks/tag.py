@@ -29,21 +29,13 @@ from charrnn.tasks.examples import (
     units,
     with_unknowns,
 )
+from charrnn.tasks.fitted import FittedMap
 from charrnn.tasks.kinds import Kind, register
 from charrnn.tasks.labelled import UNSEEN, LabelledRows, which_is_better
-from charrnn.tasks.labels import yes_of
 from charrnn.tasks.measures import accuracy, by_kind, by_label, is_bio, span_f1
 from charrnn.tasks.rows import Rows, read_rows
 from charrnn.tasks.supervised import SupervisedData, SupervisedTask
-from charrnn.tasks.wide import (
-    WEIGHTS,
-    begin_map,
-    buckets_for,
-    buckets_in,
-    features_of,
-    thinned,
-    to_count,
-)
+from charrnn.tasks.wide import WEIGHTS, buckets_for, features_of, map_in, thinned
 from charrnn.text.alphabet import END, START, Alphabet
 from charrnn.text.conll import Sentence, read_sentences
 from charrnn.text.counts import counted
@@ -62,16 +54,19 @@ class TagSpec:
     Attributes:
         buckets: of the hashed features of tokens that are mapped to the tags as well; 0 for no
             such map.
+        fitted: the digest of the data that the map was fitted to.
     """
 
     alphabet: Alphabet
     tags: tuple[str, ...]
     buckets: int = 0
+    fitted: str = ""
 
     def to_header(self) -> dict[str, Any]:
         """For a checkpoint."""
         header = {"alphabet": self.alphabet.to_json(), "tags": list(self.tags)}
-        return header | ({"buckets": self.buckets} if self.buckets else {})
+        own = {"buckets": self.buckets, "fitted": self.fitted}
+        return header | {name: value for name, value in own.items() if value}
 
     @classmethod
     def from_header(cls, header: Mapping[str, Any]) -> "TagSpec":
@@ -81,7 +76,7 @@ class TagSpec:
             KeyError, ValueError: it is not what that wrote.
         """
         alphabet, tags = Alphabet.from_json(header["alphabet"]), labels_of(header["tags"])
-        return cls(alphabet, tags, buckets_in(header))
+        return cls(alphabet, tags, *map_in(header))
 
     def model(self, config: Config) -> SequenceModel:
         """The network of these settings."""
@@ -161,21 +156,24 @@ class TagData(SupervisedData[Sentence]):
         texts = [token for row in self.rows.train for token in row.tokens]
         hashes = _hashes((row.tokens for row in self.rows.train), self.config)
         buckets = buckets_for(hashes, len(self._tags), self.config.wide)
-        return TagSpec(Alphabet.of(self.config.level, [" ", *texts]), self._tags, buckets)
+        fitted = self.sha256 if buckets else ""
+        return TagSpec(Alphabet.of(self.config.level, [" ", *texts]), self._tags, buckets, fitted)
 
-    def begin(self, spec: TagSpec, config: Config, parameters: Parameters) -> None:
-        """The map of features begins as naive Bayes."""
-        if not spec.buckets:
-            return
-        rows = to_count(self.rows.train)
-        number = {name: k for k, name in enumerate(spec.tags)}
-        yes = yes_of([[number[name]] for row in rows for name in row.tags], len(spec.tags))
-        hashes = _hashes((row.tokens for row in rows), config)
-        begin_map(parameters, hashes, yes, exclusive=config.loss == "softmax")
+    def fit(self, spec: TagSpec, config: Config) -> FittedMap:
+        """Of what each token shows."""
+        rows, number = self.rows.train, {name: k for k, name in enumerate(spec.tags)}
+        return FittedMap(
+            lambda row: [*_hashes([rows[row].tokens], config)],
+            [np.array([number[name] for name in row.tags]) for row in rows],
+            spec.buckets,
+            len(spec.tags),
+            config.loss,
+        )
 
     def task(self, spec: TagSpec, config: Config, model: SequenceModel, threads: int) -> "TagTask":
         """The training."""
-        return TagTask(self.rows, spec, config, model, threads)
+        fitted = self.fitted(spec, config)
+        return TagTask(self.rows, spec, config, model, threads, fitted)
 
     def lengths(self, config: Config) -> list[int]:
         """Steps of each training example."""
@@ -214,7 +212,9 @@ class TagTask(SupervisedTask[Sentence]):
         config: Config,
         model: SequenceModel,
         threads: int = 1,
+        fitted: FittedMap | None = None,
     ) -> None:
+        self._fitted = fitted
         self._sentences = [spec.encode(row.tokens) for row in rows.train]
         number = {name: k for k, name in enumerate(spec.tags)}
         self._tags = [np.array([number[name] for name in row.tags]) for row in rows.train]
@@ -233,7 +233,9 @@ class TagTask(SupervisedTask[Sentence]):
         targets = np.concatenate([self._tags[row] for row in rows])
         state = self.model.zero_state(len(rows))
         batch = Sequences(x, targets, state, lengths, spans)
-        if self.spec.buckets:
+        if self._fitted is not None:
+            batch = replace(batch, beside=self._fitted.beside(rows.tolist()))
+        elif self.spec.buckets:
             tokens = [self._rows.train[row].tokens for row in rows]
             features = features_of([*_hashes(tokens, self.config)], self.spec.buckets)
             batch = replace(batch, features=thinned(features, rng))
@@ -300,7 +302,7 @@ class TagTask(SupervisedTask[Sentence]):
         numbers = np.array([self._number.get(name, -1) for row in rows for name in row.tags])
         known, y = numbers >= 0, np.concatenate(found)
         nats = np.full(len(numbers), UNSEEN)
-        nats[known] = LOSSES[self.model.loss](y[known], numbers[known], each=True)
+        nats[known] = LOSSES[self.model.head.loss](y[known], numbers[known], each=True)
         loss = float(nats.mean())
         main, right = self._measures(rows, predicted)
         measures = {"span F1": main} if self._bio else {}
@@ -435,13 +437,21 @@ register(
             "embedding": 32,
             "dropout": 0.5,
             "directions": "both",
+            "loss": "chain",
             "epochs": 15.0,
             "lr": 3e-3,
             "noise": 0.02,
             "wide": WEIGHTS,
         },
-        own={"directions": ("forward", "both"), "loss": (), "noise": (), "column": (), "wide": ()},
+        own={
+            "directions": ("forward", "both"),
+            "loss": ("softmax", "sigmoid", "chain"),
+            "noise": (),
+            "column": (),
+            "wide": (),
+        },
         without=OF_CARRIED,
+        averages=True,
         least_updates=1000,
         evaluate=LabelledRows(
             _read,

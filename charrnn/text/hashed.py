@@ -7,7 +7,6 @@ that a checkpoint needs to note no more than how many buckets there are.
 import re
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
 from zlib import crc32
 
 import numpy as np
@@ -102,11 +101,10 @@ def _numbers(symbols: Sequence[int]) -> Hashes:
 
 def _hashed(family: int, *symbols: Hashes) -> Hashes:
     """:func:`hashed` of many at once: of ``family``, and what stands at each place of the rest."""
-    h: Any = np.uint64(hashed(family))
+    h = np.full(len(symbols[0]), hashed(family), dtype=np.uint64)
     for own in symbols:
         h = (h ^ own) * np.uint64(PRIME)
-    found: Hashes = h
-    return found
+    return h
 
 
 def _ngrams(symbols: Hashes, order: int, family: int) -> list[Hashes]:

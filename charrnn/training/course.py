@@ -18,6 +18,7 @@ from charrnn.runs.find import in_words
 from charrnn.runs.history import Validation
 from charrnn.runs.model import MEMBERS
 from charrnn.tasks.base import Scored
+from charrnn.tasks.supervised import SupervisedData
 from charrnn.training.events import (
     Alone,
     Averaged,
@@ -104,6 +105,8 @@ class Course(Kept):
         if self.ancestor is not None and not self.made:
             yield self._inherited(self.ancestor)
         self._good = self._good or capture(self).copy()
+        if not self.made and not self.history and self.task.held_out:
+            yield from self._as_fitted()
         while True:
             try:
                 yield from self._attempt(should_stop)
@@ -194,6 +197,21 @@ class Course(Kept):
         )
         return Inherited(ancestor["checkpoint"], known, score)
 
+    def _as_fitted(self) -> Iterator[Validated]:
+        """How good the weights are, where they have been fitted before the first step."""
+        if self.ancestor is not None or not isinstance(self.data, SupervisedData):
+            return
+        fitted = self.data.fitted(self.spec, self.config)
+        if fitted is None:
+            return
+        score = self.task.validate(self.trainer.parameters)
+        if score is None:
+            return
+        found = self._noted(0, 0.0, fitted.nats, score)
+        self._log(0, "validation", **score.numbers, best=found.best)
+        self._save(best=True)
+        yield found
+
     def _roll_back(self, error: DivergedError) -> RolledBack:
         """Return to the last good state, with a lower rate.
 
@@ -260,8 +278,14 @@ class Course(Kept):
                 f"training diverged by step {step.number}: the validation loss is {score.loss:.4g}"
             )
         self.interval = Interval()
+        return self._noted(step.number, step.epoch, train_nats, score)
+
+    def _noted(
+        self, number: int, epoch: float, train_nats: float, score: Scored | None
+    ) -> Validated:
+        """A validation in the run's history, and whether it is the best of the member at work."""
         error = None if score is None else score.error
-        found = Validation(step.number, step.epoch, train_nats, error)
+        found = Validation(number, epoch, train_nats, error)
         self.history.append(found)
         members = self.members
         known = None if members.best is None else members.best.val
@@ -270,7 +294,7 @@ class Course(Kept):
             members.best = found
             if members.number == 1:
                 self.best, self.best_score = found, score
-        return Validated(step.number, step.epoch, train_nats, score, improved)
+        return Validated(number, epoch, train_nats, score, improved)
 
     def _conclude_member(self) -> Averaged:
         """Take what the member at work has learnt into the average, and begin with the next.
@@ -316,7 +340,7 @@ class Course(Kept):
         members = self.members
         members.before, members.number, members.best = self.made, members.number + 1, None
         dropout, self.preview = generators(self.config.seed, members.number)
-        parameters = fresh_weights(self.spec, self.config, members.number)
+        parameters = fresh_weights(self.data, self.spec, self.config, members.number)
         self.trainer = Trainer(self.task, parameters, self.config, dropout)
         self.interval, self.settling, self._unwritten_best = Interval(), 0, None
         self._good, self._member_begun = capture(self).copy(), monotonic()

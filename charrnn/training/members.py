@@ -17,8 +17,9 @@ import numpy as np
 from charrnn.nn.parameters import Parameters
 from charrnn.nn.types import Array
 from charrnn.runs.history import Validation, whole
-from charrnn.tasks.base import Spec
+from charrnn.tasks.base import Data, Spec
 from charrnn.tasks.config import MOST_MEMBERS, Config
+from charrnn.tasks.supervised import SupervisedData
 
 __all__ = ["Members", "fresh_weights", "generators"]
 
@@ -37,11 +38,13 @@ def _seeds(seed: int, number: int) -> list[np.random.SeedSequence]:
     return own.spawn(OWN_SEEDS)
 
 
-def fresh_weights(spec: Spec, config: Config, number: int) -> Parameters:
+def fresh_weights(data: Data, spec: Spec, config: Config, number: int) -> Parameters:
     """What a member begins with; members are counted from 1."""
     found: Parameters = spec.model(config).init(
         np.random.default_rng(_seeds(config.seed, number)[0]), np.float32
     )
+    if isinstance(data, SupervisedData):
+        data.begin(spec, config, found)
     return found
 
 

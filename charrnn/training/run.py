@@ -19,7 +19,6 @@ from charrnn.tasks.base import Data, Outcome
 from charrnn.tasks.config import Config
 from charrnn.tasks.extension import begin_from
 from charrnn.tasks.figures import short
-from charrnn.tasks.supervised import SupervisedData
 from charrnn.training.bar import Bar
 from charrnn.training.compare import compare
 from charrnn.training.course import Course
@@ -86,9 +85,7 @@ class Run(Course):
         notes: tuple[str, ...] = ()
         if initial is None:
             spec = data.spec()
-            parameters = fresh_weights(spec, config, 1)
-            if isinstance(data, SupervisedData):
-                data.begin(spec, config, parameters)
+            parameters = fresh_weights(data, spec, config, 1)
         else:
             data.check_labels(initial.spec)
             initial = initial.member(1)
@@ -166,6 +163,7 @@ class Run(Course):
                     raise ValueError("the last good state belongs to another network")
             run.asked = run.config
             run.ancestor = bounded(state["ancestor"]) if "ancestor" in state else None
+            run._begun_at = run.made
             if epochs is not None:
                 run._extend()
             if members is not None:

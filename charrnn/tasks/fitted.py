@@ -1,0 +1,219 @@
+"""What the map of sparse features learns by itself, before the recurrence learns what it lacks.
+
+A linear model fits the rows that it is trained on, and would leave a network that is trained beside
+it nothing to learn. So the rows are parted into folds; what stands beside the recurrence while it
+trains is what a map says that was fitted to the other folds. Wolpert (1992), "Stacked
+generalization". Afterwards it is the map that was fitted to all rows.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import islice
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from charrnn.nn.chain import Chain
+from charrnn.nn.losses import LOSSES
+from charrnn.nn.products import one_thread
+from charrnn.nn.types import Array
+from charrnn.nn.wide import Features, wide_forward, wide_sums
+from charrnn.tasks.wide import features_of, without
+
+__all__ = ["FittedMap"]
+
+RATE, FIRST_SQUARES = 0.3, 0.1
+"""Of Adagrad (Duchi, Hazan and Singer 2011): W ← W - η·g / √Σg², and where the sum begins. What is
+rare keeps a high rate; only features that stand in a batch cost anything."""
+
+BATCH = 32
+
+
+class Effort(NamedTuple):
+    """How much is tried.
+
+    Attributes:
+        folds: that the examples are parted into.
+        passes: over the examples, at most: as many as are best for rows of other folds.
+        dropped: parts of the features that an update may leave out; so is this chosen. Wager, Wang
+            and Liang (2013), "Dropout training as adaptive regularization".
+    """
+
+    folds: int
+    passes: int
+    dropped: tuple[float, ...]
+
+
+THOROUGH, QUICK = Effort(3, 5, (0.0, 0.5)), Effort(2, 1, (0.5,))
+MANY, ENOUGH = 1 << 26, 1 << 31
+"""Products of features and outputs in a pass over the examples: with more than the first it is done
+quickly, and examples beyond the second are left out."""
+
+FEW_OUTPUTS = 16
+"""As many are counted where there are fewer, as it takes time as well to find the features."""
+
+Rows = npt.NDArray[np.intp]
+Weights = tuple[Array, Array]  # of features (D, K), of a chain (K, K)
+
+
+class FittedMap:
+    """A map of features to outputs, fitted to some examples.
+
+    Args:
+        hashes: of an example by its number, for each of its targets those of its features.
+        targets: of each example.
+        size: D, how many buckets there are.
+        outputs: K.
+        loss: of :data:`charrnn.nn.losses.LOSSES`, or ``"chain"``.
+    """
+
+    def __init__(
+        self,
+        hashes: Callable[[int], list[Array]],
+        targets: Sequence[Array],
+        size: int,
+        outputs: int,
+        loss: str,
+    ) -> None:
+        self._hashes, self._targets = hashes, targets
+        self._size, self._outputs, self._loss = size, outputs, loss
+
+    def fit(self) -> None:
+        """Work out all of it now, rather than when it is first used."""
+        _ = self.weights
+
+    @cached_property
+    def weights(self) -> Weights:
+        """Of the features, ``(D, K)``, and of the chain, ``(K, K)``: zero if it is none."""
+        best = self._best
+        if not best.passes:
+            return self._nothing
+        return next(islice(self._fits(self._rows, best.dropped), best.passes - 1, None))
+
+    def beside(self, rows: Iterable[int]) -> Array:
+        """The outputs, ``(n, K)``, of examples by maps that were not fitted to them."""
+        known = self._best.outputs
+        return np.concatenate(
+            [
+                known[row] if row in known else wide_forward(self.weights[0], self._features([row]))
+                for row in rows
+            ]
+        )
+
+    @property
+    def nats(self) -> float:
+        """What a target costs by these, on average."""
+        return self._best.nats / len(self._gold(self._rows))
+
+    @cached_property
+    def _products(self) -> float:
+        """Of features and outputs, for an example."""
+        sample = range(0, len(self._targets), -(-len(self._targets) // 256))
+        each = sum(len(h) for row in sample for h in self._hashes(row)) / len(sample)
+        return each * max(FEW_OUTPUTS, self._outputs) + 1
+
+    @property
+    def _rows(self) -> Rows:
+        """The examples that it is fitted to, from all over."""
+        count = max(1, int(ENOUGH / self._products))
+        return np.arange(0, len(self._targets), -(-len(self._targets) // count))
+
+    @property
+    def _effort(self) -> Effort:
+        return THOROUGH if self._products * len(self._targets) <= MANY else QUICK
+
+    @cached_property
+    def _best(self) -> "_OfOthers":
+        """But a map that is worse than none for rows of other folds is none."""
+        none, W = _OfOthers(0.0, 0), self._nothing
+        for some in _batches(self._rows):
+            self._take(none, W, some)
+        tried = [one for dropped in self._effort.dropped for one in self._across_folds(dropped)]
+        useful = [one for one in tried if one.nats < none.nats]
+        return min(useful, key=lambda one: (one.wrong, one.nats), default=none)
+
+    @property
+    def _nothing(self) -> Weights:
+        """What a fit begins with."""
+        return np.zeros((self._size, self._outputs)), np.zeros((self._outputs, self._outputs))
+
+    def _across_folds(self, dropped: float) -> list["_OfOthers"]:
+        """After each pass over the rows of the other folds."""
+        rows, (folds, passes, _) = self._rows, self._effort
+        fold = np.random.default_rng(0).permutation(len(rows)) % folds
+        found = [_OfOthers(dropped, number + 1) for number in range(passes)]
+        for k in range(folds):
+            own, others = rows[fold == k], rows[fold != k]
+            if not len(own) or not len(others):
+                own = others = rows
+            for one, weights in zip(found, self._fits(others, dropped), strict=True):
+                for some in _batches(own):
+                    self._take(one, weights, some)
+        return found
+
+    def _take(self, one: "_OfOthers", weights: Weights, rows: Rows) -> None:
+        """Note what a map says of some examples, and what that costs."""
+        W, chain = weights
+        y = wide_forward(W, self._features(rows))
+        ends = np.cumsum([len(self._targets[row]) for row in rows])[:-1]
+        parts = np.split(y.astype(np.float32), ends)
+        one.outputs.update(zip(rows.tolist(), parts, strict=True))
+        nats, _, _ = self._loss_of(y, chain, rows)
+        one.nats += nats
+        one.wrong += self._wrong(y, rows)
+
+    def _fits(self, rows: Rows, dropped: float) -> Iterator[Weights]:
+        """The weights after each pass over some of the examples."""
+        rng = np.random.default_rng(0)
+        W, chain = self._nothing
+        squares, of_chain = (np.full_like(w, FIRST_SQUARES) for w in (W, chain))
+        for _ in range(self._effort.passes):
+            for some in _batches(rng.permutation(rows)):
+                features = without(self._features(some), dropped, rng)
+                y = wide_forward(W, features)
+                _, dy, dchain = self._loss_of(y, chain, some)
+                columns, dW = wide_sums(dy, features)
+                squares[columns] += dW * dW
+                W[columns] -= RATE * dW / np.sqrt(squares[columns])
+                of_chain += dchain * dchain
+                chain -= RATE * dchain / np.sqrt(of_chain)
+            yield W, chain
+
+    def _features(self, rows: Iterable[int]) -> Features:
+        return features_of([h for row in rows for h in self._hashes(row)], self._size)
+
+    def _gold(self, rows: Rows) -> Array:
+        return np.concatenate([self._targets[row] for row in rows])
+
+    def _wrong(self, y: Array, rows: Rows) -> int:
+        """How many targets are not what the outputs say."""
+        gold = self._gold(rows)
+        return int(np.count_nonzero((y > 0) != gold if gold.ndim == 2 else y.argmax(1) != gold))
+
+    def _loss_of(self, y: Array, chain: Array, rows: Rows) -> tuple[float, Array, Array]:
+        """The loss of some examples, and its gradients by the outputs and by the chain."""
+        gold = self._gold(rows)
+        if self._loss != "chain":
+            dy = y.copy()
+            return float(LOSSES[self._loss](dy, gold)), dy, np.zeros_like(chain)
+        lane = np.repeat(np.arange(len(rows)), [len(self._targets[row]) for row in rows])
+        with one_thread():
+            found = Chain(chain, y, lane)
+            return (float(found.nats(gold)), *found.gradients(gold))
+
+
+@dataclass
+class _OfOthers:
+    """What maps say of examples that they were not fitted to, and what that costs."""
+
+    dropped: float
+    passes: int
+    outputs: dict[int, Array] = field(default_factory=dict)
+    wrong: int = 0
+    nats: float = 0.0
+
+
+def _batches(rows: Rows) -> Iterator[Rows]:
+    return (rows[start : start + BATCH] for start in range(0, len(rows), BATCH))
