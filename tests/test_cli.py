@@ -675,6 +675,7 @@ def test_a_signal_saves_and_says_how_to_go_on(
     lines = held.said.decode().splitlines()
     assert b"Traceback" not in held.said
     (step,) = re.findall(r"^saved at step (\d+) of 51", "\n".join(lines), re.MULTILINE)
+    assert re.match(r"best so far: [\d.]+ nats/char .* at step 1\d; .* baseline", lines[-3])
     header, _ = read_checkpoint(tmp_path / "run" / "last.npz")
     assert header["training"]["step"] == int(step) > 12
     printed = shlex.split(lines[-1])
@@ -907,6 +908,19 @@ def test_gradcheck_shows_tables(place: Path) -> None:
     assert "WRONG" not in shown
     brief = charrnn("gradcheck", "--cell", "rnn", "--hidden", "2", "--seq-len", "2", cwd=place)
     assert "Largest error of each model" in brief.stdout.decode()
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_gradcheck_breaks_no_name_and_no_figure(tmp_path: Path, width: int) -> None:
+    line = ("gradcheck", "--cell", "lstm", "--layers", "1", "--method", "complex")
+    done = charrnn(*line, cwd=tmp_path, env=environment(COLUMNS=str(width)))
+    assert done.returncode == 0
+    table = done.stdout.decode().partition("Largest error of each model")[2]
+    assert set(re.findall(r"\w+=\w*", table)) == {"gates=cell", "output=identity", "bias=false"}
+    assert len(re.findall(r"^\S.*  \d\.\de[-+]\d\d  ", table, re.MULTILINE)) > 10
+    assert not re.search(r"(?<![\d.])e-\d\d|\de-?\d?$", table, re.MULTILINE)
+    rows = [row for row in table.splitlines() if row.endswith("ok")]
+    assert max(map(len, rows)) <= width
 
 
 def test_gradcheck_checks_a_trained_model(place: Path) -> None:

@@ -1,5 +1,7 @@
 """The commands that the README and the documents show run, on small data in a short time."""
 
+import gzip
+import lzma
 import re
 import shlex
 from pathlib import Path
@@ -35,6 +37,10 @@ SMALL = {
     "--shards": "--epochs 1 --hidden 8 --shards",
     "-n 2 charrnn train corpus.txt": "-n 2 charrnn train corpus.txt --epochs 1 --hidden 8",
     "train data/reber-train.txt": "train data/reber-train.txt --epochs 1 --hidden 8",
+    "train big.txt": "train big.txt --epochs 1 --hidden 8",
+    "train books/": "train books/ --epochs 1 --hidden 8",
+    "'books/**/*.txt'": "'books/**/*.txt' --epochs 1 --hidden 8",
+    "dump.xz": "dump.xz --epochs 1 --hidden 8",
     "--hidden 192 --epochs 1 --threads 1 --out run": "--hidden 8 --epochs 1 --threads 1",
     "gradcheck": "gradcheck --cell rnn --layers 1",
     "'Once upon'": repr(TEXT[:4]),
@@ -100,12 +106,15 @@ def commands() -> list[str]:
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with all the files that are named, and the runs that are used."""
     place = tmp_path_factory.mktemp("documents")
-    for name in ("corpus", "new", "other", "plays", "sonnets", "text", "verses", "sample"):
+    for folder in ("books/verse", "data", "docs", DEFAULT_FOLDER):
+        (place / folder).mkdir(parents=True)
+    names = ("corpus", "new", "other", "plays", "sonnets", "text", "verses", "sample", "big")
+    for name in (*names, "books/one", "books/verse/two"):
         (place / f"{name}.txt").write_text(TEXT * 2, encoding="utf-8")
     for name, text in TEXTS.items():
         (place / f"{name}.txt").write_text(text, encoding="utf-8")
-    for folder in ("data", "docs", DEFAULT_FOLDER):
-        (place / folder).mkdir()
+    (place / "part-1.txt.gz").write_bytes(gzip.compress(TEXT.encode()))
+    (place / "dump.xz").write_bytes(lzma.compress(TEXT.encode()))
     for name, source, count in ROWS:
         lines = (ROOT / "data" / source).read_text(encoding="utf-8").splitlines(keepends=True)
         (place / name).write_text("".join(lines[:count]), encoding="utf-8")
@@ -139,13 +148,20 @@ def test_a_command_runs_as_it_is_shown(command: str, place: Path) -> None:
     (place / DEFAULT_FOLDER / "latest").write_text("corpus-1\n", encoding="utf-8")
     given = b""
     for part in command.split(" | "):
-        words = shlex.split(part)
+        words = [file for word in shlex.split(part) for file in expanded(word, part, place)]
         if words[0] == "cat":
             given = (place / words[1]).read_bytes()
             continue
         done = charrnn(*words[words.index("charrnn") + 1 :], cwd=place, stdin=given)
         assert done.returncode == 0, done.stderr.decode()
         given = done.stdout
+
+
+def expanded(word: str, part: str, place: Path) -> list[str]:
+    """The files that a shell makes of a pattern that stands without quotes."""
+    if "*" in word and f"'{word}'" not in part:
+        return [path.name for path in sorted(place.glob(word))]
+    return [word]
 
 
 def test_there_are_such_commands() -> None:

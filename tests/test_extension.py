@@ -320,7 +320,7 @@ def test_a_generators_labels_stay_fixed(tmp_path: Path) -> None:
     with_labels = [row.replace("odd", "strange") for row in with_characters]
     data = GenerateData(pairs(tmp_path, with_labels, "c.tsv"), config)
     folder = RunFolder(tmp_path / "no", resume=False)
-    with pytest.raises(InputError, match="other labels"):
+    with pytest.raises(InputError, match="different labels"):
         Run.begin(config, data, folder, initial)
     folder.close()
 

@@ -24,7 +24,7 @@ def test_lines_of_a_few_kinds_flatter_a_validation() -> None:
     assert found.severity == "note"
     assert "1,976 of 2,000 lines repeat an earlier one" in found.text
     assert "of the 200 validation lines, all are in the training part" in found.text
-    assert "would flatter" in found.advice[0]
+    assert "would look too good" in found.advice[0]
     assert found.measured["distinct"] == 24
 
 

@@ -122,7 +122,8 @@ def test_a_file_is_measured_as_the_training_would(place: Path, task: str) -> Non
     flags = ("--val", "val", "--test", f"{task}.new", "--task", task, "--out", "run", *SMALL)
     done = charrnn("train", f"{task}.txt", *flags, cwd=place)
     assert done.returncode == 0, done.stderr
-    report = done.stderr.decode().partition("test: ")[2].splitlines()
+    first, *lines = done.stderr.decode().partition("test: ")[2].splitlines()
+    report = [first, *takewhile(lambda line: line.startswith("  "), lines)]
     ((head, *later), _), ((own, *again), _) = (
         shown("run", f"{task}.new", cwd=place),
         shown("run", cwd=place),
@@ -212,7 +213,7 @@ def test_labels_that_the_model_lacks_count_as_missed(place: Path) -> None:
     assert found["labels"]["meh"] == {"precision": 0, "recall": 0, "F1": 0, "support": 2}
     assert found["loss"] == pytest.approx((alone["loss"] * 40 + 3 * 30 * np.log(10)) / 43)
     note = found["notes"][0]
-    assert "3 of 43 rows have a label that the model does not know, and count as missed" in note
+    assert "3 of 43 rows have a label that the model does not know, and count as errors" in note
     assert "'meh' 2, 'wow' 1" in note
 
 
@@ -326,7 +327,7 @@ def test_what_the_weights_met_before_is_told(place: Path) -> None:
         (["classify", "bad"], "row 1"),
         (["tag", "bad"], "row 1"),
         (["forecast", "bad"], "column"),
-        (["forecast", "forecast.new", "forecast.txt"], "one series, 2 were given"),
+        (["forecast", "forecast.new", "forecast.txt"], "one series, got 2"),
         (["classify", "translate", "classify.new"], "different tasks: classify, translate"),
         (["classify", "classify", "-"], "only one run can read standard input"),
         (["classify", "classify.new", "--mix"], "--mix is for language models"),
@@ -375,7 +376,7 @@ def test_columns_say_where_the_data_stand_in_another_layout(place: Path, task: s
     ("arguments", "message"),
     [
         (["classify"], "--columns needs a file"),
-        (["forecast", "forecast.new"], "--columns 2,1,1: the model reads 2, not 3"),
+        (["forecast", "forecast.new"], "--columns 2,1,1: the model reads 2 columns, not 3"),
         (["lm"], "--columns is for tables; lm/best.npz is a language model"),
         (["lm", "forecast.new"], "--columns is for tables; lm/best.npz is a language model"),
         (["lm", "--show"], "--columns does not go with --show"),

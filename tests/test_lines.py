@@ -189,7 +189,7 @@ def test_weights_that_met_the_held_out_lines_are_told_of(folder: Path) -> None:
     assert ancestor["corpora"][0]["lines"] == 5
     for run, seen in (("b", False), ("c", True), ("d", True)):
         notes = find_texts(library.load(run), [], []).notes
-        assert any("was trained on" in note for note in notes) == seen, run
+        assert any("the model has seen" in note for note in notes) == seen, run
 
 
 def test_inspect_advises_lines_and_judges_what_they_hold_out(folder: Path) -> None:

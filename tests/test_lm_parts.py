@@ -225,7 +225,7 @@ def test_a_run_that_ends_behind_the_n_grams_says_so_first(place: Path, tmp_path:
     for number in (1, 2):  # from what this process found, and from the log
         best = min(entry["nats"] for entry in logged(tmp_path / "run", "validation"))
         last = done.stderr.decode().split(f"epoch {number}.00: ")[1].splitlines()[1:]
-        assert re.match(rf"best: {best:.4f} nats/char .* at step \d+; the \w+ baseline is", last[0])
+        assert re.match(rf"best: {best:.4f} nats/char .* at step \d+; the \S+ baseline is", last[0])
         assert any(line.endswith("  charrnn eval run --mix") for line in last)
         done = charrnn("train", "--resume", "run", "--epochs", "2", "--quiet", cwd=tmp_path)
     inspected = charrnn("inspect", "run", cwd=tmp_path).stdout.decode()

@@ -338,13 +338,13 @@ def test_several_models_stand_one_beneath_the_other(other: Path) -> None:
     done = charrnn("eval", "run", shipped, "text.txt", "--show", cwd=other)
     lines = done.stdout.decode().splitlines()
     assert [lines[0], lines[2]] == ["1  zig zag↵", "2  zig zag↵"]
-    assert "1 needs the fewest" in lines[-1]
+    assert "1 fits the text best" in lines[-1]
     done = charrnn("eval", "run", shipped, "text.txt", "--show", "--format", "jsonl", cwd=other)
     first = json.loads(done.stdout.splitlines()[0])
     assert [one["model"] for one in first["models"]] == ["run/best.npz", shipped]
     done = charrnn("eval", "run", "bytes", "text.txt", "--show", cwd=other)
     assert done.returncode == 2
-    assert b"is a model of chars, bytes/best.npz one of bytes" in done.stderr
+    assert b"is a model of chars, but bytes/best.npz is one of bytes" in done.stderr
 
 
 def test_a_page_holds_the_text_and_nothing_that_runs(other: Path) -> None:

@@ -197,7 +197,7 @@ def test_train_names_a_document_as_inspect_does(
 
 def library_findings(folder: Path) -> list[str]:
     lines = charrnn("inspect", "book.txt", cwd=folder).stdout.decode().splitlines()
-    return [line for line in lines if line.startswith("mend  encoding")]
+    return [line for line in lines if line.startswith("fix   encoding")]
 
 
 @pytest.mark.parametrize(

@@ -118,7 +118,7 @@ def test_the_terminal_shows_what_the_commands_print(
         monkeypatch.setenv(name, value)
     (tmp_path / "shakespeare.txt").write_text("ROMEO:\n" + TEXT * 20, encoding="utf-8")
     train, sample = make.COMMANDS
-    small = train.replace("--minutes 10", "--minutes 0.1 --eval-every 10")
+    small = f"{train} --hidden 16 --eval-every 10"
     screens = [terminal.shown(terminal.run(line, tmp_path)) for line in (small, sample)]
     now = text_of(terminal.draw(make.COMMANDS, screens))
     then = text_of((PICTURES / "terminal.svg").read_text(encoding="utf-8"))

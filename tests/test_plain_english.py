@@ -45,7 +45,7 @@ NAMES = ("held-out end", "held-out repeats")
 """What programs read, and ``charrnn inspect`` calls otherwise."""
 
 DOCUMENTS = [
-    *("README.md", "CONTRIBUTING.md", "data/README.md", "checkpoints/README.md"),
+    *("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "data/README.md", "checkpoints/README.md"),
     *("docs/notebooks/README.md", "tests/fixtures/help.txt"),
     *sorted(
         str(path.relative_to(ROOT))

@@ -250,7 +250,7 @@ def test_columns_in_the_other_order_are_asked_about(tmp_path: Path) -> None:
         (['{"text": "a", "label": "b"}', "", "{}"], ", row 2: blank"),
         (['{"text": "a", "label": "b"}', '{"text": "a"}'], ", row 2: the label is empty"),
         (['{"text": 5, "label": "b"}'], ", row 1: the text is '5', not a text"),
-        (['{"text": "a", "label": ["b", "c"]}'], ", row 1: the label is 2 labels"),
+        (['{"text": "a", "label": ["b", "c"]}'], ", row 1: the label has 2 labels"),
         (['{"a": "a", "b": "b"}'], "which of its 2 columns are the text and the label"),
     ],
 )
@@ -271,7 +271,7 @@ def test_a_bad_row_of_json_is_named(tmp_path: Path, rows: list[str], message: st
         (
             [{"translation": {"en": "a"}}],
             ("source", "target"),
-            "has no source and no target: .* 1 'translation'",
+            "has no source and no target; .* 1 'translation'",
         ),
     ],
 )
@@ -318,7 +318,7 @@ def test_labels_of_json_are_written_out(tmp_path: Path) -> None:
 def test_several_labels_are_joined_where_they_are_wanted(tmp_path: Path) -> None:
     data = "__label__a __label__b one\n__label__a two\n"
     assert pairs(tmp_path, data, several="|") == [("one", "a|b"), ("two", "a")]
-    with pytest.raises(InputError, match="row 1: the label is 2 labels") as caught:
+    with pytest.raises(InputError, match="row 1: the label has 2 labels") as caught:
         read_pairs(put(tmp_path, data))
     assert "loss=sigmoid" in caught.value.hint
     rows: list[Any] = [{"text": "a", "label": ["x", 1]}, {"text": "b", "label": []}]

@@ -357,6 +357,6 @@ def test_chunks_are_alike(size: int, batch_size: int, seq_len: int) -> None:
 
 @pytest.mark.parametrize(("size", "batch_size"), [(0, 1), (1, 1), (4, 4), (10, 32)])
 def test_a_text_shorter_than_its_lanes_is_refused(size: int, batch_size: int) -> None:
-    with pytest.raises(InputError, match=f"need at least {batch_size + 1}$"):
+    with pytest.raises(InputError, match=f"needs at least {batch_size + 1}$"):
         Lanes(np.arange(size), batch_size, 8)
     assert Lanes(np.arange(batch_size + 1), batch_size, 8).length == 1

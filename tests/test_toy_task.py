@@ -34,7 +34,7 @@ def command(*arguments: str) -> None:
 def test_it_trains_and_is_used(capsys: pytest.CaptureFixture[str]) -> None:
     command("train", "words.tsv", "--task", "vowels", "--threads", "1", "--out", "run")
     shown = capsys.readouterr()
-    assert "settings: hidden 12, epochs 30.0, lr 0.02" in shown.err
+    assert "settings: hidden 12, epochs 30, lr 0.02" in shown.err
     assert "test: " in shown.err
     assert "charrnn predict run WORD" in shown.err
     command("predict", "run", "abba", "dd", "--format", "jsonl")

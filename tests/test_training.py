@@ -234,6 +234,7 @@ def test_the_command_lines_defaults_are_the_settings_defaults() -> None:
         "resume_from",
         "init_from",
         "quiet",
+        "no_cache",
     }
 
 
@@ -277,10 +278,10 @@ def test_a_wrong_variant_is_told(given: dict[str, str], message: str) -> None:
         Config.parse(given)
 
 
-def test_train_has_thirty_options_members_and_shards() -> None:
+def test_train_has_thirty_options_members_shards_and_no_cache() -> None:
     group = typer.main.get_command(app)
     options = [p for p in group.commands["train"].params if p.name != "corpus"]  # type: ignore[attr-defined]
-    assert 20 < len(options) <= 32
+    assert 20 < len(options) <= 33
 
 
 OUT_OF_RANGE: list[tuple[str, Any]] = [
@@ -1009,7 +1010,7 @@ def test_one_process_trains_in_a_folder(corpus: Corpus) -> None:
     with pytest.raises(InputError, match="already holds a run") as refused:
         RunFolder(Path("run"), resume=False)
     assert "--resume" in refused.value.hint
-    assert names(Path("run")) == ["last.npz"]
+    assert names(Path("run")) == ["last.npz", "metrics.jsonl"]
 
 
 def test_a_lock_that_is_let_go_is_not_taken_twice(

@@ -69,9 +69,8 @@ def find_texts(
     Raises:
         InputError: a file cannot be read, or there is nothing to score.
     """
-    own, config = noted(model), model.config
+    own = noted(model)
     data, missing = _data(model, train, own)
-    corpus = data.corpus if data else None
     notes = list(data.notes) if data else []
     if data and train and own and data.sha256 != own.sha256:
         notes.append("--train differs from the training text on record; using --train")
@@ -79,49 +78,74 @@ def find_texts(
     part = ""
     if files:
         text = read_text(model, files)
+        is_corpus = data is not None and np.array_equal(text.codes, data.corpus.codes)
+        part = "" if data is None else _part_of(data, text.codes)
         # The same text under other line ends or in another encoding is the same text.
-        known = text.sha256 == own.sha256 if own else False
-        if data is not None:
-            part = _part_of(data, text.codes)
-            known = known or part != "" or np.array_equal(text.codes, data.corpus.codes)
-        if not known:
-            if len(text.codes) < 2:
-                raise InputError("a text of one character has nothing to predict")
-            if missing:
-                notes.append(f"{missing}; if it contains this text, the model has seen it")
-            notes += _other_form(model, text, corpus)
-            trained_on = None
-            if data is not None:
-                parted = data.parted(config)
-                trained_on = parted.codes[: parted.start]
-                seen = _seen(text.codes, parted, config.level, by_lines=config.lines)
-                notes += [SEEN.format(seen)] if seen else []
-            notes += _met_before(model, text.codes)
-            return ToScore(text.codes, 1, named(files), trained_on, (*text.notes, *notes))
-        if corpus is not None and not part and not np.array_equal(text.codes, corpus.codes):
-            raise InputError(
-                f"{named(files)} is the training text of this run, but --train names another",
-                "leave out --train",
-            )
+        if not (is_corpus or part or (own and text.sha256 == own.sha256)):
+            return _another_text(model, files, text, data, missing, notes)
         if not part:
+            if data is not None and not is_corpus:
+                raise InputError(
+                    f"{named(files)} is the training text of this run, but --train names another",
+                    "leave out --train",
+                )
             notes.append("this is the training text; scoring its validation part")
-            what = named(files)
-            data = data or TextData(text, Paths(tuple(files)))
-    if data is None:
-        raise InputError(missing, f"or name a text to score: charrnn eval {model.path} FILE")
-    parted = data.parted(config)
-    codes, start = parted.codes, parted.start
-    if not part and not files:
+            what, data = named(files), data or TextData(text, Paths(tuple(files)))
+    elif data is not None:
         tested = data.test is not None and not validated
         part = "test" if tested else "val" if data.val is not None else ""
-    whole = what
+    if data is None:
+        raise InputError(missing, f"or name a text to score: charrnn eval {model.path} FILE")
+    return _own_part(model, data, part, what, notes)
+
+
+def _another_text(
+    model: Model,
+    files: list[str],
+    text: Corpus,
+    data: TextData | None,
+    missing: str,
+    notes: list[str],
+) -> ToScore:
+    """A text that is none of the run's own.
+
+    Args:
+        data: what trained the model; else ``missing`` says why it is not there.
+        notes: what there is to say already.
+    """
+    if len(text.codes) < 2:
+        raise InputError("a text of one character has nothing to predict")
+    if missing:
+        notes.append(f"{missing}; if it contains this text, the model has seen it")
+    notes += _other_form(model, text, data.corpus if data else None)
+    trained_on = None
+    if data is not None:
+        parted = data.parted(model.config)
+        trained_on = parted.codes[: parted.start]
+        seen = _seen(text.codes, parted, text.level, by_lines=model.config.lines)
+        notes += [SEEN.format(seen)] if seen else []
+    notes += _met_before(model, text.codes)
+    return ToScore(text.codes, 1, named(files), trained_on, (*text.notes, *notes))
+
+
+def _own_part(model: Model, data: TextData, part: str, whole: str, notes: list[str]) -> ToScore:
+    """A part of a run's own data: ``"test"`` or ``"val"`` of a file, else what was split off.
+
+    Args:
+        whole: what the data are called.
+        notes: what there is to say already.
+
+    Raises:
+        InputError: all of it trained.
+    """
+    parted = data.parted(model.config)
+    codes, start = parted.codes, parted.start
+    what = f"the validation part of {whole}"
     if part == "test":
-        codes, start = data.all_codes(config), len(codes)
+        codes, start = data.all_codes(model.config), len(codes)
         what = f"{data.paths.test}, this run's test file"
     elif part == "val":
         what = f"{data.paths.val}, this run's validation file"
-    else:
-        what = f"the validation part of {what}"
     if (not part and data.val is not None) or not 0 < start < len(codes):
         raise InputError(
             f"this run trained on all of {whole}", "name a text that the model has not seen"

@@ -260,9 +260,7 @@ def _steering(author: Author, wanted: Wanted) -> Steering:
     if wanted.allow is not None:
         never |= set(range(author.voice.size)) - author.known(wanted.allow)
     if author.voice.size == len(never):
-        raise InputError(
-            "--allow leaves no character to write", "allow characters that the model knows"
-        )
+        raise InputError("no character is left to write", "allow characters that the model knows")
     max_copy = wanted.max_copy or 0
     texts = [author.symbols(codes) for codes in wanted.trained_on] if max_copy else []
     never -= {symbol for (symbol,) in ends}

@@ -57,6 +57,7 @@ class Kept:
         self.folder = folder
         self.network = spec.model(config)
         self._noted_threads = 0  # in the log; no checkpoint says how many there were
+        self._begun_at = 0  # the step that this process begins with
         self.threads = min(threads, len(shards(config.batch_size, config.shards)))
         self.task = data.task(spec, config, self.network, self.threads or 1)
         self.task.engine.shards = config.shards
@@ -177,10 +178,7 @@ class Kept:
         A run that is stopped somewhere must return, when it diverges, to where it would have
         returned: its last good state is then saved with it.
         """
-        self._note_compared()
-        if self.threads != self._noted_threads:
-            self._noted_threads = self.threads
-            self._log(self.made, "threads", threads=self.threads)
+        self._note_beginning()
         header = self._header()
         begun, weights = monotonic(), dict(self.trainer.parameters)
         if not np.isfinite(self.trainer.parameters.flat).all():
@@ -234,15 +232,18 @@ class Kept:
             **source_of(self.config.own_cell),
         }
 
-    def _note_compared(self) -> None:
-        """Log what there is to beat: not before the training has got somewhere."""
+    def _note_beginning(self) -> None:
+        """Log what there is to beat, and by how many: not before the training has got somewhere."""
         if self._to_note is not None:
             noted, self._to_note = self._to_note, None
             self._log(0, "compared", figures=dict(noted.figures), known=noted.known)
+        if self.threads != self._noted_threads:
+            self._noted_threads = self.threads
+            self._log(self._begun_at, "threads", threads=self.threads)
 
     def _log(self, step: int, event: str, **values: Any) -> None:
         if step:
-            self._note_compared()
+            self._note_beginning()
         seconds = round(monotonic() - self._begun, 3)
         if self.config.members > 1:
             values = {"member": self.members.number, **values}

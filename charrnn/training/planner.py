@@ -118,14 +118,16 @@ FEW_PROCESSES = 2
 """... there are more processes than these and the time is short: if they then read so much faster
 that it outweighs having fewer updates. Two gain nothing by that."""
 
-UPDATES_ASIDE = 80.0
-"""What is read in n updates teaches as much as n / (n + this) of it in updates without number."""
+UPDATES_WANTED = 350.0
+"""What is read in n updates teaches as much as a part 1 / (1 + (this / n)²) of it in updates
+without number, if the rate suits them (docs/scaling.md)."""
 
 WORTH_IT = 1.05
 """More lanes are taken for no less than this, as times differ from one to the next."""
 
 WIDE = 0.5
-"""Of more lanes than ``LANES`` the rate goes with this power of their number."""
+"""Of more lanes than ``LANES`` the rate goes with this power of their number: up to 256 lanes
+somewhat higher ones were better on average, but not for every seed."""
 
 LENGTHS = (64, 32)
 """Steps that gradients go back: the fewer, where there would be ..."""
@@ -400,7 +402,7 @@ def _lanes_that_pay(
     def taught(config: Config, speed: Speed) -> float:
         epochs = min(most, asked.passes(speed))
         updates = _updates(config, epochs, asked.trained_on)
-        return epochs * updates / (updates + UPDATES_ASIDE)
+        return epochs / (1 + (UPDATES_WANTED / updates) ** 2)
 
     while (
         "batch_size" not in asked.given

@@ -163,6 +163,7 @@ class Run(Course):
                     raise ValueError("the last good state belongs to another network")
             run.asked = run.config
             run.ancestor = bounded(state["ancestor"]) if "ancestor" in state else None
+            run._begun_at = run.made
             if epochs is not None:
                 run._extend()
             if members is not None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 from xml.sax.saxutils import escape
 
-__all__ = ["draw", "thinned"]
+__all__ = ["Record", "draw", "thinned"]
 
 WIDTH, HEIGHT = 720, 340
 LEFT, RIGHT, TOP, BOTTOM = 44, 200, 24, 48  # room for the losses, the names, nothing, the minutes
@@ -29,6 +29,7 @@ svg { background: #0d1117 } text { fill: #e6edf3 } .grid { stroke: #30363d }
 
 Point = tuple[float, float]
 Record = dict[str, Any]
+"""A line of a log."""
 
 
 def thinned(log: Iterable[Record]) -> Iterator[Record]:
