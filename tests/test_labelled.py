@@ -130,6 +130,8 @@ def test_a_file_is_measured_as_the_training_would(place: Path, task: str) -> Non
     )
     assert head == own == f"run/best.npz on {task}.new"
     assert later == again
+    if later[0].startswith("the baseline"):  # told before the figures, while training as well
+        assert later.pop(0) in done.stderr.decode().splitlines()
     assert later[0].removeprefix("test: ") == report[0]
     assert later[1:] == report[1:]
 
