@@ -174,7 +174,7 @@ def _tar() -> bytes:
         (lambda: _zip("a.txt"), "a zip archive, as"),
         (_tar, "a tar archive"),
         (lambda: gzip.compress(_tar()), "a tar archive"),
-        (gzip.compress(gzip.compress(b"abc")), "compressed by gzip (is it so twice?)"),
+        (lambda: gzip.compress(gzip.compress(b"abc")), "compressed by gzip (is it so twice?)"),
     ],
 )
 def test_train_names_a_document_as_inspect_does(

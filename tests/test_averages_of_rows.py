@@ -1,0 +1,49 @@
+"""Classifiers and taggers as the average of several networks."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support import charrnn
+
+from charrnn.nn.losses import log_probabilities
+from charrnn.runs.model import Model, load_model
+from charrnn.tasks.classification import classify
+from charrnn.tasks.tag import tag
+
+ROWS = "".join(f"{'ab'[k % 2]} {'xyz'[k % 3]}{k}\t{'yes' if k % 2 else 'no'}\n" for k in range(60))
+SENTENCES = "".join(f"a{k}\tx\nb{k % 7}\ty\n\n" for k in range(60))
+
+
+def probabilities(model: Model, loss: str) -> np.ndarray:
+    if model.config.task == "tag":
+        (y,) = tag(model, [["a1", "b2", "a3"]])
+    else:
+        y = classify(model, ["a x1", "b z9"])
+    return np.exp(log_probabilities(loss, y))
+
+
+@pytest.mark.parametrize(
+    ("task", "loss", "rows"),
+    [
+        ("classify", "softmax", ROWS),
+        ("classify", "sigmoid", ROWS),
+        ("tag", "chain", SENTENCES),
+        ("tag", "sigmoid", SENTENCES),
+    ],
+)
+def test_probabilities_are_averaged(tmp_path: Path, task: str, loss: str, rows: str) -> None:
+    (tmp_path / "rows.txt").write_text(rows, encoding="utf-8")
+    line = ["--members", "2", "--hidden", "3", "--epochs", "3", "--batch-size", "8"]
+    done = charrnn(
+        *("train", "rows.txt", "--task", f"{task},loss={loss}", *line, "--out", "run"),
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    model = load_model(tmp_path / "run" / "best.npz")
+    assert model.members == 2
+    found, first, second = (
+        probabilities(one, loss) for one in (model, model.member(1), model.member(2))
+    )
+    assert np.abs(first - second).max() > 1e-4
+    np.testing.assert_allclose(found, (first + second) / 2, atol=1e-5)
