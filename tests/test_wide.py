@@ -228,7 +228,8 @@ def fitted(targets: Sequence[int]) -> FittedMap:
     """A map of those words to three labels."""
     words = words_of(len(targets))
     rows = [[hashed.of_text(word)] for word in words]
-    return FittedMap(rows.__getitem__, [np.array([k]) for k in targets], 1 << 10, 3, "softmax")
+    gold = [np.array([k]) for k in targets]
+    return FittedMap(rows.__getitem__, gold, 1 << 10, 3, "softmax", range(len(rows)))
 
 
 def test_what_stands_beside_a_row_was_not_fitted_to_it() -> None:
@@ -240,6 +241,17 @@ def test_what_stands_beside_a_row_was_not_fitted_to_it() -> None:
     assert same.count(True) == 10  # its own fold
 
 
+def test_rows_of_one_input_are_in_one_fold() -> None:
+    rows = [[hashed.of_text(word)] for word in ("abc", "abc", "bca", "cab")]
+    gold = [[np.array([k]) for k in own] for own in ((0, 1, 2, 0), (0, 2, 2, 0))]
+    one, other = (
+        FittedMap(rows.__getitem__, own, 1 << 10, 3, "softmax", "aabc")._across_folds(0.0)[0]
+        for own in gold
+    )
+    np.testing.assert_array_equal(one.outputs[0], one.outputs[1])
+    np.testing.assert_array_equal(one.outputs[0], other.outputs[0])
+
+
 def test_the_map_is_fitted_for_as_many_passes_as_are_best_for_others() -> None:
     targets = np.random.default_rng(0).integers(3, size=60)
     draw = np.random.default_rng(2)
@@ -248,7 +260,8 @@ def test_the_map_is_fitted_for_as_many_passes_as_are_best_for_others() -> None:
     for first in ([""] * 60, [f"{k} " for k in targets]):
         hashes = [hashed.of_text(a + b) for a, b in zip(first, words, strict=True)]
         rows = [[one] for one in hashes]
-        found.append(FittedMap(rows.__getitem__, list(targets[:, None]), 1 << 12, 3, "softmax"))
+        gold = list(targets[:, None])
+        found.append(FittedMap(rows.__getitem__, gold, 1 << 12, 3, "softmax", range(60)))
     by_heart, learnt = found
     assert by_heart._best.passes < learnt._best.passes
     right = learnt.beside(range(60)).argmax(axis=1) == targets

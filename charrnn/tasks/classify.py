@@ -194,6 +194,7 @@ class ClassifyData(SupervisedData[Pair]):
             spec.buckets,
             len(spec.labels),
             config.loss,
+            (row.left for row in rows),
         )
 
     def task(

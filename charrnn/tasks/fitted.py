@@ -6,7 +6,7 @@ trains is what a map says that was fitted to the other folds. Wolpert (1992), "S
 generalization". Afterwards it is the map that was fitted to all rows.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
@@ -67,6 +67,8 @@ class FittedMap:
         size: D, how many buckets there are.
         outputs: K.
         loss: of :data:`charrnn.nn.losses.LOSSES`, or ``"chain"``.
+        inputs: of each example: those of one input are in one fold, as a map that has met it with
+            another label would be worse than one that has not.
     """
 
     def __init__(
@@ -76,7 +78,10 @@ class FittedMap:
         size: int,
         outputs: int,
         loss: str,
+        inputs: Iterable[Hashable],
     ) -> None:
+        number: dict[Hashable, int] = {}
+        self._group = np.array([number.setdefault(one, len(number)) for one in inputs])
         self._hashes, self._targets = hashes, targets
         self._size, self._outputs, self._loss = size, outputs, loss
 
@@ -142,7 +147,8 @@ class FittedMap:
     def _across_folds(self, dropped: float) -> list["_OfOthers"]:
         """After each pass over the rows of the other folds."""
         rows, (folds, passes, _) = self._rows, self._effort
-        fold = np.random.default_rng(0).permutation(len(rows)) % folds
+        group = self._group[rows]
+        fold = np.random.default_rng(0).permutation(self._group.max() + 1)[group] % folds
         found = [_OfOthers(dropped, number + 1) for number in range(passes)]
         for k in range(folds):
             own, others = rows[fold == k], rows[fold != k]

@@ -168,6 +168,7 @@ class TagData(SupervisedData[Sentence]):
             spec.buckets,
             len(spec.tags),
             config.loss,
+            (tuple(row.tokens) for row in rows),
         )
 
     def task(self, spec: TagSpec, config: Config, model: SequenceModel, threads: int) -> "TagTask":
