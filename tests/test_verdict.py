@@ -879,7 +879,7 @@ def test_a_text_does_not_rule_the_terminal(tmp_path: Path) -> None:
     [
         (["missing.txt"], "does not exist"),
         (["empty.txt"], "empty"),
-        (["texts"], "without a checkpoint"),
+        (["nothing"], "the folder 'nothing' has no files"),
         (["/dev/null"], "is a device"),
         (["good.txt", "--plot", "x.png"], "--plot goes with a model"),
         (["good.txt", "--seed", "1"], "--seed goes with --gradient-flow"),
@@ -893,6 +893,7 @@ def test_a_text_does_not_rule_the_terminal(tmp_path: Path) -> None:
     ],
 )
 def test_mistakes_take_two_lines(tmp_path: Path, arguments: list[str], message: str) -> None:
+    (tmp_path / "nothing").mkdir()
     (tmp_path / "texts").mkdir()
     (tmp_path / "texts" / "good.txt").write_text("x", encoding="utf-8")
     (tmp_path / "empty.txt").touch()
