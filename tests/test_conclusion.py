@@ -103,6 +103,13 @@ def test_a_run_that_was_short_of_minutes_is_offered_more(tmp_path: Path) -> None
         assert first[-2:] == ["--minutes", "0.09"]
 
 
+def test_who_is_behind_a_bigram_is_told_to_train_longer(tmp_path: Path) -> None:
+    """One validation shows no trend, and a few no end of one."""
+    lines = trained(tmp_path, "lm", "--epochs", "0.2")
+    assert "a bigram is still better: longer training would help" in lines
+    assert commands(lines)["train longer"] == ["train", "--resume", "run", "--epochs", "0.4"]
+
+
 def test_an_average_is_offered_another_member(tmp_path: Path) -> None:
     lines = trained(tmp_path, "lm", "--epochs", "1", "--members", "2")
     assert commands(lines)["average networks"] == ["train", "--resume", "run", "--members", "4"]

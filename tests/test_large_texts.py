@@ -23,6 +23,7 @@ from charrnn.errors import CharrnnError, InputError
 from charrnn.evaluation import windows
 from charrnn.nn.cells import GRU
 from charrnn.nn.models import SequenceModel
+from charrnn.tasks import lm
 from charrnn.text import corpora, stored
 from charrnn.text.corpora import read_corpus, stands_in
 from charrnn.text.excerpts import excerpt
@@ -234,6 +235,17 @@ def test_what_is_said_of_a_text_is_the_same(place: Path, monkeypatch: pytest.Mon
     assert "are not in the training part" in "".join(said[0])
 
 
+def test_a_long_validation_is_announced(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lm, "MUCH", 50)
+    monkeypatch.setattr(lm, "ENOUGH", 6)
+    Path("a.txt").write_text(TEXT)
+    Path("b.txt").write_text(TEXT[::-1])
+    done = charrnn("train", "a.txt", *LM, "--out", "one", cwd=place)
+    assert b"each validation reads 60 characters; --val-fraction 0.01 would be" in done.stderr
+    done = charrnn("train", "a.txt", *LM, "--val", "b.txt", "--out", "two", cwd=place)
+    assert b"each validation reads 600 characters; a part of b.txt would be enough" in done.stderr
+
+
 def test_a_run_goes_on_from_disk(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Stopped in memory, resumed on disk, as if it had never stopped."""
     Path("a.txt").write_text(TEXT)
@@ -441,12 +453,17 @@ def test_a_full_disk_is_said(place: Path, monkeypatch: pytest.MonkeyPatch) -> No
         read_corpus(["a.txt"], storing=Storing(keep=False))
 
 
-def test_a_folder_that_cannot_be_made_is_said(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    Path("a.txt").write_text("é" + LINES)
+@pytest.mark.parametrize("text", ["é" + LINES, LINES], ids=["encoded", "mapped"])
+def test_where_nothing_can_be_kept_nothing_is(
+    place: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    Path("a.txt").write_text(text)
     Path("file").write_text("")
     monkeypatch.setenv("CHARRNN_CACHE", "file/cache")
-    with pytest.raises(CharrnnError, match="file/cache: Not a directory"):
-        read_corpus(["a.txt"], storing=Storing())
+    found = read_corpus(["a.txt"], storing=Storing())
+    np.testing.assert_array_equal(found.codes, read_corpus(["a.txt"]).codes)
+    assert isinstance(found.text, View)
+    assert found.notes[-1].endswith("file/cache: Not a directory")
 
 
 def test_a_file_that_changes_while_it_is_read_is_refused(place: Path) -> None:
@@ -472,7 +489,7 @@ def test_how_far_it_is_read_is_told(place: Path) -> None:
     assert told == sorted(told)
     assert told[-1] == (total, total)
     done = charrnn("train", "a.txt", *LM, "--no-cache", "--out", "run", cwd=place)
-    assert b"reading 0.0 GB of text\n" in done.stderr
+    assert b"reading 0 MB of text\n" in done.stderr
 
 
 def test_baselines_of_a_text_on_disk_are_found_once(

@@ -102,6 +102,9 @@ def _went(run: "Run") -> "tuple[str, Outlook]":
     is_share = kind.good is not None  # of the answers: as good as drawn by lot
     chance = sqrt(max(0.0, best * (1 - best)) / max(1, run.task.held_out)) if is_share else 0.0
     went = outlook(errors, chance)
+    bigram = run.compared.get("bigram", 0.0) if kind.text else 0.0
+    if went in ("level", "unknown") and best and best > bigram > 0:
+        return what, "early"
     if run.settling and went != "unknown":
         return what, "level"
     if went == "level":
@@ -128,6 +131,8 @@ def _course(run: "Run", what: str, went: "Outlook") -> str:
         return f"it overfits: the training loss is {last.train:.4f}; more data would help most"
     if went == "falling":
         return f"the {what} was still falling: longer training would help"
+    if went == "early":
+        return "a bigram is still better: longer training would help"
     if went == "level":
         return f"the {what} stopped falling: longer training would help little"
     return "one validation shows no trend"
@@ -139,11 +144,14 @@ def _next(
     """What to try, and what for; at last how to use the model."""
     config, folder = run.config, quoted(run.folder.path)
     minutes, scored = config.minutes, run.best is not None
+    longer = went in ("falling", "early") and config.members == 1
     cut_short = bool(minutes) and seconds > USED * 60 * minutes
-    if went == "falling" and config.members == 1 and cut_short and again is not None:
+    if longer and cut_short and again is not None:
         yield "train longer", again(MORE * minutes, False)
-    elif went == "falling" and config.members == 1 and not minutes:
-        yield "train longer", resume_command(run, f" --epochs {ceil(2 * config.epochs)}")
+    elif longer and not minutes:
+        epochs = 2 * config.epochs
+        more = f"{ceil(epochs) if epochs >= 1 else epochs:g}"
+        yield "train longer", resume_command(run, f" --epochs {more}")
     elif scored and not minutes and again and (went == "rising" or not config.kind.text):
         yield "let charrnn choose", again(PLANNED, True)
     elif scored and config.kind.text:

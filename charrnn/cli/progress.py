@@ -41,7 +41,7 @@ def reading() -> Callable[[int, int], None]:
     def advance(done: int, total: int) -> None:
         nonlocal bar
         if bar is None:
-            say(f"reading {total / 1e9:.1f} GB of text")
+            say(f"reading {total / 1e6:,.0f} MB of text")
             bar = progress(total, "B")
         bar.update(done - bar.n)
         if done >= total:

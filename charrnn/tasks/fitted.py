@@ -108,6 +108,11 @@ class FittedMap:
         )
 
     @property
+    def says_something(self) -> bool:
+        """Whether it is better than no map for rows that it was not fitted to."""
+        return self._best.passes > 0
+
+    @property
     def nats(self) -> float:
         """What a target costs by these, on average."""
         return self._best.nats / len(self._gold(self._rows))

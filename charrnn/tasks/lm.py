@@ -283,11 +283,11 @@ class TextData:
             )
         if spec.items:
             lines.append(f"sample will not write these {counted(len(spec.items), 'line')} again")
-        if len(held_out) > MUCH and self.val is None:
-            lines.append(
-                f"note: each validation reads {len(held_out):,} {what}; "
-                f"--val-fraction {ENOUGH / self.size:.1g} would be enough"
-            )
+        if len(held_out) > MUCH:
+            enough = f"--val-fraction {ENOUGH / self.size:.1g} would be enough"
+            if self.val is not None:
+                enough = f"a part of {self.paths.val} would be enough"
+            lines.append(f"note: each validation reads {len(held_out):,} {what}; {enough}")
         length = (len(train) - 1) // config.batch_size
         if length < config.seq_len and config.batch_size > 1:
             lines.append(

@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -120,8 +120,14 @@ def stored(
         return _known(sources, codes, index)
     partial = folder / f".{name}.{os.getpid()}.partial"
     try:
+        folder.mkdir(parents=True, exist_ok=True)
+        partial.touch()
+    except OSError as error:  # as where a home cannot be written: then nothing is kept
+        apart = stored(paths, level, encoding, keep_newlines, replace(storing, keep=False))
+        why = f"nothing is kept for the next time: cannot write to {folder}: {error.strerror}"
+        return apart and apart._replace(notes=(*apart.notes, why))
+    try:
         with _writing(str(folder)):
-            folder.mkdir(parents=True, exist_ok=True)
             with partial.open("w+b") as file:
                 found = _encode(sources, how, file, storing)
                 file.flush()
@@ -137,7 +143,7 @@ def stored(
             partial.unlink(missing_ok=True)
     if not size:
         return text
-    kept = f"the encoded text is kept in {folder} ({size / 1e9:.1f} GB; --no-cache keeps nothing)"
+    kept = f"the encoded text is kept in {folder} ({size / 1e6:,.0f} MB; --no-cache keeps nothing)"
     return text._replace(notes=(*text.notes, kept))
 
 
@@ -408,7 +414,7 @@ def _writing(place: str) -> Iterator[None]:
         raise CharrnnError(
             f"cannot keep the encoded text in {place}: {error.strerror or error}",
             "make room, or name another folder in the environment variable CHARRNN_CACHE "
-            "(TMPDIR for --no-cache)",
+            "(with --no-cache: TMPDIR)",
         ) from error
 
 

@@ -202,8 +202,8 @@ class Course(Kept):
         if self.ancestor is not None or not isinstance(self.data, SupervisedData):
             return
         fitted = self.data.fitted(self.spec, self.config)
-        if fitted is None:
-            return
+        if fitted is None or not fitted.says_something:
+            return  # nothing has been learnt yet, and should not be the best for want of more
         score = self.task.validate(self.trainer.parameters)
         if score is None:
             return
