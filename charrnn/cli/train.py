@@ -85,8 +85,8 @@ def train(
     corpus: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Text files, read in order; - is standard input. Without files: the help topics "
-            "that come with Python. Other tasks read TSV, CoNLL or CSV files.",
+            help="Text files, folders or patterns ('books/*.txt'); - is standard input. Default: "
+            "the help topics that come with Python. Other tasks: TSV, CoNLL or CSV files.",
             show_default=False,
         ),
     ] = None,

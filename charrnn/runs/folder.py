@@ -33,7 +33,7 @@ MOST_THREADS = 1 << 10
 
 def new_folder(name: str) -> Path:
     """``checkpoints/NAME-K`` with the first K that is free, or was left before a first save."""
-    safe = "".join(c if c.isalnum() or c in "-_" else "-" for c in name).strip("-")[:60] or "run"
+    safe = "".join(c if c.isalnum() or c in "-_" else "-" for c in name).lstrip("-")[:60] or "run"
     number = 1
     while not _is_free(DEFAULT_FOLDER / f"{safe}-{number}"):
         number += 1
