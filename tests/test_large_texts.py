@@ -24,11 +24,12 @@ from charrnn.evaluation import windows
 from charrnn.nn.cells import GRU
 from charrnn.nn.models import SequenceModel
 from charrnn.tasks import lm
-from charrnn.text import corpora, stored
+from charrnn.text import cache, corpora, reading, stored
+from charrnn.text.cache import cache_folder
 from charrnn.text.corpora import read_corpus, stands_in
 from charrnn.text.excerpts import excerpt
 from charrnn.text.items import BEGINNING, Items
-from charrnn.text.stored import Storing, cache_folder
+from charrnn.text.stored import Storing
 from charrnn.text.view import View, joined
 from charrnn.training import compare
 
@@ -39,8 +40,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("CHARRNN_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(stored, "LARGE", 1)
-    monkeypatch.setattr(stored, "SMALL", 20)
-    monkeypatch.setattr(stored, "CHUNK", 7)
+    monkeypatch.setattr(reading, "SMALL", 20)
+    monkeypatch.setattr(reading, "CHUNK", 7)
     return tmp_path
 
 
@@ -328,7 +329,7 @@ def test_a_text_is_read_once(place: Path, monkeypatch: pytest.MonkeyPatch) -> No
     Path("a.txt").write_text(LINES + "é")
     first = read_corpus(["a.txt"], storing=Storing())
     assert any("--no-cache keeps nothing" in note for note in first.notes)
-    monkeypatch.setattr(stored, "_encode", lambda *_: pytest.fail("read again"))
+    monkeypatch.setattr(stored, "encode", lambda *_: pytest.fail("read again"))
     again = read_corpus(["a.txt"], storing=Storing())
     assert again.sha256 == first.sha256
     assert not again.notes
@@ -400,9 +401,9 @@ def test_a_process_that_is_killed_leaves_nothing_that_is_used(place: Path) -> No
     Path("a.txt").write_text("é" + LINES * 200)
     script = (
         "import sys, time\n"
-        "from charrnn.text import stored\n"
+        "from charrnn.text import reading, stored\n"
         "from charrnn.text.corpora import read_corpus\n"
-        "stored.LARGE, stored.CHUNK = 1, 1000\n"
+        "stored.LARGE, reading.CHUNK = 1, 1000\n"
         "def wait(done, total):\n"
         "    if done > total // 2:\n"
         "        print('half', flush=True)\n"
@@ -419,7 +420,7 @@ def test_a_process_that_is_killed_leaves_nothing_that_is_used(place: Path) -> No
     found = read_corpus(["a.txt"], storing=Storing())
     np.testing.assert_array_equal(found.codes, read_corpus(["a.txt"]).codes)
     assert partial.exists()  # it may be at work
-    old = time.time() - 2 * stored.ABANDONED
+    old = time.time() - 2 * cache.ABANDONED
     os.utime(partial, (old, old))
     Path("a.txt").write_text("é" + LINES * 201)
     read_corpus(["a.txt"], storing=Storing())
@@ -442,7 +443,7 @@ def test_a_full_disk_is_said(place: Path, monkeypatch: pytest.MonkeyPatch) -> No
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(stored._Kept, "append", full)
+    monkeypatch.setattr(reading._Kept, "append", full)
     done = charrnn("train", "a.txt", *LM, "--out", "run", cwd=place)
     assert done.returncode == 1
     assert b"cannot keep the encoded text in" in done.stderr

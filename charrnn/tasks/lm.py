@@ -31,7 +31,7 @@ from charrnn.text.counts import counted
 from charrnn.text.escapes import escape
 from charrnn.text.held_out import LINE_END, HeldOut, Parted
 from charrnn.text.items import NONE, Items
-from charrnn.text.stored import tally
+from charrnn.text.reading import add_counts
 from charrnn.text.view import View, joined
 from charrnn.text.vocab import NUM_CODE_POINTS, Vocabulary
 from charrnn.yardsticks.scores import yardsticks
@@ -44,6 +44,7 @@ LONGER = 0x80, 0x800, 0x10000
 PREVIEW_LENGTH = 300
 
 PREVIEW_READ = 1 << 22
+"""Characters of a text on disk whose line ends a preview begins with."""
 
 MUCH, ENOUGH = 1 << 24, 1 << 20
 """Characters that take long to validate on, and characters that tell as much."""
@@ -299,7 +300,7 @@ class TextData:
 
     def _unseen(self, held_out: npt.NDArray[Any]) -> int:
         """How many characters of what validates stand nowhere in what trains."""
-        own = tally(held_out, np.zeros(len(self.corpus.counts), np.int64))
+        own = add_counts(held_out, np.zeros(len(self.corpus.counts), np.int64))
         trained_on = np.zeros_like(own)
         trained_on[: len(self.corpus.counts)] = self.corpus.counts
         if self.val is None:

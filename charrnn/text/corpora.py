@@ -11,11 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from charrnn.errors import InputError
-from charrnn.text.decoding import Decoding, chunks_of
+from charrnn.text.decoding import UNENDED, Decoding, chunks_of, still_packed
 from charrnn.text.held_out import LINE_END, whole_lines
 from charrnn.text.packed import compression, unpacked
+from charrnn.text.reading import add_counts
 from charrnn.text.sources import files_in, limited, matching, named, opened, python_help, read_bytes
-from charrnn.text.stored import Storing, stored, tally
+from charrnn.text.stored import Storing, stored
 from charrnn.text.view import View
 
 __all__ = ["Corpus", "TextStream", "encoded", "read_corpus", "stands_in"]
@@ -39,6 +40,7 @@ class Corpus:
         text: ``(N,)`` code points or bytes; a view of what is on disk, if there are many.
         sha256: of the bytes of all files in order; of characters, as they are when unpacked.
         notes: what a reader should know: a byte order mark removed, line ends changed, ...
+        known_counts: :attr:`counts`, where whoever read the text has counted.
     """
 
     level: str
@@ -57,7 +59,7 @@ class Corpus:
         """How often each code stands in the text, from 0 to the largest."""
         if self.known_counts is not None:
             return self.known_counts
-        return tally(self.codes, np.zeros(0, np.int64))
+        return add_counts(self.codes, np.zeros(0, np.int64))
 
     @property
     def distinct(self) -> npt.NDArray[Any]:
@@ -132,9 +134,7 @@ def read_corpus(
         digest.update(data)
         own, found_here = [np.frombuffer(data, dtype=np.uint8)], list[str]()
         if as_is and (packed := compression(data)):
-            found_here.append(
-                f"compressed by {packed}; training on the compressed bytes: unpack it first?"
-            )
+            found_here.append(still_packed(packed))
         if level == "char":
             own, found_here = _decode(path, data, encoding, keep_newlines)
         if lines and data:
@@ -143,7 +143,7 @@ def read_corpus(
             left_out = f"{blank:,} blank line{'s' * (blank > 1)} left out"
             found_here += [left_out] if blank else []
         elif level == "char" and number < len(sources) and not _is_ended(own):
-            found_here.append("its last line has no end, so the next file continues it")
+            found_here.append(UNENDED)
         pieces += own
         notes += [f"{path}: {note}" for note in found_here]
     if not sum(map(len, pieces)):
@@ -155,7 +155,7 @@ def _decode(
     path: str, data: bytes, encoding: str, keep_newlines: bool
 ) -> tuple[list[npt.NDArray[Any]], list[str]]:
     """Code points, in pieces whose dtype is as small as it can be, and what was noticed."""
-    decoding = Decoding(path, data, encoding, "keep" if keep_newlines else "translate")
+    decoding = Decoding(path, data, encoding, keep_newlines)
     pieces = [
         codes.astype(np.min_scalar_type(int(codes.max(initial=0))))
         for _, codes in decoding.pieces(chunks_of(data))
@@ -164,7 +164,7 @@ def _decode(
 
 
 def _is_ended(pieces: Sequence[npt.NDArray[Any]]) -> bool:
-    """Whether a text ends with a line end, or has nothing that could be gone on with."""
+    """Whether a text ends with a line end, or has nothing that could be continued."""
     last = next((int(piece[-1]) for piece in reversed(pieces) if len(piece)), LINE_END)
     return last in (LINE_END, ord("\r"))
 
@@ -213,8 +213,7 @@ class TextStream:
                 if self._level == "byte":
                     yield from (np.frombuffer(chunk, np.uint8) for chunk in chunks)
                     continue
-                newlines = "keep" if self._keep_newlines else "translate"
-                decoding = Decoding(name, first, self._encoding, newlines)
+                decoding = Decoding(name, first, self._encoding, self._keep_newlines)
                 yield from (codes for _, codes in decoding.pieces(chunks))
 
     def _rest(self, file: Any) -> Iterator[bytes]:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from charrnn.errors import InputError
 from charrnn.text.packed import document
 
-__all__ = ["BOMS", "CHUNK", "OR_BYTES", "Decoding", "chunks_of", "decode_text", "marked"]
+__all__ = ["BOMS", "UNENDED", "Decoding", "chunks_of", "decode_text", "marked", "still_packed"]
 
 CHUNK = 1 << 23
 """Bytes that are decoded at a time."""
@@ -38,6 +38,8 @@ MARKED = {
 MARK = 0xFEFF
 OR_BYTES = "; or read bytes (--level byte)"
 
+UNENDED = "its last line has no end, so the next file continues it"
+
 AS_ASCII = ("ascii", "utf-8", "iso8859-1", "iso8859-15", "cp1252")
 """Encodings in which bytes below 128 are the characters of ASCII, whatever stands around them."""
 
@@ -49,8 +51,7 @@ class Decoding:
         path: its name, for errors.
         first: its first bytes: up to 512 tell whether it is a document, or has a byte order mark.
         encoding: as it is asked for; a mark decides.
-        newlines: ``"keep"`` leaves ``\\r\\n`` and ``\\r`` as they are, ``"translate"`` makes
-            ``\\n`` of them, as nothing else does.
+        keep_newlines: leave ``\\r\\n`` and ``\\r`` as they are; otherwise they become ``\\n``.
         or_else: ends the hints of errors.
 
     Raises:
@@ -62,13 +63,13 @@ class Decoding:
         path: str,
         first: bytes,
         encoding: str,
-        newlines: str = "translate",
+        keep_newlines: bool = False,
         or_else: str = OR_BYTES,
     ) -> None:
         _refuse_document(path, first, or_else)
         self.encoding, self._notes = marked(first, encoding)
         self._path, self._or_else = path, or_else
-        self._translate = newlines == "translate"
+        self._translate = not keep_newlines
         self._decoder = io.IncrementalNewlineDecoder(
             _decoder(self.encoding), translate=self._translate
         )
@@ -157,7 +158,7 @@ def decode_text(path: str, data: bytes, encoding: str = "utf-8") -> tuple[str, t
         InputError: the bytes are not of this encoding, with the place, or of a document; or
             nobody knows the encoding.
     """
-    decoding = Decoding(path, data, encoding, "keep", "")
+    decoding = Decoding(path, data, encoding, keep_newlines=True, or_else="")
     text = "".join(text for text, _ in decoding.pieces(chunks_of(data)))
     _, notes = marked(data, encoding)
     if "\r\n" in text:
@@ -172,6 +173,11 @@ def decode_text(path: str, data: bytes, encoding: str = "utf-8") -> tuple[str, t
     if nulls:
         notes.append(f"{nulls} NUL characters: is this text?")
     return text, tuple(notes)
+
+
+def still_packed(kind: str) -> str:
+    """A note on a compressed file whose bytes are taken as they are."""
+    return f"compressed by {kind}; training on the compressed bytes: unpack it first?"
 
 
 def marked(data: bytes, encoding: str) -> tuple[str, list[str]]:

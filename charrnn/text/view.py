@@ -24,8 +24,6 @@ class View:
         table: ``table[code]`` is what is read in the place of each code, if given.
     """
 
-    __hash__ = None  # type: ignore[assignment]
-
     def __init__(self, parts: Sequence[Codes], table: Codes | None = None) -> None:
         self._parts = [part for part in parts if len(part)] or list(parts[:1])
         self._ends = list(accumulate(map(len, self._parts)))

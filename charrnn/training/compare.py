@@ -6,7 +6,7 @@ from math import inf
 from charrnn.tasks.base import Data, Task
 from charrnn.tasks.config import Config
 from charrnn.tasks.lm import LanguageModelTask
-from charrnn.text.stored import remembered
+from charrnn.text.cache import remembered
 from charrnn.text.view import View
 from charrnn.training.events import Compared
 from charrnn.yardsticks.scores import affordable, yardsticks

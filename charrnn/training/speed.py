@@ -13,7 +13,7 @@ from charrnn.tasks.base import Data, Paths, Spec
 from charrnn.tasks.config import Config
 from charrnn.tasks.lm import TextData
 from charrnn.text.corpora import Corpus
-from charrnn.text.stored import tally
+from charrnn.text.reading import add_counts
 from charrnn.text.view import View
 from charrnn.training.loop import Step, Trainer
 from charrnn.training.threads import fastest, repeated, time_threads
@@ -76,7 +76,7 @@ def text_like(size: int, distinct: int, level: str = "char") -> TextData:
     if not 0 < distinct <= size:
         raise InputError(f"there is no text of {size} symbols, {distinct} of them distinct")
     some = np.resize(np.arange(distinct, dtype=np.min_scalar_type(distinct)), min(size, REPEATED))
-    parts = [some] * (size // len(some)) + [some[: size % len(some)]]
-    text = some if size == len(some) else View(parts)
-    counts = tally(some, np.zeros(0, np.int64)) * max(1, size // len(some))
+    rest = some[: size % len(some)]
+    text = some if size == len(some) else View([some] * (size // len(some)) + [rest])
+    counts = add_counts(rest, add_counts(some, np.zeros(0, np.int64)) * (size // len(some)))
     return TextData(Corpus(level, text, "", (), counts), Paths(("text",)))
