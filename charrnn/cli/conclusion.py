@@ -3,7 +3,7 @@
 import shlex
 from collections.abc import Callable, Iterator
 from math import ceil, sqrt
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from charrnn.cli.errors import fold, say
 from charrnn.text.counts import counted
@@ -12,10 +12,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from charrnn.tasks.base import Outcome
-    from charrnn.training.outlook import Outlook
     from charrnn.training.run import Run
 
 __all__ = ["best_so_far", "conclude", "outcome_lines", "quoted", "resume_command", "show_test"]
+
+Course = Literal["falling", "level", "rising", "unknown", "early"]
+"""What :func:`charrnn.training.outlook.outlook` says; or a bigram is still better."""
 
 FEW = 100
 """Updates in which little can be learnt."""
@@ -90,7 +92,7 @@ def _best(run: "Run") -> str:
     return f"{text}; the best baseline, {name}, has {nats:.4f}"
 
 
-def _went(run: "Run") -> "tuple[str, Outlook]":
+def _went(run: "Run") -> tuple[str, Course]:
     """What was going where: the error; or the loss, which has more digits, where that is level."""
     from charrnn.runs.history import validation_losses
     from charrnn.training.outlook import outlook
@@ -101,7 +103,7 @@ def _went(run: "Run") -> "tuple[str, Outlook]":
     best = min((error for _, error in errors), default=0.0)
     is_share = kind.good is not None  # of the answers: as good as drawn by lot
     chance = sqrt(max(0.0, best * (1 - best)) / max(1, run.task.held_out)) if is_share else 0.0
-    went = outlook(errors, chance)
+    went: Course = outlook(errors, chance)
     bigram = run.compared.get("bigram", 0.0) if kind.text else 0.0
     if went in ("level", "unknown") and best and best > bigram > 0:
         return what, "early"
@@ -120,7 +122,7 @@ def _alike(run: "Run") -> bool:
     return kind.unit_of(level) == kind.measure_of(level)
 
 
-def _course(run: "Run", what: str, went: "Outlook") -> str:
+def _course(run: "Run", what: str, went: Course) -> str:
     """What the losses did, in a sentence."""
     last = run.history[-1] if run.history else None
     if run.best is None or last is None or last.val is None:
@@ -139,7 +141,7 @@ def _course(run: "Run", what: str, went: "Outlook") -> str:
 
 
 def _next(
-    run: "Run", went: "Outlook", again: Again | None, seconds: float
+    run: "Run", went: Course, again: Again | None, seconds: float
 ) -> Iterator[tuple[str, str]]:
     """What to try, and what for; at last how to use the model."""
     config, folder = run.config, quoted(run.folder.path)

@@ -25,7 +25,7 @@ __all__ = ["give_verdict"]
 NARROWEST = 60
 
 MOST, LEAST = 1 << 25, 1 << 18
-"""Bytes that are looked at, of all files together, and of each; fewer take no less time to see."""
+"""Bytes that are looked at: of all files together at most, but of each file as many as these."""
 
 
 def give_verdict(

@@ -170,9 +170,9 @@ class SupervisedData(ABC, Generic[R]):
             self._fitted = self.fit(spec, config)
         return self._fitted
 
-    def fit(self, spec: Any, config: Config) -> FittedMap:
-        """As :meth:`fitted`, of a task that has such maps."""
-        raise NotImplementedError
+    def fit(self, spec: Any, config: Config) -> FittedMap | None:
+        """A map of features, fitted to the training part; nothing for tasks without one."""
+        return None
 
     def check_labels(self, spec: Any) -> None:
         """Raise InputError unless the labels, if there are any, are those that ``spec`` has."""

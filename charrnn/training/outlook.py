@@ -7,8 +7,7 @@ from charrnn.runs.history import Point
 
 __all__ = ["Outlook", "outlook"]
 
-Outlook = Literal["falling", "level", "rising", "unknown", "early"]
-"""``"early"`` is for who knows that simple methods are far better: nothing here returns it."""
+Outlook = Literal["falling", "level", "rising", "unknown"]
 
 LATE = 0.75
 """The part of the updates after which a training is in its last quarter."""
