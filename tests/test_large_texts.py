@@ -506,6 +506,23 @@ def test_baselines_of_a_text_on_disk_are_found_once(
     monkeypatch.undo()
 
 
+def test_baselines_of_another_vocabulary_are_found_again(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An n-gram gives a part to every character that the model knows."""
+    Path("a.txt").write_text(TEXT)
+    Path("b.txt").write_text(TEXT + "".join(map(chr, range(0x400, 0x440))) * 2)
+    brief = ("--epochs", "1", "--threads", "1", "-q")
+    charrnn("train", "b.txt", *LM, "--out", "b", cwd=place)
+    charrnn("train", "a.txt", *LM, "--out", "a", cwd=place)
+    found = []
+    for name, large in (("memory", 1 << 40), ("disk", 1)):
+        monkeypatch.setattr(stored, "LARGE", large)
+        charrnn("train", "a.txt", "--init-from", "b", *brief, "--out", name, cwd=place)
+        found += [e["figures"] for e in metrics(Path(name)) if e.get("event") == "compared"]
+    assert found[0] == found[1]
+
+
 @pytest.mark.parametrize(
     ("system", "variable", "expected"),
     [

@@ -35,7 +35,7 @@ def compare(task: Task, config: Config, data: Data) -> Compared | None:
 
     if isinstance(codes, View) and data.paths.storing.keep:
         how = config.level, config.encoding, config.keep_newlines
-        found = remembered([data.sha256, how, split, most], find)
+        found = remembered([data.sha256, how, vocabulary.codes, split, most], find)
     else:
         found = find()
     return Compared(found, task.unit, most if most < split else None)
