@@ -1060,6 +1060,11 @@ def test_new_folders_are_numbered() -> None:
     assert runs.new_folder("").name == "run-1"
 
 
+def test_a_folder_is_no_option() -> None:
+    """A run called -x--1 could not be named on the command line."""
+    assert runs.new_folder("[x]").name == "x--1"
+
+
 def test_a_run_that_left_only_a_log_does_not_double_it(corpus: Corpus) -> None:
     """It diverged before its first save; the next in its folder starts a log of its own."""
     run = begin(Path("run"), corpus, eval_every=30)
