@@ -31,7 +31,7 @@ from charrnn.text.excerpts import excerpt
 from charrnn.text.items import BEGINNING, Items
 from charrnn.text.stored import Storing
 from charrnn.text.view import View, joined
-from charrnn.training import compare
+from charrnn.training import compare, speed
 
 
 @pytest.fixture
@@ -656,6 +656,16 @@ def test_an_excerpt_of_what_has_no_lines_is_its_beginning(tmp_path: Path) -> Non
     assert packed.size >= len(packed.data) >= 100_000
     raw = excerpt(str(path), 1000, as_is=True)
     assert path.read_bytes().startswith(raw.data)
+
+
+@pytest.mark.parametrize("size", [7, 10, 20, 47])
+def test_a_text_to_plan_for_is_as_long(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    monkeypatch.setattr(speed, "REPEATED", 10)
+    data = speed.text_like(size, 3)
+    expected = np.resize(np.arange(3), size) if size <= 10 else np.resize(np.arange(10) % 3, size)
+    np.testing.assert_array_equal(data.corpus.codes, expected)
+    np.testing.assert_array_equal(data.corpus.counts, np.bincount(expected))
+    assert data.size == size
 
 
 def test_inspect_says_how_much_of_a_large_text_it_saw(
