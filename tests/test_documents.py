@@ -1,4 +1,4 @@
-"""The commands that the README and the documents show run, on small data in a short time."""
+"""The commands that the README, the documents and the help pages show run, on small data."""
 
 import gzip
 import lzma
@@ -29,6 +29,8 @@ SMALL = {
     "--minutes 60": "--minutes 0.02",
     "train --epochs 6": "train corpus.txt --epochs 1 --hidden 8",
     "--epochs 10": "--epochs 1 --hidden 8",
+    "resume checkpoints/corpus-1 --epochs 20": "resume corpus-3 --epochs 2",
+    "resume checkpoints/corpus-1 --members 3": "resume corpus-4 --members 2",
     "corpus-1 --epochs 20": "corpus-2 --epochs 2",
     "--init-from corpus-1": "--init-from corpus-1 --epochs 1",
     "--test test.txt": "--test test.txt --epochs 1 --hidden 8",
@@ -50,6 +52,12 @@ SMALL = {
     "--lines 20": "--lines 2",
     "RUN --neurons FILE": "corpus-1 --neurons look.txt",
     "checkpoints/pydoc.npz docs/": "shared.npz docs/",
+    "--layers 2 --dropout 0.2": "--layers 2 --dropout 0.2 --epochs 1 --hidden 8",
+    "--lines 20,new": "--lines 2,new",
+    "--neurons corpus.txt": "--neurons look.txt",
+    "'To be, or not to be'": repr(TEXT[:4]),
+    "'To b' --next e": repr(TEXT[:4]) + f" --next {TEXT[4]}",
+    " > play.txt": "",
 }
 """What would take minutes, or another text, and what takes a second."""
 
@@ -68,6 +76,7 @@ TEXTS = {
 ROWS = (
     ("questions.tsv", "polarity-train.tsv", 90),
     ("new.tsv", "polarity-test.tsv", 30),
+    ("others.tsv", "polarity-test.tsv", 30),
     ("names.conll", "spans-train.conll", 600),
     ("dates.tsv", "dates-train.tsv", 60),
     ("tunes.tsv", "tunes.tsv", 60),
@@ -76,14 +85,16 @@ ROWS = (
 """Files of rows: their names, the files of data/ that they are the first lines of."""
 
 RUNS = {
-    **dict.fromkeys(("corpus-1", "corpus-2", "plays-1", "plays-2", "run"), "corpus.txt"),
-    **dict.fromkeys(("shakespeare-1", "marlowe-1"), "corpus.txt"),
+    **dict.fromkeys(("corpus-1", "corpus-2", "corpus-3", "corpus-4"), "corpus.txt"),
+    **dict.fromkeys(("plays-1", "plays-2", "run"), "corpus.txt"),
+    "shakespeare-1": "corpus.txt --seq-len 4 --eval-every 2",  # has a curve
+    **dict.fromkeys(("shakespeare-2", "marlowe-1"), "corpus.txt"),
     "names-1": "corpus.txt --lines",
     **dict.fromkeys(("questions-1", "questions-2"), "questions.tsv --task classify"),
     "genres-1": "genres.tsv --task classify,loss=sigmoid",
     "tagger-1": "names.conll --task tag",
-    "dates-train-1": "dates.tsv --task translate",
-    "ar-1": "series.csv --task forecast",
+    **dict.fromkeys(("dates-1", "dates-train-1"), "dates.tsv --task translate"),
+    **dict.fromkeys(("ar-1", "series-1"), "series.csv --task forecast"),
     "tunes-1": "tunes.tsv --task generate",
 }
 """Runs that the documents use, and what each is trained on."""
@@ -99,6 +110,8 @@ def commands() -> list[str]:
                 for part in line.partition(" #")[0].removeprefix("$ ").split("&&"):
                     if re.match(r"([^|]+\| )?(mpiexec .*)?charrnn \w", part.strip()):
                         found[part.strip()] = None
+    help_pages = (ROOT / "tests/fixtures/help.txt").read_text(encoding="utf-8")
+    found |= dict.fromkeys(re.findall(r"^  (charrnn \w.*)$", help_pages, flags=re.MULTILINE))
     return list(found)
 
 
@@ -109,7 +122,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for folder in ("books/verse", "data", "docs", DEFAULT_FOLDER):
         (place / folder).mkdir(parents=True)
     names = ("corpus", "new", "other", "plays", "sonnets", "text", "verses", "sample", "big")
-    for name in (*names, "books/one", "books/verse/two"):
+    for name in (*names, "book1", "book2", "books/one", "books/verse/two"):
         (place / f"{name}.txt").write_text(TEXT * 2, encoding="utf-8")
     for name, text in TEXTS.items():
         (place / f"{name}.txt").write_text(text, encoding="utf-8")
@@ -138,9 +151,10 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("command", commands())
 def test_a_command_runs_as_it_is_shown(command: str, place: Path) -> None:
-    needs = re.search(r"\.(onnx|safetensors|pt)$", command)
+    needs = re.search(r"\.(onnx|safetensors|pt|png)$", command)
     if needs:
-        pytest.importorskip(needs[1].replace("pt", "torch"), reason="an optional package")
+        package = {"pt": "torch", "png": "matplotlib"}.get(needs[1], needs[1])
+        pytest.importorskip(package, reason="an optional package")
     for shown, small in SMALL.items():
         command = command.replace(shown, small)
     if "--task " in command and "--epochs" not in command:
