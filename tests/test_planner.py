@@ -2,6 +2,7 @@
 
 import json
 import re
+import signal
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -484,16 +485,21 @@ def test_even_a_text_of_one_chunk_is_timed() -> None:
     assert re.search(r"reads [\d.]+k characters a second", found.reasons[0])
 
 
-def test_a_plan_that_is_broken_off_says_that_nothing_is_lost(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
+def test_a_signal_while_planning_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, code: int
 ) -> None:
+    if not hasattr(signal, name):
+        pytest.skip(f"this system has no {name}")
+
     def interrupted(*_: Any, **__: Any) -> Plan:
-        raise KeyboardInterrupt
+        signal.raise_signal(getattr(signal, name))
+        raise AssertionError("the signal did nothing")
 
     monkeypatch.setattr(beginning, "plan", interrupted)
     Path("corpus.txt").write_text(TEXT, encoding="utf-8")
     done = charrnn("train", "corpus.txt", "--minutes", "1", cwd=tmp_path)
-    assert done.returncode == 130
+    assert done.returncode == code
     assert b"nothing is saved" in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["corpus.txt"]
 

@@ -54,6 +54,9 @@ OF_DATA = ("corpus", "task", "val", "test", "level", "columns", "lines", "encodi
 
 STOPPED = "stopped before the training began; nothing is saved"
 
+LONG = 4_000_000
+"""Characters of a text, validation set included, whose baselines take more than a few seconds."""
+
 VARIANTS = {
     "--keep-newlines": "--encoding utf-8,newlines=keep",
     "--clip": "--optimizer adamw,clip=1",
@@ -343,6 +346,7 @@ def train(
     from charrnn.tasks.base import Paths
     from charrnn.text.stored import Storing
     from charrnn.training.begin import begin, resume
+    from charrnn.training.signals import quit_on_signal
 
     for name, path in (("val", val), ("test", test)):
         if name in given and not path:
@@ -368,7 +372,7 @@ def train(
         # In the order of the command line's own list, so that messages do not depend on chance.
         names = [name for name in ctx.params if name in given and name not in NOT_SETTINGS]
         settings = {name: ctx.params[name] for name in names}
-        try:
+        with quit_on_signal(lambda: say(STOPPED)):
             run = begin(
                 settings,
                 paths,
@@ -380,9 +384,6 @@ def train(
                 command=shlex.join(["charrnn", *sys.argv[1:]]),
                 group=ctx.obj,
             )
-        except KeyboardInterrupt:
-            say(STOPPED)
-            raise
     try:
         options = {name: value for name, value in ctx.params.items() if name in given}
         _train(run, quiet, begun, None if resume_from is not None else partial(_again, options))
@@ -439,7 +440,7 @@ def _option(name: str) -> str:
 def _train(run: "Run", quiet: bool, begun: float, again: Again | None) -> None:
     from charrnn.cli.progress import Progress
     from charrnn.training.events import Stopped
-    from charrnn.training.signals import StopOnSignal
+    from charrnn.training.signals import StopOnSignal, quit_on_signal
 
     introduce(run)
     if run.complete:
@@ -456,11 +457,10 @@ def _train(run: "Run", quiet: bool, begun: float, again: Again | None) -> None:
         return
     progress = Progress(run.made, run.total, quiet=quiet, unit=run.task.unit, member=run.at_work)
     if not run.made:
-        try:
+        if run.config.kind.text and run.data.size > LONG and not quiet:
+            say("scoring the baselines on the validation set")
+        with quit_on_signal(lambda: say(STOPPED)):
             compared = run.compare()
-        except KeyboardInterrupt:
-            say(STOPPED)
-            raise
         if compared is not None:
             progress.show(compared)
     with StopOnSignal(say) as stop:
