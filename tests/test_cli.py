@@ -92,7 +92,7 @@ MISTAKES: list[tuple[list[str | bytes], int, str, str]] = [
     (["train", "nowhere.txt"], 2, "file 'nowhere.txt' does not exist", ""),
     (["train", "corpus.txt", "nowhere.txt"], 2, "file 'nowhere.txt' does not exist", ""),
     (["train", "folder"], 2, "the folder 'folder' has no files", "name the files"),
-    (["train", "no*.txt"], 2, "no file matches 'no*.txt'", ""),
+    (["train", "no*.txt"], 2, "no file matches 'no*.txt'", "check the folder and the ending"),
     (["train", "folder", "--task", "classify"], 2, "'folder' is a directory", "*.txt"),
     (["train", ""], 2, "the name of a corpus is empty", ""),
     (["train", "empty.txt"], 2, "the corpus is empty", ""),

@@ -550,6 +550,8 @@ def test_each_system_has_a_place_for_caches(
 @pytest.fixture
 def _books(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
     for path, text in (("b/2.txt", "two\n"), ("b/in/3.txt", "three\n"), ("b/1.md", "one\n")):
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         Path(path).write_text(text)
@@ -565,6 +567,7 @@ def _books(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (["b"], "one\ntwo\nthree\n"),
         (["b/*.txt"], "two\n"),
         (["b/**/*.txt"], "two\nthree\n"),
+        (["~/b/*.txt"], "two\n"),
         (["b/2.txt", "b"], "two\none\ntwo\nthree\n"),
     ],
 )

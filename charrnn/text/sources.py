@@ -31,10 +31,14 @@ def matching(paths: Sequence[str]) -> tuple[str, ...]:
         if not has_magic(path) or os.path.lexists(path):
             found.append(path)
             continue
-        names = glob(path, recursive=True)  # noqa: PTH207 - of Path, a pattern must be relative
+        # No shell has replaced a leading ~ in a quoted pattern. (A pattern of Path is relative.)
+        names = glob(os.path.expanduser(path), recursive=True)  # noqa: PTH111, PTH207
         files = sorted(name for name in names if not Path(name).is_dir())
         if not files:
-            raise InputError(f"no file matches {path!r}")
+            raise InputError(
+                f"no file matches {path!r}",
+                "check the folder and the ending; ** also reads the folders below",
+            )
         found += files
     return tuple(found)
 

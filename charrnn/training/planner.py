@@ -381,8 +381,8 @@ def _largest_that_pays(asked: _Asked) -> tuple[Config, Speed, str]:
         # Not what it will read: of a short text that is less, and there width pays all the same.
         if readable < needed:
             why = (
-                f"{name_of(candidate)} would be too slow: it needs time for {needed:.2g} "
-                f"million {symbols_of(config)}, and there is time for {readable:.2g} million"
+                f"{name_of(candidate)} would be too slow: it needs time for {needed:.3g} "
+                f"million {symbols_of(config)}, and there is time for {readable:.3g} million"
             )
             return config, speed, why
         if candidate.hidden == fixed.get("hidden", candidate.hidden):
