@@ -12,7 +12,7 @@ from charrnn.runs.model import load_model
 from charrnn.tasks import lm
 from charrnn.tasks.base import Paths
 from charrnn.tasks.config import Config
-from charrnn.training import planner
+from charrnn.training import planner, recipe
 from charrnn.training.begin import MINUTES, begin
 from charrnn.training.run import Run
 from charrnn.training.speed import Speed
@@ -24,7 +24,7 @@ def _slow_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(lm, "PREVIEW_LENGTH", 20)
     monkeypatch.setattr(planner, "measure", lambda *_: Speed(1, 100.0))
-    monkeypatch.setattr(planner, "LADDER", (planner.Rung(1, 8, 1e-2), planner.Rung(1, 16, 1e-2)))
+    monkeypatch.setattr(recipe, "LADDER", (recipe.Rung(1, 8, 1e-2), recipe.Rung(1, 16, 1e-2)))
     Path("corpus.txt").write_text(TEXT, encoding="utf-8")
 
 
@@ -75,7 +75,7 @@ def test_minutes_say_all_that_was_chosen() -> None:
 )
 def test_what_is_not_about_the_network_leaves_it_to_the_plan(given: dict[str, Any]) -> None:
     run = begun(given)
-    assert (run.config.cell, run.config.minutes) == (planner.CELL, MINUTES)
+    assert (run.config.cell, run.config.minutes) == (recipe.CELL, MINUTES)
     assert run.timekeeper.deadline is not None
     kept = {name: value for name, value in given.items() if name != "encoding"}
     assert {name: getattr(run.config, name) for name in kept} == kept

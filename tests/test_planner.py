@@ -39,19 +39,22 @@ from charrnn.training.events import Finished, Repaced, Validated
 from charrnn.training.pace import Deadline, Pace
 from charrnn.training.planner import (
     CHOSEN,
-    FEW_UPDATES,
-    HELD_OUT,
     IN_USE,
+    MEMBERS_FIRST,
+    MORE_OF_BYTES,
+    VALIDATION,
+    Plan,
+    plan,
+)
+from charrnn.training.recipe import (
+    FEW_UPDATES,
     LADDER,
     LENGTHS,
-    MORE_OF_BYTES,
-    MOST_PASSES,
+    MOST_EPOCHS,
     SHRINKAGE,
     SHRUNK,
     TINY,
     WIDE,
-    Plan,
-    plan,
 )
 from charrnn.training.run import Run
 from charrnn.training.speed import Speed, text_like
@@ -96,10 +99,27 @@ def size_of(config: Config) -> tuple[int, int]:
 def test_more_time_is_a_larger_network(machine: Callable[[float], None]) -> None:
     machine(2e10)
     data = text_of(1_000_000)
-    chosen = [size_of(plan(data, minutes, {}).config) for minutes in (0.01, 0.2, 2, 15)]
+    chosen = [size_of(plan(data, minutes, {}).config) for minutes in (0.01, 0.2, 2, 60)]
     assert chosen == sorted(chosen)
     assert len(set(chosen)) == 4
     assert set(chosen) <= {(rung.layers, rung.hidden) for rung in LADDER}
+
+
+def test_an_average_comes_before_more_weights_than_characters(
+    machine: Callable[[float], None],
+) -> None:
+    """A network is larger than the text only if there is time for three such networks."""
+    machine(2e10)
+    text = text_of(1_000_000)
+    by_minutes = {minutes: plan(text, minutes, {}) for minutes in range(5, 200, 5)}
+    large = [one.config for one in by_minutes.values() if size_of(one.config) >= (2, 384)]
+    assert {size_of(config) for config in large} >= {(2, 384), (2, 512)}
+    assert all(config.members >= MEMBERS_FIRST for config in large)
+    assert any(one.config.members > MEMBERS_FIRST for one in by_minutes.values())
+    minutes = min(at for at, one in by_minutes.items() if "no time to average" in str(one.reasons))
+    for given in ({"members": 1}, {"epochs": 8.0}):
+        alone = plan(text, minutes, given).config
+        assert size_of(alone) > size_of(by_minutes[minutes].config)
 
 
 def test_a_faster_machine_is_more_time(machine: Callable[[float], None]) -> None:
@@ -195,7 +215,7 @@ def test_a_short_text_is_not_read_forever(machine: Callable[[float], None]) -> N
     machine(1e12)
     found = plan(text_of(20_000), 60, {})
     config = found.config
-    assert config.epochs == min(MOST_PASSES)
+    assert config.epochs == min(MOST_EPOCHS)
     assert size_of(config) > (1, 128)  # there is time for a wider one, and it learns more
     assert "would memorise the text" in "\n".join(found.reasons)
     assert config.batch_size < 20
@@ -220,7 +240,7 @@ def test_a_longer_text_is_read_more_often_before_it_is_known_by_heart(
     sizes, one = (20_000, 800_000, 1_200_000), {"members": 1}
     passes = [plan(text_of(size), 10, one).config.epochs for size in sizes]
     assert passes == sorted(passes)
-    assert (passes[0], passes[-1]) == MOST_PASSES
+    assert (passes[0], passes[-1]) == MOST_EPOCHS
     assert len(set(passes)) == 3
 
 
@@ -230,7 +250,7 @@ def test_a_tiny_text_is_read_until_there_were_updates_to_learn_from(
     machine(1e12)
     given = {"val_fraction": 0.0}
     found = [plan(text_of(size), 10, given).config for size in (900, 1600, 3000)]
-    assert [config.epochs for config in found] == [TINY[1], 8, min(MOST_PASSES)]
+    assert [config.epochs for config in found] == [TINY[1], 8, min(MOST_EPOCHS)]
     assert 1600 * found[1].epochs / (found[1].batch_size * found[1].seq_len) == TINY[0]
 
 
@@ -258,7 +278,7 @@ def test_a_plan_is_for_what_trains(machine: Callable[[float], None]) -> None:
 
 def test_runs_on_one_text_hold_out_the_same(machine: Callable[[float], None]) -> None:
     """Else their losses could not be compared."""
-    for size, part in ((1_000_000, 0.1), (20_000_000, HELD_OUT / 20_000_000)):
+    for size, part in ((1_000_000, 0.1), (20_000_000, VALIDATION / 20_000_000)):
         for speed in (2e8, 2e10):
             machine(speed)
             for minutes in (1, 60):
@@ -283,11 +303,11 @@ def test_few_characters_tie_the_head_where_there_is_time_for_all_passes(
     fixed = {"layers": 1, "hidden": 256, "val_fraction": 0.0, "members": 1}
     weights = 3 * 256 * (256 + 60 + 2) + 256 * 60 + 60  # of the free head's network
     for speed, head in ((1.0, "free"), (1.2, "free"), (2.0, "tied")):
-        machine(speed * weights * MOST_PASSES[1] * 1_000_000 / (IN_USE * 300))
+        machine(speed * weights * MOST_EPOCHS[1] * 1_000_000 / (IN_USE * 300))
         found = plan(text, 5, fixed)
         assert found.config.head == head
         assert ("tied weights" in "\n".join(found.reasons)) == (head == "tied")
-        assert found.config.epochs == pytest.approx(MOST_PASSES[1], rel=0.05)
+        assert found.config.epochs == pytest.approx(MOST_EPOCHS[1], rel=0.05)
 
 
 def test_where_a_crowd_of_characters_takes_the_time_bytes_are_named(
@@ -750,7 +770,7 @@ def test_inspect_says_what_a_training_would_choose(
         r"charrnn train would choose, for 10 minutes at most:\n\d × \d+ gru reads", shown
     )
     found = json.loads(charrnn("inspect", "corpus.txt", "--json", cwd=tmp_path).stdout)["plan"]
-    assert found["epochs"] == min(MOST_PASSES)  # a text this short
+    assert found["epochs"] == min(MOST_EPOCHS)  # a text this short
     assert set(found) == {*CHOSEN, "why"}
     (tmp_path / "two.txt").write_text("ab", encoding="utf-8")
     assert json.loads(charrnn("inspect", "two.txt", "--json", cwd=tmp_path).stdout)["plan"] is None

@@ -26,7 +26,7 @@ from charrnn.nn.types import Array
 from charrnn.nn.workspace import Workspace
 from charrnn.ranks import Follower, Order, RankedEngine, add_up, end
 from charrnn.tasks.config import Config
-from charrnn.training import planner
+from charrnn.training import recipe
 from charrnn.training.planner import plan
 from charrnn.training.speed import measure, text_like
 
@@ -162,7 +162,7 @@ def test_a_plan_times_networks_on_all_ranks(monkeypatch: pytest.MonkeyPatch) -> 
     sample = text_like(4000, 20)
     config = Config(hidden=8, batch_size=24, seq_len=8)
     asked: list[int] = []
-    monkeypatch.setattr(planner, "LADDER", (planner.Rung(1, 8, 1e-2), planner.Rung(1, 16, 1e-2)))
+    monkeypatch.setattr(recipe, "LADDER", (recipe.Rung(1, 8, 1e-2), recipe.Rung(1, 16, 1e-2)))
     obey = Follower._obey
 
     def counted(self: Follower, order: Order) -> None:
