@@ -378,7 +378,7 @@ def _as_json(model: "Model", scored: "ToScore", report: "Report") -> dict[str, A
         "unknown_nats": report.unknown_nats,
         "carried": report.method,
         "network": _figures(report.network),
-        "yardsticks": _figures(report.yardsticks),
+        "yardsticks": _figures(report.baselines),
         "mixture": mixed
         and {
             "fitted_on": mixed.fitted_on,
@@ -391,8 +391,8 @@ def _as_json(model: "Model", scored: "ToScore", report: "Report") -> dict[str, A
 
 
 def _print(model: "Model", scored: "ToScore", report: "Report") -> None:
+    from charrnn.baselines.scores import MOST_TRAINING
     from charrnn.text.escapes import UNKNOWN_NATS
-    from charrnn.yardsticks.scores import MOST_TRAINING
 
     unit = _unit(model)
     units = {"char": "characters", "byte": "bytes"}[unit]
@@ -405,12 +405,12 @@ def _print(model: "Model", scored: "ToScore", report: "Report") -> None:
             f"each, they add {report.unknown_nats:.4f} to each mean but the compressors'"
         )
     _print_table(report.network, unit)
-    if report.yardsticks:
+    if report.baselines:
         known = "the training text"
         if scored.train is not None and len(scored.train) > MOST_TRAINING:
             known = f"the last {MOST_TRAINING:,} {units} of the training text"
         echo(f"\nBaselines, fitted to {known}")
-        _print_table(report.yardsticks, unit)
+        _print_table(report.baselines, unit)
     if report.mixed:
         mixed = report.mixed
         rest = report.count - mixed.fitted_on

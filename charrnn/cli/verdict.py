@@ -72,7 +72,7 @@ def _planned(size: int, distinct: int, level: str) -> tuple[list[str], dict[str,
     """
     from charrnn.nn.products import one_thread
     from charrnn.training.begin import MINUTES
-    from charrnn.training.compare import yardsticks_take
+    from charrnn.training.compare import baselines_take
     from charrnn.training.planner import CHOSEN, plan
     from charrnn.training.speed import text_like
 
@@ -84,7 +84,7 @@ def _planned(size: int, distinct: int, level: str) -> tuple[list[str], dict[str,
                 text_like(size, distinct, level),
                 MINUTES,
                 {"level": level, "members": 1},
-                aside=partial(yardsticks_take, minutes=MINUTES),
+                aside=partial(baselines_take, minutes=MINUTES),
             )
     except InputError:  # nothing, or too little to train on: the verdict has said so
         return [], None

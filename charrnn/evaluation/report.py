@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from charrnn.baselines.ngrams import KneserNey
+from charrnn.baselines.scores import baselines, capped, ngram_name
 from charrnn.errors import DivergedError
 from charrnn.evaluation.dynamic import Adaptation, adapted_nats, gradient_rms
 from charrnn.evaluation.mixture import fit_weights, mixture
@@ -16,8 +18,6 @@ from charrnn.nn.parameters import Parameters
 from charrnn.text.escapes import UNKNOWN_NATS, Escaped, escape
 from charrnn.text.view import View
 from charrnn.text.vocab import Vocabulary
-from charrnn.yardsticks.ngrams import KneserNey
-from charrnn.yardsticks.scores import capped, ngram_name, yardsticks
 
 __all__ = ["ADAPTED", "CARRIED", "RESETS", "Figure", "Mixed", "Report", "report"]
 
@@ -68,7 +68,7 @@ class Report:
         unknown_nats: what those add to the mean of every figure but the compressors'.
         method: how the state was carried, in words.
         network: figures of the network.
-        yardsticks: of simple methods; empty where the training text is not known.
+        baselines: what simple methods reach; empty where the training text is not known.
         mixed: nothing if not asked for.
         each: ``(count,)`` what each character costs, state carried, in nats.
     """
@@ -78,7 +78,7 @@ class Report:
     unknown_nats: float
     method: str
     network: list[Figure]
-    yardsticks: list[Figure]
+    baselines: list[Figure]
     mixed: Mixed | None
     each: npt.NDArray[np.float64]
 
@@ -103,7 +103,7 @@ def report(
         vocabulary: what it knows. Other characters cost what :mod:`charrnn.text.escapes` says.
         codes: ``(N,)`` code points or bytes.
         start: the first to score, at least 1.
-        train: what the model was trained on, for yardsticks, adaptation and mixture.
+        train: what the model was trained on, for baselines, adaptation and mixture.
         adaptation: to score the model as it learns from the text, too.
         mix: to score mixtures with the n-grams, too.
         advance: told how many more characters have been scored, of (3 or 4)·(N - start).
@@ -143,8 +143,8 @@ def report(
             _check(nats, "the adaptation diverged: use a smaller rate")
         ngrams = KneserNey(known, len(vocabulary))
         before, scored = codes[:start], codes[start:]
-        found = yardsticks(train, scored, vocabulary, before=before, ngrams=ngrams)
-        beside = [Figure(*yardstick) for yardstick in found]
+        found = baselines(train, scored, vocabulary, before=before, ngrams=ngrams)
+        beside = [Figure(*baseline) for baseline in found]
         if mix and count > 1:
             mixed = _mixed(text, start, nats, ngrams)
     return Report(

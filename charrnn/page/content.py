@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path, PureWindowsPath
 from typing import Any, NamedTuple
 
+from charrnn.baselines.scores import baselines
 from charrnn.errors import CheckpointError, InputError
 from charrnn.explaining.cells import equations_of, gates_of
 from charrnn.explaining.notation import plain
@@ -25,7 +26,6 @@ from charrnn.text.corpora import encoded
 from charrnn.text.decoding import decode_text
 from charrnn.text.escapes import KNOWN_NATS, UNKNOWN_NATS
 from charrnn.text.sources import read_bytes
-from charrnn.yardsticks.scores import yardsticks
 
 __all__ = ["Content", "content_of", "training_text"]
 
@@ -321,5 +321,5 @@ def _baselines(model: Model, found: ToScore) -> list[tuple[str, float]]:
     if found.train is None:
         return []
     before, text = found.codes[: found.start], found.codes[found.start :]
-    reached = yardsticks(found.train, text, model.vocabulary, before=before, most=KNOWN)
+    reached = baselines(found.train, text, model.vocabulary, before=before, most=KNOWN)
     return [(one.name, round(one.nats, 4)) for one in reached]

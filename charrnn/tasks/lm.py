@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from charrnn.baselines.scores import baselines
 from charrnn.errors import InputError
 from charrnn.evaluation.validation import Score, evaluate
 from charrnn.evaluation.windows import WARM_UP, Reader
@@ -34,7 +35,6 @@ from charrnn.text.items import NONE, Items
 from charrnn.text.reading import add_counts
 from charrnn.text.view import View, joined
 from charrnn.text.vocab import NUM_CODE_POINTS, Vocabulary
-from charrnn.yardsticks.scores import yardsticks
 
 __all__ = ["LanguageModelTask", "TextData", "TextSpec", "author", "opening_of"]
 
@@ -386,7 +386,7 @@ class LanguageModelTask(LanesTask):
         codes = self._all_codes()
         train, before, text = codes[: self.split], codes[self.split : start], codes[start:]
         before = before if len(before) else train
-        found = yardsticks(train, text, self.vocabulary, before=before)
+        found = baselines(train, text, self.vocabulary, before=before)
         level = self.vocabulary.level
         bits = f"bits per {'character' if level == 'char' else level}"
         what = f"all {score.count:,} {'characters' if level == 'char' else 'bytes'}"

@@ -27,7 +27,7 @@ from charrnn.tasks.kinds import kind_of
 from charrnn.tasks.supervised import lanes_of
 from charrnn.text.columns import joined
 from charrnn.text.sources import matching
-from charrnn.training.compare import yardsticks_take
+from charrnn.training.compare import baselines_take
 from charrnn.training.memory import memory_needed
 from charrnn.training.planner import Plan, plan
 from charrnn.training.run import Run
@@ -331,7 +331,7 @@ def _plan(
         threads=threads,
         begun=begun,
         spec=spec,
-        aside=partial(yardsticks_take, minutes=config.minutes),
+        aside=partial(baselines_take, minutes=config.minutes),
         group=group,
     )
 

@@ -3,21 +3,21 @@
 from collections.abc import Mapping
 from math import inf
 
+from charrnn.baselines.scores import affordable, baselines
 from charrnn.tasks.base import Data, Task
 from charrnn.tasks.config import Config
 from charrnn.tasks.lm import LanguageModelTask
 from charrnn.text.cache import remembered
 from charrnn.text.view import View
 from charrnn.training.events import Compared
-from charrnn.yardsticks.scores import affordable, yardsticks
 
-__all__ = ["compare", "lead", "yardsticks_take"]
+__all__ = ["baselines_take", "compare", "lead"]
 
 PART = 0.1
 """The part of ``--minutes`` that they may take."""
 
 
-def yardsticks_take(trained_on: int, held_out: int, minutes: float) -> float:
+def baselines_take(trained_on: int, held_out: int, minutes: float) -> float:
     """Seconds of a run of so many minutes; none where there is nothing to score."""
     return _afford(trained_on, minutes)[1] if held_out else 0.0
 
@@ -31,7 +31,7 @@ def compare(task: Task, config: Config, data: Data) -> Compared | None:
     codes = task.codes
 
     def find() -> dict[str, float]:
-        return dict(yardsticks(codes[:split], codes[split:], vocabulary, most=most))
+        return dict(baselines(codes[:split], codes[split:], vocabulary, most=most))
 
     if isinstance(codes, View) and data.paths.storing.keep:
         how = config.level, config.encoding, config.keep_newlines

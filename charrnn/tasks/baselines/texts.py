@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from charrnn.baselines.ngrams import KneserNey
+from charrnn.baselines.scores import ngram_name
 from charrnn.evaluation.mixture import fit_weights
-from charrnn.yardsticks.ngrams import KneserNey
-from charrnn.yardsticks.scores import ngram_name
 
 __all__ = ["Texts", "labelled_ngrams"]
 

@@ -5,14 +5,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from charrnn.baselines.compressors import COMPRESSORS, compressed_nats
+from charrnn.baselines.ngrams import MOST_ORDER, KneserNey
 from charrnn.text.corpora import encoded
 from charrnn.text.escapes import escape
 from charrnn.text.view import View
 from charrnn.text.vocab import Vocabulary
-from charrnn.yardsticks.compressors import COMPRESSORS, compressed_nats
-from charrnn.yardsticks.ngrams import MOST_ORDER, KneserNey
 
-__all__ = ["MOST_TRAINING", "Yardstick", "affordable", "capped", "ngram_name", "yardsticks"]
+__all__ = ["MOST_TRAINING", "Baseline", "affordable", "baselines", "capped", "ngram_name"]
 
 Codes = npt.NDArray[Any]
 
@@ -25,14 +25,14 @@ SPEED = 250_000
 NAMES = {1: "unigram", 2: "bigram"}
 
 
-class Yardstick(NamedTuple):
+class Baseline(NamedTuple):
     """A method and what it needs for a character on average."""
 
     name: str
     nats: float
 
 
-def yardsticks(
+def baselines(
     train: Codes | View,
     text: Codes | View,
     vocabulary: Vocabulary,
@@ -40,7 +40,7 @@ def yardsticks(
     before: Codes | View | None = None,
     ngrams: KneserNey | None = None,
     most: int = MOST_TRAINING,
-) -> list[Yardstick]:
+) -> list[Baseline]:
     """Score a text by n-grams and by compressors that know the training text.
 
     Args:
@@ -55,7 +55,7 @@ def yardsticks(
 
     Returns:
         Nats a character: unigram, bigram, interpolated Kneser–Ney of the order that suits the
-        training text (:class:`charrnn.yardsticks.ngrams.KneserNey`), gzip, bz2, xz.
+        training text (:class:`charrnn.baselines.ngrams.KneserNey`), gzip, bz2, xz.
     """
     train, text = np.asarray(capped(train, most)), np.asarray(text)
     before = np.asarray((train if before is None else before)[-MOST_ORDER:])
@@ -65,10 +65,10 @@ def yardsticks(
     for order in sorted({*NAMES, ngrams.order}):
         p, _ = ngrams.probabilities(joined.ids, len(before), order=order)
         nats = float(joined.charge(-np.log(p), len(before)).mean())
-        found.append(Yardstick(ngram_name(order), nats))
+        found.append(Baseline(ngram_name(order), nats))
     known, new = (encoded(codes, vocabulary.level) for codes in (train, text))
     for name in COMPRESSORS:
-        found.append(Yardstick(name, compressed_nats(name, known, new) / len(text)))
+        found.append(Baseline(name, compressed_nats(name, known, new) / len(text)))
     return found
 
 
