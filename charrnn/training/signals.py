@@ -1,4 +1,4 @@
-"""Stopping a training: the first signal finishes the step and saves, the second quits."""
+"""Stopping a training: the first signal finishes the step and saves, the second one quits."""
 
 import os
 import signal
@@ -11,12 +11,12 @@ __all__ = ["StopOnSignal"]
 
 
 class StopOnSignal:
-    """While entered, turns SIGINT, SIGTERM and SIGHUP into a wish to stop.
+    """While entered, SIGINT, SIGTERM and SIGHUP ask the training to stop.
 
-    Outside of the main thread, where signals cannot be caught, it does nothing.
+    Outside the main thread, where signals cannot be caught, it does nothing.
 
     Args:
-        tell: told what will happen, when the first one comes.
+        tell: called with a line on what will happen, when the first signal comes.
     """
 
     def __init__(self, tell: Callable[[str], object] = lambda line: None) -> None:
@@ -29,7 +29,7 @@ class StopOnSignal:
             return self
         for name in ("SIGINT", "SIGTERM", "SIGHUP"):
             number = getattr(signal, name, None)
-            # What the caller chose to ignore (nohup) stays ignored.
+            # A signal that the caller chose to ignore (nohup) stays ignored.
             if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
                 self._previous[number] = signal.signal(number, self._handle)
         return self
@@ -49,5 +49,5 @@ class StopOnSignal:
 
     @property
     def exit_code(self) -> int:
-        """128 + the signal: 130 for Ctrl-C."""
+        """128 plus the number of the signal: 130 for Ctrl-C."""
         return 128 + (self.received or 0)
