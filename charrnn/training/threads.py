@@ -107,7 +107,7 @@ def _cuts(task: Task) -> list[int]:
 
 
 def repeated(seconds_of: Callable[[], float], times: int) -> list[float]:
-    """Measure a time up to ``times`` times, at least once, and stop early after ``ENOUGH`` seconds."""
+    """Measure a time up to ``times`` times, at least once; stop early after ``ENOUGH`` seconds."""
     taken: list[float] = []
     while not taken or (len(taken) < times and sum(taken) < ENOUGH):
         taken.append(seconds_of())
