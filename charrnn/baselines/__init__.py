@@ -1,1 +1,1 @@
-"""What simple methods reach on a text, to hold the score of a network against."""
+"""Baselines for the score of a network on a text: n-grams and compressors."""

@@ -1,4 +1,4 @@
-"""What simple methods reach on a text, to hold a network's score against."""
+"""Scoring a text with all baselines, to compare a network's score with."""
 
 from typing import Any, NamedTuple
 
@@ -17,16 +17,16 @@ __all__ = ["MOST_TRAINING", "Baseline", "affordable", "baselines", "capped", "ng
 Codes = npt.NDArray[Any]
 
 MOST_TRAINING = 1 << 22
-"""Characters of the training text that are used, its last ones: so that it takes seconds."""
+"""The most characters of the training text that are used, its last ones, to take only seconds."""
 
 SPEED = 250_000
-"""Characters of the training text a second, all methods together, on a slow machine."""
+"""Training characters a second, for all baselines together, on a slow machine."""
 
 NAMES = {1: "unigram", 2: "bigram"}
 
 
 class Baseline(NamedTuple):
-    """A method and what it needs for a character on average."""
+    """A baseline's mean loss for a character."""
 
     name: str
     nats: float
@@ -45,13 +45,13 @@ def baselines(
 
     Args:
         train: ``(N,)`` code points or bytes, as :class:`charrnn.text.corpora.Corpus` has them.
-        text: ``(M,)`` of the same kind, what is scored, at least one. Characters that the
+        text: ``(M,)`` of the same kind, the text to score, at least one. Characters that the
             vocabulary lacks cost the n-grams what :mod:`charrnn.text.escapes` says; the compressors
             know all bytes.
-        vocabulary: what the model beside them knows.
-        before: what stands before the text; the training text if not given.
-        ngrams: of the training text, if there is one already.
-        most: characters of the training text that are used, the last ones.
+        vocabulary: the vocabulary of the model that is compared.
+        before: the text before it; if not given, the training text.
+        ngrams: those of the training text, if they were counted already.
+        most: how many characters of the training text are used, the last ones.
 
     Returns:
         Nats a character: unigram, bigram, interpolated Kneser–Ney of the order that suits the
@@ -73,12 +73,12 @@ def baselines(
 
 
 def ngram_name(order: int) -> str:
-    """What the n-grams of an order are called."""
+    """The name of the n-grams of an order."""
     return NAMES.get(order, f"{order}-gram")
 
 
 def affordable(size: int, seconds: float) -> tuple[int, float]:
-    """How much of a training text to use, to be done in so many seconds, and those it takes."""
+    """How much of a training text can be used in ``seconds``, and the seconds that takes."""
     most = max(1, int(min(size, MOST_TRAINING, seconds * SPEED)))
     return most, most / SPEED
 
