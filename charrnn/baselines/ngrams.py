@@ -85,7 +85,7 @@ class KneserNey:
         del self._orders[self.order :]  # drop orders that did not help
 
     def _count(self, ids: Ids, greatest: int, kept_back: int) -> None:
-        """Count n-grams up to ``greatest``, or until more do not help with ``kept_back`` symbols."""
+        """Count n-grams up to ``greatest``, or until more do not help with the rest."""
         cut = len(ids) - kept_back
         # An n-gram is identified by the number of its first n - 1 symbols and its last one. numbers
         # has, for each place in the text, the number of the n-gram that begins there: at first the

@@ -30,7 +30,7 @@ __all__ = ["evaluate"]
 ADAPT = "With --adapt"
 LOOK = "Look at the text instead of scoring it"
 MANY = 1 << 16
-"""Characters that are worth the start of other processes."""
+"""Characters from which on it pays to start other processes."""
 
 
 @reported
@@ -275,7 +275,7 @@ def _evaluate(
         unit_scale=True,
     )
     try:
-        with np.errstate(all="ignore"), bar:  # what is not finite is found by who asked for it
+        with np.errstate(all="ignore"), bar:  # the callers check for finite values
             return report(
                 reader,
                 model.parameters,
@@ -299,7 +299,7 @@ def _compare(
     threads: int,
     as_json: bool,
 ) -> None:
-    """Score some models, each on what is named or on what its run held out; and all as one."""
+    """Score several models, each on the files or on its own held-back part; and their average."""
     import numpy as np
 
     from charrnn.evaluation.mixture import mean_nats
