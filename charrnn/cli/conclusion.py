@@ -82,7 +82,7 @@ def _best(run: "Run") -> str:
     if run.best is None or run.best.val is None:
         return ""
     kind, score = run.config.kind, run.best_score
-    text = f"{figure(run.best.val)} {kind.measure_of(run.config.level)}"  # best before it was resumed
+    text = f"{figure(run.best.val)} {kind.measure_of(run.config.level)}"  # before it was resumed
     text = f"{text if score is None else score.text} at step {run.best.step}"
     if not run.compared or not kind.text:
         return text
@@ -93,7 +93,7 @@ def _best(run: "Run") -> str:
 
 
 def _went(run: "Run") -> tuple[str, Course]:
-    """The measure that was looked at, and its course: the error, or where that is level, the loss."""
+    """The measure to look at, and its course: the error, or the loss where the error is level."""
     from charrnn.runs.history import validation_losses
     from charrnn.training.outlook import outlook
 

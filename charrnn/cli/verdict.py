@@ -86,7 +86,7 @@ def _planned(size: int, distinct: int, level: str) -> tuple[list[str], dict[str,
                 {"level": level, "members": 1},
                 aside=partial(baselines_take, minutes=MINUTES),
             )
-    except InputError:  # nothing, or too little to train on: the verdict has said so
+    except InputError:  # too little to train on, as the verdict has said
         return [], None
     return (
         ["", f"charrnn train would choose, for {MINUTES:g} minutes at most:", *found.reasons],
