@@ -181,7 +181,7 @@ class RankedEngine(Engine):
 
 
 class Follower:
-    """What another rank does: it computes what it is asked to, until it is told to end.
+    """What another rank does: it computes what it is asked to, until an order ends it.
 
     Args:
         group: the ranks.

@@ -213,7 +213,7 @@ def _refuse(given: set[str], kind: str, name: str) -> None:
 
 
 def _folder_of_runs(names: list[str]) -> "Path | None":
-    """The folder whose runs are meant; None if it is a run itself.
+    """The folder of the runs that a name stands for; None if it is a run itself.
 
     Raises:
         InputError: it is the folder of all runs, and there are none.

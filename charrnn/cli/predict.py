@@ -192,7 +192,7 @@ def _model(
     file: str | None,
     cell: str | None,
 ) -> "Model":
-    """The model that is meant.
+    """The model that the user names.
 
     Raises:
         InputError: there is none, perhaps because a text or its file was given in its place.

@@ -37,7 +37,7 @@ class Adaptation:
 
     Args:
         rate: η.
-        decay: λ, the rate at which weights return to the trained ones.
+        decay: λ, how fast weights return to the trained ones.
         segment: characters between two updates, through which gradients also reach back.
         epsilon: ε, as a part of the mean RMS.
 

@@ -29,7 +29,7 @@ class Dropout:
         mask: ``"step"``, a new one for each step, or ``"sequence"``, one for all steps.
 
     Raises:
-        ValueError: the rate is not in [0, 1), or there is no such mask.
+        ValueError: the dropout rate is not in [0, 1), or there is no such mask.
     """
 
     rate: float

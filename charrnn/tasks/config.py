@@ -384,7 +384,7 @@ def _check_type(setting: Field[Any], value: object, option: str) -> None:
 
 
 def _close(name: str, known: Iterable[str]) -> str:
-    """A suggestion of what was meant; empty if nothing is close."""
+    """A suggestion of a name that is close; empty if none is."""
     near = get_close_matches(name, known)
     return (
         f"did you mean {near[0]!r}?" if near else (f"the settings are {', '.join(sorted(known))}")

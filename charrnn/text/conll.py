@@ -64,12 +64,12 @@ def read_sentences(
     - Ten columns with tabs between them, the first a number that counts: CoNLL-U. The token is
       column 2, the tag column 4 (UPOS); lines that begin with ``#`` are comments.
     - Columns with commas or semicolons between them, named by the first row: CSV. A column
-    ``sentence`` (or ``Sentence #``) tells sentences apart, else blank lines do.
+      ``sentence`` (or ``Sentence #``) tells sentences apart, else blank lines do.
     - Anything else: CoNLL. The token is column 1, or column 2 if column 1 counts the words of every
-      sentence or of the file; the tag is the last one. Columns stand between tabs or, in a file
-      that has no tab, between spaces. A first row that names the columns (``word``, ``tag``, ...)
-      is left out. So are lines of ``-DOCSTART-``, and lines that begin with ``#`` but have not as
-      many columns as the tokens' lines, with a note.
+      sentence or of the file; the tag is the last one. Columns are separated by tabs or, in a
+      file that has no tab, by spaces. A first row that names the columns (``word``, ``tag``, ...)
+      is left out. So are lines of ``-DOCSTART-``, and lines that begin with ``#`` but do not
+      have as many columns as the tokens' lines, with a note.
 
     Where the first column counts, ranges (``1-2``: the words of a contraction follow) and empty
     nodes (``3.1``) are left out, with a note.
@@ -84,7 +84,7 @@ def read_sentences(
 
     Raises:
         InputError: a file cannot be read or decoded, has no sentences or no such columns, or has
-            rows that are not a token and its tag: the first such row, and how many more.
+            rows that are not a token and its tag: the first one, and how many more.
     """
     file = TableFile(path, encoding, stdin)
     if columns and column is not None:

@@ -94,7 +94,7 @@ def read_inputs(
         encoding: of the file; with the default, a byte order mark decides if there is one.
 
     Raises:
-        InputError: a table cannot be read or decoded, or does not say which column is meant.
+        InputError: a table cannot be read or decoded, or does not say which column to read.
     """
     roles = [Role(name, KNOWN.get(name, frozenset()), name == "label") for name in names]
     named_csv = path.lower().endswith(".csv")

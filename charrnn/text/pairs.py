@@ -65,7 +65,7 @@ def read_pairs(
 
     Raises:
         InputError: a file cannot be read or decoded, has no rows, has no such columns, or has rows
-            that are not two texts: the first such row, and how many more.
+            that are not two texts: the first one, and how many more.
     """
     file = TableFile(path, encoding, stdin)
     cells = cells_of(file)

@@ -196,7 +196,7 @@ class _Kept:
 
 
 def add_counts(codes: Codes, counts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Add how often each code stands in ``(n,)`` codes to ``counts``, which may become longer."""
+    """Add how often each code occurs in ``(n,)`` codes to ``counts``, which may become longer."""
     for start in range(0, len(codes), CHUNK):
         found = np.bincount(codes[start : start + CHUNK])
         if len(found) > len(counts):

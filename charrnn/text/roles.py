@@ -122,7 +122,7 @@ def choose(
         before: the names that the columns had in training, if they had names.
 
     Raises:
-        InputError: there is no such column, or ``columns`` is needed to say which are meant.
+        InputError: there is no such column, or ``columns`` is needed to choose.
     """
     first = [str(cell) for cell in rows[0][1]] if rows else []
     named = bool(names)
