@@ -16,9 +16,9 @@ from time import process_time
 
 import numpy as np
 
+from charrnn.baselines.ngrams import KneserNey
+from charrnn.baselines.scores import capped
 from charrnn.text.corpora import read_corpus
-from charrnn.yardsticks.ngrams import KneserNey
-from charrnn.yardsticks.scores import capped
 
 
 def measure(path: str, order: int) -> str:

@@ -36,9 +36,9 @@ sys.path[:0] = [str(DATA), str(ROOT)]
 import abc_notation  # noqa: E402
 import tunes as our_tunes  # noqa: E402
 
+from charrnn.baselines.ngrams import KneserNey  # noqa: E402
 from charrnn.runs.model import load_model  # noqa: E402
 from charrnn.tasks.classify import classify  # noqa: E402
-from charrnn.yardsticks.ngrams import KneserNey  # noqa: E402
 
 
 def corpora() -> Path:

@@ -78,7 +78,7 @@ _PLACES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import what is used when it is used: NumPy takes longer than all the rest."""
+    """Import a name when it is first used, since NumPy takes longer than everything else."""
     if name not in _PLACES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(_PLACES[name]), name)

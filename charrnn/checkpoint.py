@@ -36,14 +36,14 @@ NO_DIGEST = "0" * 64
 LARGEST = 1 << 33
 LARGEST_HEADER = 1 << 24
 MOST_VALUES, MOST_CONTAINERS = 1 << 20, 1 << 18
-"""Of a header: its commas, and the brackets that open a list or an object. A value of two bytes
-takes seventy in memory, an object two hundred."""
+"""The most commas in a header, and the most brackets that open a list or an object. A value of
+two bytes takes seventy in memory, an object two hundred."""
 MOST_MEMBERS = 2048
 LARGEST_DIRECTORY = MOST_MEMBERS << 8
 LONGEST_DESCRIPTION = 512
-"""Bytes that say an array's dtype and shape; NumPy writes 118 for up to four numbers."""
+"""The most bytes for an array's dtype and shape; NumPy writes 118 for up to four numbers."""
 END, LOCATOR, LONG_END = 22, 20, 56
-"""Lengths of what ends a zip file: the end record; before it, in a large file, two more."""
+"""Lengths of the end of a zip file: the end record, and two more before it in a large file."""
 LEFTOVER = re.compile(r"\.((best|last|member-\d+)\.npz|previous|metrics|latest)\.\d+\.tmp")
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.]{0,99}")
 DTYPES = {"<f4": np.float32, "<f8": np.float64, "<i8": np.int64, "|u1": np.uint8}
@@ -65,14 +65,14 @@ UNREADABLE = (
     struct.error,
     tokenize.TokenError,
 )
-"""All that NumPy's and zipfile's readers were seen to raise on files made to break them."""
+"""The errors that NumPy's and zipfile's readers raise on files made to break them."""
 
 
 def write_checkpoint(path: Path, header: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
     """Write a file wholly or not at all.
 
     The bytes go to a temporary file beside ``path``, are forced to the disk, and take its name in
-    one step: whoever reads ``path`` sees the old file or the new one, also after a power cut.
+    one step: a reader of ``path`` sees the old file or the new one, even after a power cut.
 
     Args:
         path: the file; its folder exists.
@@ -81,12 +81,12 @@ def write_checkpoint(path: Path, header: Mapping[str, Any], arrays: Mapping[str,
         arrays: by name; float32, float64, int64 or uint8.
 
     Raises:
-        CheckpointError: it could not be written; what stood at ``path`` is as it was.
+        CheckpointError: the file cannot be written; an earlier one at ``path`` is unchanged.
     """
     _check_arrays(arrays)
     form = {"format": FORMAT, "format_version": FORMAT_VERSION}
     header = {**header, **form, NAMES: sorted(arrays), DIGEST: NO_DIGEST}
-    # ASCII, with escapes: the name of a corpus may be bytes that are no UTF-8.
+    # ASCII, with escapes: the name of a corpus may be bytes that are not UTF-8.
     text = json.dumps(header, sort_keys=True, allow_nan=False).encode("ascii")
     try:
         _of_bearable_size(text)
@@ -117,7 +117,7 @@ def write_checkpoint(path: Path, header: Mapping[str, Any], arrays: Mapping[str,
 
 
 def _check_arrays(arrays: Mapping[str, Array]) -> None:
-    """Raise ValueError for what could not be read again."""
+    """Raise ValueError for arrays that could not be read again."""
     for name, array in arrays.items():
         if array.dtype.str not in DTYPES or not NAME.fullmatch(name) or name == HEADER:
             raise ValueError(f"cannot save {name!r} of dtype {array.dtype}")
@@ -134,7 +134,7 @@ def _sum_of(array: Array) -> str:
 
 
 def _digest(header: bytes, sums: Mapping[str, str]) -> str:
-    """What ties a file's parts together: a checksum of each would not miss one that is gone.
+    """The digest of a file's parts; checksums of each would not notice a missing part.
 
     Args:
         header: its JSON, with :data:`NO_DIGEST` for the digest.
@@ -153,7 +153,7 @@ def _write_members(file: IO[bytes], members: Mapping[str, Array]) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make a rename last. Some file systems cannot; then the file is safe and the name may lag."""
+    """Make a rename permanent. Some file systems cannot; then the file is safe and may lag."""
     try:
         descriptor = os.open(folder, os.O_RDONLY)
     except OSError:
@@ -167,7 +167,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Delete temporary files that a killed process left, and nobody else's."""
+    """Delete temporary files that a killed process left, and no others."""
     for leftover in folder.glob(".*.tmp"):
         if LEFTOVER.fullmatch(leftover.name):
             leftover.unlink(missing_ok=True)
@@ -176,17 +176,17 @@ def remove_leftovers(folder: Path) -> None:
 def read_checkpoint(
     path: Path, *, exactly: bool = False
 ) -> tuple[dict[str, Any], dict[str, Array]]:
-    """The header and the arrays.
+    """Read the header and the arrays.
 
     Args:
-        exactly: whether they must be to the bit those that were written. Else someone may have
-            changed numbers, by NumPy say; but none may be gone.
+        exactly: whether the file must be bit for bit the one that was written. Otherwise someone
+            may have changed numbers, with NumPy for instance; but no array may be missing.
 
     Raises:
         CheckpointError: the file is missing, damaged, hostile, of another kind or too new.
     """
     try:
-        # A pipe put in the file's place must not make us wait for a writer.
+        # If a pipe was put in the file's place, do not wait for a writer.
         with os.fdopen(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb") as file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
@@ -208,7 +208,7 @@ def read_checkpoint(
     except CheckpointError:
         raise
     except UNREADABLE as error:
-        # NumPy's own messages can advise loading a file unsafely; they are not passed on.
+        # NumPy's own messages can advise loading a file unsafely, so they are not passed on.
         reason = error.strerror if isinstance(error, OSError) and error.strerror else "damaged"
         if isinstance(error, _UnfitError):
             reason = str(error)
@@ -220,7 +220,7 @@ def read_checkpoint(
 
 
 def _check_version(path: Path, header: Mapping[str, Any]) -> None:
-    """Before anything else is looked at: a newer format may hold what this one refuses."""
+    """Raise CheckpointError for a newer format, before anything else in the file is refused."""
     if header.get("format") != FORMAT:
         raise CheckpointError(f"{path} is not a checkpoint of charrnn")
     version = header.get("format_version")
@@ -234,13 +234,13 @@ def _check_version(path: Path, header: Mapping[str, Any]) -> None:
 
 
 class _UnfitError(ValueError):
-    """What is wrong with a file, in words of our own."""
+    """What is wrong with a file, in our own words."""
 
 
 def _check_directory(file: IO[bytes], size: int) -> None:
-    """Refuse a directory that would be long to read, by what the end of the file claims.
+    """Refuse a directory that would take long to read, by what the end of the file claims.
 
-    zipfile reads all of a directory at once, and makes an object of each entry.
+    zipfile reads all of a directory at once, and makes an object for each entry.
     """
     file.seek(max(0, size - LONG_END - LOCATOR - END))
     tail = file.read()
@@ -263,7 +263,7 @@ def _check_directory(file: IO[bytes], size: int) -> None:
 def _list_members(
     file: IO[bytes], archive: zipfile.ZipFile, size: int
 ) -> dict[str, zipfile.ZipInfo]:
-    """What the file holds, by name, its names and claims checked."""
+    """The members of the file by name, after checking their names and claims."""
     file.seek(0)
     if file.read(4) != b"PK\x03\x04":
         raise ValueError("something comes before the archive")
@@ -293,7 +293,7 @@ def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> tuple[Array
 
 
 def _read_array(member: IO[bytes], size: int) -> tuple[Array, str]:
-    """One .npy file, its claims held against ``size`` before anything is allocated."""
+    """One .npy file, whose claims are compared with ``size`` before anything is allocated."""
     prefix = member.read(10)
     if prefix[:8] != b"\x93NUMPY\x01\x00":
         raise ValueError("not a .npy file of version 1.0")
@@ -336,7 +336,7 @@ def _refuse_constant(name: str) -> None:
 
 
 def _of_bearable_size(data: bytes) -> bytes:
-    """A header as it was given, if its values would not take up much more memory than it does."""
+    """Return a header unchanged, if its values do not take up much more memory than it does."""
     if len(data) > LARGEST_HEADER:
         raise _UnfitError(f"its header has {len(data):,} bytes; {LARGEST_HEADER:,} are the most")
     values, containers = data.count(b","), data.count(b"[") + data.count(b"{")
@@ -351,7 +351,7 @@ def _of_bearable_size(data: bytes) -> bytes:
 def _check_digest(
     header: dict[str, Any], raw: Array, sums: Mapping[str, str], *, exactly: bool
 ) -> None:
-    """Take the names and the digest out of the header, and hold the file against them.
+    """Take the names and the digest out of the header, and compare the file with them.
 
     Earlier versions wrote no digest, and then one without the names.
     """

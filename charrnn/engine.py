@@ -1,12 +1,12 @@
-"""One batch shared out among processes: each takes some of the lanes, their gradients are added.
+"""One batch shared out among processes: each computes some lanes, and their gradients are added.
 
-Lanes are independent but for the sum of their gradients, so nothing is exchanged within a step.
-Processes and not threads: between two small array operations a thread must wait for the
+Lanes are independent except for the sum of their gradients, so nothing is exchanged within a step.
+It uses processes, not threads: between two small array operations a thread must wait for the
 interpreter's lock, and that costs more than the operations (docs/log.md).
 
-How the lanes of a batch are cut into shards does not depend on the processes, every product runs
-on one thread, and the shards' gradients are added in one order. So the number of processes changes
-the time that a step takes, and not one bit of its result.
+How the lanes of a batch are divided into shards does not depend on the processes, every product
+runs on one thread, and the shards' gradients are added in a fixed order. So the number of processes
+changes the time that a step takes, and not one bit of its result.
 """
 
 import atexit
@@ -39,27 +39,27 @@ from charrnn.nn.workspace import Workspace
 __all__ = ["Engine", "Losses", "Network", "available_cores", "shards"]
 
 LEAST_LANES = 12
-"""A shard has at least so many lanes: with fewer, the steps' fixed costs outweigh the sharing."""
+"""The fewest lanes of a shard: with fewer, the fixed costs of the steps outweigh the sharing."""
 
 MOST_LANES = 32
-"""A shard of more lanes than this is split while it can be, for machines with more cores."""
+"""A shard with more lanes than this is split if possible, for machines with more cores."""
 
 STOPPING = [
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 ]
-"""What a terminal or a system sends to all processes of a command."""
+"""The signals that a terminal or a system sends to all processes of a command."""
 
 MOST_SHARDS = 8
-"""Each has a gradient of its own in memory."""
+"""The most shards, each of which has its own gradient in memory."""
 
 
 def shards(batch_size: int, wanted: int = 0) -> tuple[slice, ...]:
-    """The lanes of each shard, as even as can be.
+    """The lanes of each shard, divided as evenly as possible.
 
     Args:
-        batch_size: how many lanes there are.
-        wanted: how many shards, where there are lanes enough; 0 for a power of two that follows
-            from the number of lanes.
+        batch_size: the number of lanes.
+        wanted: the number of shards, if there are enough lanes; 0 means a power of two that depends
+            on the number of lanes.
     """
     count = min(wanted, batch_size) or 1
     while not wanted and batch_size >= 2 * count * LEAST_LANES and count < MOST_SHARDS:
@@ -71,7 +71,7 @@ def shards(batch_size: int, wanted: int = 0) -> tuple[slice, ...]:
 
 
 def available_cores() -> int:
-    """How many processors this process may use."""
+    """The number of processors that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -80,7 +80,7 @@ def available_cores() -> int:
 class Network(Protocol):
     """What an engine can compute: a loss that is a sum over sequences, and its gradients.
 
-    A batch is whatever the network makes of it; ``batch.size`` is how many sequences it has.
+    A batch is whatever the network takes; ``batch.size`` is its number of sequences.
     """
 
     def sum_loss(
@@ -97,19 +97,19 @@ class Network(Protocol):
 
 @dataclass(frozen=True)
 class _Task:
-    """What is to be computed of one shard."""
+    """What is to be computed for one shard."""
 
     number: int
     batch: Any
     with_gradients: bool
-    seed: int | None  # of its dropout masks
+    seed: int | None  # the seed of its dropout masks
 
 
 _Other = tuple[BaseProcess, "Connection[Any, Any]"]
 
 
 class Losses(list[Loss]):
-    """What a batch gives, shard by shard."""
+    """The losses of a batch, shard by shard."""
 
     @property
     def total(self) -> Any:
@@ -118,12 +118,12 @@ class Losses(list[Loss]):
 
     @property
     def each(self) -> Array:
-        """``(T, B)`` what each target costs, where the batch asked for that."""
+        """``(T, B)`` the loss of each target, if the batch asked for that."""
         return np.concatenate([loss.total for loss in self], axis=1)
 
     @property
     def final(self) -> State:
-        """The state that all lanes are left in."""
+        """The final state of all lanes."""
         return tuple(
             tuple(np.concatenate(parts) for parts in zip(*layers, strict=True))
             for layers in zip(*(loss.final for loss in self), strict=True)
@@ -131,13 +131,13 @@ class Losses(list[Loss]):
 
 
 def add_gradients(gradients: Parameters, terms: Sequence[Parameters]) -> None:
-    """Add the shards' gradients to the first one's: always in this order."""
+    """Add the shards' gradients to the first one's, always in this order."""
     for term in terms:
         gradients.flat += term.flat
 
 
 class _Worker:
-    """What computes shards one after the other, in whichever process."""
+    """Computes shards one after the other, in any process."""
 
     def __init__(self, model: Network) -> None:
         self.model = model
@@ -156,17 +156,17 @@ class _Worker:
 class Engine:
     """Computes losses and gradients of a model, in this process and ``threads - 1`` others.
 
-    The others are started when first needed. Should one of them die, or not start at all, this
-    process does its work, then and from then on. It does so too where the others cannot make the
-    model: its cell is a class of a notebook, or of a file that has changed since. They run
-    nothing of the script that uses them, unless it defines the cell: then it must have the guard
-    ``if __name__ == "__main__":``, as for everything that :mod:`multiprocessing` spawns.
+    The others are started when they are first needed. If one of them dies, or does not start at
+    all, this process does its work, then and from then on. It also does so where the others cannot
+    make the model, because its cell is a class of a notebook, or of a file that has changed since.
+    The others do not run the script that uses them, unless it defines the cell: then it must have
+    the guard ``if __name__ == "__main__":``, as for everything that :mod:`multiprocessing` spawns.
 
     Args:
-        model: what to compute.
-        threads: how many processes.
-        shards: into how many parts a batch is cut (:func:`shards`). It may be changed between two
-            calls, and decides the last bits of their sums.
+        model: the model to compute.
+        threads: the number of processes.
+        shards: the number of parts that a batch is divided into (:func:`shards`). It may be changed
+            between two calls, and affects the last bits of their sums.
     """
 
     def __init__(self, model: Network, threads: int = 1, shards: int = 0) -> None:
@@ -174,23 +174,23 @@ class Engine:
         self.shards = shards
         self._threads = threads
         self.lost = False  # whether a process has died, or could not be started
-        self.failure = ""  # why another machine could not go on; its work is done here
+        self.failure = ""  # why another machine failed; its work is done here
         self._own = _Worker(model)
         self._others: list[_Other] = []
-        self._shared: Parameters | None = None  # what the others see of the parameters
-        self._terms: list[Parameters] = []  # the gradients of each shard but the first
-        self._layout: tuple[Shapes, np.dtype[Any]] | None = None  # of what is in that memory
+        self._shared: Parameters | None = None  # the others' copy of the parameters
+        self._terms: list[Parameters] = []  # the gradients of every shard after the first
+        self._layout: tuple[Shapes, np.dtype[Any]] | None = None  # the layout of that memory
         self._pid = 0  # the process that started the others
-        self._farewell: Callable[[], None] | None = None  # how it parts with them
+        self._farewell: Callable[[], None] | None = None  # ends the others
 
     @property
     def ranks(self) -> int:
-        """How many machines compute, each in so many processes."""
+        """The number of machines that compute, each in ``threads`` processes."""
         return 1
 
     @property
     def threads(self) -> int:
-        """How many processes compute; may be changed between two calls."""
+        """The number of processes; it may be changed between two calls."""
         return self._threads
 
     @threads.setter
@@ -206,7 +206,7 @@ class Engine:
         self.close()
 
     def close(self) -> None:
-        """Let the other processes go, and the memory shared with them."""
+        """End the other processes, and free the memory shared with them."""
         self._leave()
         self._shared, self._terms, self._layout, self.lost = None, [], None, False
 
@@ -227,7 +227,7 @@ class Engine:
     ) -> Losses:
         """The loss of each shard of a batch, and the gradients of their sum.
 
-        Arguments and errors as of the network's own ``sum_loss``.
+        Arguments and errors as for the network's own ``sum_loss``.
         """
         lanes = shards(batch.size, self.shards)
         seeds = [None] * len(lanes) if rng is None else rng.integers(2**63, size=len(lanes))
@@ -244,7 +244,7 @@ class Engine:
             with one_thread():
                 return Losses(self._sum(tasks, parameters, gradients))
         except BaseException:
-            self.close()  # their answers belong to a question that was given up
+            self.close()  # their answers belong to a call that was given up
             raise
 
     def _sum(
@@ -259,9 +259,9 @@ class Engine:
     def compute(
         self, tasks: Sequence[_Task], parameters: Parameters, gradients: Parameters | None
     ) -> list[Loss]:
-        """Each task's loss, by this process and its others.
+        """Each task's loss, computed by this process and the others.
 
-        The gradients of the first task are in ``gradients``; those of all: :meth:`terms`.
+        The gradients of the first task are written to ``gradients``; for all see :meth:`terms`.
         """
         tasks = [replace(task, number=number) for number, task in enumerate(tasks)]
         self._prepare(parameters, len(tasks))
@@ -298,7 +298,7 @@ class Engine:
         return [results[task.number] for task in tasks]
 
     def _prepare(self, parameters: Parameters, count: int) -> None:
-        """Memory for ``count`` shards; the other processes, if they are wanted."""
+        """Allocate memory for ``count`` shards, and start the other processes if needed."""
         layout = parameters.shapes, parameters.dtype
         if self._layout == layout and len(self._terms) >= count - 1:
             return
@@ -314,7 +314,7 @@ class Engine:
         self._terms = [parameters.zeros_like() for _ in range(count - 1)]
 
     def _start_others(self, count: int, size: int, shapes: Shapes, dtype: np.dtype[Any]) -> None:
-        """Raises OSError where processes or shared memory cannot be had, or not for this model."""
+        """Raises OSError if processes or shared memory cannot be had, or not for this model."""
         try:
             model = pickle.dumps(self.model)
         except (pickle.PicklingError, AttributeError, TypeError) as error:
@@ -322,12 +322,12 @@ class Engine:
         memory = multiprocessing.RawArray("b", count * size)
         self._shared, *self._terms = _views(memory, shapes, dtype, count)
         self._pid = os.getpid()
-        # Before multiprocessing's own farewell, which would wait for them forever; and when nobody
-        # has this engine any more.
+        # Registered to run before multiprocessing's own exit handler, which would wait for them
+        # forever, and when this engine is no longer used.
         self._farewell = partial(_part, self._others, self._pid)
         atexit.register(self._farewell)
         weakref.finalize(self, self._farewell)
-        # A script is run again only for what it alone defines: a cell of one's own, perhaps.
+        # A script runs again only for what it alone defines, such as your own cell.
         script = nullcontext() if b"__main__" in model else _main_left_out()
         with _signals_held_back(), script:
             for _ in range(min(self.threads, count) - 1):
@@ -335,24 +335,24 @@ class Engine:
 
 
 def _part(others: list[_Other], pid: int) -> None:
-    """Let processes go, in the one that started them: in a fork they are not its own."""
+    """End the processes, if this one started them: in a fork they belong to the parent."""
     if pid != os.getpid():
         return
     for _, connection in others:
-        connection.close()  # which they take as the end
+        connection.close()  # which tells them to end
     for process, _ in others:
         process.join()
     others.clear()
 
 
 def _views(memory: Any, shapes: Shapes, dtype: npt.DTypeLike, count: int) -> Iterator[Parameters]:
-    """The same memory, seen from any process: parameters, then gradients."""
+    """The same memory as seen from any process: the parameters, then gradients."""
     flat = np.frombuffer(memory, dtype=dtype).reshape(count, -1)
     return (Parameters(shapes, dtype, part) for part in flat)
 
 
 def _spawn(arguments: tuple[Any, ...]) -> _Other:
-    # "spawn" gives a process that shares nothing by accident, and is the one way on every system.
+    # "spawn" shares nothing by accident, and works on every system.
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_serve, args=(theirs, *arguments), daemon=True)
@@ -369,22 +369,22 @@ def _serve(
     dtype: npt.DTypeLike,
     count: int,
 ) -> None:
-    """Another process: compute what is sent, until nobody is there to send."""
-    # Whoever stops the training needs this process until the step is done, and closes it then.
+    """Another process: compute what is sent, until the connection is closed."""
+    # Whoever stops the training needs this process until the step is done, and then closes it.
     for number in STOPPING:
         signal.signal(number, signal.SIG_IGN)
     np.seterr(all="ignore")
     try:
         model: Network = pickle.loads(pickled)  # noqa: S301 - from our own process
     except Exception:
-        return  # the one that asks has the model, and does the work
+        return  # the asking process has the model, and does the work
     parameters, *terms = _views(memory, shapes, dtype, count)
     worker = _Worker(model)
     with suppress(EOFError, OSError), one_thread():
         while True:
             tasks: list[_Task] = connection.recv()
             results = {}
-            # What goes wrong here goes wrong again in the process that asks, which can say so.
+            # An error here will also occur in the asking process, which can report it.
             with suppress(CellError, ValueError, MemoryError):
                 for task in tasks:
                     place = terms[task.number - 1] if task.with_gradients else None
@@ -394,7 +394,7 @@ def _serve(
 
 @contextmanager
 def _main_left_out() -> Iterator[None]:
-    """A process started meanwhile does not begin by running the script that started it."""
+    """A process started meanwhile does not run the script that started it."""
     main = sys.modules["__main__"]
     sys.modules["__main__"] = ModuleType("__main__")
     try:
@@ -405,7 +405,7 @@ def _main_left_out() -> Iterator[None]:
 
 @contextmanager
 def _signals_held_back() -> Iterator[None]:
-    """What would stop a process waits here, and in one started meanwhile until it ignores it."""
+    """Hold back signals that stop a process, in a new process until it ignores them."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return

@@ -1,7 +1,7 @@
-"""Errors that are the user's to know about: one line what, one line what to do, an exit code.
+"""Errors for the user: one line on what is wrong, one on what to do, and an exit code.
 
-2: the command line or the input must change; 1: it could not be done. A command that a signal stops
-ends with 128 and its number.
+Exit code 2: the command line or the input must change. 1: something could not be done. A command
+stopped by a signal ends with 128 and the signal's number.
 """
 
 __all__ = [
@@ -60,10 +60,10 @@ V = TypeVar("V")
 
 
 def as_type(name: str, value: Any, kind: type[V], least: float | None = None) -> V:
-    """``value``, if it is of the type that ``name`` wants; a whole number does for a number.
+    """``value``, if it is of the type that ``name`` takes; an int may stand for a float.
 
     Raises:
-        InputError: it is of another, or less than ``least``.
+        InputError: it is of another type, or less than ``least``.
     """
     number = kind is float and isinstance(value, int) and not isinstance(value, bool)
     if not number and (not isinstance(value, kind) or isinstance(value, bool) > (kind is bool)):

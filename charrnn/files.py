@@ -12,7 +12,7 @@ def write_whole(path: Path, data: bytes) -> None:
     """Write to a temporary file beside ``path``, which then takes its name.
 
     Raises:
-        CheckpointError: it could not be written; what stood at ``path`` is as it was.
+        CheckpointError: the file cannot be written; an earlier one at ``path`` is unchanged.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:

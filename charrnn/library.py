@@ -1,4 +1,4 @@
-"""Trainings for those who use charrnn from Python; the commands go the same way."""
+"""Training from Python; the commands use the same functions."""
 
 from collections.abc import Sequence
 from os import PathLike, fspath

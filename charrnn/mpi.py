@@ -1,4 +1,4 @@
-"""Ranks that ``mpiexec`` has started, by mpi4py."""
+"""Ranks started by ``mpiexec``, which communicate through mpi4py."""
 
 import pickle
 from collections.abc import Sequence
@@ -17,10 +17,10 @@ def world(size: int) -> "MPIGroup":
     """All processes that were started together.
 
     Args:
-        size: how many that is, by what the environment says.
+        size: their number according to the environment.
 
     Raises:
-        InputError: mpi4py is not installed, or is of another MPI than has started them.
+        InputError: mpi4py is not installed, or was built for another MPI than the one in use.
     """
     try:
         from mpi4py import MPI
@@ -44,7 +44,7 @@ class MPIGroup:
     """Ranks that MPI has started.
 
     Args:
-        communicator: of mpi4py.
+        communicator: the communicator of mpi4py.
     """
 
     def __init__(self, communicator: Any) -> None:
@@ -54,21 +54,21 @@ class MPIGroup:
         self.whole = True
 
     def scatter(self, things: Sequence[Any] | None) -> Any:
-        """As of :class:`Group`."""
+        """As in :class:`Group`."""
         parts = None if things is None else [pickle.dumps(thing) for thing in things]
         return pickle.loads(self._mpi.scatter(parts))  # noqa: S301 - from our own rank 0
 
     def gather(self, thing: Any) -> list[Any] | None:
-        """As of :class:`Group`."""
+        """As in :class:`Group`."""
         found: list[Any] | None = self._mpi.gather(thing)
         return found
 
     def share(self, array: Array) -> None:
-        """As of :class:`Group`."""
+        """As in :class:`Group`."""
         self._mpi.Bcast(array)
 
     def swap(self, outgoing: Arrays, incoming: Arrays) -> None:
-        """As of :class:`Group`. Each begins with the rank after it, so that none is sent all."""
+        """As in :class:`Group`. Each begins with the rank after it, so that the load is spread."""
         from mpi4py import MPI
 
         order = [(self.rank + step) % self.size for step in range(1, self.size)]
@@ -77,7 +77,7 @@ class MPIGroup:
         MPI.Request.Waitall(requests)
 
     def join(self, mine: Array, whole: Array | None, sizes: Sequence[int]) -> None:
-        """As of :class:`Group`."""
+        """As in :class:`Group`."""
         from mpi4py import MPI
 
         if whole is None:
@@ -86,5 +86,5 @@ class MPIGroup:
             self._mpi.Gatherv(MPI.IN_PLACE, [whole, list(sizes)])
 
     def abort(self) -> None:
-        """As of :class:`Group`."""
+        """As in :class:`Group`."""
         self._mpi.Abort(1)

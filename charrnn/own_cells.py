@@ -1,7 +1,7 @@
-"""A cell from a file of one's own: ``my_cell.py:MyCell,option=word``.
+"""Your own cell from a file: ``my_cell.py:MyCell,option=word``.
 
-:func:`load_cell` runs the file. Nothing else does, but for a cell that it loaded and that another
-process unpickles.
+:func:`load_cell` runs the file. Nothing else does, except that another process runs it to unpickle
+a cell that this function loaded.
 """
 
 import copyreg
@@ -34,13 +34,13 @@ class LoadedCell:
     cell: AnyCell
     text: str  # as it was typed
     path: Path  # absolute
-    sha256: str  # of the file, in hexadecimal
+    sha256: str  # the hash of the file, in hexadecimal
 
 
 def split_cell(text: str) -> tuple[str, str, list[str]] | None:
-    """Path, class and variants of ``my_cell.py:MyCell,option=word``; nothing if it names no file.
+    """Path, class and variants of ``my_cell.py:MyCell,option=word``; None if it names no file.
 
-    The class is empty where none is named. Nothing is read.
+    The class is empty if none is named. The file is not read.
     """
     match = FILE.fullmatch(text.strip())
     if match is None:
@@ -54,11 +54,11 @@ def split_cell(text: str) -> tuple[str, str, list[str]] | None:
 
 
 def make_cell(text: str, hidden_size: int) -> AnyCell:
-    """The cell that ``text`` describes, built in or from a file.
+    """The cell that ``text`` names, built in or from a file.
 
     Raises:
-        UnknownCellError: as :func:`parse_cell` and :func:`load_cell`.
-        CellError: as :func:`load_cell`.
+        UnknownCellError: as for :func:`parse_cell` and :func:`load_cell`.
+        CellError: as for :func:`load_cell`.
     """
     if split_cell(text) is not None:
         return load_cell(text, hidden_size).cell
@@ -69,11 +69,11 @@ def load_cell(text: str, hidden_size: int) -> LoadedCell:
     """Run a file and make the cell that it defines.
 
     Args:
-        text: ``FILE.py:CLASS``, then variants as of a built-in cell.
+        text: ``FILE.py:CLASS``, then variants as for a built-in cell.
         hidden_size: H.
 
     Raises:
-        UnknownCellError: there is no such file, class or variant, or the class is no cell.
+        UnknownCellError: there is no such file, class or variant, or the class is not a cell.
         CellError: the file does not run, or the class is not complete.
     """
     parts = split_cell(text)
@@ -99,12 +99,12 @@ def _digest(source: bytes) -> str:
 
 
 def _module_name(path: Path, sha256: str) -> str:
-    """A name for :data:`sys.modules`: of this version of this file, and of no other."""
+    """A name for :data:`sys.modules` that only this version of this file has."""
     return "charrnn_cell_" + _digest(f"{path}:{sha256}".encode(errors="surrogateescape"))
 
 
 def _run(path: Path, source: bytes) -> ModuleType:
-    """The module that a file makes; the same one if it was made before."""
+    """The module that a file defines; the same one if the file was run before."""
     sha256 = _digest(source)
     name = _module_name(path, sha256)
     if name in sys.modules:
@@ -112,7 +112,7 @@ def _run(path: Path, source: bytes) -> ModuleType:
     module = sys.modules[name] = ModuleType(name)
     module.__file__ = str(path)
     try:
-        # Not by an import: what runs is what was hashed, and no old bytecode.
+        # Not by an import, so that what runs is what was hashed, and no old bytecode.
         exec(compile(source, path, "exec", dont_inherit=True), vars(module))  # noqa: S102
     except BaseException as error:
         del sys.modules[name]
@@ -125,7 +125,7 @@ def _run(path: Path, source: bytes) -> ModuleType:
 
 
 def _cells(module: ModuleType) -> dict[str, type[AnyCell]]:
-    """The cells that a module defines; those that it imports belong to others."""
+    """The cells that a module defines, not those it imports."""
     return {
         name: kind
         for name, kind in vars(module).items()
@@ -165,7 +165,7 @@ def _restored(path: Path, sha256: str, name: str, options: dict[str, Any]) -> An
 
     Raises:
         CellError: the file has changed, or does not run.
-        OSError: it cannot be read.
+        OSError: the file cannot be read.
     """
     module = sys.modules.get(_module_name(path, sha256))
     if module is None:

@@ -1,12 +1,12 @@
 """Many machines: rank 0 runs the command, the others compute shards for it.
 
-Only the engine talks. Rank 0 has the text, the settings, the clock and the folder; it decides, and
-sends each other rank its shards of a batch, and the weights where they have changed. Gradients are
-cut into as many slices as there are ranks. Each rank gets its slice of every shard's gradient, adds
-them in the order of the shards, and sends the sum to rank 0. So the sum is that of one process, to
-the bit, and no rank adds more than its part.
+Only the engine communicates. Rank 0 has the text, the settings, the clock and the folder; it
+decides, and sends each other rank its shards of a batch, and the weights where they have changed.
+Gradients are cut into as many slices as there are ranks. Each rank gets its slice of every shard's
+gradient, adds them in the order of the shards, and sends the sum to rank 0. So the sum is bit for
+bit that of a single process, and no rank adds more than its part.
 
-What carries the messages is a :class:`Group`: MPI's (:mod:`charrnn.mpi`), or a test's of threads.
+Messages go through a :class:`Group`: MPI's (:mod:`charrnn.mpi`), or one of threads in a test.
 """
 
 import pickle
@@ -31,16 +31,16 @@ from charrnn.nn.workspace import Workspace
 __all__ = ["Arrays", "Follower", "Group", "Order", "RankedEngine", "add_up", "end"]
 
 Arrays = Sequence[Sequence[Array]]
-"""Some of each rank's, or for it."""
+"""Some arrays for each rank, or from each."""
 
 
 class Group(Protocol):
-    """Ranks that can talk to each other; every call is made by all of them.
+    """Ranks that can communicate; every call is made by all of them.
 
     Attributes:
-        rank: this one's number; 0 decides.
-        size: how many there are.
-        whole: whether all wait for rank 0's next order; not where one broke off in the middle.
+        rank: this rank's number; 0 decides.
+        size: the number of ranks.
+        whole: whether all wait for rank 0's next order; false if one stopped in the middle.
     """
 
     rank: int
@@ -48,19 +48,19 @@ class Group(Protocol):
     whole: bool
 
     def scatter(self, things: Sequence[Any] | None) -> Any:
-        """A thing for each, from rank 0."""
+        """Give each rank one of the things, from rank 0."""
 
     def gather(self, thing: Any) -> list[Any] | None:
-        """One thing of each, at rank 0."""
+        """Collect one thing from each rank, at rank 0."""
 
     def share(self, array: Array) -> None:
-        """Rank 0's numbers, in the array of each."""
+        """Copy rank 0's numbers to the array of each rank."""
 
     def swap(self, outgoing: Arrays, incoming: Arrays) -> None:
-        """To each rank its ``outgoing``, in their order; in ``incoming`` what each rank sends."""
+        """Send each rank its ``outgoing``, in order; ``incoming`` gets what each rank sends."""
 
     def join(self, mine: Array, whole: Array | None, sizes: Sequence[int]) -> None:
-        """All ranks' numbers, one after the other, in rank 0's ``whole``, where its own are."""
+        """Join all ranks' numbers in rank 0's ``whole``, where its own already are."""
 
     def abort(self) -> None:
         """End all ranks at once."""
@@ -68,15 +68,15 @@ class Group(Protocol):
 
 @dataclass(frozen=True)
 class Order:
-    """What a rank is to compute: some shards of a batch; nothing more, if there is no model."""
+    """What a rank is to compute: some shards of a batch; without a model, it ends."""
 
     model: bytes = b""
     shapes: Any = None
     dtype: str = ""
-    weights: bool = False  # whether they follow
+    weights: bool = False  # whether weights follow
     threads: int = 1
     tasks: tuple[Any, ...] = ()
-    count: int = 0  # shards of all ranks
+    count: int = 0  # the number of shards of all ranks
     gradients: bool = False
 
 
@@ -86,19 +86,19 @@ class Reply:
 
     losses: tuple[Any, ...] = ()
     failure: str = ""
-    signal: int = 0  # that it has received
+    signal: int = 0  # the signal that it has received
 
 
 def add_up(
     group: Group, terms: Sequence[Array], count: int, like: Array, workspace: Workspace
 ) -> None:
-    """The sum of all shards' gradients, in their order, in the first of rank 0's ``terms``.
+    """Add all shards' gradients, in order, into the first of rank 0's ``terms``.
 
     Args:
-        group: its rank r has the shards r, r + size, r + 2·size, ...
-        terms: ``(N,)`` of each of this rank's shards.
+        group: rank r has the shards r, r + size, r + 2·size, ...
+        terms: ``(N,)`` for each of this rank's shards.
         count: how many shards there are.
-        like: ``(N,)``, for its size and type.
+        like: ``(N,)``, an array of the right size and type.
         workspace: holds what other ranks send.
     """
     size, ranks, own = like.size, group.size, group.rank
@@ -111,7 +111,7 @@ def add_up(
         [[] if rank == own else [term[slices[rank]] for term in terms] for rank in range(ranks)],
         [[] if rank == own else found[rank::ranks] for rank in range(ranks)],
     )
-    mine = found[0]  # at rank 0 a part of its first term
+    mine = found[0]  # at rank 0, part of its first term
     for part in found[1:]:
         mine += part
     group.join(mine, None if own else terms[0], widths)
@@ -120,23 +120,23 @@ def add_up(
 class RankedEngine(Engine):
     """An engine at rank 0 that lets the other ranks compute too.
 
-    Should one of them fail, this rank does its work, then and from then on, and ``failure`` says
-    what happened.
+    If one of them fails, this rank does its work, then and from then on, and ``failure`` says what
+    happened.
 
     Args:
-        engine: the one whose place it takes.
+        engine: the engine that it replaces.
         group: the ranks.
     """
 
     def __init__(self, engine: Engine, group: Group) -> None:
         super().__init__(engine.model, engine.threads, engine.shards)
         self.group = group
-        self._sent = b"", np.zeros(0)  # model and weights that the others have, where they may stay
+        self._sent = b"", np.zeros(0)  # the model and weights that the others already have
         self._workspace = Workspace()
 
     @property
     def ranks(self) -> int:
-        """How many there are."""
+        """The number of ranks."""
         return self.group.size
 
     def _sum(
@@ -158,10 +158,10 @@ class RankedEngine(Engine):
     def _ask(
         self, tasks: Sequence[Any], parameters: Parameters, gradients: Parameters | None
     ) -> list[Reply]:
-        """What each rank answers, this one among them; the sum of the gradients."""
+        """The replies of all ranks, including this one, which sums the gradients."""
         group, model, flat = self.group, pickle.dumps(self.model), parameters.flat
         sent, known = self._sent
-        # Whoever asks for gradients has just changed the weights; who scores a text has not.
+        # With gradients, the weights have just changed; in scoring a text they have not.
         weights = gradients is not None or sent != model or not np.array_equal(known, flat)
         order = Order(model, parameters.shapes, flat.dtype.str, weights, self.threads)
         order = replace(order, count=len(tasks), gradients=gradients is not None)
@@ -181,17 +181,17 @@ class RankedEngine(Engine):
 
 
 class Follower:
-    """What another rank does: it computes what it is asked for, until there is nothing more.
+    """What another rank does: it computes what it is asked to, until an order ends it.
 
     Args:
         group: the ranks.
-        tell: told which signal this rank has received.
+        tell: called with a line that names the signal this rank has received.
     """
 
     def __init__(self, group: Group, tell: Callable[[str], object]) -> None:
         self.group = group
         self._tell = tell
-        self._signal = 0  # that was received since the last answer
+        self._signal = 0  # the signal received since the last answer
         self._model = b""
         self._engine: Engine | None = None
         self._parameters = self._gradients = Parameters({}, np.float32)
@@ -199,11 +199,11 @@ class Follower:
 
     @property
     def name(self) -> str:
-        """For messages: which rank this is, and where."""
+        """What messages call this rank: its number and its machine."""
         return f"rank {self.group.rank} on {socket.gethostname()}"
 
     def follow(self) -> None:
-        """Do what rank 0 asks for. A signal is passed on to it, with the next answer."""
+        """Do what rank 0 asks for. A signal is passed on to it with the next answer."""
         if current_thread() is main_thread():  # elsewhere signals cannot be caught
             for number in STOPPING:
                 if signal.getsignal(number) is not signal.SIG_IGN:
@@ -242,12 +242,12 @@ class Follower:
                     order.tasks, parameters, gradients if order.gradients else None
                 )
             return tuple(losses), engine.terms(gradients, count), ""
-        except Exception as error:  # rank 0 says so, and does the work
+        except Exception as error:  # rank 0 reports it, and does the work
             what = " ".join(filter(None, (type(error).__name__, str(error))))
             return (), [gradients.flat] * count, f"{self.name}: {what}"
 
     def _engine_of(self, order: Order) -> Engine:
-        """That of the order's model; another than before takes its place."""
+        """The engine of the order's model, which replaces an earlier one."""
         if self._engine is None or self._model != order.model:
             if self._engine is not None:
                 self._engine.close()
@@ -258,5 +258,5 @@ class Follower:
 
 
 def end(group: Group) -> None:
-    """Let the other ranks go."""
+    """Tell the other ranks to end."""
     group.scatter([Order()] * group.size)

@@ -33,7 +33,7 @@ RANKS = {
     "charrnn.ranks": 2,
     "charrnn.verdict": 2,
     "charrnn.evaluation": 2,
-    "charrnn.yardsticks": 2,
+    "charrnn.baselines": 2,
     "charrnn.sampling": 2,
     "charrnn.explaining": 3,
     "charrnn.tasks": 3,

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from charrnn.baselines.ngrams import KneserNey
 from charrnn.tasks.baselines import (
     NaiveBayes,
     NearestNeighbour,
@@ -25,7 +26,6 @@ from charrnn.tasks.baselines.naive_bayes import tenth
 from charrnn.tasks.baselines.numbering import NGrams
 from charrnn.tasks.baselines.texts import Texts
 from charrnn.tasks.measures import accuracy, character_error_rate
-from charrnn.yardsticks.ngrams import KneserNey
 
 texts = st.text("abcé𝄞", max_size=6)
 some_texts = st.lists(texts, min_size=1, max_size=6)

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from support import TEXT, TINY, charrnn, environment, metrics
 
+from charrnn.baselines.scores import baselines
 from charrnn.engine import Engine
 from charrnn.errors import DivergedError
 from charrnn.evaluation.dynamic import Adaptation, adapted_nats, gradient_rms
@@ -32,7 +33,6 @@ from charrnn.runs.texts import _seen, find_texts
 from charrnn.text.escapes import UNKNOWN_NATS
 from charrnn.text.held_out import Parted
 from charrnn.text.vocab import Vocabulary
-from charrnn.yardsticks.scores import yardsticks
 
 V = 6
 every_cell = pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
@@ -346,9 +346,9 @@ def test_figures_are_means_in_three_units() -> None:
         assert one.bits == pytest.approx(one.nats / log(2))
         assert one.perplexity == pytest.approx(exp(one.nats))
     codes = codes_of(TEXT)
-    beside = yardsticks(codes, codes[1:200], Vocabulary.of("char", codes), before=codes[:1])
-    assert [tuple(one) for one in found.yardsticks] == [tuple(one) for one in beside]
-    assert reported(TEXT[:200], None).yardsticks == []
+    beside = baselines(codes, codes[1:200], Vocabulary.of("char", codes), before=codes[:1])
+    assert [tuple(one) for one in found.baselines] == [tuple(one) for one in beside]
+    assert reported(TEXT[:200], None).baselines == []
     with pytest.raises(ValueError, match="need the training text"):
         reported(TEXT[:200], None, mix=True)
 
@@ -376,8 +376,8 @@ def test_the_second_half_is_what_is_reported() -> None:
     names = ["5-gram", "state carried", "state carried + 5-gram"]
     assert [one.name for one in whole.mixed.figures] == names
     first = reported(TEXT[:101])
-    for k, own in ((0, whole.yardsticks[2]), (1, whole.network[0])):
-        beginning = (first.yardsticks[2], first.network[0])[k]
+    for k, own in ((0, whole.baselines[2]), (1, whole.network[0])):
+        beginning = (first.baselines[2], first.network[0])[k]
         expected = (200 * own.nats - 100 * beginning.nats) / 100
         assert whole.mixed.figures[k].nats == pytest.approx(expected, rel=1e-5)
 
@@ -492,7 +492,7 @@ def test_the_training_text_may_be_named(place: Path) -> None:
 
 
 def test_what_was_held_out_trains_nothing(place: Path) -> None:
-    """Not the yardsticks either, whichever text they are held against."""
+    """Nor does a baseline change, whichever text it is compared on."""
     model, corpus = load_model(place / "run" / "best.npz"), str(place / "corpus.txt")
     for files in ([], [corpus], [str(place / "other.txt")]):
         scored = find_texts(model, files, [corpus])

@@ -500,7 +500,7 @@ def test_baselines_of_a_text_on_disk_are_found_once(
     assert charrnn("train", "a.txt", *LM, "--out", "one", cwd=place).returncode == 0
     found = [entry for entry in metrics(Path("one")) if entry.get("event") == "compared"]
     assert found
-    monkeypatch.setattr(compare, "yardsticks", lambda *_, **__: pytest.fail("found again"))
+    monkeypatch.setattr(compare, "baselines", lambda *_, **__: pytest.fail("found again"))
     assert charrnn("train", "a.txt", *LM, "--out", "two", cwd=place).returncode == 0
     assert [e for e in metrics(Path("two")) if e.get("event") == "compared"] == found
     monkeypatch.undo()

@@ -34,7 +34,7 @@ from charrnn.tasks.lm import TextData, TextSpec
 from charrnn.text.corpora import Corpus
 from charrnn.training import begin as beginning
 from charrnn.training import course, kept, planner
-from charrnn.training.compare import yardsticks_take
+from charrnn.training.compare import baselines_take
 from charrnn.training.events import Finished, Repaced, Validated
 from charrnn.training.pace import Deadline, Pace
 from charrnn.training.planner import (
@@ -788,10 +788,10 @@ def test_what_a_task_tests_on_is_not_trained_on(tmp_path: Path) -> None:
     run.folder.close()
 
 
-def test_yardsticks_take_time_where_there_is_something_to_score() -> None:
-    assert yardsticks_take(1_000_000, 100_000, 5.0) == pytest.approx(4.0)
-    assert yardsticks_take(1_000_000, 100_000, 0.1) == pytest.approx(0.6)
-    assert yardsticks_take(1_000_000, 0, 5.0) == 0
+def test_baselines_take_time_where_there_is_something_to_score() -> None:
+    assert baselines_take(1_000_000, 100_000, 5.0) == pytest.approx(4.0)
+    assert baselines_take(1_000_000, 100_000, 0.1) == pytest.approx(0.6)
+    assert baselines_take(1_000_000, 0, 5.0) == 0
     asked: list[tuple[int, int]] = []
 
     def aside(trained_on: int, held_out: int) -> float:

@@ -263,7 +263,7 @@ def test_the_map_is_fitted_for_as_many_passes_as_are_best_for_others() -> None:
         gold = list(targets[:, None])
         found.append(FittedMap(rows.__getitem__, gold, 1 << 12, 3, "softmax", range(60)))
     by_heart, learnt = found
-    assert by_heart._best.passes < learnt._best.passes
+    assert by_heart._best.epochs < learnt._best.epochs
     right = learnt.beside(range(60)).argmax(axis=1) == targets
     assert right.mean() > 0.9
 
@@ -271,7 +271,7 @@ def test_the_map_is_fitted_for_as_many_passes_as_are_best_for_others() -> None:
 def test_a_map_that_is_worse_than_none_is_none() -> None:
     draw = np.random.default_rng(5)
     found = fitted(draw.integers(3, size=40).tolist())  # which no letter tells
-    assert found._best.passes == 0
+    assert found._best.epochs == 0
     assert not found.weights[0].any()
     assert not found.beside(range(40)).any()
     assert found.nats == pytest.approx(np.log(3))
@@ -282,7 +282,7 @@ def test_of_very_many_rows_a_map_is_fitted_to_some(monkeypatch: pytest.MonkeyPat
     every = fitted(targets).beside(range(30))
     monkeypatch.setattr("charrnn.tasks.fitted.MANY", 0)
     quick = fitted(targets)
-    assert quick._best.passes == 1
+    assert quick._best.epochs == 1
     assert len(quick._best.outputs) == 30
     monkeypatch.setattr("charrnn.tasks.fitted.ENOUGH", 15 * quick._products)
     half = fitted(targets)

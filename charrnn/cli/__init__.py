@@ -1,4 +1,4 @@
-"""The commands. Each is one file: signature, configuration, one call into the library, printing.
+"""The commands. Each is one file: signature, configuration, one call to the library, printing.
 
 Nothing here imports NumPy before a command runs, so that help and shell completion are instant.
 """
@@ -56,7 +56,7 @@ def options(
     """Options that come before any command."""
 
 
-options.__doc__ = None  # the application's own help stands instead
+options.__doc__ = None  # the application has its own help instead
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""What a training says before its first update."""
+"""What a training prints before its first update."""
 
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ __all__ = ["introduce", "on_ranks"]
 
 
 def introduce(run: "Run") -> None:
-    """What is trained, on what, how, and where it is kept."""
+    """Print what is trained, on what, how, and where it is saved."""
     from charrnn.engine import shards
     from charrnn.runs.find import in_words
 
@@ -51,7 +51,7 @@ def introduce(run: "Run") -> None:
 
 
 def on_ranks(ranks: int) -> str:
-    """Where processes compute, if on several."""
+    """On how many machines processes compute, if on several."""
     return f" on each of {ranks} ranks" * (ranks > 1)
 
 

@@ -1,4 +1,4 @@
-"""The lines of a text in the order of what they cost: for ``charrnn eval --by-line``."""
+"""Ranking the lines of a text by their cost: for ``charrnn eval --by-line``."""
 
 import json
 from typing import Any
@@ -15,14 +15,14 @@ from charrnn.text.corpora import encoded
 __all__ = ["rank_lines"]
 
 MANY = 1 << 16
-"""Characters that are worth the start of other processes."""
+"""Characters from which on it pays to start other processes."""
 
 
 def rank_lines(asked: Asked) -> None:
-    """Print each line of a text with what it costs each model.
+    """Print each line of a text with its cost under each model.
 
     Raises:
-        InputError: no text is named, or it cannot be read, or has only empty lines.
+        InputError: no text is given, or it cannot be read, or has only empty lines.
     """
     if asked.form == "html":
         raise InputError("--by-line writes text or jsonl", "--format html goes with --show")
@@ -56,7 +56,7 @@ def rank_lines(asked: Asked) -> None:
 
 
 def _head(models: list[Model], level: str) -> str:
-    """What stands above the table; several models by their numbers."""
+    """The lines above the table; several models are listed by number."""
     columns = [f"{'rank':>6}  {'line':>7}"]
     if len(models) == 1:
         columns.append(f"{'nats':>9}")

@@ -1,6 +1,6 @@
-"""Characters coloured on a scale of ten steps; without colours, with a digit beneath each.
+"""Characters coloured on a scale of ten steps; without colours, with a digit below each.
 
-Each step is a colour and a digit, so that what a terminal shows can be read through a pipe.
+Each step has a colour and a digit, so that the output can also be read through a pipe.
 """
 
 import sys
@@ -31,8 +31,8 @@ RISING = (
     "#ffffff on #9a0f2c",
     "bold #ffffff on #700a6a",
 )
-"""Of the steps 0 to 9: the terminal's own colour, blue and ochre letters, then a background from
-yellow to purple. Each can be read on a light and on a dark terminal; where there are only sixteen
+"""The styles of steps 0 to 9: the terminal's own colour, blue and ochre letters, then backgrounds
+from yellow to purple. Each is legible on a light and on a dark terminal; with only sixteen
 colours, neighbours may look alike."""
 
 DIVERGING = (
@@ -47,7 +47,7 @@ DIVERGING = (
     "#ffffff on #d43a34",
     "#ffffff on #9c0d0d",
 )
-"""From blue over none to red."""
+"""From blue over no colour to red."""
 
 SYMBOLS = {"\n": "↵", "\t": "⇥   ", " ": "␣", "\r": "␍"}
 NO_WIDTH = ("Mn", "Me")
@@ -59,11 +59,11 @@ class Cell(NamedTuple):
     text: str
     step: int  # 0 to 9
     beneath: tuple[str, ...] = ()
-    marked: int = -1  # which of those beneath is to stand out
+    marked: int = -1  # which of those below is highlighted
 
 
 def symbol(character: str) -> str:
-    """A character by itself: spaces, controls and what has no width as symbols."""
+    """A character that can be shown by itself: spaces, controls and zero-width ones are symbols."""
     if character in SYMBOLS:
         return SYMBOLS[character]
     category = unicodedata.category(character)
@@ -78,7 +78,7 @@ def units(codes: Sequence[int], level: str) -> Iterator[tuple[int, int, str]]:
     """The characters of a line: where each begins and ends, and how it is shown.
 
     Args:
-        codes: code points; or bytes, which are read as UTF-8, others shown as ``\\xe4``.
+        codes: code points; or bytes, which are read as UTF-8, invalid ones shown as ``\\xe4``.
         level: ``"char"`` or ``"byte"``.
     """
     at = 0
@@ -101,10 +101,10 @@ def units(codes: Sequence[int], level: str) -> Iterator[tuple[int, int, str]]:
 class Painter:
     """Prints lines of cells.
 
-    A console without colours gets a row of digits beneath each line.
+    On a console without colours, a row of digits is printed below each line.
 
     Args:
-        console: where to.
+        console: the console to print to.
         scale: the styles of the ten steps.
     """
 
@@ -118,7 +118,7 @@ class Painter:
         self._width = console.width if console.is_terminal else sys.maxsize
 
     def rows(self, cells: Sequence[Cell], label: str = "") -> list[list[tuple[Cell, int]]]:
-        """The cells of each row that a line takes, and how wide each must be."""
+        """The cells of each row that a line takes, and the width of each."""
         from rich.cells import cell_len
 
         rows: list[list[tuple[Cell, int]]] = [[]]
@@ -133,7 +133,7 @@ class Painter:
         return rows
 
     def line(self, cells: Sequence[Cell], label: str = "") -> None:
-        """Print a line, and beneath it what belongs there."""
+        """Print a line, and what belongs below it."""
         depth = max((len(cell.beneath) for cell in cells), default=0)
         for row in self.rows(cells, label):
             self._print(label, [(c.text, w, self._styles[c.step]) for c, w in row])
@@ -152,13 +152,13 @@ class Painter:
             label = " " * len(label)
 
     def scale(self, title: str, names: Sequence[str]) -> None:
-        """Print what the steps mean."""
+        """Print the meaning of the steps."""
         if not self.plain:
             cells = [(f" {name} ", 0, self._styles[k]) for k, name in enumerate(names)]
             self._print(title + "  ", cells)
 
     def text(self, text: str) -> None:
-        """Print a line as it is."""
+        """Print a line unchanged."""
         self._print(printable(text), [])
 
     def _print(self, label: str, parts: "Sequence[tuple[str, int, Style]]") -> None:

@@ -1,28 +1,28 @@
-"""What a shell may complete: tasks, cells, and the names of runs."""
+"""Words that a shell can complete: tasks, cells, and the names of runs."""
 
 from collections.abc import Iterable
 
 __all__ = ["cells", "runs", "tasks"]
 
-# Imports wait until a shell asks: the start of a command must not wait for them.
+# Imports wait until a shell asks, so that commands start without delay.
 
 
 def tasks(incomplete: str) -> list[str]:
-    """Those that begin so."""
+    """The tasks that begin like this."""
     from charrnn.tasks.kinds import KINDS
 
     return _beginning(incomplete, KINDS)
 
 
 def cells(incomplete: str) -> list[str]:
-    """Those that begin so."""
+    """The cells that begin like this."""
     from charrnn.nn.cells import CELLS
 
     return _beginning(incomplete, CELLS)
 
 
 def runs(incomplete: str) -> list[str]:
-    """The runs whose names begin so; with their folder, where that is how the word begins."""
+    """The runs whose names begin like this; with their folder, if the word begins with it."""
     from charrnn.runs.find import DEFAULT_FOLDER, run_names
 
     path = f"{DEFAULT_FOLDER}/"

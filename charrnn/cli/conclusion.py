@@ -1,4 +1,4 @@
-"""What a training says after its last update: how good the model is, and what to do next."""
+"""What a training prints after its last update: how good the model is, and what to do next."""
 
 import shlex
 from collections.abc import Callable, Iterator
@@ -17,33 +17,33 @@ if TYPE_CHECKING:
 __all__ = ["best_so_far", "conclude", "outcome_lines", "quoted", "resume_command", "show_test"]
 
 Course = Literal["falling", "level", "rising", "unknown", "early"]
-"""What :func:`charrnn.training.outlook.outlook` says; or a bigram is still better."""
+"""What :func:`charrnn.training.outlook.outlook` says; or ``early``: a bigram is still better."""
 
 FEW = 100
 """Updates in which little can be learnt."""
 
 MORE = 3
-"""How many times the minutes a longer run has."""
+"""How many times as many minutes the suggested longer run has."""
 
 USED = 0.5
-"""The part of its minutes a run has used that would have used more."""
+"""A run that has used this part of its minutes would have used more."""
 
 PLANNED = 10
-"""Minutes to try where charrnn is to choose the settings."""
+"""The minutes that are suggested where charrnn should choose the settings."""
 
 OVERFITS = 0.85
-"""The part of the validation loss below which a training loss tells of overfitting."""
+"""A training loss below this part of the validation loss is a sign of overfitting."""
 
 Again = Callable[[float, bool], str]
-"""The command that began the run with other minutes; without its settings, if the flag says so."""
+"""The command that began the run, with other minutes; without its settings, if the flag is set."""
 
 
 def conclude(run: "Run", again: Again | None, seconds: float) -> None:
-    """Say how good the best model is beside the baselines, and what to do next.
+    """Print how good the best model is beside the baselines, and what to do next.
 
     Args:
-        again: begins such a run once more; nothing where this one was resumed.
-        seconds: that this process took.
+        again: makes the command of such a run; None where this one was resumed.
+        seconds: the time that this process took.
     """
     found = run.report()
     if found is not None and found.verdict:
@@ -69,7 +69,7 @@ def conclude(run: "Run", again: Again | None, seconds: float) -> None:
 
 
 def best_so_far(run: "Run") -> None:
-    """Say it of a run that was interrupted."""
+    """Print how good the best model of an interrupted run is."""
     best = _best(run)
     if best:
         say(fold(f"best so far: {best}"))
@@ -93,7 +93,7 @@ def _best(run: "Run") -> str:
 
 
 def _went(run: "Run") -> tuple[str, Course]:
-    """What was going where: the error; or the loss, which has more digits, where that is level."""
+    """The measure to look at, and its course: the error, or the loss where the error is level."""
     from charrnn.runs.history import validation_losses
     from charrnn.training.outlook import outlook
 
@@ -101,7 +101,7 @@ def _went(run: "Run") -> tuple[str, Course]:
     what = "validation loss" if _alike(run) else "validation error"
     errors = [(one.step, one.val) for one in run.history if one.val is not None]
     best = min((error for _, error in errors), default=0.0)
-    is_share = kind.good is not None  # of the answers: as good as drawn by lot
+    is_share = kind.good is not None  # a share of the answers, so chance makes a difference
     chance = sqrt(max(0.0, best * (1 - best)) / max(1, run.task.held_out)) if is_share else 0.0
     went: Course = outlook(errors, chance)
     bigram = run.compared.get("bigram", 0.0) if kind.text else 0.0
@@ -123,7 +123,7 @@ def _alike(run: "Run") -> bool:
 
 
 def _course(run: "Run", what: str, went: Course) -> str:
-    """What the losses did, in a sentence."""
+    """How the losses went, in a sentence."""
     last = run.history[-1] if run.history else None
     if run.best is None or last is None or last.val is None:
         return "this run has no validation set, so it is not known how good it is on new data"
@@ -143,7 +143,7 @@ def _course(run: "Run", what: str, went: Course) -> str:
 def _next(
     run: "Run", went: Course, again: Again | None, seconds: float
 ) -> Iterator[tuple[str, str]]:
-    """What to try, and what for; at last how to use the model."""
+    """What to try and for what purpose; finally how to use the model."""
     config, folder = run.config, quoted(run.folder.path)
     minutes, scored = config.minutes, run.best is not None
     longer = went in ("falling", "early") and config.members == 1
@@ -191,7 +191,7 @@ def resume_command(run: "Run", options: str = "") -> str:
 
 
 def show_test(run: "Run") -> None:
-    """The best model on the test part, beside what simple methods reach there."""
+    """Print the best model's result on the test part, beside what baselines reach there."""
 
     found = run.report()
     if found is None:
@@ -201,7 +201,7 @@ def show_test(run: "Run") -> None:
 
 
 def outcome_lines(found: "Outcome") -> Iterator[str]:
-    """A test's verdict, its figures, beside them what simple methods reach, and its table."""
+    """A test's verdict, its figures beside those of the baselines, and its table."""
     if found.verdict:
         yield fold(found.verdict)
     yield from _figures(found)
@@ -219,5 +219,5 @@ def _figures(found: "Outcome") -> Iterator[str]:
 
 
 def quoted(path: "Path") -> str:
-    """As a shell takes it, so that the command shown can be pasted."""
+    """A path quoted for a shell, so that the command shown can be pasted."""
     return shlex.quote(str(path))

@@ -1,4 +1,4 @@
-"""What a text copies from the training text: for ``charrnn eval --copies``."""
+"""Listing what a text copies from the training text: for ``charrnn eval --copies``."""
 
 import json
 from collections.abc import Iterator
@@ -23,19 +23,19 @@ from charrnn.verdict.words import line_of
 __all__ = ["show_copies"]
 
 WRITTEN, TEMPERATURE, SEED = 20_000, 0.8, 0
-"""How many characters the model writes where no text is named, and how."""
+"""How many characters the model writes if no text is given, and how."""
 
 SHOWN = 60
-"""Characters of a passage that are printed; with --json, all."""
+"""The most characters of a passage that are printed; with --json, all are."""
 
 Codes = npt.NDArray[Any]
 
 
 def show_copies(asked: Asked) -> None:
-    """Print the passages of a text that stand in the training text, and how much of it is new.
+    """Print the passages of a text that occur in the training text, and how much of it is new.
 
     Raises:
-        InputError: the training text is not there, or the text cannot be read.
+        InputError: the training text is missing, or the text cannot be read.
     """
     if len(asked.models) > 1:
         raise InputError("--copies is for one model", "name one")
@@ -53,7 +53,7 @@ def show_copies(asked: Asked) -> None:
 
 
 def _text_of(model: Model, files: list[str]) -> tuple[Codes, str]:
-    """The text that is searched for copies, and what it is."""
+    """The text that is searched for copies, and what it is called."""
     if files:
         return read_text(model, files).codes, named(files)
     wanted = Wanted(length=WRITTEN, choice=Choice(TEMPERATURE))
@@ -103,7 +103,7 @@ def _print(
 def _placed(
     model: Model, trained: Trained, text: Codes, found: Copies
 ) -> Iterator[tuple[int, int, int, str]]:
-    """Of each passage its length, its line, that in the training text, and what it says."""
+    """Each passage's length, its line, its line in the training text, and its characters."""
     for start, place, length in found.longest:
         passage = encoded(text[start : start + length], model.config.level)
         line, there = line_of(text, start), line_of(trained.codes, place)

@@ -17,7 +17,7 @@ Point = tuple[float, float]
 
 
 class Panel(NamedTuple):
-    """What shares a vertical axis."""
+    """Lines that share a vertical axis."""
 
     title: str
     train: Sequence[Point]
@@ -27,7 +27,7 @@ class Panel(NamedTuple):
 
 
 def panels(curve: LearningCurve) -> list[Panel]:
-    """One, or one for each measure; only those with two points or more."""
+    """One panel, or one for each measure, with at least two points."""
     error = curve.measure
     if curve.comparable:
         found = [Panel(f"loss, {error}", curve.train, curve.logged, curve.val, curve.best)]
@@ -40,7 +40,7 @@ def panels(curve: LearningCurve) -> list[Panel]:
 
 
 def draw_curve(curve: LearningCurve) -> Iterator[str]:
-    """The lines of its pictures, or one that says why there are none."""
+    """The lines of the pictures, or one line that says why there are none."""
     shown = panels(curve)
     if not shown:
         points = max(len(curve.val), len(curve.train))
@@ -61,9 +61,9 @@ def draw_curve(curve: LearningCurve) -> Iterator[str]:
 
 
 def _draw_panel(panel: Panel, steps: int, columns: int, rows: int) -> Iterator[str]:
-    """The range is that of the means: of the first losses of all, most are far above them."""
+    """Draw a panel in the range of the means: most of the first single losses are far above."""
     train = _thinned(panel.logged or panel.train, steps, columns)
-    # The best may be of a way that was given up.
+    # The best point may be from a part of the training that was given up.
     best = [panel.best] if panel.best else []
     coarse = [value for _, value in (*panel.train, *panel.val, *best)]
     top = max(coarse)
@@ -89,7 +89,7 @@ def _draw_panel(panel: Panel, steps: int, columns: int, rows: int) -> Iterator[s
 
 
 def _thinned(points: Sequence[Point], steps: int, columns: int) -> list[Point]:
-    """The mean of those that share a column, so that noise does not blacken the picture."""
+    """The mean of the points that share a column, so that noise does not fill the picture."""
     sums: dict[int, list[float]] = {}
     for step, value in points:
         sums.setdefault(round(step * columns / steps), []).append(value)

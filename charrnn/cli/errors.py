@@ -1,4 +1,4 @@
-"""Errors on one line, exit codes, and messages that stay out of the data."""
+"""Errors on one line, exit codes, and messages that are kept apart from the data."""
 
 import errno
 import functools
@@ -32,24 +32,24 @@ P = ParamSpec("P")
 CONTROL = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u2028-\u202e\u2066-\u2069\ufeff\U000e0001-\U000e007f]"
 )
-"""What a terminal would obey: controls, but for tab and line feed; what turns the order of a line's
-characters round ("Trojan Source", Boucher and Anderson, 2021); and what ends a line or says
-something that nobody sees (no width, byte order marks, tags)."""
+"""Characters that a terminal would act on: controls, except tab and line feed; those that reverse
+the order of characters ("Trojan Source", Boucher and Anderson, 2021); and those that end a line
+or are invisible (no width, byte order marks, tags)."""
 MIN_WIDTH = 40
 CLOSED = "standard output is closed"
-BROKEN_PIPE = 141  # 128 + SIGPIPE, as of a program that the signal ends
+BROKEN_PIPE = 141  # 128 + SIGPIPE, as for a program that the signal ends
 
 
 def printable(text: str) -> str:
-    """What is obeyed and not seen, shown as symbols: ``\\x1b``, ``\\u202e``, ``\\U000e0041``.
+    """Replace characters that a terminal would act on: ``\\x1b``, ``\\u202e``, ``\\U000e0041``.
 
-    A text, a label or a file's name must not rule a terminal.
+    A text, a label or a file's name must not control a terminal.
     """
     return CONTROL.sub(lambda match: escaped(match[0]), text)
 
 
 def escaped(character: str) -> str:
-    """As Python writes it in a string."""
+    """A character as Python writes it in a string."""
     code = ord(character)
     if code < 0x100:
         return f"\\x{code:02x}"
@@ -57,7 +57,7 @@ def escaped(character: str) -> str:
 
 
 def say(message: str) -> None:
-    """A line for people, on standard error. A closed terminal is no reason to stop."""
+    """Print a line for the user on standard error. A closed terminal is not an error."""
     message = printable(message)
     try:
         print(message, file=sys.stderr, flush=True)  # noqa: T201 - this is the place that prints
@@ -66,14 +66,14 @@ def say(message: str) -> None:
 
 
 JOINED = r"(?<=[a-z]) (?=[0-9.-])|(?<=[0-9]) (?=½|\S*/\S)|(?<=½) "
-"""Spaces at which no line ends: of a name and its figure, of a figure and its unit."""
+"""Spaces at which no line is broken: before a name's figure, and before a figure's unit."""
 
 
 def fold(message: str) -> str:
-    """A long line broken between words where the terminal, or ``COLUMNS``, is narrower than it.
+    """Break a long line between words if the terminal, or ``COLUMNS``, is narrower.
 
-    No figure is then cut in two at the edge, or parted from its name. For reports; what is to be
-    pasted stays one line.
+    No figure is then cut in two at the edge, or separated from its name. This is for reports; lines
+    that are to be pasted stay whole.
     """
     if not (os.environ.get("COLUMNS") or (sys.stderr is not None and sys.stderr.isatty())):
         return message
@@ -89,12 +89,12 @@ def fold(message: str) -> str:
 
 
 def open_streams() -> None:
-    """Stand in for standard streams that were closed before we began, and set up standard output.
+    """Replace standard streams that were closed before the start, and set up standard output.
 
-    The lowest first: otherwise the next file that is opened would take the place of one, and be
-    written to. Results for a closed standard output are an error once they are written, as they are
-    to other programs: what stands in for it takes none. A file or a pipe gets UTF-8, whatever the
-    locale's encoding; a terminal gets what it can show, all else as escapes.
+    The lowest is replaced first: otherwise the next file to be opened would take its number, and be
+    written to. Writing results to a closed standard output is an error, as in other programs: its
+    replacement is read-only. A file or a pipe gets UTF-8, whatever the locale's encoding is; a
+    terminal gets what it can show, and escapes for the rest.
     """
     if sys.stdin is None:
         sys.stdin = Path(os.devnull).open(encoding="utf-8")  # noqa: SIM115 - for good
@@ -110,7 +110,7 @@ def open_streams() -> None:
 
 @contextmanager
 def output_errors() -> Iterator[None]:
-    """For what is printed outside a command (``--help``, ``--version``): no traceback either."""
+    """Handle errors of what is printed outside a command (``--help``): no traceback either."""
     try:
         yield
         sys.stdout.flush()
@@ -124,9 +124,9 @@ def output_errors() -> Iterator[None]:
 
 
 def reported(command: Callable[P, None]) -> Callable[P, None]:
-    """Turn what a command raises into one line, a hint and an exit code; never a traceback.
+    """Turn an error of a command into one line, a hint and an exit code; never a traceback.
 
-    With ``CHARRNN_DEBUG`` set, the traceback comes as well.
+    With ``CHARRNN_DEBUG`` set, the traceback is printed as well.
     """
 
     @functools.wraps(command)
@@ -170,7 +170,7 @@ def reported(command: Callable[P, None]) -> Callable[P, None]:
 
 
 def _what_failed(error: OSError) -> str:
-    """In words."""
+    """What an OSError means, in words."""
     return CLOSED if error.errno == errno.EBADF else error.strerror or str(error)
 
 
@@ -185,13 +185,13 @@ def _fail(error: BaseException, message: str, hint: str, code: int) -> NoReturn:
 
 
 def _leave_quietly() -> NoReturn:
-    """The reader went away (``| head``): say nothing, as the standard tools do."""
+    """The reader has gone (``| head``): exit silently, as the standard tools do."""
     drop_output()
     raise typer.Exit(BROKEN_PIPE)
 
 
 def drop_output() -> None:
-    """Let the interpreter's last flush go nowhere where standard output cannot take it."""
+    """Discard the interpreter's last output if standard output cannot take it."""
     try:
         sys.stdout.flush()
     except (OSError, ValueError):

@@ -30,7 +30,7 @@ __all__ = ["evaluate"]
 ADAPT = "With --adapt"
 LOOK = "Look at the text instead of scoring it"
 MANY = 1 << 16
-"""Characters that are worth the start of other processes."""
+"""Characters from which on it pays to start other processes."""
 
 
 @reported
@@ -275,7 +275,7 @@ def _evaluate(
         unit_scale=True,
     )
     try:
-        with np.errstate(all="ignore"), bar:  # what is not finite is found by who asked for it
+        with np.errstate(all="ignore"), bar:  # the callers check for finite values
             return report(
                 reader,
                 model.parameters,
@@ -299,7 +299,7 @@ def _compare(
     threads: int,
     as_json: bool,
 ) -> None:
-    """Score some models, each on what is named or on what its run held out; and all as one."""
+    """Score several models, each on the files or on its own held-back part; and their average."""
     import numpy as np
 
     from charrnn.evaluation.mixture import mean_nats
@@ -378,7 +378,7 @@ def _as_json(model: "Model", scored: "ToScore", report: "Report") -> dict[str, A
         "unknown_nats": report.unknown_nats,
         "carried": report.method,
         "network": _figures(report.network),
-        "yardsticks": _figures(report.yardsticks),
+        "yardsticks": _figures(report.baselines),
         "mixture": mixed
         and {
             "fitted_on": mixed.fitted_on,
@@ -391,8 +391,8 @@ def _as_json(model: "Model", scored: "ToScore", report: "Report") -> dict[str, A
 
 
 def _print(model: "Model", scored: "ToScore", report: "Report") -> None:
+    from charrnn.baselines.scores import MOST_TRAINING
     from charrnn.text.escapes import UNKNOWN_NATS
-    from charrnn.yardsticks.scores import MOST_TRAINING
 
     unit = _unit(model)
     units = {"char": "characters", "byte": "bytes"}[unit]
@@ -405,12 +405,12 @@ def _print(model: "Model", scored: "ToScore", report: "Report") -> None:
             f"each, they add {report.unknown_nats:.4f} to each mean but the compressors'"
         )
     _print_table(report.network, unit)
-    if report.yardsticks:
+    if report.baselines:
         known = "the training text"
         if scored.train is not None and len(scored.train) > MOST_TRAINING:
             known = f"the last {MOST_TRAINING:,} {units} of the training text"
         echo(f"\nBaselines, fitted to {known}")
-        _print_table(report.yardsticks, unit)
+        _print_table(report.baselines, unit)
     if report.mixed:
         mixed = report.mixed
         rest = report.count - mixed.fitted_on

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["explain"]
 
 SHOWN = 3
-"""Units, if nobody says how many."""
+"""How many units are shown by default."""
 
 
 @reported

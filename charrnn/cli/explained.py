@@ -1,4 +1,4 @@
-"""One step of a network as tables under their equations, 80 columns wide: ``charrnn explain``."""
+"""One step of a network as tables below their equations, 80 columns wide: ``charrnn explain``."""
 
 import sys
 from collections.abc import Iterable, Sequence
@@ -22,19 +22,19 @@ __all__ = ["page", "show"]
 WIDTH = 80
 INDENT = "    "
 LEAST, MOST = 5, 8
-"""Digits after the point; where more would be needed, numbers have exponents."""
+"""Digits after the point; numbers that need more than the second are written with exponents."""
 
 DIGITS, DIGITS_OF_LEAST = 4, 2
-"""Digits after the first one of the largest number that an equation gives, and of the smallest."""
+"""Significant digits of the largest number that an equation gives, and of the smallest."""
 
 STACKED = 3
-"""Equations over one table, at most."""
+"""The most equations above one table."""
 
 SPELT_OUT = 2
-"""Products of a row of so many numbers are written out."""
+"""Products of a row with at most this many numbers are written out."""
 
 PRIME = 16
-"""Columns of a prime's end."""
+"""The columns for the end of a prime."""
 
 AXES = {"H": "unit", "D": "input", "V": "output"}
 TITLE, EQUATION, NOTE = "bold", "cyan", "dim"
@@ -46,7 +46,7 @@ docs/equations.md derives it all.
 
 
 def show(explanation: Explanation, units: int) -> None:
-    """Print it; in colours at a terminal."""
+    """Print an explanation; in colours at a terminal."""
     console = Console(highlight=False, soft_wrap=True)
     with console.capture() as capture:
         console.print(page(explanation, units), end="")
@@ -54,7 +54,7 @@ def show(explanation: Explanation, units: int) -> None:
 
 
 def page(explanation: Explanation, units: int) -> Text:
-    """All of it, with styles; of so many units."""
+    """The whole explanation as styled text, with this many units."""
     text, of_model = Text(), bool(explanation.facts)
     heading = _of_model(explanation, units) if of_model else _of_example(explanation)
     text.append("".join(f"{printable(line)}\n" for line in heading))
@@ -101,12 +101,12 @@ def _of_model(explanation: Explanation, units: int) -> list[str]:
 
 @dataclass
 class _Table:
-    """Equations over one table."""
+    """Equations above one table."""
 
     lines: list[Line]
     columns: dict[str, "Array"]  # (N,) each, by heading
-    results: list["Array"]  # those of them that the equations give
-    axis: str  # what its rows are, a key of AXES
+    results: list["Array"]  # those that are results of the equations
+    axis: str  # what the rows are, a key of AXES
 
     def joined(self, other: "_Table") -> "_Table":
         columns, results = self.columns | other.columns, self.results + other.results
@@ -121,7 +121,7 @@ class _Writer:
         self.step: int | None = None
 
     def section(self, section: Section) -> None:
-        """A heading, then equations over tables."""
+        """Write a heading, then equations above tables."""
         self.text.append(f"\n{section.title}\n", TITLE)
         self.step = section.step
         table: _Table | None = None
@@ -137,7 +137,7 @@ class _Writer:
         self._write(table)
 
     def _table(self, line: Line) -> _Table | None:
-        """A line whose numbers are columns; nothing if it is a matrix, or needs no table."""
+        """A line whose numbers are columns; None if it is a matrix, or needs no table."""
         if line.equation.name in ("input.one_hot", "loss") or _is_joining(line):
             return None
         columns = self.explanation.columns(line, self.units)
@@ -151,14 +151,14 @@ class _Writer:
         return _Table([line], heads, results, "H" if axis == "GH" else axis)
 
     def _fit(self, table: _Table, other: _Table) -> bool:
-        """Whether there is room for both in one."""
+        """Whether there is room for both tables in one."""
         both = table.joined(other)
         if table.axis != other.axis or len(both.lines) > STACKED:
             return False
         return max(map(cell_len, self._rows(both))) <= WIDTH
 
     def _head(self, symbol: str) -> str:
-        """Of a column: what stands side by side in brackets is three points."""
+        """The heading of a column; blocks in brackets are abbreviated to three dots."""
         shown = plain(symbol, self.step)
         return f"[...]{shown[shown.index(']') + 1 :]}" if shown.startswith("[") else shown
 
@@ -200,7 +200,7 @@ class _Writer:
         self.text.append("".join(f"{row}\n" for row in others))
 
     def _write_other(self, line: Line) -> None:
-        """A line that is no table: a sentence, a matrix, or nothing but the equation."""
+        """Write a line that is not a table: a sentence, a matrix, or only the equation."""
         self._equation(line)
         names, read = self.explanation.names, self.explanation.read
         if line.equation.name == "input.one_hot" and read is not None:
@@ -214,7 +214,7 @@ class _Writer:
             self._write_matrices(line)
 
     def _write_matrices(self, line: Line) -> None:
-        """Block by block, as many columns as there is room for."""
+        """Write matrices block by block, with as many columns as there is room for."""
         matrices = self.explanation.columns(line, self.units)
         decimals = self._decimals(matrices.values())
         rows, columns = ("H" if axis == "GH" else axis for axis in line.equation.shape)
@@ -234,7 +234,7 @@ class _Writer:
             self._append(lines)
 
     def _decimals(self, results: Iterable["Array"]) -> int:
-        """So many that the arithmetic can be followed; -1 for an exponent."""
+        """Enough decimals to follow the arithmetic; -1 for exponents."""
         if self.step is not None:
             return MOST
         sizes = [abs(float(number)) for value in results for number in value.flat if number]
@@ -246,7 +246,7 @@ class _Writer:
         return min(MOST, max(LEAST, wanted, DIGITS_OF_LEAST - floor(log10(min(sizes)))))
 
     def _spell_out(self, line: Line, decimals: int) -> None:
-        """Products of short rows, number by number."""
+        """Write out products of short rows, number by number."""
         for symbol, (row, matrix) in line.products.items():
             if row.shape[1] > SPELT_OUT:
                 continue
@@ -267,7 +267,7 @@ def _grid(
     rows: Sequence[Sequence[float]],
     decimals: int,
 ) -> list[str]:
-    """Lines of numbers under their headings."""
+    """Lines of numbers below their headings."""
     cells = [list(heads), *([_number(value, decimals) for value in row] for row in rows)]
     widths = [max(map(cell_len, column)) for column in zip(*cells, strict=True)]
     first = max(cell_len(label) for label in (corner, *labels))
@@ -279,7 +279,7 @@ def _grid(
 
 
 def _is_joining(line: Line) -> bool:
-    """Whether it does nothing but to put side by side what is already shown."""
+    """Whether it only joins what is already shown."""
     return line.equation.name in ("lstm.da", "gru.da")
 
 
@@ -288,7 +288,7 @@ def _right(text: str, width: int) -> str:
 
 
 def _number(value: float, decimals: int) -> str:
-    """With so many digits after the point; what is not zero never looks like it."""
+    """A number with ``decimals`` digits; one that is not zero never looks like zero."""
     if value == 0:
         return "0"
     if decimals < 0:
@@ -298,7 +298,7 @@ def _number(value: float, decimals: int) -> str:
 
 
 def _short(value: float, decimals: int) -> str:
-    """As a factor: without zeros at the end, a negative one in parentheses."""
+    """A number as a factor: without trailing zeros, a negative one in parentheses."""
     shown = _number(value, decimals)
     if "." in shown and "e" not in shown:
         shown = shown.rstrip("0").rstrip(".")

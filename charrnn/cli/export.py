@@ -129,7 +129,7 @@ def export(
 
 
 def _of_example(names: list[str], given: set[str]) -> str:
-    """The file to write, if nothing is asked that needs a model."""
+    """The file to write for --example, which takes no model."""
     hint = "charrnn export --example page.html"
     for option in sorted(given - {"names", "example"}):
         raise InputError(

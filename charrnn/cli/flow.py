@@ -37,7 +37,7 @@ class Curve(NamedTuple):
 
 
 def of_new_cells(names: list[str], hidden: int, num_steps: int, seed: int) -> "Iterator[Curve]":
-    """One layer of each cell, as it is drawn; E_T is a random linear functional of h_T."""
+    """One layer of each cell with initial weights; E_T is a random linear functional of h_T."""
     import numpy as np
 
     from charrnn.nn.body import Body
@@ -55,7 +55,7 @@ def of_new_cells(names: list[str], hidden: int, num_steps: int, seed: int) -> "I
         body = Body(hidden, one, input="vectors")
         w = Parameters(body.shapes(), np.float64)
         w.fill(body.init(rng))
-        # The same for all cells.
+        # The same input for all cells.
         rng = np.random.default_rng([seed, 1])
         x = rng.standard_normal((num_steps, LANES, hidden))
         yield from _curves(one.label, body, w, x, random_functional(rng))
@@ -71,8 +71,8 @@ def of_trained(
 ) -> tuple[str, list[Curve]]:
     """Each layer of a trained model; E_T is the loss of the symbol after the last one read.
 
-    Where a network does not predict the next symbol, it is a random linear functional of the last
-    features.
+    For a network that does not predict the next symbol, it is a random linear functional of the
+    last features.
     """
     import numpy as np
 
@@ -194,7 +194,7 @@ def print_curves(title: str, curves: list[Curve]) -> None:
         )
     console = Console()
     if not console.is_terminal:
-        console.width = max(console.width, 200)  # a file has room
+        console.width = max(console.width, 200)  # a file has no narrow lines
     console.print(table)
     typer.echo(
         "factor: how one step back changes the norm, fitted to all steps. Below 1 the "
@@ -205,7 +205,7 @@ def print_curves(title: str, curves: list[Curve]) -> None:
 
 
 def echo(text: str) -> None:
-    """A line whose characters the output must not obey, or may not have.
+    """Print a line without characters that the output would act on or does not have.
 
     (``typer.echo`` would write UTF-8 to a terminal of ASCII.)
     """
@@ -226,7 +226,7 @@ def _short(value: float) -> str:
 
 
 def _plot(curves: list[Curve]) -> "Iterator[str]":
-    """The logarithms against T - t, in plain characters; where curves meet the first is seen."""
+    """The logarithms against T - t, in plain characters; where curves meet, the first is drawn."""
     import numpy as np
 
     num_steps = len(curves[0].norms) - 1

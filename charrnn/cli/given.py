@@ -1,4 +1,4 @@
-"""What stands on the command line: which options, and what a person may have meant by it."""
+"""Which options were given on the command line, and what the user may have meant."""
 
 import os
 from pathlib import Path
@@ -19,7 +19,7 @@ __all__ = ["given_options", "no_checkpoint", "one_network", "options_again", "we
 
 
 def given_options(ctx: typer.Context) -> set[str]:
-    """The names of the parameters that were given, and not left at their defaults."""
+    """The names of the parameters that were given, not left at their defaults."""
     sources = {name: ctx.get_parameter_source(name) for name in ctx.params}
     return {name for name, of in sources.items() if of is not None and of.name == "COMMANDLINE"}
 
@@ -39,12 +39,12 @@ def options_again(ctx: typer.Context) -> "Iterator[str]":
 def no_checkpoint(
     given: str | None, error: InputError, what: str, command: "Sequence[str]"
 ) -> InputError:
-    """The error for what names no checkpoint, where it may be a text in a checkpoint's place.
+    """Extend the error on something that is not a checkpoint, if it may be a text given by mistake.
 
     Args:
         given: the argument.
-        error: what is wrong with it as the name of a checkpoint.
-        what: the purpose that a text would have, after "to": ``begin with this text``.
+        error: the error, in which the argument is taken as a checkpoint.
+        what: what the text would be used for, after "to": ``begin with this text``.
         command: the words of the whole command that would do that.
     """
     path = Path(given or ".npz")
@@ -57,10 +57,10 @@ def no_checkpoint(
 
 
 def weights_given(text: str | None, count: int) -> list[float]:
-    """What ``--weights 2,1`` says of so many models; all alike, if it is not given.
+    """The weights that ``--weights 2,1`` gives to ``count`` models; if not given, all equal.
 
     Raises:
-        InputError: these are not so many numbers.
+        InputError: there is not one number for each model.
     """
     if text is None:
         return [1.0] * count
@@ -76,10 +76,10 @@ def weights_given(text: str | None, count: int) -> list[float]:
 
 
 def one_network(model: "Model", member: int | None) -> "Model":
-    """The network to look into: of an average the first, if nobody says which.
+    """The network to inspect: in an average the first one, unless ``member`` is given.
 
     Raises:
-        InputError: there is none of that number.
+        InputError: no network has that number.
     """
     if member is None and model.members > 1:
         say(

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["gradcheck"]
 
 LEAST_ROOM, BESIDE = 25, 55
-"""Columns for a model's name, and those that its figures take."""
+"""The least columns for a model's name, and the columns that its figures take."""
 
 MOST_FINDINGS = 8
 WHAT, HOW = "What to check", "How"
@@ -103,7 +103,7 @@ def gradcheck(
             checks = _collect(
                 check_all(cells, num_layers=depths, seq_len=seq_len, seed=seed, methods=methods)
             )
-    except ValueError as error:  # an unknown cell, or no draw that keeps clear of ReLU's kink
+    except ValueError as error:  # an unknown cell, or no draw that avoids ReLU's kink
         raise InputError(str(error)) from None
 
     findings = diagnose(checks)
@@ -123,7 +123,7 @@ def gradcheck(
 
 
 def _collect(checks: "Iterator[ModelCheck]") -> "list[ModelCheck]":
-    """All of them, counted at a terminal while they come."""
+    """All checks, counted at a terminal as they finish."""
     from tqdm import tqdm
 
     from charrnn.nn.products import on_one_thread
@@ -136,7 +136,7 @@ def _collect(checks: "Iterator[ModelCheck]") -> "list[ModelCheck]":
 def _check_checkpoint(
     argument: str, cell: str | None, seq_len: int, seed: int, methods: tuple[str, ...]
 ) -> "Iterator[ModelCheck]":
-    """Through the loss it trains on, and through its outputs and final state."""
+    """Check a trained model by its training loss, and by its outputs and final state."""
     from dataclasses import replace
 
     import numpy as np
@@ -161,7 +161,7 @@ def _check_checkpoint(
     yield check_loss(model, f"{label}, loss", rng=np.random.default_rng(seed), **settings)
     if not isinstance(model, SequenceModel):
         return
-    # Vectors in place of symbols, so that the gradient by the input is checked as well.
+    # Vectors instead of symbols, so that the gradient by the input is checked as well.
     width = model.embedding_size or model.input_size
     above = replace(model, input_size=width, embedding_size=0, input="vectors", tied=False)
     known = dict(trained.parameters)
@@ -186,7 +186,7 @@ def _print_tables(checks: "list[ModelCheck]", methods: tuple[str, ...], detail: 
 
 
 def _print_notes(checks: "list[ModelCheck]", *, trained: bool) -> None:
-    """What a reader of the tables must know about how they came to be."""
+    """Print what a reader must know about how the figures were computed."""
     from charrnn.gradcheck import KINK_MARGIN
 
     if any("activation=relu" in check.label for check in checks):
@@ -207,7 +207,7 @@ def _print_notes(checks: "list[ModelCheck]", *, trained: bool) -> None:
 
 
 def _print_findings(findings: "list[Finding]") -> None:
-    """Where it is wrong, in sentences: the first few places, and how many more there are."""
+    """Print what is wrong, in sentences: the first few findings, and how many more there are."""
     if findings:
         typer.echo("\nWhat is wrong:")
     for finding in findings[:MOST_FINDINGS]:
@@ -243,7 +243,7 @@ def _print_by_model(console: Any, checks: "list[ModelCheck]", methods: tuple[str
 
 
 def _in_lines(label: str, room: int) -> str:
-    """A model's name in lines that end at commas and spaces, where they must."""
+    """A model's name broken into lines at commas and spaces, if it is too long."""
     lines = [""]
     for part in re.findall(r"[^, ]+[, ]*", label):
         if lines[-1] and len(lines[-1]) + len(part.rstrip()) > room:
@@ -278,7 +278,7 @@ def _print_by_parameter(console: Any, checks: "list[ModelCheck]", methods: tuple
 
 
 def _parameter(tensor: str) -> str:
-    """``body.1.W_h``, ``body.0.back.W_h``, ``encoder.body.0.W_h`` are one; so are ``h0.0``, ..."""
+    """One name for ``body.1.W_h``, ``body.0.back.W_h``, ``encoder.body.0.W_h``; or ``h0``."""
     name = re.sub(r"^(encoder|decoder)\.", "", tensor)
     name = re.sub(r"^body\.\d+\.(ahead\.|back\.)?", "", name)
     name = re.sub(r"^condition\.\d+\.", "condition.", name)

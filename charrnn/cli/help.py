@@ -1,4 +1,4 @@
-"""Help pages: plain text that flows to the width of the terminal, options in groups."""
+"""Help pages: plain text in the width of the terminal, with options in groups."""
 
 import re
 from inspect import cleandoc
@@ -9,7 +9,7 @@ from typer.core import TyperCommand, TyperGroup
 __all__ = ["Command", "Commands"]
 
 EXAMPLE = "charrnn "
-"""How the lines of an example begin, which stay as they are."""
+"""How lines of examples begin, which are printed unchanged."""
 
 KINDS = (
     (r"<int( range)?>|INTEGER( RANGE)?", "INT"),
@@ -17,31 +17,31 @@ KINDS = (
     (r"<(list\[)?str\]?>", "TEXT"),
     (r"<(.*\|.*)>", r"\1"),
 )
-"""What Typer calls the types of values, and what people do."""
+"""Typer's names for the types of values, and ours."""
 
 RANGE = r"-?[\d.]*<?=?x[<>]=?-?[\d.]+|x[<>]=?-?[\d.]+"
-"""The numbers an option may have; who gives another one is told."""
+"""An option's range of numbers, which is left out: the error for another number states it."""
 
 KEPT = "\xa0"
-"""A space at which no line ends; the page has an ordinary one."""
+"""A space at which no line is broken; the page has an ordinary one."""
 
 NAMES = 26
-"""Columns that options' names may take before their text goes to the next line."""
+"""The most columns for an option's names before its text goes to the next line."""
 
 
 class Command(TyperCommand):
-    """A command with such a page."""
+    """A command with a help page of this form."""
 
     def get_help(self, ctx: Any) -> str:
-        """The page."""
+        """The help page."""
         return super().get_help(ctx).replace(KEPT, " ")
 
     def format_help_text(self, ctx: Any, formatter: Any) -> None:
-        """Paragraphs flow; examples stay as they are."""
+        """Write the paragraphs in the terminal's width, and examples unchanged."""
         _write_text(self.help or "", formatter)
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
-        """Arguments, then options by their groups, in the order in which these first occur."""
+        """Write arguments, then options by group, in the order in which the groups first occur."""
         groups: dict[str, list[tuple[str, str]]] = {}
         for param in self.get_params(ctx):
             record = param.get_help_record(ctx)
@@ -52,21 +52,21 @@ class Command(TyperCommand):
                 if argument:
                     names, title = names.split()[0], "Arguments"
                 groups.setdefault(title, []).append((names, text))
-        general = groups.pop("Options", [])  # --help and its like come last
+        general = groups.pop("Options", [])  # --help comes last
         for title, rows in [*groups.items(), *([("Options", general)] if general else [])]:
             with formatter.section(title):
                 formatter.write_dl(rows, col_max=NAMES)
 
 
 class Commands(TyperGroup):
-    """All commands, each with the first sentence of its page."""
+    """All commands, each with the first sentence of its help page."""
 
     def format_help_text(self, ctx: Any, formatter: Any) -> None:
-        """As of a command."""
+        """Write the text as for a command."""
         _write_text(self.help or "", formatter)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
-        """In the order in which they were added."""
+        """Write the commands in the order in which they were added."""
         rows = []
         for name in self.list_commands(ctx):
             command = self.get_command(ctx, name)

@@ -25,7 +25,7 @@ OPTIONS = {
     "neurons": ("neurons", "cell", "member"),
     "folder of runs": (),
 }
-"""Which options go with what, besides --json."""
+"""Which options go with which argument, besides --json."""
 NAMES = {
     "corpus": "a corpus",
     "model": "a model",
@@ -213,10 +213,10 @@ def _refuse(given: set[str], kind: str, name: str) -> None:
 
 
 def _folder_of_runs(names: list[str]) -> "Path | None":
-    """The folder whose runs are meant; it is no run itself.
+    """The folder of the runs that a name stands for; None if it is a run itself.
 
     Raises:
-        InputError: it is where runs go, and there are none.
+        InputError: it is the folder of all runs, and there are none.
     """
     from pathlib import Path
 
@@ -236,12 +236,12 @@ def _folder_of_runs(names: list[str]) -> "Path | None":
 
 
 def _is_model(name: str) -> bool:
-    """A run's folder, or an archive of arrays, by its name or its content; else it is a text.
+    """Whether a name is a run's folder or, by its name or content, a file of arrays; else a text.
 
-    Documents can be zip archives too: what counts is the first thing in it.
+    Documents can be zip files too, so the name of the first member decides.
 
     Raises:
-        InputError: there is no such file, and it is no pattern.
+        InputError: there is no such file, and the name is not a pattern.
     """
     from charrnn.runs.find import find_run, there_are
 
@@ -256,7 +256,7 @@ def _is_model(name: str) -> bool:
         if name and not path.exists() and not has_magic(name):
             raise InputError(f"file {name!r} does not exist", there_are())
     try:
-        if not path.is_file():  # reading a pipe would take its beginning away
+        if not path.is_file():  # reading a pipe would consume its beginning
             return False
         with path.open("rb") as file:
             return file.read(4) == b"PK\x03\x04" and b".npy" in file.read(100)
@@ -303,7 +303,7 @@ def _show_flow(
     from charrnn.nn.products import one_thread
 
     rng = np.random.default_rng(seed)
-    with one_thread(), np.errstate(all="ignore"):  # what explodes may overflow, and is shown
+    with one_thread(), np.errstate(all="ignore"):  # exploding gradients may overflow, and are shown
         if checkpoint is None:
             title = f"new cells of {hidden} hidden units, standard normal inputs, seed {seed}"
             curves = list(of_new_cells(cell or ["rnn", "gru", "lstm"], hidden, seq_len, seed))

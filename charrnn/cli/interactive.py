@@ -1,6 +1,6 @@
 """``charrnn sample --interactive``: a text that a person and a model write in turns.
 
-At a terminal by prompt_toolkit, which is optional; through a pipe a line in, a line out.
+At a terminal it uses prompt_toolkit, which is optional; through a pipe it answers line by line.
 """
 
 import asyncio
@@ -32,11 +32,11 @@ OFFERED = 5
 
 
 def write_together(draft: Draft, out: str | None, count: int) -> None:
-    """Write at the terminal, if there is one; else answer lines. The text ends up on stdout.
+    """Write at the terminal, if there is one; else answer lines. The text is then printed.
 
     Args:
-        draft: what there is so far.
-        out: where to save; asked for, if not given.
+        draft: the text so far.
+        out: the file to save to; if not given, the user is asked.
         count: characters that Ctrl-G writes.
 
     Raises:
@@ -59,10 +59,10 @@ def write_together(draft: Draft, out: str | None, count: int) -> None:
 
 
 def converse(draft: Draft, lines: Any, writer: TextWriter | FileWriter) -> None:
-    """Answer each line of a stream with one that goes on from it and all before.
+    """Answer each line of a stream with one that continues it and all before.
 
     Raises:
-        InputError: after the last line, if the model did not know a character of some.
+        InputError: raised after the last line, if the model did not know some character.
     """
     odd = 0
     for number, line in enumerate(lines, 1):
@@ -81,11 +81,11 @@ def converse(draft: Draft, lines: Any, writer: TextWriter | FileWriter) -> None:
 
 
 class Desk:
-    """The screen: the text, what may be chosen from, and the keys.
+    """The screen: the text, the choices, and the keys.
 
     Args:
         draft: the text.
-        out: where to save; asked for, if not given.
+        out: the file to save to; if not given, the user is asked.
         count: characters that Ctrl-G writes.
     """
 
@@ -93,12 +93,12 @@ class Desk:
         self.draft, self.out, self.count = draft, out, count
         self.offered: list[str] = []
         self.note = ""
-        self.asking: str | None = None  # the name of a file, as it is typed
+        self.asking: str | None = None  # the name of a file that is being typed
         self._writing: asyncio.Task[None] | None = None
-        self._stopped, self._waiting = False, ""  # what is typed while the model stops
+        self._stopped, self._waiting = False, ""  # keys typed while the model stops
 
     def shown(self) -> "StyleAndTextTuples":
-        """The text in the colours of those who wrote it."""
+        """The text in the colours of its authors."""
         pieces: StyleAndTextTuples = [
             ("class:model" if part.by_model else "class:person", printable(part.text))
             for part in self.draft.parts
@@ -106,7 +106,7 @@ class Desk:
         return [*pieces, ("[SetCursorPosition]", "")]
 
     def below(self) -> "StyleAndTextTuples":
-        """What there is to choose from, to say and to press."""
+        """The choices, the message and the keys."""
         lines: StyleAndTextTuples = []
         for number, text in enumerate(self.offered, 1):
             lines.append(("class:model", f"{number} {printable(text.strip())}\n"))
@@ -125,11 +125,11 @@ class Desk:
 
     @property
     def busy(self) -> bool:
-        """Whether the model writes."""
+        """Whether the model is writing."""
         return self._writing is not None and not self._writing.done()
 
     def start(self, app: "Application[None]", grown: Callable[[], Iterator[object]]) -> None:
-        """Let the model write, a piece at a time, while keys are heard."""
+        """Let the model write, a piece at a time, while keys are handled."""
         self.note, self.offered, self._stopped = "", [], False
 
         async def write() -> None:
@@ -152,7 +152,7 @@ class Desk:
         self._writing = app.create_background_task(write())
 
     def offer(self, app: "Application[None]") -> None:
-        """Show some ways to go on."""
+        """Show some continuations."""
         found: list[str] = []
 
         def look() -> Iterator[object]:
@@ -165,12 +165,12 @@ class Desk:
         self.note = "looking for continuations"
 
     def stop(self) -> None:
-        """Let the model stop at its next piece; what it wrote stays."""
+        """Stop the model after its next piece; what it wrote stays."""
         self._stopped = True
         self.offered, self.asking, self.note = [], None, ""
 
     def typed(self, character: str) -> None:
-        """A character of the person's: of the text, of a choice or of a file's name."""
+        """Handle a character that is typed: of the text, of a choice or of a file's name."""
         if self.asking is not None:
             self.asking += character
         elif self.offered:
@@ -187,14 +187,14 @@ class Desk:
                 self.note = str(error)
 
     def erased(self) -> None:
-        """Backspace."""
+        """Handle backspace."""
         if self.asking is not None:
             self.asking = self.asking[:-1]
         elif not self.busy:
             self.draft.erase()
 
     def entered(self) -> None:
-        """Enter: a line end, or the end of a file's name."""
+        """Handle Enter: a line end, or the end of a file's name."""
         if self.asking is None:
             self.typed("\n")
         else:
@@ -202,7 +202,7 @@ class Desk:
             self.save()
 
     def save(self) -> None:
-        """Write the file, or ask how it is called."""
+        """Write the file, or ask for its name."""
         if self.out is None:
             self.asking = ""
             return
@@ -217,7 +217,7 @@ class Desk:
         """The screen as prompt_toolkit runs it.
 
         Args:
-            streams: ``input`` and ``output``, where they are not the terminal.
+            streams: ``input`` and ``output``, instead of the terminal's.
         """
         from prompt_toolkit.application import Application
         from prompt_toolkit.key_binding import KeyBindings

@@ -1,4 +1,4 @@
-"""A text through language models: for ``charrnn eval`` with --show, --by-line and --copies."""
+"""Reading a text with language models: ``charrnn eval`` with --show, --by-line and --copies."""
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -27,11 +27,11 @@ GOES_WITH = {
     "adapt": (),
     "columns": (),
 }
-"""Which options go with which ways to look; all others go with each."""
+"""Which options go with which of these; all others go with each."""
 
 
 class Asked(NamedTuple):
-    """What is to be looked at."""
+    """What the user has asked for."""
 
     models: "list[Model]"
     files: list[str]
@@ -44,14 +44,14 @@ class Asked(NamedTuple):
 
 
 def look(given: set[str], options: dict[str, Any]) -> None:
-    """Look at a text in the way that was asked for.
+    """Do what --show, --by-line or --copies asks for.
 
     Args:
         given: the options that were given.
-        options: all of the command's.
+        options: all options of the command.
 
     Raises:
-        InputError: options do not go together; or what the ways themselves find.
+        InputError: options do not go together, or as the functions raise.
     """
     from charrnn.cli.by_line import rank_lines
     from charrnn.cli.copies import show_copies
@@ -85,7 +85,7 @@ def look(given: set[str], options: dict[str, Any]) -> None:
 
 
 def _option(name: str) -> str:
-    """A parameter's name as it stands on the command line."""
+    """A parameter's name on the command line."""
     return {"form": "--format", "as_json": "--json"}.get(name, f"--{name.replace('_', '-')}")
 
 
@@ -96,7 +96,7 @@ def _is_checkpoint(argument: str) -> bool:
 
 
 def _models(named: Sequence[str | None], cell: str | None) -> "list[Model]":
-    """Language models that read the same text alike."""
+    """The language models, which must read the same text in the same way."""
     from charrnn.runs.find import find_checkpoint
     from charrnn.runs.model import load_model
     from charrnn.tasks.kinds import KINDS
@@ -104,7 +104,7 @@ def _models(named: Sequence[str | None], cell: str | None) -> "list[Model]":
     texts = [kind.name for kind in KINDS.values() if kind.text]
     models = [load_model(find_checkpoint(one, texts)[0], cell) for one in named]
     for model in models:
-        _ = model.vocabulary  # which refuses other tasks
+        _ = model.vocabulary  # raises InputError for other tasks
         if model.config.level != models[0].config.level:
             raise InputError(
                 f"{models[0].path} is a model of {models[0].config.level}s, but {model.path} "
@@ -116,7 +116,7 @@ def _models(named: Sequence[str | None], cell: str | None) -> "list[Model]":
 
 @contextmanager
 def writing(out: str | None) -> Iterator[Callable[[str], object]]:
-    """What writes text: to a file in UTF-8, all of it or none, or to standard output.
+    """Write text to a file in UTF-8, whole or not at all, or to standard output.
 
     Raises:
         InputError: the file cannot be written.
@@ -130,7 +130,7 @@ def writing(out: str | None) -> Iterator[Callable[[str], object]]:
 
 @contextmanager
 def to_console(out: str | None) -> "Iterator[Console]":
-    """A console at a file, or at standard output.
+    """A console that writes to a file, or to standard output.
 
     Raises:
         InputError: the file cannot be written.
@@ -139,7 +139,7 @@ def to_console(out: str | None) -> "Iterator[Console]":
 
     class Ours(Console):
         def on_broken_pipe(self) -> None:
-            raise BrokenPipeError  # the command leaves as all others do
+            raise BrokenPipeError  # the command exits as all others do
 
     if out is None:
         yield Ours(markup=False, highlight=False, emoji=False)
@@ -150,11 +150,11 @@ def to_console(out: str | None) -> "Iterator[Console]":
 
 
 def progress(total: int | None, unit: str, *, quietly: bool = False) -> Any:
-    """A bar on standard error, at a terminal.
+    """A progress bar on standard error, at a terminal.
 
     Args:
-        total: how much there is to do.
-        quietly: whether standard output says how far it is, if that is a terminal.
+        total: the amount of work.
+        quietly: whether to show no bar if results at a terminal show the progress themselves.
     """
     from tqdm import tqdm
 

@@ -1,4 +1,4 @@
-"""``charrnn eval`` of a model that is no language model: the report of its training's test."""
+"""``charrnn eval`` for tasks other than language models: the same report as a training's test."""
 
 import json
 from math import isfinite
@@ -29,10 +29,10 @@ def measure(
     threads: int,
     as_json: bool,
 ) -> None:
-    """Print what models of one task are worth on labelled data.
+    """Print how well models of one task do on labelled data.
 
     Raises:
-        InputError: they are of different tasks; or the data will not do.
+        InputError: the models have different tasks, or the data cannot be used.
     """
     from charrnn.runs.labelled import evaluate_labelled
 

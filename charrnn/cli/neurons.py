@@ -1,4 +1,4 @@
-"""Units that follow something that can be named: for ``charrnn inspect --neurons``."""
+"""Units that follow a feature of the text: for ``charrnn inspect --neurons``."""
 
 import json
 from typing import Any
@@ -20,23 +20,23 @@ from charrnn.text.counts import counted
 __all__ = ["show_neurons"]
 
 SHOWN = 3
-"""Units that colour a text."""
+"""The most units that colour a text."""
 
 DEVIATIONS = ("-2", "", "", "", "", "", "", "", "", "+2")
-"""A step is 4/9 of a deviation."""
+"""The scale: a step is 4/9 of a standard deviation."""
 
 
 def show_neurons(
     argument: str, file: str, cell: str | None, as_json: bool, member: int | None
 ) -> None:
-    """Print what the units of a model follow, and some lines coloured by the best of them.
+    """Print which features the units of a model follow, and some lines coloured by the best units.
 
     Raises:
-        InputError: the text cannot be read or is too short, or this is no recurrent language
-            model.
+        InputError: the text cannot be read or is too short, or the model is not a recurrent
+            language model.
     """
     model = one_network(load_model(find_checkpoint(argument)[0], cell), member)
-    _ = model.vocabulary  # which refuses other tasks
+    _ = model.vocabulary  # raises InputError for other tasks
     codes = read_text(model, [file]).codes
     if len(codes) > MOST:
         say(f"note: only the first {MOST:,} characters of {file} are used")
@@ -74,7 +74,7 @@ def show_neurons(
 
 
 def _best(found: list[Follows]) -> list[Follows]:
-    """The units that follow what must be remembered best, each once."""
+    """The units that best follow features that must be remembered, each once."""
     best: dict[tuple[int, str, int], Follows] = {}
     for one in found:
         if one.remembered:
@@ -83,7 +83,7 @@ def _best(found: list[Follows]) -> list[Follows]:
 
 
 def _colour(painter: Painter, model: Model, codes: npt.NDArray[Any], one: Follows) -> None:
-    """Some lines, each character coloured by the unit once it has been read."""
+    """Print some lines, with each character coloured by the unit's value after reading it."""
     begin, end = one.example
     active = activation(model, codes, one.unit, begin, end)
     steps = np.clip(np.rint(4.5 + 2.25 * active), 0, len(DIVERGING) - 1).astype(int).tolist()

@@ -1,4 +1,4 @@
-"""A text coloured by its surprisal as one page of HTML, without scripts."""
+"""A text coloured by its surprisal as one HTML page, without scripts."""
 
 from collections.abc import Iterator, Sequence
 from html import escape
@@ -12,7 +12,7 @@ __all__ = ["Mark", "page_end", "page_line", "page_start"]
 
 HUES = (0, 200, 60, 48, 38, 28, 18, 6, 345, 320)
 STRENGTHS = (0, 18, 28, 38, 46, 54, 62, 70, 75, 80)
-"""Of the steps 0 to 9: degrees, and percent of a colour that is laid over the page's own."""
+"""For steps 0 to 9: the percentage of a colour that is laid over the page's own."""
 
 STYLE = """
 :root{color-scheme:light dark}
@@ -31,11 +31,11 @@ class Mark(NamedTuple):
 
     text: str
     step: int  # 0 to 9
-    title: str  # what is said where a pointer rests on it; nothing if empty
+    title: str  # the text shown under the pointer; empty for none
 
 
 def page_start(title: str, names: Sequence[str]) -> str:
-    """The page down to its text; ``names`` are those of the ten steps."""
+    """The page up to its text; ``names`` are those of the ten steps."""
     shown = escape(printable(title))
     scale = " ".join(
         f"<span class=s{step}>&nbsp;{name}&nbsp;</span>" for step, name in enumerate(names)
@@ -58,7 +58,7 @@ def page_end(lines: Sequence[str]) -> str:
 
 
 def _spans(marks: Sequence[Mark]) -> Iterator[str]:
-    """Characters of one step and title together."""
+    """Group characters with the same step and title."""
     for (step, title), some in groupby(marks, attrgetter("step", "title")):
         text = escape("".join(mark.text for mark in some))
         named = f' title="{escape(title)}"' if title else ""

@@ -1,4 +1,4 @@
-"""A learning curve as a file: PNG, SVG or PDF, by matplotlib, which is optional."""
+"""A learning curve as a PNG, SVG or PDF file, drawn by matplotlib, which is optional."""
 
 import os
 from pathlib import Path
@@ -15,10 +15,10 @@ WIDTH, HEIGHT = 7.0, 4.2  # inches of a panel
 
 
 def check_suffix(path: str) -> None:
-    """Whether a picture can be of that name.
+    """Check that a picture can have that name.
 
     Raises:
-        InputError: it ends in none of :data:`SUFFIXES`.
+        InputError: it does not end in one of :data:`SUFFIXES`.
     """
     if Path(path).suffix.lower() not in SUFFIXES:
         raise InputError(
@@ -27,7 +27,7 @@ def check_suffix(path: str) -> None:
 
 
 def write_picture(path: str, curve: LearningCurve, title: str) -> None:
-    """Draw a curve into a file, which is whole or as it was.
+    """Draw a curve into a file, which is written whole or stays unchanged.
 
     Raises:
         InputError: matplotlib is missing, or there is nothing to draw.
@@ -44,7 +44,7 @@ def write_picture(path: str, curve: LearningCurve, title: str) -> None:
     shown = panels(curve)
     if not shown:
         raise InputError("this model has no learning curve to plot", "it takes two validations")
-    # A figure of its own, without pyplot, has no window and needs no display.
+    # A figure made without pyplot has no window and needs no display.
     figure = Figure(figsize=(WIDTH, HEIGHT * len(shown)), layout="constrained")
     for axes, panel in zip(figure.subplots(len(shown), squeeze=False)[:, 0], shown, strict=True):
         _draw(axes, panel)
@@ -52,7 +52,7 @@ def write_picture(path: str, curve: LearningCurve, title: str) -> None:
     target = Path(path)
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
-        # Neither date nor chance: the same curve gives the same file.
+        # Without date and random ids: the same curve gives the same file.
         with rc_context({"svg.hashsalt": "charrnn"}):
             date = {".png": {}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
             kind = target.suffix.lower()

@@ -10,7 +10,7 @@ TICK_ROWS, NARROWEST = 4, 6
 
 
 class Marks(NamedTuple):
-    """Points that share a mark, one character."""
+    """Points that share a mark, which is one character."""
 
     mark: str
     points: Sequence[tuple[float, float]]
@@ -27,16 +27,16 @@ def draw(
     columns: int = COLUMNS,
     rows: int = ROWS,
 ) -> Iterator[str]:
-    """The lines of a picture; where points of several series meet, the first series is seen.
+    """The lines of a picture; where points of several series meet, the first series is shown.
 
     Args:
-        series: what to draw; points outside of the ranges are left out.
+        series: what to draw; points outside the ranges are left out.
         x: the range from left to right, not empty.
         y: the range from bottom to top, not empty.
-        title: what goes up, on a line above.
-        axis: what goes to the right, after the last number below.
-        form: of the numbers on the left, as ``format`` takes it.
-        columns, rows: the size in characters, less one.
+        title: the name of the vertical axis, on a line above.
+        axis: the name of the horizontal axis, after the last number below.
+        form: the format of the numbers on the left, as ``format`` takes it.
+        columns, rows: the size in characters, minus one.
     """
     (left, right), (bottom, top) = x, y
     grid = [[" "] * (columns + 1) for _ in range(rows + 1)]

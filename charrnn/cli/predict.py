@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 __all__ = ["predict"]
 
 AT_ONCE = 256
-"""Texts whose results are computed together."""
+"""How many texts' results are computed together."""
 
 NAMED = 5
-"""Texts without an answer that get a line each; the others are counted."""
+"""How many texts without an answer get a line each; the others are counted."""
 
 
 @reported
@@ -137,7 +137,7 @@ def predict(
     model = _model(ctx, checkpoint, texts, file, cell)
     kind, given = model.config.kind, given_options(ctx)
     if kind.predict is None:
-        model.predict("")  # which refuses, and says what to do instead
+        model.predict("")  # raises InputError, with what to do instead
     if texts and file is not None:
         raise InputError("give texts as arguments or with --file, not both")
     if columns and "steps" in kind.options:
@@ -156,7 +156,7 @@ def predict(
         return
     parts, place, tabs = to_answer(texts or [], file, columns, model.config)
     faults, told = _Faults(place), False
-    # Where the results are not seen themselves, how many there are is.
+    # If the results themselves are not shown, print how many there are.
     seen = file == "-" or (out is None and sys.stdout.isatty())
     bar = tqdm(unit=" texts", disable=seen or not sys.stderr.isatty(), leave=False)
     with written_to(out) as writer, bar:
@@ -166,7 +166,7 @@ def predict(
                 good = [one.text for one in some if not one.fault]
                 if not told and (note := next(filter(None, map(model.known_form, good)), "")):
                     say(f"note: {note}")
-                    told = True  # of many texts one will do
+                    told = True  # once is enough for many texts
                 found = iter(
                     model.predict(
                         good, beam=beam, top=top, threshold=threshold, tabs=tabs, method=method
@@ -192,10 +192,10 @@ def _model(
     file: str | None,
     cell: str | None,
 ) -> "Model":
-    """The model that is meant.
+    """The model that the user names.
 
     Raises:
-        InputError: there is none, perhaps because a text or its file stands in its place.
+        InputError: there is none, perhaps because a text or its file was given in its place.
     """
     from charrnn.runs.find import find_checkpoint
     from charrnn.runs.model import load_model
@@ -205,7 +205,7 @@ def _model(
     of_texts = [name for name in predicting if "steps" not in KINDS[name].options]
 
     def whole(tasks: list[str], *rest: str) -> list[str]:
-        """A command for the run of these tasks that was saved last; nothing without one."""
+        """A command for the last saved run of these tasks; empty if there is none."""
         with suppress(InputError):
             run = str(find_checkpoint(None, tasks)[0].parent)
             return ["charrnn", "predict", run, *options_again(ctx), *rest]
@@ -231,7 +231,7 @@ def _model(
 
 
 class _Faults:
-    """The texts that have no answer: noted as they come, and counted at the end.
+    """The texts without an answer: noted as they come, and counted at the end.
 
     Args:
         place: names a text by its number.
@@ -242,7 +242,7 @@ class _Faults:
         self.answered = self.count = 0
 
     def add(self, record: "Record") -> None:
-        """Note one, unless there were many."""
+        """Note a text, unless there were many."""
         self.count += 1
         if self.count <= NAMED:
             say(f"note: {self._place(record.number)} {record.fault}: no answer")
@@ -267,7 +267,7 @@ class _Faults:
 
 
 def _unanswered(record: "Record", form: str, empty: "Sequence[str]") -> "Iterator[str]":
-    """What stands in the place of a result."""
+    """The lines that stand for a missing result."""
     from charrnn.tasks.examples import as_json
 
     if form == "jsonl":

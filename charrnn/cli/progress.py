@@ -1,4 +1,4 @@
-"""What a training shows: a bar at a terminal, plain lines elsewhere."""
+"""What a training shows as it runs: a bar at a terminal, plain lines elsewhere."""
 
 import sys
 from collections import deque
@@ -35,7 +35,7 @@ SMOOTH_OVER = 50
 
 
 def reading() -> Callable[[int, int], None]:
-    """What shows how much of a large text has been read: a bar at a terminal, else a line."""
+    """Shows how much of a large text has been read: with a bar at a terminal, else with a line."""
     bar: Any = None
 
     def advance(done: int, total: int) -> None:
@@ -54,11 +54,11 @@ class Progress:
     """Shows the events of a run; progress on standard error, samples on standard output.
 
     Args:
-        done: steps made already.
-        total: steps in all.
-        quiet: show validations only.
-        unit: of the loss.
-        member: which member of an average trains, in words.
+        done: updates made already.
+        total: updates in all.
+        quiet: whether to show validations only.
+        unit: the unit of the loss.
+        member: which network of an average is being trained, in words.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class Progress:
         self._bar = Bar(done, total, unit, member) if shown else None
 
     def show(self, event: Event) -> None:
-        """One event."""
+        """Show one event."""
         if isinstance(event, Repaced | Averaged):
             self.total = event.total
         elif isinstance(event, Settled):
@@ -115,7 +115,7 @@ class Progress:
             self._preview(event)
 
     def close(self) -> None:
-        """Leave the terminal in order."""
+        """Remove the bar and leave the terminal in order."""
         if self._bar is not None:
             self._bar.close()
 
@@ -129,7 +129,7 @@ class Progress:
             say(f"{self._at(step.number, step.epoch)}, {self._speed(step)}")
 
     def _speed(self, step: Step) -> str:
-        """Loss, characters a second and time left, over the last steps."""
+        """The loss, characters a second and time left, over the last updates."""
         nats = sum(nats for _, _, nats in self._recent) / len(self._recent)
         text = f"loss {nats:.3f}"
         seconds = self._recent[-1][0] - self._recent[0][0]
@@ -185,7 +185,7 @@ class Progress:
         if self._bar is not None:
             self._bar.clear()
         say(fold(text))
-        self._recent.clear()  # the time that validating takes is not training's
+        self._recent.clear()  # the time for validating does not count as training
         self._last_line = monotonic()
 
     def _preview(self, event: Preview) -> None:
@@ -198,5 +198,5 @@ class Progress:
             writer.end()
             writer.write(b"-" * 72 + b"\n")
         except (OSError, ValueError):
-            self.quiet = True  # nobody reads the samples any more; the training is what matters
+            self.quiet = True  # the reader has gone, but the training continues
             drop_output()

@@ -17,11 +17,11 @@ STARTERS = (
     ("PMI_RANK", "PMI_SIZE"),
     ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"),
 )
-"""By which MPICH (and Intel's MPI) and Open MPI say which process of how many this is."""
+"""The variables in which MPICH (also Intel's MPI) and Open MPI give a process's rank and size."""
 
 
 def started_as(environ: Mapping[str, str]) -> tuple[int, int]:
-    """The rank of this process, and how many there are: 0 and 1, if nobody says so."""
+    """The rank of this process and the number of ranks: 0 and 1, if no variable says so."""
     for rank, size in STARTERS:
         try:
             return int(environ[rank]), int(environ[size])

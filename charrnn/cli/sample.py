@@ -22,10 +22,10 @@ __all__ = ["sample"]
 
 PRIME, CHOICE, TEXT = "Beginning", "Choosing each character", "The whole text"
 TOGETHER = 100
-"""Characters that a model writes at a time, where a person writes too."""
+"""How many characters a model writes at a time in an interactive text."""
 
 ONE_BY_ONE = {"number", "lines", "new", "best_of", "form", "stop", "no_prime"}
-"""Options that mean nothing where a text is written in turns."""
+"""Options that do not apply to an interactive text."""
 
 ESCAPES = {"n": "\n", "t": "\t", "r": "\r"}
 
@@ -361,7 +361,7 @@ def _perhaps_prime(
     writing: "Sequence[str]",
     error: InputError,
 ) -> InputError:
-    """The error for a name of no checkpoint, and what to do if it is what a text begins with."""
+    """Extend the error on something that is not a checkpoint, if it may be meant as a prime."""
     from charrnn.runs.find import find_checkpoint
 
     others = [str(one) for one in named if one != given]
@@ -377,7 +377,7 @@ def _perhaps_prime(
 
 
 def _prime(prime: str, file: str | None, model: "Model") -> str:
-    """What the texts begin with; a word about what may have been meant."""
+    """The beginning of the texts; prints a note if something else may have been meant."""
     if file is not None:
         from charrnn.text.decoding import decode_text
         from charrnn.text.sources import read_bytes
@@ -402,21 +402,21 @@ def _prime(prime: str, file: str | None, model: "Model") -> str:
 
 
 def _unescaped(text: str) -> str:
-    r"""``\n``, ``\t`` and ``\r`` as the characters that they stand for, others after a backslash
-    as they are.
+    r"""Replace ``\n``, ``\t`` and ``\r`` by the characters that they stand for; other backslashes
+    stay.
     """
     return re.sub(r"\\(.)", lambda found: ESCAPES.get(found[1], found[1]), text, flags=re.DOTALL)
 
 
 def _allowed(text: str | None) -> tuple[str | None, str]:
-    """The characters that alone may be written, and those that must not be."""
+    """The only characters that may be written, and those that must not be."""
     if text is not None and text.startswith("^"):
         return None, _unescaped(text[1:])
     return (None if text is None else _unescaped(text)), ""
 
 
 def _lines(text: str | None) -> tuple[int, bool]:
-    """How many lines, and whether they must be new."""
+    """The number of lines, and whether they must be new."""
     if text is None:
         return 0, False
     number, comma, rest = text.partition(",")
@@ -428,8 +428,8 @@ def _lines(text: str | None) -> tuple[int, bool]:
 
 
 def _max_copy(text: str | None) -> tuple[int | None, int]:
-    """Characters that must not be copied from the training text (0: any may be; nothing where that
-    is not said), and from the text itself.
+    """How many characters in a row must not be copied from the training text (0: any may be;
+    None if not given), and from the text itself.
     """
     found: dict[str, int] = {}
     for part in text.split(",") if text is not None else []:

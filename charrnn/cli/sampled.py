@@ -1,4 +1,4 @@
-"""What ``charrnn sample`` writes: texts, lines, or what the model expected at each character."""
+"""Printing what ``charrnn sample`` writes: texts, lines, or the predictions of each character."""
 
 import json
 import sys
@@ -20,11 +20,11 @@ SEPARATOR = b"---\n"
 DIGITS = 6
 
 LOOP, LONGEST_LOOP, ROUNDS = 60, 200, 3
-"""A text ends in a loop if its last LOOP characters, or more, are one passage ROUNDS times."""
+"""A text ends in a loop if at least its last LOOP characters repeat a passage ROUNDS times."""
 
 
 def progress(author: "Author", wanted: "Wanted") -> "tqdm[Any]":
-    """At a terminal, how far texts are of which nothing is shown until all are done."""
+    """A progress bar at a terminal, if nothing is shown until all texts are done."""
     from tqdm import tqdm
 
     many = wanted.number > 1 or wanted.best_of > 1
@@ -34,7 +34,7 @@ def progress(author: "Author", wanted: "Wanted") -> "tqdm[Any]":
 
 
 def with_notes(grown: "Iterator[list[Piece]]", wanted: "Wanted") -> "Iterator[list[Piece]]":
-    """What is written; once it is, a word about what a person may not want of it."""
+    """Pass on what is written, and finally print a note on anything that may be unwanted in it."""
     copies, ends = 0, [b""] * wanted.number
     for pieces in grown:
         yield pieces
@@ -69,7 +69,7 @@ def write_texts(
     writer: "TextWriter | FileWriter",
     bar: "tqdm[Any]",
 ) -> None:
-    """One text as it is made; several one after the other, once all are."""
+    """Write one text as it is made, or several one after the other when all are made."""
     if wanted.number == wanted.best_of == 1:
         any_yet = wanted.label is not None
         for (piece,) in grown:
@@ -88,7 +88,7 @@ def write_texts(
 
 
 def write_lines(grown: "Iterator[list[Piece]]", writer: "TextWriter | FileWriter") -> None:
-    """Lines as they are found."""
+    """Write lines as they are found."""
     for (piece,) in grown:
         writer.write(piece.data)
         writer.end()
@@ -97,7 +97,7 @@ def write_lines(grown: "Iterator[list[Piece]]", writer: "TextWriter | FileWriter
 def write_guesses(
     grown: "Iterator[list[Piece]]", wanted: "Wanted", writer: "TextWriter | FileWriter", level: str
 ) -> None:
-    """A JSON object for each character, as it is written; of lines, their number is the text's."""
+    """Write a JSON object for each character as it is drawn; lines are numbered as texts."""
     for number, pieces in enumerate(grown):
         for text, piece in enumerate(pieces):
             for character in piece.characters:
@@ -117,7 +117,7 @@ def _as_json(text: int, character: "Character", level: str) -> dict[str, Any]:
 
 
 def _shown(code: int, level: str) -> str | int | None:
-    """A character, or a byte's number; nothing for a sign, as for the end of a text."""
+    """A character, or a byte's number; None for a sign such as the end of a text."""
     if code < 0:
         return None
     return chr(code) if level == "char" else code

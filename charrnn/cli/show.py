@@ -26,20 +26,20 @@ from charrnn.text.corpora import TextStream
 __all__ = ["NATS", "cells", "lines_of", "show_text"]
 
 NATS = ("0", "1", "2", "3", "4", "5", "6", "7", "8", "9+")
-"""A step a nat: a character of 2.7 nats is at step 2, one of 9 or more at step 9."""
+"""One step for each nat: a character of 2.7 nats is at step 2, one of 9 or more at step 9."""
 
 LONGEST = 4096
-"""Characters of a line that are shown together."""
+"""The most characters of a line that are shown together."""
 
 BESIDES = 6
-"""Rows of a terminal that are not the text's: the scale, the totals, the prompt."""
+"""Rows of a terminal for the scale, the totals and the prompt."""
 
 Codes = npt.NDArray[Any]
 Line = tuple[Codes, list[Surprisal]]
 
 
 def show_text(asked: Asked) -> None:
-    """Show a text, or what the run held out of its own.
+    """Show a text, or the part of the run's own data that it was not trained on.
 
     Raises:
         InputError: a file cannot be read, or there is nothing to show.
@@ -67,7 +67,7 @@ def show_text(asked: Asked) -> None:
 
 
 def _held_out(asked: Asked) -> tuple[list[Codes], Codes, str]:
-    """The end of the text that a run was trained on, and what stands before it."""
+    """The part of a run's text that it was not trained on, and the text before that."""
     if len(asked.models) > 1:
         raise InputError("several models need a text", "name it: charrnn eval A B FILE --show")
     found = find_texts(asked.models[0], [], asked.train)
@@ -77,7 +77,7 @@ def _held_out(asked: Asked) -> tuple[list[Codes], Codes, str]:
 
 
 def _size(files: Sequence[str]) -> int | None:
-    """Bytes of all files; not known of a pipe."""
+    """The bytes of all files; None if one is a pipe."""
     paths = list(map(Path, files))
     if not paths or not all(path.is_file() for path in paths):
         return None
@@ -91,14 +91,14 @@ def _followed(model: Model, stream: TextStream, bar: Any) -> Iterator[Codes]:
 
 
 class _Totals:
-    """What each model needs for all that was shown."""
+    """Each model's total loss on everything that was shown."""
 
     def __init__(self, models: list[Model]) -> None:
         self.models, self.count = models, 0
         self.nats = [0.0] * len(models)
 
     def add(self, lines: Iterable[Line]) -> Iterator[Line]:
-        """The lines, counted as they pass."""
+        """Pass on the lines, and count them."""
         for codes, found in lines:
             self.count += len(codes)
             for number, one in enumerate(found):
@@ -106,7 +106,7 @@ class _Totals:
             yield codes, found
 
     def __iter__(self) -> Iterator[str]:
-        """In words, a line for each model."""
+        """The totals in words, a line for each model."""
         what = "bytes" if self.models[0].config.level == "byte" else "characters"
         for number, (model, nats) in enumerate(zip(self.models, self.nats, strict=True)):
             mean = nats / self.count
@@ -121,12 +121,12 @@ class _Totals:
 
 
 def _label(number: int, models: Sequence[Model]) -> str:
-    """What stands before a line where there is one for each model."""
+    """The label before a line, if there is one for each model."""
     return f"{number + 1}  " if len(models) > 1 else ""
 
 
 def lines_of(pieces: Iterable[Line]) -> Iterator[Line]:
-    """The same text cut where its lines end, or after :data:`LONGEST` characters."""
+    """The same text, divided at its line ends, or after :data:`LONGEST` characters."""
     held: Line | None = None
     for codes, found in pieces:
         if held is not None:
@@ -154,12 +154,12 @@ def _cut(codes: Codes, found: list[Surprisal], begin: int, end: int) -> Line:
 
 
 def cells(codes: Codes, one: Surprisal, level: str, guesses: int) -> list[Cell]:
-    """A line as it is shown; of bytes, those of a character together.
+    """A line as it is shown; at byte level, the bytes of a character together.
 
     Args:
         codes: ``(N,)`` code points or bytes, by ``level``.
-        one: what a model makes of them.
-        guesses: how many of its guesses stand beneath each.
+        one: a model's predictions for them.
+        guesses: how many of its guesses are shown below each.
     """
     nats, known = one.nats.tolist(), codes.tolist()
     likeliest = one.guesses[:, :guesses].tolist()
@@ -177,7 +177,7 @@ def _step(nats: float) -> int:
 
 
 def _guess(code: int, level: str) -> str:
-    """A guess by itself: a byte beyond ASCII is no character yet."""
+    """A guess that can be shown by itself: a byte beyond ASCII is not yet a character."""
     return f"\\x{code:02x}" if level == "byte" and code >= 0x80 else symbol(chr(code)).rstrip()
 
 
@@ -200,7 +200,7 @@ def _text(asked: Asked, lines: Iterable[Line], totals: _Totals, what: str) -> No
 
 
 def _that_fit(lines: Iterable[Line], painter: Painter, level: str) -> tuple[Iterable[Line], int]:
-    """The lines, and how many guesses may stand beneath: none if the screen is too low."""
+    """The lines, and how many guesses fit below them: none if the screen is too low."""
     lines, held, rows = iter(lines), [], 0
     for codes, found in lines:
         held.append((codes, found))
@@ -254,7 +254,7 @@ def _html(asked: Asked, lines: Iterable[Line], totals: _Totals, what: str) -> No
 
 
 def _marks(codes: Codes, one: Surprisal, level: str) -> Iterator[Mark]:
-    """A line of a page: what was expected stands where a pointer rests."""
+    """A line of a page: the predictions are shown under the pointer."""
     guess = partial(_guess, level=level)
     for cell, (at, end, _) in zip(
         cells(codes, one, level, 0), units(codes.tolist(), level), strict=True

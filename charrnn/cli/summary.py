@@ -1,4 +1,4 @@
-"""What a model is, in a few lines: for ``charrnn inspect``."""
+"""A model's facts in a few lines: for ``charrnn inspect``."""
 
 import json
 import shutil
@@ -24,11 +24,11 @@ __all__ = ["facts", "list_runs", "summarise"]
 
 
 def summarise(argument: str, cell: str | None, as_json: bool, plot: str | None) -> None:
-    """Print what a run's folder or a checkpoint holds, and its learning curve; also as a picture.
+    """Print what a run's folder or a checkpoint contains, and its learning curve or picture.
 
     Raises:
-        CheckpointError: it cannot be read.
-        InputError: there is none, or no picture can be made.
+        CheckpointError: the file cannot be read.
+        InputError: there is no such model, or the picture cannot be drawn.
     """
     from charrnn.runs.find import FILES, find_checkpoint, find_run
     from charrnn.runs.history import compared, read_curve
@@ -90,7 +90,7 @@ def _print(model: "Model", found: dict[str, Any]) -> None:
 
 
 def facts(model: "Model") -> dict[str, Any]:
-    """What a checkpoint says of itself. Its history is taken without trust."""
+    """What a checkpoint says of itself. Its history is not trusted."""
     from charrnn.runs.history import best_validation, is_number
     from charrnn.tasks.config import Config
 
@@ -124,7 +124,7 @@ def _entries(header: "Mapping[str, Any]") -> list[dict[str, Any]]:
 
 
 def _list(what: "list[str] | str") -> str:
-    """How many, and the first of them."""
+    """How many there are, and the first few."""
     if what == "all 256 bytes":
         return "all 256 bytes"
     if isinstance(what, str):
@@ -135,16 +135,16 @@ def _list(what: "list[str] | str") -> str:
 
 
 WIDE = 200
-"""Columns: a number that is cut off is a wrong one."""
+"""Columns without a terminal, since a number that is cut off is a wrong one."""
 
 COLUMNS = ("run", "data", "task", "cell", "best", "", "epochs", "minutes", "weights", "saved")
 NUMBERS = ("best", "epochs", "minutes", "weights")
 LEAVE_OUT = ("weights", "minutes", "epochs", "data", "cell", "saved")
-"""Columns that a narrow terminal does without, the first of them first."""
+"""Columns that are left out at a narrow terminal, the first ones first."""
 
 
 def list_runs(folder: "Path", as_json: bool) -> None:
-    """Print a line for each run that stands in a folder, the latest first."""
+    """Print a line for each run in a folder, the latest first."""
     from dataclasses import asdict
 
     from rich.console import Console
@@ -169,12 +169,12 @@ def list_runs(folder: "Path", as_json: bool) -> None:
 
 
 def _good(error: float) -> str:
-    """What is right, where the error has a little of the loss besides, to choose among equals."""
+    """The score; the error may contain a little of the loss, to choose among equals."""
     return f"{max(0.0, 1 - error):.3f}"
 
 
 def _row(run: "Listed") -> tuple[str, ...]:
-    """What stands under :data:`COLUMNS`."""
+    """The values of :data:`COLUMNS`."""
     best, measure = "?", ""
     if run.loss is not None:
         good = run.good is not None
@@ -193,7 +193,7 @@ def _row(run: "Listed") -> tuple[str, ...]:
 
 
 def _that_fit(rows: list[dict[str, str]], width: int) -> list[str]:
-    """The columns for which there is room side by side."""
+    """The columns that fit side by side."""
     from rich.cells import cell_len
 
     widest = {c: max(cell_len(text) for text in (c, *(row[c] for row in rows))) for c in COLUMNS}

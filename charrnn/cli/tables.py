@@ -1,4 +1,4 @@
-"""Tables of figures, for commands that print some."""
+"""Tables of figures, for several commands."""
 
 from typing import TYPE_CHECKING
 
@@ -8,11 +8,11 @@ if TYPE_CHECKING:
 __all__ = ["print_table"]
 
 WIDE = 200
-"""Columns: a number that is cut off is a wrong one."""
+"""Columns without a terminal, since a number that is cut off is a wrong one."""
 
 
 def print_table(columns: "Sequence[str]", rows: "Sequence[tuple[str, ...]]") -> None:
-    """Rows whose first cell is their name; the others stand under ``columns``."""
+    """Print rows whose first cell is their name; ``columns`` are the headings of the others."""
     from rich.console import Console
     from rich.table import Table
 

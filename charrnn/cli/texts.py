@@ -1,4 +1,4 @@
-"""The texts that ``charrnn predict`` answers: arguments, a file's, or standard input's."""
+"""The texts of ``charrnn predict``: arguments, a file's, or standard input's."""
 
 import os
 import sys
@@ -22,12 +22,12 @@ ENDINGS = {".txt", ".tsv", ".csv", ".json", ".jsonl", ".conll"}
 
 
 class Texts(NamedTuple):
-    """What is to be answered.
+    """The texts to predict from.
 
     Attributes:
         parts: the texts, good and bad, as they come.
         place: names a text by its number.
-        tabs: whether a tab may be in one.
+        tabs: whether a text may contain a tab.
     """
 
     parts: "Iterator[list[Record]]"
@@ -36,7 +36,7 @@ class Texts(NamedTuple):
 
 
 def _refuse_tagged(name: str, head: bytes, encoding: str) -> None:
-    """Raise InputError for a file of tagged sentences, whose lines are no texts."""
+    """Raise InputError for a file of tagged sentences, whose lines are not texts."""
     from charrnn.text.conll import looks_tagged
     from charrnn.text.decoding import decode_text
 
@@ -49,21 +49,21 @@ def _refuse_tagged(name: str, head: bytes, encoding: str) -> None:
 
 
 def _is_file(text: str) -> bool:
-    """Whether a text, however long, is the name of a file or a pipe."""
+    """Whether a text of any length is the name of a file or a pipe."""
     return os.path.exists(text) and not os.path.isdir(text)  # noqa: PTH110, PTH112
 
 
 def to_answer(texts: list[str], file: str | None, columns: str, config: "Config") -> Texts:
-    """What to answer; of standard input as it comes.
+    """The texts to predict from; those of standard input as they come.
 
     Args:
         texts: the arguments.
         file: the name of the file; ``-`` is standard input.
-        columns: the column of it that holds the texts, if it is named.
-        config: of the model.
+        columns: the column that contains the texts, if it is named.
+        config: the model's settings.
 
     Raises:
-        InputError: a file cannot be read, or its column not be found.
+        InputError: a file cannot be read, or its column cannot be found.
     """
     from charrnn.text.inputs import read_inputs
     from charrnn.text.records import Record, records, unusable
@@ -93,7 +93,7 @@ def to_answer(texts: list[str], file: str | None, columns: str, config: "Config"
         one_by_one = [Record(k, text, unusable(text)) for k, text in enumerate(texts, 1)]
         return Texts(iter([one_by_one]), lambda number: f"text {number}")
     name = "standard input" if file == "-" else str(file)
-    # A pipe can be read once.
+    # A pipe can only be read once.
     head = read_bytes(name) if os.path.isfile(str(file)) else None  # noqa: PTH113 - of any length
     if head is not None and config.task == "tag" and not columns:
         _refuse_tagged(name, head, config.encoding)
@@ -118,7 +118,7 @@ def to_answer(texts: list[str], file: str | None, columns: str, config: "Config"
     if file == "-":
         if sys.stdin.isatty():
             say("type a text and Enter, one after the other; Ctrl-D ends (Windows: Ctrl-Z, Enter)")
-        stream: Any = sys.stdin.buffer  # whose read1 gives what is there, and waits for no more
+        stream: Any = sys.stdin.buffer  # its read1 returns what is there without waiting for more
         chunks = iter(lambda: stream.read1(CHUNK), b"")
         return Texts(records(chunks, config.encoding), line)
     data = read_bytes(str(file)) if head is None else head

@@ -50,7 +50,7 @@ NOT_SETTINGS = (
     *("corpus", "val", "test", "threads", "out", "resume_from", "init_from", "quiet", "no_cache"),
 )
 OF_DATA = ("corpus", "task", "val", "test", "level", "columns", "lines", "encoding", "val_fraction")
-"""Options that say what is trained on, not how."""
+"""Options on the data, not on the training."""
 
 STOPPED = "stopped before the training began; nothing is saved"
 
@@ -63,17 +63,17 @@ VARIANTS = {
     "--warmup": "--schedule cosine,warmup=0.05",
     "--lr-final": "--schedule cosine,final=0.01",
 }
-"""What options of earlier versions are now."""
+"""What options of earlier versions are called now."""
 
 
 class Train(Command):
-    """The command, which says where options of earlier versions went."""
+    """The command, which explains options of earlier versions."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """As Typer's.
+        """Parse arguments as Typer does.
 
         Raises:
-            typer.Exit: with such an option.
+            typer.Exit: an option of an earlier version was given.
         """
         for name in (arg.partition("=")[0] for arg in args):
             if name in VARIANTS:
@@ -392,7 +392,7 @@ def train(
 
 
 def _refuse_settings(given: "Mapping[str, Any]") -> None:
-    """Raise InputError for options that do not go with --resume, with a command that does it."""
+    """Raise InputError for options that do not go with --resume; suggest a command that works."""
     extra = [name for name in given if name not in FREE_WITH_RESUME]
     if not extra:
         return
@@ -422,10 +422,10 @@ def _words(given: "Mapping[str, Any]") -> list[str]:
 
 
 def _again(given: "Mapping[str, Any]", minutes: float, afresh: bool) -> str:
-    """The command of a new run like this one, in other minutes.
+    """The command of a new run like this one, with other minutes.
 
     Args:
-        afresh: without the settings, for charrnn to choose.
+        afresh: whether to leave out the settings, for charrnn to choose.
     """
     kept = [name for name in given if name not in ("out", "epochs", "minutes", "quiet")]
     kept = [name for name in kept if name in OF_DATA or not afresh]

@@ -1,4 +1,4 @@
-"""The verdict on a corpus, in lines: for ``charrnn inspect``."""
+"""Printing the verdict on a corpus: for ``charrnn inspect``."""
 
 import json
 import re
@@ -25,16 +25,16 @@ __all__ = ["give_verdict"]
 NARROWEST = 60
 
 MOST, LEAST = 1 << 25, 1 << 18
-"""Bytes that are looked at: of all files together at most, but of each file as many as these."""
+"""The most bytes that are checked of all files together, and the fewest of each file."""
 
 
 def give_verdict(
     paths: list[str], level: str, encoding: str, as_json: bool, *, lines: bool = False
 ) -> None:
-    """Print what files joined in order are like; ``lines``: each line is an item.
+    """Print the verdict on files that are joined in order; ``lines``: each line is an item.
 
     Raises:
-        InputError: a file cannot be read, or all are empty; or nobody knows the encoding.
+        InputError: a file cannot be read, all are empty, or the encoding is unknown.
     """
     from charrnn.text.excerpts import excerpt
     from charrnn.text.sources import files_in, matching, named
@@ -67,12 +67,12 @@ def _planned(size: int, distinct: int, level: str) -> tuple[list[str], dict[str,
     """What ``charrnn train`` would choose, in lines and as JSON.
 
     Args:
-        size: of the text; 0 if it could not be decoded.
-        distinct: how many of its symbols are distinct.
+        size: the text's size; 0 if it could not be decoded.
+        distinct: the number of its distinct symbols.
     """
     from charrnn.nn.products import one_thread
     from charrnn.training.begin import MINUTES
-    from charrnn.training.compare import yardsticks_take
+    from charrnn.training.compare import baselines_take
     from charrnn.training.planner import CHOSEN, plan
     from charrnn.training.speed import text_like
 
@@ -84,9 +84,9 @@ def _planned(size: int, distinct: int, level: str) -> tuple[list[str], dict[str,
                 text_like(size, distinct, level),
                 MINUTES,
                 {"level": level, "members": 1},
-                aside=partial(yardsticks_take, minutes=MINUTES),
+                aside=partial(baselines_take, minutes=MINUTES),
             )
-    except InputError:  # nothing, or too little to train on: the verdict has said so
+    except InputError:  # too little to train on, as the verdict has said
         return [], None
     return (
         ["", f"charrnn train would choose, for {MINUTES:g} minutes at most:", *found.reasons],
@@ -99,7 +99,7 @@ WORDS = {
     "held-out end": "validation part",
     "held-out repeats": "validation repeats",
 }
-"""Severities and checks that people read by another name than programs do."""
+"""Severities and checks whose names for people differ from those for programs."""
 
 
 def _lines(verdict: "Verdict") -> Iterator[str]:
@@ -120,7 +120,7 @@ def _lines(verdict: "Verdict") -> Iterator[str]:
 
 
 def _of_file(advice: str, name: str) -> str:
-    """Advice on FILE, which becomes NEW, for the one that was inspected."""
+    """Advice on FILE, which becomes NEW, for the file that was inspected."""
     if not re.search(r"\bFILE\b", advice):
         return advice
     path = Path(name)
@@ -130,7 +130,7 @@ def _of_file(advice: str, name: str) -> str:
 
 
 def _wrapped(text: str, first: str, others: str, width: int) -> list[str]:
-    """At a terminal in lines of its width; elsewhere in one, for ``grep``."""
+    """Wrap at a terminal in its width; elsewhere print one line, for ``grep``."""
     if not width:
         return [first + text]
     return textwrap.wrap(

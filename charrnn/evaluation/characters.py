@@ -1,4 +1,4 @@
-"""What each character of a text costs a language model."""
+"""The cost of each character of a text under a language model."""
 
 from dataclasses import dataclass
 from math import exp, log
@@ -23,8 +23,8 @@ class Characters:
     """A text's score.
 
     Attributes:
-        text: what was scored.
-        nats: ``(N,)`` -ln p of each character (of each byte, for a model of bytes), given all
+        text: the text that was scored.
+        nats: ``(N,)`` -ln p of each character (for a model of bytes, of each byte), given all
             before it.
     """
 
@@ -43,7 +43,7 @@ class Characters:
 
     @property
     def perplexity(self) -> float:
-        """Among how many characters, equally likely, it was as hard to choose."""
+        """The number of equally likely characters among which the choice would be as hard."""
         return exp(self.total / len(self.nats))
 
     def __repr__(self) -> str:
@@ -61,8 +61,8 @@ def score_text(
 
     Args:
         network, parameters, vocabulary: the model.
-        text: what is scored.
-        state: what has been read before that line end, ``(1, H)`` each; nothing if not given.
+        text: the text to score.
+        state: the state before that line end, ``(1, H)`` each; if not given, zero.
 
     Raises:
         InputError: the text is empty, or has lone surrogates.

@@ -1,13 +1,13 @@
-"""Dynamic evaluation: a model that learns from what it has just been scored on.
+"""Dynamic evaluation: a model that learns from each part of a text after scoring it.
 
 Krause, Kahembwe, Murray and Renals (2018), "Dynamic evaluation of neural sequence models". A text
-is read in segments. Each is scored by the weights as they are, and only then are they moved by its
-gradient, so that every prediction rests on what came before it alone:
+is read in segments. Each segment is scored with the current weights, and only then does its
+gradient change them, so that every prediction uses only the text before it:
 
     θ ← θ - η·g / (RMS + ε) + min(λ·RMS / mean(RMS), 1)·(θ₀ - θ)
 
 g is the gradient of the segment's mean loss, RMS the root of its mean square on the training text,
-θ₀ the weights that were trained: what mattered little there moves far and comes back slowly.
+θ₀ the trained weights. Weights with a large RMS move less and return sooner.
 """
 
 from collections.abc import Callable
@@ -25,10 +25,10 @@ from charrnn.nn.types import Array
 __all__ = ["Adaptation", "adapted_nats", "gradient_rms"]
 
 STATISTICS = 1 << 18
-"""Characters of the training text, its last ones, whose gradients are looked at."""
+"""The last characters of the training text, whose gradients are measured."""
 
 LEAST_SEGMENTS = 4
-"""A lane is at least so many segments long: only the first begins without a state."""
+"""The fewest segments in a lane, of which only the first begins without a state."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,8 @@ class Adaptation:
 
     Args:
         rate: η.
-        decay: λ, at which weights go back to those that were trained.
-        segment: characters between two updates, and how far back gradients go.
+        decay: λ, how fast weights return to the trained ones.
+        segment: characters between two updates, through which gradients also reach back.
         epsilon: ε, as a part of the mean RMS.
 
     Raises:
@@ -68,12 +68,13 @@ def gradient_rms(
 ) -> Array:
     """The root of the mean square of a segment's gradient, for each weight.
 
-    The training text is read in lanes, and of a batch of B segments the gradients' sum is known.
-    Near a minimum they point anywhere, so the square of their sum is B times that of one.
+    The training text is read in lanes, which gives the sum of the gradients of a batch of B
+    segments. Near a minimum they are independent, so the square of their sum is B times that of
+    one.
 
     Args:
-        reader: of the model.
-        train: ``(N,)`` symbols, at least two; of many, the last.
+        reader: reads with the model.
+        train: ``(N,)`` symbols, at least two; only the last of many are used.
         segment: T.
 
     Returns:
@@ -113,22 +114,22 @@ def adapted_nats(
     known: npt.NDArray[np.bool_] | None = None,
     advance: Callable[[int], object] = lambda count: None,
 ) -> Array:
-    """What each symbol costs a model that has learnt from all segments before it.
+    """The cost of each symbol under a model that has learnt from all segments before it.
 
     Args:
-        reader: of the model.
-        parameters: θ₀; not changed.
+        reader: reads with the model.
+        parameters: θ₀; they are not changed.
         rms: from :func:`gradient_rms`.
         ids: ``(N,)`` symbols.
-        start: the first to score, at least 1; up to 256 before it are read first.
-        known: ``(N,)`` which to learn from; all if not given.
-        advance: told how many more symbols have been scored.
+        start: the first symbol to score, at least 1; up to 256 before it are read first.
+        known: ``(N,)`` which symbols to learn from; if not given, all.
+        advance: called with how many more symbols have been scored.
 
     Returns:
         ``(N - start,)`` nats, float32.
     """
     trained = parameters.flat
-    mean = float(rms.mean()) or 1.0  # of a model that nothing moves
+    mean = float(rms.mean()) or 1.0  # avoids a division by zero
     step = (adaptation.rate / (rms + adaptation.epsilon * mean)).astype(trained.dtype)
     back = np.minimum(adaptation.decay * rms / mean, 1).astype(trained.dtype)
     weights = parameters.astype(parameters.dtype)

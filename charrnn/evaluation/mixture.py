@@ -1,9 +1,9 @@
-"""Models together. Some of one kind: the mean of their probabilities.
+"""Mixtures of models. Of models of one kind: the mean of their probabilities.
 
 A network and an n-gram model: p = w_m·p_network + (1 - w_m)·p_ngram.
 
-m is the length of the longest context that the n-gram model has seen, so that it is heard where it
-knows something. The weights are fitted by expectation maximisation (Jelinek and Mercer, 1980,
+m is the length of the longest context that the n-gram model has seen, so that its weight depends on
+how much it knows. The weights are fitted by expectation maximisation (Jelinek and Mercer, 1980,
 "Interpolated estimation of Markov source parameters from sparse data").
 """
 
@@ -24,8 +24,8 @@ def fit_weights(
 ) -> Floats:
     """The network's weight for each length of the matched context.
 
-    One imagined symbol for either model keeps a weight off 0 and 1, and at a half where there is
-    nothing to go by.
+    One imagined symbol for each model keeps a weight away from 0 and 1, and makes it a half where
+    there are no symbols.
 
     Args:
         network, ngram: ``(N,)`` probabilities of the same symbols.
@@ -42,7 +42,7 @@ def fit_weights(
 
 
 def mixture(network: Floats, ngram: Floats, matched: npt.NDArray[Any], weights: Floats) -> Floats:
-    """The probabilities ``(N,)`` of both models together; arguments as of :func:`fit_weights`."""
+    """The probabilities ``(N,)`` of the mixture; arguments as for :func:`fit_weights`."""
     w = weights[matched]
     p: Floats = w * network + (1 - w) * ngram
     return p
@@ -53,7 +53,7 @@ def mean_nats(nats: Sequence[npt.NDArray[Any]], weights: Sequence[float]) -> Flo
 
     Args:
         nats: ``(N,)`` of each model, -ln pₖ.
-        weights: of each, 1 together.
+        weights: the weight of each model; they sum to 1.
     """
     logs = [
         np.log(weight) - own.astype(np.float64) for weight, own in zip(weights, nats, strict=True)

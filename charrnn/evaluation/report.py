@@ -1,4 +1,4 @@
-"""All figures of a language model on a text, and what simple methods reach beside it."""
+"""All figures of a language model on a text, with the baselines beside it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from charrnn.baselines.ngrams import KneserNey
+from charrnn.baselines.scores import baselines, capped, ngram_name
 from charrnn.errors import DivergedError
 from charrnn.evaluation.dynamic import Adaptation, adapted_nats, gradient_rms
 from charrnn.evaluation.mixture import fit_weights, mixture
@@ -16,8 +18,6 @@ from charrnn.nn.parameters import Parameters
 from charrnn.text.escapes import UNKNOWN_NATS, Escaped, escape
 from charrnn.text.view import View
 from charrnn.text.vocab import Vocabulary
-from charrnn.yardsticks.ngrams import KneserNey
-from charrnn.yardsticks.scores import capped, ngram_name, yardsticks
 
 __all__ = ["ADAPTED", "CARRIED", "RESETS", "Figure", "Mixed", "Report", "report"]
 
@@ -28,19 +28,19 @@ Codes = npt.NDArray[Any]
 
 
 class Figure(NamedTuple):
-    """What a method needs for a character on average."""
+    """A method's mean loss for a character."""
 
     name: str
     nats: float
 
     @property
     def bits(self) -> float:
-        """In bits."""
+        """The loss in bits."""
         return self.nats / log(2)
 
     @property
     def perplexity(self) -> float:
-        """Among how many characters, equally likely, it is as hard to choose."""
+        """The number of equally likely characters among which the choice would be as hard."""
         try:
             return exp(self.nats)
         except OverflowError:
@@ -51,26 +51,26 @@ class Mixed(NamedTuple):
     """Mixtures of a network and the n-grams."""
 
     fitted_on: int
-    """How many characters, the first ones."""
+    """How many characters, from the beginning, the weights were fitted on."""
     figures: list[Figure]
-    """On all others: the network alone, the n-grams alone, the mixture."""
+    """On the other characters: the network alone, the n-grams alone, the mixture."""
     weights: dict[str, list[float]]
-    """Of the network, by the length of the context that the n-grams have seen."""
+    """The network's weights, by the length of the context that the n-grams have seen."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """What was found.
+    """The figures of a language model on a text.
 
     Attributes:
         count: characters that were scored.
         unknown: how many of them the model does not know.
-        unknown_nats: what those add to the mean of every figure but the compressors'.
+        unknown_nats: what these add to the mean of every figure except the compressors'.
         method: how the state was carried, in words.
         network: figures of the network.
-        yardsticks: of simple methods; empty where the training text is not known.
-        mixed: nothing if not asked for.
-        each: ``(count,)`` what each character costs, state carried, in nats.
+        baselines: what simple methods reach; empty where the training text is not known.
+        mixed: the mixtures; None if they were not asked for.
+        each: ``(count,)`` the cost of each character with the state carried, in nats.
     """
 
     count: int
@@ -78,7 +78,7 @@ class Report:
     unknown_nats: float
     method: str
     network: list[Figure]
-    yardsticks: list[Figure]
+    baselines: list[Figure]
     mixed: Mixed | None
     each: npt.NDArray[np.float64]
 
@@ -95,18 +95,18 @@ def report(
     mix: bool = False,
     advance: Callable[[int], object] = lambda count: None,
 ) -> Report:
-    """Score ``codes[start:]``: state carried, state set to zero every 64 and 256 characters.
+    """Score ``codes[start:]``: with the state carried, or reset every 64 and 256 characters.
 
     Args:
-        reader: of the model.
-        parameters: its weights; not changed.
-        vocabulary: what it knows. Other characters cost what :mod:`charrnn.text.escapes` says.
+        reader: reads with the model.
+        parameters: its weights; they are not changed.
+        vocabulary: its characters. Others cost what :mod:`charrnn.text.escapes` says.
         codes: ``(N,)`` code points or bytes.
-        start: the first to score, at least 1.
-        train: what the model was trained on, for yardsticks, adaptation and mixture.
-        adaptation: to score the model as it learns from the text, too.
-        mix: to score mixtures with the n-grams, too.
-        advance: told how many more characters have been scored, of (3 or 4)·(N - start).
+        start: the first character to score, at least 1.
+        train: the training text, for baselines, adaptation and mixture.
+        adaptation: if given, also score the model as it learns from the text.
+        mix: whether to also score mixtures with the n-grams.
+        advance: called with how many more characters have been scored, of (3 or 4)·(N - start).
 
     Raises:
         ValueError: adaptation or mixture is asked for and ``train`` is not given.
@@ -143,8 +143,8 @@ def report(
             _check(nats, "the adaptation diverged: use a smaller rate")
         ngrams = KneserNey(known, len(vocabulary))
         before, scored = codes[:start], codes[start:]
-        found = yardsticks(train, scored, vocabulary, before=before, ngrams=ngrams)
-        beside = [Figure(*yardstick) for yardstick in found]
+        found = baselines(train, scored, vocabulary, before=before, ngrams=ngrams)
+        beside = [Figure(*baseline) for baseline in found]
         if mix and count > 1:
             mixed = _mixed(text, start, nats, ngrams)
     return Report(
@@ -170,7 +170,7 @@ def _check(nats: dict[str, npt.NDArray[Any]], what: str) -> None:
 def _mixed(
     text: Escaped, start: int, nats: dict[str, npt.NDArray[Any]], ngrams: KneserNey
 ) -> Mixed:
-    """Fit on the first half, report on the second. Unknown characters cost all the same."""
+    """Fit on the first half, score the second. Unknown characters cost the same in all models."""
     p, matched = ngrams.probabilities(text.ids, start)
     half = len(p) // 2
     fitting = np.flatnonzero(~text.unknown[start : start + half])

@@ -1,4 +1,4 @@
-"""How well a model predicts a text: every character once, state carried."""
+"""How well a model predicts a text: every character is scored once, with the state carried."""
 
 from dataclasses import dataclass
 from math import log
@@ -14,14 +14,14 @@ from charrnn.text.escapes import Escaped
 __all__ = ["Score", "evaluate"]
 
 LANE = 512
-"""A lane is at least so long."""
+"""The shortest length of a lane."""
 
 
 @dataclass(frozen=True)
 class Score:
     """Mean negative log-likelihood of ``count`` characters or bytes.
 
-    ``own`` is the mean of the loss of training, where that is another one.
+    ``own`` is the mean of the training loss, where that is another loss.
     """
 
     nats: float
@@ -38,23 +38,23 @@ class Score:
 
     @property
     def loss(self) -> float:
-        """As the training's."""
+        """The mean in the unit of the training loss."""
         return self.nats if self.own is None else self.own
 
     @property
     def error(self) -> float:
-        """What the best model has least of."""
+        """The error that selects the best model."""
         return self.loss
 
     @property
     def text(self) -> str:
-        """For people."""
+        """The score in a line for the user."""
         text = f"{self.nats:.4f} {self.unit} ({self.bits:.4f} bits)"
         return text if self.own is None else f"{text}, training loss {self.own:.4f}"
 
     @property
     def numbers(self) -> dict[str, float]:
-        """For the log."""
+        """The score as the log has it."""
         numbers = {"nats": self.nats, "bits": self.bits}
         return numbers if self.own is None else numbers | {"loss": self.own}
 
@@ -84,22 +84,22 @@ def evaluate(
     unit: str = "nats/char",
     escaped: Escaped | None = None,
 ) -> Score:
-    """Score ``ids[start:]``, each character predicted from all that stands before it.
+    """Score ``ids[start:]``, each character predicted from all characters before it.
 
-    A recurrent network reads one character after the other; many at a time are much faster. So the
-    text is cut into lanes, and each lane starts from the state that the ``warm_up`` characters
-    before it leave: they are read but not scored. With ``lanes=1`` nothing is approximated but the
-    beginning.
+    A recurrent network reads one character after the other, and many at a time are much faster. So
+    the text is cut into lanes, and each lane starts from the state that the ``warm_up`` characters
+    before it leave: they are read but not scored. With ``lanes=1`` only the beginning is
+    approximated.
 
     Args:
-        reader, parameters: what to score; nothing is dropped out.
+        reader, parameters: the model to score, without dropout.
         ids: ``(N,)`` symbols.
-        start: the first to score, at least 1: something must come before it.
-        lanes: how many; chosen by the length if not given.
-        warm_up: characters read before each lane (fewer where the text has no more).
-        unit: of the score, in words.
-        escaped: the text that ``ids`` begin, if it may have characters that the model does not
-            know: they cost what :mod:`charrnn.text.escapes` says.
+        start: the first character to score, at least 1, since one must come before it.
+        lanes: the number of lanes; if not given, it depends on the length.
+        warm_up: characters read before each lane (fewer where the text begins).
+        unit: the unit of the score, in words.
+        escaped: the text that begins with ``ids``, if it may have unknown characters: they cost
+            what :mod:`charrnn.text.escapes` says.
 
     Raises:
         ValueError: there is nothing to score.

@@ -1,4 +1,4 @@
-"""What each symbol of a text costs, by how much of what stands before it the network has read."""
+"""The cost of each symbol of a text, depending on how much the network has read before it."""
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
@@ -22,20 +22,20 @@ WARM_UP = 256
 LANES = 64
 
 MOST_IN_MEMORY = 1 << 25
-"""Symbols; what more of them cost is kept in a temporary file."""
+"""The most symbols whose costs are kept in memory; of more, in a temporary file."""
 
 EXACT = 1 << 17
 EXACT_PRODUCTS = 1 << 35
-"""A text of no more characters, times weights, is read in one lane: in some ten seconds."""
+"""Characters times weights up to which a text is read in one lane: that takes some ten seconds."""
 
 
 class Reader:
-    """A language model that reads a text and says what each symbol costs.
+    """A language model that reads a text and returns the cost of each symbol.
 
     Args:
-        engine: of the model; how many processes it has changes no bit of the result.
-        loss: what a symbol costs; by default -ln p of a distribution over all symbols, whatever
-            the model is trained by.
+        engine: computes with the model; its number of processes does not change the result.
+        loss: the cost of a symbol; by default -ln p of a distribution over all symbols, whatever
+            the training loss is.
     """
 
     def __init__(self, engine: Engine, loss: str | None = None) -> None:
@@ -60,16 +60,16 @@ class Reader:
         gradients: Parameters | None = None,
         restart: bool = True,
     ) -> tuple[Array, State]:
-        """Read on from a state.
+        """Continue to read from a state.
 
         Args:
             ids: ``(N,)`` symbols.
-            at: ``(T, B)`` places of those to score, at least 1; the one before each is what the
-                network reads to predict it.
-            state: of B lanes.
-            weights: ``(T, B)``, of each symbol in what comes out; ones if not given.
-            gradients: overwritten by those of the sum.
-            restart: whether a chunk ends here: lanes whose state has run away then begin anew.
+            at: ``(T, B)`` places of the symbols to score, at least 1; to predict each, the network
+                reads the symbol before it.
+            state: the state of the B lanes.
+            weights: ``(T, B)``, the weight of each symbol in the sum; if not given, ones.
+            gradients: overwritten by the gradients of the sum.
+            restart: whether a chunk ends here, and lanes whose state has run away are reset.
 
         Returns:
             ``(T, B)`` nats, and the state.
@@ -89,9 +89,9 @@ def resets(start: int, end: int, width: int) -> list[int]:
 
 
 def in_lanes(start: int, end: int, lanes: int, warm_up: int) -> list[int]:
-    """The edges of so many windows of one length; the last has what is left over as well.
+    """The edges of ``lanes`` windows of equal length; the last one also has the remainder.
 
-    What has less before it than a lane's warm-up is a window by itself.
+    Symbols with less text before them than a lane's warm-up form a window of their own.
     """
     first = start if lanes == 1 else max(start, min(warm_up + 1, end))
     length = (end - first) // lanes
@@ -99,10 +99,10 @@ def in_lanes(start: int, end: int, lanes: int, warm_up: int) -> list[int]:
 
 
 def carried(start: int, end: int, num_weights: int) -> list[int]:
-    """The edges of as few windows as make for a bearable time: one for a text that is not long.
+    """The edges of as few windows as take a reasonable time: one, unless the text is long.
 
     Args:
-        num_weights: of the model.
+        num_weights: the number of the model's weights.
     """
     count = end - start
     exact = count <= EXACT and count * num_weights <= EXACT_PRODUCTS
@@ -119,18 +119,18 @@ def windowed_nats(
     state: State | None = None,
     advance: Callable[[int], object] = lambda count: None,
 ) -> Array:
-    """What each symbol costs in windows that know nothing of each other.
+    """The cost of each symbol in windows that are independent of each other.
 
-    A window begins with the zero state, or with one that is given. The network reads the symbol
-    before its first one, and before that up to ``warm_up`` more, which are not scored here.
+    A window begins with the zero state, or with ``state``. The network reads the symbol before the
+    window, and before that up to ``warm_up`` more, which are not scored here.
 
     Args:
-        reader: of the model.
+        reader: reads with the model.
         parameters: its weights.
         ids: ``(N,)`` symbols.
-        edges: ascending, the first at least 1: window k is ``ids[edges[k]:edges[k + 1]]``.
-        state: what each window begins with, ``(1, H)`` each.
-        advance: told how many more symbols have been scored.
+        edges: ascending, the first at least 1; window k is ``ids[edges[k]:edges[k + 1]]``.
+        state: the state that each window begins with, ``(1, H)`` each.
+        advance: called with how many more symbols have been scored.
 
     Returns:
         ``(edges[-1] - edges[0],)`` nats, of the dtype of the parameters.
@@ -142,7 +142,7 @@ def windowed_nats(
     for first, end in pairwise(edges):
         by_warm_up.setdefault(min(warm_up, first - 1), []).append((end - first, first))
     for before, windows in by_warm_up.items():
-        windows.sort(reverse=True)  # those that still run are the leading ones
+        windows.sort(reverse=True)  # those still running are in the leading rows
         for k in range(0, len(windows), LANES):
             lengths, lanes = np.array(windows[k : k + LANES]).T
             state = tuple(tuple(h.repeat(len(lanes), axis=0) for h in layer) for layer in opening)
@@ -151,7 +151,7 @@ def windowed_nats(
                 running = int(np.count_nonzero(lengths > begin))
                 state = tuple(tuple(part[:running] for part in layer) for layer in state)
                 at = lanes[:running] + np.arange(begin, end)[:, None]
-                # Not where some other lane ends: a window's score is its own.
+                # Not at the end of another lane: a window's score must not depend on others.
                 whole = end % CHUNK == 0
                 found, state = reader.read(parameters, ids, at, state, restart=whole)
                 if begin >= 0:
@@ -161,7 +161,7 @@ def windowed_nats(
 
 
 def _room(count: int, dtype: npt.DTypeLike) -> Array:
-    """An array to be filled, ``(count,)``."""
+    """An array of ``(count,)`` to be filled."""
     if count <= MOST_IN_MEMORY:
         return np.empty(count, dtype=dtype)
     with TemporaryFile() as file:

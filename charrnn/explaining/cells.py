@@ -1,4 +1,4 @@
-"""Which equations make a step of each cell, in their order, and the weights by their names."""
+"""The equations of a step of each cell, in order, and the weights by their names in them."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,7 +13,7 @@ GATES = {RNN: "", LSTM: "ifog", GRU: "rzn"}
 
 
 def gates_of(cell: Cell[Any]) -> str | None:
-    """The letters of a cell's blocks; none for an RNN, nothing for a cell of one's own."""
+    """The letters of a cell's blocks; empty for an RNN, None for your own cell."""
     return GATES.get(type(cell))
 
 
@@ -21,7 +21,7 @@ def equations_of(cell: Cell[Any]) -> tuple[list[Equation], list[Equation]]:
     """The equations of a built-in cell, forward, and backward from the gradient by h.
 
     Raises:
-        KeyError: the cell is another.
+        KeyError: the cell is not built in.
     """
     names = {RNN: _rnn, LSTM: _lstm, GRU: _gru}[type(cell)](cell)  # type: ignore[operator]
     forward, backward = ([EQUATIONS[name] for name in way.split()] for way in names)
@@ -61,7 +61,7 @@ def _gru(cell: GRU) -> tuple[str, str]:
 
 
 def weights_of(cell: Cell[Any], w: Weights) -> dict[str, Array]:
-    """A layer's weights by the names of the equations, whole and gate by gate; vectors are rows.
+    """A layer's weights by their names in the equations, whole and gate by gate; vectors are rows.
 
     Args:
         w: the layer's views, as the network names them: ``W_x``, ``W_h``, ``b``, ...
@@ -75,7 +75,7 @@ def weights_of(cell: Cell[Any], w: Weights) -> dict[str, Array]:
 
 
 def blocks(name: str, array: Array, size: int, gates: str) -> Mapping[str, Array]:
-    """Blocks of ``size`` columns by name; if there is but one, nothing."""
+    """Blocks of ``size`` columns by name; empty if there is only one."""
     count = array.shape[1] // size
     if count < 2:
         return {}

@@ -1,12 +1,12 @@
 r"""The equations of one step, forward and backward: those that docs/equations.md derives.
 
-Each stands here once, as data. :mod:`charrnn.explaining.formulas` computes by these very formulas,
+Each is written here once, as data. :mod:`charrnn.explaining.formulas` computes with these formulas,
 :mod:`charrnn.explaining.notation` writes them in the letters of the code.
 
-In the table below: a name, the shape of what the equation gives (``GH``: the blocks of a cell's
-gates side by side; ``1``: a number), what that is, and the formula in LaTeX, letter by letter as
-in docs/equations.md. A vector is a row. Where a cell has no biases, its equations lose their
-``+ b`` (:meth:`Equation.without_biases`).
+In the table below: a name, the shape of the result (``GH``: the blocks of a cell's gates side by
+side; ``1``: a number), what it is, and the formula in LaTeX, letter by letter as in
+docs/equations.md. A vector is a row. For a cell without biases, the equations lose their ``+ b``
+(:meth:`Equation.without_biases`).
 """
 
 import re
@@ -171,9 +171,9 @@ class Equation:
 
     Attributes:
         name: its key in :data:`EQUATIONS`.
-        latex: as it stands in docs/equations.md.
-        what: what it gives; of a backward pass, what the gradient is by.
-        shape: of what it gives, one letter for each axis.
+        latex: the formula as in docs/equations.md.
+        what: what the result is; in a backward pass, by what it is the gradient.
+        shape: the shape of the result, one letter for each axis.
     """
 
     name: str
@@ -182,7 +182,7 @@ class Equation:
     shape: tuple[str, ...]
 
     def without_biases(self) -> "Equation":
-        """The same for a cell that has none."""
+        """The same for a cell without biases."""
         return replace(self, latex=BIAS.sub("", self.latex))
 
 

@@ -1,8 +1,8 @@
-r"""Computing by a formula as it is written: ``c_t = f_t \odot c_{t-1} + i_t \odot g_t``.
+r"""Evaluating a formula as it is written: ``c_t = f_t \odot c_{t-1} + i_t \odot g_t``.
 
-Sums of products of symbols, functions and brackets, which is all that the equations of a step need.
-A vector is a matrix of one row, so that ``x^\top \cdot da`` is an outer product and ``da \cdot
-W^\top`` a row. ``\sum_t`` adds up over the steps that are at hand.
+A formula consists of sums of products of symbols, functions and brackets, which is all that the
+equations of a step need. A vector is a matrix of one row, so ``x^\top \cdot da`` is an outer
+product and ``da \cdot W^\top`` a row. ``\sum_t`` sums over the given steps.
 
     sum     = product, then + or - product, ...
     product = power, then \cdot or \odot power, ...
@@ -56,10 +56,10 @@ class Term:
     """A part of a formula.
 
     Attributes:
-        op: what is done: a key of :data:`FUNCTIONS` or :data:`OPERATORS`, ``\\mid``, ``\\sum_t``,
+        op: the operation: a key of :data:`FUNCTIONS` or :data:`OPERATORS`, ``\\mid``, ``\\sum_t``,
             ``symbol`` or ``number``.
         text: as it is written.
-        operands: what it is done with.
+        operands: the terms that the operation is applied to.
     """
 
     op: str
@@ -67,11 +67,11 @@ class Term:
     operands: tuple["Term", ...] = ()
 
     def value(self, step: Values, steps: Sequence[Values] = ()) -> Array:
-        """Compute it, a matrix.
+        """Compute the term, a matrix.
 
         Args:
             step: the values of symbols.
-            steps: those of each step, for sums over them; ``step`` alone if not given.
+            steps: the values in each step, for sums over steps; if not given, ``step`` alone.
         """
         if self.op == "number":
             return np.full((1, 1), float(self.text))
@@ -87,13 +87,13 @@ class Term:
         return np.asarray(function(*found), dtype=found[0].dtype)
 
     def within(self) -> Iterator["Term"]:
-        """This term and all that it is made of."""
+        """This term and all terms within it."""
         yield self
         for term in self.operands:
             yield from term.within()
 
     def parts(self) -> list["Term"]:
-        """The symbols and the products with matrices that it is made of, each once, in order."""
+        """The symbols and the products with matrices within it, each once, in order."""
         if self.op in ("symbol", r"\cdot"):
             return [self]
         found = {part.text: part for term in self.operands for part in term.parts()}
@@ -126,7 +126,7 @@ class _Reader:
         return token
 
     def _since(self, start: int) -> str:
-        """The text from a token on, up to where we are."""
+        """The text from a token up to the current place."""
         end = self._tokens[self._at][1] if self._at < len(self._tokens) else len(self._text)
         return self._text[self._tokens[start][1] : end].strip()
 
@@ -193,6 +193,6 @@ def parse(latex: str) -> Formula:
     """Read an equation.
 
     Raises:
-        ValueError: it is not of the form above.
+        ValueError: it does not have the form above.
     """
     return _Reader(latex).formula()

@@ -1,4 +1,4 @@
-"""Equations with their numbers, and what is shown of them."""
+"""Equations with their numbers, and which of these are shown."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,9 +20,9 @@ class Line:
     Attributes:
         equation: the equation.
         result: its left side, a symbol.
-        value: of that, a matrix; a vector is a row.
-        parts: the symbols and products that it is made of, of the same shape, by name.
-        products: of the products of a row with a matrix, the row and the matrix.
+        value: the value of the result, a matrix; a vector is a row.
+        parts: the symbols and products within it that have the same shape, by name.
+        products: for products of a row with a matrix, the row and the matrix.
     """
 
     equation: Equation
@@ -36,7 +36,7 @@ class Sheet:
     """Values by symbol, and the lines of the equations that gave them.
 
     Args:
-        values: what is known at first.
+        values: the values that are known at first.
     """
 
     def __init__(self, values: dict[str, Array]) -> None:
@@ -50,10 +50,10 @@ class Sheet:
         self.values[symbol] = value
 
     def work(self, equations: Sequence[Equation], steps: Sequence["Sheet"] = ()) -> None:
-        """Work out equations one after the other: each value is known to those that follow.
+        """Evaluate equations one after the other; each value is known to those that follow.
 
         Args:
-            steps: what sums over t add up over; this one step if not given.
+            steps: the steps that sums over t add up; if not given, only this one.
         """
         others = [sheet.values for sheet in steps]
 
@@ -75,7 +75,7 @@ class Sheet:
             self.lines.append(Line(equation, formula.result, found, parts, products))
 
     def taken(self) -> list[Line]:
-        """The lines since the last time."""
+        """The lines since the last call."""
         lines, self.lines = self.lines, []
         return lines
 
@@ -87,7 +87,7 @@ class Sheet:
 
 @dataclass(frozen=True)
 class Section:
-    """Lines under a heading; ``step`` is the number that stands for t, if there are several."""
+    """Lines under a heading; ``step`` is the number of the step t, if there are several."""
 
     title: str
     lines: list[Line]
@@ -96,19 +96,19 @@ class Section:
 
 @dataclass(frozen=True)
 class Explanation:
-    """All of a step.
+    """The explanation of a step.
 
     Attributes:
         sections: in the order of the computation.
         width: H, the units of the layer.
         gates: the letters of its blocks.
         characters: the numbers of the outputs that are shown, the likeliest first.
-        given: what is known at first and shown, by symbol.
-        read: the number of the character that is read; nothing where vectors are.
-        one_hot: whether the layer reads that character itself.
+        given: the values that are known at first and shown, by symbol.
+        read: the number of the character that is read; None where vectors are read.
+        one_hot: whether the layer reads that character as a one-hot row.
         target: the number of the character that comes next.
-        names: of the outputs, by number; what a terminal may be shown.
-        facts: of a model: what it is, what it reads, and what comes next.
+        names: the names of the outputs, by number, in characters that are safe for a terminal.
+        facts: facts on a model: what it is, what it reads, and what comes next.
     """
 
     sections: list[Section]
@@ -123,7 +123,7 @@ class Explanation:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
     def places(self, letter: str, size: int, units: int) -> list[int]:
-        """Which places are shown of an axis of that letter and size."""
+        """The places that are shown of an axis with that letter and size."""
         if letter == "V":
             return self.characters
         if letter == "D" and self.one_hot and self.read is not None:
@@ -131,7 +131,7 @@ class Explanation:
         return list(range(min(size, units)))
 
     def rows(self, line: Line, units: int) -> list[int]:
-        """Which rows are shown of a matrix. Of the embedding, also that of the character read."""
+        """The rows that are shown of a matrix; of the embedding, also the row that is read."""
         letter, size = line.equation.shape[0], len(line.value)
         if line.equation.name == "embedding.dW" and self.read is not None:
             return [self.read]  # the others are zero
@@ -143,7 +143,7 @@ class Explanation:
     def columns(self, line: Line, units: int) -> dict[str, Array]:
         """What is shown of a line, by LaTeX symbol: vectors, or matrices; the result last.
 
-        The blocks of gates stand one by one.
+        The blocks of gates are separate.
         """
         *rows, letter = line.equation.shape
         found: dict[str, Array] = {}

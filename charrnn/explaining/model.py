@@ -13,23 +13,23 @@ from charrnn.tasks.lm import opening_of
 __all__ = ["explain_model"]
 
 ESCAPES = {r"\n": "\n", r"\t": "\t", r"\r": "\r"}
-"""How characters may be given that a shell makes hard to type."""
+"""How characters can be given that are hard to type in a shell."""
 
 
 def explain_model(
     model: Model, prime: str = "", follows: str | None = None, layer: int | None = None
 ) -> Explanation:
-    """The step that reads the last character of ``prime``, and the gradients of its loss.
+    """Explain the step that reads the last character of ``prime``, and its loss's gradients.
 
     Args:
         model: a language model.
-        prime: what is read, from where :meth:`Model.sample` begins; a line end, if not given.
-        follows: the character that comes next, at byte level its first byte; ``\\n``, ``\\t`` and
-            ``\\r`` may be spelt. The likeliest, if not given.
-        layer: which layer is shown, from 0; the top one, if not given.
+        prime: the text to read, from where :meth:`Model.sample` begins; by default a line end.
+        follows: the character that comes next (at byte level its first byte); ``\\n``, ``\\t`` and
+            ``\\r`` stand for control characters. By default the likeliest.
+        layer: the layer that is shown, from 0; by default the top one.
 
     Raises:
-        InputError: it is another kind of model, knows a character not, or has no such layer.
+        InputError: the model is of another kind, lacks a character, or has no such layer.
         DivergedError: a number is not finite.
     """
     vocabulary, count = model.vocabulary, model.config.layers
@@ -79,7 +79,7 @@ def explain_model(
 
 
 def _number(model: Model, follows: str) -> int:
-    """Of the character that comes next."""
+    """The number of the character that comes next."""
     follows = ESCAPES.get(follows, follows)
     if len(follows) != 1:
         raise InputError(
@@ -90,5 +90,5 @@ def _number(model: Model, follows: str) -> int:
 
 
 def _name(code: int, level: str) -> str:
-    """A character as Python writes it, with nothing that a terminal would obey; a byte likewise."""
+    """A character as Python writes it, safe for a terminal; a byte likewise."""
     return f"0x{code:02x}" if level == "byte" and not 32 <= code < 127 else repr(chr(code))

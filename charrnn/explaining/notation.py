@@ -34,7 +34,7 @@ def plain(latex: str, step: int | None = None) -> str:
     """A formula, or a part of one, in plain letters.
 
     Args:
-        step: the number that stands for t, but in sums over t; without it ``h_t`` is h and
+        step: the number of the step t, except in sums over t; without it ``h_t`` is h and
             ``h_{t-1}`` is h_prev.
     """
     names = ("", "prev") if step is None else (str(step), str(step - 1))

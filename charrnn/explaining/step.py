@@ -1,4 +1,4 @@
-"""One step of a language model, and its gradients: every number beside its equation."""
+"""One step of a language model, and its gradients: every number with its equation."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ from charrnn.nn.workspace import Workspace
 __all__ = ["BEST", "explain_step"]
 
 BEST = 5
-"""Outputs that are shown: the likeliest."""
+"""How many outputs are shown, the likeliest ones."""
 
 
 def explain_step(
@@ -30,20 +30,20 @@ def explain_step(
     target: int | None = None,
     layer: int = 0,
 ) -> Explanation:
-    """The last of some steps, forward and backward, in float64.
+    """Explain the last of some steps, forward and backward, in float64.
 
-    The loss is that of this step alone, and the state before it is taken as it is: the gradients
-    are those of a chunk of one step (docs/equations.md, section 5.3).
+    The loss is that of this step alone, and the state before it is held fixed: the gradients are
+    those of a chunk of one step (docs/equations.md, section 5.3).
 
     Args:
-        model: from symbols to as many symbols, in one direction, with a softmax.
+        model: predicts symbols from symbols, in one direction, with a softmax.
         parameters: of any dtype.
-        ids: ``(T,)`` symbols; the last one is what the step reads.
-        state: before the first of them, ``(1, H)`` each.
-        target: the symbol that comes next; the likeliest, if not given.
-        layer: which layer is shown, from 0.
+        ids: ``(T,)`` symbols; the step reads the last one.
+        state: the state before the first of them, ``(1, H)`` each.
+        target: the symbol that comes next; by default the likeliest.
+        layer: the layer that is shown, from 0.
     """
-    with one_thread(), np.errstate(all="ignore"):  # what overflows is the caller's to find
+    with one_thread(), np.errstate(all="ignore"):  # the caller checks for overflow
         return _Step(model, parameters.astype(np.float64), ids, state).explain(target, layer)
 
 
@@ -89,7 +89,7 @@ class _Step:
         )
 
     def _forward(self) -> tuple[list[Sheet], list[list[Line]], list[list[Line]]]:
-        """A sheet for each layer, the lines of its input, and its own; of no layers, one input."""
+        """A sheet for each layer, the lines of its input, and its own; with no layer, one input."""
         model, cell = self.model, self.model.cell
         sheets, inputs, lines = [Sheet({"u_t": self.u})], [], []
         if model.embedding_size:
@@ -113,7 +113,7 @@ class _Step:
         return sheets, inputs, lines
 
     def _own(self, sheet: Sheet, number: int) -> None:
-        """A layer whose cell is its author's own: what comes in and what comes out."""
+        """A layer with your own cell: its inputs and its outputs."""
         layer: Any = self.model.body.stack.layers[number]
         x = np.array([[self.symbol]]) if layer.input == "symbols" else sheet["x_t"][None]
         w, state = self.w.scope(f"body.{number}"), self.state[number]
@@ -201,7 +201,7 @@ class _Step:
 
 
 def _read(model: SequenceModel, parameters: Parameters, ids: Array, state: State) -> State:
-    """The state after some symbols, which may be none."""
+    """The state after some symbols, perhaps none."""
     workspace = Workspace()
     state = tuple(tuple(part.astype(parameters.dtype) for part in layer) for layer in state)
     for start in range(0, len(ids), CHUNK):

@@ -1,4 +1,4 @@
-"""Note 002's worked example, two steps of it, forward and backward (docs/equations.md, 4.1)."""
+"""Two steps of note 002's worked example, forward and backward (docs/equations.md, 4.1)."""
 
 import numpy as np
 
@@ -20,7 +20,7 @@ GIVEN = {
     "W": [[1.0], [-1.0]],
     "b_y": [[0.0]],
 }
-"""D = 1, H = 2, one output. The note's matrices are these transposed: it writes columns."""
+"""D = 1, H = 2, one output. The note writes columns, so its matrices are transposed here."""
 
 
 class _Step:
@@ -36,7 +36,7 @@ class _Step:
         self.forward = self.layer.taken() + self.head.taken()
 
     def back(self, later: Array, dy: str) -> list[Line]:
-        """From the gradient by y, and what later steps send back, to the state before."""
+        """The lines from the gradient by y, and that from later steps, to the state before."""
         self.head[r"\overleftarrow{dh}_t"] = later
         self.head.work([EQUATIONS[name] for name in (dy, "head.dh")])
         self.layer["dh_t"] = self.head["dh_t"]

@@ -1,7 +1,7 @@
-"""Trained models as files of other programs: a format a file, chosen by suffix.
+"""Trained models as files for other programs: one format for each file name suffix.
 
-What a file says besides weights is the same in all of them (:mod:`charrnn.exporting.about`); the
-weights are those of the checkpoint, in the layout of whoever is to read them.
+What a file contains besides weights is the same in all formats (:mod:`charrnn.exporting.about`);
+the weights are those of the checkpoint, in the layout of the program that reads them.
 """
 
 from charrnn.exporting.formats import export

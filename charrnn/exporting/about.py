@@ -1,4 +1,4 @@
-"""What an exported file says besides weights: how characters become numbers, and the settings."""
+"""What an exported file contains besides weights: the characters' numbers, and the settings."""
 
 import json
 from typing import Any
@@ -10,16 +10,16 @@ from charrnn.tasks.lm import TextSpec
 __all__ = ["KEY", "about", "metadata"]
 
 KEY = "charrnn"
-"""The one entry of a file's metadata: its text is JSON. (Of several, safetensors would write one
-or another first, and equal models would make different files.)"""
+"""The only entry of a file's metadata, a JSON text. (With several, safetensors would write them
+in varying order, and equal models would make different files.)"""
 
 
 def about(model: Model) -> dict[str, Any]:
-    """Plain values: no path of the machine that it was trained on is among them.
+    """Plain values, without any path of the machine that the model was trained on.
 
-    ``vocabulary`` of a language model has ``level`` and ``codes``, the code point (or byte) of each
-    number; other tasks have their ``spec`` (docs/checkpoint-format.md). An average of networks has
-    their number.
+    For a language model, ``vocabulary`` has ``level`` and ``codes``, the code point (or byte) of
+    each number; other tasks have their ``spec`` (docs/checkpoint-format.md). An average of networks
+    has their number.
     """
     spec = model.spec
     if isinstance(spec, TextSpec):

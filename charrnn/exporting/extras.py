@@ -6,6 +6,6 @@ __all__ = ["missing"]
 
 
 def missing(package: str, suffix: str, error: ImportError) -> InputError:
-    """What to say where one is not there."""
+    """The error if one of these packages is missing."""
     hint = f"python -m pip install {package}"
     return InputError(f"{suffix} files need {package} ({error})", hint)

@@ -1,4 +1,4 @@
-"""Which file is written how."""
+"""The formats by suffix, and the function that writes any of them."""
 
 from collections.abc import Callable
 from os import PathLike
@@ -20,8 +20,8 @@ class Format(NamedTuple):
     """A kind of file."""
 
     write: Callable[[Model, Path], None]
-    every_task: bool = False  # else language models only, with cells of ours
-    averages: bool = False  # else one network
+    every_task: bool = False  # else only language models with built-in cells
+    averages: bool = False  # else only single networks
 
 
 FORMATS = {
@@ -30,14 +30,14 @@ FORMATS = {
     ".onnx": Format(write_onnx),
     ".html": Format(write_page, averages=True),
 }
-"""By suffix."""
+"""The formats by suffix."""
 
 
 def format_of(path: str | PathLike[str]) -> Format:
     """The format of a file, by its suffix in upper or lower case.
 
     Raises:
-        InputError: there is none.
+        InputError: no format has that suffix.
     """
     found = FORMATS.get(Path(path).suffix.lower())
     if found is None:
@@ -54,8 +54,8 @@ def export(model: Model, path: str | PathLike[str]) -> None:
 
     Args:
         model: as :func:`charrnn.load` gives it.
-        path: the file, with a suffix of :data:`FORMATS`; what stood there is replaced, or as it was
-            if that fails.
+        path: the file, with a suffix of :data:`FORMATS`; an earlier file is replaced, or unchanged
+            if the export fails.
 
     Raises:
         InputError: the suffix is not known, its package is missing, or the format cannot express
@@ -77,7 +77,7 @@ def export(model: Model, path: str | PathLike[str]) -> None:
 
 
 def _check_language_model(model: Model, suffix: str) -> None:
-    """Raise InputError unless this is one, with a cell of ours."""
+    """Raise InputError unless this is a language model with a built-in cell."""
     hint = "a .safetensors file can hold its weights"
     if not isinstance(model.spec, TextSpec):
         raise InputError(

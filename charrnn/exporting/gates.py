@@ -1,10 +1,10 @@
-"""A layer's weights as other libraries lay them out: rows are outputs, gates in their order.
+"""A layer's weights as other libraries arrange them: rows are outputs, gates in their order.
 
     here    LSTM  i, f, o, g    GRU  r, z, n    x·W       one bias; a GRU with reset after has b_hn
     there   another order                       W·x       two biases, of the input and of the state
 
-A GRU that writes, h = (1-z)⊙h_prev + z⊙n, becomes one that keeps, h = z⊙h_prev + (1-z)⊙n, by
-1 - σ(a) = σ(-a): all that makes the z of the one, negated, makes that of the other.
+A GRU that writes, h = (1-z)⊙h_prev + z⊙n, becomes one that keeps, h = z⊙h_prev + (1-z)⊙n, by 1 -
+σ(a) = σ(-a): the weights and biases of z are negated.
 """
 
 from typing import Any, NamedTuple
@@ -26,17 +26,17 @@ class Stacked(NamedTuple):
 
     W: Array  # (G·H, D)
     R: Array  # (G·H, H)
-    b: Array  # (G·H,)  beside W; zeros without biases
-    b_h: Array  # (G·H,)  beside R; zeros but for the candidate of a GRU with reset after
+    b: Array  # (G·H,)  added to W·x; zeros without biases
+    b_h: Array  # (G·H,)  added to R·h; zeros but for a GRU's candidate, reset after
 
 
 def stacked(cell: Cell[Any], w: Weights, order: str) -> Stacked:
-    """The weights of a layer, whose gates' own part is all in ``W_h``.
+    """The weights of a layer whose gates read the state only through ``W_h``.
 
     Args:
-        cell: of :data:`LETTERS`.
-        w: of the layer: ``W_x`` (D, G·H), ``W_h`` (H, G·H), and with biases ``b``, ``b_hn``.
-        order: the gates' letters.
+        cell: a cell in :data:`LETTERS`.
+        w: the layer's: ``W_x`` (D, G·H), ``W_h`` (H, G·H), and with biases ``b``, ``b_hn``.
+        order: the gates' letters, in the order of the other library.
     """
     size, letters = cell.hidden_size, LETTERS[cell.name]
     negated = "z" if isinstance(cell, GRU) and cell.update == "write" else ""

@@ -19,10 +19,10 @@ from charrnn.runs.model import Model
 __all__ = ["write_onnx"]
 
 OPSET, IR_VERSION = 17, 8
-"""Of 2022: what most programs that read ONNX can read."""
+"""Versions from 2022, which most programs that read ONNX support."""
 
 LARGEST = (1 << 31) - (1 << 24)
-"""Bytes of weights: a file is one message of Protocol Buffers, which is below 2 GiB."""
+"""The most bytes of weights: a file is one Protocol Buffers message, which is below 2 GiB."""
 
 
 def write_onnx(model: Model, path: Path) -> None:

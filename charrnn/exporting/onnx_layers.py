@@ -1,7 +1,7 @@
 """A recurrent layer as nodes of an ONNX graph.
 
-ONNX's own nodes RNN, LSTM and GRU have every cell but one: an LSTM whose gates read the memory cell
-through full matrices (ONNX's peepholes are diagonal) is a Scan over its equations. The nodes'
+ONNX's own nodes RNN, LSTM and GRU cover every cell but one: an LSTM whose gates read the memory
+cell through full matrices (ONNX's peepholes are diagonal) is a Scan over its equations. The nodes'
 equations are those of https://onnx.ai/onnx/operators/.
 """
 
@@ -21,18 +21,18 @@ ORDERS = {"rnn": "a", "lstm": "iofg", "gru": "zrn"}
 
 @dataclass
 class Graph:
-    """Nodes and weights, as they are added."""
+    """The nodes and weights that have been added so far."""
 
     nodes: list[Any] = field(default_factory=list)
     weights: dict[str, Array] = field(default_factory=dict)
 
     def weight(self, name: str, array: Any) -> str:
-        """Add a constant; its name."""
+        """Add a constant; return its name."""
         self.weights[name] = np.asarray(array)
         return name
 
     def node(self, kind: str, inputs: list[str], outputs: list[str], **attributes: Any) -> str:
-        """Add a node; the name of its first output."""
+        """Add a node; return the name of its first output."""
         from onnx.helper import make_node
 
         self.nodes.append(make_node(kind, inputs, outputs, **attributes))
@@ -40,10 +40,10 @@ class Graph:
 
 
 def add_layer(graph: Graph, cell: Cell[Any], w: Weights, k: int, x: str) -> str:
-    """Add layer ``k``, which makes the states ``h_after.k``, ``c_after.k`` (1, B, H).
+    """Add layer ``k``, with the final states ``h_after.k``, ``c_after.k`` (1, B, H).
 
     Args:
-        graph: has the states before, ``h.k`` and ``c.k`` (1, B, H).
+        graph: contains the initial states ``h.k`` and ``c.k`` (1, B, H).
         cell, w: the recurrence and its weights.
         x: the name of the input, (T, B, D).
 
@@ -59,25 +59,25 @@ def add_layer(graph: Graph, cell: Cell[Any], w: Weights, k: int, x: str) -> str:
         graph.weight(f"body.{k}.W", layer.W[None]),
         graph.weight(f"body.{k}.R", layer.R[None]),
         graph.weight(f"body.{k}.B", b[None]) if cell.bias else "",
-        "",  # the lengths: all T
+        "",  # no lengths: all are T
         *(f"{part}.{k}" for part in cell.state_names),
     ]
     outputs = [f"outputs.{k}", *(f"{part}_after.{k}" for part in cell.state_names)]
     graph.node(
         cell.name.upper(), inputs, outputs, hidden_size=cell.hidden_size, **_attributes(cell)
     )
-    axis = graph.weight("axis_1", np.array([1], np.int64))  # the one direction
+    axis = graph.weight("axis_1", np.array([1], np.int64))  # the axis of the only direction
     return graph.node("Squeeze", [f"outputs.{k}", axis], [f"features.{k}"])
 
 
 def _attributes(cell: Cell[Any]) -> dict[str, Any]:
-    """What tells a node which variant it is."""
+    """The attributes that tell a node which variant it is."""
     if isinstance(cell, RNN):
         return {"activations": [cell.activation.capitalize()]}
     if isinstance(cell, GRU):
         return {"linear_before_reset": int(cell.reset == "after")}
     if isinstance(cell, LSTM) and cell.output == "identity":
-        # The last one is what the output gate lets through; alpha·c + beta is c.
+        # The last one is applied to c before the output gate; alpha·c + beta is c.
         return {
             "activations": ["Sigmoid", "Tanh", "Affine"],
             "activation_alpha": [1.0],
@@ -87,9 +87,10 @@ def _attributes(cell: Cell[Any]) -> dict[str, Any]:
 
 
 def _scan(graph: Graph, cell: LSTM, w: Weights, k: int, x: str) -> str:
-    """Add a layer of the LSTM whose gates read the memory cell, a step at a time.
+    """Add a layer of the LSTM whose gates read the memory cell, one step at a time.
 
-    i, f, o = σ(a + c_prev·W_c), g = tanh(a + h_prev·W_h), with a = x·W_x + b of all steps before.
+    i, f, o = σ(a + c_prev·W_c), g = tanh(a + h_prev·W_h), with a = x·W_x + b computed for all steps
+    before.
     """
     from onnx import TensorProto
     from onnx.helper import make_graph, make_tensor_value_info

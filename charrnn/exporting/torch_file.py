@@ -21,7 +21,7 @@ from charrnn.runs.model import Model
 __all__ = ["modules_of", "state_of", "write_torch"]
 
 EXTRA_STATE = "_extra_state"
-"""Where a ``state_dict`` has what is no tensor: ``torch.nn.Module.get_extra_state``."""
+"""Where a ``state_dict`` has data other than tensors: ``torch.nn.Module.get_extra_state``."""
 
 ORDERS = {"rnn": "a", "lstm": "ifgo", "gru": "rzn"}
 
@@ -30,7 +30,7 @@ def write_torch(model: Model, path: Path) -> None:
     """Write a language model whose cell PyTorch has.
 
     Raises:
-        InputError: torch is missing, or has no such cell.
+        InputError: torch is missing, or PyTorch has no such cell.
         CheckpointError: the file cannot be written.
     """
     modules = modules_of(model)
@@ -42,7 +42,7 @@ def write_torch(model: Model, path: Path) -> None:
         name: torch.from_numpy(array) for name, array in state_of(model).items()
     }
     if model.network.tied:
-        state["head.weight"] = state["embedding.weight"]  # written once
+        state["head.weight"] = state["embedding.weight"]  # stored only once
     state[EXTRA_STATE] = {**about(model), "modules": modules}
     file = BytesIO()
     torch.save(state, file)
@@ -82,7 +82,7 @@ def modules_of(model: Model) -> dict[str, tuple[str, dict[str, Any]]]:
 
 
 def _foreign(cell: Cell[Any]) -> str:
-    """Why PyTorch lacks a cell; nothing if it has it."""
+    """Why PyTorch does not have a cell; empty if it does."""
     if isinstance(cell, GRU) and cell.reset == "before":
         return "its nn.GRU resets after the product"
     if isinstance(cell, LSTM) and cell.gates == "cell":
@@ -93,7 +93,7 @@ def _foreign(cell: Cell[Any]) -> str:
 
 
 def state_of(model: Model) -> dict[str, Array]:
-    """The weights under PyTorch's names and in its layout: copies, float32."""
+    """The weights with PyTorch's names and in its layout: copies, float32."""
     network, w = model.network, model.parameters
     state: dict[str, Array] = {}
     if network.embedding_size:

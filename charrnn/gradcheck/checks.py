@@ -1,4 +1,4 @@
-"""What is differentiated, and at which weights."""
+"""The functions that are differentiated, and at which weights."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -31,15 +31,15 @@ SMALLER = "check fewer steps (--seq-len) or hidden units"
 
 @dataclass(frozen=True)
 class ModelCheck:
-    """All tensors of one model."""
+    """The checks of all tensors of one model."""
 
     label: str
     num_layers: int
-    draws: int  # how many times weights and inputs were drawn to keep clear of ReLU's kink
+    draws: int  # how often weights and inputs were drawn to avoid ReLU's kink
     tensors: tuple[TensorCheck, ...]
     sizes: dict[str, int]  # T and B
-    cell: Cell[Any] = field(repr=False)  # of all its layers
-    problem: Problem | None = field(repr=False)  # if a tensor is off
+    cell: Cell[Any] = field(repr=False)  # the cell of all its layers
+    problem: Problem | None = field(repr=False)  # if a tensor is wrong
     again: Callable[[int], "ModelCheck"] | None = field(default=None, repr=False)  # with another T
 
     @property
@@ -47,7 +47,7 @@ class ModelCheck:
         return all(tensor.passed for tensor in self.tensors)
 
     def worst(self, method: str) -> TensorCheck | None:
-        """The tensor nearest to (or furthest beyond) its bound, NaN first."""
+        """The tensor closest to (or furthest beyond) its bound, NaN first."""
         tensors = [tensor for tensor in self.tensors if tensor.method == method]
         return max(
             tensors, key=lambda t: np.nan_to_num(t.error / t.bound, nan=np.inf), default=None
@@ -71,7 +71,7 @@ def _named_state(model: SequenceModel, state: State) -> dict[str, Array]:
 
 
 def _slices(parameters: Parameters, others: dict[str, Array]) -> dict[str, slice]:
-    """Where each tensor lies in the vector [parameters, others]."""
+    """The place of each tensor in the vector [parameters, others]."""
     slices, start = dict(parameters.slices), parameters.flat.size
     for name, array in others.items():
         slices[name] = slice(start, start + array.size)
@@ -80,7 +80,7 @@ def _slices(parameters: Parameters, others: dict[str, Array]) -> dict[str, slice
 
 
 def _kink_distance(network: AnyNetwork, workspace: Workspace) -> float:
-    """The pre-activation nearest to 0 where a ReLU is applied; infinite where none is."""
+    """The smallest distance of a ReLU's pre-activation from 0; infinite without ReLU."""
     if getattr(network.cell, "activation", None) != "relu":
         return np.inf
     return min((float(np.abs(a).min()) for a in workspace.find("a")), default=np.inf)
@@ -89,7 +89,7 @@ def _kink_distance(network: AnyNetwork, workspace: Workspace) -> float:
 def _away_from_kinks(
     network: AnyNetwork, draw: Callable[[Workspace], Any], hint: str
 ) -> tuple[Any, int]:
-    """What ``draw`` gives, drawn again until its forward pass keeps clear of kinks."""
+    """The result of ``draw``, drawn again until its forward pass avoids kinks."""
     for draws in range(1, MAX_DRAWS + 1):
         workspace = Workspace()
         drawn = draw(workspace)
@@ -116,19 +116,19 @@ def check_outputs(
     """Check a model through all its outputs and its final state.
 
     Args:
-        model: without embedding or dropout; its input is drawn as vectors, so that the gradient by
-            the input is checked too.
+        model: without embedding or dropout; its input consists of random vectors, so that the
+            gradient by the input is checked too.
         label: names the check in the report.
         rng: draws weights, input, initial state and the functional.
-        parameters: weights to check at; drawn at initialisation, biases perturbed, if not given.
+        parameters: the weights to check at; if not given, initial weights with random biases.
         seq_len, batch_size: T and B.
         ragged: whether the sequences are of different lengths.
-        methods: of :data:`METHODS`.
-        bound: the largest relative error by the complex step.
+        methods: methods in :data:`METHODS`.
+        bound: the largest relative error of the complex step.
         every_element: see :func:`charrnn.gradcheck.numeric.compare`.
 
     Raises:
-        ValueError: no draw keeps clear of ReLU's kink.
+        ValueError: no draw avoids ReLU's kink.
     """
     model = replace(model, embedding_size=0, dropout=0.0, input="vectors")
     lengths = draw_lengths(seq_len, batch_size, rng) if ragged else None
@@ -142,7 +142,7 @@ def check_outputs(
     (at, x, state, y, final, saved), draws = _away_from_kinks(model, draw, SMALLER)
     weigh_y = rng.standard_normal(y.shape)
     if lengths is not None:
-        weigh_y[np.arange(seq_len)[:, None] >= lengths] = 0  # nobody looks beyond an end
+        weigh_y[np.arange(seq_len)[:, None] >= lengths] = 0  # outputs beyond an end do not count
     weigh_final = tuple(tuple(rng.standard_normal(part.shape) for part in s) for s in final)
     gradients = at.zeros_like()
     dx, dstate = model.backward(at, gradients, weigh_y, weigh_final, saved)
@@ -201,7 +201,7 @@ def check_loss(
 
     Args:
         shared_out: whether the gradient is an engine's, the sum over shards of the batch; the loss
-            that is differentiated numerically is that of the batch as a whole. Without dropout.
+            that is differentiated numerically is that of the whole batch. Without dropout.
     """
     mask_seed = int(rng.integers(2**32))  # every evaluation must drop the same units
 
@@ -238,19 +238,19 @@ def check_loss(
 
 
 def _check_of(*parts: Any) -> ModelCheck:
-    """Without the problem, which holds on to everything, if there is nothing to look into."""
+    """A ModelCheck without the problem, which holds much memory, if no tensor is wrong."""
     check = ModelCheck(*parts)
     return replace(check, problem=None) if check.passed else check
 
 
 def _draw_parameters(model: AnyNetwork, rng: np.random.Generator) -> Parameters:
-    """Initial weights, with the biases moved off their zeros so that nothing is special."""
+    """Initial weights, with random biases instead of zeros, so that nothing is special."""
     parameters = model.init(rng, np.float64)
     parameters.flat[parameters.num_matrix :] += 0.1 * rng.standard_normal(
         parameters.flat.size - parameters.num_matrix
     )
     if "attention.W_a" in parameters:
-        # At first all inputs get nearly the same share, and the gradient by what decides on it
-        # drowns in the rounding of a difference.
+        # At first all inputs get nearly the same share, and the gradient by what decides on it is
+        # lost in the rounding of a difference.
         parameters.flat[: parameters.num_matrix] *= 2
     return parameters

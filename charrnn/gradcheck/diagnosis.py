@@ -1,10 +1,10 @@
 """Where a gradient goes wrong: one step of the cell, result by result.
 
-A wrong step spoils every tensor of a network, so a table of them says little. But a step has few
-results: the gradient by the pre-activation of each gate, by each part of the state before, and by
-the cell's own weights. :class:`charrnn.gradcheck.trial.Trial` has them for one step, for two and
-for three. Where the figures differ they are compared with what the usual mistakes give, for all
-that arrives and for what arrives by each part of the state alone.
+A wrong step makes every tensor of a network wrong, so a table of tensors says little. But a step
+has few results: the gradient by the pre-activation of each gate, by each part of the last state,
+and by the cell's own weights. :class:`charrnn.gradcheck.trial.Trial` computes them for one step,
+for two and for three. Where they are wrong, they are compared with what the usual mistakes give,
+for the whole incoming gradient and for each of its parts alone.
 """
 
 from collections.abc import Iterable, Sequence
@@ -25,10 +25,10 @@ __all__ = ["Finding", "diagnose", "diagnose_cell"]
 Pairs = dict[str, Pair]
 
 NETWORKS = 3
-"""Where the cells are right, so many networks show what is wrong with them all."""
+"""After this many failing networks around a correct cell, no more are examined."""
 
 LARGEST = 1000
-"""Elements of a network's tensor that are tried one by one."""
+"""The most elements of a network's tensor that are checked one by one."""
 
 THROUGH_WEIGHTS = "right where the cell's weights are 0, and wrong in what comes back through them"
 UNCLEAR = (NO_RELATION, THROUGH_WEIGHTS)
@@ -40,17 +40,17 @@ class Finding:
 
     where: tuple[str, ...]  # the cells, by their labels; if they are right, the networks
     results: tuple[str, ...]  # "gate f", "h_prev", "W_h", or a tensor of the network
-    from_step: int  # the least T with which a gradient by weights or pre-activations is wrong
-    relation: str  # of the wrong to the right gradient
-    text: str  # for people
+    from_step: int  # the smallest T with a wrong gradient by weights or gates
+    relation: str  # of the wrong gradient to the right one
+    text: str  # the finding in words
 
 
 def diagnose_cell(cell: Cell[Any], method: str = "complex") -> list[Finding]:
-    """What is wrong with a cell, the place first where it begins; nothing if it is right.
+    """What is wrong with a cell, beginning where the error begins; empty if it is right.
 
     Args:
-        cell: of any H; it is looked at with H = 5.
-        method: of :data:`charrnn.gradcheck.METHODS`.
+        cell: with any H; it is examined with H = 5.
+        method: a name in :data:`charrnn.gradcheck.METHODS`.
     """
     step = draw_trial(cell, 1, method)
     pairs = step.compare()
@@ -92,7 +92,7 @@ def _begun(text: str) -> str:
 
 
 def _of_one_step(step: Trial, pairs: Pairs, wrong: list[str]) -> list[Finding]:
-    """A finding for each way of being wrong that is not the consequence of another one."""
+    """A finding for each error that is not the consequence of another one."""
     gates = [name for name in wrong if name in step.gates]
     told = {
         name: _told(step, pairs, name)
@@ -131,7 +131,7 @@ def _of_one_step(step: Trial, pairs: Pairs, wrong: list[str]) -> list[Finding]:
 
 
 def _told(step: Trial, pairs: Pairs, name: str) -> str:
-    """How a wrong result looks: as a whole, beside others, or by what has arrived."""
+    """How a wrong result differs: as a whole, from others, or by the incoming gradient."""
     found, truth = _flat(pairs[name])
     words = relation(found, truth, {"B": LANES}, step.gates)
     if words == NO_RELATION:
@@ -140,13 +140,13 @@ def _told(step: Trial, pairs: Pairs, name: str) -> str:
 
 
 def _flat(pair: Pair) -> Pair:
-    """What is of one step, (1, B, H), as (B, H)."""
+    """A result of a single step, (1, B, H), as (B, H)."""
     found, truth = pair
     return (found[0], truth[0]) if found.ndim == 3 else pair
 
 
 def _joined(step: Trial, pairs: Pairs) -> dict[str, Array]:
-    """The blocks of W_h of the gates with a = ... + h_prev·W_h, as their gradients show."""
+    """The blocks of W_h of the gates with a = ... + h_prev·W_h, judged by their gradients."""
     W, size = step.weights.get("W_h"), step.cell.hidden_size
     if W is None or W.shape != (size, len(step.gates) * size):
         return {}
@@ -157,10 +157,10 @@ def _joined(step: Trial, pairs: Pairs) -> dict[str, Array]:
 
 
 def _own_mistake(step: Trial, pairs: Pairs, name: str) -> bool:
-    """Whether a result is wrong beyond what follows from wrong gradients by gates."""
+    """Whether a result is wrong beyond the effect of wrong gradients by gates."""
     blocks = _joined(step, pairs)
     if name not in ("h_prev", "W_h") or len(blocks) < len(step.gates):
-        return False  # nobody knows
+        return False  # this cannot be known
     found, truth = pairs[name]
     if name == "W_h":
         expected = step.state[0].T @ np.hstack([pairs[gate][0][0] for gate in step.gates])
@@ -171,7 +171,7 @@ def _own_mistake(step: Trial, pairs: Pairs, name: str) -> bool:
 
 
 def _candidates(step: Trial, pairs: Pairs, name: str) -> dict[str, Array]:
-    """What the usual mistakes would give, in words."""
+    """What the usual mistakes would give, by a description of each."""
     truth = {key: _flat(pair)[1] for key, pair in pairs.items()}
     blocks, right = _joined(step, pairs), truth[name]
     if name in step.gates:
@@ -203,7 +203,7 @@ def _candidates(step: Trial, pairs: Pairs, name: str) -> dict[str, Array]:
 
 
 def _by_channel(step: Trial, name: str) -> str:
-    """How a result looks by what has arrived by the outputs, or by one part of the state."""
+    """How a result differs when the gradient comes from the outputs, or from one part of state."""
     told: dict[str, list[str]] = {}
     for channel in step.channels:
         only = step.only(channel)
@@ -240,7 +240,7 @@ def _of_channel(only: Trial, pairs: Pairs, name: str, channel: str) -> str:
 
 
 def _ways(step: Trial, channels: list[str]) -> str:
-    """``in what arrives by h``: nothing where it is everything."""
+    """``in what arrives by h``: empty if it is everything."""
     if channels == [*step.channels]:
         return ""
     if set(channels) == {"y", "h"}:
@@ -250,7 +250,7 @@ def _ways(step: Trial, channels: list[str]) -> str:
 
 
 def _states(trial: Trial) -> dict[str, Array]:
-    """What factors of a gradient may be, of the states."""
+    """States that may be factors of a gradient."""
     known: dict[str, Array] = {}
     parts = zip(trial.cell.state_names, trial.state, trial.final(), strict=True)
     for part, before, after in parts:
@@ -261,7 +261,7 @@ def _states(trial: Trial) -> dict[str, Array]:
 
 
 def _gates(bare: Trial) -> dict[str, Array]:
-    """What factors may be, of the gates: functions of ``x`` alone, there being no weights."""
+    """Functions of the gates that may be factors; without weights, gates depend on ``x`` alone."""
     known: dict[str, Array] = {}
     for gate, (a,) in zip(bare.gates, bare.a, strict=True):
         n = "a" if len(bare.gates) == 1 else f"a_{gate.removeprefix('gate ')}"
@@ -287,7 +287,7 @@ def _gates(bare: Trial) -> dict[str, Array]:
 
 
 def _of_many_steps(trial: Trial, pairs: Pairs, name: str) -> Finding:
-    """A single step is right, and a result of several steps is wrong."""
+    """A single step is right, but a result of several steps is wrong."""
     found, truth = pairs[name]
     count, words = len(trial.dy), None
     if name in trial.weights:
@@ -315,8 +315,8 @@ def _of_many_steps(trial: Trial, pairs: Pairs, name: str) -> Finding:
 def diagnose(checks: Iterable[ModelCheck]) -> list[Finding]:
     """What is wrong where ``checks`` have failed, in the order of the checks.
 
-    A cell that is wrong by itself explains all networks of such cells. Where the cell is right, the
-    tensors of the network are compared; after :data:`NETWORKS` such networks it is enough.
+    A wrong cell explains the failures of all networks with that cell. Where the cell is right, the
+    tensors of the network are compared, for at most :data:`NETWORKS` networks.
     """
     by_cell: dict[Cell[Any], list[Finding]] = {}
     findings: list[Finding] = []
@@ -341,7 +341,7 @@ def diagnose(checks: Iterable[ModelCheck]) -> list[Finding]:
 
 
 def _unfit(check: ModelCheck) -> Finding | None:
-    """Where central differences agree with a gradient, and the complex step is far from both."""
+    """Where central differences agree with a gradient, but the complex step is far from both."""
     by_method = {(tensor.tensor, tensor.method): tensor for tensor in check.tensors}
     names = []
     for (name, method), tensor in by_method.items():
@@ -360,7 +360,7 @@ def _unfit(check: ModelCheck) -> Finding | None:
 
 
 def _of_network(check: ModelCheck, problem: Problem, method: str) -> list[Finding]:
-    """Each tensor that is off, where the cell by itself is right."""
+    """A finding for each wrong tensor, where the cell itself is right."""
     findings = []
     again, last = check.again, check.sizes["T"]
     fewer = [(t, _off(again(t))) for t in range(1, last)] if again else []
@@ -383,12 +383,12 @@ def _of_network(check: ModelCheck, problem: Problem, method: str) -> list[Findin
 
 
 def _off(check: ModelCheck) -> list[str]:
-    """The tensors that are off."""
+    """The tensors that are wrong."""
     return list(dict.fromkeys(tensor.tensor for tensor in check.tensors if not tensor.passed))
 
 
 def _together(findings: Iterable[Finding]) -> list[Finding]:
-    """What is said of several cells, or of several networks, is said once."""
+    """Join findings that are the same for several cells or networks."""
     told: dict[str, Finding] = {}
     for finding in findings:
         known = told.get(finding.text, finding)

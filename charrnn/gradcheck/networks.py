@@ -35,9 +35,9 @@ LANES = 4
 
 
 def draw_lengths(num_steps: int, batch_size: int, rng: np.random.Generator) -> Array:
-    """Lengths ``(B,)``, longest first: the first is ``num_steps``, the last is shorter if it can.
+    """Lengths ``(B,)``, longest first: the first is ``num_steps``, the last is shorter if possible.
 
-    Two sequences at least, so that some run on when others have ended.
+    There must be at least two sequences, so that one runs on after another has ended.
     """
     lengths = np.sort(rng.integers(1, num_steps + 1, size=batch_size))[::-1].copy()
     lengths[0] = num_steps
@@ -57,10 +57,10 @@ def draw_state(model: SequenceModel | Ensemble, batch_size: int, rng: np.random.
 def draw_batch(
     network: AnyNetwork, num_steps: int, batch_size: int, rng: np.random.Generator
 ) -> tuple[Make, int]:
-    """A random batch in whichever dtype, and how many targets it has.
+    """A random batch in any dtype, and the number of its targets.
 
-    But for language models and other read-outs of every step of symbols, the sequences are of
-    different lengths.
+    The sequences have different lengths, except for language models and other networks that read
+    out every step of symbols.
     """
     if isinstance(network, Translator):
         return _translations(network, num_steps, batch_size, rng)
@@ -75,7 +75,7 @@ def draw_batch(
 
 
 def _symbols(number: int, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
-    """Some of them, so that even of many some come more than once."""
+    """Some of the symbols, so that some occur several times even if there are many."""
     return rng.choice(rng.permutation(number)[: SYMBOLS + 2], shape)
 
 
@@ -126,13 +126,13 @@ def _sequences(
         if model.directions == "forward" and model.input == "symbols":
             ragged = None
     elif model.readout == "spans":
-        # Tokens of two steps, of one where there is no second.
+        # Tokens of two steps, or of one where there is no second step.
         starts = [(lane, t) for lane, n in enumerate(lengths) for t in range(0, n, 2)]
         spans = np.array([(lane, t, min(t + 1, lengths[lane] - 1)) for lane, t in starts])
         rows = (len(spans),)
     one_each = model.loss in ("softmax", "normalised", "chain")
     if model.loss == "sigmoid" and model.input == "symbols":
-        one_each = model.readout in ("steps", "spans")  # one yes among noes; else any number
+        one_each = model.readout in ("steps", "spans")  # exactly one yes; else any number
     if one_each:
         targets: Array = rng.integers(model.output_size, size=rows)
     else:
@@ -148,7 +148,7 @@ def _sequences(
 
 
 def _features(size: int, count: int, rng: np.random.Generator) -> Features:
-    """Some for each row but the last, which has none; one of them twice."""
+    """Some features for each row but the last, which has none; one of them twice."""
     row = np.repeat(np.arange(max(1, count - 1)), 3)
     column = rng.integers(size, size=len(row))
     column[1] = column[0]
@@ -156,7 +156,7 @@ def _features(size: int, count: int, rng: np.random.Generator) -> Features:
 
 
 def networks(cell: Cell[Any], depth: int) -> dict[str, AnyNetwork]:
-    """Every head, read-out and network, by the name of its row; around one cell."""
+    """Every head, read-out and network around one cell, by the name of its row."""
     K, V = 3, SYMBOLS
 
     def read(readout: str) -> SequenceModel:
@@ -209,19 +209,19 @@ def networks(cell: Cell[Any], depth: int) -> dict[str, AnyNetwork]:
 
 
 def wide_networks(cell: Cell[Any], num_steps: int) -> dict[str, AnyNetwork]:
-    """What runs through other code for being large, by the name of its row.
+    """Networks that use other code because they are large, by the name of their row.
 
-    Symbols are gathered, and their gradients scattered, in another way where there are many of
-    them; the head makes its outputs in pieces where there are very many.
+    Symbols are gathered, and their gradients scattered, in another way if there are many symbols;
+    the head computes its outputs in pieces if there are very many.
     """
     reads = num_steps * LANES
     many = max(ONE_HOT_LIMIT, reads) + 50
-    pieces = HEAD_ELEMENTS // max(1, 3 * reads // 4)  # a piece is three quarters of what it reads
+    pieces = HEAD_ELEMENTS // max(1, 3 * reads // 4)  # a piece is three quarters of its input
     return {
         "many symbols, softmax regression": SequenceModel(many, 3, cell, 0),
         f"many symbols, one-hot, {cell.label}": SequenceModel(many, 3, cell, 1),
         f"many symbols, embedding, {cell.label}": SequenceModel(many, 3, cell, 1, embedding_size=2),
-        # Directions "both" without layers stands for: of different lengths.
+        # Directions "both" without layers means: sequences of different lengths.
         "head in pieces, embedding": SequenceModel(
             SYMBOLS, pieces, cell, 0, embedding_size=2, directions="both", loss="squared"
         ),
@@ -229,7 +229,7 @@ def wide_networks(cell: Cell[Any], num_steps: int) -> dict[str, AnyNetwork]:
 
 
 def shared_networks(cell: Cell[Any]) -> dict[str, AnyNetwork]:
-    """A network for each way in which a batch is cut into shards."""
+    """A network for each way of dividing a batch into shards."""
     every = networks(cell, 1)
     names = ("one-hot", "read-out last", "read-out spans", "wide, of a token", "one to many")
     return {name: every[name] for name in (*names, "encoder-decoder, attention")}

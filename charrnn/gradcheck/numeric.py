@@ -23,22 +23,22 @@ __all__ = [
 
 METHODS = ("complex", "central")
 BOUND = 1e-12
-"""The largest relative error by the complex step; that of a central difference it says itself."""
+"""The largest relative error of the complex step; a central difference has its own bound."""
 
 TRAINED_BOUND = 1e-9
-"""At trained weights gates saturate: σ near 1e-10 is ½ + ½·tanh with an absolute error of 1e-16,
-so a millionth of it is noise, in the forward pass and the backward pass alike."""
+"""The bound at trained weights, where gates saturate: σ near 1e-10 is ½ + ½·tanh with an absolute
+error of 1e-16, so a millionth of it is noise, in the forward and backward pass alike."""
 
 SMALL_SHARE = 1e-2
-"""A tensor's gradient that is less than this share of the whole gradient is mostly a sum of terms
-that cancel, and has fewer digits than they: its error is seen relative to that share."""
+"""If a tensor's gradient is less than this share of the whole gradient, it is mostly a sum of
+terms that cancel, and has fewer digits: its error is then taken relative to that share."""
 
 COMPLEX_STEP = 1e-30
 STEPS = (2e-4, 2e-3, 2e-5)  # of central differences: the second and third if the first is poor
 POOR = 1e-7
 EVERY_ELEMENT_UP_TO = 5000
 FEW = {"complex": 2, "central": 1}  # random directions: one shows any error
-MANY = {"complex": 32, "central": 4}  # in the place of elements of which there are too many
+MANY = {"complex": 32, "central": 4}  # instead of elements, if there are too many of them
 TRUNCATION_SAFETY, ROUNDING_SAFETY = 3.0, 20.0
 NOISE_POINTS, NOISE_STEP = 16, 1e-8
 
@@ -47,10 +47,10 @@ NOISE_POINTS, NOISE_STEP = 16, 1e-8
 class TensorCheck:
     """One tensor's analytic gradient against one numeric method.
 
-    ``error`` is ‖analytic - numeric‖ / ‖numeric‖. Where the numeric gradient is less than
-    ``SMALL_SHARE`` of the gradient by all tensors, that share stands below the line, and ``zero``
-    says so. Along random directions, which may all be at right angles to the gradient, at least
-    what is to be expected of its length stands there.
+    ``error`` is ‖analytic - numeric‖ / ‖numeric‖. If the numeric gradient is less than
+    ``SMALL_SHARE`` of the gradient by all tensors, the divisor is that share, and ``zero`` says so.
+    Along random directions, which may all be orthogonal to the gradient, the divisor is at least
+    the expected length.
     """
 
     tensor: str
@@ -70,8 +70,8 @@ class TensorCheck:
 class Problem:
     """A function of one flat vector, and its analytic gradient there.
 
-    ``bind(point)`` returns a function of no arguments that evaluates at whatever ``point`` holds
-    then: perturbing it in place costs no copies.
+    ``bind(point)`` returns a function without arguments that evaluates at whatever ``point`` holds
+    at the time: perturbing it in place needs no copies.
     """
 
     slices: dict[str, slice]
@@ -92,9 +92,9 @@ def compare(
     """Check every tensor of the problem by every method; ``rng`` draws the random directions.
 
     Args:
-        bound: the largest relative error by the complex step.
-        every_element: whether the complex step tries each element of a problem of no more than
-            5,000, and many random directions in each tensor of a larger one; else a few.
+        bound: the largest relative error of the complex step.
+        every_element: whether the complex step tries each element of a problem with at most 5,000,
+            and many random directions in each tensor of a larger one; otherwise only a few.
     """
     values = {method: _bound_to(problem, method) for method in methods}
     rounding = noise(*values["central"], rng) if "central" in methods else 0.0
@@ -108,7 +108,7 @@ def compare(
             moves = None if every else _directions(size, number[method], rng)
             gradient = problem.gradient[part]
             analytic = gradient if moves is None else moves @ gradient
-            share = np.sqrt(len(analytic) / size)  # of a vector's length, seen along directions
+            share = np.sqrt(len(analytic) / size)  # of a vector's length, along random directions
             floor = float(SMALL_SHARE * whole * share)
             least = floor if moves is None else max(floor, float(np.linalg.norm(gradient) * share))
             if method == "complex":
@@ -129,7 +129,7 @@ def compare(
 
 
 def derivatives(problem: Problem, name: str, method: str, moves: Array | None = None) -> Array:
-    """By every element of one tensor, or along ``moves``."""
+    """The derivatives by every element of one tensor, or along ``moves``."""
     value, point = _bound_to(problem, method)
     tensor = point[problem.slices[name]]
     if method == "complex":
@@ -138,13 +138,13 @@ def derivatives(problem: Problem, name: str, method: str, moves: Array | None = 
 
 
 def _bound_to(problem: Problem, method: str) -> tuple[Callable[[], Any], Array]:
-    """The function, and the point that it is evaluated at."""
+    """The function, and the point at which it is evaluated."""
     point = problem.point.astype(np.complex128 if method == "complex" else np.float64)
     return problem.bind(point), point
 
 
 def _directions(size: int, number: int, rng: np.random.Generator) -> Array | None:
-    """Unit vectors to differentiate along; nothing where every element is tried by itself."""
+    """Unit vectors to differentiate along; None where every element is tried."""
     if size <= number:
         return None
     directions: Array = rng.standard_normal((number, size))
@@ -153,7 +153,7 @@ def _directions(size: int, number: int, rng: np.random.Generator) -> Array | Non
 
 
 def _at(value: Callable[[], Any], tensor: Array, moves: Array | None, by: complex) -> Array:
-    """The function where the tensor is moved ``by`` along each element, or each of ``moves``."""
+    """The function's values, the tensor moved ``by`` along each element or each of ``moves``."""
     base, results = tensor.copy(), []
     for move in range(base.size) if moves is None else moves:
         if moves is None:
@@ -171,12 +171,12 @@ def complex_step(value: Callable[[], Any], tensor: Array, moves: Array | None = 
 
 
 def noise(value: Callable[[], Any], point: Array, rng: np.random.Generator) -> float:
-    """The standard deviation of what rounding does to ``value()``.
+    """The standard deviation of the rounding error of ``value()``.
 
-    At points so near to each other that the function is a straight line, its third differences
-    would be zero; they are rounding, and those of independent errors of variance σ² have variance
-    (1 + 9 + 9 + 1)·σ² (Moré and Wild, 2011, "Estimating computational noise"). Where a function is
-    too flat to show it, half a unit in its last place.
+    At points so close together that the function is a straight line, its third differences would be
+    zero; what remains is rounding, and for independent errors of variance σ² it has the variance (1
+    + 9 + 9 + 1)·σ² (Moré and Wild, 2011, "Estimating computational noise"). Where a function is too
+    flat to show any, it is half a unit in the last place.
     """
     base = point.copy()
     move = rng.standard_normal(point.size)
@@ -194,7 +194,7 @@ def noise(value: Callable[[], Any], point: Array, rng: np.random.Generator) -> f
 def central(
     value: Callable[[], Any], tensor: Array, moves: Array | None, noise: float, floor: float
 ) -> tuple[Array, float]:
-    """Derivatives by differences alone, and how far from the truth they may be as a vector.
+    """Derivatives by differences alone, and a bound on their error as a vector.
 
     With D(h) = (f(h) - f(-h)) / 2h along a direction, Taylor's series gives
 
@@ -202,29 +202,29 @@ def central(
         D(h/2) = f' + h²/24·f''' + O(h⁴)
 
     so R = (4·D(h/2) - D(h)) / 3 = f' + O(h⁴) (Richardson, 1911), and |R - D(h/2)|, which is the
-    error of D(h/2), is a bound on the error of R that needs no third derivative by hand. It is h⁻²
-    times too wide: it stands for what the series leaves out as well.
+    error of D(h/2), is a bound on the error of R that needs no third derivative. It is h⁻² times
+    too large, which also covers what the series leaves out.
 
-    The even part knows whether there is a series at all. With S(h) = f(h) - 2·f(0) + f(-h),
+    The even part shows whether there is a series at all. With S(h) = f(h) - 2·f(0) + f(-h),
 
         S(h) - 4·S(h/2) = h⁴/16·f'''' + ...
 
-    divided by 2h, is of the same small order. Where a kink of slope s lies at a distance p < h/2
-    (a ReLU, a maximum) it is s·|h - 3p| / 2h, R is off by s·|1/2 - 7p/6h|, and |R - D(h/2)| is
-    s·p/6h: twice the sum of the two is never less than R's error. The factor is three.
+    divided by 2h, is of the same small order. If there is a kink of slope s at a distance p < h/2
+    (a ReLU, a maximum), it is s·|h - 3p| / 2h, R is wrong by s·|1/2 - 7p/6h|, and |R - D(h/2)| is
+    s·p/6h: twice the sum of the two is never less than R's error. The factor used is three.
 
     Rounding: if σ is the standard deviation of the rounding error of one value (:func:`noise`), R
     has √(16·2/h² + 2/4h²)/3·σ < 2·σ/h of it. Ten times that is allowed.
 
-    The bound is the sum of the three, as norms over all directions. Of :data:`STEPS` the first is
-    taken, or, if its bound is poor, that with the least bound.
+    The bound is the sum of the three, as norms over all directions. The first of :data:`STEPS` is
+    used or, if its bound is poor, the one with the smallest bound.
 
     Args:
-        value: the function, at whatever ``tensor`` holds.
-        tensor: ``(n,)`` float64, moved and put back.
-        moves: ``(k, n)`` unit vectors; each element by itself if not given.
+        value: the function, evaluated at whatever ``tensor`` holds.
+        tensor: ``(n,)`` float64, moved and restored.
+        moves: ``(k, n)`` unit vectors; if not given, each element.
         noise: σ of one value.
-        floor: a gradient less than this need not have all its digits.
+        floor: a gradient smaller than this need not have all its digits.
 
     Returns:
         ``(k,)`` or ``(n,)`` derivatives, and the bound on the norm of their error.

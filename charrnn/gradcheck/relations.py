@@ -1,4 +1,4 @@
-"""How a wrong gradient looks beside the right one, in words: 0, a sign, a factor, transposed, ...
+"""How a wrong gradient relates to the right one, in words: 0, a sign, a factor, transposed, ...
 
 The words follow "the gradient by ... is".
 """
@@ -14,7 +14,7 @@ __all__ = ["NO_RELATION", "alike", "factors", "listed", "match", "relation"]
 
 NO_RELATION = "not related to the right one in any simple way"
 LIKE = 1e-3
-"""What explains a wrong gradient is nearer to it than the right one is, by so much."""
+"""An explanation must be closer to the wrong gradient than the right one is by this factor."""
 
 
 def listed(names: Iterable[str]) -> str:
@@ -29,7 +29,7 @@ def alike(candidate: Array, found: Array, truth: Array) -> bool:
 
 
 def match(found: Array, truth: Array, candidates: Mapping[str, Array]) -> str | None:
-    """The first of ``candidates`` that ``found`` is."""
+    """The name of the first candidate that explains ``found``; None without any."""
     for words, candidate in candidates.items():
         if candidate.shape == found.shape and alike(candidate, found, truth):
             return words
@@ -39,11 +39,11 @@ def match(found: Array, truth: Array, candidates: Mapping[str, Array]) -> str | 
 def relation(
     found: Array, truth: Array, numbers: Mapping[str, int], blocks: Sequence[str] = ()
 ) -> str:
-    """What the wrong gradient is.
+    """What the wrong gradient is, compared with the right one.
 
     Args:
-        found, truth: the wrong one and the right one, of one shape.
-        numbers: what a factor may be, by name: ``{"B": 4, "T": 5}``.
+        found, truth: the wrong gradient and the right one, of the same shape.
+        numbers: the possible factors, by name: ``{"B": 4, "T": 5}``.
         blocks: the names of the square blocks of a joined matrix (H, k·H), if it is one.
     """
     if not np.all(np.isfinite(found)):
@@ -82,7 +82,7 @@ def _factor(factor: float, numbers: Mapping[str, int]) -> str:
 
 
 def _split(W: Array) -> list[Array]:
-    """The square blocks of a joined matrix (H, k·H); nothing if it is none."""
+    """The square blocks of a joined matrix (H, k·H); empty if it is not one."""
     if W.ndim != 2 or W.shape[1] % W.shape[0]:
         return []
     return np.split(W, W.shape[1] // W.shape[0], axis=1)
@@ -114,7 +114,7 @@ def _called(numbers: Sequence[int], names: Sequence[str]) -> list[str]:
 
 
 def _partly(found: Array, truth: Array, numbers: Mapping[str, int], names: Sequence[str]) -> str:
-    """Right but for some blocks of a matrix."""
+    """Right except for some blocks of a matrix."""
     far = LIKE * np.linalg.norm(found - truth)
     pairs = list(zip(_split(found), _split(truth), strict=True))
     wrong = [k for k, (ours, right) in enumerate(pairs) if np.linalg.norm(ours - right) > far]
@@ -130,10 +130,10 @@ def _partly(found: Array, truth: Array, numbers: Mapping[str, int], names: Seque
 def factors(
     found: Array, truth: Array, known: Mapping[str, Array], *, exchanged: bool = False
 ) -> str:
-    """Which of the ``known`` arrays is missing or too much, element by element.
+    """Which of the ``known`` arrays is missing or is one too many, element by element.
 
-    A gradient is a product. If one factor of it, X, is left out, then found·X = truth. If Y stands
-    in the place of X, then found·X = truth·Y: that is looked for where ``exchanged`` says so.
+    A gradient is a product. If a factor X is left out, then found·X = truth. If Y takes the place
+    of X, then found·X = truth·Y, which is tried if ``exchanged`` is set.
     """
     if exchanged:
         for belongs, X in known.items():

@@ -18,22 +18,22 @@ from charrnn.own_cells import make_cell, split_cell
 __all__ = ["check_all", "chosen_cells"]
 
 PANELS = {"panels side by side": 128, "panels side by side and stacked": 320}
-"""Widths at which the products of a step are cut into panels, where they are cut at all."""
+"""Widths at which the products of a step are divided into panels, on machines that do so."""
 
 PANEL_LANES = 6
-"""With fewer they are never cut."""
+"""With fewer lanes, products are never divided."""
 
 
 def chosen_cells(cell: str | None, hidden_size: int) -> list[Cell[Any]]:
-    """A name: all its variants; a name with variants: only that; nothing: every built-in cell.
+    """A name: all its variants; a name with variants: only that one; None: every built-in cell.
 
     Args:
-        cell: as :func:`charrnn.own_cells.make_cell` takes it, from a file as well.
+        cell: as :func:`charrnn.own_cells.make_cell` takes it, also from a file.
         hidden_size: H.
 
     Raises:
-        UnknownCellError: ``cell`` names none.
-        CellError: it is from a file, which fails.
+        UnknownCellError: ``cell`` is not the name of a cell.
+        CellError: the cell's file fails.
     """
     if cell is None:
         return [v for kind in CELLS.values() for v in all_variants(kind, hidden_size)]
@@ -52,18 +52,19 @@ def check_all(
 ) -> Iterator[ModelCheck]:
     """Every cell at every depth, over different lengths and in both directions; then the networks.
 
-    In the networks of one layer the complex step tries every element; elsewhere random directions.
+    In networks of one layer the complex step tries every element; in others, random directions.
 
     Args:
-        cells: what to check, each with its own H; every variant of every cell, of H = 4, if not
-            given. The networks are built around the LSTM if it is among them, else the first.
+        cells: the cells to check, each with its own H; if not given, every variant of every cell,
+            with H = 4. The networks are built around the LSTM if it is among them, else the first
+            cell.
         num_layers: the depths to check each cell at.
         seq_len: T.
-        seed: each check draws from a generator of its own, so that one does not move another.
-        methods: of :data:`METHODS`.
+        seed: each check draws from its own generator, so that one does not affect another.
+        methods: methods in :data:`METHODS`.
 
     Raises:
-        ValueError: no draw keeps clear of ReLU's kink.
+        ValueError: no draw avoids ReLU's kink.
     """
     cells = chosen_cells(None, 4) if cells is None else cells
     settings: dict[str, Any] = {"methods": methods}
@@ -80,7 +81,7 @@ def check_all(
         depth = deepest if cell in first_of_kind else min(num_layers)
         for way, name in (("forward", "different lengths"), ("both", "both directions")):
             if seq_len == 1 and way == "forward":
-                continue  # one step has one length
+                continue  # with one step, all lengths are equal
             model = SequenceModel(3, 2, cell, depth, directions=way)
             label = f"{name}, {cell.label}"
             yield _outputs(model, label, [seed, 3], seq_len, ragged=True, **along)
@@ -96,7 +97,7 @@ def check_all(
 def _what_size_decides(
     cell: Cell[Any], seed: int, seq_len: int, settings: dict[str, Any]
 ) -> Iterator[ModelCheck]:
-    """What runs only where there are many symbols, outputs, units or sequences."""
+    """Checks of code that only runs with many symbols, outputs, units or sequences."""
     for name, network in wide_networks(cell, seq_len).items():
         yield _loss(network, name, seed, seq_len, **settings)
 

@@ -1,4 +1,4 @@
-"""One cell over a few steps, by itself: its gradients by every result, found and numeric."""
+"""One cell over a few steps, by itself: its gradients by every result, analytic and numeric."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +14,7 @@ from charrnn.nn.workspace import Workspace
 
 __all__ = ["LANES", "STEPS", "Pair", "Trial", "draw_trial"]
 
-SIZE, STEPS, LANES = 5, 3, 7  # H, T and B: different, so that a factor tells which
+SIZE, STEPS, LANES = 5, 3, 7  # H, T and B: different, so that factors can be told apart
 RAGGED = (3, 3, 3, 2, 2, 1, 1)
 GATE_NAMES = {"lstm": ("i", "f", "o", "g"), "gru": ("r", "z", "n")}
 OFF = {"complex": 1e-8, "central": 1e-4}
@@ -27,15 +27,15 @@ Pair = tuple[Array, Array]  # found, truth
 class Trial:
     """A cell over some steps, without the layer around it.
 
-    What is differentiated is linear in what arrives, ``dy`` and ``dstate``.
+    The function that is differentiated is linear in the incoming ``dy`` and ``dstate``.
     """
 
     cell: Cell[Any]
     a: Array  # (G, T, B, H)  pre-activations; not halved where a sigmoid follows
     state: LayerState
-    weights: dict[str, Array]  # the cell's own
-    dy: Array  # (T, B, H)  what arrives by the outputs
-    dstate: LayerState  # and by the final state
+    weights: dict[str, Array]  # the cell's own weights
+    dy: Array  # (T, B, H)  the gradient by the outputs
+    dstate: LayerState  # the gradient by the final state
     method: str
     lengths: Array | None = None
 
@@ -51,15 +51,15 @@ class Trial:
 
     @property
     def channels(self) -> tuple[str, ...]:
-        """What a gradient can arrive by: the outputs ``y``, or a part of the final state."""
+        """Parts of the incoming gradient: by the outputs ``y``, or by a part of the final state."""
         return ("y", *self.cell.state_names)
 
     def arriving(self, channel: str) -> Array:
-        """(B, H), at the last step."""
+        """The incoming gradient (B, H) of a channel, at the last step."""
         return self.dy[-1] if channel == "y" else self.dstate[self.channels.index(channel) - 1]
 
     def only(self, channel: str) -> "Trial":
-        """The same where all that arrives comes by one channel."""
+        """The same with only one channel of the incoming gradient."""
         parts = zip(self.cell.state_names, self.dstate, strict=True)
         return replace(
             self,
@@ -68,12 +68,12 @@ class Trial:
         )
 
     def without_weights(self) -> "Trial":
-        """The same with all weights of the cell 0: a gate is then a function of ``x`` alone."""
+        """The same with all weights of the cell zero: gates then depend on ``x`` alone."""
         zeros = {name: np.zeros_like(weight) for name, weight in self.weights.items()}
         return replace(self, weights=zeros)
 
     def forward(self, a: Array, state: LayerState, w: Weights, workspace: Workspace) -> Saved:
-        """All steps, from wherever; ``h[1:]`` are the outputs."""
+        """All steps from any state; ``h[1:]`` are the outputs."""
         num_steps = a.shape[1]
         a = a.copy()
         a[: self.cell.num_sigmoids] *= 0.5
@@ -110,12 +110,12 @@ class Trial:
         return self._named(self._derivatives(value, [self.a, *self.state, *self.weights.values()]))
 
     def compare(self) -> dict[str, Pair]:
-        """Found and true gradient by every result."""
+        """The analytic and the numeric gradient by every result."""
         found, truth = self.found(), self.truth()
         return {name: (found[name], truth[name]) for name in truth}
 
     def wrong(self, pairs: dict[str, Pair]) -> list[str]:
-        """The results that are off."""
+        """The results that are wrong."""
         whole = SMALL_SHARE * max(float(np.linalg.norm(truth)) for _, truth in pairs.values())
         return [
             name
@@ -125,9 +125,9 @@ class Trial:
         ]
 
     def shares(self, name: str) -> list[Array]:
-        """What each step adds to a weight's gradient, numerically: it alone sees the weight move.
+        """What each step adds to a weight's gradient, numerically: it alone has the weight moved.
 
-        For sequences of one length.
+        For sequences of equal length.
         """
         return [self._share(name, step) for step in range(len(self.dy))]
 
@@ -152,7 +152,7 @@ class Trial:
     def _derivatives(
         self, value: Callable[[Sequence[Array]], Any], arrays: Sequence[Array]
     ) -> list[Array]:
-        """By every element of every array."""
+        """The derivatives by every element of every array."""
         edges = np.cumsum([array.size for array in arrays])[:-1]
         point = np.concatenate([array.ravel() for array in arrays])
         if self.method == "complex":
@@ -180,7 +180,7 @@ class Trial:
 
 
 def draw_trial(cell: Cell[Any], num_steps: int, method: str, *, ragged: bool = False) -> Trial:
-    """Random everything, so that nothing hides in a zero; always the same, and with H = 5."""
+    """A trial with random values, so that no zero hides an error; always the same, with H = 5."""
     cell = cell.resized(SIZE)
     rng = np.random.default_rng(num_steps)
     row = (LANES, SIZE)

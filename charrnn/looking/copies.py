@@ -1,7 +1,7 @@
-"""What of a text stands verbatim in another: the one that a model was trained on.
+"""Which passages of a text occur verbatim in another one: the training text of a model.
 
-The windows of the text are few; those of the training text go by in blocks, and are recognised by
-their hashes (:mod:`charrnn.text.passages`). So a training text of any length takes no more memory.
+The windows of the text are few; those of the training text are read in blocks, and recognised by
+their hashes (:mod:`charrnn.text.passages`). So a long training text takes no more memory.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -15,20 +15,20 @@ from charrnn.text.passages import BLOCK, agree, joined, window_hashes
 __all__ = ["LENGTHS", "Copies", "Passage", "Shares", "find_copies", "new_shares"]
 
 LENGTHS = (4, 5, 6, 8, 10, 15, 20, 30, 50)
-"""Characters of the windows (n-grams) that are looked for."""
+"""The lengths of the windows (n-grams) that are searched for, in characters."""
 
 MOST = 10
-"""Passages that are listed."""
+"""The most passages that are listed."""
 
 VARIED = 0.1
-"""Of a listed passage some window has a larger part, and more than one, of characters that differ
-from the one before: rules of dashes and blanks are nobody's own."""
+"""In a listed passage, some window has a larger part, and more than one, of characters that
+differ from the one before: rules of dashes and blanks do not count as copies."""
 
 PART = 1 << 18
-"""Windows of the text looked for at a time."""
+"""Windows of the text that are searched for at a time."""
 
 MOST_PAIRS = 1 << 22
-"""Of a window and a place of it: so many are put together to passages, some 50 bytes each."""
+"""The most pairs of a window and its place that are joined to passages, some 50 bytes each."""
 
 Codes = npt.NDArray[Any]
 Indices = npt.NDArray[np.int64]
@@ -36,35 +36,35 @@ Advance = Callable[[int], object]
 
 
 class Shares(NamedTuple):
-    """How much of a text is new, by the length of a window."""
+    """How much of a text is new, by the length of the windows."""
 
     new: dict[int, float]
-    """The part of the windows of this length that the training text does not have. Lengths that the
-    text is shorter than are left out."""
+    """The part of the windows that the training text does not have, for each length up to that of
+    the text."""
     passages: dict[int, int]
-    """How many stretches of the text are made of windows that it does have."""
+    """The number of stretches of the text that consist of windows that the training text has."""
 
 
 class Passage(NamedTuple):
-    """A part of the text that stands in the training text too."""
+    """A part of the text that also occurs in the training text."""
 
     start: int
-    place: int  # in the training text, the first of them
+    place: int  # the first occurrence in the training text
     length: int
 
 
 class Copies(NamedTuple):
-    """What was found."""
+    """The copied passages of a text."""
 
     shares: Shares
     longest: tuple[Passage, ...]
-    """At most :data:`MOST`, the longest first, none overlapping another in either text."""
+    """At most :data:`MOST`, the longest first, without overlaps in either text."""
     least: int
-    """Characters that a passage must have to be listed."""
+    """The fewest characters of a passage that is listed."""
 
 
 class _Windows:
-    """The windows of one length of a part of a text, to be recognised by their hashes."""
+    """The windows of one length in a part of a text, recognised by their hashes."""
 
     def __init__(self, codes: Codes, length: int) -> None:
         (hashes,) = window_hashes(codes, (length,))
@@ -72,15 +72,15 @@ class _Windows:
             hashes, return_index=True, return_inverse=True
         )
         self.size, self.count = len(hashes), len(distinct)
-        # Sorted hashes are spread evenly, so the leading bits lead close to the right one.
+        # Sorted hashes are evenly spread, so the leading bits lead close to the right one.
         bits = self.count.bit_length() + 1
         self._shift = np.uint64(64 - bits)
         leading = np.arange(1 << bits, dtype=np.uint64) << self._shift
         self._begins = np.searchsorted(distinct, leading).astype(np.int32)
-        self._hashes = np.append(distinct, np.iinfo(np.uint64).max)  # a last one stops the search
+        self._hashes = np.append(distinct, np.iinfo(np.uint64).max)  # the last ends every search
 
     def find(self, hashes: npt.NDArray[np.uint64]) -> tuple[Indices, Indices]:
-        """Which of these hashes are of one of the windows, and of which distinct one."""
+        """Which of these hashes belong to one of the windows, and to which distinct one."""
         number = self._begins[hashes >> self._shift]
         behind = np.flatnonzero(self._hashes[number] < hashes)
         while len(behind):
@@ -96,12 +96,12 @@ def new_shares(
     lengths: Sequence[int] = LENGTHS,
     advance: Advance = lambda count: None,
 ) -> Shares:
-    """How much of a text another one does not have.
+    """How much of a text does not occur in another one.
 
     Args:
         text, known: ``(N,)`` and ``(M,)`` characters or bytes.
-        lengths: of windows, ascending.
-        advance: told how many more characters of ``known`` have been read, M for each
+        lengths: the lengths of windows, ascending.
+        advance: called with how many more characters of ``known`` have been read, M for each
             :data:`PART` of the text.
     """
     lengths = [length for length in lengths if length <= len(text)]
@@ -115,7 +115,7 @@ def new_shares(
             hashed = window_hashes(block, within)
             rows = np.arange(min(BLOCK, len(block)))
             for windows, place, hashes in zip(looked_for, places, hashed, strict=True):
-                # A window stands in the text only where the shorter ones do that begin it.
+                # A window can occur only where the shorter windows that begin it do.
                 rows = rows[rows < len(hashes)]
                 which, numbers = windows.find(hashes[rows])
                 rows = rows[which]
@@ -138,17 +138,17 @@ def find_copies(
     lengths: Sequence[int] = LENGTHS,
     advance: Advance = lambda count: None,
 ) -> Copies:
-    """The passages of a text that stand in another, and how much of it is new.
+    """The passages of a text that occur in another one, and how much of it is new.
 
-    Every place of every window is looked at, so that a passage is found whole, wherever else pieces
-    of it stand. Where that would be too many (:data:`MOST_PAIRS`), longer windows are taken.
+    Every place of every window is examined, so that a passage is found whole, wherever else parts
+    of it occur. Where that would be too many (:data:`MOST_PAIRS`), longer windows are used.
 
     Args:
-        text, known, lengths, advance: as of :func:`new_shares`; ``known`` is read twice, or more
+        text, known, lengths, advance: as for :func:`new_shares`; ``known`` is read twice, or more
             often where windows must be longer.
     """
     shares = new_shares(text, known, lengths, advance)
-    # The longest windows first: their places are the fewest.
+    # The longest windows first: they occur in the fewest places.
     enough = [length for length, count in shares.passages.items() if count >= MOST]
     some = [length for length, count in shares.passages.items() if count]
     found: list[Passage] = []
@@ -163,7 +163,7 @@ def find_copies(
 
 
 def _longest(text: Codes, known: Codes, length: int, advance: Advance) -> tuple[list[Passage], int]:
-    """The passages to list, and how long windows had to be, ``length`` or longer."""
+    """The passages to list, and the length of windows that was used, ``length`` or longer."""
     pairs = _pairs(text, known, length, advance)
     while pairs is None:
         length *= 2
@@ -185,7 +185,7 @@ def _longest(text: Codes, known: Codes, length: int, advance: Advance) -> tuple[
 def _extended(
     text: Codes, known: Codes, starts: Indices, places: Indices, lengths: Indices
 ) -> Indices:
-    """Passages as long as they are, past windows that were left out: ``(R, 3)``, longest first."""
+    """The passages in full length, past windows that were left out: ``(R, 3)``, longest first."""
     ends, starts, shifts = starts + lengths, starts.copy(), places - starts
     for edge, step in ((ends, 1), (starts, -1)):
         growing = np.arange(len(edge))
@@ -210,7 +210,7 @@ def _blocks(known: Codes, longest: int, advance: Advance) -> Iterator[tuple[int,
 def _pairs(
     text: Codes, known: Codes, length: int, advance: Advance
 ) -> tuple[Indices, Indices] | None:
-    """Windows of the text and places of them, each with each; nothing if there are too many."""
+    """Every pair of a window of the text and a place where it occurs; None if too many."""
     windows, places = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
     total = 0
     for start in range(0, len(text) - length + 1, PART):

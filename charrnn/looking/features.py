@@ -1,7 +1,7 @@
-"""What can be named about a place in a text: what a unit of a network may follow.
+"""Features of the places in a text that a unit of a network may follow.
 
-Each is a number for every character, of the text up to and including it: what a network that has
-read so far could know.
+Each feature is a number for every character, and depends only on the text up to it: a network that
+has read so far could know it.
 """
 
 from collections.abc import Callable
@@ -18,17 +18,17 @@ Numbers = npt.NDArray[np.int64]
 
 
 class Feature(NamedTuple):
-    """Something that can be named."""
+    """A feature with a name."""
 
     name: str
     remembered: bool
-    """Whether it takes more than the last character to know it."""
+    """Whether knowing it takes more than the last character."""
     values: npt.NDArray[np.float32]
-    """``(N,)``."""
+    """``(N,)`` its value at each character."""
 
 
 def features(codes: Codes) -> list[Feature]:
-    """All that we have names for.
+    """All features of a text.
 
     Args:
         codes: ``(N,)`` code points or bytes.
@@ -58,7 +58,7 @@ class _Text:
         self.punctuation = ~(self.word | self.blank | self.newline)
 
     def are(self, characters: str) -> Mask:
-        """Where one of these stands."""
+        """Where one of these characters is."""
         return np.isin(self.codes, [ord(c) for c in characters])
 
     @property
@@ -70,7 +70,7 @@ class _Text:
         """How many brackets are open in this paragraph."""
         steps = self.are(opening).astype(np.int64) - self.are(closing)
         depth = _within(steps, self.paragraph)
-        # Each paragraph lies far below the one before, so that the lowest so far is its own.
+        # Each paragraph is shifted far below the one before, so that the lowest so far is its own.
         floor = -len(steps) * 2 * np.cumsum(self.paragraph)
         lowest = np.minimum.accumulate(np.minimum(depth, 0) + floor) - floor
         inside: Numbers = depth - lowest
@@ -79,18 +79,18 @@ class _Text:
     def inside(self, quote: str) -> Mask:
         """After an odd number of quotation marks in this paragraph.
 
-        An apostrophe between two letters is none, which only the next character tells.
+        An apostrophe between two letters does not count, which only the next character shows.
         """
         marks = self.are(quote)
         marks &= ~(_after(self.letter) & np.append(self.letter[1:], False))
         return np.equal(_within(marks.astype(np.int64), self.paragraph) % 2, 1)
 
     def leading(self) -> Mask:
-        """Where the line has had nothing but blanks."""
+        """Where the line has had only blanks so far."""
         return ~self.since(~self.blank & ~self.newline)
 
     def since(self, marks: Mask) -> Mask:
-        """Whether the line has had one of these."""
+        """Whether the line has had one of these marks."""
         return np.greater(_within(marks.astype(np.int64), self.newline), 0)
 
 
@@ -100,7 +100,7 @@ def _after(marks: Mask) -> Mask:
 
 
 def _within(steps: Numbers, begins: Mask) -> Numbers:
-    """Sums from the last of ``begins`` on, which itself counts as 0."""
+    """Sums since the last of ``begins``, which itself counts as 0."""
     sums = np.cumsum(np.where(begins, 0, steps))
     # Sums may fall, so the place of the last beginning is carried on, not its sum.
     last = np.maximum.accumulate(np.where(begins, np.arange(len(sums)), -1))

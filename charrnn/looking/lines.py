@@ -1,4 +1,4 @@
-"""What each line of a text costs some models, and their order."""
+"""The cost of each line of a text under some models, and the lines' order."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -15,45 +15,45 @@ from charrnn.text.escapes import escape
 __all__ = ["Lines", "score_lines"]
 
 AT_ONCE = 1 << 20
-"""Characters of lines that are scored together, at least a line."""
+"""The most characters of lines that are scored together, but at least one line."""
 
 Codes = npt.NDArray[Any]
 Indices = npt.NDArray[np.int64]
 
 
 class Lines(NamedTuple):
-    """The L lines of a text that have anything in them, and what they cost M models."""
+    """The L lines of a text that are not empty, and their costs under M models."""
 
     begins: Indices
     """``(L,)`` where each begins."""
     ends: Indices
-    """``(L,)`` where each ends, its line end included."""
+    """``(L,)`` where each ends, including its line end."""
     numbers: Indices
-    """``(L,)`` from 1, empty lines counted."""
+    """``(L,)`` the line numbers, from 1; empty lines count."""
     nats: npt.NDArray[np.float64]
-    """``(L, M)`` of the whole line."""
+    """``(L, M)`` the cost of the whole line."""
 
     @property
     def mean(self) -> npt.NDArray[np.float64]:
-        """``(L, M)`` nats a character, line ends counted."""
+        """``(L, M)`` nats a character, including line ends."""
         return self.nats / (self.ends - self.begins)[:, None]
 
     @property
     def who(self) -> Indices:
-        """``(L,)`` the number of the model that each line costs least."""
+        """``(L,)`` the number of the model under which each line costs least."""
         who: Indices = self.nats.argmin(axis=1)
         return who
 
     @property
     def margin(self) -> npt.NDArray[np.float64]:
-        """``(L,)`` how many nats more it costs the next one; 0 with one model."""
+        """``(L,)`` how many nats more it costs under the next best model; 0 with one model."""
         ordered = np.sort(self.nats, axis=1)
         margin: npt.NDArray[np.float64] = ordered[:, min(1, ordered.shape[1] - 1)] - ordered[:, 0]
         return margin
 
     def order(self) -> Indices:
-        """``(L,)`` with one model, the likeliest line first, by nats a character; with several, by
-        the model that a line costs least, and the surest first.
+        """``(L,)`` with one model, by nats a character, the likeliest line first; with several, by
+        the model under which a line costs least, the clearest line first.
         """
         if self.nats.shape[1] == 1:
             return np.argsort(self.mean[:, 0], kind="stable").astype(np.int64)
@@ -66,13 +66,13 @@ def score_lines(
     threads: int = 1,
     advance: Callable[[int], object] = lambda count: None,
 ) -> Lines:
-    """Score each line by itself, as :meth:`Model.score` would: whatever stands around it.
+    """Score each line by itself, as :meth:`Model.score` would, whatever the lines around it are.
 
     Args:
         models: language models, all of characters or all of bytes.
         codes: ``(N,)`` code points or bytes.
         threads: processes that compute.
-        advance: told how many more characters have been scored, of N for each model.
+        advance: called with how many more characters have been scored, of N for each model.
 
     Raises:
         DivergedError: a model's outputs are not finite.
@@ -96,12 +96,12 @@ def score_lines(
 
 
 def _score(model: Model, engine: Engine, codes: Codes, edges: Indices, nats: Codes) -> None:
-    """Fill ``nats`` with what the lines between ``edges`` cost, each after a line end."""
+    """Fill ``nats`` with the costs of the lines between ``edges``, each after a line end."""
     vocabulary = model.vocabulary
     start = vocabulary.codes[vocabulary.start]
     escaped = escape(vocabulary, np.append([start], codes[edges[0] : edges[-1]]))
     edges = edges - edges[0] + 1
-    with np.errstate(all="ignore"):  # what is not finite is found below
+    with np.errstate(all="ignore"):  # values that are not finite are found below
         found = windowed_nats(
             Reader(engine), model.parameters, escaped.ids, edges.tolist(), state=opening_of(model)
         )

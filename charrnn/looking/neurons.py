@@ -1,7 +1,7 @@
-"""Units of a trained network whose activation follows something that can be named.
+"""Units of a trained network whose activation follows a feature with a name.
 
-For each feature the unit is taken whose activation has the highest |correlation| with it on the
-first half of a text. What is reported is the correlation on the second half, which had no say in
+For each feature, the unit is chosen whose activation has the highest |correlation| with it on the
+first half of a text. The reported correlation is that on the second half, which played no part in
 the choice.
 """
 
@@ -25,25 +25,25 @@ from charrnn.text.escapes import escape
 __all__ = ["LEAST", "MOST", "Follows", "Unit", "activation", "follow"]
 
 LEAST = 2000
-"""Characters that a text must have."""
+"""The fewest characters of a text."""
 
 MOST = 1 << 20
-"""Characters that are looked at, the first ones."""
+"""The most characters that are read, from the beginning."""
 
 EXAMPLE = 300
-"""Characters of an example, and up to twice as many where lines are long."""
+"""The length of an example in characters; up to twice as many where lines are long."""
 
 RARE = 20
-"""A feature must differ from what it mostly is at so many places of each half."""
+"""The fewest places in each half where a feature must differ from its most common value."""
 
 Codes = npt.NDArray[Any]
 
 
 class Unit(NamedTuple):
-    """A number of a network's state."""
+    """One number in a network's state."""
 
     layer: int  # from 0
-    part: str  # "h", or of an LSTM "c", the memory cell
+    part: str  # "h", or "c", the memory cell of an LSTM
     number: int  # from 0
     mean: float
     deviation: float
@@ -60,21 +60,21 @@ class Follows(NamedTuple):
     held: float
     """The correlation on the second half."""
     example: tuple[int, int]
-    """Where in the second half the feature varies most: some lines, from here to there."""
+    """Some lines of the second half in which the feature varies most: from here to there."""
 
 
 def follow(
     model: Model, codes: Codes, advance: Callable[[int], object] = lambda count: None
 ) -> list[Follows]:
-    """For each feature that a text has, the unit that follows it.
+    """For each feature that varies in a text, the unit that follows it.
 
     Args:
         model: a language model with recurrent layers.
         codes: ``(N,)`` code points or bytes.
-        advance: told how many more characters have been read, of N.
+        advance: called with how many more characters have been read, of N.
 
     Returns:
-        The highest |correlation| on the second half first.
+        The units, the highest |correlation| on the second half first.
 
     Raises:
         InputError: the text is too short, or the model has no recurrent layer.
@@ -115,7 +115,7 @@ def follow(
 
 
 def activation(model: Model, codes: Codes, unit: Unit, begin: int, end: int) -> Array:
-    """``(end - begin,)`` of a unit after each of these characters, in its deviations."""
+    """``(end - begin,)`` the activation of a unit after each character, in standard deviations."""
     first = max(0, begin - WARM_UP)
     ids = escape(model.vocabulary, codes[first:end]).ids.astype(np.intp)
     column = unit.layer * len(_parts(model)) + _parts(model).index(unit.part)
@@ -127,7 +127,7 @@ def activation(model: Model, codes: Codes, unit: Unit, begin: int, end: int) -> 
 
 
 class _Sums:
-    """What correlations of U units with F features are made of."""
+    """The sums from which the correlations of U units with F features follow."""
 
     def __init__(self, values: Array) -> None:
         self.count = values.shape[1]
@@ -138,19 +138,19 @@ class _Sums:
         self.products: Any = 0.0
 
     def add(self, states: Array, values: Array) -> None:
-        """``(n, U)`` activations and ``(F, n)`` features."""
+        """Add ``(n, U)`` activations and ``(F, n)`` features."""
         states = states.astype(np.float64)
         self.units = self.units + states.sum(axis=0)
         self.squares = self.squares + np.einsum("ij,ij->j", states, states)
         self.products = self.products + states.T @ (values.T - self.mean)
 
     def of_unit(self, unit: int) -> tuple[float, float]:
-        """Its mean and its standard deviation."""
+        """A unit's mean and standard deviation."""
         mean = self.units[unit] / self.count
         return float(mean), float(np.sqrt(max(0.0, self.squares[unit] / self.count - mean**2)))
 
     def correlations(self) -> Array:
-        """``(U, F)``; 0 for what never changes."""
+        """``(U, F)``; 0 where something never changes."""
         mean = self.units / self.count
         deviation = np.sqrt(np.maximum(self.squares / self.count - mean**2, 0))
         scale = deviation[:, None] * self.deviation
@@ -160,7 +160,7 @@ class _Sums:
 
 
 def _varies(*halves: Array) -> bool:
-    """Whether a feature is something else often enough."""
+    """Whether a feature differs from its most common value often enough."""
     counts = [np.unique(half, return_counts=True)[1] for half in halves]
     return all(count.sum() - count.max() >= RARE for count in counts)
 
@@ -171,9 +171,9 @@ def _parts(model: Model) -> tuple[str, ...]:
 
 
 def _states(model: Model, ids: Codes, lanes: int | None = None) -> Iterator[tuple[Codes, Array]]:
-    """``(n,)`` places and ``(n, U)`` what all states are after reading them, by layer and part.
+    """``(n,)`` places and ``(n, U)`` all states after reading there, by layer and part.
 
-    A long text is read in lanes, each but the first warmed up on what is before it.
+    A long text is read in lanes; each but the first begins with a warm-up on the text before it.
     """
     lanes = lanes or max(1, min(LANES, len(ids) // (2 * WARM_UP)))
     network, workspace = model.network, Workspace()
@@ -185,7 +185,7 @@ def _states(model: Model, ids: Codes, lanes: int | None = None) -> Iterator[tupl
     state: State = network.zero_state(lanes, model.parameters.dtype)
     for start in range(-WARM_UP * (lanes > 1), longest, CHUNK):
         at = ends - longest + np.arange(start, min(start + CHUNK, longest))[:, None]
-        if start == 0:  # before the first lane there is nothing
+        if start == 0:  # there is no text before the first lane
             for part in chain(*state):
                 part[0] = 0
         with one_thread(), np.errstate(all="ignore"):
@@ -202,7 +202,7 @@ def _states(model: Model, ids: Codes, lanes: int | None = None) -> Iterator[tupl
 
 
 def _windows(codes: Codes, half: int) -> list[int]:
-    """The edges of pieces of the second half: of whole lines, where these are not too long."""
+    """The edges of pieces of the second half: of whole lines, if these are not too long."""
     ends = np.append(np.flatnonzero(codes == ord("\n")) + 1, len(codes))
     edges = [half]
     while edges[-1] < len(codes):

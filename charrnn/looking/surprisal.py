@@ -1,4 +1,4 @@
-"""A text through a language model: how surprising each character is, and what was expected."""
+"""Reading a text with a language model: how surprising each character is, and what was expected."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import tee
@@ -21,26 +21,26 @@ __all__ = ["GUESSES", "Surprisal", "surprisals"]
 GUESSES = 5
 
 PIECE = 1 << 12
-"""Characters that are read one by one before they are handed on."""
+"""How many characters are read one by one before they are yielded."""
 
 BLOCK = 1 << 17
-"""Characters of a long text that are read at a time, in lanes."""
+"""How many characters of a long text are read at a time, in lanes."""
 
 NUMBERS = 1 << 22
-"""Outputs that may stand in memory at once."""
+"""The most outputs in memory at once."""
 
 Codes = npt.NDArray[Any]
 
 
 class Surprisal(NamedTuple):
-    """What a model makes of a piece of text, for each of its N characters (or bytes)."""
+    """A model's predictions for a piece of text, for each of its N characters (or bytes)."""
 
     nats: npt.NDArray[np.float64]
     """``(N,)`` -ln p of the character, given all before it."""
     entropy: Array
-    """``(N,)`` of what was expected, in nats."""
+    """``(N,)`` the entropy of the prediction, in nats."""
     guesses: Codes
-    """``(N, K)`` the likeliest characters, the likeliest first."""
+    """``(N, K)`` the likeliest characters, in descending order."""
     chances: Array
     """``(N, K)`` their probabilities."""
 
@@ -51,21 +51,21 @@ def surprisals(
     before: Codes | None = None,
     guesses: int = GUESSES,
 ) -> Iterator[tuple[Codes, list[Surprisal]]]:
-    """What some models make of a text, piece by piece, their states carried.
+    """The predictions of some models for a text, piece by piece, with their states carried.
 
     The first 131,072 characters (fewer with many weights) are read one by one, as soon as they
-    come. All others are read in blocks, 64 places of a block side by side, each but the first
-    warmed up on the 256 characters before it. How the text comes in changes nothing.
+    arrive. All others are read in blocks, 64 places of a block side by side, each but the first
+    warmed up on the 256 characters before it. How the text is divided into pieces does not matter.
 
     Args:
         models: language models, all of characters or all of bytes.
         text: code points or bytes, in pieces.
-        before: ``(N,)`` what stands before it and is not scored; of much the end is read. Without
-            it the text begins after a line end, in the state of :meth:`Model.score`.
-        guesses: K, how many of the likeliest characters are wanted.
+        before: ``(N,)`` the text before, which is not scored; only the end of a long one is read.
+            Without it, the text begins after a line end, in the state of :meth:`Model.score`.
+        guesses: K, the number of likeliest characters.
 
     Yields:
-        A piece of the text, and what each model makes of it.
+        A piece of the text, and each model's predictions for it.
 
     Raises:
         DivergedError: a model's outputs are not finite.
@@ -82,7 +82,7 @@ def surprisals(
 
 
 class _Reading:
-    """A model, and where it stands in a text."""
+    """A model, and its state within a text."""
 
     def __init__(self, model: Model, before: Codes | None, guesses: int) -> None:
         self._model, self._vocabulary = model, model.vocabulary
@@ -115,7 +115,7 @@ class _Reading:
             yield rest, self._block(rest, max(1, min(LANES, size // (2 * WARM_UP))))
 
     def _block(self, codes: Codes, lanes: int) -> Surprisal:
-        """Read on: first what is over when all lanes are of one length, then the lanes."""
+        """Read on: first the rest that remains when all lanes have equal length, then the lanes."""
         escaped = escape(self._vocabulary, codes)
         targets = escaped.ids.astype(np.intp)
         x = np.concatenate([[self._last], targets[:-1]])
@@ -139,7 +139,7 @@ class _Reading:
         return found._replace(nats=escaped.charge(found.nats), guesses=self._symbols[found.guesses])
 
     def _run(self, x: Codes, targets: Codes, places: Codes, found: Surprisal) -> None:
-        """Read ``(T, B)`` places side by side, and note what is made of each."""
+        """Read ``(T, B)`` places side by side, and note the predictions at each."""
         steps = CHUNK
         while steps > 1 and steps * places.shape[1] * self._network.output_size > NUMBERS:
             steps //= 2
@@ -151,8 +151,8 @@ class _Reading:
             done += len(at)
 
     def _step(self, x: Codes) -> Array:
-        """Read ``(T, B)`` symbols on; the outputs, valid until the next step."""
-        with one_thread(), np.errstate(all="ignore"):  # who asks looks whether they are finite
+        """Read ``(T, B)`` further symbols; return the outputs, valid until the next step."""
+        with one_thread(), np.errstate(all="ignore"):  # the caller checks that they are finite
             read = self._network.forward(self._parameters, x, self._state, self._workspace)
         y: Array = read[0]
         self._state = read[1]
@@ -162,7 +162,7 @@ class _Reading:
         return y
 
     def _warmed(self, x: Codes) -> State:
-        """The state that ``(T, B)`` symbols leave behind, read from the zero state."""
+        """The state that reading ``(T, B)`` symbols from the zero state leaves."""
         state: State = self._network.zero_state(x.shape[1], self._parameters.dtype)
         with one_thread(), np.errstate(all="ignore"):
             for start in range(0, len(x), CHUNK):
@@ -173,7 +173,7 @@ class _Reading:
 
 
 def _note(y: Array, targets: Codes, at: Codes, found: Surprisal) -> None:
-    """Put what outputs ``(n, V)`` say of their targets in its places; they are overwritten."""
+    """Write what outputs ``(n, V)`` predict of their targets to its places; overwrites them."""
     rows = np.arange(len(y))
     y -= y.max(axis=1, keepdims=True)
     p = np.exp(y)

@@ -1,4 +1,4 @@
 """The notes in code: recurrent networks with forward and backward passes written by hand.
 
-NumPy (and threadpoolctl); nothing here knows of text, files, commands or progress.
+This package uses NumPy (and threadpoolctl), and knows nothing of text, files or commands.
 """

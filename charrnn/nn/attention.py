@@ -14,7 +14,7 @@ __all__ = ["Attention", "AttentionSaved"]
 
 @dataclass(frozen=True)
 class AttentionSaved:
-    """What :meth:`Attention.forward` leaves for :meth:`Attention.backward`."""
+    """What :meth:`Attention.forward` saves for :meth:`Attention.backward`."""
 
     h: Array  # (T, B, H)
     memory: Array  # (S, B, F)
@@ -38,15 +38,15 @@ class Attention:
     attention, and attention is a few products over all steps.
 
     Args:
-        hidden_size: H, of the decoder.
-        memory_size: F, of the encoder.
+        hidden_size: H, the width of the decoder.
+        memory_size: F, the width of the encoder's features.
     """
 
     hidden_size: int
     memory_size: int
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """The tensors by name."""
+        """The shapes of the tensors, by name."""
         return {
             "W_a": (self.hidden_size, self.memory_size),
             "W_k": (self.memory_size, self.hidden_size),
@@ -70,7 +70,7 @@ class Attention:
             w: views of :meth:`shapes`.
             h: ``(T, B, H)``, the decoder's states.
             memory: ``(S, B, F)``, the encoder's features.
-            lengths: ``(B,)``: how many of the S each sequence has; all if not given.
+            lengths: ``(B,)``: the length of each source; all S if not given.
             workspace: owns the buffers.
 
         Returns:
@@ -85,7 +85,7 @@ class Attention:
             share[np.broadcast_to(outside[:, None], share.shape)] = -np.inf
         share -= share.real.max(axis=-1, keepdims=True)
         np.exp(share, out=share)
-        if lengths is not None:  # e to the minus infinity of a complex number may not be zero
+        if lengths is not None:  # e^-∞ of a complex number may not be zero
             share[np.broadcast_to(outside[:, None], share.shape)] = 0
         share /= share.sum(axis=-1, keepdims=True)
         context = workspace.array("context", query.shape, h.dtype)

@@ -22,7 +22,7 @@ DIRECTIONS = ("forward", "both")
 
 @dataclass(frozen=True)
 class BodySaved:
-    """What a forward pass leaves for the backward pass."""
+    """What a forward pass saves for the backward pass."""
 
     x: Array  # (T, B) symbols, or (T, B, D)
     stack: StackSaved
@@ -41,11 +41,11 @@ class Body:
         num_layers: L.
         embedding_size: the width of the learned embedding of symbols; 0 for one-hot rows.
         dropout: the probability of dropping an output of a layer while training.
-        input: ``"symbols"`` or ``"vectors"``: what the first matrix will read decides how it is
-            drawn.
+        input: ``"symbols"`` or ``"vectors"``: what the first matrix reads, which decides its
+            initial values.
         directions: ``"forward"``, or ``"both"`` for bidirectional layers, whose outputs are 2H
             wide.
-        mask: ``"step"`` or ``"sequence"``: what a dropout mask serves.
+        mask: ``"step"`` or ``"sequence"``: how long a dropout mask is used.
 
     Raises:
         ValueError: a size or a word is out of range.
@@ -74,7 +74,7 @@ class Body:
 
     @property
     def output_size(self) -> int:
-        """The width of the features; the number of symbols where they are passed on as they are."""
+        """The width of the features; the number of symbols without embedding and layers."""
         if self.num_layers:
             return self.cell.hidden_size * (1 + (self.directions == "both"))
         return self.embedding_size or self.input_size
@@ -98,7 +98,7 @@ class Body:
         return Stack(tuple(layers), Dropout(self.dropout, self.mask))
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Every tensor by name: ``embedding.W``, ``body.0.W_x``, ..."""
+        """The shapes of all tensors, by name: ``embedding.W``, ``body.0.W_x``, ..."""
         shapes: dict[str, tuple[int, ...]] = {}
         if self.embedding_size:
             shapes["embedding.W"] = (self.input_size, self.embedding_size)
@@ -135,7 +135,7 @@ class Body:
             x: symbols ``(T, B)`` or vectors ``(T, B, D)``.
             state: from :meth:`zero_state` or an earlier call.
             workspace: owns the buffers.
-            rng: draws the dropout masks; without it nothing is dropped.
+            rng: draws the dropout masks; None means no dropout.
             lengths: ``(B,)``, longest first; all T if not given.
 
         Raises:
@@ -143,7 +143,7 @@ class Body:
         """
         if not x.size:
             raise ValueError(f"expected at least one step of one sequence, got shape {x.shape}")
-        check_lengths(lengths, *x.shape[:2])  # no layer may be there to look at them
+        check_lengths(lengths, *x.shape[:2])  # there may be no layer that checks them
         features = x
         if self.embedding_size:
             W = w["embedding.W"]
@@ -161,13 +161,13 @@ class Body:
 
         Args:
             dfeatures: ``(T, B, F)``, used as scratch.
-            dstate: the gradient by the final state; nothing means zero.
+            dstate: the gradient by the final state; None means zero.
 
         Returns:
-            The gradient by ``x`` (nothing for symbols) and by the initial state.
+            The gradient by ``x`` (None for symbols) and by the initial state.
 
         Raises:
-            StaleBackwardError: the workspace has been used since.
+            StaleBackwardError: the workspace has been used since the forward pass.
         """
         dx, dinitial = self.stack.backward(
             self._layers(w), self._layers(g), dfeatures, dstate, saved.stack

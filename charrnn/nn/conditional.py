@@ -1,4 +1,4 @@
-"""One to many: a label decides where a generating network begins."""
+"""One to many: a label decides the initial state of a generating network."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +18,7 @@ __all__ = ["Conditional", "Labelled"]
 
 @dataclass(frozen=True)
 class Labelled:
-    """A batch of B sequences and what they are: see :class:`charrnn.nn.models.Sequences`."""
+    """A batch of B sequences and their labels: see :class:`charrnn.nn.models.Sequences`."""
 
     labels: Array  # (B,)
     x: Array  # (T, B)
@@ -33,18 +33,18 @@ class Labelled:
 
 @dataclass(frozen=True)
 class Conditional:
-    """h_0 = H_k (and c_0 = C_k) for label k: each label has a first state of its own, learnt.
+    """h_0 = H_k (and c_0 = C_k) for label k: each label has its own initial state, which is learnt.
 
-    Note 003's one-to-many, as the captions of Vinyals et al. (2015), "Show and tell", with a table
-    in place of an image's features.
+    Note 003's one-to-many, like the captions of Vinyals et al. (2015), "Show and tell", with a
+    table in place of an image's features.
 
     Args:
-        generator: what writes.
+        generator: the network that writes.
         num_labels: K.
-        reach: for how many steps fresh weights are to remember; 0: as ever.
+        reach: for how many steps fresh weights should remember; 0 for the usual weights.
 
     Raises:
-        ValueError: there is no label, or no state to set.
+        ValueError: there is no label, or the network has no state.
     """
 
     generator: SequenceModel
@@ -57,12 +57,12 @@ class Conditional:
 
     @property
     def cell(self) -> Any:
-        """The generator's."""
+        """The generator's cell."""
         return self.generator.cell
 
     @property
     def head(self) -> Head:
-        """The generator's."""
+        """The generator's head."""
         return self.generator.head
 
     def _tables(self) -> list[tuple[str, int, int]]:
@@ -75,13 +75,13 @@ class Conditional:
         ]
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """The generator's tensors, and ``condition.0.h`` (K, H), ..."""
+        """The shapes of the generator's tensors, and ``condition.0.h`` (K, H), ..."""
         size = self.cell.hidden_size
         tables = {name: (self.num_labels, size) for name, _, _ in self._tables()}
         return self.generator.shapes() | tables
 
     def init(self, rng: np.random.Generator, dtype: npt.DTypeLike = np.float32) -> Parameters:
-        """Fresh weights; first states of the size that a running network's have."""
+        """Fresh weights; the initial states are of the size that a running network's are."""
         parameters = Parameters(self.shapes(), dtype)
         parameters.fill(self.generator.init(rng, dtype))
         if self.reach and self.cell.bias:
@@ -92,7 +92,7 @@ class Conditional:
         return parameters
 
     def initial_state(self, parameters: Parameters, labels: Array) -> State:
-        """The first state for labels ``(B,)``, ``(B, H)`` each.
+        """The initial state for labels ``(B,)``, ``(B, H)`` each.
 
         Raises:
             ValueError: a label is out of range.
@@ -112,8 +112,8 @@ class Conditional:
         gradients: Parameters | None = None,
         rng: np.random.Generator | None = None,
     ) -> Loss:
-        """As :meth:`charrnn.nn.models.SequenceModel.sum_loss`; the state's gradient goes on into
-        the tables.
+        """As :meth:`charrnn.nn.models.SequenceModel.sum_loss`; the gradient by the initial state
+        continues into the tables.
         """
         state = self.initial_state(parameters, batch.labels)
         sequences = Sequences(batch.x, batch.targets, state, batch.lengths)

@@ -1,7 +1,7 @@
-"""Several networks as one: the mean of the probabilities that they give.
+"""Several networks as one: the mean of their probabilities.
 
-p(s) = 1/N·Σ_k p_k(s). Networks that differ in their seed alone err in different places, and their
-mean errs less than each (Hansen and Salamon 1990, "Neural network ensembles"). The average is a
+p(s) = 1/N·Σ_k p_k(s). Networks that differ only in their seed make different errors, and their mean
+makes fewer than each (Hansen and Salamon 1990, "Neural network ensembles"). The average is a
 network like any other, so that scoring, writing and checkpoints need no code for it.
 """
 
@@ -26,20 +26,20 @@ __all__ = ["Ensemble", "LanguageNetwork", "log_mean", "together"]
 
 @dataclass(frozen=True)
 class Ensemble:
-    """N networks of one kind, each with weights of its own, that read and predict together.
+    """N networks of one kind, each with its own weights, that read and predict together.
 
-    Its outputs are ln p: their softmax is p again; of members whose outputs are a yes or a no each,
-    ln p - ln(1 - p): their σ is. Its weights have the members' names after
-    ``member.1.``, ``member.2.``, ...; its state is the members' layers, one after the other.
-    Members are trained one by one; the gradient here is for learning on the way
+    Its outputs are ln p, whose softmax is p again; if each output of the members is a yes or a no,
+    they are ln p - ln(1 - p), whose σ is p. Its weights have the members' names after
+    ``member.1.``, ``member.2.``, ...; its state is that of the members' layers, one after the
+    other. Members are trained one by one; the gradient here is for dynamic evaluation
     (:mod:`charrnn.evaluation.dynamic`).
 
     Args:
-        member: each of them: it predicts symbols at every step, or labels of what it reads.
+        member: the network of each; it predicts symbols at every step, or labels of its input.
         count: N.
 
     Raises:
-        ValueError: there is none, or they predict numbers.
+        ValueError: the count is zero, or the members predict numbers.
     """
 
     member: SequenceModel
@@ -51,7 +51,7 @@ class Ensemble:
 
     @property
     def loss(self) -> str:
-        """Whatever a language model is trained by, the outputs are those of a softmax."""
+        """Whatever the training loss of a language model is, the outputs are those of a softmax."""
         yes_or_no = self.member.loss == "sigmoid" and self.member.readout != "steps"
         return "sigmoid" if yes_or_no else "softmax"
 
@@ -67,31 +67,31 @@ class Ensemble:
 
     @property
     def num_layers(self) -> int:
-        """Of each member."""
+        """The number of layers of each member."""
         return self.member.num_layers
 
     @property
     def cell(self) -> Cell[Any]:
-        """Of every layer. (Where one member's state has run away, all begin anew.)"""
+        """The cell of every layer. (If one member's state runs away, all are reset.)"""
         return self.member.cell
 
     @property
     def body(self) -> Body:
-        """Of each member."""
+        """The body of each member."""
         return self.member.body
 
     @property
     def head(self) -> Head:
-        """Of each member."""
+        """The head of each member."""
         return self.member.head
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Every tensor by name: ``member.1.body.0.W_x``, ..., ``member.2.head.b``, ..."""
+        """All tensors' shapes by name: ``member.1.body.0.W_x``, ..., ``member.2.head.b``, ..."""
         own = self.member.shapes()
         return {f"{name}.{one}": shape for name in self.names() for one, shape in own.items()}
 
     def names(self) -> list[str]:
-        """What the names of each member's tensors begin with."""
+        """How the names of each member's tensors begin."""
         return [f"member.{number}" for number in range(1, self.count + 1)]
 
     def init(self, rng: np.random.Generator, dtype: npt.DTypeLike = np.float32) -> Parameters:
@@ -126,7 +126,7 @@ class Ensemble:
             Outputs ``(T, B, V)`` and the final state.
 
         Raises:
-            ValueError: as of a member.
+            ValueError: as for a member.
         """
         workspace = workspace or Workspace()
         y = np.empty((self.count, *x.shape[:2], self.output_size), parameters.dtype)
@@ -137,7 +137,7 @@ class Ensemble:
         return log_mean(y, self.member.loss), final, None
 
     def outputs(self, parameters: Parameters, batch: Sequences, workspace: Workspace) -> Array:
-        """The outputs ``(N, K)`` of what is read out of a batch, nothing dropped."""
+        """The outputs ``(N, K)`` for what the head reads of a batch, without dropout."""
         y = np.stack(
             [
                 self.member.outputs(w, replace(batch, state=own), place)
@@ -160,15 +160,15 @@ class Ensemble:
     ) -> Loss:
         """E = -Σ_n w_n·ln p_n[target_n], and its gradients.
 
-        With E_k what member k alone has for a target,
+        With E_k the loss of member k alone for a target,
 
             E = -ln 1/N·Σ_k e^-E_k     dE/dE_k = e^-E_k / Σ_j e^-E_j
 
-        so each member has the gradient that it has by itself, times its share of the probability.
-        Nothing is dropped, whatever ``rng``.
+        so each member has its own gradient, times its share of the probability. There is no
+        dropout, whatever ``rng``.
 
         Args:
-            batch: its sequences are of one length.
+            batch: sequences of equal length.
         """
         batch = replace(batch, loss=SCORED_BY.get(self.member.loss, self.member.loss))
         members = self._each(parameters, batch.state, workspace)
@@ -203,11 +203,11 @@ class Ensemble:
 
 
 LanguageNetwork = SequenceModel | Ensemble
-"""What can be a language model."""
+"""The networks that can be a language model."""
 
 
 def together(member: SequenceModel, weights: Sequence[Parameters]) -> Parameters:
-    """Of some networks of one kind the weights of their :class:`Ensemble`: copies."""
+    """The weights of an :class:`Ensemble` of networks of one kind: copies."""
     ensemble = Ensemble(member, len(weights))
     parameters = Parameters(ensemble.shapes(), weights[0].dtype)
     for name, own in zip(ensemble.names(), weights, strict=True):
@@ -216,7 +216,7 @@ def together(member: SequenceModel, weights: Sequence[Parameters]) -> Parameters
 
 
 def _shared(each: Array) -> tuple[Array, Array]:
-    """-ln of the mean of probabilities, and the share that each has in it.
+    """-ln of the mean of probabilities, and each one's share in it.
 
     Args:
         each: ``(N, ...)`` -ln of each probability.
@@ -228,10 +228,10 @@ def _shared(each: Array) -> tuple[Array, Array]:
 
 
 def log_mean(y: Array, loss: str) -> Array:
-    """``(..., V)`` ln of the mean of probabilities, of outputs ``(N, ..., V)``, overwritten.
+    """``(..., V)`` ln of the mean probability, from outputs ``(N, ..., V)``, which are overwritten.
 
     Args:
-        loss: what the outputs are trained by, ``"softmax"`` or ``"sigmoid"``.
+        loss: the loss of training, ``"softmax"`` or ``"sigmoid"``.
     """
     if loss == "sigmoid":
         y = log_sigmoid(y)

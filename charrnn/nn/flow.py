@@ -2,9 +2,9 @@
 
     ∂E_T/∂h_t = ∂E_T/∂h_T · J_T·J_{T-1}···J_{t+1},  J_t = ∂h_t/∂h_{t-1}
 
-A product of T - t Jacobians shrinks or grows like a power: gradients vanish or explode (Bengio,
-Simard and Frasconi, 1994; Pascanu, Mikolov and Bengio, 2013). A cell's backward pass computes just
-that product, and here it is watched: one step at a time, and what it sends back is written down.
+A product of T - t Jacobians shrinks or grows exponentially: gradients vanish or explode (Bengio,
+Simard and Frasconi, 1994; Pascanu, Mikolov and Bengio, 2013). A cell's backward pass computes this
+product; here it runs one step at a time, and the gradient after each step is recorded.
 """
 
 from collections.abc import Callable
@@ -23,11 +23,11 @@ from charrnn.nn.workspace import Workspace
 __all__ = ["cross_entropy_of", "decay", "gradient_flow", "lane_norms", "random_functional"]
 
 LastLoss = Callable[[Array], Array]
-"""From the features of the last step ``(B, F)``, the gradient by them of E_T, a sum over lanes."""
+"""From the features of the last step ``(B, F)`` to the gradient by them of E_T, a lane sum."""
 
 
 def random_functional(rng: np.random.Generator) -> LastLoss:
-    """E_T = Σ r·h_T, each lane's r drawn from all directions alike and of length 1."""
+    """E_T = Σ r·h_T, where each lane's r has a random direction and length 1."""
 
     def gradient(features: Array) -> Array:
         r = rng.standard_normal(features.shape)
@@ -37,10 +37,10 @@ def random_functional(rng: np.random.Generator) -> LastLoss:
 
 
 def cross_entropy_of(head: Head, w: Weights, targets: Array) -> LastLoss:
-    """E_T = -Σ ln p(target), each lane's own: the loss of the symbol after the last one read.
+    """E_T = -Σ ln p(target) of each lane: the loss of the symbol after the last one read.
 
     Args:
-        head: of a language model.
+        head: the head of a language model.
         w: views of its ``W`` and ``b``.
         targets: ``(B,)`` symbols.
     """
@@ -56,21 +56,23 @@ def cross_entropy_of(head: Head, w: Weights, targets: Array) -> LastLoss:
 def gradient_flow(
     body: Body, w: Weights, x: Array, loss: LastLoss, state: State | None = None
 ) -> list[dict[str, Array]]:
-    """∂E_T/∂h_t of every layer, and of an LSTM ∂E_T/∂c_t, where E_T reads the last step alone.
+    """∂E_T/∂h_t of every layer, and ∂E_T/∂c_t of an LSTM, where E_T reads only the last step.
 
-    That by h_t counts all of its ways: on to step t + 1, and up to the layer above. That by c_t is
-    of the cell as step t hands it on, h_t being held (so that it is zero at t = T).
+    The gradient by h_t includes all of its effects: on step t + 1, and on the layer above. The
+        gradient by c_t is that of the cell as step t passes it on, with h_t held fixed (so it is
+        zero at t = T).
 
     Args:
-        body: without dropout here. Of a bidirectional layer the direction ahead is looked at.
-        w: views of its shapes; their dtype is that of the result.
+        body: used without dropout. In a bidirectional layer, only the forward direction is used.
+        w: views of its shapes; the result has their dtype.
         x: symbols ``(T, B)`` or vectors ``(T, B, D)``.
-        loss: what E_T is.
-        state: where to begin; zero if not given.
+        loss: gives the gradient of E_T.
+        state: the initial state; zero if not given.
 
     Returns:
-        For each layer, the first one first, by the names of its state's parts: ``(T+1, B, H)``,
-        offset by one as states are: ``[t]`` is the gradient by h_t, ``[0]`` that by what came in.
+        For each layer, first layer first, by the names of its state's parts: ``(T+1, B, H)``,
+        offset by one as states are: ``[t]`` is the gradient by h_t, ``[0]`` that by the initial
+        state.
 
     Raises:
         ValueError: as :meth:`charrnn.nn.body.Body.forward`; or there is no layer.
@@ -108,7 +110,7 @@ def gradient_flow(
 def _step_by_step(
     layer: Recurrent, w: Weights, dy: Array, saved: RecurrentSaved
 ) -> tuple[dict[str, Array], Array | None]:
-    """As :meth:`Recurrent.backward`, with a look at the running gradient before each step."""
+    """As :meth:`Recurrent.backward`, recording the gradient before each step."""
     saved.ticket.redeem()
     s, cell, num_steps = saved.cell, layer.cell, len(dy)
     running = dict(zip(cell.state_names, s.dstate(), strict=True))
@@ -131,15 +133,15 @@ def _step_by_step(
 
 
 def lane_norms(flow: Array) -> Array:
-    """‖∂E_T/∂h_t‖, the mean over the lanes, by T - t: ``(T+1, B, H)`` to ``(T+1,)``, T first."""
+    """‖∂E_T/∂h_t‖, averaged over the lanes, by T - t: ``(T+1, B, H)`` to ``(T+1,)``, T first."""
     return np.asarray(np.linalg.norm(flow[::-1], axis=-1).mean(axis=-1))
 
 
 def decay(norms: Array) -> float:
     """The factor ρ of ‖∂E_T/∂h_t‖ ≈ k·ρ^(T-t): least squares on the logarithms.
 
-    Zeros (an LSTM's cell at T - t = 0; what has vanished below the smallest number) and infinities
-    have no logarithm and are passed over; with fewer than two others it is not a number.
+    Zeros (an LSTM's cell at T - t = 0; underflow) and infinities have no logarithm and are skipped;
+    with fewer than two other values the factor is nan.
     """
     ages = np.arange(len(norms))[(norms > 0) & np.isfinite(norms)]
     if len(ages) < 2:
@@ -154,5 +156,5 @@ def _scope(w: Weights, prefix: str) -> Weights:
 
 
 def _empty(w: Weights) -> Weights:
-    """A place for gradients that nobody looks at."""
+    """Buffers for gradients that are not used."""
     return {name: np.empty_like(weight) for name, weight in w.items()}

@@ -1,4 +1,4 @@
-"""The head: a linear map of what the network below has made of its input, and a loss on it."""
+"""The head: a linear map of the network's features or of its input, and a loss on it."""
 
 from dataclasses import dataclass
 from math import log
@@ -15,20 +15,20 @@ from charrnn.nn.workspace import Workspace
 __all__ = ["Head"]
 
 HEAD_ELEMENTS = 1 << 20
-"""The head works on this many outputs at a time, so that a large vocabulary costs no memory."""
+"""The head computes this many outputs at a time, to save memory with a large vocabulary."""
 
 
 @dataclass(frozen=True)
 class Head:
     """y = x·W + b, and one of the losses of :mod:`charrnn.nn.losses`.
 
-    With nothing below, this is note 000's regression: linear (``loss="squared"``), logistic
+    Without layers below it, this is note 000's regression: linear (``loss="squared"``), logistic
     (``"sigmoid"``) or softmax (``"softmax"``).
 
     Args:
         input_size: the width of what it reads, or the number of symbols.
         output_size: K.
-        loss: of :data:`charrnn.nn.losses.LOSSES`.
+        loss: a name in :data:`charrnn.nn.losses.LOSSES`.
 
     Raises:
         ValueError: there is no such loss.
@@ -44,15 +44,15 @@ class Head:
 
     @property
     def guess(self) -> float | None:
-        """The loss by a target of one who holds all answers for equally likely, in nats.
+        """The loss per target of considering all answers equally likely, in nats.
 
-        Nothing where there is no such thing: of a squared error.
+        None where that has no meaning: for a squared error.
         """
         nats = {"softmax": log(self.output_size), "sigmoid": self.output_size * log(2)}
         return nats.get(self.loss)
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """The tensors by name: ``W``, ``b``."""
+        """The shapes of the tensors by name: ``W``, ``b``."""
         return {"W": (self.input_size, self.output_size), "b": (self.output_size,)}
 
     def init(self, rng: np.random.Generator) -> dict[str, Array]:
@@ -87,17 +87,17 @@ class Head:
     ) -> Any:
         """The loss of all rows and, if ``g`` is given, its gradients.
 
-        Works on some rows at a time (:data:`HEAD_ELEMENTS`), so that the outputs for a large
-        vocabulary never stand in memory all at once.
+        It works on some rows at a time (:data:`HEAD_ELEMENTS`), so that the outputs for a large
+        vocabulary are never all in memory at once.
 
         Args:
             x: ``(N, F)``, or symbols ``(N,)``.
-            targets: what the loss wants of N rows.
+            targets: the targets of the N rows, in the form that the loss takes.
             weights: ``(N,)``; ones if not given.
-            dx: ``(N, F)``, overwritten by the gradient by ``x``; nothing where that is symbols.
-            loss: one of :data:`charrnn.nn.losses.LOSSES`; the head's own if not given.
-            each: whether to return what each row costs, ``(N,)``; the gradients are of the sum.
-            beside: ``(N, K)``, added to the outputs, and overwritten by the gradient by them.
+            dx: ``(N, F)``, overwritten by the gradient by ``x``; None if that is symbols.
+            loss: a name in :data:`charrnn.nn.losses.LOSSES`; the head's own if not given.
+            each: whether to return each row's loss, ``(N,)``; the gradients are those of the sum.
+            beside: ``(N, K)``, added to the outputs, and overwritten by the gradient by it.
         """
         piece = max(1, min(len(x), HEAD_ELEMENTS // self.output_size))
         outputs = workspace.array("y", (piece, self.output_size), w["W"].dtype)

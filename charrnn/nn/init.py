@@ -11,7 +11,7 @@ def glorot(rng: np.random.Generator, shape: tuple[int, int], blocks: int = 1) ->
     """Uniform in ±√(6 / (rows + columns)) for each of ``blocks`` gates side by side.
 
     Glorot and Bengio (2010), "Understanding the difficulty of training deep feedforward neural
-    networks", equation 16. Each gate is a matrix of its own, so the joined width does not count.
+    networks", equation 16. Each gate is a separate matrix, so the joined width does not count.
 
     Returns:
         ``shape``, float64.

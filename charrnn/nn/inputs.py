@@ -1,6 +1,6 @@
-"""What a recurrent layer reads: a = x·W_x + b for all gates, steps and sequences at once.
+"""The input of a recurrent layer: a = x·W_x + b for all gates, steps and sequences at once.
 
-The first ``halved`` gates get half of that: see :func:`charrnn.nn.ops.to_unit`.
+For the first ``halved`` gates it is half of that: see :func:`charrnn.nn.ops.to_unit`.
 """
 
 import numpy as np
@@ -36,7 +36,7 @@ def project(
 
     Args:
         W: ``(D, G·H)``, the gates' blocks side by side.
-        b: ``(G·H,)`` or nothing.
+        b: ``(G·H,)`` or None.
         x: ``(T, B, D)``, or integers ``(T, B)`` in ``[0, D)``: x·W is then a row of W.
         out: ``(G, T, B, H)``, contiguous.
 
@@ -51,18 +51,18 @@ def project(
     symbols = x.dtype.kind in "iu"
     if symbols:
         check_symbols(x, len(W))
-        ids = x.reshape(-1).astype(np.intp, copy=False)  # ids·G may not fit a narrower integer
+        ids = x.reshape(-1).astype(np.intp, copy=False)  # ids·G may overflow a narrower integer
     if symbols and len(W) > x.size:
-        # More rows than are read: those are gathered first. A row of W seen as (D·G, H) is a gate.
+        # More rows than are read: gather those first. A row of W seen as (D·G, H) is a gate.
         for gate, a in enumerate(flat):
-            # mode="clip" lets NumPy write straight into the result; "raise" would go by a copy.
+            # mode="clip" lets NumPy write straight into the result; "raise" would make a copy.
             np.take(W.reshape(-1, size), ids * gates + gate, axis=0, out=a, mode="clip")
         flat[:halved] *= 0.5
     else:
         shape = (gates, len(W), size)
         own = gate_rows(W, size, halved, workspace.array("W_x", shape, W.dtype))
         if symbols:
-            if biases is not None:  # to the few rows of the table, not to the many of the output
+            if biases is not None:  # added to the few rows of the table, not the many outputs
                 own += biases
                 biases = None
             for table, a in zip(own, flat, strict=True):
@@ -85,8 +85,8 @@ def project_backward(
     """dW_k = xᵀ·da_k, db_k = Σ da_k, dx = Σ_k da_k·W_kᵀ; all three are overwritten.
 
     Args:
-        da: ``(G, T, B, H)``, the gradient by a, not by a half of it.
-        dx: ``(T, B, D)``, or nothing where x is symbols.
+        da: ``(G, T, B, H)``, the gradient by a, not by its half.
+        dx: ``(T, B, D)``, or None where x is symbols.
     """
     gates, size = len(da), da.shape[-1]
     da = da.reshape(gates, -1, size)

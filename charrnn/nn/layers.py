@@ -1,10 +1,10 @@
 """A cell over time, in one direction or both.
 
-``forward(x, state) -> y, state, saved`` and ``backward(dy, dstate, saved) -> dx, dstate``.
-There is no tape: all that the backward pass needs is in ``saved``. Truncated backpropagation
-through time is not passing ``dstate`` on; an encoder's last state handed to a decoder is passing it
-on. Weights come in as named views ``w``, gradients go out through views ``g``; a backward pass
-overwrites ``g``, it does not add to it.
+``forward(x, state) -> y, state, saved`` and ``backward(dy, dstate, saved) -> dx, dstate``. There is
+no tape: ``saved`` has all that the backward pass needs. Truncated backpropagation through time
+means not passing ``dstate`` on; an encoder whose last state begins a decoder passes it on. Weights
+come in as named views ``w``, gradients go out through views ``g``; a backward pass overwrites
+``g``, it does not add to it.
 """
 
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ __all__ = [
 
 
 def check_lengths(lengths: Array | None, num_steps: int, batch_size: int) -> None:
-    """Raise ValueError unless lengths ``(B,)`` stand longest first and are in 1..num_steps."""
+    """Raise ValueError unless lengths ``(B,)`` are in 1..num_steps, longest first."""
     if lengths is None:
         return
     if lengths.shape != (batch_size,):
@@ -41,12 +41,12 @@ def check_lengths(lengths: Array | None, num_steps: int, batch_size: int) -> Non
 
 
 def running(lengths: Array, num_steps: int) -> tuple[int, ...]:
-    """How many sequences of lengths ``(B,)`` run at each of ``num_steps`` steps."""
+    """How many sequences of lengths ``(B,)`` are still running at each of ``num_steps`` steps."""
     return tuple((lengths > np.arange(num_steps)[:, None]).sum(axis=1).tolist())
 
 
 def turned(x: Array, lengths: Array | None) -> Array:
-    """``x`` (T, B, ...) with each sequence turned round within its own length; its own inverse."""
+    """``x`` (T, B, ...) with each sequence reversed within its own length; its own inverse."""
     if lengths is None:
         return x[::-1]
     t = np.arange(len(x))[:, None]
@@ -55,7 +55,7 @@ def turned(x: Array, lengths: Array | None) -> Array:
 
 
 class Layer(Protocol):
-    """What a stack is made of: :class:`Recurrent` or :class:`Bidirectional`."""
+    """A layer of a stack: :class:`Recurrent` or :class:`Bidirectional`."""
 
     @property
     def output_size(self) -> int: ...
@@ -79,7 +79,7 @@ class Layer(Protocol):
 
 @dataclass(frozen=True)
 class RecurrentSaved:
-    """What :meth:`Recurrent.forward` leaves for :meth:`Recurrent.backward`."""
+    """What :meth:`Recurrent.forward` saves for :meth:`Recurrent.backward`."""
 
     x: Array  # (T, B, D), or (T, B) symbols
     cell: Saved
@@ -94,7 +94,7 @@ class Recurrent:
     Args:
         cell: the recurrence.
         input_size: D, or the number of symbols where the input is integers.
-        input: ``"vectors"`` or ``"symbols"``: how the input matrix is drawn.
+        input: ``"vectors"`` or ``"symbols"``, which decides the input matrix's initial values.
     """
 
     cell: Cell[Any]
@@ -116,7 +116,7 @@ class Recurrent:
         return self.cell.zero_state(batch_size, dtype)
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """The tensors by name: ``W_x``, the cell's own, ``b``."""
+        """The shapes of the tensors by name: ``W_x``, the cell's own, ``b``."""
         width = self.cell.num_gates * self.cell.hidden_size
         shapes: dict[str, tuple[int, ...]] = {"W_x": (self.input_size, width)}
         shapes |= self.cell.checked_shapes()
@@ -146,12 +146,12 @@ class Recurrent:
 
         Args:
             w: views of :meth:`shapes`.
-            x: ``(T, B, D)``, or integers ``(T, B)``; T and B at least 1. Kept, not copied: leave it
-                as it is until :meth:`backward` is done.
+            x: ``(T, B, D)``, or integers ``(T, B)``; T and B at least 1. It is kept, not copied: do
+                not change it before :meth:`backward` is done.
             state: the initial state, ``(B, H)`` each; not kept.
             workspace: owns the buffers; see :mod:`charrnn.nn.workspace`.
             lengths: ``(B,)``, longest first; all T if not given. What ``x`` holds beyond the end of
-                a sequence must be finite (a symbol in range), and makes no difference.
+                a sequence must be finite (a symbol must be in range), and makes no difference.
 
         Returns:
             The outputs ``(T, B, H)`` (a view, valid until the next forward pass with this
@@ -196,18 +196,18 @@ class Recurrent:
         Args:
             w: the weights that :meth:`forward` used.
             g: views that the gradients are written into.
-            dy: ``(T, B, H)``, the gradient by the outputs; beyond the end of a sequence it is not
-                looked at.
-            dstate: the gradient by the final state; nothing means zero.
+            dy: ``(T, B, H)``, the gradient by the outputs; beyond the end of a sequence it is
+                ignored.
+            dstate: the gradient by the final state; None means zero.
             saved: from :meth:`forward`.
 
         Returns:
-            The gradient by ``x`` (nothing where ``x`` was symbols; else a view that the workspace
+            The gradient by ``x`` (None where ``x`` was symbols; else a view that the workspace
             owns) and by the initial state.
 
         Raises:
-            ValueError: a gradient is not of the shape of what it is by.
-            StaleBackwardError: the workspace has been used since.
+            ValueError: the shape of a gradient is wrong.
+            StaleBackwardError: the workspace has been used since the forward pass.
         """
         s, workspace = saved.cell, saved.workspace
         outputs = (*saved.x.shape[:2], self.cell.hidden_size)
@@ -233,7 +233,7 @@ class Recurrent:
 
 @dataclass(frozen=True)
 class BidirectionalSaved:
-    """What :meth:`Bidirectional.forward` leaves for :meth:`Bidirectional.backward`."""
+    """What :meth:`Bidirectional.forward` saves for :meth:`Bidirectional.backward`."""
 
     ahead: RecurrentSaved
     back: RecurrentSaved
@@ -242,16 +242,16 @@ class BidirectionalSaved:
 
 @dataclass(frozen=True)
 class Bidirectional:
-    """Two layers over the same input, one of them from the end to the beginning.
+    """Two layers over the same input, one of which reads it from the end to the beginning.
 
         y_t = [→h_t, ←h_t],  →h_t = cell(x_t, →h_{t-1}),  ←h_t = cell(x_t, ←h_{t+1})
 
     Schuster and Paliwal (1997), "Bidirectional recurrent neural networks"; note 001, section 3.
-    Each has weights of its own, ``ahead.*`` and ``back.*``; the state is the one's parts, then
-    the other's. A sequence that is shorter than others is read from its own end.
+    Each direction has its own weights, ``ahead.*`` and ``back.*``; the state consists of the parts
+    of one, then those of the other. A shorter sequence is read backwards from its own end.
 
     Args:
-        layer: what each direction is.
+        layer: the layer of each direction.
     """
 
     layer: Recurrent
@@ -268,11 +268,11 @@ class Bidirectional:
         return names + tuple(f"{name}_back" for name in names)
 
     def zero_state(self, batch_size: int, dtype: np.dtype[Any]) -> LayerState:
-        """The states that the two directions begin with."""
+        """The initial states of both directions."""
         return 2 * self.layer.zero_state(batch_size, dtype)
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """The tensors of both directions."""
+        """The shapes of the tensors of both directions."""
         shapes = self.layer.shapes().items()
         return {f"{way}.{name}": shape for way in ("ahead", "back") for name, shape in shapes}
 
@@ -294,7 +294,7 @@ class Bidirectional:
     ) -> tuple[Array, LayerState, BidirectionalSaved]:
         """As :meth:`Recurrent.forward`; the outputs are ``(T, B, 2H)``.
 
-        The final state of the direction back is what it knows at the first step.
+        The final state of the backward direction is the one at the first step.
         """
         check_lengths(lengths, *x.shape[:2])
         parts = len(self.layer.state_names)

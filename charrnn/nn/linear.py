@@ -13,7 +13,7 @@ def affine(W: Array, b: Array | None, x: Array, out: Array) -> None:
 
     Args:
         W: ``(D, K)``.
-        b: ``(K,)`` or nothing.
+        b: ``(K,)`` or None.
         x: ``(..., D)``, or integers ``(...)`` in ``[0, D)``: x·W is then a row of W.
         out: ``(..., K)``, contiguous.
 
@@ -28,7 +28,7 @@ def affine(W: Array, b: Array | None, x: Array, out: Array) -> None:
             out += b
         return
     check_symbols(x, len(W))
-    # A bias added to the few rows of a small table is not added to the many of the output.
+    # Add the bias to the few rows of a small table, not to the many rows of the output.
     early = b is not None and len(W) < x.size
     gather_rows(W + b if early else W, x, out)
     if b is not None and not early:

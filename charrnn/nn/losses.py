@@ -1,8 +1,8 @@
-"""Losses as sums over positions; the caller divides by how many there are in all.
+"""Losses as sums over positions; the caller divides by the number of positions.
 
-A position of weight 0 is padding. Sums over shards of a batch add up exactly to the batch's.
-Each takes the head's outputs ``y`` and leaves the gradient by them in their place. Who wants to
-know what each position costs gets that in place of the sum (``each``).
+A position of weight 0 is padding. The sums over shards of a batch add up to the batch's sum. Each
+loss takes the head's outputs ``y`` and overwrites them by its gradient. With ``each`` it returns
+the loss of each position instead of the sum.
 """
 
 from collections.abc import Callable
@@ -36,18 +36,18 @@ def softmax(logits: Array) -> None:
 
 
 def log_sigmoid(y: Array) -> Array:
-    """ln σ(y) = min(y, 0) - ln(1 + e^-|y|): not 0 and not -∞ where σ itself is 1 or 0."""
+    """ln σ(y) = min(y, 0) - ln(1 + e^-|y|), finite even where σ itself is rounded to 0 or 1."""
     positive = y.real > 0
     found: Array = np.where(positive, 0, y) - np.log1p(np.exp(np.where(positive, -y, y)))
     return found
 
 
 def log_probabilities(loss: str, y: Array) -> Array:
-    """ln p of outputs ``(..., K)``, float64: by the softmax, or of each by its own σ.
+    """ln p of outputs ``(..., K)``, float64: by the softmax, or by each output's own σ.
 
     Args:
-        loss: ``"softmax"`` or ``"sigmoid"``, what the outputs are trained by.
-        y: the logits; left alone.
+        loss: ``"softmax"`` or ``"sigmoid"``, the loss of training.
+        y: the logits; they are not changed.
     """
     y = y.astype(np.float64)
     if loss == "sigmoid":
@@ -62,13 +62,13 @@ def softmax_cross_entropy(
 ) -> Any:
     """E = -Σ_n w_n·ln p_n[target_n], p = softmax(y); the logits become dE/dy = w·(p - one-hot).
 
-    Note 001's E over ŷ = softmax(Vs), Note 000's softmax regression.
+    Note 001's E over ŷ = softmax(Vs), note 000's softmax regression.
 
     Args:
         logits: ``(N, V)``, overwritten by the gradient.
         targets: ``(N,)`` integers in ``[0, V)``.
         weights: ``(N,)``; ones if not given.
-        each: whether to return -ln p_n[target_n], ``(N,)``, whatever their weights, and no sum.
+        each: whether to return -ln p_n[target_n], ``(N,)``, without weights, instead of the sum.
 
     Returns:
         The sum in nats, at least float64 (complex128 when the logits are).
@@ -91,16 +91,16 @@ def sigmoid_cross_entropy(
 ) -> Any:
     """E = Σ_n w_n·Σ_k [-t·ln p - (1-t)·ln(1-p)], p = σ(y); y becomes dE/dy = w·(p - t).
 
-    Note 003's loss: binary cross-entropy, each output a yes or no of its own.
+    Note 003's loss: binary cross-entropy, where each output is a separate yes or no.
 
     Args:
         logits: ``(N, K)``, overwritten by the gradient.
-        targets: ``(N, K)`` in [0, 1]; or ``(N,)`` integers in ``[0, K)``, a yes among noes each.
+        targets: ``(N, K)`` in [0, 1]; or ``(N,)`` integers in ``[0, K)``, the only yes of each row.
         weights: ``(N,)``; ones if not given.
-        each: whether to return the losses of the rows, ``(N,)``, whatever their weights.
+        each: whether to return the losses of the rows, ``(N,)``, without the weights.
 
     Returns:
-        The sum in nats, as :func:`softmax_cross_entropy`.
+        The sum in nats, as for :func:`softmax_cross_entropy`.
     """
     if targets.ndim == 1:
         targets = targets[:, None] == np.arange(logits.shape[1])
@@ -120,10 +120,10 @@ def normalised_cross_entropy(
 ) -> Any:
     """E = -Σ_n w_n·ln q_n[target_n], q_k = σ(y_k) / Σ_j σ(y_j); y becomes dE/dy.
 
-    What a model that is trained by one yes among noes says of exclusive symbols: the softmax of
-    ln σ(y), so dE/dy_k = w·(q_k - [k is the target])·(1 - σ(y_k)) by the chain rule.
+    The distribution over symbols of a model that is trained to say yes to one of them: the softmax
+        of ln σ(y), so dE/dy_k = w·(q_k - [k is the target])·(1 - σ(y_k)) by the chain rule.
 
-    Arguments and result as of :func:`softmax_cross_entropy`.
+    Arguments and result as for :func:`softmax_cross_entropy`.
     """
     z = log_sigmoid(logits)
     np.exp(z - logits, out=logits)  # 1 - σ(y) = e^-y·σ(y)
@@ -143,7 +143,7 @@ def squared_error(
         y: ``(N, K)``, overwritten by the gradient.
         targets: ``(N, K)``.
         weights: ``(N,)``; ones if not given.
-        each: whether to return the losses of the rows, ``(N,)``, whatever their weights.
+        each: whether to return the losses of the rows, ``(N,)``, without the weights.
 
     Returns:
         The sum, at least float64.
@@ -169,14 +169,14 @@ LOSSES: dict[str, Callable[..., Any]] = {
 }
 
 SCORED_BY = {"sigmoid": "normalised"}
-"""What scores a language model that is trained by another loss: -ln of a distribution."""
+"""The loss that scores a language model trained by another one: -ln of a distribution."""
 
 
 def check_targets(loss: str, targets: Array, rows: tuple[int, ...], output_size: int) -> None:
-    """Raise ValueError unless the targets are what ``loss`` compares ``rows`` of outputs with.
+    """Raise ValueError unless the targets fit ``rows`` of outputs under ``loss``.
 
     Args:
-        rows: the shape of what is compared: ``(T, B)`` steps, or ``(N,)``.
+        rows: the shape of the outputs' rows: ``(T, B)`` steps, or ``(N,)``.
     """
     one_each = loss in ("softmax", "normalised", "chain")
     one_each = one_each or (loss == "sigmoid" and targets.shape == rows)

@@ -1,7 +1,7 @@
 """The network of the notes: symbols or vectors in, a stack of recurrent layers, a linear head.
 
-The head goes through time in pieces, so that the logits of thousands of symbols never stand in
-memory all at once.
+The head computes some steps at a time, so that the logits of thousands of symbols are never all in
+memory at once.
 """
 
 from dataclasses import dataclass
@@ -24,15 +24,15 @@ from charrnn.nn.workspace import Ticket, Workspace
 __all__ = ["Loss", "ModelSaved", "SequenceModel", "Sequences"]
 
 TIED_SCALE = 0.1
-"""Of a tied embedding's rows, as they are drawn (docs/log.md)."""
+"""The scale of a tied embedding's initial rows (docs/log.md)."""
 
 
 class Loss(NamedTuple):
-    """What a pass over a batch gives, besides the gradients of the weights."""
+    """The result of a batch, besides the gradients of the weights."""
 
-    total: Any  # the sum over all positions; if so asked, what each of them costs
-    final: State  # the state at each sequence's end
-    dinitial: State  # the gradient by the state at the beginning; empty where none was asked for
+    total: Any  # the sum over all positions; if asked, each one's loss
+    final: State  # the state at the end of each sequence
+    dinitial: State  # the gradient by the initial state; empty if not asked for
 
 
 @dataclass(frozen=True)
@@ -41,17 +41,17 @@ class Sequences:
 
     Args:
         x: symbols ``(T, B)`` or vectors ``(T, B, D)``.
-        targets: what the outputs are compared with: a number of ``(T, B)``, ``(B,)`` or ``(N,)``
-            by read-out, or a row of K numbers in the place of each.
+        targets: what the outputs are compared with: a number for each of ``(T, B)``, ``(B,)`` or
+            ``(N,)``, depending on the read-out, or a row of K numbers for each.
         state: the initial state.
         lengths: ``(B,)``, longest first; all T if not given.
-        spans: ``(N, 3)`` lane, first and last step: what the head reads.
-        weights: of each target; steps beyond an end count nothing anyhow.
-        each: whether the loss of each target is wanted, in place of their sum.
-        loss: which loss is wanted; the network's own if not given.
-        features: of each target, for a network that has a map of them.
-        beside: ``(N, K)``, what is added to the outputs in place of what the map makes of features;
-            the map then learns nothing.
+        spans: ``(N, 3)`` lane, first and last step: the spans that the head reads.
+        weights: the weight of each target; steps beyond an end never count.
+        each: whether the loss of each target is asked for, instead of the sum.
+        loss: another loss than the network's own, if given.
+        features: those of each target, for a network that has a map of them.
+        beside: ``(N, K)``, added to the outputs instead of what the map makes of features; the map
+            then learns nothing.
     """
 
     x: Array
@@ -73,9 +73,9 @@ class Sequences:
 
 @dataclass(frozen=True)
 class ModelSaved:
-    """What a forward pass leaves for the backward pass."""
+    """What a forward pass saves for the backward pass."""
 
-    features: Array  # (T, B, F), what the head reads; the symbols themselves where nothing is below
+    features: Array  # (T, B, F), what the head reads; or the symbols themselves
     body: BodySaved
     workspace: Workspace
     ticket: Ticket
@@ -90,26 +90,26 @@ class SequenceModel:
 
     Args:
         input_size: V, the number of symbols, or D, the width of the vectors.
-        output_size: how many numbers come out at each step.
+        output_size: the number of outputs at each step.
         cell: the recurrence of every layer.
         num_layers: L.
         embedding_size: the width of the learned embedding of symbols; 0 for one-hot rows.
         dropout: the probability of dropping an output of a layer while training.
-        input: ``"symbols"`` or ``"vectors"``: what the first matrix will read decides how it is
-            drawn.
+        input: ``"symbols"`` or ``"vectors"``: what the first matrix reads, which decides its
+            initial values.
         directions: ``"forward"``, or ``"both"`` for bidirectional layers.
         readout: what the head reads, see :func:`charrnn.nn.readouts.read_out`.
-        loss: what it is trained by, see :mod:`charrnn.nn.losses`; or ``"chain"``, of the tags of
+        loss: the loss of training, see :mod:`charrnn.nn.losses`; or ``"chain"``, for the tags of
             spans (:mod:`charrnn.nn.chain`): its outputs are then ln p of each tag.
         tied: the head's W is the transpose of the embedding, which is then as wide as a layer:
             y_t = E·h_t + b. Press and Wolf (2017), "Using the output embedding to improve language
             models".
-        mask: ``"step"`` or ``"sequence"``: what a dropout mask serves.
+        mask: ``"step"`` or ``"sequence"``: how long a dropout mask is used.
         wide: D, how many sparse features of each target are mapped to the outputs as well, see
             :mod:`charrnn.nn.wide`; 0 for none.
 
     Raises:
-        ValueError: a size or a word is out of range, or what is to be tied does not fit.
+        ValueError: a size or a word is out of range, or the tied matrices do not fit.
     """
 
     input_size: int
@@ -135,7 +135,7 @@ class SequenceModel:
             raise ValueError("symbols themselves can only be read out at every step")
         if self.loss == "chain" and self.readout != "spans":
             raise ValueError("only the tags of spans are a chain")
-        _ = self.body, self.head  # which refuse what they cannot be
+        _ = self.body, self.head  # which check their arguments
         tie = (self.input_size, self.body.output_size)
         if self.tied and tie != (self.output_size, self.embedding_size):
             raise ValueError(
@@ -159,7 +159,7 @@ class SequenceModel:
 
     @property
     def head(self) -> Head:
-        """What turns features into outputs."""
+        """The map from features to outputs."""
         loss = "softmax" if self.loss == "chain" else self.loss
         return Head(self.body.output_size, self.output_size, loss)
 
@@ -169,7 +169,7 @@ class SequenceModel:
         return bool(self.num_layers or self.embedding_size) or self.input == "vectors"
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Every tensor by name: ``embedding.W``, ``body.0.W_x``, ..., ``head.W``, ``head.b``."""
+        """The shapes of all tensors by name: ``embedding.W``, ``body.0.W_x``, ..., ``head.b``."""
         head = {f"head.{name}": shape for name, shape in self.head.shapes().items()}
         if self.tied:
             del head["head.W"]
@@ -199,7 +199,7 @@ class SequenceModel:
         return w
 
     def _head_gradients(self, gradients: Parameters, workspace: Workspace) -> dict[str, Array]:
-        """Where the head's gradients go; that of a tied W to a place of its own."""
+        """Buffers for the head's gradients; a tied W has one of its own."""
         g = dict(gradients.scope("head"))
         if self.tied:
             shape = gradients["embedding.W"].shape[::-1]
@@ -226,7 +226,7 @@ class SequenceModel:
             x: symbols ``(T, B)`` or vectors ``(T, B, D)``.
             state: from :meth:`zero_state` or an earlier call.
             workspace: buffers to reuse; fresh ones if not given.
-            rng: draws the dropout masks; without it nothing is dropped.
+            rng: draws the dropout masks; None means no dropout.
             lengths: ``(B,)``, longest first; all T if not given.
 
         Returns:
@@ -234,7 +234,7 @@ class SequenceModel:
             the final state, and what :meth:`backward` needs.
 
         Raises:
-            ValueError: nothing to read, a symbol out of range, or a state that does not fit.
+            ValueError: there is nothing to read, a symbol is out of range, or the state is wrong.
         """
         final, saved = self._features(parameters, x, state, workspace or Workspace(), rng, lengths)
         y = self.head.forward(self.head_weights(parameters), saved.features, saved.workspace)
@@ -251,15 +251,15 @@ class SequenceModel:
         """Undo :meth:`forward`, once: overwrite ``gradients``.
 
         Args:
-            dy: ``(T, B, output_size)``, the gradient by the outputs. Where sequences are of
-                different lengths it must be zero beyond their ends.
-            dstate: the gradient by the final state; nothing means zero.
+            dy: ``(T, B, output_size)``, the gradient by the outputs. If sequences have different
+                lengths, it must be zero beyond their ends.
+            dstate: the gradient by the final state; None means zero.
 
         Returns:
-            The gradient by ``x`` (nothing for symbols) and by the initial state.
+            The gradient by ``x`` (None for symbols) and by the initial state.
 
         Raises:
-            StaleBackwardError: the workspace has been used since.
+            StaleBackwardError: the workspace has been used since the forward pass.
         """
         saved.ticket.redeem()
         dfeatures = self._dfeatures(parameters, saved)
@@ -268,7 +268,7 @@ class SequenceModel:
         return self._features_backward(parameters, gradients, g, dfeatures, dstate, saved)
 
     def outputs(self, parameters: Parameters, batch: Sequences, workspace: Workspace) -> Array:
-        """The outputs ``(N, K)`` of what the head reads of a batch, nothing dropped; a view."""
+        """The outputs ``(N, K)`` for what the head reads of a batch, without dropout; a view."""
         _, saved = self._features(parameters, batch.x, batch.state, workspace, None, batch.lengths)
         x, _ = self._read(saved.features, batch)
         y = self.head.forward(self.head_weights(parameters), x, workspace)
@@ -292,19 +292,19 @@ class SequenceModel:
     ) -> tuple[Any, State]:
         """-Σ ln softmax(y_t)[target_t] over all steps and sequences, and its gradients.
 
-        What a language model needs of :meth:`sum_loss`: the gradient by the final state is taken as
-        zero and that by the initial state dropped: backpropagation through time, truncated at the
+        What a language model needs of :meth:`sum_loss`: the gradient by the final state is zero and
+        that by the initial state is dropped. This is backpropagation through time, truncated at the
         edges of the chunk.
 
         Args:
             targets: ``(T, B)`` integers below ``output_size``.
-            gradients: overwritten by the gradients of the sum; without it none are computed.
+            gradients: overwritten by the gradients of the sum; if None, they are not computed.
 
         Returns:
             The sum in nats and the final state.
 
         Raises:
-            ValueError: as :meth:`forward`; or a target out of range.
+            ValueError: as for :meth:`forward`, or a target is out of range.
         """
         batch = Sequences(x, targets, state)
         loss = self.sum_loss(parameters, batch, workspace, gradients=gradients, rng=rng)
@@ -325,11 +325,11 @@ class SequenceModel:
             parameters: of :meth:`shapes`.
             batch: input, targets, initial state.
             workspace: owns the buffers.
-            gradients: overwritten by the gradients of the sum; without it none are computed.
-            rng: draws the dropout masks; without it nothing is dropped.
+            gradients: overwritten by the gradients of the sum; if None, they are not computed.
+            rng: draws the dropout masks; None means no dropout.
 
         Raises:
-            ValueError: as :meth:`forward`; or targets that do not fit.
+            ValueError: as for :meth:`forward`, or the targets do not fit.
         """
         x, state, lengths = batch.x, batch.state, batch.lengths
         final, saved = self._features(parameters, x, state, workspace, rng, lengths)
@@ -423,7 +423,7 @@ class SequenceModel:
         lengths = None if batch.lengths is None else batch.lengths[lanes]
         x, targets = batch.x[:, lanes], targets[chosen]
         weights = None if weights is None else weights[chosen]
-        if lengths is not None:  # the longest may be in another part
+        if lengths is not None:  # the longest sequence may be in another part
             x = x[: lengths[0]]
             if self.readout == "steps":
                 targets = targets[: lengths[0]]
@@ -434,7 +434,7 @@ class SequenceModel:
         )
 
     def _beside(self, parameters: Parameters, batch: Sequences, count: int) -> Array | None:
-        """What the map of sparse features adds to the outputs, ``(count, K)``, if there is one."""
+        """What the map of sparse features adds to the outputs, ``(count, K)``; None without one."""
         if not self.wide:
             return None
         if batch.beside is not None:
@@ -449,7 +449,7 @@ class SequenceModel:
         )
 
     def _weights(self, batch: Sequences, heads: tuple[int, ...]) -> Array | None:
-        """Of each row that the head reads: none beyond the end of a sequence."""
+        """The weight of each row that the head reads: zero beyond the end of a sequence."""
         weights = batch.weights
         if weights is not None and weights.shape != heads:
             raise ValueError(f"weights must be {heads}, got {weights.shape}")

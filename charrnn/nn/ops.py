@@ -1,7 +1,7 @@
 """Element-wise functions and row gathers, written so that one code serves every dtype.
 
-The functions are analytic (or, for ReLU, piecewise so), and none of them looks at an
-imaginary part, so that the complex step of :mod:`charrnn.gradcheck` can run through them.
+The functions are analytic (or, for ReLU, piecewise so), and none of them looks at an imaginary
+part, so that the complex step of :mod:`charrnn.gradcheck` works through them.
 """
 
 import numpy as np
@@ -15,15 +15,15 @@ ONE_HOT_LIMIT = 256
 
 
 def rows(x: Array) -> Array:
-    """(T, B, D) seen as (T·B, D): all steps of all sequences under each other."""
+    """(T, B, D) viewed as (T·B, D): the steps of all sequences as rows."""
     return x.reshape(-1, x.shape[-1])
 
 
 def to_unit(t: Array) -> None:
     """In place: ½ + ½·t, which makes σ(a) = 1 / (1 + e^-a) of t = tanh(a / 2).
 
-    No overflow, and one function for all gates: the cells get a / 2 where a sigmoid follows, the ½
-    having been multiplied into the copies of the weights that a pass works with.
+    It cannot overflow, and one function serves all gates: the cells get a / 2 where a sigmoid
+    follows, since the ½ is multiplied into their copies of the weights.
     """
     t *= 0.5
     t += 0.5
@@ -38,12 +38,12 @@ def sigmoid(a: Array, out: Array | None = None) -> Array:
 
 
 def relu(a: Array, out: Array) -> None:
-    """max(a, 0). NumPy orders complex numbers by their real part first, which is what is wanted."""
+    """max(a, 0). NumPy compares complex numbers by their real part first, as is needed here."""
     np.maximum(a, 0, out=out)
 
 
 def check_symbols(ids: Array, limit: int) -> None:
-    """Raise ValueError unless all are in ``[0, limit)``: NumPy would take -1 for the last row."""
+    """Raise ValueError unless all are in ``[0, limit)``: NumPy would take -1 as the last row."""
     if ids.size and not 0 <= int(ids.min()) <= int(ids.max()) < limit:
         raise ValueError(
             f"symbols must be in 0..{limit - 1}, got {int(ids.min())}..{int(ids.max())}"
@@ -67,7 +67,7 @@ def scatter_rows(ids: Array, d: Array, out: Array) -> None:
 
     Args:
         ids: integers in ``[0, V)``, ``(N,)``.
-        d: ``(N, D)``, the gradient by the gathered rows; or several, ``(G, N, D)``.
+        d: ``(N, D)``, the gradient by the gathered rows; or several gradients, ``(G, N, D)``.
         out: ``(V, D)`` or ``(G, V, D)``, overwritten.
     """
     if d.ndim == 2:

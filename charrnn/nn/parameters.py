@@ -28,8 +28,8 @@ class Parameters(Mapping[str, Array]):
 
     Args:
         shapes: the tensors by name, for instance ``{"body.0.W_h": (256, 1024)}``.
-        dtype: of every tensor.
-        flat: the vector to view; zeros if none is given. Not copied.
+        dtype: the dtype of every tensor.
+        flat: the vector to view, not copied; if not given, zeros.
 
     Raises:
         ValueError: ``flat`` is not a contiguous vector of the right size and dtype.
@@ -76,7 +76,7 @@ class Parameters(Mapping[str, Array]):
     def part(self, prefix: str) -> "Parameters":
         """The tensors of :meth:`scope` as parameters of their own: views of these.
 
-        They do not lie side by side, so there is no ``flat``.
+        They are not contiguous, so there is no ``flat``.
         """
         part = Parameters.__new__(Parameters)
         part._views, part.dtype = self.scope(prefix), self.dtype
@@ -84,7 +84,7 @@ class Parameters(Mapping[str, Array]):
         return part
 
     def fill(self, values: Mapping[str, Array], prefix: str = "") -> None:
-        """Copy ``values`` into the tensors of their names, after ``prefix.`` if one is given."""
+        """Copy ``values`` into the tensors of these names, after ``prefix.`` if one is given."""
         for name, value in values.items():
             self[f"{prefix}.{name}" if prefix else name][...] = value
 

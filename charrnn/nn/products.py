@@ -1,7 +1,7 @@
-"""The product of one step with the matrices of all gates, cut to what the library does best.
+"""The product of one step with the matrices of all gates, in panels of the fastest size.
 
-A recurrent product is small (some tens of lanes) and is made again at every step with the same
-matrix. A general routine first packs both operands, which here costs up to a third of the time.
+A recurrent product is small (some tens of lanes) and is computed again at every step with the same
+matrix. A general routine first packs both operands, which takes up to a third of the time here.
 OpenBLAS has a second routine that does not pack (its "small matrix optimization"), for products of
 less than a million multiplications. So the matrix is cut, before each pass over time, into panels
 that stay below that; the measurements are in docs/log.md. Where the library has no such routine,
@@ -24,14 +24,14 @@ __all__ = ["StepProduct", "Tile", "by_gate", "choose_tile", "on_one_thread", "on
 Item = TypeVar("Item")
 
 SMALL_PRODUCT = 1_000_000
-"""Multiplications up to which OpenBLAS takes the routine that does not pack."""
+"""The most multiplications for which OpenBLAS uses the routine that does not pack."""
 
 SMALL_PRODUCT_CORES = ("SkylakeX", "Cooperlake", "Sapphirerapids")
 """The processors, as OpenBLAS names them, for which it has that routine."""
 
 
 class Tile(NamedTuple):
-    """How many rows and columns a panel has."""
+    """The numbers of rows and columns of a panel."""
 
     rows: int
     columns: int
@@ -43,17 +43,17 @@ def _blas() -> ThreadpoolController:
 
 
 def one_thread() -> AbstractContextManager[object]:
-    """Within it, every product is made on one thread.
+    """A context in which every product is computed on one thread.
 
-    The products of a text model are too small to be shared out one by one; and how a library does
-    that may change the last bits of them.
+    The products of a text model are too small to be shared out one by one, and sharing them out may
+    change their last bits.
     """
     limit: AbstractContextManager[object] = _blas().limit(limits=1)
     return limit
 
 
 def on_one_thread(items: Iterator[Item]) -> Iterator[Item]:
-    """``items``, each made within :func:`one_thread`; between two, the caller has its own."""
+    """Yield ``items``, each computed within :func:`one_thread`; the caller's code is outside it."""
     while True:
         with one_thread():
             try:
@@ -72,7 +72,7 @@ def _has_small_products() -> bool:
 
 
 def choose_tile(size_in: int, size_out: int, batch_size: int) -> Tile:
-    """The panels for ``(B, size_in)`` by ``(size_in, size_out)``; measured, see docs/log.md."""
+    """The panels for ``(B, size_in)`` by ``(size_in, size_out)``, as measured in docs/log.md."""
     whole = Tile(size_in, size_out)
     if batch_size < 6 or not _has_small_products():
         return whole
@@ -81,7 +81,7 @@ def choose_tile(size_in: int, size_out: int, batch_size: int) -> Tile:
         if size_out % columns == 0 and rows >= 16:
             small = batch_size * rows * columns <= SMALL_PRODUCT
             return Tile(rows, columns) if small else whole
-    return whole  # panels of other widths are slower than no panels
+    return whole  # panels of other widths are slower than the whole matrix
 
 
 def by_gate(W: Array, size: int) -> Array:
@@ -93,10 +93,10 @@ class StepProduct:
     """x·W for each of G matrices, with panels and scratch memory of its own.
 
     Args:
-        W: ``(G, D, H)``, any strides. Copied: later changes of it are not seen.
-        batch_size: B; a product may be of fewer rows.
+        W: ``(G, D, H)``, any strides. It is copied: later changes are not seen.
+        batch_size: B; a product may have fewer rows.
         workspace, name: own the memory.
-        halved: the first so many matrices are multiplied by ½ (see :func:`charrnn.nn.ops.to_unit`).
+        halved: how many of the first matrices are halved (see :func:`charrnn.nn.ops.to_unit`).
     """
 
     def __init__(
@@ -111,7 +111,7 @@ class StepProduct:
         source = W.reshape(gates, deep, rows, wide, columns).transpose(1, 0, 3, 2, 4)
         np.multiply(source[:, :halved], 0.5, out=self._panels[:, :halved])
         np.copyto(self._panels[:, halved:], source[:, halved:])
-        # What the panels' products add up to, and where each panel writes.
+        # The sums of the panels' products, and where each panel writes.
         self._terms = buffers.array("terms", (deep, gates, batch_size, size_out), W.dtype)
         self._each = self._terms.reshape(deep, gates, batch_size, wide, columns).swapaxes(2, 3)
         self._sum = buffers.array("sum", (gates, batch_size, size_out), W.dtype)

@@ -1,4 +1,4 @@
-"""What the head reads of a sequence: every step, the whole of it as one row, or parts of it."""
+"""What the head reads of a sequence: every step, the whole sequence as one row, or spans."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,15 +10,15 @@ from charrnn.nn.types import Array
 __all__ = ["READOUTS", "Reading", "read_out", "read_out_backward"]
 
 READOUTS = ("steps", "spans", "last", "mean", "max")
-"""Every step; the ends of given spans; the ends of the whole; its mean; the largest values."""
+"""Every step; the ends of given spans; the ends, the mean or the maximum of the whole."""
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What a read-out needs to know of a batch, and what it keeps."""
+    """What a read-out needs to know of a batch, and what it saves."""
 
-    kind: str  # of READOUTS
-    both: bool  # whether the second half of the features was computed from the end
+    kind: str  # a name in READOUTS
+    both: bool  # whether half of the features come from the direction back
     shape: tuple[int, ...]  # (T, B, F) of the features
     spans: Array | None = None  # (N, 3) lane, first and last step
     lengths: Array | None = None  # (B,)
@@ -30,7 +30,7 @@ def read_out(
 ) -> tuple[Array, Reading]:
     """Rows for the head.
 
-        steps:  every step of every sequence, (T·B, F), those beyond an end too
+        steps:  every step of every sequence, (T·B, F), including those beyond an end
         spans:  [→h at the last step, ←h at the first step] of each span, (N, F)
         last:   the same of the whole sequence, (B, F): the final states
         mean:   Σ_t h_t / T_x, (B, F)
@@ -39,11 +39,11 @@ def read_out(
     Args:
         features: ``(T, B, F)``, or symbols ``(T, B)`` with ``kind="steps"``.
         lengths: ``(B,)``; all T if not given.
-        spans: ``(N, 3)`` lane, first and last step; no step may end two of them.
+        spans: ``(N, 3)`` lane, first and last step; no step may be the end of two spans.
         both: whether half of F comes from the direction back.
 
     Raises:
-        ValueError: spans are missing, overlap or lie outside.
+        ValueError: spans are missing, overlap or are out of range.
     """
     if kind == "steps":
         return features.reshape(-1, *features.shape[2:]), Reading(kind, both, features.shape)
@@ -78,7 +78,7 @@ def read_out(
 
 
 def read_out_backward(reading: Reading, dx: Array, dfeatures: Array) -> None:
-    """Undo :func:`read_out`: ``dfeatures`` (T, B, F) is overwritten. (For steps, dx is a view.)"""
+    """Undo :func:`read_out`: overwrite ``dfeatures`` (T, B, F), of which dx is a view for steps."""
     if reading.kind == "steps":
         return
     num_steps, _, size = reading.shape

@@ -1,4 +1,4 @@
-"""Layers on top of each other, with dropout between."""
+"""Layers on top of each other, with dropout between them."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +12,7 @@ from charrnn.nn.workspace import Workspace
 __all__ = ["MASKS", "Dropout", "Stack"]
 
 MASKS = ("step", "sequence")
-"""What one dropout mask serves."""
+"""How long one dropout mask is used."""
 
 
 @dataclass(frozen=True)
@@ -22,14 +22,14 @@ class Dropout:
     Srivastava et al. (2014); between layers and not through time, as in Zaremba, Sutskever and
     Vinyals (2014), "Recurrent neural network regularization". One mask can serve all steps of a
     sequence, as in Gal and Ghahramani (2016), "A theoretically grounded application of dropout in
-    recurrent neural networks": what is dropped stays dropped, instead of flickering.
+    recurrent neural networks": what is dropped then stays dropped for the whole sequence.
 
     Args:
         rate: the probability.
-        mask: ``"step"``, drawn anew for each, or ``"sequence"``, one for all steps.
+        mask: ``"step"``, a new one for each step, or ``"sequence"``, one for all steps.
 
     Raises:
-        ValueError: the rate is not in [0, 1), or there is no such mask.
+        ValueError: the dropout rate is not in [0, 1), or there is no such mask.
     """
 
     rate: float
@@ -46,11 +46,11 @@ class Dropout:
     ) -> tuple[Array, Array | None]:
         """``x`` (T, B, F) to ``y`` and the mask, (T, B, F) or (1, B, F).
 
-        Without a generator (evaluation), ``x`` itself and nothing.
+        Without a generator (in evaluation), ``x`` itself and None.
         """
         if rng is None or self.rate == 0:
             return x, None
-        # float32 noise whatever the dtype: the same draw gives the same mask when checking.
+        # float32 noise whatever the dtype: the same draw gives the same mask in a gradient check.
         shape = x.shape if self.mask == "step" else (1, *x.shape[1:])
         noise = workspace.array("noise", shape, np.dtype(np.float32))
         rng.random(out=noise, dtype=np.float32)
@@ -68,7 +68,7 @@ class Dropout:
 
 @dataclass(frozen=True)
 class StackSaved:
-    """What :meth:`Stack.forward` leaves for :meth:`Stack.backward`, first layer first."""
+    """What :meth:`Stack.forward` saves for :meth:`Stack.backward`, first layer first."""
 
     layers: tuple[Any, ...]
     masks: tuple[Array | None, ...]
@@ -95,7 +95,7 @@ class Stack:
         rng: np.random.Generator | None,
         lengths: Array | None = None,
     ) -> tuple[Array, State, StackSaved]:
-        """As :meth:`Recurrent.forward`; ``rng`` draws the dropout masks, nothing turns them off."""
+        """As :meth:`Recurrent.forward`; ``rng`` draws the dropout masks, None means no dropout."""
         if len(state) != len(self.layers):
             raise ValueError(f"{len(self.layers)} layers were given {len(state)} states")
         states, saves, masks = [], [], []

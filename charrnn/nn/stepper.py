@@ -1,4 +1,4 @@
-"""A model that reads one symbol at a time: weights made ready once, nothing allocated per step."""
+"""A model that reads one symbol at a time, with prepared weights and no allocation per step."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ __all__ = ["Stepper", "Steppers", "stepper"]
 
 
 class _Layer:
-    """A recurrent layer between two steps: its pre-activations ``a`` (G, n, H) are to be filled."""
+    """A recurrent layer between two steps; its pre-activations ``a`` (G, n, H) come first."""
 
     def __init__(self, cell: Cell[Any], w: Weights, state: LayerState) -> None:
         workspace, (shape, dtype) = Workspace(), (state[0].shape, state[0].dtype)
@@ -29,7 +29,7 @@ class _Layer:
         self.a, self.h = a[:, 0], self.s.h[1]
 
     def step(self) -> None:
-        """From ``a`` to the next state, whose ``h`` can then be read."""
+        """Compute the next state from ``a``; then its ``h`` can be read."""
         self.cell.forward(self.w, self.s, range(1))
         self.s.carry()
 
@@ -54,12 +54,12 @@ class _Upper(_Layer):
 
 
 class Stepper:
-    """Reads a symbol of each of n texts and says what to expect next, with the training's cells.
+    """Reads a symbol of each of n texts and returns the outputs, with the training's cells.
 
     Args:
-        model: of symbols.
-        parameters: as they are now; later changes of them are not seen.
-        state: where the n texts stand, ``(n, H)`` each; not kept.
+        model: a model of symbols.
+        parameters: the weights as they are now; later changes are not seen.
+        state: the state of the n texts, ``(n, H)`` each; not kept.
         batch_size: n.
     """
 
@@ -77,7 +77,7 @@ class Stepper:
         ]
         self._all = layers
         self._layers = [layer for layer in layers if isinstance(layer, _Upper)]
-        # A first layer that reads symbols, and what each of them adds to its gates.
+        # For a first layer that reads symbols: what each symbol adds to its gates.
         self._first = layers[0] if layers and self._embedding is None else None
         if self._first is not None:
             cell, w = model.cell, self._first.w
@@ -88,7 +88,7 @@ class Stepper:
 
     @property
     def state(self) -> State:
-        """Where the texts stand, ``(n, H)`` each: views, from which the next step goes on."""
+        """The state of the texts, ``(n, H)`` each: views, which the next step changes."""
         return tuple(tuple(part[0] for part in layer.s.states) for layer in self._all)
 
     def step(self, symbols: Array) -> Array:
@@ -119,7 +119,7 @@ class Steppers:
     """The members of an average, which read the same symbols; the outputs are ln of their mean.
 
     Args:
-        ensemble, parameters, state, batch_size: as of :class:`Stepper`.
+        ensemble, parameters, state, batch_size: as for :class:`Stepper`.
     """
 
     def __init__(
@@ -133,11 +133,11 @@ class Steppers:
 
     @property
     def state(self) -> State:
-        """As of one network."""
+        """As for one network."""
         return tuple(layer for one in self._steppers for layer in one.state)
 
     def step(self, symbols: Array) -> Array:
-        """As of one network."""
+        """As for one network."""
         for one, y in zip(self._steppers, self._y, strict=True):
             y[...] = one.step(symbols)
         return log_mean(self._y, self._loss)
@@ -146,7 +146,7 @@ class Steppers:
 def stepper(
     network: LanguageNetwork, parameters: Parameters, state: State, batch_size: int
 ) -> Stepper | Steppers:
-    """What reads symbol by symbol with a network, or with several as one."""
+    """Return what reads symbol by symbol, with one network or with several as one."""
     if isinstance(network, Ensemble):
         return Steppers(network, parameters, state, batch_size)
     return Stepper(network, parameters, state, batch_size)

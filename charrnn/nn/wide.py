@@ -1,7 +1,7 @@
 """A linear map of sparse features beside the recurrence: wide and deep.
 
-Cheng et al. (2016), "Wide & deep learning for recommender systems": what a linear model of many
-features learns at once, and what a network makes of the sequence, add up to one output.
+Cheng et al. (2016), "Wide & deep learning for recommender systems": the outputs of a linear model
+of many features, which learns quickly, and of a network that reads the sequence are added.
 """
 
 from dataclasses import dataclass
@@ -17,11 +17,11 @@ __all__ = ["Features", "wide_backward", "wide_forward", "wide_sums"]
 
 @dataclass(frozen=True)
 class Features:
-    """N rows of numbers, few of which are other than zero.
+    """N rows of numbers, most of which are zero.
 
     Args:
         count: N.
-        row, column, value: ``(M,)`` of each number; those of one place are added.
+        row, column, value: ``(M,)`` of each number; those at the same place are added.
     """
 
     count: int
@@ -44,7 +44,7 @@ class Features:
 
 
 def wide_forward(W: Array, features: Features) -> Array:
-    """y = x·W, ``(N, K)``: only what is not zero is multiplied.
+    """y = x·W, ``(N, K)``: only values that are not zero are multiplied.
 
     Args:
         W: ``(D, K)``.
@@ -69,13 +69,13 @@ def wide_backward(dW: Array, dy: Array, features: Features) -> None:
 
 
 def wide_sums(dy: Array, features: Features) -> tuple[Array, Array]:
-    """The columns that any row has, ``(C,)``, and of dW = xᵀ·dy the rows of these, ``(C, K)``."""
+    """The columns that occur in any row, ``(C,)``, and their rows of dW = xᵀ·dy, ``(C, K)``."""
     value = features.value.astype(dy.real.dtype)[:, None]
     return _sums(features.column, value * dy[features.row])
 
 
 def _sums(place: Array, rows: Array) -> tuple[Array, Array]:
-    """The places that there are, and the sum of the ``rows`` ``(M, K)`` of each."""
+    """The distinct places, and the sum of the ``rows`` ``(M, K)`` at each."""
     order = np.argsort(place, kind="stable")
     place = place[order]
     first = np.flatnonzero(np.diff(place, prepend=-1))

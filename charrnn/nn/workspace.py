@@ -1,9 +1,9 @@
-"""Buffers that outlive one call, owned by whoever runs the network.
+"""Buffers that outlive one call, owned by the code that runs the network.
 
-A training step needs the same arrays every time. The caller makes one :class:`Workspace`,
-passes it to every forward pass, and next to nothing is allocated after the first. What a forward
-pass saved is then valid until the next forward pass with the same workspace, or until its own
-backward pass, which works in place; a :class:`Ticket` turns any later use into an error.
+A training step needs the same arrays every time. The caller makes one :class:`Workspace` and passes
+it to every forward pass, and hardly anything is allocated after the first. What a forward pass
+saves is valid until the next forward pass with the same workspace, or until its own backward pass,
+which works in place; a :class:`Ticket` turns any later use into an error.
 """
 
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ __all__ = ["StaleBackwardError", "Ticket", "Workspace"]
 
 
 class StaleBackwardError(RuntimeError):
-    """A backward pass was asked of values that have been overwritten since."""
+    """A backward pass needs values that have been overwritten since."""
 
 
 class Workspace:
@@ -35,7 +35,7 @@ class Workspace:
         return self._children.setdefault(name, Workspace())
 
     def array(self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
-        """A contiguous array of ``shape``. Its contents are whatever was left there."""
+        """A contiguous array of ``shape``. Its contents are arbitrary."""
         size = prod(shape)
         buffer = self._buffers.get(name)
         if buffer is None or buffer.dtype != dtype or buffer.size < size:
@@ -43,7 +43,7 @@ class Workspace:
         return buffer[:size].reshape(shape)
 
     def find(self, name: str) -> Iterator[Array]:
-        """The arrays of this name, here and in all children: for who looks into a pass."""
+        """The arrays of this name, here and in all children, for code that inspects a pass."""
         if name in self._buffers:
             yield self._buffers[name]
         for child in self._children.values():
@@ -74,6 +74,6 @@ class Ticket:
         """Use the ticket up.
 
         Raises:
-            StaleBackwardError: it was used already, or a later forward pass took the buffers.
+            StaleBackwardError: it was already used, or a later forward pass took the buffers.
         """
         self.workspace._redeem(self.generation)

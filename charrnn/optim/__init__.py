@@ -1,1 +1,1 @@
-"""From a gradient to an update: optimisers and learning rates. They know nothing of a run."""
+"""From a gradient to an update: optimisers and learning rates, which know nothing of a run."""

@@ -1,7 +1,7 @@
 """Optimisers on one flat vector, and gradient clipping.
 
-Every update runs over slices that stay in the processor's cache: a dozen passes over a slice cost
-little more than one pass over memory.
+Every update runs over slices that stay in the processor's cache: a dozen operations on a slice cost
+little more than reading memory once.
 """
 
 from abc import ABC, abstractmethod
@@ -28,7 +28,7 @@ def clip_by_global_norm(gradients: Parameters, max_norm: float) -> float:
     Pascanu, Mikolov and Bengio (2013), "On the difficulty of training recurrent neural networks".
 
     Returns:
-        ‖g‖ before, not finite if any gradient is not.
+        ‖g‖ before clipping; it is not finite if any gradient is not.
     """
     flat = gradients.flat
     norm = float(np.sqrt(sum(float(np.dot(flat[s], flat[s])) for s in _slices(flat.size))))
@@ -41,9 +41,9 @@ class Optimizer(ABC):
     """One update rule and its memory.
 
     Args:
-        parameters: what it will update: fixes the size of its memory.
-        weight_decay: λ; the gradient of ½λ‖W‖² is added to the matrices' gradients. Biases are
-            spared.
+        parameters: those it will update, which fix the size of its memory.
+        weight_decay: λ; the gradient of ½λ‖W‖² is added to the matrices' gradients, but not to the
+            biases'.
     """
 
     slots: ClassVar[tuple[str, ...]] = ()
@@ -69,7 +69,7 @@ class Optimizer(ABC):
 
     @abstractmethod
     def _update(self, theta: Array, g: Array, lr: float, *memory: Array) -> None:
-        """One slice."""
+        """Update one slice."""
 
 
 class SGD(Optimizer):
@@ -140,7 +140,7 @@ class Adam(Optimizer):
 
 
 class AdamW(Adam):
-    """Adam, with the decay apart from the gradient: first θ ← θ - ηλθ.
+    """Adam, with weight decay separate from the gradient: first θ ← θ - ηλθ.
 
     Loshchilov and Hutter (2019), "Decoupled weight decay regularization". λ is per unit of
     learning rate, as in PyTorch.
@@ -160,5 +160,5 @@ OPTIMIZERS: dict[str, type[Optimizer]] = {
 
 
 def make_optimizer(name: str, parameters: Parameters, weight_decay: float = 0.0) -> Optimizer:
-    """An optimiser of :data:`OPTIMIZERS`, its memory empty."""
+    """The optimiser of this name in :data:`OPTIMIZERS`, with an empty memory."""
     return OPTIMIZERS[name](parameters, weight_decay)

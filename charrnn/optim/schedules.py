@@ -1,7 +1,7 @@
 """Learning rates over a run.
 
-Each schedule is a factor of the peak rate by progress u in [0, 1] after the warm-up; r is the
-factor at the end.
+Each schedule gives a factor of the peak learning rate by the progress u in [0, 1] after the
+warm-up; r is the factor at the end.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ def constant(u: float, r: float) -> float:
 
 
 def step(u: float, r: float) -> float:
-    """A staircase of four equal treads that goes down to r geometrically."""
+    """Four equally long steps, which go down to r geometrically."""
     return float(r ** (min(int(u * NUM_STAIRS), NUM_STAIRS - 1) / (NUM_STAIRS - 1)))
 
 
@@ -43,14 +43,14 @@ SCHEDULES: dict[str, Callable[[float, float], float]] = {
 def learning_rate(
     schedule: str, number: float, total: int, *, peak: float, warmup: float, final: float
 ) -> float:
-    """The rate of one update.
+    """The learning rate of one update.
 
     Args:
-        schedule: of :data:`SCHEDULES`.
+        schedule: a name in :data:`SCHEDULES`.
         number: the place of the update on the schedule, from 0.
         total: how many places the schedule has.
-        peak: the highest rate.
-        warmup: the fraction of the run over which the rate climbs to the peak in equal steps.
+        peak: the highest learning rate.
+        warmup: the part of the run in which the learning rate climbs to the peak in equal steps.
         final: the factor of the peak at the last update.
     """
     climb = int(warmup * total)

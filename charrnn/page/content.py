@@ -1,4 +1,4 @@
-"""What a page holds of a model, as data: its network, its characters, and how it came about."""
+"""The data of a page on a model: its network, its characters, and how it was trained."""
 
 import re
 from collections.abc import Mapping
@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path, PureWindowsPath
 from typing import Any, NamedTuple
 
+from charrnn.baselines.scores import baselines
 from charrnn.errors import CheckpointError, InputError
 from charrnn.explaining.cells import equations_of, gates_of
 from charrnn.explaining.notation import plain
@@ -25,7 +26,6 @@ from charrnn.text.corpora import encoded
 from charrnn.text.decoding import decode_text
 from charrnn.text.escapes import KNOWN_NATS, UNKNOWN_NATS
 from charrnn.text.sources import read_bytes
-from charrnn.yardsticks.scores import yardsticks
 
 __all__ = ["Content", "content_of", "training_text"]
 
@@ -36,41 +36,41 @@ TEMPERATURES = (0.5, 0.8, 1.0, 1.2)
 SAMPLE_LENGTH = 250
 
 FOLLOWED = 1 << 16
-"""Characters of the held-out text that units are looked at on."""
+"""How many characters of the validation text are used to find units that follow features."""
 
 HELD = 0.5
-"""A unit is named after what it follows if its correlation is as high."""
+"""The lowest correlation with which a unit is named after the feature that it follows."""
 
 KNOWN = 1 << 20
-"""Characters of the training text that the simple methods know: they take some seconds."""
+"""How many characters of the training text the baselines know, so that they take seconds."""
 
 MOST_LENGTH = 1 << 48
-"""Of a text: a header that says more is not believed."""
+"""The longest text; a header that claims more is not believed."""
 
 MOST_POINTS = 200
-"""Of a curve: as many as can be told apart."""
+"""The most points of a curve, as many as can be told apart."""
 
 
 class Content(NamedTuple):
-    """A model for a page."""
+    """The data of a page."""
 
     data: dict[str, Any]
-    """JSON: everything but the numbers."""
+    """JSON: everything except the numbers."""
     tensors: list[Array]
     """float32, in the order of ``data["tensors"]``."""
 
 
 def content_of(model: Model, *, note: str = "", with_text: str | None = None) -> Content:
-    """All that a page says of a model, and what it computes with.
+    """Everything that a page shows of a model, and what it computes with.
 
     Args:
         model: a language model, or a model of labelled texts.
-        note: for people: a licence, or where the text is from.
-        with_text: the text that it was trained on, to be shown.
+        note: a line for readers: a licence, or where the text is from.
+        with_text: the training text, if it is to be shown.
 
     Raises:
-        InputError: it is another kind of model, its cell is its author's own, or its outputs are no
-            softmax's.
+        InputError: the model is of another kind, uses your own cell, or its outputs are not those
+            of a softmax.
         DivergedError: its outputs are not finite.
     """
     config, spec = model.config, model.spec
@@ -121,7 +121,7 @@ def content_of(model: Model, *, note: str = "", with_text: str | None = None) ->
 
 
 def _characters(model: Model) -> dict[str, Any]:
-    """The symbols of a language model; ``start`` is what stands before a text."""
+    """The symbols of a language model; ``start`` is the one before a text."""
     vocabulary = model.vocabulary
     return {
         "codes": list(vocabulary.codes),
@@ -133,7 +133,7 @@ def _characters(model: Model) -> dict[str, Any]:
 
 
 def _signs(spec: GenerateSpec) -> dict[str, Any]:
-    """The symbols of labelled texts: the codes of signs are below zero."""
+    """The symbols of labelled texts: the codes of signs are negative."""
     codes = spec.symbols().tolist()
     signs = {"start": START, "end": END, "unknown": UNKNOWN, "never": [UNKNOWN, START]}
     return {"codes": codes, **signs}
@@ -146,10 +146,10 @@ def _sample(model: Model, temperature: float) -> dict[str, Any]:
 
 
 def training_text(model: Model) -> str:
-    """The text that a model was trained on, in the order of its file, with what was held out.
+    """A model's training text, in the order of its file, including its validation set.
 
     Raises:
-        InputError: it is not known, not there, or no longer the same.
+        InputError: the text is not known, not there, or has changed.
     """
     own, config = noted(model), model.config
     if own is None:
@@ -174,13 +174,13 @@ def training_text(model: Model) -> str:
 
 
 def name_of(model: Model) -> str:
-    """The run's, or the file's."""
+    """The name of the run, or of the file."""
     folder = _folder(model)
     return model.path.stem if folder is None else folder.name
 
 
 def _folder(model: Model) -> Path | None:
-    """The run's, if its file lies in one."""
+    """The run's folder, if the model's file is in one."""
     return model.path.absolute().parent if model.path.name in FILES else None
 
 
@@ -195,7 +195,7 @@ def _opening(model: Model) -> dict[str, Array]:
 
 
 def _facts(model: Model) -> list[tuple[str, str]]:
-    """A name and a value each; no paths: a page is for others."""
+    """Names with values, without paths, since a page is for others."""
     config, spec = model.config, model.spec
     network = f"{config.layers} × {config.hidden} {config.cell}"
     if config.head == "tied":
@@ -217,7 +217,7 @@ def _facts(model: Model) -> list[tuple[str, str]]:
     if corpus:
         paths, length, sha256 = corpus["paths"], corpus.get("length"), corpus.get("sha256")
         if all(isinstance(path, str) for path in paths):
-            # Of Windows: there, both kinds of slash part folders.
+            # On Windows, both kinds of slash separate folders.
             text = in_words([PureWindowsPath(path).name for path in paths])
             names = {"": "the help topics of Python", "-": "standard input"}
             facts.append(("Trained on", names.get(text, text)))
@@ -239,7 +239,7 @@ def _facts(model: Model) -> list[tuple[str, str]]:
 
 
 def _corpus(model: Model) -> Mapping[str, Any]:
-    """What the header of a model, or of its run's last checkpoint, says of its corpus."""
+    """The corpus entry in the header of a model, or of its run's last checkpoint."""
     try:
         corpus: Mapping[str, Any] = training_of(model)["corpus"]
         return corpus if isinstance(corpus["paths"], list) else {}
@@ -248,7 +248,7 @@ def _corpus(model: Model) -> Mapping[str, Any]:
 
 
 def _settings(config: Config) -> list[tuple[str, str]]:
-    """Those that are not the defaults of the task."""
+    """The settings that differ from the task's defaults."""
     defaults = Config.of(config.task).to_json()
     return [
         (name, f"{value:.5g}" if isinstance(value, float) else str(value))
@@ -258,7 +258,7 @@ def _settings(config: Config) -> list[tuple[str, str]]:
 
 
 def _texts(model: Model) -> ToScore | None:
-    """What it was trained on and what was held out, where that is still there."""
+    """The model's training text and validation text, if they are still there."""
     if not isinstance(model.spec, TextSpec):
         return None
     try:
@@ -268,9 +268,9 @@ def _texts(model: Model) -> ToScore | None:
 
 
 def _equations(model: Model) -> dict[str, Any]:
-    """A step of its cell as ``charrnn explain`` has it: of each line the formula and what it gives.
+    """A step of its cell as ``charrnn explain`` has it: each line's formula and result.
 
-    ``gates`` are the letters of the blocks, in the order in which they stand in the weights.
+    ``gates`` are the letters of the blocks, in the order of the weights.
     """
     cell = model.network.cell
     forward, _ = equations_of(cell)
@@ -279,7 +279,7 @@ def _equations(model: Model) -> dict[str, Any]:
 
 
 def _named(model: Model, texts: ToScore | None) -> list[dict[str, Any]]:
-    """Units that follow something that can be named; of an average, the first network's."""
+    """Units that follow a feature with a name; in an average, those of the first network."""
     if texts is None:
         return []
     try:
@@ -317,9 +317,9 @@ def _thinned(points: Any) -> list[Any]:
 
 
 def _baselines(model: Model, found: ToScore) -> list[tuple[str, float]]:
-    """What simple methods reach on the held-out text."""
+    """What baselines reach on the validation text."""
     if found.train is None:
         return []
     before, text = found.codes[: found.start], found.codes[found.start :]
-    reached = yardsticks(found.train, text, model.vocabulary, before=before, most=KNOWN)
+    reached = baselines(found.train, text, model.vocabulary, before=before, most=KNOWN)
     return [(one.name, round(one.nats, 4)) for one in reached]

@@ -23,7 +23,7 @@ GIVEN = {
     "W": ("to output", "unit", "output"),
     "b_y": ("output bias", "", "output"),
 }
-"""What can be changed: in words, and what its rows and columns are."""
+"""The values that can be changed: in words, and the names of their rows and columns."""
 
 AXES = {"D": "input", "H": "unit", "GH": "unit", "V": "output"}
 
@@ -31,11 +31,11 @@ AXES = {"D": "input", "H": "unit", "GH": "unit", "V": "output"}
 def write_example(path: str | Path) -> None:
     """Write a page of the worked example: both steps forward and backward, from given numbers.
 
-    Whoever opens it can change the weights, the inputs and the first state, and sees each number
-    that follows from them beside its equation.
+    A reader can change the weights, the inputs and the initial state, and sees each resulting
+    number beside its equation.
 
     Args:
-        path: the file; what stood there is replaced, or as it was if that fails.
+        path: the file; an earlier one is replaced, or unchanged if that fails.
 
     Raises:
         CheckpointError: the file cannot be written.
@@ -46,9 +46,9 @@ def write_example(path: str | Path) -> None:
 
 
 def example_data() -> dict[str, Any]:
-    """What is given, and sections of equations in the order in which ``charrnn explain`` has them.
+    """The given values, and sections of equations in the order of ``charrnn explain``.
 
-    ``later`` is what later steps send back where nothing does yet: zero.
+    ``later`` is the gradient from later steps where there is none yet: zero.
     """
     found = worked_example()
     given = [
@@ -67,7 +67,7 @@ def example_data() -> dict[str, Any]:
 
 
 def _line(line: Line, step: int) -> dict[str, Any]:
-    """An equation of a step: as it is shown, and as it is worked out, sums term by term."""
+    """An equation of a step: as it is shown, and as it is evaluated, sums term by term."""
     equation = line.equation
     of_head = equation.name.startswith("head.")
     latex = _with_own_bias(equation.latex) if of_head else equation.latex
@@ -84,5 +84,5 @@ def _line(line: Line, step: int) -> dict[str, Any]:
 
 
 def _with_own_bias(latex: str) -> str:
-    """The head's bias is called ``b_y`` where the layer's ``b`` stands beside it."""
+    """The head's bias is called ``b_y`` where the layer's ``b`` is shown beside it."""
     return latex.replace(" + b", " + b_y").replace("db ", "db_y ")

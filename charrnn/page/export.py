@@ -1,4 +1,4 @@
-"""A model as one web page: the files of this folder and the model's numbers, joined."""
+"""A model as one web page: joins the files of this folder with the model's numbers."""
 
 from pathlib import Path
 
@@ -23,19 +23,19 @@ def write_page(
 ) -> None:
     """Write a page that writes with a model, in any browser, from any folder, without a network.
 
-    Whatever the model's checkpoint holds is data in it, and is shown as text.
+    Whatever the model's checkpoint contains is data on the page, and is shown as text.
 
     Args:
         model: a language model, or a model of labelled texts.
-        path: the file; what stood there is replaced, or as it was if that fails.
-        precision: of the weights: ``"float24"``, ``"float32"``, which is 40% larger, or
+        path: the file; an earlier one is replaced, or unchanged if that fails.
+        precision: the weights' precision: ``"float24"``, ``"float32"``, which is 40% larger, or
             ``"int16"``, a quarter smaller and coarser (docs/page.md).
-        with_text: the text that it was trained on, if that may be given away.
-        note: a line for people: a licence, or where the text is from.
+        with_text: the training text, if it may be published.
+        note: a line for readers: a licence, or where the text is from.
 
     Raises:
-        InputError: it is another kind of model or has a cell of its author's own, or there is no
-            such precision.
+        InputError: the model is of another kind or uses your own cell, or the precision does not
+            exist.
         CheckpointError: the file cannot be written.
         DivergedError: the model's outputs are not finite.
     """
@@ -47,7 +47,7 @@ def write_page(
 
 
 def page(content: Content, precision: str) -> str:
-    """The page of a model's data and numbers."""
+    """The page with a model's data and numbers, as text."""
     data = {**content.data, "precision": precision}
     if precision == "int16":
         data["scales"] = scales(content.tensors)

@@ -1,4 +1,4 @@
-"""JavaScript modules as one script: in the order in which they need each other."""
+"""JavaScript modules as one script, in the order in which they need each other."""
 
 import re
 from importlib.resources import files
@@ -10,12 +10,12 @@ EXPORT = re.compile(r"^export \{[^}]*\};\n", re.MULTILINE)
 
 
 def source(name: str) -> str:
-    """A file of the page as it stands in the package."""
+    """The text of one of the page's files."""
     return (files("charrnn.page") / name).read_text(encoding="utf-8")
 
 
 def joined(entry: str) -> str:
-    """A module and all that it imports, each once, without the lines that tie them together.
+    """A module and all that it imports, each once, without the import and export lines.
 
     They share one scope, in which their top-level names must differ.
     """

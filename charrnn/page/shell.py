@@ -1,4 +1,4 @@
-"""What every page is made of: a policy, a style, a body, data and a script, in one file."""
+"""The frame of every page: a policy, a style, a body, data and a script, in one file."""
 
 import hashlib
 import json
@@ -25,13 +25,13 @@ def shell(
     """A page as text.
 
     Args:
-        title: as text; characters that are not shown are signs in it.
+        title: a text; characters that cannot be shown are replaced by visible signs.
         body: the file of its body, a template of ``$title`` and ``parts``.
         data: JSON, which the script finds in the element ``content``.
         entry: the module that runs.
         styles: the files of its style.
         worker: whether the script may start a thread from memory.
-        parts: what else stands in the body, as markup.
+        parts: the rest of the body, as markup.
     """
     shown = escape("".join(c if c.isprintable() else "\ufffd" for c in title))
     style, main = f"\n{''.join(map(source, styles))}", f"\n{joined(entry)}"
@@ -55,6 +55,6 @@ def shell(
 
 
 def _hash(text: str) -> str:
-    """What a policy allows: this text, and no other."""
+    """What a policy allows: this text only."""
     digest = b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")
     return f"'sha256-{digest}'"

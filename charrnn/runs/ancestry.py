@@ -1,4 +1,4 @@
-"""What a run notes of the texts that its weights have met: its own, and those of its ancestors."""
+"""What a run notes of the texts that its weights were trained on: its own and its ancestors'."""
 
 import os
 from collections import Counter
@@ -19,14 +19,14 @@ from charrnn.text.held_out import HeldOut
 __all__ = ["Noted", "ancestor_json", "ancestors", "bounded", "noted", "noted_paths", "training_of"]
 
 MOST_PATHS, LONGEST_PATH = 1 << 14, 1 << 12
-"""Of a corpus, and of all that its ancestors were trained on."""
+"""The most files, in a corpus and in those of all ancestors; the most characters of a path."""
 MOST_TIMES = 16
-"""That a corpus holds one file."""
+"""How often a corpus may contain one file."""
 MOST_ANCESTORS = 32
 
 
 class Noted(NamedTuple):
-    """A corpus, and what of it was held out."""
+    """A corpus, and how its validation set was chosen."""
 
     paths: tuple[str, ...]
     val: str
@@ -36,11 +36,11 @@ class Noted(NamedTuple):
 
     @property
     def name(self) -> str:
-        """For messages."""
+        """What messages call the corpus."""
         return in_words(self.paths) or "the help topics of Python"
 
     def to_json(self) -> dict[str, Any]:
-        """For a checkpoint; the seed by which lines were drawn is in it where they were."""
+        """The entry of a checkpoint; where lines were drawn, it includes the seed."""
         found = self._asdict()
         held_out = found.pop("held_out")
         drawn = {} if held_out.lines is None else {"lines": held_out.lines}
@@ -48,9 +48,9 @@ class Noted(NamedTuple):
 
 
 def noted(model: Model) -> Noted | None:
-    """What a model was trained on; nothing if it does not say.
+    """What a model was trained on; None if its checkpoint does not say.
 
-    Its last checkpoint does, the best one beside it not. Headers are taken without trust.
+    The run's last checkpoint says it, the best one beside it does not. Headers are not trusted.
     """
     try:
         return _noted(training_of(model)["corpus"], model, model.config.held_out)
@@ -59,7 +59,7 @@ def noted(model: Model) -> Noted | None:
 
 
 def ancestors(model: Model) -> list[Noted]:
-    """What the weights that it began with were trained on, the latest first."""
+    """What the weights that the model began with were trained on, the latest first."""
     try:
         found = bounded(training_of(model)["ancestor"])
         return [_noted(one, model, _held_out(one)) for one in found["corpora"]]
@@ -87,11 +87,12 @@ def _noted(found: Mapping[str, Any], model: Model, held_out: HeldOut) -> Noted:
 
 
 def noted_paths(corpus: Mapping[str, Any], folder: Path) -> Paths:
-    """The files of a corpus as a run in this folder noted them, as their paths are from here.
+    """The files that a run in this folder noted for a corpus, with paths that are valid from here.
 
     Raises:
-        KeyError, TypeError, AttributeError: it is no such note.
-        ValueError: they are more than a training can be of, or named too often, or too long.
+        KeyError, TypeError, AttributeError: the entry does not have the right form.
+        ValueError: there are more files than a corpus can have, one is named too often, or a path
+            is too long.
     """
     names = _names(corpus)
     found = [found_again(name, folder) for name in names]
@@ -106,10 +107,10 @@ def noted_paths(corpus: Mapping[str, Any], folder: Path) -> Paths:
 
 
 def bounded(ancestor: Mapping[str, Any]) -> dict[str, Any]:
-    """What a run notes of its ancestors, as far as it is bearable: the latest first.
+    """What a run notes of its ancestors, the latest first, up to a limit.
 
     Raises:
-        KeyError, TypeError, AttributeError, ValueError: it is no such note.
+        KeyError, TypeError, AttributeError, ValueError: the entry does not have the right form.
     """
     corpora, paths = [], 0
     for one in ancestor["corpora"][:MOST_ANCESTORS]:
@@ -120,7 +121,7 @@ def bounded(ancestor: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _names(corpus: Mapping[str, Any]) -> list[str]:
-    """Of its files; the last two are that to validate with and that to test with, or empty."""
+    """The names of a corpus's files; the last two are the validation and test files, or empty."""
     train = corpus["paths"]
     if not isinstance(train, list):
         raise TypeError("its files are not a list")
@@ -134,23 +135,23 @@ def _names(corpus: Mapping[str, Any]) -> list[str]:
 
 
 CHANGING = ("epochs", "minutes", "members", "shards")
-"""Settings that may be others later in a run."""
+"""Settings that may change later in a run."""
 
 
 def _identity(header: Mapping[str, Any], kind: Kind) -> tuple[Any, ...]:
     """What all checkpoints of a run have in common."""
     config = {name: value for name, value in header["config"].items() if name not in CHANGING}
-    # What a forecast knows may be refined by each validation.
+    # A validation may refine what a forecast knows of its data.
     return (config,) if kind.carried and not kind.text else (config, header[kind.key])
 
 
 def training_of(model: Model) -> Mapping[str, Any]:
-    """The entry of its header, else of the last checkpoint beside it, if that is of the same run.
+    """The corpus entry of a model's header, else of the last checkpoint of the same run beside it.
 
-    Taken without trust.
+    Headers are not trusted.
 
     Raises:
-        CheckpointError, KeyError, TypeError: there is none.
+        CheckpointError, KeyError, TypeError: there is no entry.
     """
     header: Any = model.header
     if "training" not in header:

@@ -1,4 +1,4 @@
-"""A text that a person and a model write in turns: go on, take back, another version."""
+"""A text that a person and a model write in turns: continue, undo, ask for another version."""
 
 import re
 from collections.abc import Iterator
@@ -15,19 +15,19 @@ from charrnn.tasks.writing import Wanted
 __all__ = ["UNITS", "Draft", "Part"]
 
 CONTEXT = 4096
-"""Characters before the end that the model reads to go on: more would only take longer."""
+"""Characters before the end that the model reads to continue: more would only take longer."""
 
 MOST = 1000
-"""Characters of a sentence or a line: a model may never end one."""
+"""The most characters of a sentence or a line, which a model might never end."""
 
 SENTENCE = re.compile(r"[.!?…。！？][\"'”’»)\]]*(?:\s|$)|\n")
 UNITS = ("sentence", "line", "characters")
-"""How far the model goes on at a time."""
+"""How far the model writes at a time."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """What one of the two has written in one go."""
+    """What the person or the model has written in one go."""
 
     text: str
     by_model: bool
@@ -37,14 +37,14 @@ class Draft:
     """A text in parts, each written by a person or by a model.
 
     Args:
-        model: that writes texts of characters; one of labelled texts with ``label`` in ``how``.
-        seed: of everything that is drawn: the same steps with the same seed give the same text.
-        start: what stands at the beginning, the person's.
+        model: a model that writes texts of characters; for labelled texts, ``label`` is in ``how``.
+        seed: decides all that is drawn: the same steps with the same seed give the same text.
+        start: the beginning of the text, which counts as the person's.
         how: temperature and the like, as :meth:`charrnn.runs.writes.Writes.sample` takes them.
 
     Attributes:
-        parts: in order; their texts together are the text.
-        temperature: of what is written from now on; it may be set.
+        parts: the parts in order; joined, they are the text.
+        temperature: that of what is written from now on; it may be set.
     """
 
     def __init__(self, model: Writes, seed: int, start: str = "", **how: Unpack[How]) -> None:
@@ -54,12 +54,12 @@ class Draft:
         self.temperature = model.temperature if asked is None else asked
         self.parts: list[Part] = [Part(start, by_model=False)] if start else []
         self._undone: list[tuple[Part, ...]] = []
-        self._doing = ""  # what one undo takes back together: a word that is typed, or erased
+        self._doing = ""  # what one undo takes back: a typed word, or an erasure
         self._last: tuple[str, int] = ("sentence", 0)
 
     @property
     def text(self) -> str:
-        """All of it."""
+        """The whole text."""
         return "".join(part.text for part in self.parts)
 
     def type(self, text: str) -> None:
@@ -90,14 +90,15 @@ class Draft:
                 self.parts.append(replace(last, text=last.text[:-1]))
 
     def go_on(self, unit: str = "sentence", count: int = 100) -> Iterator[str]:
-        """Let the model write on; the pieces as they come. What was yielded is in the text.
+        """Let the model continue; yields the pieces as they are written, already added to the text.
 
         Args:
-            unit: to the end of a ``"sentence"`` or a ``"line"``, or so many ``"characters"``.
-            count: how many those are.
+            unit: write to the end of a ``"sentence"`` or a ``"line"``, or a number of
+                ``"characters"``.
+            count: that number.
 
         Raises:
-            InputError: the unit is another, or the model cannot go on from the text.
+            InputError: the unit is none of these, or the model cannot continue from the text.
             DivergedError: the model's outputs are not finite.
         """
         if unit not in UNITS:
@@ -114,10 +115,10 @@ class Draft:
             yield piece
 
     def again(self) -> Iterator[str]:
-        """Another version of what the model wrote last, at the end of the text.
+        """Replace what the model wrote last, at the end of the text, by another version.
 
         Raises:
-            InputError: the end of the text is not the model's.
+            InputError: the end of the text was not written by the model.
         """
         if not self.parts or not self.parts[-1].by_model:
             raise InputError("the model wrote nothing here", "let the model write first")
@@ -128,7 +129,7 @@ class Draft:
     def alternatives(
         self, number: int = 5, unit: str = "sentence", count: int = 100
     ) -> Iterator[str]:
-        """Some ways to go on, to be taken by :meth:`take`; distinct, so perhaps fewer."""
+        """Possible continuations for :meth:`take`; they are distinct, so there may be fewer."""
         found: set[str] = {""}
         for _ in range(number):
             text = "".join(self._continued(unit, count))
@@ -137,7 +138,7 @@ class Draft:
             found.add(text)
 
     def take(self, text: str) -> None:
-        """Add what the model has offered."""
+        """Add a continuation that the model has offered."""
         if text:
             self._keep()
             self.parts.append(Part(text, by_model=True))
@@ -146,7 +147,7 @@ class Draft:
         """Take back the last step: what the model wrote, a choice, or what was typed since.
 
         Returns:
-            Whether there was one.
+            Whether there was a step.
         """
         if not self._undone:
             return False
@@ -154,7 +155,7 @@ class Draft:
         return True
 
     def _keep(self, doing: str = "") -> None:
-        """Keep the text as it is, to be returned to; once for all that is typed, or erased."""
+        """Keep the text so that it can be restored; once for a run of typing or erasing."""
         if not doing or doing != self._doing:
             self._undone.append(tuple(self.parts))
         self._doing = doing
@@ -168,7 +169,7 @@ class Draft:
         return next((character for character in text if ord(character) not in known), "")
 
     def _continued(self, unit: str, count: int) -> Iterator[str]:
-        """What the model writes now."""
+        """The model's continuation, in pieces."""
         how: How = {**self._how, "temperature": self.temperature}
         how["length"] = count if unit == "characters" else MOST
         context = self.text[-CONTEXT:]
@@ -192,7 +193,7 @@ def _end(before: str, piece: str, unit: str) -> int:
     """Where in a piece the unit ends, and how many characters of it belong to it; else 0."""
     if unit == "line":
         blank = not before.strip()
-        start = len(piece) - len(piece.lstrip()) if blank else 0  # an empty line is none
+        start = len(piece) - len(piece.lstrip()) if blank else 0  # an empty line is not a line
         return piece.find("\n", start) + 1
     tail = before[-4:]
     for match in SENTENCE.finditer(tail + piece):

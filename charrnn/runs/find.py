@@ -1,4 +1,4 @@
-"""Which checkpoint a user means."""
+"""Find the checkpoint that a user means."""
 
 import codecs
 import os
@@ -29,9 +29,9 @@ LATEST, COMES_ALONG = "latest", "pydoc"
 FILES = ("best.npz", "last.npz", "previous.npz")
 NO_RUNS = "there are no runs here yet; to make one: charrnn train CORPUS"
 BEGINNING = 1 << 12
-"""Bytes that tell whether a file is a text."""
+"""How many bytes tell whether a file is a text."""
 MOST_NAMES, LONGEST_NAME = 10, 200
-"""Of files, in a message."""
+"""The most file names in a message, and the most characters of one."""
 
 SHIPPED = (
     Path(__file__).parent.parent / "shipped.npz",  # in an installed package
@@ -43,17 +43,17 @@ def find_checkpoint(argument: str | None, tasks: Collection[str] | None = None) 
     """The file that a user means, and how it was found, in words.
 
     Args:
-        argument: a file, a run's folder (its best model, else its last) or a run's name; nothing
-            means the run saved last from this folder, else the model that comes with charrnn.
-        tasks: with nothing given, the last run of one of these; the model that comes along is a
-            language model.
+        argument: a file, a run's folder (its best model, else its last) or a run's name; None means
+            the run saved last from this folder, else the model that comes with charrnn.
+        tasks: with no argument, only the last run of one of these tasks; the model that comes with
+            charrnn is a language model.
 
     Raises:
-        InputError: there is none.
+        InputError: there is no such file.
     """
     if argument is not None:
         path, is_folder, is_there = find_run(argument), False, False
-        with suppress(OSError, ValueError):  # a text in its place may be too long for a name
+        with suppress(OSError, ValueError):  # a text given by mistake may be too long for a name
             is_folder, is_there = path.is_dir(), path.exists()
         if is_folder:
             for name in FILES:
@@ -63,7 +63,7 @@ def find_checkpoint(argument: str | None, tasks: Collection[str] | None = None) 
             raise InputError(f"{argument!r} holds no checkpoint", there_are(path) or hint)
         if not is_there:
             raise InputError(f"checkpoint {argument!r} does not exist", there_are() or NO_RUNS)
-        # (``predict`` has a hint of its own: to predict from its lines.)
+        # (``predict`` has its own hint: to predict from its lines.)
         if (tasks is None or "lm" in tasks) and _is_text(path):
             scorer = next(iter(run_names()), "RUN")
             raise InputError(
@@ -83,7 +83,7 @@ def find_checkpoint(argument: str | None, tasks: Collection[str] | None = None) 
 
 
 def find_run(argument: str) -> Path:
-    """A path as given; or, if nothing is there, the run of that name.
+    """The path as given or, if nothing is there, the run of that name.
 
     ``latest`` is the last run, ``pydoc`` the model that comes with charrnn.
     """
@@ -103,7 +103,7 @@ def find_run(argument: str) -> Path:
 
 
 def _is_text(path: Path) -> bool:
-    """Whether a file that is named as a model begins as a text does."""
+    """Whether a file given as a model begins as a text does."""
     if path.suffix == ".npz" or not path.is_file():
         return False
     try:
@@ -125,7 +125,7 @@ def is_checkpoint(argument: str) -> bool:
 
 
 def _latest() -> Path | None:
-    """The folder of the run saved last, as it is noted; nothing if it is not, or not rightly."""
+    """The folder of the run saved last, as it was noted; None if no valid note is there."""
     with suppress(OSError, ValueError):
         noted = os.fsdecode((DEFAULT_FOLDER / LATEST).read_bytes()).strip()
         run = Path(os.path.normpath(DEFAULT_FOLDER / noted))
@@ -142,10 +142,10 @@ def _task(path: Path) -> object:
 
 
 def found_again(path: str, folder: Path) -> str:
-    """A file that a run noted, as its path is from here.
+    """The path, from here, of a file that a run noted.
 
-    It was noted as it was named when the run began; what was named from a folder that the run's is
-    in is found there. (Whoever reads it compares its hash.)
+    The run noted the file as it was named when the run began. If it was named from a folder above
+    the run's, it is found there. (The reader compares its hash.)
     """
     if path in ("", "-") or os.path.exists(path):  # noqa: PTH110 - there may be thousands
         return path
@@ -157,7 +157,7 @@ def found_again(path: str, folder: Path) -> str:
 
 
 def in_words(names: Sequence[str], between: str = " ") -> str:
-    """Names of files for a message: the first few if they are many, and none whole if long."""
+    """File names for a message: only the first few of many, and long ones shortened."""
     shown = [n if len(n) <= LONGEST_NAME else f"{n[:LONGEST_NAME]}..." for n in names[:MOST_NAMES]]
     more = len(names) - len(shown)
     return between.join(shown) + (f" and {more:,} more" if more else "")
@@ -185,7 +185,7 @@ def shipped_model() -> Path:
 
 
 def there_are(folder: Path = DEFAULT_FOLDER) -> str:
-    """The runs that there are, as a hint; empty without any."""
+    """A hint that lists the existing runs; empty without any."""
     names = run_names(folder)
     if folder != DEFAULT_FOLDER:
         names = [str(folder / name) for name in names]

@@ -18,7 +18,7 @@ from charrnn.runs.model import Model, load_model
 
 try:
     import fcntl
-except ImportError:  # not on Windows; there two processes in one folder go unnoticed
+except ImportError:  # Windows, where two processes in one folder go unnoticed
     fcntl = None  # type: ignore[assignment]
 
 __all__ = ["RunFolder", "new_folder", "remove_if_empty"]
@@ -28,11 +28,11 @@ LOCK = "run.lock"
 METRICS = "metrics.jsonl"
 LONGEST_NOTE = 1 << 16
 MOST_THREADS = 1 << 10
-"""More are no number of processes."""
+"""The most processes that a log is believed to name."""
 
 
 def new_folder(name: str) -> Path:
-    """``checkpoints/NAME-K`` with the first K that is free, or was left before a first save."""
+    """``checkpoints/NAME-K`` with the first free K; a folder without a save counts as free."""
     safe = "".join(c if c.isalnum() or c in "-_" else "-" for c in name).lstrip("-")[:60] or "run"
     number = 1
     while not _is_free(DEFAULT_FOLDER / f"{safe}-{number}"):
@@ -41,7 +41,7 @@ def new_folder(name: str) -> Path:
 
 
 def _is_free(path: Path) -> bool:
-    """Whether nothing is there, or only what a start leaves that was killed before it saved."""
+    """Whether nothing is there, or only what a run leaves that was killed before its first save."""
     if not path.exists():
         return True
     try:
@@ -50,22 +50,22 @@ def _is_free(path: Path) -> bool:
             return False
         with (path / LOCK).open("rb") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:  # no folder; or someone is about to save
+    except OSError:  # not a folder, or another process is about to save
         return False
     return True
 
 
 class RunFolder:
-    """The files of one run, held against other processes until closed.
+    """The files of one run, locked against other processes until closed.
 
     Args:
-        path: the folder; made if need be.
-        resume: whether a run must be there already, or must not.
-        command: how to begin it again, for one who finds that it was killed before its first save.
+        path: the folder, which is made if it is missing.
+        resume: whether a run must already be there, or must not.
+        command: the command that begins the run again, noted in case it is killed before a save.
 
     Raises:
-        InputError: there is a run and there must not be, or the reverse.
-        RunError: the folder cannot be written, or another process trains in it.
+        InputError: a run is there and must not be, or the reverse.
+        RunError: the folder cannot be written, or another process is training in it.
     """
 
     def __init__(self, path: Path, *, resume: bool, command: str = "") -> None:
@@ -76,7 +76,7 @@ class RunFolder:
         self.metrics = path / METRICS
         self._command = command
         self._last_is_whole = True
-        self._note_stays = False  # of a start that was killed, for who asks again
+        self._note_stays = False  # keeps the note of a killed start for the next attempt
         if resume and not path.is_dir():
             raise InputError(f"{str(path)!r} holds no run to resume", "name a run's folder")
         try:
@@ -85,14 +85,14 @@ class RunFolder:
         except OSError as error:
             raise RunError(f"cannot write to {path}: {error.strerror or error}") from error
         try:
-            # Only who holds the lock knows what is there.
+            # Only the process that holds the lock knows what is there.
             self._check_presence(resume)
             remove_leftovers(path)
-            remove_leftovers(DEFAULT_FOLDER)  # of who noted a run there as the latest
+            remove_leftovers(DEFAULT_FOLDER)  # left by a process that was marking the latest run
             self._sign(command)
         except OSError as error:
             self.close()
-            with suppress(OSError):  # as it was before
+            with suppress(OSError):  # leave no folder that was not there
                 path.rmdir()
             raise RunError(f"cannot write to {path}: {error.strerror or error}") from error
         except InputError:
@@ -100,7 +100,7 @@ class RunFolder:
             raise
 
     def _check_presence(self, resume: bool) -> None:
-        """Raise InputError if there is a run and there must not be, or the reverse."""
+        """Raise InputError if a run is there and must not be, or the reverse."""
         present = self.last.exists() or self.previous.exists()
         if resume and not present:
             message = f"{str(self.path)!r} holds no run to resume"
@@ -120,9 +120,10 @@ class RunFolder:
             )
 
     def _noted_command(self) -> str | None:
-        """How a start that was killed can be made again, taken without trust from its lock.
+        """The command of a start that was killed, from its lock file, which is not trusted.
 
-        Nothing, if it does not say. Whatever it says is quoted as arguments of the one command.
+        None, if the file does not have it. Whatever it contains is quoted as arguments of
+        ``charrnn``.
         """
         self._lock.seek(0)
         _, _, line = self._lock.read(LONGEST_NOTE).partition("\n")
@@ -133,7 +134,7 @@ class RunFolder:
         return shlex.join(words) if words[:2] == ["charrnn", "train"] else None
 
     def _take_lock(self) -> IO[str]:
-        """A lock of the kernel's, gone when the process is, however it ends."""
+        """Take a lock of the kernel's, which ends with the process, however that ends."""
         path = self.path / LOCK
         while True:
             lock = path.open("a+", encoding="utf-8", errors="surrogateescape")
@@ -149,37 +150,37 @@ class RunFolder:
                 ) from None
             if path.exists() and os.path.samestat(os.fstat(lock.fileno()), path.stat()):
                 break
-            lock.close()  # who held it took the file away meanwhile: it guards nothing any more
+            lock.close()  # the holder removed the file meanwhile: this lock guards nothing
         return lock
 
     def _sign(self, command: str) -> None:
-        """Say in the lock's file who holds it, and how to begin again what may be killed."""
+        """Note in the lock file who holds it, and the command that begins the run again."""
         self._lock.truncate(0)
         self._lock.write(f"process {os.getpid()} on {socket.gethostname()}\n{command}\n")
         self._lock.flush()
 
     def close(self) -> None:
-        """Let others in."""
+        """Release the folder to other processes."""
         if not (self._note_stays or self._nothing_saved()):
-            with suppress(OSError):  # Windows keeps open files
+            with suppress(OSError):  # Windows does not remove open files
                 (self.path / LOCK).unlink()
-        with suppress(OSError):  # a full disk, where not even the signature could be written
+        with suppress(OSError):  # a full disk, where the signature is still buffered
             self._lock.close()
 
     def _nothing_saved(self) -> bool:
-        """Whether a training was here that could not save once: the note says how to begin it."""
+        """Whether a training ended without a save: the note then says how to begin it again."""
         saved = self.last.exists() or self.previous.exists()
         return bool(self._command) and not saved and (self.metrics.exists() or self.best.exists())
 
     def __del__(self) -> None:
-        with suppress(AttributeError):  # of one that never got so far
+        with suppress(AttributeError):  # __init__ may have failed
             self._lock.close()
 
     def save_last(self, header: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
-        """Write ``last.npz``; what it was becomes ``previous.npz``.
+        """Write ``last.npz``; the earlier one becomes ``previous.npz``.
 
         Raises:
-            CheckpointError: it could not be written; ``last.npz`` is as it was.
+            CheckpointError: the file cannot be written; ``last.npz`` is unchanged.
         """
         if self.last.exists() and self._last_is_whole:
             spare = self.path / f".previous.{os.getpid()}.tmp"
@@ -188,7 +189,7 @@ class RunFolder:
                     spare.unlink(missing_ok=True)
                     try:
                         spare.hardlink_to(self.last)
-                    except OSError:  # a file system without links
+                    except OSError:  # the file system has no links
                         shutil.copyfile(self.last, spare)
                     spare.replace(self.previous)
             except OSError as error:
@@ -200,7 +201,7 @@ class RunFolder:
         self._mark_latest()
 
     def best_of(self, member: int) -> Path:
-        """Where the best weights of a member are while it trains; the first is the model itself."""
+        """The file of a member's best weights while it trains; the first has ``best.npz``."""
         return self.best if member == 1 else self.path / f"member-{member}.npz"
 
     def save_best(
@@ -209,18 +210,18 @@ class RunFolder:
         """Write ``best.npz``, or the best weights of a later member.
 
         Raises:
-            CheckpointError: it could not be written; what stood there is as it was.
+            CheckpointError: the file cannot be written; an earlier one is unchanged.
         """
         write_checkpoint(self.best_of(member), header, arrays)
 
     def drop_best(self, member: int) -> None:
-        """Remove the file of a member that is part of the model now."""
+        """Remove the file of a member that is now part of the model."""
         if member > 1:
             with suppress(OSError):
                 self.best_of(member).unlink()
 
     def _mark_latest(self) -> None:
-        """Let ``checkpoints/latest`` name this run; if that fails, a convenience is lost."""
+        """Let ``checkpoints/latest`` name this run; a failure is ignored."""
         try:
             DEFAULT_FOLDER.mkdir(exist_ok=True)
             temporary = DEFAULT_FOLDER / f".{LATEST}.{os.getpid()}.tmp"
@@ -232,13 +233,13 @@ class RunFolder:
             return
 
     def load_last(self, cell: str | None = None) -> tuple[Model, str | None]:
-        """The state to go on from: ``last.npz``, or ``previous.npz`` and why.
+        """Load the state to continue from: ``last.npz``, or ``previous.npz`` and the reason.
 
         Args:
-            cell: ``FILE.py:CLASS``, for a run whose cell is its author's own.
+            cell: ``FILE.py:CLASS``, for a run that uses your own cell.
 
         Raises:
-            CheckpointError: neither can be read.
+            CheckpointError: neither file can be read.
             InputError: the cell must be named, or its source has changed.
         """
         try:
@@ -246,12 +247,12 @@ class RunFolder:
         except CheckpointError as error:
             if not self.previous.exists():
                 raise
-            self._last_is_whole = False  # it must not take the place of previous.npz
+            self._last_is_whole = False  # it must not replace previous.npz
             again = load_model(self.previous, cell, exactly=True)
             return again, f"{error}; continuing from {self.previous}"
 
     def log(self, record: Mapping[str, Any]) -> None:
-        """Append one line to ``metrics.jsonl``. A full disk must not stop a training."""
+        """Append one line to ``metrics.jsonl``. A full disk does not stop a training."""
         try:
             with self.metrics.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(record) + "\n")
@@ -259,10 +260,10 @@ class RunFolder:
             return
 
     def cut_log(self, step: int) -> None:
-        """Drop lines later than the save at ``step``: they will be written again."""
+        """Drop lines later than the save at ``step``; they will be written again."""
         if not self.metrics.exists():
             return
-        # That a run returned to this step was said after it had been saved.
+        # The line on a run's return to this step was logged after the step had been saved.
         kept = [
             line + "\n"
             for line, at, record in self._logged()
@@ -274,18 +275,18 @@ class RunFolder:
             temporary.replace(self.metrics)
 
     def has_logged(self, event: str, step: int) -> bool:
-        """Whether ``metrics.jsonl`` has such a line."""
+        """Whether ``metrics.jsonl`` has a line of this event and step."""
         return any((at, one.get("event")) == (step, event) for _, at, one in self._logged())
 
     def noted_threads(self) -> int:
-        """In how many processes it trained last, by ``metrics.jsonl``; 0 if that does not say."""
+        """The number of processes in the last training, by ``metrics.jsonl``; 0 if it says none."""
         noted = [
             one.get("threads") for _, _, one in self._logged() if one.get("event") == "threads"
         ]
         return next((n for n in noted[-1:] if type(n) is int and 0 < n <= MOST_THREADS), 0)
 
     def _logged(self) -> Iterator[tuple[str, float, dict[str, Any]]]:
-        """The lines of ``metrics.jsonl``, with the step and all that each says."""
+        """The lines of ``metrics.jsonl``: the event, the step and all that each contains."""
         if not self.metrics.exists():
             return
         for line in self.metrics.read_text(encoding="utf-8", errors="replace").splitlines():
@@ -299,7 +300,7 @@ class RunFolder:
 
 @contextmanager
 def _removed_on_failure(temporary: Path) -> Iterator[None]:
-    """A file that is to take another's place, and must not stay where it cannot."""
+    """Remove a temporary file if it cannot be put in its place."""
     try:
         yield
     except BaseException:
@@ -309,7 +310,7 @@ def _removed_on_failure(temporary: Path) -> Iterator[None]:
 
 
 def remove_if_empty(folder: RunFolder) -> None:
-    """A run that never began leaves no folder, nor one for all runs that has none."""
+    """Remove the folder of a run that never began, and the folder of all runs if it is empty."""
     with suppress(OSError):
         folder.path.rmdir()
         if folder.path.parent == DEFAULT_FOLDER:

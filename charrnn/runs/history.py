@@ -1,4 +1,4 @@
-"""How a training went: its validations, as it makes them and as files hold them."""
+"""How a training went: its validations, as they are made and as files keep them."""
 
 import json
 import re
@@ -29,27 +29,27 @@ __all__ = [
 ]
 
 LONGEST_LINE, MOST_LINES = 1 << 14, 1 << 22
-"""Of a log; its own lines are far shorter."""
+"""The most bytes of a line in a log, and the most lines; a run's own are far fewer."""
 MOST_STEPS, LARGEST = 1 << 50, 1e15
-"""Beyond these, what a file says is no training's."""
+"""The largest step and loss that are believed; a file with more was not made by a training."""
 
 BEGINNING = 2
-"""Lines of a log, among which is what there is to beat."""
+"""The first lines of a log, which include the baselines."""
 METHOD = re.compile(r"[a-z0-9-]{1,20}")
-"""A simple method's name."""
+"""The form of a baseline's name."""
 
 Point = tuple[float, float]
 
 
 @dataclass(frozen=True)
 class Validation:
-    """What one of them found.
+    """What one validation found.
 
     Attributes:
-        step: updates made by then.
-        epoch: passes over the training part.
-        train: the mean training loss since the one before.
-        val: what the best model has least of; nothing if nothing is held out.
+        step: updates made so far.
+        epoch: epochs of the training part so far.
+        train: the mean training loss since the last validation.
+        val: the error that the best model has least of; None without a validation set.
     """
 
     step: int
@@ -58,7 +58,7 @@ class Validation:
     val: float | None
 
     def to_json(self) -> dict[str, Any]:
-        """For a checkpoint."""
+        """The entry in a checkpoint."""
         return asdict(self)
 
     @classmethod
@@ -66,7 +66,7 @@ class Validation:
         """The inverse of :meth:`to_json`.
 
         Raises:
-            KeyError, TypeError, ValueError, OverflowError: it is none.
+            KeyError, TypeError, ValueError, OverflowError: the entry is not a validation.
         """
         val = written["val"]
         return cls(
@@ -78,16 +78,16 @@ class Validation:
 
 
 def lowest(history: Sequence[Validation]) -> Validation | None:
-    """The validation with the lowest error; nothing without any."""
+    """The validation with the lowest error; None if there is none."""
     scored = [(one.val, one) for one in history if one.val is not None]
     return min(scored, key=lambda pair: pair[0], default=(None, None))[1]
 
 
 def whole(value: Any) -> int:
-    """A number of things.
+    """A count that was read from a file.
 
     Raises:
-        ValueError: it is not one, or more than there can be.
+        ValueError: it is not a count, or too large.
     """
     if type(value) is not int or not 0 <= value < MOST_STEPS:
         raise ValueError(f"expected a whole number, got {value!r}")
@@ -95,7 +95,7 @@ def whole(value: Any) -> int:
 
 
 def finite(value: Any) -> float:
-    """A number that can be reckoned with.
+    """A finite number that was read from a file.
 
     Raises:
         ValueError: it is not one.
@@ -106,10 +106,10 @@ def finite(value: Any) -> float:
 
 
 class LearningCurve(NamedTuple):
-    """Points as (step, value), ascending."""
+    """A run's losses and errors; points are (step, value), ascending."""
 
-    unit: str  # of train and logged
-    measure: str  # of val and best
+    unit: str  # the unit of train and logged
+    measure: str  # what val and best measure
     train: Sequence[Point]  # mean losses between validations
     logged: Sequence[Point]  # losses of single steps, from the log; may be empty
     val: Sequence[Point]
@@ -124,9 +124,9 @@ class LearningCurve(NamedTuple):
 
 
 def read_curve(path: Path, model_header: Mapping[str, Any], config: Config) -> LearningCurve:
-    """Of a run's folder, the longest history that its files hold, and its log; of a file, its own.
+    """Read the longest history in a run's folder, and its log; or the history in a single file.
 
-    Whatever is not of the form that a training writes is left out.
+    Anything that does not have the form that a training writes is left out.
     """
     header = model_header
     if path.is_dir():
@@ -147,9 +147,9 @@ def read_curve(path: Path, model_header: Mapping[str, Any], config: Config) -> L
 
 
 def compared(folder: Path) -> dict[str, float]:
-    """What simple methods reached on the text held out, by name, as a run's log begins with it.
+    """What the baselines reached on the validation text, by name, from the start of a run's log.
 
-    Empty where it does not, as in runs of earlier versions. Taken without trust.
+    Empty where the log lacks them, as in runs of earlier versions. The file is not trusted.
     """
     log = folder / "metrics.jsonl"
     try:
@@ -169,7 +169,7 @@ def compared(folder: Path) -> dict[str, float]:
 
 
 def validation_losses(folder: Path) -> dict[int, float]:
-    """The losses on the validation set that a run's log has, by step. Taken without trust."""
+    """The validation losses in a run's log, by step. The file is not trusted."""
     log, found = folder / "metrics.jsonl", {}
     with suppress(OSError, ValueError, RecursionError):
         for line in log.read_text("utf-8").splitlines():
@@ -184,9 +184,9 @@ def validation_losses(folder: Path) -> dict[int, float]:
 
 
 def best_validation(header: Mapping[str, Any]) -> Point | None:
-    """Step and error of the best model, as its checkpoint notes it; else by the history.
+    """Step and error of the best model, from its checkpoint's note, else from the history.
 
-    That of a training which has gone back to an earlier state may lack it.
+    The checkpoint of a training that has returned to an earlier state may lack both.
     """
     noted = _points(_history({"history": [header.get("best")]}), "val")
     return min(noted or _points(_history(header), "val"), key=lambda p: p[1], default=None)
@@ -196,7 +196,7 @@ def is_number(value: object) -> TypeGuard[float]:
     """Whether a value from a file is a finite number."""
     try:
         return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
-    except OverflowError:  # an integer beyond all floats
+    except OverflowError:  # an integer larger than any float
         return False
 
 
@@ -211,7 +211,7 @@ def _headers(folder: Path) -> Iterator[Mapping[str, Any]]:
 
 
 def _history(header: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Its entries whose steps are numbers that ascend."""
+    """The entries of a header's history whose steps are ascending numbers."""
     history, kept, last = header.get("history"), [], 0
     for entry in history if isinstance(history, list) else ():
         if isinstance(entry, dict) and _is_step(entry.get("step"), last):
@@ -234,12 +234,12 @@ def _is_step(value: object, last: float) -> bool:
 
 
 def _is_loss(value: object) -> bool:
-    """A number of which differences and means are numbers too."""
+    """Whether differences and means of this number are finite, too."""
     return is_number(value) and abs(value) < LARGEST
 
 
 def _logged(path: Path, end: int) -> list[Point]:
-    """The losses of a log up to a step; lines that are not a training's are passed over."""
+    """The losses in a log up to a step; lines that no training has written are skipped."""
     points: list[Point] = []
     try:
         if not path.is_file():

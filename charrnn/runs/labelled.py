@@ -1,4 +1,4 @@
-"""A model of a task on labelled data: new files, or what its run held out to test with."""
+"""Evaluating a model of labelled data: on new files, or on the test part of its run."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,13 +18,13 @@ __all__ = ["Evaluated", "evaluate_labelled", "training_data"]
 
 @dataclass(frozen=True)
 class Evaluated:
-    """What a model is worth on some data.
+    """How well a model does on some data.
 
     Attributes:
         what: the data, in words.
         outcome: the figures.
-        unknown: how many rows have each label that the model does not know.
-        notes: on the data, and on what the model has met of them.
+        unknown: for each label that the model does not know, how many rows have it.
+        notes: lines on the data, and on which of them the model was trained on.
     """
 
     what: str
@@ -40,16 +40,16 @@ def evaluate_labelled(
     threads: int = 1,
     columns: str = "",
 ) -> Evaluated:
-    """Measure a model as the end of its training does.
+    """Measure a model as its training does at the end.
 
     Args:
-        model: of a task that has examples or a series.
-        files: new data, read as those of the training; none for the part that the run held out
-            to test with, read again from where the run says and split by its seed.
-        train: what the model was trained on, where the run does not lead to it.
+        model: a model of a task that has examples or a series.
+        files: new data, in the form of the training data; if none are given, the run's test part,
+            read again from the noted files and split by the run's seed.
+        train: the training data, where the run does not lead to them.
         threads: how many processes compute.
-        columns: of ``files``, as ``--columns`` takes them; the setting of the training, if not
-            given.
+        columns: the columns of ``files``, as ``--columns`` takes them; if not given, those of the
+            training data.
 
     Raises:
         InputError: a file cannot be read, there is nothing to measure, the model is of a task
@@ -90,7 +90,7 @@ def evaluate_labelled(
 
 
 def _held_out(model: Model, data: Data, threads: int) -> tuple[Measured, str]:
-    """The test part of what trained a model, and what it is in words."""
+    """The model's result on the test part of its own data, and what that part is, in words."""
     names = in_words(data.paths.train)
     task = data.task(model.spec, model.config, model.network, threads)
     try:
@@ -110,9 +110,9 @@ def _held_out(model: Model, data: Data, threads: int) -> tuple[Measured, str]:
 def _data(
     model: Model, files: Sequence[str], train: Sequence[str], own: Noted | None
 ) -> tuple[Data | None, str]:
-    """What a model was trained on; or why it is not there, and what to do.
+    """The data that a model was trained on; or None, with the reason and what to do.
 
-    What is measured may be just that, under another name.
+    The files to be measured may be the same data under another name.
     """
     val, test = (own.val, own.test) if own else ("", "")
     if train:
@@ -144,10 +144,10 @@ def _data(
 
 
 def training_data(model: Model) -> Data:
-    """What trained a model, where its run leads to it.
+    """The data that a model was trained on, if its run leads to them.
 
     Raises:
-        InputError: it does not, or the data have changed.
+        InputError: the run does not lead to them, or the data have changed.
     """
     own = noted(model)
     data = None
@@ -167,10 +167,10 @@ def training_data(model: Model) -> Data:
 
 
 def _read(model: Model, paths: Paths) -> Data:
-    """As the run read it.
+    """Read data as the run did.
 
     Raises:
-        InputError: it cannot be read, or is not of the model's labels.
+        InputError: a file cannot be read, or does not fit the model's labels.
     """
     data: Data = model.config.kind.read(paths, model.config)
     data.check_labels(model.spec)
@@ -178,7 +178,7 @@ def _read(model: Model, paths: Paths) -> Data:
 
 
 def _met_before(model: Model) -> Iterator[str]:
-    """What there is to say of what the weights that the run began with were trained on."""
+    """Lines on what the weights that the run began with were trained on."""
     for one in ancestors(model):
         yield (
             f"this run started from weights trained on {one.name}; if that contains rows of "

@@ -1,4 +1,4 @@
-"""The runs of a folder, each in a few figures."""
+"""A table of the runs in a folder, each in a few figures."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -20,24 +20,24 @@ __all__ = ["Listed", "listed", "runs_in"]
 
 @dataclass(frozen=True)
 class Listed:
-    """A run. What its files do not say, or not rightly, is nothing."""
+    """A run. What its files do not say, or do not say correctly, is None."""
 
     name: str
-    date: str  # of its last save, local time
-    minutes: float | None  # of training, by its log
+    date: str  # the local time of its last save
+    minutes: float | None  # minutes of training, by its log
     data: str | None = None
     task: str | None = None
     cell: str | None = None
-    loss: float | None = None  # what its best model has least of ...
-    measure: str | None = None  # ... in words
-    good: str | None = None  # what that is one less
+    loss: float | None = None  # the error of its best model
+    measure: str | None = None  # what that error measures, in words
+    good: str | None = None  # the score that is one minus the error
     epochs: float | None = None
-    size: int | None = None  # weights
+    size: int | None = None  # number of weights
     error: str | None = None  # why it cannot be read
 
 
 def runs_in(folder: Path) -> list[Path]:
-    """The run folders that stand in a folder, the latest first."""
+    """The run folders in a folder, the latest first."""
     found = []
     try:
         for path in folder.iterdir():
@@ -50,7 +50,7 @@ def runs_in(folder: Path) -> list[Path]:
 
 
 def listed(path: Path) -> Listed:
-    """One run. Its files are read without trust."""
+    """One run. Its files are not trusted."""
     file = next(path / name for name in ("last.npz", *FILES) if (path / name).is_file())
     date = datetime.fromtimestamp(file.stat().st_mtime).strftime("%Y-%m-%d %H:%M")
     try:
@@ -65,7 +65,7 @@ def listed(path: Path) -> Listed:
         return Listed(path.name, date, _minutes(path), error=why)
     best = best_validation(header)
     weights = [a for n, a in arrays.items() if n.startswith("finished.")]
-    if not weights:  # one network, or the first of some
+    if not weights:  # a single network, or the first of an average
         others = ("optimizer.", "state.", "good.")
         weights = [a for n, a in arrays.items() if not n.startswith(others)]
     return Listed(
@@ -109,7 +109,7 @@ def _epochs(header: Mapping[str, Any]) -> float | None:
 
 
 def _minutes(path: Path) -> float | None:
-    """A log counts seconds anew each time that a run is resumed."""
+    """Minutes by a log, in which seconds begin again at zero each time a run is resumed."""
     total = before = 0.0
     for seconds in _seconds(path / "metrics.jsonl"):
         total += seconds - before if seconds >= before else seconds

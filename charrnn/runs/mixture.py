@@ -24,13 +24,13 @@ __all__ = ["Mixture", "mix", "shares"]
 
 
 class Mixture(Writes):
-    """Some language models as one.
+    """Several language models used as one.
 
     Attributes:
-        models: of which it consists.
-        weights: of each, 1 together.
-        vocabulary: the characters of all. A model that lacks one never expects it, and reads a line
-            end in its place.
+        models: the models of the mixture.
+        weights: the weight of each model; they sum to 1.
+        vocabulary: the characters of all models. A model that lacks a character gives it no
+            probability, and reads a line end in its place.
     """
 
     def __init__(self, models: Sequence[Model], weights: Sequence[float]) -> None:
@@ -48,10 +48,10 @@ class Mixture(Writes):
         return f"<Mixture of {parts}; {len(self.vocabulary)} characters>"
 
     def author(self, wanted: Wanted) -> Author:
-        """What writes texts with it.
+        """Return what writes texts with the mixture.
 
         Raises:
-            InputError: no model knows the prime's characters, or a label is wanted.
+            InputError: no model knows the prime's characters, or a label is asked for.
         """
         if wanted.label is not None:
             raise InputError("language models know no labels", "leave out --label")
@@ -71,29 +71,29 @@ class Mixture(Writes):
         """Code points or bytes of the models' training texts, or of the files that hold them.
 
         Raises:
-            InputError: one is not there, and none is named.
+            InputError: a training text is missing, and no file is named.
         """
         models = self.models[:1] if train else self.models
         return tuple(codes_trained_on(model, train) for model in models)
 
     def score(self, text: str) -> Characters:
-        """What each character of a text costs, in nats; errors as :meth:`Model.score`."""
+        """The loss of each character of a text, in nats; errors as :meth:`Model.score`."""
         nats = [model.score(text).nats for model in self.models]
         return Characters(text, mean_nats(nats, self.weights))
 
 
 def mix(models: Sequence[Model], weights: Sequence[float] | None = None) -> Mixture:
-    """Several language models as one, which writes and scores.
+    """Make one model of several language models, which writes and scores.
 
     A character's probability is the mean of those that the models give it. Their vocabularies may
     differ: they are joined by character.
 
     Args:
         models: language models, at least one, all of characters or all of bytes.
-        weights: of each; only their ratios count. All alike, if not given.
+        weights: the weight of each model; only their ratios count. Default: all equal.
 
     Raises:
-        InputError: the models or the weights will not do.
+        InputError: the models or the weights cannot be used.
     """
     models = list(models)
     if not models or not all(isinstance(model, Model) for model in models):
@@ -102,10 +102,10 @@ def mix(models: Sequence[Model], weights: Sequence[float] | None = None) -> Mixt
 
 
 def shares(count: int, weights: Sequence[float]) -> tuple[float, ...]:
-    """Weights that are 1 together.
+    """The weights, scaled to sum to 1.
 
     Raises:
-        InputError: there are not so many, or one is not a positive number.
+        InputError: there is not one for each model, or one is not a positive number.
     """
     values = [as_type("a weight", weight, float) for weight in weights]
     if len(values) != count:

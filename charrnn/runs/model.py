@@ -1,4 +1,4 @@
-"""A trained model: what it can be asked, and reading one from a checkpoint."""
+"""A trained model: how it is read from a checkpoint, and what can be done with it."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -35,10 +35,10 @@ __all__ = ["MEMBERS", "Model", "load", "load_model", "reason"]
 
 
 MEMBERS = "members"
-"""In a checkpoint's header: of how many networks it has the weights, where these are several."""
+"""The entry of a checkpoint's header with the number of networks, where there are several."""
 
 LONGEST_SETTING = 1 << 13
-"""Characters of a setting; the longest is the name of a file that defines a cell."""
+"""The most characters of a setting; the longest is the name of a file that defines a cell."""
 
 LONGEST_REASON = 500
 
@@ -49,10 +49,10 @@ class Model(Trained, Writes):
 
     Attributes:
         config: the settings of its training.
-        parameters: its weights by name, ``(…)`` float32 each.
-        path: its checkpoint.
-        header: the rest of the checkpoint's description.
-        arrays: the checkpoint's arrays besides the weights.
+        parameters: its weights by name, each ``(…)`` float32.
+        path: its checkpoint file.
+        header: everything else in the checkpoint's description.
+        arrays: the checkpoint's arrays other than the weights.
     """
 
     path: Path
@@ -72,12 +72,12 @@ class Model(Trained, Writes):
 
     @property
     def name(self) -> str:
-        """For messages."""
+        """What messages call the model."""
         return str(self.path)
 
     @property
     def members(self) -> int:
-        """How many networks it averages; most models are 1."""
+        """The number of networks that the model averages; 1 for most models."""
         return self.network.count if isinstance(self.network, Ensemble) else 1
 
     def member(self, number: int) -> "Model":
@@ -108,7 +108,7 @@ class Model(Trained, Writes):
         """The characters of a language model.
 
         Raises:
-            InputError: it is another kind of model.
+            InputError: the model is of another kind.
         """
         if not isinstance(self.spec, TextSpec):
             raise InputError(
@@ -118,20 +118,21 @@ class Model(Trained, Writes):
 
     @property
     def usage(self) -> str:
-        """The command that uses it."""
+        """The command that uses the model."""
         return self.config.kind.usage.replace("RUN", self.name) + self.config.cell_option
 
     @property
     def temperature(self) -> float:
-        """At which it writes, unless another is asked for: 0.8, and 0.5 of long labelled texts."""
+        """The temperature at which the model writes by default: 0.8, and 0.5 for long labelled
+        texts."""
         found: float = getattr(self.spec, "temperature", super().temperature)
         return found
 
     def author(self, wanted: Wanted) -> Author:
-        """What writes texts with it.
+        """Return what writes texts with the model.
 
         Raises:
-            InputError: it writes none, or does not know the prime's characters or the label.
+            InputError: it does not write, or does not know the prime's characters or the label.
         """
         author = self.config.kind.author
         if author is None:
@@ -145,9 +146,9 @@ class Model(Trained, Writes):
         """Code points or bytes of the training text, or of the files that hold it.
 
         Raises:
-            InputError: it is not there, and none is named.
+            InputError: the training text is missing, and no file is named.
         """
-        from charrnn.runs.trained_on import codes_trained_on  # which is about models
+        from charrnn.runs.trained_on import codes_trained_on  # that module imports this one
 
         return (codes_trained_on(self, train),)
 
@@ -232,10 +233,10 @@ class Model(Trained, Writes):
         return found
 
     def _answering(self, method: str) -> Callable[..., Any]:
-        """What predicts: the network, or the simple method beside it.
+        """The function that predicts: the network's, or the baseline's.
 
         Raises:
-            InputError: there is no such method, or the checkpoint holds none.
+            InputError: there is no such method, or the checkpoint holds no baseline.
         """
         kind = self.config.kind
         assert kind.predict is not None
@@ -277,7 +278,7 @@ class Model(Trained, Writes):
     def known_form(self, text: str) -> str:
         """What to say of a text that :meth:`predict` reads with unknown characters.
 
-        Nothing, if there is no way to write it of which the model knows every character.
+        Empty, if the text cannot be written so that the model knows every character.
         """
         alphabet = getattr(self.spec, "alphabet", getattr(self.spec, "source", None))
         if alphabet is None or not alphabet.unknown(text):
@@ -290,7 +291,7 @@ class Model(Trained, Writes):
 
         Raises:
             InputError: the name does not end in ``.npz``.
-            CheckpointError: it could not be written; what stood there is as it was.
+            CheckpointError: the file cannot be written; an earlier one is unchanged.
         """
         path = Path(path)
         if path.suffix != ".npz":
@@ -302,16 +303,16 @@ class Model(Trained, Writes):
 
 
 def load(checkpoint: str | Path | None = None, *, cell: str | None = None) -> Model:
-    """A trained model.
+    """Load a trained model.
 
     Args:
-        checkpoint: an ``.npz`` file, a run's folder or a run's name; the small model that comes
-            with charrnn, if not given.
-        cell: ``FILE.py:CLASS``, for a model whose cell is its author's own.
+        checkpoint: an ``.npz`` file, a run's folder or a run's name; if not given, the small model
+            that comes with charrnn.
+        cell: ``FILE.py:CLASS``, for a model that uses your own cell.
 
     Raises:
-        InputError: there is none, or its cell must be named.
-        CheckpointError: it is damaged.
+        InputError: there is no such model, or its cell must be named.
+        CheckpointError: the file is damaged.
     """
     if checkpoint is None:
         return load_model(shipped_model(), cell)
@@ -322,14 +323,14 @@ def load_model(path: Path, cell: str | LoadedCell | None = None, *, exactly: boo
     """Read a checkpoint and build its model.
 
     Args:
-        cell: for a model whose cell is its author's own, ``FILE.py:CLASS`` or what that gave.
-        exactly: whether that must be the very source that the model was trained with, and the file
-            to the bit the one that was written.
+        cell: for a model that uses your own cell, ``FILE.py:CLASS`` or the loaded cell.
+        exactly: whether the cell's source must be the one that the model was trained with, and the
+            file bit for bit the one that was written.
 
     Raises:
-        CheckpointError: it cannot be read, or its parts do not fit together.
-        InputError: its cell must be named.
-        CellError: that cell does not work.
+        CheckpointError: the file cannot be read, or its parts do not fit together.
+        InputError: the cell must be named.
+        CellError: the cell does not work.
     """
     header, arrays = read_checkpoint(path, exactly=exactly)
     settings = header.get("config")
@@ -365,10 +366,10 @@ def load_model(path: Path, cell: str | LoadedCell | None = None, *, exactly: boo
 
 
 def _average(network: Any, config: Config, count: Any) -> Ensemble:
-    """Of so many networks.
+    """The average of ``count`` networks.
 
     Raises:
-        ValueError: there cannot be so many, or the task has no averages.
+        ValueError: the count is out of range, or the task has no averages.
     """
     if type(count) is not int or not 1 < count <= MOST_MEMBERS or not config.kind.averages:
         raise ValueError(f"not an average of networks: {count!r}")
@@ -376,6 +377,6 @@ def _average(network: Any, config: Config, count: Any) -> Ensemble:
 
 
 def reason(error: Exception) -> str:
-    """What is wrong with a file, in a line of bearable length."""
+    """What is wrong with a file, in a line that is not too long."""
     text = f"{error} is missing" if isinstance(error, KeyError) else str(error)
     return text if len(text) <= LONGEST_REASON else f"{text[:LONGEST_REASON]} ..."

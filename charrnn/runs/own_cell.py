@@ -1,4 +1,4 @@
-"""The cell of a model that its author wrote: it is loaded when a person names its file again."""
+"""A model that uses your own cell: the cell is loaded when you name its file again."""
 
 import reprlib
 from collections.abc import Mapping
@@ -12,30 +12,30 @@ from charrnn.own_cells import LoadedCell, load_cell, split_cell
 __all__ = ["SOURCE", "loaded_again", "source_of"]
 
 LONGEST, MOST_UNITS = 300, 1 << 15
-"""Of a cell's name in a checkpoint, and of its hidden units."""
+"""The most characters of a cell's name in a checkpoint, and the most hidden units of a cell."""
 
 SOURCE = "cell_source"
-"""The entry of a checkpoint's header that has the hash of the cell's source."""
+"""The entry of a checkpoint's header with the hash of the cell's source."""
 
 
 def source_of(cell: LoadedCell | None) -> dict[str, Any]:
-    """For a checkpoint: nothing for a built-in cell. It never causes an import."""
+    """The entry for a checkpoint: empty for a built-in cell. It never causes an import."""
     return {} if cell is None else {SOURCE: {"sha256": cell.sha256}}
 
 
 def loaded_again(
     header: Mapping[str, Any], given: str | None, what: str, *, exactly: bool = False
 ) -> LoadedCell | None:
-    """The cell of a checkpoint, from the file that was named; nothing if it is a built-in one.
+    """The cell of a checkpoint, from the file that was named; None if the cell is built in.
 
     Args:
-        header: of the checkpoint.
-        given: ``FILE.py:CLASS``, as a person named it.
+        header: the checkpoint's header.
+        given: ``FILE.py:CLASS``, as the user named it.
         what: the checkpoint, in words.
         exactly: whether the file must be the one that the model was trained with.
 
     Raises:
-        InputError: none was named, or another one; or one where none is needed.
+        InputError: no cell was named, or another one; or one was named and none is needed.
         CheckpointError: the header is damaged.
         CellError: the file does not run.
     """

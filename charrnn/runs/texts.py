@@ -1,4 +1,4 @@
-"""Which text is scored, and the one that the model was trained on."""
+"""Find the text to be scored, and the one that the model was trained on."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -35,36 +35,37 @@ __all__ = [
 SEEN = "the model was trained on {}, so this loss is too low; score a text that it has not seen"
 
 READ_BEFORE = 1 << 12
-"""Characters before what is scored: no window, lane or n-gram reads so many."""
+"""Characters read before those that are scored: no window, lane or n-gram reads as many."""
 
 Codes = npt.NDArray[Any]
 
 
 class ToScore(NamedTuple):
-    """What is to be scored."""
+    """A text to be scored."""
 
     codes: Codes
-    """Code points or bytes, with what stands before, as far as a model reads it."""
+    """Code points or bytes, including as much of what comes before as a model reads."""
     start: int
-    """The first to score, at least 1."""
+    """The first one to score, at least 1."""
     what: str
-    """In words."""
+    """The text, in words."""
     train: Codes | View | None
-    """What was trained on, if it can be read."""
+    """The training text, if it can be read."""
     notes: tuple[str, ...]
 
 
 def find_texts(
     model: Model, files: list[str], train: list[str], *, validated: bool = False
 ) -> ToScore:
-    """The files, or what the model's run held out; and the text that trained it.
+    """Find the text in these files, or a part of the run's own data; and the training text.
 
     Args:
         model: a language model.
-        files: to be scored; none for what was held out: to test with, if anything was, else to
-            validate with. So too if they are that, or what trained the model.
-        train: where the training text is, with its held-out end; else where the run says.
-        validated: take what validates though something tests.
+        files: the files to be scored. If none are given, or if they are the run's own data: the
+            test part, or the validation set where there is no test part.
+        train: the training text's files, including the validation set; if not given, those the run
+            noted.
+        validated: take the validation set even where there is a test part.
 
     Raises:
         InputError: a file cannot be read, or there is nothing to score.
@@ -80,7 +81,7 @@ def find_texts(
         text = read_text(model, files)
         is_corpus = data is not None and np.array_equal(text.codes, data.corpus.codes)
         part = "" if data is None else _part_of(data, text.codes)
-        # The same text under other line ends or in another encoding is the same text.
+        # The same text with other line ends or in another encoding is the same text.
         if not (is_corpus or part or (own and text.sha256 == own.sha256)):
             return _another_text(model, files, text, data, missing, notes)
         if not part:
@@ -107,11 +108,11 @@ def _another_text(
     missing: str,
     notes: list[str],
 ) -> ToScore:
-    """A text that is none of the run's own.
+    """Find a text that does not belong to the run's own data.
 
     Args:
-        data: what trained the model; else ``missing`` says why it is not there.
-        notes: what there is to say already.
+        data: the data that the model was trained on; if None, ``missing`` says why.
+        notes: lines for the user so far, to be extended.
     """
     if len(text.codes) < 2:
         raise InputError("a text of one character has nothing to predict")
@@ -129,14 +130,14 @@ def _another_text(
 
 
 def _own_part(model: Model, data: TextData, part: str, whole: str, notes: list[str]) -> ToScore:
-    """A part of a run's own data: ``"test"`` or ``"val"`` of a file, else what was split off.
+    """A part of a run's own data: ``"test"`` or ``"val"`` from a file, else what was split off.
 
     Args:
         whole: what the data are called.
-        notes: what there is to say already.
+        notes: lines for the user so far, to be extended.
 
     Raises:
-        InputError: all of it trained.
+        InputError: the model was trained on all of it.
     """
     parted = data.parted(model.config)
     codes, start = parted.codes, parted.start
@@ -158,7 +159,7 @@ def _own_part(model: Model, data: TextData, part: str, whole: str, notes: list[s
 
 
 def _part_of(data: TextData, codes: Codes) -> str:
-    """Which part of a run's data a text is that has a file of its own; nothing if it is none."""
+    """Which part of a run's data this text is, where that part has its own file; else empty."""
     for name, part in (("test", data.test), ("val", data.val)):
         if part is not None and np.array_equal(codes, part.codes):
             return name
@@ -169,18 +170,18 @@ class Trained(NamedTuple):
     """The text that a model was trained on."""
 
     codes: npt.NDArray[Any]
-    """Code points or bytes, with the held-out end."""
+    """Code points or bytes, including the validation set."""
     split: int
-    """Where that begins."""
+    """Where the validation set begins."""
     what: str
-    """In words."""
+    """The text, in words."""
 
 
 def training_text(model: Model, train: list[str]) -> Trained:
-    """What a language model was trained on: ``train``, else what its run noted, if it is there.
+    """The text that a language model was trained on: ``train``, else the files its run noted.
 
     Raises:
-        InputError: it is not; or a file cannot be read.
+        InputError: the text is missing, or a file cannot be read.
     """
     own = noted(model)
     data, missing = _data(model, train, own)
@@ -192,7 +193,7 @@ def training_text(model: Model, train: list[str]) -> Trained:
 
 
 def _other_form(model: Model, text: Corpus, corpus: Corpus | None) -> list[str]:
-    """What there is to say of a text that the model knows in another form."""
+    """Lines on a text whose characters the model knows in another form."""
     if not model.vocabulary.unknown(text.codes):
         return []
     known = model.vocabulary.known_form(encoded(text.codes, text.level).decode("utf-8", "replace"))
@@ -211,9 +212,10 @@ def named(files: list[str]) -> str:
 
 
 def _seen(text: Codes, parted: Parted, level: str, *, by_lines: bool) -> str:
-    """What of a text stands in the part that trained, in words; nothing if nothing does.
+    """The part of a text that is also in the training part, in words; empty if none is.
 
-    Of items, lines; else all of one text in the other. A word or two stand in any text.
+    For items, it counts lines; otherwise one text must contain the other whole. A word or two may
+    be in any text.
     """
     trained_on = parted.codes[: parted.start]
     if by_lines:
@@ -227,7 +229,7 @@ def _seen(text: Codes, parted: Parted, level: str, *, by_lines: bool) -> str:
 
 
 def _met_before(model: Model, text: Codes) -> list[str]:
-    """What there is to say of what the weights that the run began with were trained on."""
+    """Lines on what the weights that the run began with were trained on."""
     notes = []
     for one in ancestors(model):
         began = f"this run started from weights trained on {one.name}"
@@ -249,10 +251,10 @@ def _met_before(model: Model, text: Codes) -> list[str]:
 
 
 def _data(model: Model, train: list[str], own: Noted | None) -> tuple[TextData | None, str]:
-    """What the model was trained on; or why it is not there, and what to do."""
+    """The data that the model was trained on; or None, with the reason and what to do."""
     val, test = (own.val, own.test) if own else ("", "")
     if train:
-        # What it was validated with may have stayed where the run was trained.
+        # Its validation file may have stayed where the run was trained.
         val, test = (path if path and Path(path).exists() else "" for path in (val, test))
         return _read(model, Paths(tuple(train), val, test)), ""
     hint = "name the training text: --train TEXT"
@@ -275,20 +277,20 @@ def _data(model: Model, train: list[str], own: Noted | None) -> tuple[TextData |
 
 
 def _read(model: Model, paths: Paths, lines: bool | None = None) -> TextData:
-    """Texts read as those that the model was trained on; ``lines`` as of :func:`read_text`."""
+    """Read texts as those that the model was trained on; ``lines`` as in :func:`read_text`."""
     config = model.config if lines is None else replace(model.config, lines=lines)
     with _as_trained(model):
         return TextData.read(paths, config)
 
 
 def read_text(model: Model, paths: list[str], lines: bool | None = None) -> Corpus:
-    """Files read as the model's own corpus was.
+    """Read files as the model's own corpus was read.
 
     Args:
-        lines: whether each line is an item; if not given, as there.
+        lines: whether each line is an item; by default, as in the model's corpus.
 
     Raises:
-        InputError: one cannot be read or decoded, or all are empty.
+        InputError: a file cannot be read or decoded, or all files are empty.
     """
     with _as_trained(model):
         by_lines = model.config.lines if lines is None else lines
@@ -296,7 +298,7 @@ def read_text(model: Model, paths: list[str], lines: bool | None = None) -> Corp
 
 
 def stream_text(model: Model, paths: list[str]) -> TextStream:
-    """Files to be read piece by piece as the model's own corpus was."""
+    """Files to be read piece by piece, as the model's own corpus was read."""
     return TextStream(paths, **_how(model))
 
 
@@ -321,7 +323,7 @@ def _how(model: Model) -> dict[str, Any]:
 
 @contextmanager
 def _as_trained(model: Model) -> Iterator[None]:
-    """Say of an encoding that it is the model's."""
+    """Say in an error about an encoding that it is the model's."""
     encoding = model.config.encoding
     try:
         yield

@@ -1,4 +1,4 @@
-"""What a model that writes texts was trained on, so that they can be compared with it."""
+"""The training texts of a model that writes, for comparing its texts with them."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,15 +16,15 @@ __all__ = ["codes_trained_on"]
 
 
 def codes_trained_on(model: Model, train: Sequence[str] = ()) -> npt.NDArray[Any]:
-    """Code points (or bytes) of the training text, with what was held out of it.
+    """Code points (or bytes) of the training text, including its validation set.
 
     Args:
-        model: that writes texts. Texts of labels are joined, with a number between them that is no
-            character's.
-        train: files that hold it; else where the run says.
+        model: a model that writes texts. Labelled texts are joined, separated by a number that is
+            not a character's.
+        train: the files of the text; if not given, those that the run noted.
 
     Raises:
-        InputError: it is not there.
+        InputError: the training text is missing.
     """
     if model.config.kind.text:
         return training_text(model, list(train)).codes

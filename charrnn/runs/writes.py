@@ -1,4 +1,4 @@
-"""What a model that writes texts can be asked, be it one or several as one."""
+"""What a model that writes texts can do, whether it is one model or several as one."""
 
 from abc import ABC, abstractmethod
 from codecs import getincrementaldecoder
@@ -43,15 +43,15 @@ class Writes(ABC):
 
     @property
     def temperature(self) -> float:
-        """At which it writes, unless another is asked for."""
+        """The temperature at which it writes by default."""
         return TEMPERATURE
 
     @abstractmethod
     def author(self, wanted: Wanted) -> Author:
-        """What writes them.
+        """Return what writes the texts.
 
         Raises:
-            InputError: it writes none, or not such ones.
+            InputError: the model does not write, or cannot write these texts.
         """
 
     @abstractmethod
@@ -59,7 +59,7 @@ class Writes(ABC):
         """Code points or bytes of the training text, or of the files that hold it.
 
         Raises:
-            InputError: it is not there, and none is named.
+            InputError: the training text is missing, and no file is named.
         """
 
     @overload
@@ -103,13 +103,13 @@ class Writes(ABC):
             train: files with the training text, if the run does not lead to it.
 
         Returns:
-            The text; with ``n``, a list of them. Bytes that are no UTF-8 become U+FFFD.
+            The text; with ``n``, a list of them. Bytes that are not UTF-8 become U+FFFD.
 
         Raises:
             InputError: a value is out of range, or the model does not know the prime's characters
                 or the label, or writes no texts.
             DivergedError: the outputs are not finite.
-            StuckError: ``max_copy`` or ``max_repeat`` leave no way on.
+            StuckError: ``max_copy`` or ``max_repeat`` leave no way to continue.
         """
         wanted = self._wanted(prime, 1 if n is None else n, **how)
         grown = zip(*self.write(wanted, seed), strict=True)
@@ -119,9 +119,9 @@ class Writes(ABC):
     def stream(
         self, prime: str = "", *, seed: int | None = None, **how: Unpack[How]
     ) -> Iterator[str]:
-        """The text of :meth:`sample` in pieces, as it is made; the prime is the first.
+        """Yield the text of :meth:`sample` in pieces, as it is written; the prime is the first.
 
-        Arguments and errors as there.
+        Arguments and errors are those of :meth:`sample`.
         """
         return _decoded(self.write(self._wanted(prime, 1, **how), seed))
 
@@ -137,13 +137,13 @@ class Writes(ABC):
         """Write complete lines, all different, one by one.
 
         Args:
-            n: how many.
+            n: how many lines.
             prime: the beginning of each line.
             new: leave out lines of the training text.
-            seed, how: as for :meth:`sample`; ``length`` is the most of a line.
+            seed, how: as for :meth:`sample`; ``length`` is the longest that a line may be.
 
         Raises:
-            StuckError: it finds too few.
+            StuckError: too few different lines were found.
             InputError: as :meth:`sample`.
         """
         n, new = as_type("n", n, int, 1), as_type("new", new, bool)
@@ -151,7 +151,7 @@ class Writes(ABC):
         return (line.decode("utf-8", "replace") for (line,) in self.write(wanted, seed))
 
     def write(self, wanted: Wanted, seed: int | None = None) -> Iterator[list[bytes]]:
-        """What each text grows by: what :meth:`sample` and :meth:`stream` are made of.
+        """Yield what each text grows by; :meth:`sample` and :meth:`stream` are made of this.
 
         Raises:
             InputError: as :meth:`sample`.
@@ -217,7 +217,7 @@ class Writes(ABC):
 
 
 def drawn_seed() -> int:
-    """A seed that nobody chose."""
+    """Draw a seed at random."""
     return int(np.random.SeedSequence().generate_state(1)[0])
 
 

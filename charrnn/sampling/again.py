@@ -1,7 +1,7 @@
-"""Items that must not be written, lines or whole texts: each is written again from its beginning.
+"""Items that must not be written, lines or whole texts: each is drawn again from its beginning.
 
-What comes out is distributed as by the model, given that it is none of those: an item that is
-refused is drawn anew, whole.
+The result has the model's distribution, given that no item is a refused one: an item that is
+refused is drawn again as a whole.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -15,7 +15,7 @@ from charrnn.sampling.text import Symbols, Text
 __all__ = ["TRIES", "Again", "Refusal"]
 
 TRIES = 100
-"""How often an item is written again; then it stays, as one in 170 if 95 of 100 are refused."""
+"""The most times an item is drawn again; then it stays: 1 in 170 if 95 of 100 are refused."""
 
 
 @dataclass(frozen=True)
@@ -23,10 +23,10 @@ class Refusal:
     """Which items must not be written.
 
     Attributes:
-        ends: each of these symbols ends an item, and is no part of it.
-        begin: of a text that begins with no such end, where its first item begins.
-        longest: symbols of the longest item that may be refused.
-        refuses: whether an item is.
+        ends: the symbols that end an item, and are not part of it.
+        begin: where the first item begins in a text that does not begin with such a symbol.
+        longest: the number of symbols in the longest item that may be refused.
+        refuses: returns whether an item is refused.
     """
 
     ends: Collection[int]
@@ -39,16 +39,16 @@ class Again:
     """Where the items of n texts begin, and the states there.
 
     Args:
-        states: ``(n, H)`` each, views of what is read with.
-        texts: n of them, as they begin.
-        refusal: what must not stand in them.
+        states: ``(n, H)`` each, views of the reader's states.
+        texts: the n texts, as they begin.
+        refusal: which items must not be written.
     """
 
     def __init__(self, states: Sequence[Array], texts: Sequence[Text], refusal: Refusal) -> None:
         self._states, self._texts, self._refusal = states, texts, refusal
         self._kept = [np.empty_like(state) for state in states]
         self._begins = [self._begin(text.symbols) for text in texts]
-        self._places = [text.first for text in texts]  # to go back to; a prime stays
+        self._places = [text.first for text in texts]  # the places to return to; a prime stays
         self._tries = [0] * len(texts)
 
     def _begin(self, symbols: Symbols) -> int:
@@ -56,7 +56,7 @@ class Again:
         return ends[-1] + 1 if ends else self._refusal.begin
 
     def save(self) -> None:
-        """Keep the states with which items begin, before the next symbols are drawn."""
+        """Keep the states of texts that are at the beginning of an item, before the next draw."""
         for row, text in enumerate(self._texts):
             if len(text.symbols) == self._places[row]:
                 for kept, state in zip(self._kept, self._states, strict=True):
@@ -65,7 +65,7 @@ class Again:
             text.settled = None if long else self._places[row]
 
     def refused(self, going: Sequence[int], drawn: Sequence[int]) -> list[int]:
-        """The texts in which the symbol drawn now ends an item that must be written again."""
+        """The texts in which the symbol drawn now ends an item that must be drawn again."""
         found = []
         for row in going:
             if drawn[row] not in self._refusal.ends:

@@ -1,7 +1,7 @@
 """How the next symbol is chosen from what the model expects: temperature, then filters.
 
-The filters work on weights, which are proportional to probabilities, and set to zero what must
-not be drawn. docs/sampling.md has the definitions.
+The filters work on weights proportional to the probabilities, and set those to zero that must not
+be drawn. docs/sampling.md has the definitions.
 """
 
 from dataclasses import dataclass
@@ -26,14 +26,14 @@ __all__ = [
 Ids = npt.NDArray[Any]
 
 COLDEST = 1e-200
-"""A temperature below this is taken for it, so that dividing by it cannot overflow."""
+"""The lowest temperature, so that dividing by it cannot overflow; a lower one is raised to it."""
 
 
 class Scratch:
-    """Memory for drawing again and again from outputs of one shape.
+    """Memory for drawing many times from outputs of one shape.
 
     Args:
-        shape: of the outputs, ``(n, V)``.
+        shape: the shape of the outputs, ``(n, V)``.
     """
 
     def __init__(self, shape: tuple[int, ...]) -> None:
@@ -44,10 +44,10 @@ class Scratch:
 
 
 class Streams:
-    """Uniform numbers for n texts, a stream for each: how many are written changes none of them.
+    """Uniform numbers for n texts, one stream for each, so that no text depends on n.
 
     Args:
-        rng: the stream of the text with number 0, in blocks; the others are far ahead of it.
+        rng: the stream of text number 0, in blocks; the streams of the others are far ahead of it.
         count: n.
         first: the number of the first text.
     """
@@ -76,7 +76,7 @@ class Streams:
 class Choice:
     """How the next symbol is chosen from the outputs y.
 
-    The temperature comes first; each filter sees what those before it have left.
+    The temperature is applied first; each filter sees what those before it have left.
 
     Args:
         temperature: τ in p ∝ e^(y/τ): below 1 safer, above 1 wilder; 0 takes the likeliest.
@@ -127,7 +127,7 @@ class Choice:
         y /= max(self.temperature, COLDEST)
         np.exp(y, out=y)
         if 0 < self.top_k < y.shape[-1] or self.top_p < 1:
-            # Those equally likely by y may differ by the outputs, from which it was rounded.
+            # Symbols that are equally likely by y may differ by the unrounded outputs.
             keep_likeliest(y, np.argsort(-logits, axis=-1, kind="stable"), self.top_k, self.top_p)
         if self.min_p:
             keep_min_p(y, self.min_p, s.passed)
@@ -142,19 +142,19 @@ DEFAULT = Choice()
 
 
 def streams(rng: np.random.Generator, count: int, first: int = 0) -> np.random.Generator | Streams:
-    """The numbers of ``count`` texts, the first of which has the number ``first``."""
+    """The random numbers of ``count`` texts, of which the first has the number ``first``."""
     return Streams(rng, count, first) if first or count > 1 else rng
 
 
 def keep_likeliest(weights: Array, order: Ids, top_k: int = 0, top_p: float = 1.0) -> None:
-    """Set to zero, in place, what top-k and then top-p leave out.
+    """Set to zero, in place, the weights that top-k and then top-p leave out.
 
     Args:
         weights: ``(n, V)``, contiguous.
-        order: ``(n, V)`` the symbols of each row, the likeliest first; of those equally likely,
+        order: ``(n, V)`` the symbols of each row, the likeliest first; among those equally likely,
             the first ones are kept.
         top_k: how many are kept; 0 for all.
-        top_p: the part of their sum that is enough.
+        top_p: the part of the sum that the kept weights must reach.
     """
     count, size = weights.shape
     if count > 1:
@@ -172,11 +172,11 @@ def keep_likeliest(weights: Array, order: Ids, top_k: int = 0, top_p: float = 1.
 
 
 def keep_min_p(weights: Array, min_p: float, passed: npt.NDArray[np.bool_] | None = None) -> None:
-    """Set to zero, in place, what is less than so much of the largest.
+    """Set to zero, in place, the weights below a part of the largest one.
 
     Args:
-        weights: ``(n, V)``, the largest of each row being 1.
-        min_p: the part; what has exactly that stays.
+        weights: ``(n, V)``, where the largest of each row is 1.
+        min_p: the part; a weight that equals it stays.
         passed: ``(n, V)``, memory to use.
     """
     np.copyto(weights, 0, where=np.less(weights, min_p, out=passed))

@@ -1,4 +1,4 @@
-"""Where a text begins that has no beginning: the state in which a model expects a new line."""
+"""The state before a text without a prime: one in which a model expects a new line."""
 
 import numpy as np
 
@@ -13,10 +13,10 @@ from charrnn.sampling.choice import COLDEST, Choice, Ids, Scratch
 __all__ = ["logits", "opening"]
 
 OPENING_TEXTS, OPENING_UNSEEN, OPENING_WRITTEN = 16, 64, 96
-"""An opening comes from so many texts, and in each from what follows so many characters."""
+"""The texts that an opening comes from; symbols skipped in each; symbols written after that."""
 
 FEW, SURER = 2, 0.2
-"""A text begins as a paragraph does where there are so many, and so many nats less of doubt."""
+"""Paragraph ends are used if there are this many and they reduce the doubt by this many nats."""
 
 
 def opening(
@@ -24,22 +24,22 @@ def opening(
 ) -> State:
     """The state in which a model expects a new line, or a new paragraph.
 
-    Training sees the zero state once a pass; a text that begins from it begins with noise. The
-    opening is the mean of the states that the ends of some lines leave behind; or of those that
-    paragraphs with an empty line behind them do, where that leaves the model clearly surer of what
-    comes. The lines are of a text, or such as the model writes for nobody to see: an opening then
-    depends on the weights alone.
+    Training sees the zero state only once in an epoch, so a text that begins from it begins with
+    noise. The opening is the mean of the states at the ends of some lines; or at the ends of
+    paragraphs, which an empty line follows, if that makes the model clearly surer of what comes.
+    The lines are from a text, or from texts that the model writes for this purpose: an opening then
+    depends only on the weights.
 
     Args:
         model, parameters: the language model.
-        line_end: the symbol that ends a line; it is the first thing to read from this state.
-        text: ``(N,)`` symbols to read, which is quicker; else the model writes its own.
+        line_end: the symbol that ends a line; it is the first symbol to read from this state.
+        text: ``(N,)`` symbols to read, which is faster; if not given, the model writes its own.
 
     Returns:
         ``(1, H)`` each; the zero state if the model's outputs are not finite.
     """
     zero = model.zero_state(OPENING_TEXTS, parameters.dtype)
-    with one_thread(), np.errstate(all="ignore"):  # what overflows is found below
+    with one_thread(), np.errstate(all="ignore"):  # an overflow is found below
         if text is None:
             lines, paragraphs = _written_ends(model, parameters, line_end, zero)
         else:
@@ -54,10 +54,10 @@ def opening(
 
 
 def logits(model: LanguageNetwork, y: Array) -> Array:
-    """Outputs whose softmax is what the model says of the next symbol.
+    """Outputs whose softmax is the model's distribution of the next symbol.
 
-    Where each is trained as a yes or a no of its own, that is σ(y) over the sum of all: the softmax
-    of ln σ(y).
+    If each output is trained as a yes or a no, the distribution is σ(y) divided by its sum over all
+        symbols: the softmax of ln σ(y).
     """
     return log_probabilities("sigmoid", y) if model.loss == "sigmoid" else y
 
@@ -86,7 +86,7 @@ def _written_ends(
 def _read_ends(
     model: LanguageNetwork, parameters: Parameters, line_end: int, zero: State, text: Ids
 ) -> tuple[Array, Array]:
-    """The same of a text, evenly spread over it; each end with so much before it."""
+    """The same from a text, evenly spread over it; each end has enough text before it."""
     ends = np.flatnonzero(text[OPENING_UNSEEN:] == line_end) + OPENING_UNSEEN
     states = []
     for some in (ends, ends[text[ends - 1] == line_end]):
@@ -100,7 +100,7 @@ def _read_ends(
 
 
 def _doubt(model: LanguageNetwork, parameters: Parameters, state: State, line_end: int) -> float:
-    """The entropy of what comes after a line end, in nats."""
+    """The entropy of the symbol after a line end, in nats."""
     y = stepper(model, parameters, state, 1).step(np.array([line_end]))[0]
     y = logits(model, y).astype(np.float64)
     p = np.exp(y - y.max())
@@ -109,7 +109,7 @@ def _doubt(model: LanguageNetwork, parameters: Parameters, state: State, line_en
 
 
 def _flat(state: State) -> Array:
-    """``(n, all H)``, every part of a state side by side; of no layers, ``(n, 0)``."""
+    """``(n, all H)``, all parts of a state side by side; without layers, ``(n, 0)``."""
     parts = [h for layer in state for h in layer]
     return np.concatenate(parts, axis=1) if parts else np.zeros((OPENING_TEXTS, 0))
 

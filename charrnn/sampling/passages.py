@@ -1,8 +1,9 @@
-"""Passages that must not be written again: of the training text, or of the text itself.
+"""Passages that must not be written again: from the training text, or from the text itself.
 
-A window of N symbols has a polynomial hash, Σ r(xᵢ)·bᴺ⁻ⁱ modulo 2⁶⁴, which rolls on from symbol to
-symbol (Karp and Rabin, 1987). Equal windows have equal hashes, so that no copy is missed; that
-different ones do has a probability of some 10⁻¹², and only makes a text take another way.
+A window of N symbols has a polynomial hash, Σ r(xᵢ)·bᴺ⁻ⁱ modulo 2⁶⁴, which is updated symbol by
+symbol (Karp and Rabin, 1987). Equal windows have equal hashes, so no copy is missed; different
+windows have equal hashes with a probability of some 10⁻¹², which only makes a text continue
+differently.
 """
 
 from array import array
@@ -34,7 +35,7 @@ def sorted_windows(texts: Sequence[Ids], size: int, length: int) -> Hashes:
 
     Args:
         texts: ``(N,)`` symbols each; no window reaches from one into another.
-        size: how many symbols there are, those that only these texts have among them.
+        size: the number of symbols, including those that occur only in these texts.
     """
     values = _values(size)
     counts = [max(len(text) - length + 1, 0) for text in texts]
@@ -50,13 +51,13 @@ def sorted_windows(texts: Sequence[Ids], size: int, length: int) -> Hashes:
 
 
 def _hashes(hashes: Hashes, length: int) -> Hashes:
-    """Of every window, joined from those of its parts: H(ab) = H(a)·b^|b| + H(b)."""
-    whole, done, width = None, 0, 1  # what is joined already; hashes are of this width
+    """The hash of every window, combined from those of its parts: H(ab) = H(a)·b^|b| + H(b)."""
+    whole, done, width = None, 0, 1  # whole: hashes so far, of done symbols
     while length:
         if length & 1:
             if whole is None:
                 whole = hashes
-            else:  # the part of this width stands before what is joined already
+            else:  # the part of this width comes before the symbols so far
                 count = len(hashes) - done
                 whole = hashes[:count] * np.uint64(pow(BASE, done, 1 << 64)) + whole[-count:]
             done += width
@@ -69,14 +70,14 @@ def _hashes(hashes: Hashes, length: int) -> Hashes:
 
 
 class Passages:
-    """Finds, as n texts grow, the passages that must not stand in them.
+    """Finds, as n texts grow, passages that must not be in them.
 
     Args:
-        texts: the symbols of each, so far.
-        size: how many symbols there are.
-        max_copy: so many symbols in a row must not be a window of ``windows``; 0: all may.
+        texts: the symbols of each text so far.
+        size: the number of symbols.
+        max_copy: the length of the windows that must not be in ``windows``; 0: all may.
         windows: :func:`sorted_windows` of that length.
-        max_repeat: so many symbols in a row must not stand in the text already; 0: all may.
+        max_repeat: the length of the windows that must not occur twice in a text; 0: all may.
     """
 
     def __init__(
@@ -99,7 +100,7 @@ class Passages:
                     self._add(row, self._repeated[row].push(symbols, at))
 
     def refused(self, rows: Sequence[int], texts: Sequence[Symbols]) -> list[int]:
-        """Of those ``rows`` that have one symbol more, the ones in which it must not stand."""
+        """Those of ``rows`` whose newest symbol must not be there."""
         found: set[int] = set()
         if self._copied:
             ends = [self._copied[row].push(text, -1) for row, text in zip(rows, texts, strict=True)]
@@ -114,7 +115,7 @@ class Passages:
         return sorted(found)
 
     def take_back(self, row: int, length: int, *, refused: bool) -> None:
-        """A text has been cut to so many symbols, because the last one was refused or otherwise."""
+        """Cut a text to ``length`` symbols, because the last one was refused or otherwise."""
         if self._copied:
             self._copied[row].take_back(length)
         if self._repeated:
@@ -135,11 +136,11 @@ class Passages:
 
 
 class _Rolling:
-    """The hash of the last symbols of a text that grows, and may be taken back.
+    """The hash of the last symbols of a text that grows, and may be cut.
 
     Args:
-        size: how many symbols there are.
-        length: of a window.
+        size: the number of symbols.
+        length: the length of a window.
     """
 
     def __init__(self, size: int, length: int) -> None:
@@ -149,7 +150,7 @@ class _Rolling:
         self._hashes = array("Q")
 
     def push(self, symbols: Symbols, at: int) -> int | None:
-        """Of the window that ends with ``symbols[at]``, the next one; nothing if it is shorter."""
+        """The hash of the window that ends with the next symbol, ``symbols[at]``; None if short."""
         hashes = self._hashes
         value = (hashes[-1] if hashes else 0) * BASE + self._values[symbols[at]]
         if len(hashes) >= self._length:
@@ -158,7 +159,7 @@ class _Rolling:
         return hashes[-1] if len(hashes) >= self._length else None
 
     def take_back(self, length: int) -> Symbols:
-        """Leave so many symbols; the windows that ended in the others."""
+        """Keep ``length`` symbols; return the windows that ended in the others."""
         gone = self._hashes[max(length, self._length - 1) :]
         del self._hashes[length:]
         return gone

@@ -1,6 +1,6 @@
-"""The repeat penalty: what would go on with a passage that the text already has is less likely.
+"""The repeat penalty: makes it less likely to continue a passage that is already in the text.
 
-Letters come again in any text, so single ones are not punished; longer passages are, and the longer
+Letters recur in any text, so single ones are not penalised; longer passages are, and the longer,
 the more.
 """
 
@@ -15,17 +15,17 @@ from charrnn.sampling.text import Symbols
 __all__ = ["LEAST", "MOST", "REMEMBERED", "Repeats"]
 
 LEAST, MOST = 4, 32
-"""Symbols that a passage must have to count, and that count at most."""
+"""The fewest symbols of a passage that counts, and the most that are counted."""
 
 REMEMBERED = 500
-"""The last symbols of a text, in which passages are looked for."""
+"""How many of a text's last symbols are searched for passages."""
 
 
 class Repeats:
     """The ends of n texts.
 
     Args:
-        prime: ``(T, n)`` symbols with which they begin.
+        prime: ``(T, n)`` symbols with which the texts begin.
     """
 
     def __init__(self, prime: Ids) -> None:
@@ -35,14 +35,14 @@ class Repeats:
             self.rewrite(number, array("i", text.tolist()))
 
     def rewrite(self, number: int, symbols: Symbols) -> None:
-        """Text ``number`` is now another."""
+        """Replace the symbols of text ``number``."""
         row = self._ends[number, self._end - REMEMBERED : self._end]
-        row[:] = np.arange(-REMEMBERED, 0)  # no symbols, and no two alike
+        row[:] = np.arange(-REMEMBERED, 0)  # not symbols, and all different
         last = symbols[-REMEMBERED:]
         row[REMEMBERED - len(last) :] = last
 
     def push(self, symbols: Ids) -> None:
-        """Add a symbol ``(n,)`` to each."""
+        """Add a symbol ``(n,)`` to each text."""
         if self._end == 2 * REMEMBERED:
             self._ends[:, :REMEMBERED] = self._ends[:, REMEMBERED:]
             self._end = REMEMBERED
@@ -50,10 +50,10 @@ class Repeats:
         self._end += 1
 
     def lower(self, y: Array, penalty: float) -> None:
-        """Divide probabilities, in place: by θ^(m - LEAST + 1), if m symbols would go on so.
+        """Divide the probability of each symbol that would repeat a passage by θ^(m - LEAST + 1).
 
-        m is the length, MOST at most, of the longest end of the text after which the symbol stands
-        within its last REMEMBERED symbols; nothing is changed for m below LEAST.
+        m is the length, MOST at most, of the longest end of the text that this symbol has already
+        followed within its last REMEMBERED symbols; nothing is changed for m below LEAST.
 
         Args:
             y: ``(n, V)`` outputs, or log-probabilities.

@@ -1,4 +1,4 @@
-"""Going back in a text that must not go on as it does, and taking another way."""
+"""Going back in a text that cannot continue, and continuing differently."""
 
 from collections.abc import Sequence
 from math import exp
@@ -12,19 +12,20 @@ from charrnn.sampling.text import Text
 __all__ = ["Retreat"]
 
 PATIENCE = 5000
-"""How often a text goes back before it has grown; then there is no way, or none is found."""
+"""How often a text goes back without growing before the search is given up."""
 
 
 class Retreat:
     """The last places of n texts, to which they can go back.
 
-    The states before them are kept, in rings. A text goes back to the place at which the model gave
-    most to other symbols than those that have stood there, and there none of these is drawn again.
-    Where that leaves no way on, it begins again from the first of the places, and tries all ways.
+    The states before them are kept in ring buffers. A text goes back to the place at which the
+    model gave most probability to symbols that have not been tried there, and no tried symbol is
+    drawn there again. Where that leaves no way to continue, the text begins again from the first of
+    the places, and tries all continuations.
 
     Args:
-        states: ``(n, H)`` each, views of what is read with.
-        texts: n of them.
+        states: ``(n, H)`` each, views of the reader's states.
+        texts: the n texts.
         places: how many places a text goes back at most.
     """
 
@@ -35,7 +36,7 @@ class Retreat:
         self._furthest = [text.first for text in texts]
         self._tries = [0] * len(texts)
         self._hasty = [True] * len(texts)
-        # By place: the symbols that must not be drawn there, with their probabilities.
+        # For each place, the symbols that must not be drawn there, with their probabilities.
         self._bans: list[dict[int, dict[int, float]]] = [{} for _ in texts]
         for text in texts:
             text.settled = text.first
@@ -53,26 +54,26 @@ class Retreat:
                 text.settled = max(text.first, place - self._places + 1)
 
     def forbid(self, y: Array) -> set[int]:
-        """Set to -∞ in ``y (n, V)`` what must not be drawn next; the texts that have no way on."""
+        """Set to -∞ in ``y (n, V)`` what must not be drawn; return the texts that are stuck."""
         stuck = set()
         for row, bans in enumerate(self._bans):
             banned = bans.get(len(self._texts[row].symbols)) if bans else None
             if banned:
                 y[row, list(banned)] = -np.inf
                 if y[row].max() == -np.inf:
-                    y[row] = 0  # what is drawn is taken back at once
+                    y[row] = 0  # the symbol drawn is taken back at once
                     stuck.add(row)
         return stuck
 
     def back(self, row: int, *, stuck: bool) -> int:
-        """Where a text must go on, in the state of then; the text itself is to be cut there.
+        """Restore the state of the place where a text must continue, and return that place.
 
         Args:
-            row: of the text. Its last symbol must not stand where it does.
-            stuck: whether none may stand there.
+            row: the text, which the caller then cuts. Its last symbol must not be there.
+            stuck: whether no symbol may be there.
 
         Raises:
-            StuckError: there is no place to go back to, or it has been too often.
+            StuckError: there is no place to go back to, or the text has gone back too often.
         """
         text, bans = self._texts[row], self._bans[row]
         self._tries[row] += 1
@@ -84,7 +85,7 @@ class Retreat:
                 "allow longer passages, or try a higher temperature or another seed",
             )
         if places:
-            # In haste, a symbol is given up for one of its continuations; else for all of them.
+            # At first a symbol is given up when one continuation fails; later only when all have.
             hasty = self._hasty[row]
             place = max(places, key=lambda p: self._room(row, p)) if hasty else places[0]
             cost = text.costs[place - text.first]
@@ -99,7 +100,7 @@ class Retreat:
         return place
 
     def _room(self, row: int, place: int) -> float:
-        """The probability of all symbols that have not stood there yet."""
+        """The probability of all symbols that have not been tried there."""
         text = self._texts[row]
         banned = self._bans[row].get(place)
         had = exp(text.costs[place - text.first])

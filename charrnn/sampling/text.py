@@ -11,7 +11,7 @@ Symbols: TypeAlias = "array[int]"
 
 
 class Guess(NamedTuple):
-    """What the model expected where a symbol was drawn, by itself: before any filter."""
+    """What the model expected where a symbol was drawn, before any filter."""
 
     log_probability: float  # of the symbol that was drawn, in nats
     entropy: float  # in nats
@@ -22,15 +22,15 @@ class Text:
     """A text that is being written.
 
     Attributes:
-        symbols: what it began with and what has been written.
-        first: where what was written begins.
-        end: where it ends, once it has.
-        ended: whether it came to an end by itself.
-        costs: the log-probability of each symbol that was drawn, by the model alone, with those
-            that ended the text; empty if nobody asked.
+        symbols: the prime and what has been written.
+        first: where the written part begins.
+        end: where the text ends, once it has ended.
+        ended: whether it ended by itself.
+        costs: the log-probability of each symbol that was drawn, under the model alone, including
+            those that ended the text; empty if not asked for.
         guesses: likewise.
-        settled: up to where it will not be taken back; nothing if it never is.
-        copies: items in it that must not be, for which no others were found.
+        settled: the place before which nothing will be taken back; None if nothing ever is.
+        copies: how many items in it must not be there, since no others were found.
     """
 
     def __init__(self, prime: Ids) -> None:
@@ -43,12 +43,12 @@ class Text:
         self.copies = 0
 
     def cut(self, place: int) -> None:
-        """Leave what stands before ``place``."""
+        """Keep what comes before ``place``."""
         del self.symbols[place:]
         del self.costs[place - self.first :], self.guesses[place - self.first :]
 
     def certain(self, held: int) -> int:
-        """Up to where it can no longer change, if its last ``held`` symbols may end it."""
+        """The place before which nothing can change, if its last ``held`` symbols may end it."""
         if self.end is not None:
             return self.end
         after = len(self.symbols) - held
@@ -56,5 +56,5 @@ class Text:
 
     @property
     def score(self) -> float:
-        """The mean log-probability of a symbol that was drawn."""
+        """The mean log-probability of the symbols that were drawn."""
         return sum(self.costs) / len(self.costs) if self.costs else 0.0

@@ -1,8 +1,8 @@
 """Texts written side by side: each to its own end, steered on the way, and in part taken back.
 
-Everything is written this way: a voice says what may come next, a choice draws, and each text
-decides what it makes of that. It ends, goes on, or goes back to an earlier place, whose state was
-kept. docs/sampling.md defines what steers them. Nothing that one text does changes another.
+All texts are written here: a voice gives the outputs, a choice draws, and each text decides what
+follows from the symbol: it ends, continues, or goes back to an earlier place, whose state was kept.
+docs/sampling.md defines what steers texts. What one text does does not change another.
 """
 
 from array import array
@@ -24,24 +24,24 @@ from charrnn.sampling.voices import Voice, log_softmax
 __all__ = ["BEST", "FURTHEST", "Steering", "write"]
 
 BEST = 5
-"""Symbols that a :class:`Guess` names."""
+"""How many symbols a :class:`Guess` lists."""
 
 FURTHEST = 32
-"""Places that a text goes back at most."""
+"""The most places that a text goes back."""
 
 
 @dataclass(frozen=True)
 class Steering:
-    """What a text must do and must not, in symbols.
+    """What a text must and must not contain, in symbols.
 
     Attributes:
-        never: are not drawn.
-        stops: each ends a text, and is no part of it.
+        never: symbols that are not drawn.
+        stops: sequences that end a text, and are not part of it.
         penalty: θ of the repeat penalty (:mod:`charrnn.sampling.repeats`); 1 for none.
-        max_copy, windows, max_repeat: passages that must not stand in it
+        max_copy, windows, max_repeat: passages that must not be in it
             (:class:`charrnn.sampling.passages.Passages`).
-        refusal: items that must not, where nothing is said of passages.
-        scored: whether the texts keep what each symbol costs.
+        refusal: items that must not be in it, if no passages are ruled out.
+        scored: whether the texts keep the cost of each symbol.
         guesses: whether they keep a :class:`Guess` for each symbol.
     """
 
@@ -57,7 +57,7 @@ class Steering:
 
     @property
     def held(self) -> int:
-        """How many of the last symbols of a text may turn out to be no part of it."""
+        """How many of the last symbols of a text may turn out not to be part of it."""
         return max(map(len, self.stops), default=1) - 1
 
     @property
@@ -67,7 +67,7 @@ class Steering:
 
     @property
     def goes_back(self) -> bool:
-        """Whether there are passages that must not stand in a text."""
+        """Whether there are passages that must not be in a text."""
         return bool(self.max_copy or self.max_repeat)
 
 
@@ -83,22 +83,22 @@ def write(
     choice: Choice = DEFAULT,
     steering: Steering = STEADY,
 ) -> Iterator[list[Text]]:
-    """Write n texts in step, until all have ended or have so many symbols.
+    """Write n texts in step, until all have ended or have ``length`` symbols.
 
     Args:
-        voice: says what is to come.
+        voice: predicts the next symbols.
         prime: ``(T, n)`` symbols to read first, at least one row.
-        length: how many symbols a text gets at most.
-        numbers: draw the symbols, one number for each text at each step.
-        choice: how.
-        steering: what the texts must do and must not.
+        length: the most symbols of a text.
+        numbers: draws the symbols, one number for each text at each step.
+        choice: how a symbol is chosen.
+        steering: what the texts must and must not contain.
 
     Yields:
         The texts after each step, always the same list.
 
     Raises:
         DivergedError: the model's outputs are not finite.
-        StuckError: a text must not go on, whatever it does.
+        StuckError: every continuation of a text is ruled out.
     """
     texts, full = [Text(column) for column in prime.T], len(prime) + length
     rows = [text.symbols for text in texts]
@@ -148,12 +148,12 @@ def write(
 
 
 def _stops(stops: Sequence[tuple[int, ...]]) -> tuple[list[Symbols], set[int]]:
-    """What ends a text, and with which symbols that ends."""
+    """The sequences that end a text, and their last symbols."""
     return [array("i", stop) for stop in stops], {stop[-1] for stop in stops}
 
 
 def _unfinished(going: list[int], texts: list[Text], full: int) -> list[int]:
-    """Those that go on; the others end where they are."""
+    """The texts that continue; the others end where they are."""
     done = [row for row in going if len(texts[row].symbols) >= full or texts[row].ended]
     if not done:
         return going
@@ -164,7 +164,7 @@ def _unfinished(going: list[int], texts: list[Text], full: int) -> list[int]:
 
 
 def _stop(text: Text, stops: list[Symbols]) -> bool:
-    """End a text that has come to a stop, before it; whether it has."""
+    """End a text before a stop, if it has one at its end; return whether it has."""
     written = len(text.symbols) - text.first
     for stop in stops:
         if len(stop) <= written and text.symbols[-len(stop) :] == stop:
@@ -176,7 +176,7 @@ def _stop(text: Text, stops: list[Symbols]) -> bool:
 def _keep(
     texts: list[Text], going: list[int], log_p: Array, symbols: Ids, *, guesses: bool
 ) -> None:
-    """Note what each symbol cost; and, if that is wanted, what the model expected."""
+    """Note the cost of each symbol and, if asked for, what the model expected."""
     costs = log_p[np.arange(len(texts)), symbols].tolist()
     for row in going:
         texts[row].costs.append(costs[row])
@@ -192,7 +192,7 @@ def _keep(
 
 
 class _Way:
-    """Which passages must not stand in the texts, and how they go back."""
+    """Which passages must not be in the texts, and how the texts go back."""
 
     def __init__(
         self, states: Sequence[Array], texts: list[Text], size: int, steering: Steering
@@ -208,7 +208,7 @@ class _Way:
         self.retreat = Retreat(states, texts, steering.places)
 
     def turned_back(self, going: list[int], stuck: Collection[int]) -> list[int]:
-        """Look at what has been written last; the texts that have been cut."""
+        """Check what was written last; return the texts that were cut."""
         rows = [row for row in going if not (self._texts[row].ended or row in stuck)]
         refused = self._passages.refused(rows, [self._texts[row].symbols for row in rows])
         for row in (*stuck, *refused):

@@ -1,4 +1,4 @@
-"""What is to come next, by one model or by several as one."""
+"""Predicting the next symbol, with one model or with several as one."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -21,11 +21,11 @@ from charrnn.sampling.openings import logits
 __all__ = ["MixedVoice", "ModelVoice", "Reading", "Voice", "log_softmax", "sample"]
 
 PRIME_CHUNK, PRIME_NUMBERS = 256, 1 << 22
-"""How many steps of a prime are read at a time, and how many numbers that may take."""
+"""How many steps of a prime are read at a time, and the most numbers that this may take."""
 
 
 class Reading(Protocol):
-    """n texts being read, a symbol of each at a time."""
+    """n texts that are being read, one symbol of each at a time."""
 
     def step(self, symbols: Ids) -> Array: ...
     @property
@@ -33,7 +33,7 @@ class Reading(Protocol):
 
 
 class Voice(Protocol):
-    """What can be asked which symbol comes next.
+    """Predicts which symbol comes next.
 
     Attributes:
         size: V.
@@ -46,14 +46,14 @@ class Voice(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class ModelVoice:
-    """A model's.
+    """Predicts with one model.
 
     Args:
         model, parameters: the language model.
-        state: what has been read before the prime, ``(n, H)`` each, or ``(1, H)`` before all of
-            the texts; nothing if not given.
-        restart: whether a text whose state runs away goes on from zero, as where a state is
-            carried in training; not for a model that was trained on texts of their own.
+        state: the state before the prime, ``(n, H)`` each, or ``(1, H)`` for all texts; if not
+            given, zero.
+        restart: whether a state that runs away is reset to zero, as where a state is carried in
+            training; not for a model that was trained on separate texts.
     """
 
     model: LanguageNetwork
@@ -67,14 +67,14 @@ class ModelVoice:
         return self.model.output_size
 
     def begin(self, prime: Ids) -> "ModelReading":
-        """Read ``prime (T, n)``, at least one row, but for the last row."""
+        """Read ``prime (T, n)``, at least one row, except for the last row."""
         model, count = self.model, prime.shape[1]
         check_symbols(prime[-1].astype(np.intp), model.input_size)
         reading, state = Workspace(), self.state
         if state is None:
             state = model.zero_state(1, self.parameters.dtype)
         alike = all(len(h) == 1 for layer in state for h in layer)
-        if alike and bool((prime == prime[:, :1]).all()):  # read once what all begin with
+        if alike and bool((prime == prime[:, :1]).all()):  # read a common beginning only once
             prime = prime[:, :1]
         elif alike:
             state, alike = _repeated(state, count), False
@@ -97,10 +97,10 @@ class ModelReading:
     """n texts that a model reads.
 
     Args:
-        voice: the model's.
-        state: where they stand, ``(n, H)`` each.
+        voice: the model's voice.
+        state: the state of the texts, ``(n, H)`` each.
         count: n.
-        restart: whether a state that has run away is given up.
+        restart: whether a state that has run away is reset.
     """
 
     def __init__(self, voice: ModelVoice, state: State, count: int, *, restart: bool) -> None:
@@ -109,7 +109,7 @@ class ModelReading:
 
     @property
     def states(self) -> list[Array]:
-        """``(n, H)`` each: views, from which the next step goes on."""
+        """``(n, H)`` each: views, which the next step changes."""
         return [part for layer in self._stepper.state for part in layer]
 
     def step(self, symbols: Ids) -> Array:
@@ -121,7 +121,7 @@ class ModelReading:
         if self._restart and self._number and not self._number % CHUNK:
             restart_runaways(self._model.cell, self._stepper.state)
         self._number += 1
-        with np.errstate(all="ignore"):  # what overflows is found just below
+        with np.errstate(all="ignore"):  # an overflow is found just below
             y = logits(self._model, self._stepper.step(symbols))
             total = np.add.reduce(y, axis=None)
         if not isfinite(total):
@@ -133,13 +133,13 @@ class ModelReading:
 
 @dataclass(frozen=True, eq=False)
 class MixedVoice:
-    """Of some voices the mean of their probabilities.
+    """The mean of the probabilities of several voices.
 
     Args:
-        voices: of the models.
-        tables: of each ``(V,)``: the symbol that it reads for one of ours.
-        known: of each ``(V,)``: whether it knows that symbol; if not, it never expects it.
-        weights: of each, positive, 1 together.
+        voices: the models' voices.
+        tables: for each voice ``(V,)``: the symbol that it reads for each of ours.
+        known: for each voice ``(V,)``: whether it knows the symbol; others get no probability.
+        weights: the weight of each voice, positive; they sum to 1.
     """
 
     voices: Sequence[Voice]
@@ -153,12 +153,12 @@ class MixedVoice:
         return len(self.tables[0])
 
     def begin(self, prime: Ids) -> "MixedReading":
-        """As of one voice."""
+        """As for one voice."""
         return MixedReading(self, prime)
 
 
 class MixedReading:
-    """n texts that some models read."""
+    """n texts that several models read."""
 
     def __init__(self, voice: MixedVoice, prime: Ids) -> None:
         self._voice = voice
@@ -173,11 +173,11 @@ class MixedReading:
 
     @property
     def states(self) -> list[Array]:
-        """Of all models."""
+        """The states of all models."""
         return [state for one in self._readings for state in one.states]
 
     def step(self, symbols: Ids) -> Array:
-        """As of one model; the outputs are log-probabilities, float64."""
+        """As for one model; the outputs are log-probabilities, float64."""
         y, voice = self._y, self._voice
         y.fill(-np.inf)
         for reading, table, (ours, own), weight in zip(
@@ -208,16 +208,16 @@ def sample(
     never: Sequence[int] = (),
     restart: bool = True,
 ) -> Iterator[Ids]:
-    """Continue ``prime``, forgetting nothing: the state is carried from symbol to symbol.
+    """Continue ``prime``, with the state carried from symbol to symbol.
 
     Args:
-        model, parameters, state, restart: as of :class:`ModelVoice`.
+        model, parameters, state, restart: as for :class:`ModelVoice`.
         prime: ``(T, n)`` symbols to read first, at least one row; n continuations run in step.
         length: how many symbols to write.
-        rng: draws them; the first text is the one that it draws alone (but for the last digits of
-            the outputs, which depend on how many are computed together).
-        choice: how.
-        never: symbols that are not to be chosen.
+        rng: draws them; the first text is the one that it would draw alone (except for the last
+            digits of the outputs, which depend on how many are computed together).
+        choice: how a symbol is chosen.
+        never: symbols that must not be chosen.
 
     Yields:
         ``(n,)`` symbols, ``length`` times.

@@ -1,6 +1,6 @@
-"""What can be learnt: each task in a file of its own, which registers it by being imported."""
+"""The tasks: each is a file of its own, which registers its task when it is imported."""
 
-from charrnn.tasks import (  # noqa: F401 - imported for that
+from charrnn.tasks import (  # noqa: F401 - imported to register them
     classify,
     forecast,
     generate,

@@ -1,4 +1,4 @@
-"""A trained network on a series: what it expects after each row, and the rows that come after."""
+"""A trained network on a series: its expectation after each row, and forecasts."""
 
 import csv
 import io
@@ -32,7 +32,7 @@ def _read(trained: Trained, x: Array, state: State) -> tuple[Array, State]:
     outputs, workspace, cell = [], Workspace(), trained.network.cell
     chunk = CHUNK if cell.bounded else WATCHED
     for start in range(0, len(x), chunk):
-        with np.errstate(all="ignore"):  # a spoilt model is found by its numbers
+        with np.errstate(all="ignore"):  # a damaged model shows in its outputs
             y, state, _ = trained.network.forward(
                 trained.parameters, x[start : start + chunk, None], state, workspace
             )
@@ -50,13 +50,13 @@ def outputs_of(trained: Trained, values: Array) -> tuple[Array, Numbers]:
 
 
 def one_step(trained: Trained, values: Array) -> Array:
-    """What is expected after each of ``values`` but the last: ``(N, D)`` to ``(N-1, D)``."""
+    """The prediction after each of ``values`` but the last: ``(N, D)`` to ``(N-1, D)``."""
     trained = in_use(trained)
     return np.asarray(trained.spec.meant(*outputs_of(trained, values)))
 
 
 def in_use(trained: Trained) -> Trained:
-    """A model as it is used after its training."""
+    """A model as it is used once its training has ended."""
     spec, config = trained.spec.after_training(trained.config), trained.config
     return Trained(trained.network, trained.parameters, spec, config)
 
@@ -80,7 +80,7 @@ def forecast(trained: Trained, values: Array, steps: int) -> Array:
 
 
 def _ahead(trained: Trained, spec: ForecastSpec, values: Array, steps: int) -> Numbers:
-    """As :func:`forecast`, of a network that corrects a simple method."""
+    """As :func:`forecast`, for a network that corrects a baseline."""
     assert spec.changes is not None
     reach, known, state = spec.changes.reach, len(values), trained.network.zero_state(1)
     rows = np.concatenate([values, np.zeros((steps, values.shape[1]))]).astype(np.float64)
@@ -99,15 +99,15 @@ def _ahead(trained: Trained, spec: ForecastSpec, values: Array, steps: int) -> N
 
 @dataclass(frozen=True)
 class Forecast:
-    """The rows that come after a series."""
+    """The predicted rows that follow a series."""
 
     columns: tuple[str, ...]
     values: Array  # (steps, D)
-    notes: tuple[str, ...] = ()  # on the file that was read
+    notes: tuple[str, ...] = ()  # notes on the file that was read
     decimal: str = "point"  # as in that file
 
     def lines(self, form: str) -> Iterator[str]:
-        """As ``charrnn predict`` writes it: a table in the notation of the file that was read."""
+        """The lines of ``charrnn predict``: a table in the notation of the file that was read."""
         rows = self.values.tolist()
         if form == "jsonl":
             for step, row in enumerate(rows, start=1):
@@ -131,16 +131,16 @@ def predict(
     steps: int = 1,
     ahead: Callable[[Trained, Array, int], Array] = forecast,
 ) -> list[Forecast]:
-    """The rows after a series.
+    """Predict the rows that follow a series.
 
     Args:
-        series: ``(N, D)`` numbers, or the one name of a CSV file.
-        steps: how many.
-        ahead: what predicts them.
+        series: ``(N, D)`` numbers, or the name of one CSV file.
+        steps: how many rows to predict.
+        ahead: the function that predicts them.
 
     Raises:
-        InputError: the file cannot be read, or lacks a column of the model, or a value is out of
-            all proportion.
+        InputError: the file cannot be read, or lacks a column of the model, or a value is extremely
+            far from the training data.
         DivergedError: the outputs are not finite.
     """
     names, notes = trained.spec.columns, tuple[str, ...]()
@@ -165,10 +165,10 @@ def predict(
 
 
 def baseline(trained: Trained) -> Callable[..., list[Forecast]]:
-    """Like :func:`predict` of a model, by the simple method that its checkpoint holds.
+    """Like :func:`predict` for a model, but by the baseline that its checkpoint holds.
 
     Raises:
-        InputError: it holds none.
+        InputError: the checkpoint holds no baseline.
     """
     simple: Linear | None = trained.spec.simple
     if simple is None:

@@ -1,6 +1,6 @@
-"""What every task provides: data that was read, a network for it, and a measure.
+"""What every task provides: the data, a network for them, and a measure.
 
-A training, a run and a checkpoint know these alone, and no task by its name.
+A training, a run and a checkpoint use only this; they do not know any task by name.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 SPLIT, SHUFFLE, NOISE, FRESH = 1, 2, 3, 4
-"""With the seed, where the draws of each kind begin."""
+"""The branches of the seed, one for each kind of draw."""
 
 
 @dataclass(frozen=True)
@@ -43,9 +43,9 @@ class Paths:
 
     Attributes:
         train: files, read in order; ``-`` is standard input.
-        val, test: a file each; empty where these parts are split off.
-        text: what stands in the place of ``-``, for a text in memory.
-        storing: what becomes of a text that is too large for memory.
+        val, test: one file each; empty where the part is split off.
+        text: the text that replaces ``-``, for a text in memory.
+        storing: how a text is kept that is too large for memory.
     """
 
     train: tuple[str, ...]
@@ -56,7 +56,7 @@ class Paths:
 
 
 class Spec(Protocol):
-    """What a checkpoint must hold besides weights and settings, so that its network can be used."""
+    """What a checkpoint must hold, besides weights and settings, for its network to be used."""
 
     def to_header(self) -> dict[str, Any]: ...
     def model(self, config: Config) -> Any: ...
@@ -67,7 +67,7 @@ class Spec(Protocol):
 class Trained:
     """A network with its weights and what it knows: what every use of a model takes.
 
-    ``kept`` is what a task has worked out once, for as long as the weights stay as they are.
+    ``kept`` is for results that a task computes once and reuses while the weights stay the same.
     """
 
     network: Any
@@ -78,7 +78,7 @@ class Trained:
 
     @property
     def name(self) -> str:
-        """For messages."""
+        """What messages call the model."""
         return "the model"
 
     def check_finite(self, values: Array | float) -> None:
@@ -90,22 +90,22 @@ class Trained:
 
 
 class Prediction(Protocol):
-    """What a model says of one input."""
+    """What a model predicts for one input."""
 
     def lines(self, form: str) -> Iterator[str]: ...  # "text", "tsv" or "jsonl"
 
 
 class Scored(Protocol):
-    """What a validation gives."""
+    """The result of a validation."""
 
     @property
-    def loss(self) -> float: ...  # as the training's
+    def loss(self) -> float: ...  # in the unit of the training loss
     @property
-    def error(self) -> float: ...  # what the best model has least of
+    def error(self) -> float: ...  # the best model has the lowest
     @property
-    def text(self) -> str: ...  # for people
+    def text(self) -> str: ...  # a line for the user
     @property
-    def numbers(self) -> dict[str, float]: ...  # for the log
+    def numbers(self) -> dict[str, float]: ...  # the entry in the log
     @property
     def method(self) -> str: ...  # how it was measured, in words
 
@@ -114,7 +114,7 @@ class Scored(Protocol):
 class TaskScore:
     """Measures on a part of the examples.
 
-    ``measures`` stand in the order of their importance; ``error`` chooses the best model.
+    ``measures`` are in the order of their importance; ``error`` selects the best model.
     """
 
     loss: float
@@ -125,22 +125,22 @@ class TaskScore:
 
     @property
     def text(self) -> str:
-        """For people."""
+        """The measures in a line for the user."""
         shown = [f"{name} {figure(value)}" for name, value in self.measures.items()]
         return ", ".join([f"{figure(self.loss)} {self.unit}", *shown])
 
     @property
     def numbers(self) -> dict[str, float]:
-        """For the log."""
+        """The measures as the log has them."""
         return {"loss": self.loss, **self.measures}
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """The measures of the best model on the test part, beside what simple methods reach there.
+    """The best model's measures on the test part, beside what baselines reach there.
 
-    ``details`` are figures for JSON that a report for people has no room for; ``verdict`` is what
-    a report begins with, where there is something to say.
+    ``details`` are figures for JSON that do not fit the printed report; ``verdict`` begins the
+    report, if there is something to say.
     """
 
     score: TaskScore
@@ -151,7 +151,7 @@ class Outcome:
 
 
 class Task(Protocol):
-    """A training's data and network, as the loop sees them."""
+    """A training's data and network, as the training loop sees them."""
 
     engine: Engine
     batch_size: int
@@ -162,7 +162,7 @@ class Task(Protocol):
     @property
     def held_out(self) -> int: ...
     @property
-    def guess(self) -> float | None: ...  # the loss of holding all answers for equally likely
+    def guess(self) -> float | None: ...  # the loss if all answers are equally likely
     def example(self) -> Any: ...
     def gradients(
         self,
@@ -179,14 +179,14 @@ class Task(Protocol):
 
 
 class Data(Protocol):
-    """What was read for a run, in its parts."""
+    """The data that a run has read, in their parts."""
 
     paths: Paths
     sha256: str
     notes: tuple[str, ...]
     size: int
 
-    def trained_on(self, config: Config) -> int: ...  # so much of it
+    def trained_on(self, config: Config) -> int: ...  # the number of characters, rows or examples
     def spec(self) -> Spec: ...
     def task(self, spec: Any, config: Config, model: Any, threads: int) -> Task: ...
     def longest(self, config: Config) -> int: ...

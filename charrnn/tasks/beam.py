@@ -1,4 +1,4 @@
-"""Beam search: a target written one symbol at a time, the likeliest beginnings kept."""
+"""Beam search: a target is written symbol by symbol, and the likeliest beginnings are kept."""
 
 import numpy as np
 
@@ -20,20 +20,20 @@ def beam_search(
     most: Array,
     beam: int,
 ) -> list[tuple[Array, float]]:
-    """The likeliest targets that a beam finds.
+    """Find the likeliest targets by beam search.
 
     At each step every beginning is continued by every symbol, and the ``beam`` likeliest of each
-    source are kept. With ``beam=1`` this is greedy: always the likeliest symbol.
+    source are kept. With ``beam=1`` the search is greedy: it always takes the likeliest symbol.
 
     Args:
         source: ``(S, B)`` symbols, longest first.
-        lengths: ``(B,)``, of the sources.
-        most: ``(B,)``, symbols after which a target is cut off.
+        lengths: ``(B,)``, the lengths of the sources.
+        most: ``(B,)``, the number of symbols after which a target is cut off.
         beam: how many beginnings are kept.
 
     Returns:
-        For each source the symbols, and the logarithm of their probability; of the beginnings
-        kept, the one with the most of it a symbol, and one that has not ended only if none has.
+        For each source the symbols, and their log-probability; it is the kept target with the
+        highest log-probability for each symbol. One that has not ended is taken only if none has.
     """
     batch_size, vocab_size = source.shape[1], model.target_size
     workspace = Workspace()
@@ -44,8 +44,8 @@ def beam_search(
     # Each source has `beam` beginnings; at first all but one are impossible.
     scores = np.full((batch_size, beam), -np.inf)
     scores[:, 0] = 0
-    counts = np.ones((batch_size, beam), dtype=np.intp)  # symbols written, and an end
-    history: list[tuple[Array, Array]] = []  # of each step: which beginnings, continued by what
+    counts = np.ones((batch_size, beam), dtype=np.intp)  # symbols written, including the end
+    history: list[tuple[Array, Array]] = []  # for each step: which beginnings, continued by what
     symbols = np.full(batch_size * beam, START)
     ended = done = np.zeros((batch_size, beam), dtype=bool)
     stepping = Workspace()
@@ -54,7 +54,7 @@ def beam_search(
         logp = log_probabilities("softmax", y[0])
         logp[:, [UNKNOWN, START]] = -np.inf
         logp = logp.reshape(batch_size, beam, vocab_size)
-        logp[done] = -np.inf  # what is done goes on by ends, at no cost
+        logp[done] = -np.inf  # a finished target is continued by ends, at no cost
         logp[done, END] = 0
         total = (scores[..., None] + logp).reshape(batch_size, -1)
         best = np.argpartition(-total, beam - 1, axis=1)[:, :beam]
@@ -76,20 +76,20 @@ def beam_search(
             np.take_along_axis(ended, parents_of, axis=1),
             ~going_on,
         )
-        # By itself, or cut off: a source's own limit, whatever else is in the batch.
+        # It ended by itself or was cut off, by its source's own limit, whatever is in the batch.
         done = ended | (step + 1 >= most)[:, None]
         if done.all():
             break
-    whole = ended | ~ended.any(axis=1, keepdims=True)  # what has not ended only if nothing has
+    whole = ended | ~ended.any(axis=1, keepdims=True)  # else one that was cut off
     best_of = np.where(whole, scores / counts, -np.inf).argmax(axis=1)
     written = _followed_back(history, best_of + beam * np.arange(batch_size))
     return [(written[:, lane], float(scores[lane, k])) for lane, k in enumerate(best_of)]
 
 
 def _followed_back(history: list[tuple[Array, Array]], rows: Array) -> Array:
-    """``(T, B)`` the symbols on the way to the beginnings ``rows`` (B,) of the last step.
+    """``(T, B)`` the symbols that lead to the beginnings ``rows`` (B,) of the last step.
 
-    Nothing is copied while writing: the way of a beginning is looked up once, at the end.
+    Nothing is copied during the search: the symbols are looked up once, at the end.
     """
     written = np.empty((len(history), len(rows)), dtype=np.intp)
     for step in range(len(history) - 1, -1, -1):

@@ -1,4 +1,4 @@
-"""Training on one long sequence in lanes, the state carried from chunk to chunk."""
+"""Training on one long sequence in lanes, with the state carried from chunk to chunk."""
 
 import numpy as np
 
@@ -15,17 +15,17 @@ __all__ = ["RUNAWAY", "LanesTask"]
 
 
 class LanesTask:
-    """What a text and a numeric series have in common: truncated backpropagation through time.
+    """What a text and a series have in common: truncated backpropagation through time.
 
     Args:
-        model: reads a step and says what it expects of the next.
-        sequence: what is trained on, ``(N,)`` symbols, an array or a view, or ``(N, D)``.
+        model: reads a step and predicts the next.
+        sequence: the training part, ``(N,)`` symbols, an array or a view, or ``(N, D)``.
         batch_size, seq_len: B lanes, read in chunks of at most T.
         threads: how many processes compute.
-        targets: ``(N, K)`` what is expected of each step, if that is not the step itself.
+        targets: ``(N, K)`` the target at each step, if it is not the step itself.
 
     Raises:
-        InputError: the sequence is too short for so many lanes.
+        InputError: the sequence is too short for this many lanes.
     """
 
     def __init__(
@@ -45,12 +45,12 @@ class LanesTask:
 
     @property
     def steps_per_epoch(self) -> int:
-        """Updates in one pass over the sequence."""
+        """Updates in one epoch."""
         return len(self.lanes)
 
     @property
     def guess(self) -> float | None:
-        """The loss of one who holds all answers for equally likely."""
+        """The loss of considering all answers equally likely."""
         return self.model.head.guess
 
     def example(self) -> Sequences:
@@ -65,14 +65,14 @@ class LanesTask:
         number: int,
         rng: np.random.Generator | None,
     ) -> tuple[float, int]:
-        """Write the gradients of one chunk's summed loss, and carry the state on.
+        """Write the gradients of one chunk's summed loss, and keep the state for the next chunk.
 
         Args:
-            number: how many updates there were before; each pass begins from the zero state.
+            number: how many updates were made before; each epoch begins from the zero state.
             rng: draws dropout masks.
 
         Returns:
-            The summed loss, and how many steps of all lanes it is over.
+            The summed loss, and the number of steps in all lanes that it sums over.
         """
         index = number % self.steps_per_epoch
         if index == 0:
@@ -85,11 +85,11 @@ class LanesTask:
         return float(losses.total), x.shape[0] * x.shape[1]
 
     def _restart_runaways(self) -> None:
-        """Let lanes whose state has run away begin anew from zero."""
+        """Reset lanes whose state has run away to zero."""
         restart_runaways(self.model.cell, self.state, RUNAWAY)
 
     def arrays(self) -> dict[str, Array]:
-        """What must be saved to go on from here: the state of every lane."""
+        """What must be saved to continue from here: the state of every lane."""
         return {
             f"state.{layer}.{name}": part
             for layer, parts in enumerate(self.state)

@@ -1,9 +1,9 @@
-"""What a forecasting network reads and says: changes, and what a simple method misses of them.
+"""What a forecasting network reads and predicts: changes, and a baseline's error in them.
 
-Values of a series that grows leave the range that a network was trained on; their changes do not.
-And what a linear method says of the next row need not be learnt again: the network corrects it,
-and begins with no correction at all (He et al., 2016, "Deep residual learning", for the idea;
-Zhang, 2003, "Time series forecasting using a hybrid ARIMA and neural network model").
+The values of a growing series leave the range that a network was trained on; their changes do not.
+And a network need not learn what a linear method already predicts: it corrects that method, and
+begins with no correction at all (He et al., 2016, "Deep residual learning", for the idea; Zhang,
+2003, "Time series forecasting using a hybrid ARIMA and neural network model").
 """
 
 from collections.abc import Mapping
@@ -22,12 +22,12 @@ __all__ = ["Changes", "Correction"]
 Numbers = npt.NDArray[np.float64]
 
 SMALLEST = 0.01
-"""What a simple method misses is measured by this part of a column's changes from row to row at
-least: a series that it predicts exactly leaves rounding errors."""
+"""The smallest unit of the outputs, as a part of a column's changes from row to row: a series
+that the baseline predicts exactly leaves only rounding errors."""
 
 DOUBT = 2.5
-"""Standard errors by which the network's share is smaller than it seems: the best of some 25
-validations is chosen, and the best of so many looks at chance is as far off."""
+"""Standard errors by which the network's share is reduced: the best of some 25 validations is
+chosen, and among this many chance alone looks as good."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Correction(SequenceModel):
     """A network whose outputs are all zero before it is trained."""
 
     def init(self, rng: np.random.Generator, dtype: npt.DTypeLike = np.float32) -> Parameters:
-        """As :class:`SequenceModel`, but for the head."""
+        """As :class:`SequenceModel`, except for the head."""
         parameters = super().init(rng, dtype)
         for name in ("head.W", "head.b"):
             parameters[name][...] = 0
@@ -44,13 +44,13 @@ class Correction(SequenceModel):
 
 @dataclass(frozen=True)
 class Changes:
-    """How a network's inputs and outputs are made of a series, and values of its outputs.
+    """How a network's inputs and targets are made from a series, and values from its outputs.
 
     Attributes:
-        base: what is corrected: fitted to the rows that train.
-        mean, deviation: ``(D,)`` of the differences that ``base`` takes, over the rows that train.
-        scale: ``(D,)`` how far ``base`` is off there: the unit of the outputs.
-        share: ``(D,)`` the part of each output that is added to what ``base`` says, 0 to 1.
+        base: the baseline that is corrected, fitted to the training rows.
+        mean, deviation: ``(D,)`` of the differences that ``base`` takes, over the training rows.
+        scale: ``(D,)`` the typical error of ``base`` there: the unit of the outputs.
+        share: ``(D,)`` the part of each output that is added to ``base``'s prediction, 0 to 1.
     """
 
     base: Linear
@@ -61,12 +61,12 @@ class Changes:
 
     @property
     def reach(self) -> int:
-        """How many rows decide what is read at the last of them."""
+        """How many rows the input at a row depends on."""
         return max(self.base.reach, *(1 + sum(form.lags) for form in self.base.forms))
 
     @classmethod
     def of(cls, base: Linear, train: Numbers) -> "Changes":
-        """By the rows that train, ``(N, D)``."""
+        """Find the scales from the training rows, ``(N, D)``."""
         seen = base.seen(train)
         off = (seen[1:] - base.expected(seen)[:-1])[min(base.reach, len(train) // 2) - 1 :]
         mean, deviation, scale = [], [], []
@@ -83,11 +83,11 @@ class Changes:
         return cls(base, tuple(mean), tuple(deviation), tuple(scale), (1.0,) * len(scale))
 
     def inputs(self, values: Numbers) -> tuple[Numbers, Numbers]:
-        """What is read at each of ``values`` ``(N, D)``, and what ``base`` expects after it.
+        """The input at each of ``values`` ``(N, D)``, and what ``base`` expects after it.
 
         Returns:
             ``(N, 2·D)``: the differences up to the row, and those that ``base`` expects next; and
-            ``(N, D)``, as ``base`` sees values.
+            ``(N, D)`` expected values, in the form that ``base`` uses.
         """
         seen = self.base.seen(values)
         after = self.base.expected(seen)
@@ -107,21 +107,21 @@ class Changes:
         return np.concatenate([scaled[0], scaled[1]], axis=1), after
 
     def targets(self, values: Numbers) -> Numbers:
-        """What should have been said of each of ``values`` ``(N, D)``, of the first nothing."""
+        """The target that leads to each of ``values`` ``(N, D)``; the first has none, so zero."""
         seen = self.base.seen(values)
         off = np.zeros_like(seen)
         off[1:] = seen[1:] - self.base.expected(seen)[:-1]
         return np.asarray(off / np.array(self.scale))
 
     def restored(self, outputs: Numbers, after: Numbers) -> Numbers:
-        """Values of outputs ``(N, D)`` and what ``base`` expected there."""
+        """Values from outputs ``(N, D)`` and from what ``base`` expected there."""
         return self.base.restored(after + outputs * (np.array(self.scale) * np.array(self.share)))
 
     def trusted(self, outputs: Numbers, targets: Numbers) -> "Changes":
-        """With the share of the outputs ``(M, D)`` that rows not trained on speak for.
+        """Set the share of the outputs that rows outside the training part justify, ``(M, D)``.
 
-        That is the coefficient of the regression of the targets on the outputs, less ``DOUBT`` of
-        its standard errors: nothing where chance would explain what the network gains.
+        It is the coefficient of the regression of the targets on the outputs, less ``DOUBT`` of its
+        standard errors: zero where chance could explain what the network gains.
         """
         of_outputs = np.maximum((outputs**2).sum(axis=0), 1e-30)
         part = (outputs * targets).sum(axis=0) / of_outputs
@@ -130,10 +130,10 @@ class Changes:
         return self.with_share(share)
 
     def with_share(self, share: Numbers) -> "Changes":
-        """With another one, ``(D,)``.
+        """The same with another share, ``(D,)``.
 
         Raises:
-            ValueError: it is not of so many columns, or not between 0 and 1.
+            ValueError: it does not have one value for each column, or is not between 0 and 1.
         """
         if share.shape != (len(self.scale),) or not np.all((share >= 0) & (share <= 1)):
             raise ValueError("a share must be between 0 and 1")
@@ -141,7 +141,7 @@ class Changes:
 
     @property
     def added(self) -> str:
-        """What the network adds to ``base``, in words that go on from its name."""
+        """What the network adds to ``base``, in words that follow the name of ``base``."""
         least, most = min(self.share), max(self.share)
         if not most:
             return "; the network adds nothing to it"
@@ -151,7 +151,7 @@ class Changes:
         return f"; {part} of the network's corrections added"
 
     def to_header(self) -> dict[str, Any]:
-        """For a checkpoint."""
+        """The entry of a checkpoint."""
         names = ("mean", "deviation", "scale", "share")
         numbers = {name: getattr(self, name) for name in names}
         return {
@@ -161,10 +161,10 @@ class Changes:
 
     @classmethod
     def from_header(cls, header: Mapping[str, Any], size: int) -> "Changes":
-        """The inverse of :meth:`to_header`, of ``size`` columns.
+        """The inverse of :meth:`to_header`, for ``size`` columns.
 
         Raises:
-            KeyError, TypeError, ValueError: it is not what that wrote.
+            KeyError, TypeError, ValueError: the header is not from :meth:`to_header`.
         """
         base = Linear.from_header(header["base"], size)
         numbers = [header[name] for name in ("mean", "deviation", "scale", "share")]

@@ -1,4 +1,4 @@
-"""What a trained classifier says of a text: logits, labels, probabilities."""
+"""A trained classifier's answer to a text: logits, labels, probabilities."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,7 +18,7 @@ from charrnn.text.hashed import of_text
 __all__ = ["Classification", "answers", "classify", "cut", "framed", "predict", "predictions"]
 
 LIKELY = 0.5
-"""From this probability on a label is a yes, where a row may have several."""
+"""The probability from which on a label is a yes, where a row may have several labels."""
 
 
 def cut(text: str, most: int) -> str:
@@ -27,14 +27,14 @@ def cut(text: str, most: int) -> str:
 
 
 def framed(alphabet: Alphabet, text: str) -> Array:
-    """A text's numbers between a start and an end: never empty, and both ends can be seen."""
+    """A text's numbers between a start and an end: never empty, and both ends are visible."""
     return np.concatenate([[START], alphabet.encode(text), [END]])
 
 
 def classify(trained: Trained, texts: Sequence[str]) -> Array:
     """The logit of each label for each text, ``(N, K)`` float64.
 
-    They decide, and not the probabilities, which round to 0 and 1 where a model is sure.
+    Decisions use these, not the probabilities, which round to 0 and 1 where a model is sure.
     """
     network, parameters, spec = trained.network, trained.parameters, trained.spec
     most = trained.config.longest
@@ -49,21 +49,21 @@ def classify(trained: Trained, texts: Sequence[str]) -> Array:
         if spec.buckets:
             features = features_of([of_text(texts[row]) for row in rows], spec.buckets)
             batch = replace(batch, features=features)
-        with np.errstate(all="ignore"):  # a spoilt model is found by its numbers
+        with np.errstate(all="ignore"):  # a damaged model shows in its outputs
             y[rows] = network.outputs(parameters, batch, workspace)
     return y
 
 
 @dataclass(frozen=True)
 class Classification:
-    """A text, the labels that it gets, and probabilities.
+    """A text, its predicted labels, and probabilities.
 
     Attributes:
-        labels: the likeliest first.
-        probabilities: of every label; of the K likeliest where so many were asked for. With
-            ``loss=sigmoid`` each is its own, and they need not add up to one.
-        several: whether other than one label could be given.
-        separator: what stands between several labels.
+        labels: the predicted labels, likeliest first.
+        probabilities: of every label, or of the K likeliest if ``top`` asks for K. With
+            ``loss=sigmoid`` they are independent and need not sum to one.
+        several: whether a text may have no label, or several.
+        separator: what separates several labels.
     """
 
     text: str
@@ -74,15 +74,15 @@ class Classification:
 
     @property
     def label(self) -> str:
-        """The label; several with the separator between them."""
+        """The label; several are joined by the separator."""
         return self.separator.join(self.labels)
 
     def chances(self, digits: int) -> str:
-        """The probabilities of the labels, as they stand in a cell."""
+        """The probabilities of the labels, as a cell has them."""
         return self.separator.join(f"{self.probabilities[name]:.{digits}f}" for name in self.labels)
 
     def lines(self, form: str) -> Iterator[str]:
-        """As ``charrnn predict`` writes it."""
+        """The lines of ``charrnn predict``."""
         if form == "text":
             yield one_line(self.label)
         elif form == "tsv":
@@ -99,7 +99,7 @@ def predictions(
     top: int | None = None,
     threshold: float | None = None,
 ) -> list[Classification]:
-    """As :func:`predict`, of a model that may be spoilt."""
+    """As :func:`predict`, for a model that may be damaged."""
     return answers(trained, texts, classify(trained, texts), trained.config.loss, top, threshold)
 
 
@@ -111,13 +111,13 @@ def answers(
     top: int | None = None,
     threshold: float | None = None,
 ) -> list[Classification]:
-    """What scores of the labels say of texts.
+    """Turn scores of the labels into answers.
 
     Args:
-        trained: whose labels they are.
+        trained: the model that has these labels.
         y: ``(N, K)`` logits.
-        loss: ``"softmax"`` or ``"sigmoid"``, what makes probabilities of them.
-        top, threshold: as of :func:`predict`.
+        loss: ``"softmax"`` or ``"sigmoid"``, which turns scores into probabilities.
+        top, threshold: as for :func:`predict`.
     """
     several, labels = trained.spec.several, trained.spec.labels
     if top is None and threshold is None and several:
@@ -147,12 +147,12 @@ def predict(
     top: int | None = None,
     threshold: float | None = None,
 ) -> list[Classification]:
-    """The label of each text; of a model of several labels, those of probability ½ and more.
+    """The label of each text; for a model of several labels, those of probability ½ and more.
 
     Args:
-        top: so many labels, the likeliest.
-        threshold: the labels of at least this probability, however many they are; of the
-            likeliest, where ``top`` is given too.
+        top: how many of the likeliest labels to give.
+        threshold: give the labels with at least this probability, however many they are; with
+            ``top``, at most that many.
 
     Raises:
         DivergedError: the outputs are not finite.

@@ -1,4 +1,4 @@
-"""Many to one: a text in, one of K labels out; or several, each a yes or a no of its own."""
+"""Many to one: a text in, one of K labels out; or several labels, each a yes or a no."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -65,7 +65,7 @@ __all__ = ["Classification", "ClassifyData", "ClassifySpec", "ClassifyTask", "cl
 
 SHOWN = 5
 MOST_COUNTS = 1 << 24
-"""Characters times labels up to which n-grams are counted: beyond, they would take gigabytes."""
+"""Characters times labels up to which n-grams are counted; more would take gigabytes."""
 
 WIDEST_TABLE, LONGEST_HEAD, MOST_LISTED = 80, 10, 15
 
@@ -75,8 +75,8 @@ class ClassifySpec:
     """The characters and labels that a classifier knows.
 
     Attributes:
-        several: whether a text may have other than one label.
-        buckets: of the hashed n-grams that are mapped to the labels as well; 0 for no such map.
+        several: whether a text may have no label, or several.
+        buckets: of the hashed n-grams that are mapped to the labels as well; 0 means no such map.
         fitted: the digest of the data that the map was fitted to.
     """
 
@@ -87,7 +87,7 @@ class ClassifySpec:
     fitted: str = ""
 
     def to_header(self) -> dict[str, Any]:
-        """For a checkpoint."""
+        """The entry of a checkpoint."""
         header = {"alphabet": self.alphabet.to_json(), "labels": list(self.labels)}
         own = {"several": self.several, "buckets": self.buckets, "fitted": self.fitted}
         return header | {name: value for name, value in own.items() if value}
@@ -97,7 +97,7 @@ class ClassifySpec:
         """The inverse of :meth:`to_header`.
 
         Raises:
-            KeyError, ValueError: it is not what that wrote.
+            KeyError, ValueError: the header is not from :meth:`to_header`.
         """
         several = header.get("several", False)
         if not isinstance(several, bool):
@@ -106,7 +106,7 @@ class ClassifySpec:
         return cls(alphabet, labels, several, *map_in(header))
 
     def model(self, config: Config) -> SequenceModel:
-        """The network of these settings."""
+        """The network with these settings."""
         check_level(self.alphabet, config)
         return SequenceModel(
             len(self.alphabet),
@@ -160,7 +160,7 @@ class ClassifyData(SupervisedData[Pair]):
         self.notes += tuple(label_notes(names, tested, self._labels))
 
     def _remarks(self, without: int) -> Iterator[str]:
-        """What the cells of labels look like, and how they were taken."""
+        """Notes on what the label cells look like and how they were read."""
         if without:
             yield (
                 f"{without:,} of {counted(self.size, 'row')} have no label, which counts as "
@@ -177,7 +177,7 @@ class ClassifyData(SupervisedData[Pair]):
             )
 
     def spec(self) -> ClassifySpec:
-        """Characters and labels of the training part."""
+        """The characters and labels of the training part."""
         texts = [row.left for row in self.rows.train]
         alphabet = Alphabet.of(self.config.level, texts)
         buckets = buckets_for(map(of_text, texts), len(self._labels), self.config.wide)
@@ -185,7 +185,7 @@ class ClassifyData(SupervisedData[Pair]):
         return ClassifySpec(alphabet, self._labels, self._several, buckets, fitted)
 
     def fit(self, spec: ClassifySpec, config: Config) -> FittedMap:
-        """Of all n-grams of a text."""
+        """The map from all n-grams of a text."""
         rows = self.rows.train
         targets = targets_of(_yes(rows, spec.labels, config), config.loss)
         return FittedMap(
@@ -200,16 +200,16 @@ class ClassifyData(SupervisedData[Pair]):
     def task(
         self, spec: ClassifySpec, config: Config, model: SequenceModel, threads: int
     ) -> "ClassifyTask":
-        """The training."""
+        """The training task."""
         fitted = self.fitted(spec, config)
         return ClassifyTask(self.rows, spec, config, model, threads, fitted)
 
     def lengths(self, config: Config) -> list[int]:
-        """Steps of each training example."""
+        """The number of steps of each training example."""
         return [units(row.left, config) + 2 for row in self.rows.train]
 
     def check_labels(self, spec: ClassifySpec) -> None:
-        """Raise InputError unless these are the labels that ``spec`` has, one or several each."""
+        """Raise InputError unless these are the labels of ``spec``, one or several for a text."""
         same_labels(self._labels, spec.labels)
         if self._several and not spec.several:
             raise InputError(
@@ -218,7 +218,7 @@ class ClassifyData(SupervisedData[Pair]):
             )
 
     def describe(self, spec: ClassifySpec, config: Config) -> list[str]:
-        """Lines for people."""
+        """Lines on the data for the user."""
         each = f" ({self._mean:.2f} a text on average)" if spec.several else ""
         return [
             f"{counted(self.size, 'text')} of {counted(len(spec.labels), 'label')}{each}, "
@@ -228,7 +228,7 @@ class ClassifyData(SupervisedData[Pair]):
 
 
 def _read(config: Config, path: str) -> Source[tuple[Pair, ...]]:
-    """The rows of a file, their texts cut where the settings say so, and a note of it."""
+    """The rows of a file, their texts shortened where the settings say so, with a note."""
     source = read_pairs(
         path,
         left="text",
@@ -325,7 +325,7 @@ class ClassifyTask(SupervisedTask[Pair]):
         return Outcome(score, baselines, lines, details, verdict)
 
     def _of_simple(self, simple: NaiveBayes | LabelBayes, rows: Sequence[Pair]) -> float:
-        """What counts most, of a simple method."""
+        """A baseline's most important measure."""
         labels = self._with_unknown(rows)
         gold, y = _yes(rows, labels, self.config), simple.scores([row.left for row in rows])
         if self.spec.several:
@@ -345,18 +345,18 @@ class ClassifyTask(SupervisedTask[Pair]):
         return "".join(line + "\n" for line in lines).encode()
 
     def _with_unknown(self, rows: Sequence[Pair]) -> list[str]:
-        """The labels that there are, and behind them those that no row to train on has."""
+        """The model's labels, followed by those that occur in no training row."""
         found = {name for row in rows for name in labels_in(row.right, self.config)}
         return [*self.spec.labels, *sorted(found - {*self.spec.labels})]
 
     def _score(self, parameters: Parameters, rows: Sequence[Pair]) -> tuple[TaskScore, Array]:
-        """The measures, and the logits ``(N, K)`` that decide them."""
+        """The measures, and the logits ``(N, K)`` that they are based on."""
         y = classify(self.trained(parameters), [row.left for row in rows])
         labels, known = self._with_unknown(rows), len(self.spec.labels)
         yes = _yes(rows, labels, self.config)
         targets = targets_of(yes[:, :known], self.model.loss)
         nats = LOSSES[self.model.loss](y.copy(), targets, each=True)
-        odd = yes[:, known:].sum(axis=1)  # labels that it does not know
+        odd = yes[:, known:].sum(axis=1)  # labels that the model does not know
         if self.spec.several:
             nats = nats + UNSEEN * odd
             measures = several_labels(yes, _widened(y >= 0, len(labels)))
@@ -366,7 +366,7 @@ class ClassifyTask(SupervisedTask[Pair]):
             right = accuracy(gold, predicted)
             measures = {"accuracy": right, "macro-F1": macro_f1(gold, predicted, labels)}
         loss = float(nats.mean())
-        # Where many models are equally often right, the surer one is the better one.
+        # Where many models are right equally often, the more confident one is better.
         error = 1 - next(iter(measures.values())) + min(loss, 100.0) / (1000 * len(rows))
         method = self._rows.method(rows, "texts")
         return TaskScore(loss, self.unit, error, measures, method), y
@@ -375,7 +375,7 @@ class ClassifyTask(SupervisedTask[Pair]):
 def _naive_bayes(
     rows: Sequence[Pair], spec: ClassifySpec, config: Config
 ) -> NaiveBayes | LabelBayes:
-    """The simple method, fitted to rows that have each label at least once."""
+    """The baseline, fitted to rows that have each label at least once."""
     texts = [row.left for row in rows]
     if not spec.several:
         names = (labels_in(row.right, config)[0] for row in rows)
@@ -386,7 +386,7 @@ def _naive_bayes(
 
 
 def by_naive_bayes(trained: Trained, data: ClassifyData) -> Callable[..., list[Classification]]:
-    """The like of :func:`predict` by the simple method, fitted to what trained the model."""
+    """Like :func:`predict`, but by the baseline, fitted to the model's training data."""
     simple = _naive_bayes(data.rows.train, trained.spec, trained.config)
     loss = "sigmoid" if trained.spec.several else "softmax"
 
@@ -400,31 +400,31 @@ def by_naive_bayes(trained: Trained, data: ClassifyData) -> Callable[..., list[C
 
 
 def _widened(found: npt.NDArray[np.bool_], size: int) -> npt.NDArray[np.bool_]:
-    """``(N, K)`` to ``(N, size)``: a no for labels that are not known."""
+    """``(N, K)`` to ``(N, size)``: a no for unknown labels."""
     return np.pad(found, ((0, 0), (0, size - found.shape[1])))
 
 
 def _names(scores: Array, labels: Sequence[str]) -> list[str]:
-    """The label of the greatest number in each row."""
+    """The label with the highest score in each row."""
     return [labels[k] for k in scores.argmax(axis=1)]
 
 
 def targets_of(yes: npt.NDArray[np.bool_], loss: str) -> Array:
-    """What the loss wants: the one label's number, or a yes or no of each."""
+    """The targets of the loss: the number of the one label, or a yes or no for each."""
     return yes.argmax(axis=1) if loss == "softmax" else yes.astype(np.float64)
 
 
 def _yes(rows: Sequence[Pair], labels: Sequence[str], config: Config) -> npt.NDArray[np.bool_]:
-    """``(N, K)``: which of the labels rows have."""
+    """``(N, K)``: which of the labels each row has."""
     number = {label: k for k, label in enumerate(labels)}
     names = (labels_in(row.right, config) for row in rows)
     return yes_of([[number[name] for name in own] for own in names], len(labels))
 
 
 def table(gold: Sequence[str], predicted: Sequence[str], labels: Sequence[str]) -> tuple[str, ...]:
-    """The confusion table, a line each label: how often it was taken for which.
+    """The confusion table, one line for each label: how often it was predicted as which.
 
-    Where that is too wide, the commonest mistakes.
+    Where that is too wide, the most frequent mistakes.
     """
     counts = confusion(gold, predicted, labels)
     labels = [one_line(label) for label in labels]

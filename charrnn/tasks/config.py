@@ -24,17 +24,17 @@ __all__ = ["GIVEN_IN", "MOST_MEMBERS", "Config"]
 
 
 def _within(default: Any, low: float, high: float, *, own: bool = False) -> Any:
-    """A number's default and the closed range it must be in."""
+    """The default of a number, and the closed range that it must be in."""
     return field(default=default, metadata={"low": low, "high": high, "own": own})
 
 
 def _one_of(default: str, words: tuple[str, ...], *, own: bool = False) -> Any:
-    """A word's default and those to choose from; ``own``: only some tasks have it."""
+    """The default of a word, and the words to choose from; ``own``: only some tasks have it."""
     return field(default=default, metadata={"words": words, "own": own})
 
 
 def _like(default: str, pattern: str, such: str, *, own: bool = False) -> Any:
-    """A text's default, the regular expression that it must match, and what that is in words."""
+    """The default of a text, the regular expression that it must match, and that in words."""
     return field(default=default, metadata={"pattern": pattern, "such": such, "own": own})
 
 
@@ -44,13 +44,13 @@ GIVEN_IN = {
     "clip": ("optimizer", "clip"),
     "keep_newlines": ("encoding", "newlines"),
 }
-"""Settings that are variants of another one: ``--schedule cosine,warmup=0.1,final=0.01``."""
+"""Settings that are given as part of another: ``--schedule cosine,warmup=0.1,final=0.01``."""
 
 MOST_MEMBERS = 32
-"""Networks whose mean is a model."""
+"""The most networks in an average."""
 
 MOST_OF_ALL_LAYERS = 500
-"""Of all members, heads included: each is up to four of the arrays that a checkpoint may have."""
+"""The most layers of all members, including heads: each has up to four arrays in a checkpoint."""
 
 SEPARATORS = {"bar": "|", "comma": ",", "semicolon": ";", "space": " "}
 
@@ -58,17 +58,17 @@ SPELT: dict[str, dict[str, Any]] = {
     "keep_newlines": {"keep": True, "change": False},
     "separator": SEPARATORS,
 }
-"""Settings that are words on the command line."""
+"""Settings that are spelt as words on the command line."""
 
 
 @dataclass(frozen=True)
 class Config:
-    """Everything that decides what a run computes, besides its corpus.
+    """Everything that decides what a run computes, besides its data.
 
-    A setting that means nothing to the task has its default.
+    A setting that does not apply to the task has its default.
 
     Raises:
-        InputError: a value is of the wrong type or out of its range, or means nothing to the task.
+        InputError: a value is of the wrong type, out of range, or does not apply to the task.
     """
 
     task: str = "lm"
@@ -79,13 +79,13 @@ class Config:
     val_fraction: float = _within(0.1, 0, 0.9)
     lines: bool = False
     columns: str = ""
-    named: str = ""  # what the columns were called that were read; found, not given
+    named: str = ""  # the names of the columns read; found, not given
     column: int = _within(0, 0, 1 << 10, own=True)
     longest: int = _within(0, 0, 1 << 30, own=True)
     escapes: str = _one_of("auto", ("auto", "yes", "no"), own=True)
     decimal: str = _one_of("point", DECIMAL, own=True)
     missing: str = _one_of("error", MISSING, own=True)
-    # of a series; runs that did not note the first two were made as these say
+    # of a series; runs that did not note the first two used these defaults
     index: str = _one_of("keep", ("leave", "keep"), own=True)
     base: str = _one_of("none", ("linear", "last", "none"), own=True)
     difference: str = _like("auto", r"auto|\d{1,4}(\+\d{1,4})?", "auto, 0, 1, 12 or 1+12", own=True)
@@ -124,7 +124,7 @@ class Config:
     seed: int = _within(0, 0, 2**128)
     eval_every: int = _within(0, 0, 1 << 40)
     sample_every: int = _within(0, 0, 1 << 40)
-    # what a checkpoint only names: the cell, where that is one from a person's file
+    # a checkpoint only names it: your own cell
     own_cell: LoadedCell | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -165,7 +165,7 @@ class Config:
             raise InputError(f"--cell {self.cell}: {error}") from None
 
     def _check(self, setting: Field[Any]) -> None:
-        """Raise InputError unless a setting has a value that it may have."""
+        """Raise InputError unless a setting has a valid value."""
         name, value, rule = setting.name, getattr(self, setting.name), setting.metadata
         option = self._option(name)
         _check_type(setting, value, option)
@@ -180,11 +180,11 @@ class Config:
             raise InputError(
                 f"--{option}{value}: must be between {rule['low']:g} and {rule['high']:g}"
             )
-        if type(setting.default) is float:  # so that epochs=2 and --epochs 2 make the same file
+        if type(setting.default) is float:  # so epochs=2 and --epochs 2 make the same file
             object.__setattr__(self, name, float(value))
 
     def _option(self, name: str) -> str:
-        """How a setting is given on the command line, up to its value."""
+        """The setting's option on the command line, up to its value."""
         if next(s for s in _settings() if s.name == name).metadata.get("own"):
             return f"task {self.task},{name}="
         if name in GIVEN_IN:
@@ -197,18 +197,18 @@ class Config:
         """The task.
 
         Raises:
-            InputError: there is none of that name.
+            InputError: no task has that name.
         """
         return kind_of(self.task)
 
     @property
     def held_out(self) -> HeldOut:
-        """How a text is cut in two."""
+        """How a text is split in two."""
         return HeldOut(self.val_fraction, self.seed if self.lines else None)
 
     @property
     def cell_option(self) -> str:
-        """What a command needs besides to use a model of these settings: its author's own cell."""
+        """The option that commands need besides such a model: its own cell; empty if built in."""
         return "" if self.own_cell is None else f" --cell {quote(self.cell)}"
 
     @property
@@ -221,10 +221,10 @@ class Config:
 
     @classmethod
     def of(cls, task: str = "lm", **settings: Any) -> "Config":
-        """The settings of a task: its defaults, but for those given.
+        """The settings of a task: its defaults, except for those given.
 
         Raises:
-            InputError: as the class; or there is no such setting.
+            InputError: as for the class, or there is no such setting.
         """
         known = {setting.name for setting in _settings()}
         for name in settings:
@@ -234,15 +234,15 @@ class Config:
 
     @classmethod
     def parse(cls, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Settings as a person gives them, for :meth:`of`.
+        """Parse settings as the user gives them, for :meth:`of`.
 
         ``task``, ``schedule``, ``optimizer`` and ``encoding`` may have variants after commas:
         ``tag,directions=forward``, ``cosine,warmup=0.1``, ``adamw,clip=0.5``,
         ``latin-1,newlines=keep``.
 
         Raises:
-            InputError: a word or a variant is not known, or a setting means nothing to the task;
-                with what would do.
+            InputError: a word or a variant is unknown, or a setting does not apply to the task; the
+                hint lists what would do.
         """
         settings = dict(given)
         for name, meant in (("own_cell", "cell"), ("named", "columns")):
@@ -290,7 +290,7 @@ class Config:
     def _parse_variants(
         cls, option: str, text: str, what: str, variants: list[str], names: Mapping[str, str]
     ) -> dict[str, Any]:
-        """``name=word`` each: the settings of those names, as their defaults' types read them."""
+        """Parse ``name=word`` variants: the settings of those names, by their defaults' types."""
         settings: dict[str, Any] = {}
         for variant in variants:
             name, _, word = (part.strip() for part in variant.partition("="))
@@ -312,12 +312,12 @@ class Config:
         return settings
 
     def lanes(self, examples: int) -> int:
-        """How many are read side by side at most: fewer of a short sequence."""
+        """How many sequences are read side by side: fewer for a short sequence."""
         least = self.kind.lane
         return max(1, min(self.batch_size, examples // least)) if least else self.batch_size
 
     def long_enough(self, examples: int) -> "Config":
-        """These settings, with more epochs where so few examples need them."""
+        """These settings, with more epochs where there are so few examples that they need them."""
         of_an_update = self.lanes(examples) * (self.seq_len if self.kind.carried else 1)
         updates = -(-examples // of_an_update)
         least = self.kind.least_updates / max(1, updates)
@@ -330,18 +330,18 @@ class Config:
         return parse_cell(self.cell, self.hidden)
 
     def to_json(self) -> dict[str, Any]:
-        """A dictionary for :meth:`from_json`; the cell is named in it and no more."""
+        """A dictionary for :meth:`from_json`; it only names the cell."""
         found = {setting.name: getattr(self, setting.name) for setting in _settings()}
-        if self.members == 1:  # as the files of earlier versions, which then read these
+        if self.members == 1:  # so that earlier versions can read these files
             del found["members"]
         return found
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any], own_cell: LoadedCell | None = None) -> "Config":
-        """The inverse of :meth:`to_json`, for data that may come from anywhere.
+        """The inverse of :meth:`to_json`, for data from any source.
 
         Args:
-            own_cell: the cell, where ``data`` name one from a file.
+            own_cell: your own cell, where ``data`` name one.
 
         Raises:
             InputError: a setting is unknown, or its value is of the wrong type or out of range.
@@ -355,17 +355,17 @@ class Config:
         kind = kind_of(settings.get("task", cls.task))
         for name in data:
             if not _has(kind, known[name]):
-                del settings[name]  # earlier versions noted those of other tasks too
+                del settings[name]  # earlier versions also noted settings of other tasks
         return cls(**settings, own_cell=own_cell)
 
 
 def _settings() -> tuple[Field[Any], ...]:
-    """Those that are given and saved."""
+    """The settings that are given and saved."""
     return tuple(setting for setting in fields(Config) if setting.name != "own_cell")
 
 
 def _has(kind: Kind, setting: Field[Any]) -> bool:
-    """Whether a setting means something to a task."""
+    """Whether a setting applies to a task."""
     own = setting.metadata.get("own", False)
     return setting.name in kind.own if own else setting.name not in kind.without
 
@@ -379,12 +379,12 @@ def _meaningless(kind: Kind, name: str, given: str) -> InputError:
 
 
 def _check_type(setting: Field[Any], value: object, option: str) -> None:
-    """Raise InputError unless a value is of its default's type; a whole number is a number."""
+    """Raise InputError unless a value is of its default's type; an int counts as a float."""
     as_type(f"--{option.strip()}", value, type(setting.default))
 
 
 def _close(name: str, known: Iterable[str]) -> str:
-    """What was meant, perhaps."""
+    """A suggestion of a name that is close; empty if none is."""
     near = get_close_matches(name, known)
     return (
         f"did you mean {near[0]!r}?" if near else (f"the settings are {', '.join(sorted(known))}")

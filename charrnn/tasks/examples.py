@@ -1,4 +1,4 @@
-"""What rows of texts and labels have in common: their steps, their noise, the labels known."""
+"""What tasks of rows have in common: steps, noise on the inputs, known labels."""
 
 import json
 from collections import Counter, defaultdict
@@ -40,16 +40,16 @@ OF_CARRIED = {
     "keep_newlines": "each line is an example",
     "lines": "its validation rows come from all over the file anyway",
 }
-"""What means nothing where examples stand by themselves, and why."""
+"""Settings that do not apply where examples are independent, and why."""
 
 
 MOST_STEPS = 1 << 16
-"""A batch's examples times the steps of its longest: so much memory is spent and no more."""
+"""The most steps of a batch, its examples times its longest: this limits the memory."""
 
 TOGETHER = 64
 
 FAR_OFF = 8
-"""How many times the 95th percentile of the others' lengths a row's may count for."""
+"""A row's length counts at most as this many times the 95th percentile of the lengths."""
 
 
 def together(
@@ -57,7 +57,8 @@ def together(
 ) -> Iterator[list[int]]:
     """Indices of examples to be computed together, those of the greatest ``lengths`` first.
 
-    So many at most, and of :data:`MOST_STEPS` ``steps`` (``lengths``, if not given); one at least.
+    There are at most ``most``, with at most :data:`MOST_STEPS` ``steps`` (``lengths``, if not
+    given); at least one.
     """
     order = sorted(range(len(lengths)), key=lambda k: -lengths[k])
     steps = lengths if steps is None else steps
@@ -70,7 +71,7 @@ def together(
 
 
 def one_line(text: str) -> str:
-    """As a cell of a table."""
+    """A text as a cell of a table."""
     return text.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")
 
 
@@ -80,10 +81,10 @@ def as_json(**values: object) -> str:
 
 
 def checked(text: str, row: int, *, tabs: bool = False) -> str:
-    """A text, if it is one to predict from; ``tabs`` as :meth:`charrnn.runs.model.Model.predict`.
+    """A text that can be predicted from; ``tabs`` as in :meth:`charrnn.runs.model.Model.predict`.
 
     Raises:
-        InputError: it is empty, a row of two columns, or has halves of characters.
+        InputError: it is empty, is a row of two columns, or contains lone surrogates.
     """
     fault = unusable(text, tabs=tabs)
     if fault:
@@ -101,22 +102,22 @@ def padded(texts: Sequence[Array]) -> tuple[Array, Array]:
 
 
 def largest_of_its_kind(values: Sequence[float]) -> float:
-    """The largest of rows' lengths, or :data:`FAR_OFF` times their 95th percentile if that is less.
+    """The largest length of rows, but at most :data:`FAR_OFF` times the 95th percentile.
 
-    So one row that is far off does not decide how much is written for all others. The percentile is
-    one of the values, and of two or more never the last.
+    So one very long row does not decide how much is written for all others. The percentile is one
+    of the values, and never the last of two or more.
     """
     ordered = sorted(values)
     return min(ordered[-1], FAR_OFF * ordered[19 * (len(ordered) - 1) // 20])
 
 
 def units(text: str, config: Config) -> int:
-    """Steps that a text takes."""
+    """The number of steps that a text takes."""
     return len(text.encode()) if config.level == "byte" else len(text)
 
 
 def with_unknowns(ids: Array, part: float, rng: np.random.Generator | None) -> Array:
-    """``ids`` with some characters replaced by "unknown", so that the network learns what it is."""
+    """``ids`` with some characters replaced by "unknown", so that this symbol is learnt."""
     if rng is None or not part:
         return ids
     lost = (rng.random(ids.shape) < part) & (ids > END)
@@ -124,7 +125,7 @@ def with_unknowns(ids: Array, part: float, rng: np.random.Generator | None) -> A
 
 
 def check_level(alphabet: Alphabet, config: Config) -> None:
-    """Raise ValueError if the alphabet is not of the characters (or bytes) that settings say."""
+    """Raise ValueError unless the alphabet is of the settings' level, characters or bytes."""
     if alphabet.level != config.level:
         raise ValueError("the alphabet is of another level")
 
@@ -160,11 +161,11 @@ def check_labels(rows: Sequence[Pair], known: Sequence[str], path: str, side: st
 
 
 def label_notes(train: Iterable[str], test: Iterable[str], known: Sequence[str]) -> Iterator[str]:
-    """What there is to say of labels: such as are nearly the same, such as nobody tests.
+    """Notes on the labels: on those that are nearly the same, and those without a test row.
 
     Args:
-        train, test: the label of each row, of the training and of the test part.
-        known: those that the training part has.
+        train, test: the label of each row in the training part and in the test part.
+        known: the labels of the training part.
     """
     alike = defaultdict(list)
     for label in known:

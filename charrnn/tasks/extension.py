@@ -1,9 +1,9 @@
-"""A trained model on a text with characters that it lacks: it learns them too, and forgets none.
+"""Train a model on a text with characters that it lacks: it learns these, and forgets none.
 
-A vocabulary is sorted, so a new character moves those behind it. Rows and columns of the weights
-are carried over by code point, on every axis whose length changes with the vocabulary. What reads a
-new character is drawn afresh; what predicts it is the mean of the old ones, so that its probability
-is 1/V at most (docs/log.md compares other beginnings).
+A vocabulary is sorted, so a new character shifts those after it. Rows and columns of the weights
+are carried over by code point, on every axis whose length changes with the vocabulary. The weights
+that read a new character are drawn at random; those that predict it are the mean of the old ones,
+so that its probability is at most 1/V (docs/log.md compares other initial weights).
 """
 
 from typing import Any, Protocol, Self, runtime_checkable
@@ -21,17 +21,17 @@ __all__ = ["Extensible", "begin_from", "extended_spec"]
 
 @runtime_checkable
 class Extensible(Protocol):
-    """A spec whose symbols are characters, each of which has weights of its own.
+    """A spec whose symbols are characters, each with weights of its own.
 
-    Tasks that are trained to meet unknown characters as one sign need no extension.
+    Tasks that train on a sign for unknown characters need no extension.
     """
 
-    def symbols(self) -> Array: ...  # (V,) ascending: code points, below zero the signs
-    def extended(self, found: Self) -> Self: ...  # by what another spec knows
+    def symbols(self) -> Array: ...  # (V,) ascending: code points; signs are negative
+    def extended(self, found: Self) -> Self: ...  # with what another spec knows
 
 
 def extended_spec(spec: Any, data: Data) -> Any:
-    """What a model knows and the characters of ``data``; ``spec`` itself if that adds nothing.
+    """A model's spec extended by the characters of ``data``; ``spec`` itself if there are none.
 
     Raises:
         ValueError: the data are of another level than the model.
@@ -45,18 +45,18 @@ def extended_spec(spec: Any, data: Data) -> Any:
 def begin_from(
     spec: Any, parameters: Parameters, data: Data, config: Config
 ) -> tuple[Any, Parameters, tuple[str, ...]]:
-    """A trained model's spec and weights, with the characters of ``data`` that it lacks.
+    """A trained model's spec and weights, extended by the characters of ``data`` that it lacks.
 
     Args:
-        spec, parameters: of the trained model; they stay as they are.
+        spec, parameters: those of the trained model; they are not changed.
         config: the settings of the new run; its seed decides the new weights.
 
     Returns:
-        A spec, the weights of its network, and notes for people. With no new character these are
-        ``parameters`` themselves and no note.
+        A spec, the weights of its network, and notes for the user. Without new characters these are
+        ``parameters`` themselves and no notes.
 
     Raises:
-        ValueError: ``parameters`` are not of the network of ``config``, or the data are of another
+        ValueError: ``parameters`` do not fit the network of ``config``, or the data are of another
             level.
     """
     wanted = extended_spec(spec, data)
@@ -68,11 +68,11 @@ def begin_from(
         return wanted, parameters, ()
     if spec.model(config).shapes() != parameters.shapes:
         raise ValueError("the weights belong to another network than these settings")
-    # The size is part of the seed: a run often has the seed of the one that it goes on from, and
-    # a new character must not get the very row that another one began with there.
+    # The size is part of the seed: a run often has the same seed as the one it continues, and a new
+    # character must not get the very row that another one began with there.
     rng = np.random.default_rng([config.seed, FRESH, len(old)])
     fresh = wanted.model(config).init(rng, parameters.dtype)
-    # Where each old symbol stands now: both ascend, and the new have all of the old.
+    # The new place of each old symbol: both are sorted, and the new include the old.
     places = np.searchsorted(new, old)
     _carry_over(parameters, fresh, places)
     _predict_as_the_mean(fresh, places)
@@ -81,11 +81,11 @@ def begin_from(
 
 
 def _carry_over(parameters: Parameters, fresh: Parameters, places: Array) -> None:
-    """Overwrite ``fresh`` by what is known of the V old symbols, which stand at ``places`` (V,).
+    """Overwrite ``fresh`` by the weights of the V old symbols, which are now at ``places`` (V,).
 
-    The networks differ in the number of symbols alone, so an axis counts symbols if its length
+    The networks differ only in the number of symbols, so an axis counts symbols if its length
     differs. Which tensors these are need not be known here: the rows of the embedding or of the
-    first ``W_x``, the columns of the head, and with no layers its rows.
+    first ``W_x``, the columns of the head, and without layers its rows.
     """
     for name, old in parameters.items():
         lengths = zip(old.shape, fresh.shapes[name], strict=True)
@@ -94,14 +94,15 @@ def _carry_over(parameters: Parameters, fresh: Parameters, places: Array) -> Non
 
 
 def _predict_as_the_mean(fresh: Parameters, places: Array) -> None:
-    """Give the new symbols the mean of the old ones' columns and biases in the head.
+    """Give new symbols the mean of the old symbols' columns and biases in the head.
 
     Hewitt (2021), "Initializing new word embeddings for pretrained language models": the logit of
     each new symbol is the mean of the V old logits, so that its probability is never above 1/V, and
-    n of them add ln(1 + n/V) at most to a loss, and far less where the model is sure. Fresh columns
-    did several times that harm, even under the lowest of the old biases, and learnt a new text no
-    better. That the columns are alike is no matter: the first targets tell them apart.
+    n of them add at most ln(1 + n/V) to a loss, and far less where the model is sure. Random
+    columns did several times that harm, even with a bias below the lowest old one, and learnt a new
+    text no better. It does not matter that the new columns are equal: the first targets separate
+    them.
     """
     added = np.delete(np.arange(fresh["head.b"].size), places)
-    for name in {"head.W", "head.b"} & set(fresh):  # a tied head has the embedding's rows
+    for name in {"head.W", "head.b"} & set(fresh):  # a tied head uses the embedding's rows
         fresh[name][..., added] = fresh[name][..., places].mean(axis=-1, keepdims=True)

@@ -1,4 +1,4 @@
-"""How figures are written so that they say something, whatever the scale of the data."""
+"""Writing figures with enough digits, whatever the scale of the data."""
 
 from collections.abc import Sequence
 from math import floor, isfinite, log10
@@ -9,16 +9,16 @@ import numpy.typing as npt
 __all__ = ["figure", "plain", "short", "side_by_side"]
 
 WIDTH = 79
-"""Of a terminal's line, but for its last column."""
+"""The width of a terminal, without its last column."""
 
 DIGITS = 10
-"""Of a prediction; the weights behind it have seven."""
+"""The digits of a prediction; the weights behind it have seven."""
 
 Numbers = npt.NDArray[np.float64]
 
 
 def figure(value: float) -> str:
-    """A measure: four decimals, or four digits where these would say less, or too much."""
+    """A measure: with four decimals, or four digits where decimals would be too few or many."""
     return f"{value:.4f}" if 0.1 <= abs(value) < 1e5 or not value else f"{value:.4g}"
 
 
@@ -38,13 +38,13 @@ def plain(value: float) -> str:
 
 
 def side_by_side(left: Numbers, right: Numbers, spread: Sequence[float]) -> list[str]:
-    """Rows of two tables beside each other, of as many columns as fit in a line, none cut off.
+    """Rows of two tables beside each other, with as many columns as fit whole on a line.
 
     Args:
         left, right: ``(N, D)``.
-        spread: ``(D,)``, how far the values of each column lie apart: it has three digits.
+        spread: ``(D,)``, the spread of each column's values, which gets three digits.
     """
-    shown: list[list[str]] = []  # by column, those of the left and then those of the right
+    shown: list[list[str]] = []  # by column: the left values, then the right ones
     room = WIDTH - 1
     for k, apart in enumerate(spread):
         values = np.concatenate([left[:, k], right[:, k]])

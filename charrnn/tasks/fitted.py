@@ -1,9 +1,9 @@
-"""What the map of sparse features learns by itself, before the recurrence learns what it lacks.
+"""Fit the map of sparse features by itself, so that the recurrence learns what the map lacks.
 
-A linear model fits the rows that it is trained on, and would leave a network that is trained beside
-it nothing to learn. So the rows are parted into folds; what stands beside the recurrence while it
-trains is what a map says that was fitted to the other folds. Wolpert (1992), "Stacked
-generalization". Afterwards it is the map that was fitted to all rows.
+A linear model fits its training rows, and would leave a network that is trained with it nothing to
+learn. So the rows are divided into folds, and while the recurrence trains, the map's part of the
+output comes from a map that was fitted to the other folds (Wolpert, 1992, "Stacked
+generalization"). Afterwards it comes from the map that was fitted to all rows.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
@@ -25,8 +25,8 @@ from charrnn.tasks.wide import features_of, without
 __all__ = ["FittedMap"]
 
 RATE, FIRST_SQUARES = 0.3, 0.1
-"""Of Adagrad (Duchi, Hazan and Singer 2011): W ← W - η·g / √Σg², and where the sum begins. What is
-rare keeps a high rate; only features that stand in a batch cost anything."""
+"""Adagrad (Duchi, Hazan and Singer 2011): the η of W ← W - η·g / √Σg², and where the sum begins.
+Rare features keep a high learning rate; only features that occur in a batch cost time."""
 
 BATCH = 32
 
@@ -35,40 +35,40 @@ class Effort(NamedTuple):
     """How much is tried.
 
     Attributes:
-        folds: that the examples are parted into.
-        passes: over the examples, at most: as many as are best for rows of other folds.
-        dropped: parts of the features that an update may leave out; so is this chosen. Wager, Wang
-            and Liang (2013), "Dropout training as adaptive regularization".
+        folds: how many folds the examples are divided into.
+        epochs: the most epochs; the number is chosen that is best for rows of other folds.
+        dropped: the shares of features that an update may leave out, one of which is chosen. Wager,
+            Wang and Liang (2013), "Dropout training as adaptive regularization".
     """
 
     folds: int
-    passes: int
+    epochs: int
     dropped: tuple[float, ...]
 
 
 THOROUGH, QUICK = Effort(3, 5, (0.0, 0.5)), Effort(2, 1, (0.5,))
 MANY, ENOUGH = 1 << 26, 1 << 31
-"""Products of features and outputs in a pass over the examples: with more than the first it is done
-quickly, and examples beyond the second are left out."""
+"""Products of features and outputs in an epoch: with more than the first, less is tried; examples
+beyond the second are left out."""
 
 FEW_OUTPUTS = 16
-"""As many are counted where there are fewer, as it takes time as well to find the features."""
+"""Fewer outputs are counted as this many, since finding the features takes time, too."""
 
 Rows = npt.NDArray[np.intp]
 Weights = tuple[Array, Array]  # of features (D, K), of a chain (K, K)
 
 
 class FittedMap:
-    """A map of features to outputs, fitted to some examples.
+    """A map from features to outputs, fitted to some examples.
 
     Args:
-        hashes: of an example by its number, for each of its targets those of its features.
-        targets: of each example.
-        size: D, how many buckets there are.
-        outputs: K.
-        loss: of :data:`charrnn.nn.losses.LOSSES`, or ``"chain"``.
-        inputs: of each example: those of one input are in one fold, as a map that has met it with
-            another label would be worse than one that has not.
+        hashes: from an example's number to the feature hashes of each of its targets.
+        targets: the targets of each example.
+        size: D, the number of buckets.
+        outputs: K, the number of outputs.
+        loss: a name in :data:`charrnn.nn.losses.LOSSES`, or ``"chain"``.
+        inputs: the input of each example. Equal inputs are in one fold, since a map that has seen
+            an input with another label would be worse than one that has not.
     """
 
     def __init__(
@@ -86,19 +86,19 @@ class FittedMap:
         self._size, self._outputs, self._loss = size, outputs, loss
 
     def fit(self) -> None:
-        """Work out all of it now, rather than when it is first used."""
+        """Compute everything now, not when it is first used."""
         _ = self.weights
 
     @cached_property
     def weights(self) -> Weights:
-        """Of the features, ``(D, K)``, and of the chain, ``(K, K)``: zero if it is none."""
+        """The weights of the features, ``(D, K)``, and of the chain, ``(K, K)``, zero if none."""
         best = self._best
-        if not best.passes:
+        if not best.epochs:
             return self._nothing
-        return next(islice(self._fits(self._rows, best.dropped), best.passes - 1, None))
+        return next(islice(self._fits(self._rows, best.dropped), best.epochs - 1, None))
 
     def beside(self, rows: Iterable[int]) -> Array:
-        """The outputs, ``(n, K)``, of examples by maps that were not fitted to them."""
+        """The outputs, ``(n, K)``, for examples from maps that were not fitted to them."""
         known = self._best.outputs
         return np.concatenate(
             [
@@ -110,23 +110,23 @@ class FittedMap:
     @property
     def says_something(self) -> bool:
         """Whether it is better than no map for rows that it was not fitted to."""
-        return self._best.passes > 0
+        return self._best.epochs > 0
 
     @property
     def nats(self) -> float:
-        """What a target costs by these, on average."""
+        """The mean loss of a target under these outputs."""
         return self._best.nats / len(self._gold(self._rows))
 
     @cached_property
     def _products(self) -> float:
-        """Of features and outputs, for an example."""
+        """Products of features and outputs for an example."""
         sample = range(0, len(self._targets), -(-len(self._targets) // 256))
         each = sum(len(h) for row in sample for h in self._hashes(row)) / len(sample)
         return each * max(FEW_OUTPUTS, self._outputs) + 1
 
     @property
     def _rows(self) -> Rows:
-        """The examples that it is fitted to, from all over."""
+        """The examples that the map is fitted to, from all over the data."""
         count = max(1, int(ENOUGH / self._products))
         return np.arange(0, len(self._targets), -(-len(self._targets) // count))
 
@@ -136,7 +136,7 @@ class FittedMap:
 
     @cached_property
     def _best(self) -> "_OfOthers":
-        """But a map that is worse than none for rows of other folds is none."""
+        """The best choice for rows of other folds; no map if none is better than that."""
         none, W = _OfOthers(0.0, 0), self._nothing
         for some in _batches(self._rows):
             self._take(none, W, some)
@@ -146,15 +146,15 @@ class FittedMap:
 
     @property
     def _nothing(self) -> Weights:
-        """What a fit begins with."""
+        """The weights before fitting: zero."""
         return np.zeros((self._size, self._outputs)), np.zeros((self._outputs, self._outputs))
 
     def _across_folds(self, dropped: float) -> list["_OfOthers"]:
-        """After each pass over the rows of the other folds."""
-        rows, (folds, passes, _) = self._rows, self._effort
+        """The result on all folds after each epoch of the other folds."""
+        rows, (folds, epochs, _) = self._rows, self._effort
         group = self._group[rows]
         fold = np.random.default_rng(0).permutation(self._group.max() + 1)[group] % folds
-        found = [_OfOthers(dropped, number + 1) for number in range(passes)]
+        found = [_OfOthers(dropped, number + 1) for number in range(epochs)]
         for k in range(folds):
             own, others = rows[fold == k], rows[fold != k]
             if not len(own) or not len(others):
@@ -165,7 +165,7 @@ class FittedMap:
         return found
 
     def _take(self, one: "_OfOthers", weights: Weights, rows: Rows) -> None:
-        """Note what a map says of some examples, and what that costs."""
+        """Add a map's errors on some examples to a result."""
         W, chain = weights
         y = wide_forward(W, self._features(rows))
         ends = np.cumsum([len(self._targets[row]) for row in rows])[:-1]
@@ -176,11 +176,11 @@ class FittedMap:
         one.wrong += self._wrong(y, rows)
 
     def _fits(self, rows: Rows, dropped: float) -> Iterator[Weights]:
-        """The weights after each pass over some of the examples."""
+        """The weights after each epoch of some of the examples."""
         rng = np.random.default_rng(0)
         W, chain = self._nothing
         squares, of_chain = (np.full_like(w, FIRST_SQUARES) for w in (W, chain))
-        for _ in range(self._effort.passes):
+        for _ in range(self._effort.epochs):
             for some in _batches(rng.permutation(rows)):
                 features = without(self._features(some), dropped, rng)
                 y = wide_forward(W, features)
@@ -199,7 +199,7 @@ class FittedMap:
         return np.concatenate([self._targets[row] for row in rows])
 
     def _wrong(self, y: Array, rows: Rows) -> int:
-        """How many targets are not what the outputs say."""
+        """How many targets the outputs get wrong."""
         gold = self._gold(rows)
         return int(np.count_nonzero((y > 0) != gold if gold.ndim == 2 else y.argmax(1) != gold))
 
@@ -217,10 +217,10 @@ class FittedMap:
 
 @dataclass
 class _OfOthers:
-    """What maps say of examples that they were not fitted to, and what that costs."""
+    """The outputs of maps for examples that they were not fitted to, and their loss."""
 
     dropped: float
-    passes: int
+    epochs: int
     outputs: dict[int, Array] = field(default_factory=dict)
     wrong: int = 0
     nats: float = 0.0

@@ -1,6 +1,6 @@
-"""A numeric series: each row predicted from all before it, by a linear head and squared error.
+"""A series: each row is predicted from all before it, by a linear head with squared error.
 
-The network corrects what a simple method says (:mod:`charrnn.tasks.changes`).
+The network corrects the prediction of a baseline (:mod:`charrnn.tasks.changes`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -42,35 +42,35 @@ __all__ = [
 ]
 
 MOST_SHOWN, WIDTH = 12, 20
-"""Columns whose measures are shown one by one, and the room for their names."""
+"""The most columns whose measures are listed, and the width of their names."""
 
 TIE = 1e-6
-"""Errors that differ by less than this part are alike."""
+"""Errors whose relative difference is below this are equal."""
 
 NETWORK, LAST = "mean squared error", "last value"
 
 ON_ALL = "linear autoregression on all rows before"
-"""A simple method that is fitted anew where a single column is scored."""
+"""A baseline that is fitted again where a single column is scored."""
 
 Numbers = npt.NDArray[np.float64]
 
 
 class ForecastData(SeriesData):
-    """A CSV file, one row a step; the last rows are held out, as of a text.
+    """A CSV file with a row for each step; the last rows are validation and test, as for a text.
 
     Raises:
-        InputError: as :class:`charrnn.tasks.scaled.SeriesData`.
+        InputError: as for :class:`charrnn.tasks.scaled.SeriesData`.
     """
 
     def task(
         self, spec: ForecastSpec, config: Config, model: SequenceModel, threads: int
     ) -> "ForecastTask":
-        """The training."""
+        """The training task."""
         return ForecastTask(self.values, self.edges, spec, config, model, threads)
 
 
 class ForecastTask(LanesTask):
-    """Trains on lanes of the series, the state carried from chunk to chunk."""
+    """Trains on lanes of the series, with the state carried from chunk to chunk."""
 
     def __init__(
         self,
@@ -87,7 +87,7 @@ class ForecastTask(LanesTask):
         inputs, targets = spec.inputs(train)[0], spec.targets(train)
         lanes = config.batch_size
         if spec.changes is not None:
-            # Before a simple method has rows enough, it is off in another way than after.
+            # Before a baseline has enough rows, its errors are of another kind than after.
             start = min(spec.changes.base.reach - 1, len(train) // 2)
             inputs, targets = inputs[start:], targets[start:]
             lanes = config.lanes(len(inputs))
@@ -99,18 +99,18 @@ class ForecastTask(LanesTask):
 
     @property
     def held_out(self) -> int:
-        """How many rows a validation scores."""
+        """The number of rows that a validation scores."""
         return self._edges[1] - self._edges[0]
 
     @property
     def spec(self) -> ForecastSpec:
-        """What is known of the columns, with what the last validation has found."""
+        """What is known of the columns, including what the last validation has found."""
         return self._spec
 
     def validate(self, parameters: Parameters) -> TaskScore | None:
-        """One step ahead on the validation rows, the state carried from the training rows on.
+        """Score one step ahead on the validation rows, the state carried on from training rows.
 
-        They also decide how much of its corrections the network is trusted with.
+        These rows also decide how much of the network's corrections is used.
         """
         start, end = self._edges
         values, changes = self._values[:end], self._spec.changes
@@ -122,9 +122,9 @@ class ForecastTask(LanesTask):
         return _score(self._trained(parameters), *_off(self._spec, outputs, after, values, start))
 
     def test(self, parameters: Parameters) -> Outcome | None:
-        """The same on the test rows, beside what simple methods reach there.
+        """Score the test rows likewise, beside what baselines reach there.
 
-        If a simple method has no more error on the validation rows than the network, that is said.
+        The report says so if a baseline has no more error on the validation rows than the network.
         """
         start = self._edges[1]
         if start >= len(self._values):
@@ -134,7 +134,7 @@ class ForecastTask(LanesTask):
         return replace(outcome, verdict="" if known is None else self._verdict(known.error))
 
     def _verdict(self, ours: float) -> str:
-        """Which simple method is no worse than the network on the validation rows, if one is."""
+        """Which baseline is at least as good as the network on the validation rows, if one is."""
         spec, (start, end) = self._spec, self._edges
         changes, rival = spec.changes, spec.rival
         if rival is None:
@@ -163,7 +163,7 @@ class ForecastTask(LanesTask):
         )
 
     def arrays(self) -> dict[str, Array]:
-        """The state of every lane, and how much of its corrections the network is trusted with."""
+        """The state of every lane, and how much of the network's corrections is used."""
         changes = self._spec.changes
         own = {} if changes is None else {"share": np.array(changes.share)}
         return super().arrays() | own
@@ -181,7 +181,7 @@ class ForecastTask(LanesTask):
             self._spec = replace(self._spec, changes=changes)
 
     def preview(self, parameters: Parameters, rng: np.random.Generator) -> bytes:
-        """Some steps from the end of the training rows on, beside what came."""
+        """Some steps after the end of the training rows, beside the true values."""
         del rng
         start = self._edges[0]
         ahead = forecast(self._trained(parameters), self._values[:start], 5)
@@ -196,18 +196,18 @@ def score_series(
     values: npt.NDArray[np.float64],
     start: int = 1,
 ) -> Outcome:
-    """A model one step ahead on ``values[start:]``, beside what simple methods reach there.
+    """Score a model one step ahead on ``values[start:]``, beside what baselines reach there.
 
-    The state is carried from the first row on. The simple methods are the last value, that of a
+    The state is carried from the first row on. The baselines are the last value, the value one
     season before, the one that the checkpoint holds and, for a single column, an autoregression
     fitted to the rows before ``start``, if there are enough.
 
     Args:
         values: ``(N, D)``, as :func:`read_for` reads them.
-        start: the first row that is scored, 1 at least: one must come before it.
+        start: the first row that is scored, at least 1, since one must come before it.
 
     Raises:
-        InputError: there is nothing to score, or a value is out of all proportion.
+        InputError: there is nothing to score, or a value is extremely far from the training data.
         DivergedError: the outputs are not finite.
     """
     if not 1 <= start < len(values):
@@ -236,7 +236,7 @@ def score_series(
 
 
 def _untrained(spec: ForecastSpec, values: Numbers, start: int) -> dict[str, Numbers]:
-    """How far from ``values[start:]`` the simple methods are that need no fitting."""
+    """The errors on ``values[start:]`` of the baselines that need no fitting."""
     found = {LAST: values[start - 1 : -1] - values[start:]}
     of_season = spec.of_season()
     if of_season is not None:
@@ -247,10 +247,10 @@ def _untrained(spec: ForecastSpec, values: Numbers, start: int) -> dict[str, Num
 def _figures(
     spec: ForecastSpec, found: Mapping[str, Numbers], values: Numbers, start: int
 ) -> dict[str, float]:
-    """The measure of simple methods on ``values[start:]``, that of an autoregression as well."""
+    """The measures of baselines on ``values[start:]``, including an autoregression's."""
     figures = {name: spec.together(off) for name, off in found.items()}
     if len(spec.columns) == 1:
-        with suppress(ValueError):  # too few rows for it
+        with suppress(ValueError):  # too few rows
             figures[ON_ALL] = linear_autoregression(values[:start], values[start:])
     return figures
 
@@ -262,16 +262,16 @@ def evaluate(
     threads: int = 1,
     columns: str = "",
 ) -> Measured:
-    """A model one step ahead on another series.
+    """Score a model one step ahead on another series.
 
     Args:
-        files: the one name of a CSV file.
-        data: what the model was trained on, if that is there.
-        threads: not used: a series is read from its beginning.
-        columns: of the file, in the order of the model's; those of the same names, if not given.
+        files: the name of one CSV file.
+        data: the model's training data, if they can be read.
+        threads: not used, since a series is read from its beginning.
+        columns: the file's columns, in the model's order; if not given, those of the same names.
 
     Raises:
-        InputError: the file cannot be read, or it has other columns than the model.
+        InputError: the file cannot be read, or its columns are not the model's.
         DivergedError: the outputs are not finite.
     """
     del threads
@@ -282,7 +282,7 @@ def evaluate(
     known: Any = data
     series = (values.tobytes(), known.values[: known.edges[1]].tobytes() if known else b"")
     shorter, longer = sorted(series, key=len)
-    if shorter and shorter in longer:  # one may be a part of the other
+    if shorter and shorter in longer:  # one may be part of the other
         notes += ("the model was trained on this series and will do worse on others",)
     return Measured(score_series(trained, values), notes)
 
@@ -290,7 +290,7 @@ def evaluate(
 def _off(
     spec: ForecastSpec, outputs: Array, after: Numbers, values: Numbers, start: int
 ) -> tuple[Numbers, float]:
-    """How far each prediction is from ``values[start:]``, and the loss there as the training's."""
+    """The error of each prediction of ``values[start:]``, and the training loss there."""
     errors = spec.meant(outputs[start - 1 :], after[start - 1 :]) - values[start:]
     if spec.changes is None:
         missed = errors / np.array(spec.deviation)
@@ -304,7 +304,7 @@ def _score(trained: Trained, errors: Numbers, loss: float) -> TaskScore:
     together = spec.together(errors)
     method = f"{counted(len(errors), 'row')}, one step ahead each, state carried from the first row"
     unit = trained.config.kind.unit
-    error = together if spec.unit else loss  # what chose the best of an earlier version's run
+    error = together if spec.unit else loss  # earlier versions chose the best model by the loss
     return TaskScore(loss, unit, error, {spec.measure: together}, method)
 
 

@@ -48,10 +48,10 @@ __all__ = ["GenerateData", "GenerateSpec", "GenerateTask", "author"]
 SHOWN = 4
 MOST_LENGTH = 1 << 20
 SLACK = 2
-"""A text is cut off at so many times the length of the longest one trained on."""
+"""A text is cut off at this many times the length of the longest training text."""
 
 LONG = 64
-"""Where texts have more characters, their ends may hang on how they began (``reach``)."""
+"""Average length above which the end of a text may depend on its beginning (``reach``)."""
 
 USUAL, SAFER = 0.8, 0.5
 PREVIEW_CHOICE = Choice(temperature=USUAL)
@@ -59,8 +59,8 @@ PREVIEW_CHOICE = Choice(temperature=USUAL)
 
 @dataclass(frozen=True)
 class GenerateSpec:
-    """The labels and characters that a generator knows, how long its texts may get, and which ones
-    it was trained on.
+    """The labels and characters that a generator knows, the maximal length of a text, and the
+    training texts.
     """
 
     labels: tuple[str, ...]
@@ -69,7 +69,7 @@ class GenerateSpec:
     items: Items = NONE
 
     def to_header(self) -> dict[str, Any]:
-        """For a checkpoint."""
+        """The entry of a checkpoint."""
         return {
             "labels": list(self.labels),
             "alphabet": self.alphabet.to_json(),
@@ -82,7 +82,7 @@ class GenerateSpec:
         """The inverse of :meth:`to_header`.
 
         Raises:
-            KeyError, ValueError: it is not what that wrote.
+            KeyError, ValueError: the header is not from :meth:`to_header`.
         """
         longest = header["longest"]
         if type(longest) is not int or not 0 < longest <= MOST_LENGTH:
@@ -91,7 +91,7 @@ class GenerateSpec:
         return cls(labels_of(header["labels"]), alphabet, longest, Items.from_json(items))
 
     def model(self, config: Config) -> Conditional:
-        """The network of these settings."""
+        """The network with these settings."""
         check_level(self.alphabet, config)
         generator = SequenceModel(
             len(self.alphabet),
@@ -108,20 +108,20 @@ class GenerateSpec:
         return {"labels": list(self.labels), "characters": self.alphabet.vocabulary.shown}
 
     def symbols(self) -> Array:
-        """``(V,)`` the code point of each number, ascending; the signs are below zero."""
+        """``(V,)`` the code point of each number, ascending; signs are negative."""
         codes = self.alphabet.vocabulary.codes
         return np.array([*range(len(codes) - len(self.alphabet), 0), *codes])
 
     @property
     def temperature(self) -> float:
-        """At which texts are written: a long one has many places to go wrong, and none must."""
+        """The default temperature: lower for long texts, which have many places to go wrong."""
         return SAFER if self.longest > LONG else USUAL
 
     def extended(self, found: "GenerateSpec") -> "GenerateSpec":
-        """With the characters of ``found`` too, and texts as long; the labels stay.
+        """The spec with the characters of ``found`` too, and room for its texts; the labels stay.
 
         Raises:
-            ValueError: that is of another level.
+            ValueError: ``found`` is of another level.
         """
         vocabulary = self.alphabet.vocabulary.union(found.alphabet.vocabulary)
         return replace(
@@ -133,15 +133,15 @@ class GenerateSpec:
 
     @property
     def most(self) -> int:
-        """Where a text is cut off."""
+        """The length at which a text is cut off."""
         return SLACK * self.longest + 10
 
 
 class GenerateData(SupervisedData[Pair]):
     r"""Rows of a label and a text.
 
-    In the text ``\n`` stands for a line end and ``\\`` for a backslash: if ``escapes`` says so, or
-    by itself if the file uses backslashes for hardly anything else
+    In the text, ``\n`` stands for a line end and ``\\`` for a backslash, if ``escapes`` says so. By
+    default this is so if the file uses backslashes for hardly anything else
     (:func:`charrnn.text.backslashes.are_escapes`).
 
     Raises:
@@ -164,7 +164,7 @@ class GenerateData(SupervisedData[Pair]):
         check_labels(self.rows.test, self._labels, paths.test, "left")
 
     def spec(self) -> GenerateSpec:
-        """Labels and characters of the training part; the texts of all parts."""
+        """The labels and characters of the training part, and the texts of all parts."""
         texts = [row.right for row in self.rows.train]
         alphabet = Alphabet.of(self.config.level, texts)
         longest = max(len(alphabet.encode(text)) for text in texts)
@@ -175,11 +175,11 @@ class GenerateData(SupervisedData[Pair]):
     def task(
         self, spec: GenerateSpec, config: Config, model: Conditional, threads: int
     ) -> "GenerateTask":
-        """The training."""
+        """The training task."""
         return GenerateTask(self.rows, spec, config, model, threads)
 
     def lengths(self, config: Config) -> list[int]:
-        """Steps of each training example."""
+        """The number of steps of each training example."""
         return [units(row.right, config) + 1 for row in self.rows.train]
 
     def check_labels(self, spec: GenerateSpec) -> None:
@@ -187,14 +187,14 @@ class GenerateData(SupervisedData[Pair]):
         same_labels(self._labels, spec.labels)
 
     def joined(self, separator: int) -> npt.NDArray[Any]:
-        """The code points (or bytes) of all texts, a number between them."""
+        """The code points (or bytes) of all texts, with a separator between them."""
         rows = (*self.rows.train, *self.rows.val, *self.rows.test)
         level, between = self.config.level, np.array([separator], dtype=np.uint32)
         parts = [part for row in rows for part in (codes_of(row.right, level), between)]
         return np.concatenate(parts)
 
     def describe(self, spec: GenerateSpec, config: Config) -> list[str]:
-        """Lines for people."""
+        """Lines on the data for the user."""
         return [
             f"{counted(self.size, 'text')} of {counted(len(spec.labels), 'label')}, "
             + counted(len(spec.alphabet.vocabulary), "distinct character"),
@@ -203,7 +203,7 @@ class GenerateData(SupervisedData[Pair]):
 
 
 def _read(config: Config, path: str) -> Source[tuple[Pair, ...]]:
-    """The rows of a file with their escapes read, and a note of it."""
+    """The rows of a file with their escapes replaced, and a note."""
     source = read_pairs(
         path,
         left="label",
@@ -237,7 +237,7 @@ def _read(config: Config, path: str) -> Source[tuple[Pair, ...]]:
 
 
 class GenerateTask(SupervisedTask[Pair]):
-    """Trains to write the texts of each label."""
+    """Trains to write texts of each label."""
 
     def __init__(
         self,
@@ -306,16 +306,16 @@ class GenerateTask(SupervisedTask[Pair]):
 
 
 def _voice(trained: Trained, labels: Array) -> ModelVoice:
-    """What is to come in a text of each label."""
+    """What predicts the characters of a text with each label."""
     state = trained.network.initial_state(trained.parameters, labels)
     return ModelVoice(trained.network.generator, trained.parameters, state, restart=False)
 
 
 def author(trained: Trained, wanted: Wanted) -> Author:
-    """Writes texts of one kind, each to its end.
+    """Return what writes texts of one label, each to its end.
 
     Raises:
-        InputError: there is no such label, or the prime has characters that the model never saw.
+        InputError: there is no such label, or the prime has unknown characters.
     """
     spec: GenerateSpec = trained.spec
     label = wanted.label

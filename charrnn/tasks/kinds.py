@@ -1,6 +1,6 @@
 """The tasks by name. Each is one record, which the task's own file registers.
 
-No table elsewhere names tasks: what depends on the task is asked of its record.
+No table elsewhere names tasks: whatever depends on the task is read from its record.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,39 +17,39 @@ class Kind:
     """All that the rest of charrnn knows of a task.
 
     Attributes:
-        name: as ``--task`` takes it.
-        read: from :class:`charrnn.tasks.base.Paths` and a configuration to its data
-            (:class:`charrnn.tasks.base.Data`).
-        spec: from a checkpoint's header to what the network needs besides weights
+        name: the name that ``--task`` takes.
+        read: reads the data (:class:`charrnn.tasks.base.Data`), given
+            :class:`charrnn.tasks.base.Paths` and a configuration.
+        spec: reads from a checkpoint's header what the network needs besides weights
             (:class:`charrnn.tasks.base.Spec`).
         usage: the command that uses a trained run; ``RUN`` stands for its folder.
-        unit: of the training loss; ``{level}`` stands for ``char`` or ``byte``.
-        measure: what the best model has least of, likewise; the training loss, if not given.
-        good: of a checkpoint's header, the name of what ``measure`` is one less.
+        unit: the unit of the training loss; ``{level}`` stands for ``char`` or ``byte``.
+        measure: the error that selects the best model, likewise; if not given, the training loss.
+        good: given a checkpoint's header, the name of the score that is one minus ``measure``.
         key: the entry of a checkpoint's header that ``spec`` reads.
-        defaults: the settings in which it differs from a language model.
-        own: the settings that are given with its name (``--task tag,column=4``), each with the
-            words that it may be, if they are fewer than the setting's.
-        columns: what the two columns of its rows are called, that to predict from first.
-        without: other settings that mean nothing to it, and why.
-        least_updates: with few examples, its epochs are raised until there are so many updates.
-        text: whether it models a text: then it is planned for as such, has n-grams beside it, and
+        defaults: the settings in which the task differs from a language model.
+        own: the settings that are given with its name (``--task tag,column=4``), each with its
+            allowed words, if these are fewer than the setting's.
+        columns: the names of the two columns of its rows, that of the inputs first.
+        without: other settings that do not apply to it, and why.
+        least_updates: with few examples, the epochs are raised until there are this many updates.
+        text: whether it models a text, which is planned for by its size, compared with n-grams, and
             needs no file of its own.
         averages: whether a model can be the average of several networks.
-        carried: whether it reads one long sequence in chunks, the state carried from one to the
-            next.
+        carried: whether it reads one long sequence in chunks, with the state carried from one to
+            the next.
         lane: a carried sequence is read in fewer lanes where each would be shorter than this.
         author: writes texts (:class:`charrnn.tasks.writing.Author`), if it can.
-        evaluate: measures a model on files of new data (:mod:`charrnn.tasks.labelled`), if it can.
-        predict: predicts from texts (:mod:`charrnn.tasks.predictions`), if it can.
-        baseline: from a model to the like of ``predict`` by the simple method that its checkpoint
+        evaluate: measures a model on new files (:mod:`charrnn.tasks.labelled`), if it can.
+        predict: predicts from texts, if it can.
+        baseline: given a model, a function like ``predict`` by the baseline that its checkpoint
             holds (``baseline(trained)(texts, **options)``), if it can.
-        refitted: from a model and the data that trained it to the same, where the simple method is
-            fitted again because a checkpoint would have to be much larger to hold it.
+        refitted: the same, given a model and its training data, for a baseline that is fitted again
+            because it would make a checkpoint much larger.
         options: the options of ``predict`` that it takes.
-        margin: the characters that a text to predict from loses at its ends, as those trained on
-            did; all white space, if not given.
-        empty: the lines of TSV that stand for a text that cannot be answered.
+        margin: the characters that are removed from both ends of an input, as in training; if not
+            given, all white space.
+        empty: the TSV lines that stand for a text without an answer.
     """
 
     name: str
@@ -83,7 +83,7 @@ class Kind:
         return self.unit.format(level=level)
 
     def measure_of(self, level: str) -> str:
-        """What the best model has least of, in words."""
+        """The error that selects the best model, in words."""
         return (self.measure or self.unit).format(level=level)
 
 
@@ -91,7 +91,7 @@ KINDS: dict[str, Kind] = {}
 
 
 def register(kind: Kind) -> None:
-    """Make a task known by its name."""
+    """Register a task under its name."""
     KINDS[kind.name] = kind
 
 
@@ -99,7 +99,7 @@ def kind_of(name: str) -> Kind:
     """The task of that name.
 
     Raises:
-        InputError: there is none; with the names that there are.
+        InputError: there is none; the message lists the tasks.
     """
     if name not in KINDS:
         raise InputError(f"--task {name}: choose from {', '.join(KINDS)}")

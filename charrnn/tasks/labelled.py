@@ -1,4 +1,4 @@
-"""A trained model on labelled rows that came later: read and measured as its training did."""
+"""Evaluating a trained model on new labelled rows, read and measured as in its training."""
 
 from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -21,11 +21,11 @@ R = TypeVar("R")
 
 
 def which_is_better(network: TaskScore, simple: float) -> str:
-    """What a report begins with, where a simple method is better than the network.
+    """The line that begins a report if a baseline is better than the network.
 
     Args:
-        network: on the rows that chose it.
-        simple: the first measure of the simple method on the same rows.
+        network: its score on the rows that selected it.
+        simple: the baseline's first measure on the same rows.
     """
     name, ours = next(iter(network.measures.items()))
     if simple <= ours:
@@ -37,19 +37,19 @@ def which_is_better(network: TaskScore, simple: float) -> str:
 
 
 UNSEEN = 30 * log(10)
-"""Nats that a label costs which the model does not know: -ln 10⁻³⁰."""
+"""The nats of a label that the model does not know: -ln 10⁻³⁰."""
 
 LISTED = 10
-"""Labels that a note names."""
+"""The most labels that a note names."""
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What a model is worth on some data.
+    """How well a model does on some data.
 
     Attributes:
-        unknown: how many rows have each label that the model does not know.
-        notes: what a reader of the figures should know.
+        unknown: for each label that the model does not know, how many rows have it.
+        notes: notes on the figures for the user.
     """
 
     outcome: Outcome
@@ -63,18 +63,18 @@ def _none(*_: Any) -> Sequence[str]:
 
 @dataclass(frozen=True)
 class LabelledRows(Generic[R]):
-    """How a task of examples reads and measures rows that it was not given while training.
+    """How a task of rows reads and measures rows that were not given in training.
 
-    The task itself measures them, as its test part: so there is one way of measuring.
+    The task itself measures them, as its test part, so that there is one way of measuring.
 
     Attributes:
-        read: from settings and a file's name to its rows.
-        task: from rows in parts, spec, settings and network to the task.
-        key: the input of a row, by which it is known again.
-        labels: from settings and a row to its labels.
-        known: the labels that a spec has.
-        nouns: what a row and a label are called.
-        needs_label: whether a row cannot be measured if the model does not know its label.
+        read: reads the rows, given settings and a file's name.
+        task: makes the task, given rows in parts, spec, settings and network.
+        key: the input of a row, by which it is recognised.
+        labels: the labels of a row, given settings.
+        known: the labels of a spec.
+        nouns: the words for a row and for a label.
+        needs_label: whether a row can be measured only if the model knows its label.
     """
 
     read: Callable[[Config, str], Source[tuple[R, ...]]]
@@ -97,14 +97,14 @@ class LabelledRows(Generic[R]):
 
         Args:
             files: their names; ``-`` is standard input.
-            data: what the model was trained on, if that is there: rows that it has met are
-                counted, and the simple methods are fitted to it.
+            data: the model's training data, if they can be read: rows that also occur there are
+                counted, and the baselines are fitted to them.
             threads: how many processes compute.
-            columns: of the files, as ``--columns`` takes them; the setting of the training, if not
-                given.
+            columns: the columns of the files, as ``--columns`` takes them; if not given, those of
+                the training data.
 
         Raises:
-            InputError: a file cannot be read, or no row of it can be measured.
+            InputError: a file cannot be read, or none of its rows can be measured.
         """
         config = trained.config
         if columns:
@@ -141,7 +141,7 @@ class LabelledRows(Generic[R]):
         return Measured(outcome, tuple(notes), dict(unknown))
 
     def _of_unknown(self, unknown: Counter[str], odd: int, size: int) -> str:
-        """What there is to say of labels that the model does not know."""
+        """A note on labels that the model does not know."""
         each = [f"{name!r} {count}" for name, count in unknown.most_common()]
         missed = f"count as errors, at {UNSEEN:.1f} nats each"
         what = "are left out" if self.needs_label else missed

@@ -1,4 +1,4 @@
-"""Several labels a row: how a cell holds them, and a table of how often each is right."""
+"""Several labels for a row: how a cell holds them, and a table of how often each is right."""
 
 from collections.abc import Iterator, Sequence
 
@@ -19,8 +19,8 @@ MOST_LISTED, LONGEST_NAME = 50, 40
 def labels_in(cell: str, config: Config) -> tuple[str, ...]:
     """The labels of a row, each once, in the order of the cell.
 
-    With ``loss=softmax`` the cell is the one label. With ``loss=sigmoid`` they stand with the
-    separator between them; an empty cell has none.
+    With ``loss=softmax`` the cell is the one label. With ``loss=sigmoid`` the labels are separated
+    by the separator; an empty cell has none.
     """
     if config.loss != "sigmoid":
         return (cell,)
@@ -36,9 +36,10 @@ def each_label(rows: Sequence[Pair], config: Config) -> Iterator[Pair]:
 
 
 def separator_of(cells: Sequence[str]) -> str | None:
-    """The name of a separator that seems to part several labels in these cells, if one does.
+    """The name of a separator that seems to divide several labels in these cells, if one does.
 
-    Cut at it they are made of fewer labels than there are different cells. A space is no sign.
+    Divided by it, the cells contain fewer different labels than there are different cells. A space
+    does not count.
     """
     distinct = set(cells)
     for name, mark in SEPARATORS.items():
@@ -52,7 +53,7 @@ def yes_of(numbers: Sequence[Sequence[int]], size: int) -> npt.NDArray[np.bool_]
     """``(N, size)``: which labels each row has.
 
     Args:
-        numbers: of the labels of each row.
+        numbers: the numbers of each row's labels.
     """
     yes = np.zeros((len(numbers), size), dtype=np.bool_)
     for row, own in zip(yes, numbers, strict=True):
@@ -63,9 +64,9 @@ def yes_of(numbers: Sequence[Sequence[int]], size: int) -> npt.NDArray[np.bool_]
 def label_table(
     gold: npt.NDArray[np.bool_], predicted: npt.NDArray[np.bool_], labels: Sequence[str]
 ) -> tuple[str, ...]:
-    """Precision, recall, F1 and support of each label, a line each; of many, the commonest.
+    """Precision, recall, F1 and support, a line for each label; only the most frequent of many.
 
-    A ``-`` stands where there is nothing to divide by: no row has the label, or none got it.
+    A ``-`` means that the divisor is zero: no row has the label, or it was never predicted.
 
     Args:
         gold, predicted: ``(N, K)``, whether each row has each label.

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from charrnn.baselines.scores import baselines
 from charrnn.errors import InputError
 from charrnn.evaluation.validation import Score, evaluate
 from charrnn.evaluation.windows import WARM_UP, Reader
@@ -34,23 +35,22 @@ from charrnn.text.items import NONE, Items
 from charrnn.text.reading import add_counts
 from charrnn.text.view import View, joined
 from charrnn.text.vocab import NUM_CODE_POINTS, Vocabulary
-from charrnn.yardsticks.scores import yardsticks
 
 __all__ = ["LanguageModelTask", "TextData", "TextSpec", "author", "opening_of"]
 
 LONGER = 0x80, 0x800, 0x10000
-"""The first characters that take a byte more in UTF-8."""
+"""The first characters that take one byte more in UTF-8."""
 
 PREVIEW_LENGTH = 300
 
 PREVIEW_READ = 1 << 22
-"""Characters of a text on disk whose line ends a preview begins with."""
+"""Characters of a text on disk that are searched for line ends to begin a preview with."""
 
 MUCH, ENOUGH = 1 << 24, 1 << 20
-"""Characters that take long to validate on, and characters that tell as much."""
+"""Characters from which on a validation takes long, and how many are scored instead."""
 
 LEAST_PASSAGE = 100
-"""Bytes: what is shorter stands in any text."""
+"""Bytes of a passage: shorter ones may occur in any text."""
 PREVIEW_CHOICE = Choice(temperature=0.8)
 
 
@@ -62,7 +62,7 @@ class TextSpec:
     items: Items = NONE
 
     def to_header(self) -> dict[str, Any]:
-        """For a checkpoint."""
+        """The entry of a checkpoint."""
         level, codes = self.vocabulary.level, self.vocabulary.codes
         symbols = "" if level == "byte" else "".join(map(chr, codes))
         own = {"items": self.items.to_json()} if self.items else {}
@@ -73,7 +73,7 @@ class TextSpec:
         """The inverse of :meth:`to_header`.
 
         Raises:
-            KeyError, TypeError, ValueError: it is not what that wrote.
+            KeyError, TypeError, ValueError: the header is not from :meth:`to_header`.
         """
         level, symbols = header["level"], header["symbols"]
         if len(symbols) > NUM_CODE_POINTS:
@@ -84,7 +84,7 @@ class TextSpec:
         return cls(Vocabulary(level, codes), Items.from_json(header.get("items", "")))
 
     def model(self, config: Config) -> SequenceModel:
-        """The network of these settings."""
+        """The network with these settings."""
         if self.vocabulary.level != config.level:
             raise ValueError("the vocabulary is of another level")
         size = len(self.vocabulary)
@@ -110,17 +110,17 @@ class TextSpec:
         return np.array(self.vocabulary.codes)
 
     def extended(self, found: "TextSpec") -> "TextSpec":
-        """With the characters of ``found`` too, and its items.
+        """The spec with the characters of ``found`` too, and its items.
 
         Raises:
-            ValueError: that is of another level.
+            ValueError: ``found`` is of another level.
         """
         vocabulary = self.vocabulary.union(found.vocabulary)
         return TextSpec(vocabulary, self.items.union(found.items))
 
 
 class TextData:
-    """A text to model: its end validates, or a file of its own; another one may test."""
+    """A text to model. Its end, or another file, is the validation set; a third may be the test."""
 
     def __init__(
         self,
@@ -145,14 +145,14 @@ class TextData:
                     self.notes += (f"{path} is part of the training text, so its loss is too low",)
                 digest.update(role.encode() + bytes.fromhex(part.sha256))
             self.sha256 = digest.hexdigest()
-        self._parted: tuple[HeldOut, Parted] | None = None  # the latest
+        self._parted: tuple[HeldOut, Parted] | None = None  # the latest split
 
     @classmethod
     def read(cls, paths: Paths, config: Config) -> "TextData":
         """Read the files.
 
         Raises:
-            InputError: a file cannot be read or decoded, or the settings are not for this task.
+            InputError: a file cannot be read or decoded, or the settings do not suit this task.
         """
         if [*paths.train, paths.val, paths.test].count("-") > 1:
             raise InputError(
@@ -178,15 +178,15 @@ class TextData:
 
     @property
     def bytes_each(self) -> float:
-        """How many bytes of UTF-8 a character takes on average."""
+        """The mean number of UTF-8 bytes of a character."""
         counts = self.corpus.counts
         return 1 + sum(float(counts[first:].sum() / counts.sum()) for first in LONGER)
 
     def parted(self, config: Config) -> Parted:
-        """What trains, and then what validates.
+        """The training part, followed by the validation set.
 
         Raises:
-            InputError: the lines to draw from are too few.
+            InputError: there are too few lines to draw from.
         """
         if self._parted is None or self._parted[0] != config.held_out:
             parted = config.held_out.part(self.corpus.text)
@@ -196,10 +196,10 @@ class TextData:
         return self._parted[1]
 
     def trained_on(self, config: Config) -> int:
-        """How many characters train.
+        """The number of training characters.
 
         Raises:
-            InputError: the text is too short to hold out what the settings say.
+            InputError: the text is too short for the validation set that the settings ask for.
         """
         size, train = self.size, self.parted(config).start
         if (config.val_fraction or self.val is not None) and not 2 <= train < size:
@@ -211,12 +211,12 @@ class TextData:
         return train
 
     def all_codes(self, config: Config) -> npt.NDArray[Any] | View:
-        """What trains, what validates and what tests, one behind the other."""
+        """The training part, the validation set and the test part, one after the other."""
         codes = self.parted(config).codes
         return codes if self.test is None else joined([codes, self.test.text])
 
     def spec(self) -> TextSpec:
-        """The characters of the training text, with what is held out of it; its lines, if items."""
+        """The characters of the training text and its validation set; its lines, if items."""
         level = self.corpus.level
         items = Items.of_lines(self.corpus.text, level, listed=self.lines)
         return TextSpec(Vocabulary.of(level, self.corpus.distinct), items)
@@ -251,10 +251,10 @@ class TextData:
         return config.seq_len
 
     def check_labels(self, spec: TextSpec) -> None:
-        """There are none."""
+        """A text has no labels."""
 
     def describe(self, spec: TextSpec, config: Config) -> Sequence[str]:
-        """Lines for people."""
+        """Lines on the data for the user."""
         what = "characters" if self.corpus.level == "char" else "bytes"
         codes, size = self.parted(config).codes, self.trained_on(config)
         train, held_out = codes[:size], np.asarray(codes[size:])
@@ -299,7 +299,7 @@ class TextData:
         return lines
 
     def _unseen(self, held_out: npt.NDArray[Any]) -> int:
-        """How many characters of what validates stand nowhere in what trains."""
+        """The number of validation characters that do not occur in the training part."""
         own = add_counts(held_out, np.zeros(len(self.corpus.counts), np.int64))
         trained_on = np.zeros_like(own)
         trained_on[: len(self.corpus.counts)] = self.corpus.counts
@@ -316,18 +316,18 @@ def _as_file(text: str) -> BytesIO:
 
 
 class LanguageModelTask(LanesTask):
-    """A text in parts, one behind the other: the first trains, the next validates, a last may test.
+    """A text in parts, one after the other: for training, validation, and perhaps testing.
 
     Args:
-        model: from symbols to as many symbols.
+        model: predicts symbols from symbols.
         ids: ``(N,)`` the whole text, in the order of :class:`charrnn.text.held_out.Parted`.
-        split: how many of them train; the rest is held out.
+        split: the number of training symbols; the rest is for validation and testing.
         batch_size, seq_len: B lanes, read in chunks of at most T.
         threads: how many processes compute.
-        vocabulary: what the symbols are, to show samples.
-        tested: how many at the end test the best model.
-        apart: whether the vocabulary may lack characters of what is held out.
-        codes: ``(N,)`` its code points or bytes; those of ``ids``, if not given.
+        vocabulary: the characters of the symbols, to show samples.
+        tested: the number of symbols at the end that test the best model.
+        apart: whether the vocabulary may lack characters of the validation set.
+        codes: ``(N,)`` its code points or bytes; if not given, those of ``ids``.
 
     Raises:
         InputError: the text is too short.
@@ -358,7 +358,7 @@ class LanguageModelTask(LanesTask):
 
     @property
     def codes(self) -> npt.NDArray[Any] | View:
-        """``(N - tested,)`` the code points (or bytes) of what trains and what validates."""
+        """``(N - tested,)`` the code points (or bytes) of the training part and validation set."""
         return self._all_codes()[: self._tested_from]
 
     def _all_codes(self) -> npt.NDArray[Any] | View:
@@ -368,17 +368,17 @@ class LanguageModelTask(LanesTask):
 
     @property
     def held_out(self) -> int:
-        """How many characters a validation scores."""
+        """The number of characters that a validation scores."""
         return self._tested_from - self.split
 
     def validate(self, parameters: Parameters) -> Score | None:
-        """What is held out to validate with, every character of it; nothing if nothing is."""
+        """The score on every character of the validation set; None if there is none."""
         if not self.held_out:
             return None
         return self._score(parameters, self.split, self._tested_from)
 
     def test(self, parameters: Parameters) -> Outcome | None:
-        """A part that chose nothing, if there is one, beside what simple methods need for it."""
+        """The score on the test part, if there is one, beside the baselines' there."""
         start = self._tested_from
         if start == len(self.ids) or self.vocabulary is None:
             return None
@@ -386,7 +386,7 @@ class LanguageModelTask(LanesTask):
         codes = self._all_codes()
         train, before, text = codes[: self.split], codes[self.split : start], codes[start:]
         before = before if len(before) else train
-        found = yardsticks(train, text, self.vocabulary, before=before)
+        found = baselines(train, text, self.vocabulary, before=before)
         level = self.vocabulary.level
         bits = f"bits per {'character' if level == 'char' else level}"
         what = f"all {score.count:,} {'characters' if level == 'char' else 'bytes'}"
@@ -398,8 +398,8 @@ class LanguageModelTask(LanesTask):
         )
 
     def _score(self, parameters: Parameters, start: int, end: int) -> Score:
-        """Every character from ``start`` to ``end``, those before it read."""
-        first = max(0, start - WARM_UP - 1)  # no lane reads more of what stands before
+        """Score every character from ``start`` to ``end``, with the text before as context."""
+        first = max(0, start - WARM_UP - 1)  # no lane reads more of the text before
         reader, ids, start = Reader(self.engine), np.asarray(self.ids[first:end]), start - first
         escaped = None
         if self._apart and self.vocabulary is not None:
@@ -411,7 +411,7 @@ class LanguageModelTask(LanesTask):
         return replace(score, own=evaluate(own, parameters, ids, start).nats)
 
     def preview(self, parameters: Parameters, rng: np.random.Generator) -> bytes:
-        """What the model writes now."""
+        """A sample of what the model writes now."""
         if self.vocabulary is None:
             return b""
         start = self.vocabulary.start
@@ -427,15 +427,15 @@ class LanguageModelTask(LanesTask):
         return self.vocabulary.decode(np.concatenate(list(symbols)))
 
     def _lines(self) -> npt.NDArray[Any]:
-        """A text whose line ends show how a model expects a new one: of one on disk, the last."""
+        """A text for its line ends, to begin a text after; of one on disk, the last part."""
         first = max(0, self.split - PREVIEW_READ) if isinstance(self.ids, View) else 0
         return np.asarray(self.ids[first : self.split])
 
 
 def opening_of(trained: Trained) -> State:
-    """The state before the line end that stands before a text (:func:`charrnn.sampling.opening`).
+    """The state before the line end that precedes a text (:func:`charrnn.sampling.opening`).
 
-    Worked out once for each model.
+    It is computed once for each model.
     """
     if "opening" not in trained.kept:
         start = trained.spec.vocabulary.start
@@ -445,10 +445,10 @@ def opening_of(trained: Trained) -> State:
 
 
 def author(trained: Trained, wanted: Wanted) -> Author:
-    """Writes texts that go on from a prime; without one, from where a line or a paragraph begins.
+    """Return what writes texts: from a prime, or from the beginning of a line or a paragraph.
 
     Raises:
-        InputError: the prime has characters that the model does not know, or a label is wanted.
+        InputError: the prime has characters that the model does not know, or a label is asked for.
     """
     if wanted.label is not None:
         raise InputError(f"{trained.name} has no labels", "leave out --label")

@@ -35,7 +35,7 @@ Yes = npt.NDArray[np.bool_]
 
 
 def _listed(gold: Labels, predicted: Labels) -> tuple[list[Any], list[Any]]:
-    """Both as lists of Python's own values, of one length and not empty."""
+    """Both as lists of Python values, of equal length and not empty."""
     golds, found = (x.tolist() if isinstance(x, np.ndarray) else [*x] for x in (gold, predicted))
     if len(golds) != len(found):
         raise ValueError(f"{len(golds)} gold labels, but {len(found)} predicted")
@@ -45,31 +45,31 @@ def _listed(gold: Labels, predicted: Labels) -> tuple[list[Any], list[Any]]:
 
 
 def accuracy(gold: Labels, predicted: Labels) -> float:
-    """The part of the examples whose prediction is the gold label.
+    """The fraction of examples whose prediction is the gold label.
 
     Args:
         gold, predicted: ``(N,)`` labels.
 
     Raises:
-        ValueError: there are none, or not as many of one as of the other.
+        ValueError: there are no labels, or the two numbers differ.
     """
     golds, found = _listed(gold, predicted)
     return sum(bool(a == b) for a, b in zip(golds, found, strict=True)) / len(golds)
 
 
 def confusion(gold: Labels, predicted: Labels, labels: Sequence[Hashable]) -> Counts:
-    """How often each label was predicted where each was right.
+    """How often each label was predicted for each gold label.
 
     Args:
         gold, predicted: ``(N,)`` labels.
-        labels: the K that there are, each once, in the order of the rows and columns.
+        labels: the K labels, each once, in the order of the rows and columns.
 
     Returns:
         ``(K, K)``: a row for each gold label, a column for each predicted one.
 
     Raises:
-        ValueError: nothing to compare, differing lengths, or a label that is not in ``labels`` or
-            is in it twice.
+        ValueError: there is nothing to compare, the lengths differ, or a label is not in ``labels``
+            or is there twice.
     """
     golds, found = _listed(gold, predicted)
     place = {label: k for k, label in enumerate(labels)}
@@ -85,19 +85,19 @@ def confusion(gold: Labels, predicted: Labels, labels: Sequence[Hashable]) -> Co
 
 
 def macro_f1(gold: Labels, predicted: Labels, labels: Sequence[Hashable]) -> float:
-    """The mean of the labels' F1, every label counting the same however rare it is.
+    """The mean of the labels' F1, in which every label counts the same, however rare it is.
 
     F1 = 2·TP / (2·TP + FP + FN). The mean is over the labels that occur in gold or among the
-    predictions: a label that does neither has no F1 and is left out; one that is predicted but
-    never right, or right but never predicted, counts as 0. (So scikit-learn's ``f1_score`` with
-    ``average="macro"`` does when it is given no labels.)
+    predictions: other labels have no F1 and are left out; a label that is predicted but never
+    right, or right but never predicted, counts as 0. (This is scikit-learn's ``f1_score`` with
+    ``average="macro"`` and no labels given.)
 
     Args:
         gold, predicted: ``(N,)`` labels.
-        labels: those that there are, each once.
+        labels: all labels, each once.
 
     Raises:
-        ValueError: as :func:`confusion`.
+        ValueError: as for :func:`confusion`.
     """
     counts = confusion(gold, predicted, labels)
     both = counts.sum(axis=0) + counts.sum(axis=1)  # TP + FP + TP + FN
@@ -105,7 +105,7 @@ def macro_f1(gold: Labels, predicted: Labels, labels: Sequence[Hashable]) -> flo
 
 
 def label_counts(gold: Yes, predicted: Yes) -> tuple[Counts, Counts, Counts]:
-    """Of each label, ``(K,)``: how often it was rightly predicted, predicted at all, and right.
+    """For each label, ``(K,)``: how often it was predicted correctly, predicted, and in gold.
 
     Raises:
         ValueError: there is nothing to compare, or the shapes differ.
@@ -116,10 +116,10 @@ def label_counts(gold: Yes, predicted: Yes) -> tuple[Counts, Counts, Counts]:
 
 
 def label_f1(gold: Yes, predicted: Yes) -> npt.NDArray[np.float64]:
-    """``(K,)`` F1 = 2·TP / (2·TP + FP + FN) of each label; NaN if it is never there nor predicted.
+    """``(K,)`` F1 = 2·TP / (2·TP + FP + FN) of each label; NaN if it is in neither.
 
     Raises:
-        ValueError: as :func:`label_counts`.
+        ValueError: as for :func:`label_counts`.
     """
     right, found, there = label_counts(gold, predicted)
     both = found + there
@@ -128,24 +128,24 @@ def label_f1(gold: Yes, predicted: Yes) -> npt.NDArray[np.float64]:
 
 
 def micro_f1(gold: Yes, predicted: Yes) -> float:
-    """F1 of all labels' TP, FP and FN together; 0 where no label is there nor predicted.
+    """F1 of all labels' TP, FP and FN together; 0 if no label is in gold or predicted.
 
     Raises:
-        ValueError: as :func:`label_counts`.
+        ValueError: as for :func:`label_counts`.
     """
     right, found, there = (int(counts.sum()) for counts in label_counts(gold, predicted))
     return 2 * right / (found + there) if found + there else 0.0
 
 
 def several_labels(gold: Yes, predicted: Yes) -> dict[str, float]:
-    """The measures of examples with any number of labels, the first one first.
+    """The measures of examples with any number of labels, the most important first.
 
-    Micro-F1; macro-F1, the mean over the labels that are there or are predicted (as
-    :func:`macro_f1`); exact match, the part of the examples of which every label is right; and
-    Hamming loss, the part of all yeses and noes that is wrong.
+    Micro-F1; macro-F1, the mean over the labels that are in gold or predicted (as
+    :func:`macro_f1`); exact match, the fraction of examples with all labels right; and Hamming
+    loss, the fraction of wrong yeses and noes.
 
     Raises:
-        ValueError: as :func:`label_counts`.
+        ValueError: as for :func:`label_counts`.
     """
     scores = label_f1(gold, predicted)
     defined = scores[~np.isnan(scores)]
@@ -163,10 +163,10 @@ def by_label(gold: Labels, predicted: Labels, labels: Sequence[str]) -> dict[str
 
     Args:
         gold, predicted: ``(N,)`` labels.
-        labels: those that there are, each once.
+        labels: all labels, each once.
 
     Raises:
-        ValueError: as :func:`confusion`.
+        ValueError: as for :func:`confusion`.
     """
     counts = confusion(gold, predicted, labels)
     columns = np.diag(counts), counts.sum(axis=0), counts.sum(axis=1)
@@ -175,12 +175,12 @@ def by_label(gold: Labels, predicted: Labels, labels: Sequence[str]) -> dict[str
 
 
 def figures(right: int, found: int, there: int) -> dict[str, float]:
-    """Precision, recall, F1 and support of what was found; 0 where there is nothing to divide by.
+    """Precision, recall, F1 and support; 0 where the divisor is zero.
 
     Args:
-        right: how often it was found rightly.
-        found: how often it was found.
-        there: how often it should have been: the support.
+        right: how often it was predicted correctly.
+        found: how often it was predicted.
+        there: how often it is in gold: the support.
     """
     return {
         "precision": right / found if found else 0.0,
@@ -199,21 +199,20 @@ def is_bio(tags: Sequence[str]) -> bool:
 def spans(tags: Sequence[str]) -> set[tuple[int, int, str]]:
     """The spans that the tags of one sentence mark.
 
-    A B- begins a span; so does an I- that has no span of its kind just before it to go on, as
-    conlleval has it (Tjong Kim Sang & Buchholz, 2000). A tag without a kind, ``B`` or ``I``, has
-    the kind ``""``.
+    A B- begins a span; so does an I- that does not follow a span of its kind, as in conlleval
+    (Tjong Kim Sang & Buchholz, 2000). A tag without a kind, ``B`` or ``I``, has the kind ``""``.
 
     Args:
         tags: ``(T,)`` of one sentence.
 
     Returns:
-        ``(start, end, kind)`` of each, the end not included.
+        ``(start, end, kind)`` of each span, the end excluded.
 
     Raises:
-        ValueError: a tag is neither O nor B nor I.
+        ValueError: a tag is not O, B or I.
     """
     found: set[tuple[int, int, str]] = set()
-    start, open_kind = 0, None  # of the span that is open, if one is
+    start, open_kind = 0, None  # of the open span, if there is one
     for position, tag in enumerate([*tags, "O"]):
         mark, _, kind = tag.partition("-")
         if mark not in ("B", "I") and tag != "O":
@@ -229,16 +228,16 @@ def spans(tags: Sequence[str]) -> set[tuple[int, int, str]]:
 def span_f1(
     gold_sentences: Sequence[Sequence[str]], predicted_sentences: Sequence[Sequence[str]]
 ) -> float:
-    """F1 of whole spans, counted over all sentences together, as conlleval counts it.
+    """F1 of whole spans over all sentences together, as conlleval counts it.
 
-    A predicted span is right if its start, end and kind are; 2·right / (gold + predicted). Where
-    neither has any span it is 0, as conlleval gives it.
+    A predicted span is right if its start, end and kind are; 2·right / (gold + predicted). Without
+    any span it is 0, as in conlleval.
 
     Args:
         gold_sentences, predicted_sentences: the tags of each sentence.
 
     Raises:
-        ValueError: the sentences are not as many or not as long as each other, or a tag is not BIO.
+        ValueError: the numbers or the lengths of the sentences differ, or a tag is not BIO.
     """
     right = total = 0
     for gold, predicted in zip(gold_sentences, predicted_sentences, strict=True):
@@ -259,7 +258,7 @@ def by_kind(
         gold_sentences, predicted_sentences: the tags of each sentence.
 
     Raises:
-        ValueError: as :func:`span_f1`.
+        ValueError: as for :func:`span_f1`.
     """
     right, found, there = Counter[str](), Counter[str](), Counter[str]()
     for gold, predicted in zip(gold_sentences, predicted_sentences, strict=True):
@@ -272,10 +271,10 @@ def by_kind(
 
 
 def edit_distance(a: Sequence[Hashable], b: Sequence[Hashable]) -> int:
-    """The fewest insertions, deletions and substitutions that make ``b`` of ``a`` (Levenshtein).
+    """The fewest insertions, deletions and substitutions that turn ``a`` into ``b`` (Levenshtein).
 
-    A column of the table of distances is kept as the signs of its differences, one bit a row, so
-    that a symbol of ``b`` costs a dozen operations on whole numbers of ``len(a)`` bits (Myers,
+    A column of the table of distances is kept as the signs of its differences, one bit for each
+    row, so that a symbol of ``b`` costs a dozen operations on integers of ``len(a)`` bits (Myers,
     1999, "A fast bit-vector algorithm for approximate string matching based on dynamic
     programming"; in the form of Hyyrö, 2003, "A bit-vector algorithm for computing Levenshtein and
     Damerau edit distances").
@@ -307,18 +306,18 @@ def edit_distance(a: Sequence[Hashable], b: Sequence[Hashable]) -> int:
 
 
 def character_error_rate(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> float:
-    """How many edits per character it takes to make each hypothesis its closest reference.
+    """The edits per character that turn each hypothesis into its closest reference.
 
-    The sum of the distances divided by the sum of the references' lengths. The reference is the
-    one of the fewest edits, and of several such the longest. It can be above 1.
+    It is the sum of the distances divided by the sum of the references' lengths. The reference is
+    the one with the fewest edits, and the longest of these. The rate can be above 1.
 
     Args:
         hypotheses: ``(N,)`` strings.
         references: the acceptable strings for each, at least one.
 
     Raises:
-        ValueError: no references for a hypothesis, differing numbers of them, or no character in
-            the references to divide by.
+        ValueError: a hypothesis has no references, the two numbers differ, or the references have
+            no character to divide by.
     """
     edits = length = 0
     for hypothesis, acceptable in _answers(hypotheses, references):
@@ -331,14 +330,14 @@ def character_error_rate(hypotheses: Sequence[str], references: Sequence[Sequenc
 
 
 def exact_match(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> float:
-    """The part of the hypotheses that are one of their references.
+    """The fraction of hypotheses that equal one of their references.
 
     Args:
         hypotheses: ``(N,)`` strings.
         references: the acceptable strings for each, at least one.
 
     Raises:
-        ValueError: nothing to compare, no references for a hypothesis, or differing numbers.
+        ValueError: there is nothing to compare, a hypothesis has no references, or numbers differ.
     """
     answers = _answers(hypotheses, references)
     if not answers:

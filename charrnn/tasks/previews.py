@@ -1,4 +1,4 @@
-"""The lines of a preview: as wide as a terminal, whatever the texts in them."""
+"""The lines of a preview, which fit a terminal however long their texts are."""
 
 import unicodedata
 
@@ -10,13 +10,12 @@ COLUMNS = 80
 
 
 def fitted(form: str, *texts: str) -> str:
-    """A line of texts, of 80 columns at most.
+    """A line of texts, of at most 80 columns.
 
-    The longer texts are cut off, so that they have about the same room; the shorter ones stay
-    whole.
+    Longer texts are cut off so that they get about the same room; shorter ones stay whole.
 
     Args:
-        form: what stands around them, as of :meth:`str.format`: ``"{} → {}"``.
+        form: a format for the texts, as for :meth:`str.format`: ``"{} → {}"``.
     """
     lines = [one_line(text) for text in texts]
     widths = [_width(line) for line in lines]
@@ -30,8 +29,8 @@ def fitted(form: str, *texts: str) -> str:
 
 
 def _cut(text: str, columns: int) -> str:
-    """Its beginning, and a mark that there is more of it."""
-    taken = 1  # by the mark
+    """The beginning of a text, with a mark that it was cut off."""
+    taken = 1  # taken by the mark
     for k, character in enumerate(text):
         taken += _width(character)
         if taken > columns:

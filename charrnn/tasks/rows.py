@@ -1,4 +1,4 @@
-"""Rows of files in three parts: what trains, what chooses the model, and what tests it."""
+"""Rows of files in three parts: training, validation and test."""
 
 import hashlib
 from collections.abc import Callable, Hashable, Sequence
@@ -24,7 +24,7 @@ class Rows(Generic[R]):
     """The rows of a task's files.
 
     Attributes:
-        test: empty where a file was named to validate with and none to test with.
+        test: empty if a validation file was named and no test file.
     """
 
     paths: Paths
@@ -33,17 +33,17 @@ class Rows(Generic[R]):
     test: tuple[R, ...]
     sha256: str
     notes: tuple[str, ...]
-    known_val: int  # rows to validate with whose input is trained on
-    known_test: int | None  # rows to test with whose input is trained on, or chose the model
+    known_val: int  # validation rows whose input is also in training
+    known_test: int | None  # test rows whose input is also in another part
     named: tuple[str, ...] = ()  # the columns that were read, where the file names them
 
     @property
     def size(self) -> int:
-        """Rows in all."""
+        """The number of rows."""
         return len(self.train) + len(self.val) + len(self.test)
 
     def described(self, nouns: str) -> str:
-        """Where the parts come from, in words; ``nouns`` is what rows are called."""
+        """Where the parts come from, in words; ``nouns`` is the word for rows."""
         text = counted(len(self.train), nouns.removesuffix("s"), "train")
         text += f", {counted(len(self.val), '', 'validate')}{_whence(self.paths.val)}"
         if self.test:
@@ -54,8 +54,8 @@ class Rows(Generic[R]):
         """How a part is measured, in words.
 
         Args:
-            nouns: what rows are called.
-            more: what there is to say of them.
+            nouns: the word for rows.
+            more: more to say of them.
         """
         rows = counted(len(part), nouns.removesuffix("s")) + more
         known = self.known_test if part is self.test else self.known_val
@@ -78,20 +78,20 @@ def read_rows(
     key: Callable[[R], Hashable],
     stratum: Callable[[R], Hashable] | None = None,
 ) -> Rows[R]:
-    """Read a task's files and split off what they leave open.
+    """Read a task's files and split off the parts that are not given.
 
-    A part for validation is split off the training file unless ``paths`` names one. So is one for
-    testing, unless one is named, or the file to validate with was: then nothing is tested.
+    A validation set is split off the training file unless ``paths`` names one. So is a test part,
+    unless one is named or a validation file is: then nothing is tested.
 
     Args:
-        paths: of the files.
-        read: reads one of them.
+        paths: the files.
+        read: reads one file.
         config: the fraction to split off for each part, and the seed that decides.
-        key: what must not be in two parts.
-        stratum: what each part should have its share of.
+        key: the value that must not be in two parts.
+        stratum: the value of which each part should have its share.
 
     Raises:
-        InputError: a file cannot be read, or the rows do not suffice.
+        InputError: a file cannot be read, or there are too few rows.
     """
     digest = hashlib.sha256()
     notes: list[str] = []

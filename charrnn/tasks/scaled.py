@@ -1,4 +1,4 @@
-"""What a forecast reads: the columns of a series, each by its mean and deviation or its changes."""
+"""What a forecast reads: a series's columns, scaled by mean and deviation or as changes."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -26,23 +26,23 @@ __all__ = ["ForecastSpec", "SeriesData", "read_for"]
 TINY, SMALLEST = 1e-150, 1e-100
 LARGEST = 1e12
 LONGEST = 1 << 14
-"""Rows of a season."""
+"""The most rows of a season."""
 
 
 @dataclass(frozen=True)
 class ForecastSpec:
-    """The columns of a series, and what is known of each from the rows that train.
+    """The columns of a series, and what is known of each from the training rows.
 
     Attributes:
         columns: their names.
-        mean, deviation: of each over these rows.
-        unit: of each the root of the mean squared change from row to row: what errors are measured
-            by where columns are taken together; ``deviation``, where it is not known.
-        changes: what the network reads and says; nothing for the values by mean and deviation.
-        simple: the simple method of each, fitted to all rows but those of the test, if it is known.
-        rival: what ``simple`` has on the rows that validate, fitted to those that train, in the
-            measure by which the best network is chosen.
-        seasons: of each column, how many rows it has; 0 for none.
+        mean, deviation: of each column over these rows.
+        unit: the root mean squared change of each column from row to row, in which errors are
+            measured where columns are combined; ``deviation``, where it is not known.
+        changes: what the network reads and predicts; None for values scaled by mean and deviation.
+        simple: the baseline of each column, fitted to all rows before the test, if it is known.
+        rival: the error of ``simple`` on the validation rows after fitting it to the training rows,
+            in the measure that selects the best network.
+        seasons: the rows of each column's season; 0 for none.
     """
 
     columns: tuple[str, ...]
@@ -55,7 +55,7 @@ class ForecastSpec:
     seasons: tuple[int, ...] = ()
 
     def to_header(self) -> dict[str, Any]:
-        """For a checkpoint."""
+        """The entry of a checkpoint."""
         header: dict[str, Any] = {
             "columns": list(self.columns),
             "mean": list(self.mean),
@@ -75,7 +75,7 @@ class ForecastSpec:
         """The inverse of :meth:`to_header`.
 
         Raises:
-            KeyError, TypeError, ValueError: it is not what that wrote.
+            KeyError, TypeError, ValueError: the header is not from :meth:`to_header`.
         """
         columns = header["columns"]
         numbers = [header["mean"], header["deviation"], header.get("unit", header["deviation"])]
@@ -109,7 +109,7 @@ class ForecastSpec:
         return spec
 
     def model(self, config: Config) -> SequenceModel:
-        """The network of these settings."""
+        """The network with these settings."""
         size = len(self.columns)
         kind = SequenceModel if self.changes is None else Correction
         return kind(
@@ -124,43 +124,43 @@ class ForecastSpec:
         )
 
     def after_training(self, config: Config) -> "ForecastSpec":
-        """With what the network corrects fitted to the rows that validated it as well."""
+        """The spec whose corrected baseline is fitted to the validation rows as well."""
         if self.changes is None or self.simple is None or config.base != "linear":
             return self
         return replace(self, changes=replace(self.changes, base=self.simple))
 
     def of_season(self) -> Linear | None:
-        """The value a season before, of a column without one the last; nothing if none has one."""
+        """The value one season before; the last one for columns without a season; or None."""
         if not any(self.seasons):
             return None
         columns = tuple(naive((season or 1,), "") for season in self.seasons)
         return Linear(tuple(Form() for _ in columns), columns)
 
     def together(self, errors: Array) -> float:
-        """The mean squared error of ``(N, D)``: in a single column's own unit, else by theirs."""
+        """The mean squared error of ``(N, D)``: in a single column's own unit, else in ``unit``."""
         if len(self.columns) == 1:
             return float((errors**2).mean())
         return float(((errors / np.array(self.unit or self.deviation)) ** 2).mean())
 
     @property
     def simple_name(self) -> str:
-        """What the simple method is called: by its own name, where all columns have the same."""
+        """The name of the baseline; a common word where the columns' baselines differ."""
         names = {column.name for column in self.simple.columns} if self.simple else set()
         return names.pop() if len(names) == 1 else "simple method of each column"
 
     @property
     def season_name(self) -> str:
-        """What :meth:`of_season` is called."""
+        """The name of :meth:`of_season`."""
         found = sorted({*self.seasons} - {0})
         return f"value {' or '.join(map(str, found))} rows before"
 
     @property
     def measure(self) -> str:
-        """What :meth:`together` is called: the second as in the M5 competition."""
+        """The name of :meth:`together`; for several columns, that of the M5 competition."""
         return "mean squared error" if len(self.columns) == 1 else "mean squared scaled error"
 
     def knows(self) -> dict[str, str | list[str]]:
-        """Its columns."""
+        """The columns."""
         return {"columns": list(self.columns)}
 
     def standardised(self, values: Array) -> Array:
@@ -169,7 +169,7 @@ class ForecastSpec:
         return np.asarray(scaled, dtype=np.float32)
 
     def check_scale(self, values: Array) -> None:
-        """Raise InputError if a value of ``(N, D)`` is out of all proportion, or not finite."""
+        """Raise InputError if a value of ``(N, D)`` is extremely large, or not finite."""
         with np.errstate(all="ignore"):
             scaled = np.abs(self.standardised(values))
         bad = np.argwhere(~(scaled < LARGEST))
@@ -182,9 +182,9 @@ class ForecastSpec:
             )
 
     def inputs(self, values: Array) -> tuple[Array, npt.NDArray[np.float64]]:
-        """What the network reads at each of ``values`` ``(N, D)``, float32.
+        """The network's input at each of ``values`` ``(N, D)``, float32.
 
-        And what its outputs there are added to, ``(N, D)``: nothing, or what is expected simply.
+        Also what its outputs there are added to, ``(N, D)``: zero, or the baseline's prediction.
         """
         if self.changes is None:
             return self.standardised(values), np.zeros_like(values)
@@ -192,13 +192,13 @@ class ForecastSpec:
         return x.astype(np.float32), after
 
     def meant(self, outputs: Array, after: Array) -> npt.NDArray[np.float64]:
-        """What outputs ``(N, D)`` mean, where :meth:`inputs` gave ``after``."""
+        """The values that outputs ``(N, D)`` stand for, where :meth:`inputs` gave ``after``."""
         if self.changes is None:
             return self.restored(outputs)
         return self.changes.restored(outputs.astype(np.float64), after)
 
     def targets(self, values: Array) -> Array:
-        """What it should have said of each of ``values`` before, float32 ``(N, D)``."""
+        """The targets that lead to each of ``values``, float32 ``(N, D)``."""
         if self.changes is None:
             return self.standardised(values)
         return np.asarray(self.changes.targets(values), dtype=np.float32)
@@ -210,10 +210,10 @@ class ForecastSpec:
 
 
 class SeriesData:
-    """A CSV file, one row a step; the last rows are held out, as of a text.
+    """A CSV file with a row for each step; the last rows are validation and test, as for a text.
 
     Raises:
-        InputError: a file cannot be read, or files have different columns, or there is too little.
+        InputError: a file cannot be read, files have different columns, or there is too little.
     """
 
     def __init__(self, paths: Paths, config: Config) -> None:
@@ -253,7 +253,7 @@ class SeriesData:
         self._check_scale()
 
     def _check_scale(self) -> None:
-        """Raise InputError if the network would read values out of all proportion, or none."""
+        """Raise InputError if the network would read extreme values, or none."""
         train = self.values[: self.edges[0]]
         small = (np.ptp(train, axis=0) < SMALLEST) & (np.abs(train).max(axis=0) < SMALLEST)
         for place in np.flatnonzero(small & train.any(axis=0)):
@@ -265,7 +265,7 @@ class SeriesData:
         self._scales.check_scale(self.values)
 
     def trained_on(self, config: Config) -> int:
-        """How many rows of the series train."""
+        """The number of training rows."""
         return self.edges[0]
 
     def spec(self) -> ForecastSpec:
@@ -277,7 +277,7 @@ class SeriesData:
         """The columns' means and deviations over the training part."""
         train = self.values[: self.edges[0]]
         deviation = train.std(axis=0)
-        # What is constant has a deviation of rounding errors.
+        # A constant column has a deviation of rounding errors.
         constant = deviation <= 1e-12 * np.abs(train).max(axis=0)
         deviation = np.where(constant | (deviation < TINY), 1.0, deviation)
         change = np.sqrt((np.diff(train, axis=0) ** 2).mean(axis=0))
@@ -287,7 +287,7 @@ class SeriesData:
 
     @cached_property
     def _seasons(self) -> list[list[int]]:
-        """Those that each column may have, by the training part, the likeliest first."""
+        """The possible seasons of each column by the training part, the likeliest first."""
         if self._config.season != "auto":
             given = [int(self._config.season)] if int(self._config.season) > 1 else []
             return [given for _ in self._columns]
@@ -295,7 +295,7 @@ class SeriesData:
 
     @cached_property
     def _methods(self) -> list[Method]:
-        """The simple method of each column, chosen on the rows before the test's."""
+        """The baseline of each column, chosen on the rows before the test part."""
         config, known = self._config, self.edges[1]
         log = None if config.log == "auto" else config.log == "yes"
         lags = None
@@ -336,7 +336,7 @@ class SeriesData:
         return config.seq_len
 
     def check_labels(self, spec: ForecastSpec) -> None:
-        """Raise InputError unless the columns are those that ``spec`` has."""
+        """Raise InputError unless the columns are those of ``spec``."""
         if spec.columns != self._columns:
             wanted = columns_option(spec.columns)
             raise InputError(
@@ -345,7 +345,7 @@ class SeriesData:
             )
 
     def describe(self, spec: ForecastSpec, config: Config) -> list[str]:
-        """Lines for people."""
+        """Lines on the data for the user."""
         train, val = self.edges
         text = f"the first {counted(train, 'row', 'train')}"
         text += f", the next {counted(val - train, '', 'validate')}"
@@ -357,7 +357,7 @@ class SeriesData:
 
 
 def _chosen(spec: ForecastSpec) -> list[str]:
-    """What is said of the simple methods: of each column its own, alike ones together."""
+    """Lines on the baselines, one for each group of columns with the same baseline."""
     if spec.simple is None:
         return []
     of: dict[str, list[str]] = {}
@@ -370,15 +370,15 @@ def _chosen(spec: ForecastSpec) -> list[str]:
 
 
 def read_for(trained: Trained, path: str, columns: str = "") -> Source[Series]:
-    """The columns of a file that a model reads, by the settings that it was trained with.
+    """Read the columns of a file that a model needs, with the settings of its training.
 
     Args:
-        columns: as ``--columns`` takes them, in the order of the model's; those of the names that
-            it was trained on, if not given.
+        columns: as ``--columns`` takes them, in the model's order; if not given, the columns with
+            the names of the training.
 
     Raises:
-        InputError: as :func:`charrnn.text.series.read_series`; or there are not as many columns as
-            the model reads; or a value is out of all proportion.
+        InputError: as for :func:`charrnn.text.series.read_series`; or there are not as many columns
+            as the model reads; or a value is extremely far from the training data.
     """
     known = trained.spec.columns
     wanted = listed(columns) if columns else known

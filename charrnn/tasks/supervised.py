@@ -1,8 +1,8 @@
-"""Training on examples that are independent of each other: their order, their batches.
+"""Training on independent examples: their order, their batches.
 
-A batch holds at most 65,536 steps, its longest example's times its examples': where examples are so
-long that ``batch_size`` of them would be more, half as many stand in a batch, or a quarter, ... So
-one long row among short ones costs what it costs by itself.
+A batch has at most 65,536 steps, the steps of its longest example times the number of examples.
+Where examples are so long that ``batch_size`` of them would have more, a batch holds half as many,
+or a quarter, ... So one long row among short ones costs only what it costs by itself.
 """
 
 from abc import ABC, abstractmethod
@@ -26,15 +26,15 @@ __all__ = ["Shuffled", "SupervisedData", "SupervisedTask", "lanes_of"]
 R = TypeVar("R")
 
 POOL = 32
-"""Batches are made of examples of about one length, out of so many batches' worth at a time."""
+"""Batches are made of examples of similar length, drawn from this many batches at a time."""
 
 MUCH_LONGER = 8
-"""A row is named if it takes a smaller batch and is so many times as long as the median."""
+"""A row is named if it needs a smaller batch and is this many times as long as the median."""
 
 
 def lanes_of(length: int, batch_size: int) -> int:
-    """How many examples of up to ``length`` steps stand in a batch: ``batch_size``, halved until
-    all of them have :data:`charrnn.tasks.examples.MOST_STEPS` steps at most; one at least.
+    """How many examples of up to ``length`` steps are in a batch: ``batch_size``, halved until they
+    have at most :data:`charrnn.tasks.examples.MOST_STEPS` steps; at least one.
     """
     while batch_size > 1 and batch_size * length > MOST_STEPS:
         batch_size //= 2
@@ -42,16 +42,16 @@ def lanes_of(length: int, batch_size: int) -> int:
 
 
 class Shuffled:
-    """In what order examples are taken: every one once an epoch, in batches of like lengths.
+    """The order in which examples are taken: each once an epoch, in batches of similar lengths.
 
-    The order of an epoch is drawn from the seed and the epoch's number alone, so that a run that
-    goes on needs to know nothing but how many updates it has made.
+    The order of an epoch is drawn from the seed and the number of the epoch alone, so a resumed run
+    only needs to know how many updates it has made.
 
     Args:
-        lengths: ``(N,)``, what like examples have alike.
-        batch_size: B; the last batch may be smaller, and those of very long examples are.
-        seed: decides.
-        steps: ``(N,)`` of each example, if they are not ``lengths``.
+        lengths: ``(N,)``, the lengths that are similar within a batch.
+        batch_size: B; the last batch may be smaller, and batches of very long examples are.
+        seed: decides the order.
+        steps: ``(N,)``, the steps of each example, if they are not ``lengths``.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class Shuffled:
         self._batches: list[npt.NDArray[np.intp]] = []
 
     def __len__(self) -> int:
-        """Batches in an epoch."""
+        """The number of batches in an epoch."""
         return self._count
 
     def batch(self, number: int) -> npt.NDArray[np.intp]:
@@ -99,8 +99,8 @@ class SupervisedData(ABC, Generic[R]):
     """Rows in their parts, as :class:`charrnn.tasks.base.Data` wants them.
 
     Args:
-        rows: of the task's files.
-        config: the settings that they were read by.
+        rows: the rows of the task's files.
+        config: the settings they were read with.
     """
 
     def __init__(self, rows: Rows[R], config: Config) -> None:
@@ -112,14 +112,14 @@ class SupervisedData(ABC, Generic[R]):
 
     @abstractmethod
     def lengths(self, config: Config) -> list[int]:
-        """Steps of each training example."""
+        """The number of steps of each training example."""
 
     def longest(self, config: Config) -> int:
-        """Steps of the longest training example."""
+        """The number of steps of the longest training example."""
         return max(self.lengths(config))
 
     def _long(self) -> Iterator[str]:
-        """Names the longest row, where it is of another kind than the others."""
+        """A note that names the longest row, if it is much longer than the others."""
         lengths = self.lengths(self.config)
         longest, lanes = max(lengths), min(self.config.batch_size, len(lengths))
         usual = int(np.median(lengths))
@@ -133,20 +133,20 @@ class SupervisedData(ABC, Generic[R]):
             )
 
     def _cure(self) -> str:
-        """What to do about long rows, where something can be done but leaving them out."""
+        """What to do about long rows, where there is more to do than to leave them out."""
         if "longest" not in self.config.kind.own:
             return ""
         return f" (--task {self.config.task},longest=N reads the first N characters)"
 
     def trained_on(self, config: Config) -> int:
-        """How many examples train."""
+        """The number of training examples."""
         return len(self.rows.train)
 
     def begin(self, spec: Any, config: Config, parameters: Parameters) -> None:
-        """Write into fresh weights what can be told from the training part before training.
+        """Write into fresh weights what can be learnt from the training part before training.
 
-        The map of features is fitted by itself, and the head begins at zero: so the network begins
-        as that map.
+        The map of features is fitted by itself, and the head begins at zero, so that the network
+        begins as that map.
         """
         fitted = self.fitted(spec, config)
         if fitted is None:
@@ -163,7 +163,7 @@ class SupervisedData(ABC, Generic[R]):
             fitted.fit()
 
     def fitted(self, spec: Any, config: Config) -> FittedMap | None:
-        """The map of features, fitted to the training part; nothing if it has another or none."""
+        """The map of features, fitted to the training part; None if the spec has another one."""
         if getattr(spec, "fitted", "") != self.sha256:
             return None
         if self._fitted is None:
@@ -171,24 +171,24 @@ class SupervisedData(ABC, Generic[R]):
         return self._fitted
 
     def fit(self, spec: Any, config: Config) -> FittedMap | None:
-        """A map of features, fitted to the training part; nothing for tasks without one."""
+        """Fit a map of features to the training part; None for tasks without one."""
         return None
 
     def check_labels(self, spec: Any) -> None:
-        """Raise InputError unless the labels, if there are any, are those that ``spec`` has."""
+        """Raise InputError unless the labels, if there are any, are those of ``spec``."""
 
 
 class SupervisedTask(ABC, Generic[R]):
-    """A task of examples that are independent of each other.
+    """A task of independent examples.
 
     Args:
-        rows: in their parts.
+        rows: the rows in their parts.
         model: the network.
-        spec: what it needs besides weights.
-        lengths: of the training examples: those in a batch have about one.
-        config: how they are taken.
+        spec: what the network needs besides weights.
+        lengths: the lengths of the training examples, which are similar within a batch.
+        config: the settings.
         threads: how many processes compute.
-        steps: of the training examples, if they are not ``lengths``.
+        steps: the steps of the training examples, if they are not ``lengths``.
     """
 
     def __init__(
@@ -212,43 +212,43 @@ class SupervisedTask(ABC, Generic[R]):
 
     @property
     def steps_per_epoch(self) -> int:
-        """Updates in one pass over the training examples."""
+        """Updates in one epoch."""
         return len(self._order)
 
     def trained(self, parameters: Parameters) -> Trained:
-        """The network at these weights."""
+        """The network with these weights."""
         return Trained(self.model, parameters, self.spec, self.config)
 
     @property
     def held_out(self) -> int:
-        """How many rows a validation scores."""
+        """The number of rows that a validation scores."""
         return len(self._rows.val)
 
     @property
     def guess(self) -> float | None:
-        """The loss of one who holds all answers for equally likely."""
+        """The loss of considering all answers equally likely."""
         guess: float | None = self.model.head.guess
         return guess
 
     @abstractmethod
     def batch(self, rows: npt.NDArray[np.intp], rng: np.random.Generator | None) -> tuple[Any, int]:
-        """Training examples, longest first, as a batch, and how many targets it has.
+        """Training examples, longest first, as a batch, and the number of its targets.
 
         Args:
-            rng: draws the noise of training; without it there is none.
+            rng: draws the noise of training; None means no noise.
         """
 
     @abstractmethod
     def validate(self, parameters: Parameters) -> Scored | None:
-        """The measures on the validation part."""
+        """The measures on the validation set."""
 
     @abstractmethod
     def test(self, parameters: Parameters) -> Outcome | None:
-        """The measures on the test part; nothing if there is none."""
+        """The measures on the test part; None if there is none."""
 
     @abstractmethod
     def preview(self, parameters: Parameters, rng: np.random.Generator) -> bytes:
-        """What the network does with some validation examples, for people."""
+        """The network's answers to some validation examples, for people to look at."""
 
     def example(self) -> Any:
         """A batch to time."""
@@ -264,11 +264,11 @@ class SupervisedTask(ABC, Generic[R]):
         """Write the gradients of the summed loss of one batch.
 
         Args:
-            number: how many updates there were before.
+            number: how many updates were made before.
             rng: draws dropout masks.
 
         Returns:
-            The summed loss, and how many targets it is over.
+            The summed loss, and the number of targets that it sums over.
         """
         noise = np.random.default_rng([self.config.seed, NOISE, number])
         batch, count = self.batch(self._order.batch(number), noise)
@@ -276,7 +276,7 @@ class SupervisedTask(ABC, Generic[R]):
         return float(losses.total), count
 
     def mean_loss(self, parameters: Parameters, batches: Iterable[tuple[Any, int]]) -> float:
-        """The loss of batches by target, nothing dropped; each comes with how many it has."""
+        """The mean loss per target, without dropout; each batch comes with its target count."""
         total, count = 0.0, 0
         for batch, targets in batches:
             total += float(self.engine.losses(parameters, batch).total)
@@ -284,7 +284,7 @@ class SupervisedTask(ABC, Generic[R]):
         return total / count
 
     def arrays(self) -> dict[str, Array]:
-        """What must be saved to go on from here: nothing, as the order follows from the seed."""
+        """What must be saved to continue from here: nothing, since the seed decides the order."""
         return {}
 
     def restore(self, arrays: dict[str, Array]) -> None:

@@ -1,4 +1,4 @@
-"""Many to many, one tag a token: the sentence's characters in, read out where each token ends."""
+"""Many to many, one tag for each token: reads the characters, predicts where a token ends."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -52,7 +52,7 @@ class TagSpec:
     """The characters and tags that a tagger knows.
 
     Attributes:
-        buckets: of the hashed features of tokens that are mapped to the tags as well; 0 for no
+        buckets: of the hashed features of tokens that are mapped to the tags as well; 0 means no
             such map.
         fitted: the digest of the data that the map was fitted to.
     """
@@ -63,7 +63,7 @@ class TagSpec:
     fitted: str = ""
 
     def to_header(self) -> dict[str, Any]:
-        """For a checkpoint."""
+        """The entry of a checkpoint."""
         header = {"alphabet": self.alphabet.to_json(), "tags": list(self.tags)}
         own = {"buckets": self.buckets, "fitted": self.fitted}
         return header | {name: value for name, value in own.items() if value}
@@ -73,13 +73,13 @@ class TagSpec:
         """The inverse of :meth:`to_header`.
 
         Raises:
-            KeyError, ValueError: it is not what that wrote.
+            KeyError, ValueError: the header is not from :meth:`to_header`.
         """
         alphabet, tags = Alphabet.from_json(header["alphabet"]), labels_of(header["tags"])
         return cls(alphabet, tags, *map_in(header))
 
     def model(self, config: Config) -> SequenceModel:
-        """The network of these settings."""
+        """The network with these settings."""
         check_level(self.alphabet, config)
         return SequenceModel(
             len(self.alphabet),
@@ -101,7 +101,7 @@ class TagSpec:
     def encode(self, tokens: Sequence[str]) -> tuple[Array, Array]:
         """A sentence's numbers (T,), and the first and last step of each token (N, 2).
 
-        Tokens stand with spaces between them, between a start and an end.
+        Tokens are separated by spaces, between a start and an end.
         """
         pieces, ends, at = [np.array([START])], [], 1
         space = self.alphabet.encode(" ")
@@ -138,7 +138,7 @@ class TagData(SupervisedData[Sentence]):
         self.notes += tuple(self._unknown(paths.test, self.rows.test))
 
     def _unknown(self, path: str, part: Iterable[Sentence]) -> Iterator[str]:
-        """What a held-out part has that nobody could have learnt: it counts as missed."""
+        """Notes on what a validation or test part has that training lacks: it counts as wrong."""
         odd = [(row.row, name) for row in part for name in row.tags if name not in self._tags]
         if odd:
             row, name = odd[0]
@@ -152,7 +152,7 @@ class TagData(SupervisedData[Sentence]):
             )
 
     def spec(self) -> TagSpec:
-        """Characters and tags of the training part."""
+        """The characters and tags of the training part."""
         texts = [token for row in self.rows.train for token in row.tokens]
         hashes = _hashes((row.tokens for row in self.rows.train), self.config)
         buckets = buckets_for(hashes, len(self._tags), self.config.wide)
@@ -160,7 +160,7 @@ class TagData(SupervisedData[Sentence]):
         return TagSpec(Alphabet.of(self.config.level, [" ", *texts]), self._tags, buckets, fitted)
 
     def fit(self, spec: TagSpec, config: Config) -> FittedMap:
-        """Of what each token shows."""
+        """The map from the features of each token."""
         rows, number = self.rows.train, {name: k for k, name in enumerate(spec.tags)}
         return FittedMap(
             lambda row: [*_hashes([rows[row].tokens], config)],
@@ -172,22 +172,22 @@ class TagData(SupervisedData[Sentence]):
         )
 
     def task(self, spec: TagSpec, config: Config, model: SequenceModel, threads: int) -> "TagTask":
-        """The training."""
+        """The training task."""
         fitted = self.fitted(spec, config)
         return TagTask(self.rows, spec, config, model, threads, fitted)
 
     def lengths(self, config: Config) -> list[int]:
-        """Steps of each training example."""
+        """The number of steps of each training example."""
         return [
             sum(units(token, config) + 1 for token in row.tokens) + 2 for row in self.rows.train
         ]
 
     def check_labels(self, spec: TagSpec) -> None:
-        """Raise InputError unless these are the tags that ``spec`` has."""
+        """Raise InputError unless these are the tags of ``spec``."""
         same_labels(self._tags, spec.tags)
 
     def describe(self, spec: TagSpec, config: Config) -> list[str]:
-        """Lines for people."""
+        """Lines on the data for the user."""
         tokens = sum(len(row.tokens) for row in (*self.rows.train, *self.rows.val, *self.rows.test))
         return [
             f"{counted(self.size, 'sentence')}, {counted(tokens, 'token')} of "
@@ -267,7 +267,7 @@ class TagTask(SupervisedTask[Sentence]):
         return Outcome(score, baselines, (), details, verdict)
 
     def _of_simple(self, simple: TagBaseline, rows: Sequence[Sentence], way: str) -> float:
-        """What counts most, of a simple method."""
+        """A baseline's most important measure."""
         return self._measures(rows, simple.predict([row.tokens for row in rows], way))[0]
 
     def preview(self, parameters: Parameters, rng: np.random.Generator) -> bytes:
@@ -286,7 +286,7 @@ class TagTask(SupervisedTask[Sentence]):
     def _measures(
         self, rows: Sequence[Sentence], predicted: Sequence[Sequence[str]]
     ) -> tuple[float, float]:
-        """What counts most, and the token accuracy."""
+        """The most important measure, and the token accuracy."""
         gold = [row.tags for row in rows]
         right = accuracy(
             [name for names in gold for name in names],
@@ -297,7 +297,7 @@ class TagTask(SupervisedTask[Sentence]):
     def _score(
         self, parameters: Parameters, rows: Sequence[Sentence]
     ) -> tuple[TaskScore, list[list[str]]]:
-        """The measures, and the tags of each sentence that they are of."""
+        """The measures, and the predicted tags of each sentence."""
         found = tag(self.trained(parameters), [row.tokens for row in rows])
         predicted = [[self.spec.tags[k] for k in y.argmax(axis=1)] for y in found]
         numbers = np.array([self._number.get(name, -1) for row in rows for name in row.tags])
@@ -321,13 +321,13 @@ def _spans(ends: Sequence[Array]) -> Array:
 
 
 def _hashes(sentences: Iterable[Sequence[str]], config: Config) -> Iterator[Array]:
-    """Of each token's features: a tagger that reads on from the beginning sees none ahead."""
+    """The feature hashes of each token; a tagger that only reads forwards sees none ahead."""
     ahead = config.directions == "both"
     return (own for tokens in sentences for own in of_tokens(tokens, ahead=ahead))
 
 
 def tag(trained: Trained, sentences: Sequence[Sequence[str]]) -> list[Array]:
-    """The logit of each tag for each token, ``(tokens, K)`` float64 a sentence."""
+    """The logit of each tag for each token, ``(tokens, K)`` float64 for each sentence."""
     network, parameters, spec = trained.network, trained.parameters, trained.spec
     encoded = [spec.encode(tokens) for tokens in sentences]
     found = [np.zeros((0, len(spec.tags)))] * len(sentences)
@@ -342,7 +342,7 @@ def tag(trained: Trained, sentences: Sequence[Sequence[str]]) -> list[Array]:
         if spec.buckets:
             hashes = [*_hashes((sentences[row] for row in rows), trained.config)]
             batch = replace(batch, features=features_of(hashes, spec.buckets))
-        with np.errstate(all="ignore"):  # a spoilt model is found by its numbers
+        with np.errstate(all="ignore"):  # a damaged model shows in its outputs
             y = network.outputs(parameters, batch, workspace)
         cuts = np.cumsum([len(sentences[row]) for row in rows])[:-1]
         for row, own in zip(rows, np.split(y.astype(np.float64), cuts), strict=True):
@@ -354,8 +354,7 @@ def tag(trained: Trained, sentences: Sequence[Sequence[str]]) -> list[Array]:
 class Tagging:
     """The tokens of a sentence, the likeliest tag of each, and its probability.
 
-    With ``loss=sigmoid`` that is the probability of a yes, and those of all tags need not add up
-    to one.
+    With ``loss=sigmoid`` it is the probability of a yes, and those of all tags need not sum to one.
     """
 
     tokens: tuple[str, ...]
@@ -363,7 +362,7 @@ class Tagging:
     probabilities: tuple[float, ...]
 
     def lines(self, form: str) -> Iterator[str]:
-        """As ``charrnn predict`` writes it."""
+        """The lines of ``charrnn predict``."""
         rows = zip(self.tokens, self.tags, self.probabilities, strict=True)
         if form == "text":
             yield " ".join(f"{token}/{name}" for token, name, _ in rows)
@@ -378,8 +377,8 @@ class Tagging:
 def predict(trained: Trained, texts: Sequence[str]) -> list[Tagging]:
     """The tag of each token of each text.
 
-    Spaces part the tokens and no other white space does, as in the files trained on: a number
-    with no-break spaces in it is one token.
+    Only spaces separate tokens, as in the training files: a number with no-break spaces in it is
+    one token.
 
     Raises:
         DivergedError: the outputs are not finite.
@@ -399,9 +398,9 @@ def _tokens(text: str) -> list[str]:
 
 
 def by_lookup(trained: Trained, data: TagData) -> Callable[..., list[Tagging]]:
-    """The like of :func:`predict` by the simple method, fitted to what trained the model.
+    """Like :func:`predict`, but by the baseline, fitted to the model's training data.
 
-    Of its two ways the one that is right more often on the rows that validate.
+    The baseline is the way of looking tags up that is right more often on the validation rows.
     """
     train, val = data.rows.train, data.rows.val
     simple = TagBaseline().fit([(row.tokens, row.tags) for row in train])

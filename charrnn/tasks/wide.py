@@ -23,34 +23,34 @@ __all__ = [
 R = TypeVar("R")
 
 SCALE = 4.0
-"""The length of each row of features. Adam's steps are of one size whatever the gradient is, so
-this decides how fast the map learns beside the rest of the network."""
+"""The length of each row of features. Adam's steps do not depend on the size of a gradient, so
+this decides how fast the map learns compared with the rest of the network."""
 
 DROPPED = 0.5
-"""The part of the features that each update leaves out, where the map learns on beside the
+"""The share of features that each update leaves out, where the map learns together with the
 recurrence (with ``--init-from``). Wager, Wang and Liang (2013), "Dropout training as adaptive
 regularization"."""
 
 WEIGHTS = 1 << 20
-"""Of the map, at most, by default."""
+"""The most weights of the map, by default."""
 
 ALONE = 0.5
-"""The part of the examples from which each update leaves out all features. The map fits the rows
-trained on from the beginning, and would leave the recurrence nothing to learn from them."""
+"""The share of examples from which each update leaves out all features. The map fits the
+training rows from the beginning, and would leave the recurrence nothing to learn from them."""
 
 LEAST = 1 << 6
 
 SAMPLE = 1 << 22
-"""Hashes that are enough to tell how many buckets are wanted."""
+"""Hashes that suffice to estimate the number of buckets."""
 
 
 def buckets_for(hashes: Iterable[Array], outputs: int, weights: int) -> int:
-    """How many buckets: two for each distinct feature, a power of two, at most ``weights`` in all.
+    """The number of buckets: two for each distinct feature, a power of two, limited by ``weights``.
 
     Args:
-        hashes: of the training examples.
-        outputs: weights of a bucket.
-        weights: those that there may be; 0 for no such map.
+        hashes: the hashes of the training examples.
+        outputs: the weights of a bucket.
+        weights: the most weights; 0 means no such map.
     """
     if not weights:
         return 0
@@ -68,10 +68,10 @@ def buckets_for(hashes: Iterable[Array], outputs: int, weights: int) -> int:
 
 
 def map_in(header: Mapping[str, Any]) -> tuple[int, str]:
-    """How many buckets a checkpoint notes, 0 where it has no such map; and what it was fitted to.
+    """The number of buckets that a checkpoint notes, 0 without a map, and what it was fitted to.
 
     Raises:
-        ValueError: they are no such things.
+        ValueError: the entries are not valid.
     """
     buckets, fitted = header.get("buckets", 0), header.get("fitted", "")
     if type(buckets) is not int or buckets < 0 or not isinstance(fitted, str):
@@ -83,8 +83,8 @@ def features_of(hashes: Sequence[Array], size: int) -> Features:
     """A row for each example: 1 + ln(count) in each of its buckets, the row of length ``SCALE``.
 
     Args:
-        hashes: of each example's features.
-        size: how many buckets there are.
+        hashes: the feature hashes of each example.
+        size: the number of buckets.
     """
     row = np.repeat(np.arange(len(hashes)), [len(own) for own in hashes])
     place, count = np.unique(
@@ -97,7 +97,7 @@ def features_of(hashes: Sequence[Array], size: int) -> Features:
 
 
 def thinned(features: Features, rng: np.random.Generator | None) -> Features:
-    """The same with some left out, and of some rows all, and the others larger, while training."""
+    """The features of an update: some rows empty, others without some features, scaled up."""
     if rng is None:
         return features
     there = (rng.random(features.count) >= ALONE)[features.row]
@@ -105,7 +105,7 @@ def thinned(features: Features, rng: np.random.Generator | None) -> Features:
 
 
 def without(features: Features, part: float, rng: np.random.Generator) -> Features:
-    """The same without a part of them, drawn, and the others larger."""
+    """The features without a random part of them, the others scaled up."""
     if not part:
         return features
     kept = _chosen(features, rng.random(len(features.column)) >= part)

@@ -1,4 +1,4 @@
-"""Writing texts with a trained model: what is wanted, and the texts piece by piece."""
+"""Writing texts with a trained model: what is asked for, and the texts piece by piece."""
 
 from collections.abc import Callable, Iterator
 from copy import deepcopy
@@ -27,56 +27,57 @@ from charrnn.text.vocab import UnknownCharacterError, Vocabulary, codes_of
 __all__ = ["SEPARATOR", "Author", "Character", "Piece", "Wanted", "begun", "write"]
 
 LENGTH = 500
-"""Characters that are written if nobody says how many."""
+"""Characters that are written by default."""
 
 AT_ONCE = 16
-"""Characters of a piece: few enough that a reader sees no steps, ..."""
+"""Characters of a piece: so few that a reader sees the text grow smoothly."""
 
 UNSEEN = 256
-"""... which nobody does where several texts are written side by side."""
+"""The same where several texts are written side by side, which nobody watches."""
 
 TOGETHER = 64
-"""Lines that are written side by side."""
+"""How many lines are written side by side."""
 
 MOST_TOGETHER = 1 << 28
-"""Characters of all texts that are written side by side."""
+"""The most characters of all texts that are written side by side."""
 
 TRIES, TRIES_EACH = 2000, 200
-"""Texts that are written in search of lines: so many, and so many more for each line."""
+"""Texts that are written in search of lines: the first number, plus the second for each line."""
 
 SEPARATOR = 0x110000
-"""No character: what stands between texts of their own where they are joined to one."""
+"""Not a character: the separator between texts that are joined to one."""
 
 Codes = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What to write; docs/sampling.md says exactly what each of these means.
+    """What to write; docs/sampling.md has the exact meaning of each argument.
 
     Args:
-        prime: what every text begins with.
-        label: what kind of text, where a model knows kinds.
-        number: how many texts, side by side.
-        length: characters after the prime, at most; what suits the task, if not given.
+        prime: the beginning of every text.
+        label: the label of the texts, where a model knows labels.
+        number: how many texts to write, side by side.
+        length: the most characters after the prime; if not given, what suits the task.
         choice: how each character is chosen.
-        shows_prime: whether the prime is part of what comes out.
+        shows_prime: whether the prime is part of the output.
         skips_unknown: whether characters of the prime that the model does not know are left out.
-        allow: the only characters that may be written; all may, if not given.
-        forbid: characters that must not be.
-        repeat_penalty: what goes on with a passage that is there already is less likely; 1: is not.
-        max_copy: so many characters in a row must not stand in ``trained_on``; 0: any may. If it is
-            not given, the items that the model was trained on must not be written, where it knows.
-        max_repeat: so many characters in a row must not stand in the text twice; 0: any may.
-        stop: each of them ends a text, and is not written.
-        lines: write so many complete lines, no two alike, instead of texts; 0: no lines.
-        new: whether those that stand in ``trained_on`` are left out.
-        best_of: of so many texts, the one that the model holds for likeliest.
-        guesses: whether the pieces say what the model expected.
-        trained_on: code points or bytes of what the model was trained on.
+        allow: the only characters that may be written; if not given, all may.
+        forbid: characters that must not be written.
+        repeat_penalty: makes it less likely to continue an earlier passage; 1 is off.
+        max_copy: the shortest run of characters from ``trained_on`` that must not be written; 0:
+            any may. If not given, the items that the model was trained on must not be written,
+            where it knows them.
+        max_repeat: the shortest run of characters that must not occur twice in a text; 0: any may.
+        stop: texts that end a text, and are not written.
+        lines: write this many complete lines, all different, instead of texts; 0: no lines.
+        new: whether lines that are in ``trained_on`` are left out.
+        best_of: write this many texts and keep the one that the model considers likeliest.
+        guesses: whether the pieces include what the model expected.
+        trained_on: code points or bytes of the model's training texts.
 
     Raises:
-        InputError: there is nothing of that kind, or it is too much.
+        InputError: a value is out of range.
     """
 
     prime: str = ""
@@ -129,28 +130,28 @@ class Character(NamedTuple):
 
 
 class Piece(NamedTuple):
-    """What a text grows by."""
+    """What a text grows by in one step."""
 
     data: bytes
-    characters: list[Character]  # if they are wanted; those of the prime are not among them
-    copies: int = 0  # items of the training data in the whole text, said once it has ended
+    characters: list[Character]  # if asked for; without those of the prime
+    copies: int = 0  # training items in the whole text, given at its end
 
 
 @dataclass(frozen=True, eq=False)
 class Author:
-    """What writes: of a trained model, all that writing needs.
+    """What writing needs of a trained model.
 
     Attributes:
-        voice: says what is to come.
+        voice: predicts the next characters.
         start: ``(T,)`` symbols to read first.
         prime: the part of ``start`` that is shown.
-        vocabulary: its characters.
-        signs: how many symbols stand before those of the characters.
+        vocabulary: the characters that can be written.
+        signs: how many symbols come before those of the characters.
         end: the symbol that ends a text, if there is one.
-        never: symbols that are not written.
-        length: characters of a text, if nobody says how many.
-        left_out: characters of the prime that it does not know.
-        items: lines, or if something ends a text whole texts, that it was trained on.
+        never: symbols that must not be written.
+        length: the number of characters by default.
+        left_out: how many characters of the prime are unknown.
+        items: the training items: lines, or whole texts if a symbol ends a text.
     """
 
     voice: Voice
@@ -165,21 +166,21 @@ class Author:
     items: Items = NONE
 
     def encode(self, text: str, what: str) -> tuple[int, ...]:
-        """Symbols of a text.
+        """The symbols of a text.
 
         Raises:
-            InputError: it has others.
+            InputError: the text has unknown characters.
         """
         ids: list[int] = self.vocabulary.encode_text(text, what).tolist()
         return tuple(symbol + self.signs for symbol in ids)
 
     def known(self, text: str) -> set[int]:
-        """Symbols of those characters of a text that it knows."""
+        """The symbols of a text's known characters."""
         codes = codes_of(_known_part(self.vocabulary, text)[0], self.vocabulary.level)
         return {symbol + self.signs for symbol in self.vocabulary.encode(codes).tolist()}
 
     def symbols(self, codes: Codes) -> Ids:
-        """Symbols of any text; a character that it does not know is the first number beyond."""
+        """The symbols of any text; an unknown character gets the first number beyond them."""
         escaped = escape(self.vocabulary, codes)
         ids = escaped.ids.astype(np.int32) + self.signs
         ids[escaped.unknown] = self.voice.size
@@ -191,15 +192,15 @@ class Author:
 
     @cached_property
     def codes(self) -> list[int]:
-        """Of each symbol; signs are -1."""
+        """The code of each symbol; signs are -1."""
         return [-1] * self.signs + list(self.vocabulary.codes)
 
 
 def begun(vocabulary: Vocabulary, wanted: Wanted) -> tuple[Ids, str, int]:
-    """The prime in a model's characters: their numbers, as a text, and how many were left out.
+    """The prime in a model's characters: as numbers, as text, and how many were left out.
 
     Raises:
-        InputError: it has others, and they are not to be left out.
+        InputError: it has unknown characters, and they are not to be left out.
     """
     if wanted.skips_unknown:
         prime, left_out = _known_part(vocabulary, wanted.prime)
@@ -227,21 +228,21 @@ def write(
     rng: np.random.Generator,
     advance: Callable[[int], object] = lambda count: None,
 ) -> Iterator[list[Piece]]:
-    """What each text grows by: first the prime, then some characters at a time.
+    """Yield what each text grows by: first the prime, then some characters at a time.
 
-    With ``wanted.lines``, one line after the other, without its end.
+    With ``wanted.lines``, yield one line after the other, without its end.
 
     Args:
-        author: who writes.
-        wanted: what.
+        author: what writes.
+        wanted: what to write.
         rng: draws it; the first of several texts is the one that is written alone.
-        advance: told how many more characters of each text have been drawn, but not of lines.
+        advance: called with how many more characters of each text were drawn, but not for lines.
 
     Raises:
-        InputError: it knows no character that it may write, or not those of a stop.
+        InputError: no known character may be written, or a stop has unknown characters.
         DivergedError: the model's outputs are not finite.
-        StuckError: there are too few such lines, or a text cannot be led past what it must not
-            have.
+        StuckError: there are too few lines of this kind, or every continuation of a text is ruled
+            out.
     """
     steering = _steering(author, wanted)
     if wanted.lines:
@@ -278,7 +279,7 @@ def _steering(author: Author, wanted: Wanted) -> Steering:
 
 
 def _refusal(author: Author, wanted: Wanted) -> Refusal | None:
-    """Of running text, the items that are written again; lines are left out once they are there."""
+    """For running text: refuses training items; lines are left out once they are complete."""
     said = wanted.max_copy is not None or wanted.max_repeat or wanted.lines
     if said or not author.items or not wanted.choice.temperature:  # at 0 nothing is drawn
         return None
@@ -317,7 +318,7 @@ def _texts(
 def _lines(
     author: Author, wanted: Wanted, steering: Steering, rng: np.random.Generator
 ) -> Iterator[list[Piece]]:
-    """Lines as they are found; how many are looked for at a time changes nothing."""
+    """Lines as they are found; how many are searched for at a time changes nothing."""
     begun = _shown(author, wanted).rpartition(b"\n")[2]
     prime = author.prime.encode().rpartition(b"\n")[2]
     had = _lines_of(author, wanted.trained_on) if wanted.new else set()
@@ -365,7 +366,7 @@ def _written(
     count: int,
     advance: Callable[[int], object] = lambda count: None,
 ) -> Iterator[list[Text]]:
-    """So many texts, from number ``first`` on, every some steps."""
+    """Texts number ``first`` to ``first + count``, yielded every few steps."""
     length = author.length if wanted.length is None else wanted.length
     steps = write_texts(
         author.voice,
@@ -391,7 +392,7 @@ def _every(
 
 
 def _best(texts: list[Text], among: int) -> list[Text]:
-    """Of each so many in a row, the one with the highest score; of equals, the first."""
+    """The best text of every ``among`` in a row, by score; among equals the first."""
     groups = (texts[k : k + among] for k in range(0, len(texts), among))
     return [max(group, key=lambda text: text.score) for group in groups]
 

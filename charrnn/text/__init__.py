@@ -1,1 +1,1 @@
-"""Text in, integers out: files, vocabularies, batches."""
+"""Text in, integers out: files, vocabularies, batches, and tables of rows."""

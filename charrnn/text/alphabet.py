@@ -14,7 +14,7 @@ __all__ = ["END", "NUM_SIGNS", "START", "UNKNOWN", "Alphabet"]
 
 UNKNOWN, START, END = 0, 1, 2
 NUM_SIGNS = 3
-"""Those stand before the characters."""
+"""How many signs come before the characters."""
 REPLACEMENT = 0xFFFD
 SURROGATES = range(0xD800, 0xE000)
 
@@ -25,7 +25,7 @@ Ids = npt.NDArray[Any]
 class Alphabet:
     """Numbers for texts one by one: 0 unknown, 1 start, 2 end, then the vocabulary's symbols.
 
-    ``encode`` adds neither start nor end: where they belong is the task's to say.
+    ``encode`` adds neither start nor end: the task decides where they belong.
     """
 
     vocabulary: Vocabulary
@@ -34,7 +34,7 @@ class Alphabet:
     def __post_init__(self) -> None:
         codes = np.array(self.vocabulary.codes, dtype=np.int64)
         size = len(self)
-        # One place more than the largest code: whatever lies beyond is looked up there.
+        # One place more than the largest code: all larger codes are looked up there.
         table = np.full(int(codes[-1]) + 2, UNKNOWN, dtype=np.min_scalar_type(size - 1))
         table[codes] = np.arange(NUM_SIGNS, size)
         table.setflags(write=False)
@@ -45,8 +45,8 @@ class Alphabet:
         """The characters that occur in texts (``"char"``), or all 256 bytes (``"byte"``).
 
         Raises:
-            InputError: there is no character in them, or they have lone surrogates.
-            ValueError: the level is neither.
+            InputError: the texts have no characters, or lone surrogates.
+            ValueError: the level is neither of these.
         """
         if level not in LEVELS:
             raise ValueError(f"level {level!r} is not one of {', '.join(LEVELS)}")
@@ -73,7 +73,7 @@ class Alphabet:
     def encode(self, text: str, what: str = "the text") -> Ids:
         """``(T,)`` numbers of a text's characters (or UTF-8 bytes), in the smallest unsigned dtype.
 
-        A character that is not in the alphabet becomes ``UNKNOWN``; of bytes, none is.
+        A character that is not in the alphabet becomes ``UNKNOWN``; a byte is always known.
 
         Raises:
             InputError: the text has lone surrogates, as from arguments that are not valid UTF-8.
@@ -121,7 +121,7 @@ class Alphabet:
         """The alphabet that :meth:`to_json` described.
 
         Raises:
-            ValueError: anything that it cannot have written.
+            ValueError: the value cannot come from :meth:`to_json`.
         """
         if not isinstance(value, Mapping) or set(value) != {"level", "codes"}:
             raise ValueError("not an alphabet: level and codes are wanted")

@@ -1,4 +1,4 @@
-"""Line ends in a text of one line: whether ``\n`` stands for one, and reading it."""
+"""Line ends in a text of one line: whether ``\n`` stands for a line end, and how it is read."""
 
 import re
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ COMMAND = (
     r"|otag|otin|parallel|prec|subset|subseteq|succ|warrow|ode)(?![A-Za-z])"  # LaTeX
     r"|(?<![A-Za-z])[A-Za-z]:\\n\S*"  # a path: C:\new\names
 )
-"""What begins with a backslash and an n, or holds them, and is no line end."""
+"""What contains a backslash and an n, but is not a line end."""
 
 MANY = 10
 
@@ -21,9 +21,9 @@ SIGNS = re.compile(rf"(?P<kept>{COMMAND})|\\[n\\]|(?P<other>\\)")
 def are_escapes(texts: Iterable[str]) -> bool:
     r"""Whether, in these texts, ``\n`` stands for a line end and ``\\`` for a backslash.
 
-    It does unless backslashes are used otherwise: a text has a line end of its own, or there are
-    as many backslashes that begin something else (``\alpha``, ``\d``) as there are ``\n``. In
-    ``\nabla`` and ``C:\new`` there is no line end either way.
+    It does unless backslashes are used otherwise: a text contains a real line end, or there are as
+    many backslashes that begin something else (``\alpha``, ``\d``) as there are ``\n``. Neither
+    ``\nabla`` nor ``C:\new`` counts as a line end.
     """
     line_ends = others = kept = 0
     for text in texts:
@@ -37,9 +37,9 @@ def are_escapes(texts: Iterable[str]) -> bool:
 
 
 def nothing_else(texts: Iterable[str]) -> bool:
-    r"""Whether even what reads like ``\nabla`` or ``C:\new`` is a line end and what comes after it.
+    r"""Whether even the beginning of ``\nabla`` or ``C:\new`` is a line end.
 
-    So it is where there are no other backslashes, and :data:`MANY` times as many plain ``\n``.
+    That is so where there are no other backslashes, and :data:`MANY` times as many plain ``\n``.
     """
     found = [match for text in texts for match in SIGNS.finditer(text)]
     kept = sum(match["kept"] is not None for match in found)

@@ -1,4 +1,4 @@
-"""Cutting a text, or a series, into contiguous lanes that are read side by side."""
+"""Cutting a text or a series into contiguous lanes, which are read side by side."""
 
 from typing import Any
 
@@ -16,19 +16,19 @@ Ids = npt.NDArray[Any]
 class Lanes:
     """``batch_size`` contiguous parts of a text, read in step, in chunks of at most ``seq_len``.
 
-    The state of each lane is carried from chunk to chunk, so that every prediction has read all of
-    its lane so far. Chunks are of equal length to within one character, so that no update rests on
-    a stump. Up to ``batch_size - 1`` characters at the end have no place: :attr:`left_over`.
+    The state of each lane is carried from chunk to chunk, so that every prediction has read its
+    whole lane so far. Chunks differ by one character at most, so that no update uses only a short
+    rest. Up to ``batch_size - 1`` characters at the end are not used: :attr:`left_over`.
 
     Args:
         ids: ``(N,)`` symbols, an array or a view, or vectors ``(N, D)``.
         batch_size: B.
         seq_len: the largest T.
-        targets: ``(N, K)`` what is to be said of each place by who has read up to the one before;
-            ``ids`` themselves, if not given.
+        targets: ``(N, K)`` what is to be predicted at each place after reading up to the one
+            before; ``ids`` themselves, if not given.
 
     Raises:
-        InputError: the text is too short for so many lanes.
+        InputError: the text is too short for this many lanes.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Lanes:
         self._edges = [self.length * k // num_chunks for k in range(num_chunks + 1)]
 
     def __len__(self) -> int:
-        """How many chunks there are."""
+        """The number of chunks."""
         return len(self._edges) - 1
 
     def chunk(self, index: int) -> tuple[Ids, Ids]:

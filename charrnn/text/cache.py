@@ -1,4 +1,4 @@
-"""What is kept of large texts in the user's cache folder."""
+"""The user's cache folder, and what is kept there of large texts."""
 
 import hashlib
 import json
@@ -12,14 +12,14 @@ from time import time
 __all__ = ["cache_folder", "delete_abandoned", "hash_of", "partial_of", "remembered"]
 
 ABANDONED = 3600.0
-"""Seconds after which a file that nobody wrote to is what a killed process left behind."""
+"""Seconds without a write after which an unfinished file was left behind by a killed process."""
 
 VERSION = 1
-"""Of what the files hold."""
+"""The version of what the files hold; another version is another name."""
 
 
 def cache_folder() -> Path:
-    """Where encoded texts are kept: ``CHARRNN_CACHE``, else the system's place for such files."""
+    """The folder: ``CHARRNN_CACHE``, else the system's place for cached files."""
     if own := os.environ.get("CHARRNN_CACHE"):
         return Path(own).absolute()
     if sys.platform == "win32":
@@ -32,11 +32,11 @@ def cache_folder() -> Path:
 
 
 def remembered(key: object, find: Callable[[], Mapping[str, float]]) -> dict[str, float]:
-    """Figures of a large text, found once and kept in the cache folder.
+    """Figures of a large text, computed once and kept in the cache folder.
 
     Args:
-        key: all that they depend on, as JSON has it.
-        find: finds them, if they are not there.
+        key: everything that the figures depend on, as JSON can hold it.
+        find: computes the figures, if they are not there.
     """
     folder = cache_folder()
     path = folder / f"{hash_of(key)}.figures"
@@ -44,19 +44,19 @@ def remembered(key: object, find: Callable[[], Mapping[str, float]]) -> dict[str
         return {str(name): float(value) for name, value in json.loads(path.read_text()).items()}
     found = dict(find())
     partial = partial_of(path)
-    with suppress(OSError):  # they are found again next time
+    with suppress(OSError):  # then they are computed again next time
         partial.write_text(json.dumps(found))
         partial.replace(path)
     return found
 
 
 def partial_of(path: Path) -> Path:
-    """Where a file is written before it is whole and takes its name."""
+    """The name of a file while it is being written."""
     return path.with_name(f".{path.stem}.{os.getpid()}.partial")
 
 
 def delete_abandoned(folder: Path) -> None:
-    """Delete what killed processes left there."""
+    """Delete what killed processes left in a folder."""
     for path in folder.glob(".*.partial"):
         with suppress(OSError):  # another process may have deleted or renamed it
             if time() - path.stat().st_mtime > ABANDONED:
@@ -64,5 +64,5 @@ def delete_abandoned(folder: Path) -> None:
 
 
 def hash_of(key: object) -> str:
-    """Of what JSON can hold, and of :data:`VERSION`; 16 hexadecimal digits."""
+    """A hash of ``key``, which JSON can hold, and of :data:`VERSION`: 16 hexadecimal digits."""
     return hashlib.sha256(json.dumps([VERSION, key]).encode()).hexdigest()[:16]

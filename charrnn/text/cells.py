@@ -1,8 +1,8 @@
-"""Rows of cells: TSV, CSV, JSON lines and fastText's labelled texts, told apart by what they hold.
+"""Rows of cells from TSV, CSV, JSON lines and fastText files, told apart by their content.
 
-TSV is taken as it stands, quotes and all, unless its cells are quoted as Python's ``csv`` quotes
-them and something shows that they are: only so are all rows equally wide, or a quoted cell has a
-doubled quote in it, or a column has nothing else.
+TSV is taken literally, including quotes, unless its cells are quoted as Python's ``csv`` quotes
+them and something proves it: only then are all rows equally wide, or a quoted cell contains a
+doubled quote, or a column consists of quoted cells.
 """
 
 import csv
@@ -30,14 +30,15 @@ Row = tuple[int, list[Any]]
 
 @dataclass(frozen=True)
 class Cells:
-    """What a file holds, cell by cell.
+    """The content of a file, cell by cell.
 
     Attributes:
         form: ``"TSV"``, ``"CSV"``, ``"JSON lines"`` or ``"fastText"``.
-        names: ``(D,)`` of the columns, where every row says them (JSON lines, fastText); else none.
+        names: ``(D,)`` of the columns, where every row gives them (JSON lines, fastText); else
+            empty.
         rows: the number of each row's first line, from 1, and its cells: texts without white space
-            at their ends; of JSON lines any value, and None for what a row lacks.
-        quoted: whether tabs separate cells that are quoted.
+            at their ends; for JSON lines any values, and None for what a row lacks.
+        quoted: whether tabs separate quoted cells.
     """
 
     form: str
@@ -47,14 +48,14 @@ class Cells:
 
 
 def cells_of(file: TableFile) -> Cells:
-    """The cells of a file; what is no row is kept as a fault of ``file``.
+    """The cells of a file; a line that is not a row is kept as a fault of ``file``.
 
-    JSON lines begin with ``{``; in nearly all lines of fastText's files a word begins with
-    ``__label__``. A file that has a tab is TSV; one without is CSV if commas or semicolons part all
-    its rows alike, or by its name.
+    JSON lines begin with ``{``; in fastText files, nearly every line has a word that begins with
+    ``__label__``. A file with a tab is TSV; one without is CSV if commas or semicolons divide all
+    its rows alike, or if its name says so.
 
     Raises:
-        InputError: it is JSON, but not an object a line.
+        InputError: the file is JSON, but not one object on each line.
     """
     first = next((line for line in file.lines if line.strip()), "")
     if first.lstrip()[:1] in ("[", "{"):
@@ -82,7 +83,7 @@ def cells_of(file: TableFile) -> Cells:
 
 
 def _is_json(file: TableFile) -> bool:
-    """Whether a file of several lines, or an array, is one piece of JSON."""
+    """Whether a file of several lines, or of an array, is a single JSON value."""
     if len(file.lines) == 1 and file.lines[0].lstrip().startswith("{"):
         return False
     try:
@@ -93,14 +94,14 @@ def _is_json(file: TableFile) -> bool:
 
 
 def _has_labels(file: TableFile) -> bool:
-    """Whether labels stand anywhere in nearly all lines, and no tabs."""
+    """Whether nearly all lines contain labels, and none a tab."""
     lines = [line for line in file.lines if line.strip()]
     labelled = sum(bool(ANYWHERE.search(line)) for line in lines)
     return labelled > NEARLY * len(lines) and not any("\t" in line for line in lines)
 
 
 def _bare(line: str) -> str:
-    """A line without what is quoted in it."""
+    """A line without its quoted parts."""
     return "".join(line.split('"')[::2])
 
 
@@ -134,7 +135,7 @@ def _is_quoted(cell: str) -> bool:
 def _parsed(file: TableFile, separator: str, *, faults: bool = False) -> list[Row] | None:
     """The rows as Python's ``csv`` reads them.
 
-    Where it cannot: nothing; with ``faults``, those before, and the fault is kept.
+    Where ``csv`` cannot: None; with ``faults``, the rows before, and the fault is kept.
     """
     previous = csv.field_size_limit(LARGEST_CELL)
     try:
@@ -178,7 +179,7 @@ def _json_lines(file: TableFile) -> Cells:
 
 
 def _fasttext(file: TableFile) -> Cells:
-    """Labels are words that begin with ``__label__``; what else stands in a line is the text."""
+    """Labels are words that begin with ``__label__``; the rest of a line is the text."""
     rows: list[Row] = []
     for row, line in file.rows():
         labels = ANYWHERE.findall(line)

@@ -1,4 +1,4 @@
-"""Which columns of a series are read where nobody says: those that are numbers."""
+"""Which columns of a series are read by default: those that are numbers."""
 
 from collections.abc import Sequence
 
@@ -11,10 +11,10 @@ from charrnn.text.numerals import Kind
 __all__ = ["choice"]
 
 EVEN = 0.75
-"""The part of an index's steps that are alike: weekends and rows left out make others."""
+"""The share of an index's steps that must be equal; weekends and left-out rows cause others."""
 
 ROUNDS = (4, 7, 12, 24)
-"""Quarters, days of a week, months, hours."""
+"""Lengths of rounds: quarters, days of a week, months, hours."""
 
 
 def choice(
@@ -24,15 +24,15 @@ def choice(
     values: npt.NDArray[np.float64],
     index: str = "keep",
 ) -> tuple[list[int], list[str]]:
-    """The columns to read where nobody says which, and what a person should know of that.
+    """The columns to read by default, and notes on this choice for the user.
 
     Args:
-        names: of all columns.
-        places: those of numbers.
-        kinds: of all columns.
-        values: ``(N, D)``, of those of numbers.
-        index: ``"keep"`` or ``"leave"``: what becomes of columns that tell the time, unless no
-            others were left.
+        names: the names of all columns.
+        places: the columns of numbers.
+        kinds: the kinds of all columns.
+        values: ``(N, D)``, the values of the columns of numbers.
+        index: ``"keep"`` or ``"leave"``: what happens to columns that tell the time. They are kept
+            in any case if they are all there is.
     """
     clocks = _clocks(values)
     if len(clocks) == len(places):
@@ -68,7 +68,7 @@ def choice(
 
 
 def _clocks(values: npt.NDArray[np.float64]) -> dict[int, str]:
-    """The columns that tell the time, and how."""
+    """The columns that tell the time, and in which way."""
     found = {k: what for k in range(values.shape[1]) if (what := _clock(values[:, k]))}
     for k in range(values.shape[1]) if found else ():
         length = _round(values[:, k])
@@ -78,7 +78,7 @@ def _clocks(values: npt.NDArray[np.float64]) -> dict[int, str]:
 
 
 def _round(values: npt.NDArray[np.float64]) -> int:
-    """How many steps a column takes to be where it was, if it counts in rounds, such as months."""
+    """The length of a column's round, if it counts in rounds as months do; else 0."""
     low, high = values.min(), values.max()
     if low not in (0, 1) or len(values) <= high:
         return 0
@@ -87,7 +87,7 @@ def _round(values: npt.NDArray[np.float64]) -> int:
 
 
 def _clock(values: npt.NDArray[np.float64]) -> str:
-    """How a column of numbers tells the time, if it does: an index, years, dates as 20240131."""
+    """How a column of numbers tells the time: an index, years, dates as 20240131; else empty."""
     steps = np.diff(values)
     if len(steps) < 2:
         return ""
@@ -106,7 +106,7 @@ def _clock(values: npt.NDArray[np.float64]) -> str:
 
 
 def _is_year_of_several(values: npt.NDArray[np.float64]) -> bool:
-    """Whether a column has years, each as often as the others, but for the first and the last."""
+    """Whether a column has years that are equally frequent, except for the first and the last."""
     years, times = np.unique(values, return_counts=True)
     inner = times[1:-1]
     return bool(

@@ -1,4 +1,4 @@
-"""Columns of a table, as a person names them and as messages do."""
+"""Columns of a table, as users name them and as messages do."""
 
 import csv
 import io
@@ -11,14 +11,14 @@ from charrnn.text.tables import shown
 __all__ = ["column", "columns_option", "found", "joined", "listed", "option", "told"]
 
 NAMED, LONGEST = 8, 60
-"""Columns that a message names, the others it counts; characters of their names in an option."""
+"""How many columns a message names before it only counts; characters of names in an option."""
 
 
 def found(path: str, names: Sequence[str], columns: str | Sequence[str]) -> list[int]:
-    """The places of the columns that someone names.
+    """The places of the columns that a user names.
 
     Raises:
-        InputError: there is none of that name, or several; or one is named twice.
+        InputError: no column has that name, or several have it; or one is named twice.
     """
     wanted = listed(columns) if isinstance(columns, str) else columns
     places: list[int] = []
@@ -38,7 +38,7 @@ def found(path: str, names: Sequence[str], columns: str | Sequence[str]) -> list
 
 
 def listed(text: str) -> list[str]:
-    """Names with commas between, as ``--columns`` has them; quoted as in CSV where need be."""
+    """Names separated by commas, as ``--columns`` takes them; quoted as in CSV where needed."""
     try:
         rows = list(csv.reader(io.StringIO(text), skipinitialspace=True, strict=True))
     except csv.Error as error:

@@ -28,8 +28,8 @@ from charrnn.text.tables import Source, TableFile, shown
 
 __all__ = ["Sentence", "looks_tagged", "read_sentences"]
 
-# What tells tagged sentences from other texts: the least share of lines that have as many columns,
-# and the greatest number of blank-line-parted blocks for a line.
+# What tells tagged sentences from other texts: the least share of lines with the same number of
+# columns, and the greatest number of blocks between blank lines, for each line.
 NEARLY_ALL, MOST_ALONE = 0.95, 0.8
 
 
@@ -38,8 +38,8 @@ class Sentence:
     """Tokens and a tag for each.
 
     Attributes:
-        row: the number of the line of the first token, from 1.
-        tokens: ``(T,)`` as they stand in the file; of CoNLL-U, some have spaces within.
+        row: the number of the first token's line, from 1.
+        tokens: ``(T,)`` as the file has them; in CoNLL-U, some contain spaces.
         tags: ``(T,)``.
     """
 
@@ -56,35 +56,35 @@ def read_sentences(
     encoding: str = "utf-8",
     stdin: BinaryIO | None = None,
 ) -> Source[tuple[Sentence, ...]]:
-    """Read tagged sentences: a token a line and blank lines between sentences, or JSON lines.
+    """Read tagged sentences: one token a line and blank lines between sentences, or JSON lines.
 
-    Which form a file has, its first token's line tells:
+    The line of the first token tells which form a file has:
 
     - An object with a list of tokens and one of tags: JSON lines.
     - Ten columns with tabs between them, the first a number that counts: CoNLL-U. The token is
       column 2, the tag column 4 (UPOS); lines that begin with ``#`` are comments.
-    - Commas or semicolons between columns that the first row names: CSV. A column ``sentence`` (or
-      ``Sentence #``) tells sentences apart, else blank lines do.
+    - Columns with commas or semicolons between them, named by the first row: CSV. A column
+      ``sentence`` (or ``Sentence #``) tells sentences apart, else blank lines do.
     - Anything else: CoNLL. The token is column 1, or column 2 if column 1 counts the words of every
-      sentence or of the file; the tag is the last one. Columns stand between tabs or, in a file
-      that has no tab, between spaces. A first row that names the columns (``word``, ``tag``, ...)
-      is left out. So are lines of ``-DOCSTART-``, and lines that begin with ``#`` but have not as
-      many columns as the tokens, with a note.
+      sentence or of the file; the tag is the last one. Columns are separated by tabs or, in a
+      file that has no tab, by spaces. A first row that names the columns (``word``, ``tag``, ...)
+      is left out. So are lines of ``-DOCSTART-``, and lines that begin with ``#`` but do not
+      have as many columns as the tokens' lines, with a note.
 
     Where the first column counts, ranges (``1-2``: the words of a contraction follow) and empty
     nodes (``3.1``) are left out, with a note.
 
     Args:
         path: a file's name; ``-`` is standard input.
-        columns: that of the tokens and that of the tags, by number or name (of a header, of JSON
-            lines, of ``# global.columns``, of CoNLL-U), with a comma between.
-        column: of the tag, from 1, where it is another.
-        encoding: of the file; with the default a byte order mark decides, where there is one.
+        columns: the columns of tokens and tags, by number or name (of a header, of JSON lines, of
+            ``# global.columns``, of CoNLL-U), with a comma between.
+        column: the column of the tags, from 1, if it is not the default.
+        encoding: of the file; with the default, a byte order mark decides if there is one.
         stdin: what ``-`` reads.
 
     Raises:
         InputError: a file cannot be read or decoded, has no sentences or no such columns, or has
-            rows that are not a token and its tag: the first such row, and how many more.
+            rows that are not a token and its tag: the first one, and how many more.
     """
     file = TableFile(path, encoding, stdin)
     if columns and column is not None:
@@ -110,10 +110,10 @@ def read_sentences(
 
 
 def looks_tagged(text: str) -> bool:
-    """Whether a text looks like tagged sentences, a token a line: CoNLL, or CSV with a header.
+    """Whether a text looks like tagged sentences, one token a line: CoNLL, or CSV with a header.
 
-    Nearly all lines have as many columns, two at least, and blank lines stand between some, but not
-    between all.
+    Nearly all lines have the same number of columns, at least two, and there are blank lines
+    between some, but not between all.
     """
     lines = text.splitlines()
     for mark in ",;\t":
@@ -134,7 +134,7 @@ def looks_tagged(text: str) -> bool:
 
 
 def _asked(sentences: Sequence[Sentence]) -> str:
-    """What there is to ask of a first line that may name the columns; often nothing."""
+    """A question about a first line that may name the columns; usually empty."""
     counts = Counter(tag for sentence in sentences for tag in sentence.tags)
     token, tag = sentences[0].tokens[0], sentences[0].tags[0]
     others = [count for name, count in counts.items() if name != tag]
@@ -147,9 +147,9 @@ def _asked(sentences: Sequence[Sentence]) -> str:
 
 
 def _of_csv(file: TableFile) -> set[int]:
-    """Of a CSV file with a header, tabs in place of its commas; the rows where sentences begin.
+    """Turn a CSV file with a header into tabs; return the rows where sentences begin.
 
-    They begin where the column that is called after them has something new.
+    They begin where the value in the sentence column changes.
     """
     if any("\t" in line for line in file.lines):
         return set()
@@ -197,14 +197,14 @@ def _of_json(file: TableFile, columns: str) -> Source[tuple[Sentence, ...]]:
 
 
 def _words(value: Any) -> tuple[str, ...] | None:
-    """A list of texts or whole numbers."""
+    """A list of texts or whole numbers, as texts; None for anything else."""
     if isinstance(value, list) and all(type(one) in (str, int) for one in value):
         return tuple(str(one).strip(" ") for one in value)
     return None
 
 
 class _Reader:
-    """Sentences as they grow line by line."""
+    """Collects sentences line by line."""
 
     def __init__(self, file: TableFile, layout: Layout) -> None:
         self.file, self.layout = file, layout
@@ -236,7 +236,7 @@ class _Reader:
                 self.left_out["empty nodes" if "." in cells[0] else "ranges of words"] += 1
             return
         due = self._id + 1
-        # Where counting goes on after a fault, so that one fault is not many.
+        # Where counting continues after a fault, so that one fault is reported once.
         self._id = int(cells[0]) if WORD_ID.fullmatch(cells[0]) else due
         if not self._fits(row, cells):
             return
@@ -253,7 +253,7 @@ class _Reader:
             self._add(row, token, tag)
 
     def end(self) -> None:
-        """A sentence ends here, if one has begun."""
+        """End the current sentence, if one has begun."""
         self._id = 0
         if self._tokens:
             self.sentences.append(Sentence(self._row, tuple(self._tokens), tuple(self._tags)))

@@ -1,4 +1,4 @@
-"""Where in the lines of a CoNLL file the tokens and their tags stand."""
+"""In which columns of a CoNLL file the tokens and their tags are."""
 
 import re
 from collections import Counter
@@ -33,31 +33,31 @@ RANGE_ID = re.compile(r"[0-9]+-[0-9]+")
 EMPTY_ID = re.compile(r"[0-9]+\.[0-9]+")
 
 SENTENCE = frozenset({"sentence_#", "sentence", "sentence_id", "sent_id", "sent", "sentence#"})
-"""Names of a column that tells sentences apart, in CSV."""
+"""Names of a column that tells sentences apart in CSV."""
 
 ROLES = (Role("word", WORDS), Role("tag", TAGS, repeats=True))
 BESIDE = SENTENCE | frozenset(
     ["id", "index", "lemma", "feats", "head", "deprel", "deps", "misc", "#", "no", "number"]
 )
-"""Names of columns that are neither the tokens' nor the tags'."""
+"""Names of columns that are neither tokens nor tags."""
 
 NEARLY = 0.8
-"""The part of a count's steps that are one, where some lines are left out."""
+"""The share of a count's steps that must be one, since some lines may be missing."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Where in a line the token and its tag stand.
+    """In which columns of a line the token and its tag are.
 
     Attributes:
         token, tag: their columns, from 0; -1 is the last.
-        tabs: whether tabs part the columns, and not spaces.
-        width: how many columns a token's line has; 0 if they may differ.
-        usual: how many most lines have.
+        tabs: whether tabs separate the columns; else spaces do.
+        width: the number of columns in a token's line; 0 if it may vary.
+        usual: the number of columns that most lines have.
         conllu: whether this is CoNLL-U.
         counts: whether the first column counts the words of each sentence.
         header: the row that names the columns; 0 if none does.
-        said: what a reader should know of it.
+        said: notes on the layout for the user.
     """
 
     token: int
@@ -71,12 +71,12 @@ class Layout:
     said: str = ""
 
     def is_comment(self, cells: Sequence[str]) -> bool:
-        """Whether a line is none of a token: ``#`` may be one, in a line like the others."""
+        """Whether a line is not a token's: a line of the usual width may begin with ``#``."""
         return cells[0].startswith("#") and (self.conllu or len(cells) != self.usual)
 
 
 def is_docstart(line: str) -> bool:
-    """Whether a line only says that a document begins."""
+    """Whether a line only marks the beginning of a document."""
     return line.startswith("-DOCSTART-")
 
 
@@ -89,7 +89,7 @@ def layout_of(file: TableFile, columns: str, column: int | None) -> Layout:
     """The layout of a file, as :func:`charrnn.text.conll.read_sentences` has it.
 
     Raises:
-        InputError: there are no such columns, or none that could be of the tags.
+        InputError: there are no such columns, or none that could be the tags.
     """
     no_words = ("-DOCSTART-", "#")
     tabs = any("\t" in line for line in file.lines if not line.startswith(no_words))
@@ -142,7 +142,7 @@ def layout_of(file: TableFile, columns: str, column: int | None) -> Layout:
 
 
 def _check_words(file: TableFile, layout: Layout) -> None:
-    """Raise InputError if the first column, of several, is one and the same in each sentence."""
+    """Raise InputError if the first of several columns is the same in every sentence."""
     lengths = []
     for tokens in _sentences(file, layout):
         if len({cells[0] for cells in tokens}) > 1:
@@ -157,7 +157,7 @@ def _check_words(file: TableFile, layout: Layout) -> None:
 
 
 def _sentences(file: TableFile, layout: Layout) -> Iterator[list[list[str]]]:
-    """The tokens' columns of each sentence, without those that count ranges or empty nodes."""
+    """The columns of each sentence's tokens, without lines for ranges or empty nodes."""
     for blank, lines in groupby(file.rows(), key=lambda item: not item[1].strip()):
         cells = [
             parted(line, tabs=layout.tabs)
@@ -170,13 +170,13 @@ def _sentences(file: TableFile, layout: Layout) -> Iterator[list[list[str]]]:
 
 
 def _global_columns(file: TableFile) -> tuple[str, ...]:
-    """The names that the first line of CoNLL-U Plus gives."""
+    """The names in the first line of CoNLL-U Plus."""
     match = GLOBAL_COLUMNS.match(file.lines[0])
     return tuple(match[1].split()) if match else ()
 
 
 def is_header(first: Sequence[str], others: Sequence[Sequence[str]]) -> bool:
-    """Whether a first line names columns: one of words, one of tags, and none is anything else."""
+    """Whether a first line names columns: one of words and one of tags, and nothing unknown."""
     known = [is_name(cell, WORDS | TAGS | BESIDE) for cell in first]
     of_words = [is_name(cell, WORDS) for cell in first]
     of_tags = [k for k, cell in enumerate(first) if is_name(cell, TAGS)]
@@ -185,19 +185,19 @@ def is_header(first: Sequence[str], others: Sequence[Sequence[str]]) -> bool:
 
 
 def _by_names(layout: Layout, names: Sequence[str]) -> Layout:
-    """The first column that is called like words, the last that is called like tags."""
+    """Take the first column with a name for words, and the last one with a name for tags."""
     words = [k for k, name in enumerate(names) if is_name(name, WORDS)]
     tags = [k for k, name in enumerate(names) if is_name(name, TAGS)]
     return replace(layout, token=words[0] if words else 0, tag=tags[-1] if tags else -1)
 
 
 def between(number: str) -> bool:
-    """Whether this counts a range of words or an empty node."""
+    """Whether this is the number of a range of words or of an empty node."""
     return bool(RANGE_ID.fullmatch(number) or EMPTY_ID.fullmatch(number))
 
 
 def _counts(file: TableFile, layout: Layout) -> bool:
-    """Whether the first column counts the words: of every sentence from 0 or 1, or of the file."""
+    """Whether the first column counts words: from 0 or 1 in every sentence, or through the file."""
     ids = [[cells[0] for cells in tokens] for tokens in _sentences(file, layout)]
     if all(_is_count(own, (0, 1)) for own in ids):
         return any(len(own) > 1 for own in ids)
@@ -206,7 +206,7 @@ def _counts(file: TableFile, layout: Layout) -> bool:
 
 
 def _rises(ids: Sequence[str]) -> bool:
-    """Whether these are numbers that rise, nearly always by one."""
+    """Whether these are ascending numbers, nearly always by one."""
     if not all(one.isdecimal() for one in ids):
         return False
     steps = [int(b) - int(a) for a, b in pairwise(ids)]

@@ -24,11 +24,11 @@ __all__ = ["Corpus", "TextStream", "encoded", "read_corpus", "stands_in"]
 Codes = npt.NDArray[Any]
 
 STREAMED = 1 << 16
-"""Bytes of a stream that are read at a time, at most."""
+"""The most bytes of a stream that are read at a time."""
 SEARCHED = 1 << 24
-"""Characters of a text that another is looked for in at a time."""
+"""Characters of a text that are searched at a time for another text."""
 BEGINNING = 10
-"""Bytes of a stream that tell whether it is compressed, or has a byte order mark."""
+"""Bytes of a stream that tell whether it is compressed or has a byte order mark."""
 
 
 @dataclass(frozen=True)
@@ -37,10 +37,10 @@ class Corpus:
 
     Attributes:
         level: ``"char"`` or ``"byte"``.
-        text: ``(N,)`` code points or bytes; a view of what is on disk, if there are many.
-        sha256: of the bytes of all files in order; of characters, as they are when unpacked.
-        notes: what a reader should know: a byte order mark removed, line ends changed, ...
-        known_counts: :attr:`counts`, where whoever read the text has counted.
+        text: ``(N,)`` code points or bytes; for a large text, a view of what is on disk.
+        sha256: of the bytes of all files in order; for characters, of the unpacked bytes.
+        notes: notes for the user: a byte order mark removed, line ends changed, ...
+        known_counts: :attr:`counts`, where they were counted in reading the text.
     """
 
     level: str
@@ -51,24 +51,24 @@ class Corpus:
 
     @property
     def codes(self) -> npt.NDArray[Any]:
-        """The text as an array, which is made anew where it is on disk in several parts."""
+        """The text as an array, which is a new one where the text is on disk in several parts."""
         return np.asarray(self.text)
 
     @cached_property
     def counts(self) -> npt.NDArray[np.int64]:
-        """How often each code stands in the text, from 0 to the largest."""
+        """How often each code occurs in the text, from 0 to the largest."""
         if self.known_counts is not None:
             return self.known_counts
         return add_counts(self.codes, np.zeros(0, np.int64))
 
     @property
     def distinct(self) -> npt.NDArray[Any]:
-        """The codes that stand in the text, ascending."""
+        """The codes that occur in the text, ascending."""
         return np.flatnonzero(self.counts)
 
 
 def encoded(codes: npt.NDArray[Any], level: str) -> bytes:
-    """A corpus' codes as the bytes of a file: UTF-8 of code points; bytes as they are."""
+    """A corpus's codes as the bytes of a file: code points as UTF-8; bytes as they are."""
     if level == "byte":
         return codes.astype(np.uint8).tobytes()
     text = codes.astype("<u4").tobytes().decode("utf-32-le", "surrogatepass")
@@ -76,11 +76,11 @@ def encoded(codes: npt.NDArray[Any], level: str) -> bytes:
 
 
 def stands_in(part: Codes, whole: Codes | View, level: str, least: int) -> bool:
-    """Whether a text of ``least`` bytes or more is a part of another.
+    """Whether a text is part of another one and has at least ``least`` bytes.
 
     Args:
         part, whole: ``(N,)`` and ``(M,)`` code points or bytes.
-        level: of both.
+        level: the level of both.
     """
     wanted = encoded(part, level)
     return len(wanted) >= least and any(
@@ -110,8 +110,8 @@ def read_corpus(
         keep_newlines: leave ``\\r\\n`` and ``\\r`` as they are; normally they become ``\\n``.
         lines: each line is an item: blank ones are left out, and the last of each file is ended.
         stdin: what ``-`` reads.
-        storing: what becomes of a text that is large, other than a list of lines; if not given,
-            it is held in memory as any other.
+        storing: how a large text is kept, unless it is a list of lines; if not given, it is held in
+            memory like any other.
 
     Raises:
         InputError: a file cannot be read or decoded, with the place; or the corpus is empty.
@@ -154,7 +154,7 @@ def read_corpus(
 def _decode(
     path: str, data: bytes, encoding: str, keep_newlines: bool
 ) -> tuple[list[npt.NDArray[Any]], list[str]]:
-    """Code points, in pieces whose dtype is as small as it can be, and what was noticed."""
+    """Code points, in pieces of the smallest possible dtype, and notes for the user."""
     decoding = Decoding(path, data, encoding, keep_newlines)
     pieces = [
         codes.astype(np.min_scalar_type(int(codes.max(initial=0))))
@@ -164,7 +164,7 @@ def _decode(
 
 
 def _is_ended(pieces: Sequence[npt.NDArray[Any]]) -> bool:
-    """Whether a text ends with a line end, or has nothing that could be continued."""
+    """Whether a text ends with a line end, or is empty."""
     last = next((int(piece[-1]) for piece in reversed(pieces) if len(piece)), LINE_END)
     return last in (LINE_END, ord("\r"))
 
@@ -173,7 +173,7 @@ class TextStream:
     """Files read in order piece by piece, as :func:`read_corpus` reads them whole.
 
     Args:
-        paths, level, encoding, keep_newlines, stdin: as there; at least one path.
+        paths, level, encoding, keep_newlines, stdin: as in :func:`read_corpus`; at least one path.
 
     Attributes:
         size: how many bytes have been read.
@@ -195,7 +195,7 @@ class TextStream:
         self.digest = hashlib.sha256()
 
     def __iter__(self) -> Iterator[npt.NDArray[Any]]:
-        """Code points or bytes ``(n,)``, of a pipe as soon as they are there; n may be 0.
+        """Code points or bytes ``(n,)``, from a pipe as soon as they arrive; n may be 0.
 
         Raises:
             InputError: a file cannot be read or decoded, with the place.

@@ -1,4 +1,4 @@
-"""How many there are of something, in words."""
+"""A number of things, in words."""
 
 __all__ = ["counted"]
 

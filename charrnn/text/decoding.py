@@ -17,7 +17,7 @@ from charrnn.text.packed import document
 __all__ = ["BOMS", "UNENDED", "Decoding", "chunks_of", "decode_text", "marked", "still_packed"]
 
 CHUNK = 1 << 23
-"""Bytes that are decoded at a time."""
+"""How many bytes are decoded at a time."""
 
 BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -33,7 +33,7 @@ MARKED = {
     codecs.BOM_UTF16_LE: "utf-16-le",
     codecs.BOM_UTF16_BE: "utf-16-be",
 }
-"""The encodings whose marks these are: Python would read the mark as a character."""
+"""The encodings of byte order marks that Python would read as a character."""
 
 MARK = 0xFEFF
 OR_BYTES = "; or read bytes (--level byte)"
@@ -41,21 +41,21 @@ OR_BYTES = "; or read bytes (--level byte)"
 UNENDED = "its last line has no end, so the next file continues it"
 
 AS_ASCII = ("ascii", "utf-8", "iso8859-1", "iso8859-15", "cp1252")
-"""Encodings in which bytes below 128 are the characters of ASCII, whatever stands around them."""
+"""Encodings in which a byte below 128 is always the character of ASCII."""
 
 
 class Decoding:
     """One file, decoded piece by piece.
 
     Args:
-        path: its name, for errors.
-        first: its first bytes: up to 512 tell whether it is a document, or has a byte order mark.
-        encoding: as it is asked for; a mark decides.
+        path: the file's name, for errors.
+        first: its first bytes; up to 512 tell whether it is a document or has a byte order mark.
+        encoding: the encoding that was asked for; a byte order mark overrides it.
         keep_newlines: leave ``\\r\\n`` and ``\\r`` as they are; otherwise they become ``\\n``.
-        or_else: ends the hints of errors.
+        or_else: the end of the errors' hints.
 
     Raises:
-        InputError: the file is of a document, or nobody knows the encoding.
+        InputError: the file is a document such as a PDF, or the encoding is unknown.
     """
 
     def __init__(
@@ -73,16 +73,16 @@ class Decoding:
         self._decoder = io.IncrementalNewlineDecoder(
             _decoder(self.encoding), translate=self._translate
         )
-        self._offset, self._line = 0, 1  # of the end of what has been decoded
+        self._offset, self._line = 0, 1  # where the decoded part ends
         self._nulls = self._marks = 0
 
     def stands(self, chunk: bytes) -> bool:
-        """Whether a chunk's bytes are its characters, if those before it were theirs."""
+        """Whether a chunk's bytes are also its characters, provided those before it were."""
         name = codecs.lookup(self.encoding).name
         return name in AS_ASCII and chunk.isascii() and not (self._translate and b"\r" in chunk)
 
     def pass_over(self, chunk: bytes) -> None:
-        """Take a chunk that :meth:`stands` as read."""
+        """Count a chunk that :meth:`stands` without decoding it."""
         self._offset += len(chunk)
         self._line += chunk.count(b"\n")
         self._nulls += chunk.count(0)
@@ -91,7 +91,7 @@ class Decoding:
         """The next characters, also as code points ``(n,)``; an empty chunk is the end.
 
         Raises:
-            InputError: the bytes are not of the encoding, with the place.
+            InputError: the bytes are not valid in the encoding; the error names the place.
         """
         self._offset += len(chunk)
         try:
@@ -111,12 +111,12 @@ class Decoding:
         return text, codes
 
     def pieces(self, chunks: Iterable[bytes]) -> Iterator[tuple[str, npt.NDArray[Any]]]:
-        """All of it, as :meth:`decode` gives it."""
+        """The whole file, in pieces as :meth:`decode` returns them."""
         return map(self.decode, chain(chunks, [b""]))
 
     @property
     def notes(self) -> list[str]:
-        """What was noticed."""
+        """Notes for the user on how the file was read."""
         notes, seen = [*self._notes], self._decoder.newlines
         if self._translate and seen not in (None, "\n"):
             kinds = [
@@ -136,7 +136,7 @@ class Decoding:
         hint = f"name its encoding with --encoding (charrnn inspect suggests one){self._or_else}"
         if not isinstance(error, UnicodeDecodeError):
             return InputError(f"{self._path!r} is not {self.encoding}: {error}", hint)
-        # The decoder saw what an earlier chunk had left over in front of the last one.
+        # The decoder's input began with what an earlier chunk had left over.
         seen, at = error.object, error.start
         offset = self._offset - len(seen) + at
         line = self._line + seen.count(b"\n", 0, at)
@@ -148,15 +148,15 @@ class Decoding:
 
 
 def decode_text(path: str, data: bytes, encoding: str = "utf-8") -> tuple[str, tuple[str, ...]]:
-    """The text of a file's bytes, and what was noticed.
+    """The text of a file's bytes, and notes on how they were read.
 
-    A byte order mark decides and goes, as in :func:`charrnn.text.corpora.read_corpus`. ``\\r\\n``
-    becomes ``\\n``, and so does ``\\r`` in a text without any ``\\n``; else it stays, as every
-    other character does.
+    A byte order mark decides and is removed, as in :func:`charrnn.text.corpora.read_corpus`.
+    ``\\r\\n`` becomes ``\\n``, and so does ``\\r`` in a text without any ``\\n``; every other
+    character stays.
 
     Raises:
-        InputError: the bytes are not of this encoding, with the place, or of a document; or
-            nobody knows the encoding.
+        InputError: the bytes are not valid in this encoding (the error names the place), or are a
+            document; or the encoding is unknown.
     """
     decoding = Decoding(path, data, encoding, keep_newlines=True, or_else="")
     text = "".join(text for text, _ in decoding.pieces(chunks_of(data)))
@@ -181,14 +181,14 @@ def still_packed(kind: str) -> str:
 
 
 def marked(data: bytes, encoding: str) -> tuple[str, list[str]]:
-    """The encoding that a byte order mark tells, and a note.
+    """The encoding that a byte order mark indicates, and a note.
 
-    Where UTF-8 was asked for, any mark decides; else only one of the encoding that was named, by
-    whichever of its names.
+    If UTF-8 was asked for, any mark decides; otherwise only a mark of the encoding that was asked
+    for, by whichever of its names.
     """
     try:
         asked = codecs.lookup(encoding).name
-    except (LookupError, TypeError, ValueError):  # which whoever decodes will say
+    except (LookupError, TypeError, ValueError):  # decoding will report it
         return encoding, []
     for mark, marked in BOMS:
         if data.startswith(mark) and asked in ("utf-8", MARKED[mark]):
@@ -215,7 +215,7 @@ def _decoder(encoding: str) -> codecs.IncrementalDecoder:
 
 
 def _refuse_document(path: str, data: bytes, or_else: str = "") -> None:
-    """Raise InputError if a file is none of plain text, whatever its bytes could be read as."""
+    """Raise InputError if a file is not plain text, however its bytes could be read."""
     if found := document(data):
         what, how = found
         how = re.sub(r"\bFILE\b", lambda _: quote(path), how)

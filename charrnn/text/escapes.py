@@ -1,10 +1,10 @@
-"""Characters that a vocabulary lacks: what they cost, so that a text's score stays that of a code.
+"""What characters cost that a vocabulary lacks, so that scores remain comparable.
 
-With probability :data:`ESCAPE` a character is none that is known, and then it is any of Unicode's
-scalar values, all equally likely. So an unknown character costs ln(1/ε) + ln(1,112,064) nats, and
-a known one -ln(1 - ε) more than the model says, whether or not the text has unknown ones: the
-probabilities of all that may come sum to at most one. Bytes are all known, and none is escaped. So
-the scores of different models and of n-grams may stand in one table.
+With probability :data:`ESCAPE` a character is unknown, and then it is any of Unicode's scalar
+values, all equally likely. So an unknown character costs ln(1/ε) + ln(1,112,064) nats, and a known
+one -ln(1 - ε) more than the model says, whether or not the text has unknown ones. The probabilities
+of all possible characters sum to at most one, as in a code. Bytes are always known, and never
+escaped. So the scores of different models and of n-grams can be compared in one table.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from charrnn.text.vocab import Vocabulary
 __all__ = ["ESCAPE", "KNOWN_NATS", "SCALAR_VALUES", "UNKNOWN_NATS", "Escaped", "escape"]
 
 ESCAPE = 1e-6
-SCALAR_VALUES = 0x110000 - 0x800  # all code points but the surrogates
+SCALAR_VALUES = 0x110000 - 0x800  # all code points except surrogates
 UNKNOWN_NATS = log(1 / ESCAPE) + log(SCALAR_VALUES)
 KNOWN_NATS = -log1p(-ESCAPE)
 
@@ -29,9 +29,9 @@ class Escaped:
     """A text as a model reads it.
 
     Attributes:
-        ids: ``(N,)`` symbols; the vocabulary's start symbol in the place of each unknown character.
-        unknown: ``(N,)`` where those are.
-        byte_level: nothing is ever unknown.
+        ids: ``(N,)`` symbols; the vocabulary's start symbol in place of each unknown character.
+        unknown: ``(N,)`` whether each character is unknown.
+        byte_level: whether the text is bytes, which are always known.
     """
 
     ids: npt.NDArray[Any]
@@ -39,11 +39,11 @@ class Escaped:
     byte_level: bool
 
     def charge(self, nats: npt.NDArray[Any], start: int = 0) -> npt.NDArray[np.float64]:
-        """What the characters from ``start`` on cost, given what they do if all are known.
+        """The cost of the characters from ``start`` on, given the model's cost of known ones.
 
         Args:
-            nats: ``(n,)`` by the model, up to N - start; what stands for unknown characters is not
-                read.
+            nats: ``(n,)`` by the model, for up to N - start characters; entries of unknown
+                characters are ignored.
         """
         if self.byte_level:
             return nats.astype(np.float64)

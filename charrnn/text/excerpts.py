@@ -1,4 +1,4 @@
-"""What a large file is like, from a part of it."""
+"""An excerpt from a large file, by which it is judged."""
 
 import os
 from itertools import pairwise
@@ -10,30 +10,30 @@ from charrnn.text.sources import UNPACKED, opened, read_bytes
 __all__ = ["Excerpt", "excerpt"]
 
 PIECES = 32
-"""So many, from all over a file."""
+"""The number of pieces, which come from all over a file."""
 
 
 class Excerpt(NamedTuple):
     """A file, or a part of it."""
 
     data: bytes
-    """As it is when unpacked."""
+    """Its bytes, unpacked."""
     size: int
-    """Bytes of the whole; a guess where only a part was unpacked."""
+    """Bytes of the whole file; an estimate where only a part was unpacked."""
     what: str
-    """Which part of the file it is, in words; nothing for all of it."""
+    """Which part of the file it is, in words; empty for the whole."""
 
 
 def excerpt(path: str, most: int, *, as_is: bool = False) -> Excerpt:
-    """All of a file, or of a larger one about ``most`` bytes.
+    """The whole of a file, or about ``most`` bytes of a larger one.
 
-    They are whole lines from all over it; of a compressed file, or of one without line ends, its
-    beginning.
+    An excerpt consists of whole lines from all over the file; for a compressed file, or one without
+    line ends, it is the beginning.
 
     Args:
-        path: ``-`` is standard input, which is read whole, as a pipe is.
-        most: bytes, when unpacked.
-        as_is: leave what is compressed as it is.
+        path: the file; ``-`` is standard input, which is read whole, as a pipe is.
+        most: the most bytes, unpacked.
+        as_is: do not unpack a compressed file.
 
     Raises:
         InputError: as :func:`charrnn.text.sources.read_bytes`.
@@ -65,7 +65,7 @@ def excerpt(path: str, most: int, *, as_is: bool = False) -> Excerpt:
 
 
 def _lines(file: BinaryIO, size: int, most: int) -> list[bytes]:
-    """Pieces of whole lines, the first of them the beginning; an empty one where there are none."""
+    """Pieces of whole lines, the first from the beginning; an empty one where there are none."""
     pieces = []
     for begin, _ in pairwise(range(0, size + 1, size // PIECES)):
         file.seek(begin)
@@ -76,8 +76,8 @@ def _lines(file: BinaryIO, size: int, most: int) -> list[bytes]:
 
 
 def _whole(data: bytes) -> bytes:
-    """Without the beginning of a character of UTF-8 at its end."""
-    lead = next((k for k in range(1, 4) if data[-k] >= 0xC0), 0)  # so many bytes from the end
+    """The bytes without an incomplete UTF-8 character at their end."""
+    lead = next((k for k in range(1, 4) if data[-k] >= 0xC0), 0)  # counted from the end
     if not lead:
         return data
     length = 2 + (data[-lead] >= 0xE0) + (data[-lead] >= 0xF0)

@@ -1,7 +1,7 @@
-"""N-grams of texts and of words as numbers, by a hash that is the same everywhere and always.
+"""N-grams of texts and of words as numbers, by a hash that is the same on every machine.
 
-The 64-bit FNV-1a hash (Fowler, Noll and Vo), a symbol in the place of a byte. It has no seed, so
-that a checkpoint needs to note no more than how many buckets there are.
+It is the 64-bit FNV-1a hash (Fowler, Noll and Vo), applied to symbols instead of bytes. It has no
+seed, so a checkpoint only needs to note the number of buckets.
 """
 
 import re
@@ -19,19 +19,19 @@ Hashes = npt.NDArray[np.uint64]
 BASIS, PRIME, MASK = 0xCBF29CE484222325, 0x100000001B3, (1 << 64) - 1
 
 CHARACTERS, WORDS = 5, 2
-"""The longest n-grams of a text: of its characters, and of its words."""
+"""The lengths of the longest n-grams of a text: in characters, and in words."""
 
 START, END = "\x02", "\x03"
-"""Of a text."""
+"""The signs for the beginning and the end of a text."""
 
 WORD = re.compile(r"\w+|[^\w\s]")
 
 AFFIX = 5
-"""Characters of the longest beginning and ending of a token that count."""
+"""The longest beginning or ending of a token that is used, in characters."""
 
 
 def hashed(*symbols: int) -> int:
-    """FNV-1a of some numbers."""
+    """The FNV-1a hash of some numbers."""
     h = BASIS
     for symbol in symbols:
         h = ((h ^ symbol) * PRIME) & MASK
@@ -39,18 +39,18 @@ def hashed(*symbols: int) -> int:
 
 
 def buckets_of(hashes: Hashes, size: int) -> npt.NDArray[np.intp]:
-    """Which of ``size`` buckets each hash falls into; its upper half, the better one, counts."""
+    """Which of ``size`` buckets each hash falls into, by its upper half, which is better mixed."""
     return ((hashes ^ (hashes >> np.uint64(32))) % np.uint64(size)).astype(np.intp)
 
 
 def of_text(text: str) -> Hashes:
-    """Of all n-grams: of up to five characters, and of up to two words, in small letters.
+    """Hash all n-grams of a text: of up to five characters and of up to two words, in lower case.
 
-    The text stands between a sign for its beginning and one for its end, and for its characters
-    there is a space beside each, so that its first word is also a word like others.
+    A sign marks the text's beginning and one its end; character n-grams see a space next to each,
+    so that the first word looks like any other.
 
     Returns:
-        One for each that stands there, as often as it does.
+        One hash for each n-gram, as often as it occurs.
     """
     framed = np.frombuffer(
         f"{START} {text} {END}".encode("utf-32-le", "surrogatepass"), dtype="<u4"
@@ -63,13 +63,13 @@ def of_text(text: str) -> Hashes:
 
 
 def of_tokens(tokens: Sequence[str], *, ahead: bool = True) -> list[Hashes]:
-    """Of what each token of a sentence shows: itself, its parts, its neighbours.
+    """Hash the features of each token in a sentence: itself, its parts, its neighbours.
 
     Args:
-        ahead: whether those behind it count as well.
+        ahead: whether the tokens after it are features as well.
     """
     own = [_word(token.lower()) for token in tokens]
-    words = _numbers([0, 0, *own, 1, 1])  # what stands outside
+    words = _numbers([0, 0, *own, 1, 1])  # 0 and 1 are the places outside
     ends = _numbers([2, *(_word(token.lower()[-3:]) for token in tokens), 2])
     shapes = _numbers([3, *(_word(_shape(token)) for token in tokens), 3])
     count = len(tokens)
@@ -100,7 +100,7 @@ def _numbers(symbols: Sequence[int]) -> Hashes:
 
 
 def _hashed(family: int, *symbols: Hashes) -> Hashes:
-    """:func:`hashed` of many at once: of ``family``, and what stands at each place of the rest."""
+    """:func:`hashed` for many at once: ``family``, then the symbols at each place."""
     h = np.full(len(symbols[0]), hashed(family), dtype=np.uint64)
     for own in symbols:
         h = (h ^ own) * np.uint64(PRIME)
@@ -108,7 +108,7 @@ def _hashed(family: int, *symbols: Hashes) -> Hashes:
 
 
 def _ngrams(symbols: Hashes, order: int, family: int) -> list[Hashes]:
-    """Those of each length 1..order; ``family`` keeps those of other symbols apart."""
+    """N-grams of each length 1..order; ``family`` separates them from those of other symbols."""
     found = []
     h = np.full(len(symbols), hashed(family), dtype=np.uint64)
     for n in range(1, min(order, len(symbols)) + 1):
@@ -124,7 +124,7 @@ def _word(word: str) -> int:
 
 @lru_cache(1 << 16)
 def _of_token(token: str) -> Hashes:
-    """What a token shows by itself."""
+    """The features of a token by itself."""
     small = token.lower()
     keys = [(20, _word(small)), (21, _word(token)), (22, _word(_shape(token)))]
     for n in range(1, min(AFFIX, len(small)) + 1):
@@ -133,7 +133,7 @@ def _of_token(token: str) -> Hashes:
 
 
 def _shape(token: str) -> str:
-    """Capitals, small letters, digits and the rest of a token, runs of a kind once: ``Xx-0``."""
+    """Capitals, lower-case letters, digits and other signs, runs shortened: ``Xx-0``."""
     kinds = [
         "X" if c.isupper() else "x" if c.isalpha() else "0" if c.isdigit() else c for c in token
     ]

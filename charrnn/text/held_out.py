@@ -1,4 +1,4 @@
-"""What of a text validates: its end; or, where each line is an item, lines from all over it."""
+"""The validation set of a text: its end or, where each line is an item, lines from all over it."""
 
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -14,40 +14,41 @@ __all__ = ["LINE_END", "HeldOut", "Parted", "whole_lines"]
 
 LINE_END = 10
 SPACES = (9, 10, 11, 12, 13, 32)
-"""Those of ASCII: in bytes, others are parts of characters."""
+"""ASCII's white space; in bytes, other white space is parts of characters."""
 
 DRAW = 5
-"""With the seed, where the draw of the lines begins: after those of :mod:`charrnn.tasks.base`."""
+"""The seed's branch for drawing lines; :mod:`charrnn.tasks.base` has the branches before it."""
 
 Codes = npt.NDArray[Any]
 
 
 class Parted(NamedTuple):
-    """A text in two parts, one behind the other."""
+    """A text in two parts, one after the other."""
 
     codes: Any
-    """``(N,)``, an array or a view: what trains, then what is held out."""
+    """``(N,)``, an array or a view: the training part, then the validation set."""
     start: int
-    """Where that begins."""
+    """Where the validation set begins."""
 
 
 @dataclass(frozen=True)
 class HeldOut:
-    """How a text is cut in two.
+    """How a text is split in two.
 
     Args:
-        fraction: the part of the characters, or of the lines, that is held out.
-        lines: the seed by which lines are drawn; nothing where the end of the text is held out.
+        fraction: the validation set's share of the characters, or of the lines.
+        lines: the seed by which lines are drawn; None if the validation set is the end of the text.
     """
 
     fraction: float
     lines: int | None = None
 
     def part(self, codes: Codes | View) -> Parted:
-        """What trains and what is held out of a text, the same ones each time.
+        """The training part and the validation set of a text, the same each time.
 
-        Drawn lines are whole (:func:`whole_lines`), equal ones are in one part, and both parts are
-        in random order: of a sorted list each chunk of the training has its share of all letters.
+        Drawn lines are whole (:func:`whole_lines`), equal ones are in the same part, and both parts
+        are in random order, so that in a sorted list each training chunk has its share of all
+        letters.
 
         Raises:
             InputError: the lines are too few to draw from.
@@ -70,13 +71,13 @@ class HeldOut:
                 "give more lines or another --val-fraction, or leave out --lines",
             ) from None
         order = np.concatenate((rng.permutation(parts.train), rng.permutation(parts.val)))
-        before = np.cumsum(lengths[order]) - lengths[order]  # so much stands before each line now
+        before = np.cumsum(lengths[order]) - lengths[order]  # the characters before each line now
         places = np.repeat(starts[order] - before, lengths[order]) + np.arange(len(codes))
         return Parted(codes[places], int(lengths[parts.train].sum()))
 
 
 def whole_lines(codes: Codes) -> tuple[Codes, int]:
-    """A text of whole lines: blank ones left out, and the last one ended; how many were blank."""
+    """A text without blank lines and with its last line ended; and how many lines were blank."""
     if len(codes) and codes[-1] != LINE_END:
         codes = np.append(codes, codes.dtype.type(LINE_END))
     ends = np.flatnonzero(codes == LINE_END)

@@ -1,4 +1,4 @@
-"""Texts to predict from that stand in a column of a table, read as rows to train on are."""
+"""Texts to predict from, in a column of a table, read as training rows are."""
 
 import csv
 import json
@@ -29,7 +29,7 @@ from charrnn.text.tables import TableFile, shown
 __all__ = ["Inputs", "read_inputs"]
 
 HEAD = 1 << 16
-"""Bytes in which the first line is looked for."""
+"""Bytes in which the first line is searched for."""
 
 TOKENS = "tokens"
 KNOWN = {
@@ -47,7 +47,7 @@ class Inputs:
     """The texts of a column.
 
     Attributes:
-        records: one of each row, in order; numbered as rows are in messages.
+        records: one for each row, in order; numbered as messages number rows.
         notes: how the file was read.
     """
 
@@ -56,7 +56,7 @@ class Inputs:
 
 
 class _Rows(TableFile):
-    """A table of which any row may be bad, without harm to the others."""
+    """A table in which a bad row does no harm to the others."""
 
     def __init__(self, path: str, encoding: str) -> None:
         super().__init__(path, encoding, None)
@@ -77,24 +77,24 @@ def read_inputs(
     trained: str = "",
     encoding: str = "utf-8",
 ) -> Inputs | None:
-    """The texts of a table's rows; nothing, if the file is no table but a text a line.
+    """The texts of a table's rows; None if the file is not a table but one text on each line.
 
     A file is a table if ``columns`` say which column is read; or its name ends in ``.csv``; or its
-    first line is a JSON object, or one of fastText's, or the header of CSV or TSV in which the
-    texts' column has a known name, or the one that it had in training. Which column it is decides,
-    in this order: ``columns``, ``trained``, the known names, and the order of the training's rows.
+    first line is a JSON object, or a fastText line, or the header of CSV or TSV in which the texts'
+    column has a known name or its name in training. The column is decided, in this order, by
+    ``columns``, ``trained``, the known names, and the order of the training rows.
 
     Args:
         path: a file's name; ``-`` is standard input.
-        head: the first bytes of the file, or all; nothing, if it can be read only once: then it is
+        head: the first bytes of the file, or all; None if it can be read only once, which makes it
             a table.
-        names: what the task calls its two columns, that of the texts first.
-        columns: that of the texts, by name or number.
-        trained: the columns that the model was trained on, if someone named them.
-        encoding: of the file; with the default a byte order mark decides, where there is one.
+        names: the task's names for its two columns, that of the texts first.
+        columns: the column of the texts, by name or number.
+        trained: the columns that the model was trained on, if the user named them.
+        encoding: of the file; with the default, a byte order mark decides if there is one.
 
     Raises:
-        InputError: a table cannot be read or decoded, or it does not say which column is meant.
+        InputError: a table cannot be read or decoded, or does not say which column to read.
     """
     roles = [Role(name, KNOWN.get(name, frozenset()), name == "label") for name in names]
     named_csv = path.lower().endswith(".csv")
@@ -128,7 +128,7 @@ def read_inputs(
 
 
 def _may_be_table(head: bytes, role: Role, trained: str, encoding: str) -> bool:
-    """Whether a file's first line looks like one of a table that says what its columns are."""
+    """Whether a file's first line looks like that of a table which names its columns."""
     lines = (one for part in records([head[:HEAD]], encoding) for one in part)
     first = next((one.text.strip() for one in lines if one.text.strip()), "")
     if first.startswith(LABEL) or any(word.startswith(LABEL) for word in first.split()):
@@ -137,7 +137,7 @@ def _may_be_table(head: bytes, role: Role, trained: str, encoding: str) -> bool:
         try:
             return isinstance(json.loads(first), dict)
         except (ValueError, RecursionError):
-            return len(head) > HEAD and len(first) >= HEAD // 4  # an object that is cut off
+            return len(head) > HEAD and len(first) >= HEAD // 4  # the beginning of a long object
     for separator in ",;\t":
         cells = next(csv.reader([first], delimiter=separator), [])
         # In prose a space comes after the comma.
@@ -149,12 +149,12 @@ def _may_be_table(head: bytes, role: Role, trained: str, encoding: str) -> bool:
 
 
 def _own(trained: str) -> str:
-    """The texts' column in training, in small letters; empty if nobody named it."""
+    """The texts' column in training, in lower case; empty if the user did not name it."""
     return listed(trained)[0].casefold() if trained else ""
 
 
 def _alike(cells: Cells) -> tuple[int, list[Row]]:
-    """How many columns most rows have, and those rows."""
+    """The number of columns that most rows have, and those rows."""
     widths = Counter(len(found) for _, found in cells.rows)
     width = widths.most_common(1)[0][0] if widths else 1
     return width, [(row, found) for row, found in cells.rows if len(found) == width]
@@ -170,7 +170,7 @@ def _chosen(
     *,
     sure: bool,
 ) -> Chosen:
-    """The texts' column, the first of those that are chosen; ``sure``: whether it is a table."""
+    """The texts' column, first of those chosen; ``sure``: whether the file is certainly a table."""
     if not rows:
         return Chosen((0,), False)
     if not columns and trained and cells.form != FASTTEXT:
@@ -185,7 +185,7 @@ def _chosen(
     except InputError:
         if columns or cells.names or len(rows[0][1]) != len(roles):
             raise
-        return choose(file, roles, (), rows)  # as rows to train on
+        return choose(file, roles, (), rows)  # as for training rows
 
 
 def _record(row: int, values: Sequence[Any], width: int, place: int, *, tokens: bool) -> Record:

@@ -1,8 +1,8 @@
 """The items that a model was trained on (lines of a list, labelled texts), in four bytes each.
 
-A model carries them with its weights, so that it can write others without the training text. Each
-is noted by its CRC-32 (that of zip files and PNG): no item is missed, and of N items something new
-is taken for one with a probability of N/2³², which is a chance in 200,000 for 20,000 names.
+A model keeps them beside its weights, so that it can avoid writing them without the training text.
+Each is noted by its CRC-32 (that of zip files and PNG): every item is recognised, and with N items
+something new is mistaken for one with probability N/2³², which is 1 in 200,000 for 20,000 names.
 """
 
 import zlib
@@ -21,20 +21,20 @@ from charrnn.text.view import View
 __all__ = ["LONGEST", "NONE", "Items"]
 
 LONGEST = 100
-"""Bytes of an item: longer ones are hardly ever written whole, and are not noted."""
+"""The most bytes of an item; longer ones are hardly ever written whole, and are not noted."""
 
 MOST = 1 << 20
-"""Distinct items that are noted; of more, none is."""
+"""The most distinct items that are noted; with more, none are."""
 
 DISTINCT = 0.5
-"""The part of all items that must be distinct: where most come again, so may those written."""
+"""The share of items that must be distinct: where most repeat, written ones may repeat them."""
 
 FEW, HARDLY_AGAIN = 100, 0.8
-"""Where nobody has said that each line is an item: so many lines at least, and this part of them
-distinct; a play has its speakers in lines of their own, source code its brackets."""
+"""If the user has not said that lines are items: the fewest lines of a list, and the share that
+must be distinct. In plays and source code, short lines such as speakers or brackets repeat."""
 
 BEGINNING = 1 << 20
-"""Characters that are looked at first."""
+"""How many characters are looked at first."""
 
 LINE_END = 10
 
@@ -43,17 +43,17 @@ Codes = npt.NDArray[Any]
 
 @dataclass(frozen=True)
 class Items:
-    """Which items there were.
+    """The items of a training text.
 
     Attributes:
-        sums: their CRC-32s, ascending, each as four bytes, the lowest first.
+        sums: the items' CRC-32s, ascending, each as four bytes in little-endian order.
     """
 
     sums: bytes = b""
 
     @classmethod
     def of(cls, items: Sequence[bytes], distinct: float = DISTINCT) -> "Items":
-        """Those items; none if they are too many, or fewer than that part of them are distinct."""
+        """The items; empty if they are too many, or less than that share of them are distinct."""
         found = set(items)
         if len(found) > MOST or len(found) < distinct * len(items):
             return cls()
@@ -66,12 +66,12 @@ class Items:
 
         Args:
             codes: ``(N,)`` characters or bytes.
-            level: of the text.
-            listed: whether a person has said so. Else a text is a list if it has a hundred lines
-                or more, no blank, indented or long ones, and hardly any that come again.
+            level: the level of the text.
+            listed: whether the user has said so. Otherwise a text is a list if it has a hundred
+                lines or more, none of them blank, indented or long, and hardly any that repeat.
         """
         if not listed:
-            # The beginning tells of nearly every long text that it is no list.
+            # The beginning of nearly every long text shows that it is not a list.
             first = _lengths(np.asarray(codes[:BEGINNING]))
             too_many = len(codes) > MOST / HARDLY_AGAIN * (LONGEST + 1)
             if too_many or not first.all() or first.max(initial=0) > LONGEST:
@@ -101,7 +101,7 @@ class Items:
         return Items(np.union1d(self._sums, other._sums).astype("<u4").tobytes())
 
     def to_json(self) -> str:
-        """For a checkpoint: base 64."""
+        """The entry of a checkpoint, in base 64."""
         return b64encode(self.sums).decode("ascii")
 
     @classmethod
@@ -109,7 +109,7 @@ class Items:
         """The inverse of :meth:`to_json`.
 
         Raises:
-            ValueError: it is not what that wrote.
+            ValueError: the text does not come from :meth:`to_json`.
         """
         if not isinstance(text, str):
             raise ValueError("items must be a text in base 64")
@@ -124,7 +124,7 @@ class Items:
 
 
 def _lengths(codes: Codes) -> npt.NDArray[np.intp]:
-    """Of the lines that are ended."""
+    """The lengths of all lines that are ended."""
     return np.diff(np.flatnonzero(codes == LINE_END), prepend=-1) - 1
 
 

@@ -1,4 +1,4 @@
-"""What a cell of a series says: a number, a date or time, nothing, or words."""
+"""What a cell of a series contains: a number, a date or time, nothing, or words."""
 
 import re
 from collections.abc import Sequence
@@ -18,15 +18,15 @@ __all__ = [
 ]
 
 DECIMAL = ("point", "comma")
-"""What stands before the fraction of a number."""
+"""What separates the fraction of a number."""
 
 MISSING = ("error", "previous", "skip")
-"""What becomes of a value that is missing: refused, that of the row before, or the row left out."""
+"""What happens to a missing value: an error, the row before's value, or the row is left out."""
 
 Kind = Literal["numbers", "dates", "empty", "words"]
 
 THOUSANDS = r"[.'’\s]"
-"""What stands between thousands where the comma is decimal."""
+"""What separates thousands where the comma is decimal."""
 EXPONENT = r"(?:[eE][+-]?[0-9]+)?"
 NUMBER = {
     "point": re.compile(rf"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+){EXPONENT}"),
@@ -41,7 +41,7 @@ FOR_PEOPLE = re.compile(
     rf"(?:[0-9]+|[0-9]{{1,3}}(?:(?:,|{THOUSANDS})[0-9]{{3}})+)?(?:[.,][0-9]*)?"
     rf"\s?(?:[%$€£¥]|{EXPONENT})?"
 )
-"""What a person reads as a number, in whatever notation."""
+"""What a person reads as a number, in any notation."""
 
 NOTHING = frozenset({"", "?", "-", ".", "na", "n/a", "#n/a", "nan", "null", "none"})
 
@@ -67,7 +67,7 @@ DATE = re.compile(
 )
 
 MONTHS = re.compile(r"(?:0[1-9]|1[0-2])\.(?:1[89]|20)[0-9]{2}")
-"""``01.2020``: a date where the whole column is of this form, a number elsewhere."""
+"""``01.2020``: a date if the whole column has this form, else a number."""
 
 NUMBERS = "write each cell as a number such as -1.5e3, with a decimal point and no signs like %"
 COMMAS = "for decimal commas: --task forecast,decimal=comma; write no commas between thousands"
@@ -79,19 +79,19 @@ GAPS = (
 
 
 def is_missing(cell: str) -> bool:
-    """Whether a cell says that there is no value: it is empty, or ``?``, ``NA``, ``null``, ..."""
+    """Whether a cell stands for a missing value: it is empty, or ``?``, ``NA``, ``null``, ..."""
     return cell.casefold() in NOTHING
 
 
 def number(cell: str, decimal: str) -> float | None:
-    """The value of a cell, infinite where it is beyond all doubles; None if it is no number."""
+    """The value of a cell, infinite if it is beyond all doubles; None if it is not a number."""
     if not NUMBER[decimal].fullmatch(cell):
         return float(cell) if NOT_FINITE.fullmatch(cell) else None
     return float(re.sub(THOUSANDS, "", cell).replace(",", ".") if decimal == "comma" else cell)
 
 
 def kind_of(cell: str) -> Kind:
-    """What a cell is, whatever notation its number is in."""
+    """The kind of a cell, whatever notation its number has."""
     if is_missing(cell):
         return "empty"
     if any(map(str.isdecimal, cell)) and FOR_PEOPLE.fullmatch(cell):
@@ -102,7 +102,7 @@ def kind_of(cell: str) -> Kind:
 
 
 def kind_of_all(cells: Sequence[str]) -> Kind:
-    """What a column is: numbers if a single cell is one, dates if all are that have anything."""
+    """The kind of a column: numbers if any cell is one, dates if all non-empty cells are."""
     if all(MONTHS.fullmatch(cell) for cell in cells if not is_missing(cell)):
         return "dates" if any(map(MONTHS.fullmatch, cells)) else "empty"
     kinds: set[Kind] = set()
@@ -115,7 +115,7 @@ def kind_of_all(cells: Sequence[str]) -> Kind:
 
 
 def trouble(cell: str, decimal: str) -> tuple[str, str]:
-    """Of a cell that is no number: what is wrong with it, after its name; and what to do."""
+    """What is wrong with a cell that is not a number, to follow its name; and what to do."""
     if not cell:
         return "empty", GAPS
     if is_missing(cell):

@@ -1,4 +1,4 @@
-"""Files whose bytes are no text yet: compressed ones, which are unpacked, and documents."""
+"""Files that are not plain text: compressed ones, which are unpacked, and documents."""
 
 import bz2
 import gzip
@@ -15,17 +15,17 @@ from charrnn.errors import InputError
 __all__ = ["LARGEST", "compression", "document", "unpacked", "unpacking"]
 
 LARGEST = 1 << 32
-"""Bytes that a file may have, as it is or unpacked."""
+"""The most bytes of a file, as it is or unpacked."""
 
 ZSTD_CHUNK = 1 << 14
-"""Bytes of zstd that are unpacked at a time: little may become much."""
+"""Bytes of zstd that are unpacked at a time, since few may become many."""
 
 CHUNK, LIGHT = 1 << 20, 1 << 27
-"""What unpacks to more than ``LIGHT`` bytes is counted before it is kept."""
+"""What unpacks to more than ``LIGHT`` bytes is measured, in chunks, before it is kept."""
 
 
 class _Gzip:
-    """What gzip takes: members, one after the other. What stands after them is left."""
+    """Reads gzip's members, one after the other, and ignores what follows them."""
 
     def __init__(self, file: Any) -> None:
         self._file, self._begun = gzip.GzipFile(fileobj=file), False
@@ -35,7 +35,7 @@ class _Gzip:
         while size > 0:
             try:
                 piece = self._file.read1(size)
-            except gzip.BadGzipFile as error:  # of what should begin another member
+            except gzip.BadGzipFile as error:  # what follows is not another member
                 if not (self._begun and str(error).startswith("Not a gzipped file")):
                     raise
                 piece = b""
@@ -48,7 +48,7 @@ class _Gzip:
 
 
 class _Zstd:
-    """What zstd takes: frames, one after the other. Raises ImportError without its package."""
+    """Reads zstd's frames, one after the other. Raises ImportError without the package."""
 
     def __init__(self, file: Any) -> None:
         from zstandard import ZstdDecompressor, ZstdError
@@ -116,16 +116,16 @@ DOCUMENTS = (
     (rb"II\*\0|MM\0\*", "a TIFF image", OCR),
     (rb"RIFF.{4}WEBP", "a WebP image", OCR),
 )
-"""How other files begin, what they are, and how a text is made of them."""
+"""How documents begin, what they are, and how to convert them to text."""
 
 
 def compression(data: bytes) -> str | None:
-    """By what a file is compressed, told by its content; nothing if it is not."""
+    """How a file is compressed, judged by its content; None if it is not."""
     return next((name for begins, name, _ in PACKED if re.match(begins, data)), None)
 
 
 def document(data: bytes) -> tuple[str, str] | None:
-    """What a file is that holds no plain text, and how to make one of it; nothing if it may."""
+    """What kind of document a file is, and how to convert it to text; None if it may be text."""
     start = data[:512]
     for begins, what, how in DOCUMENTS:
         if re.match(begins, start, re.DOTALL):
@@ -135,7 +135,7 @@ def document(data: bytes) -> tuple[str, str] | None:
 
 
 def unpacked(data: bytes, what: str) -> bytes:
-    """What a compressed file holds; any other as it is.
+    """The content of a compressed file; any other file's bytes as they are.
 
     Args:
         data: a file's bytes.
@@ -157,10 +157,10 @@ def unpacked(data: bytes, what: str) -> bytes:
 
 
 def unpacking(file: IO[bytes], what: str, first: bytes) -> Iterator[bytes]:
-    """What a compressed file holds, in pieces; any other as it is.
+    """The content of a compressed file, in pieces; any other file's bytes as they are.
 
     Args:
-        file: to be read from its beginning.
+        file: the file, at its beginning.
         what: its name, for errors.
         first: its first bytes.
 
@@ -177,7 +177,7 @@ def unpacking(file: IO[bytes], what: str, first: bytes) -> Iterator[bytes]:
 
 @contextmanager
 def _damage(name: str, what: str) -> Iterator[None]:
-    """Say so where a compressed file is damaged, or of a kind that needs a package."""
+    """Raise InputError where a compressed file is damaged, or its kind needs a package."""
     try:
         yield
     except ImportError:
@@ -192,7 +192,7 @@ def _damage(name: str, what: str) -> Iterator[None]:
 
 
 def _unpacked(opened: Callable[[Any], Any], data: bytes) -> bytes | None:
-    """Nothing if it is too much; which is found without keeping it."""
+    """The unpacked bytes; None if they are too many, which is found without keeping them."""
     found: bytes = opened(BytesIO(data)).read(LIGHT)
     if len(found) < LIGHT:
         return found

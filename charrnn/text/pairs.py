@@ -14,7 +14,7 @@ from charrnn.text.tables import Source, TableFile, shown
 __all__ = ["Pair", "read_pairs"]
 
 FEW = 8
-"""Rows: so few may have as many labels by chance."""
+"""Rows: with fewer, as many different labels may be chance."""
 
 KNOWN = {"text": TEXTS, "label": LABELS, "source": SOURCES, "target": TARGETS}
 SEVERAL = "for several labels a row: --task classify,loss=sigmoid"
@@ -25,7 +25,7 @@ class Pair:
     """Two texts of one row, without white space at their ends.
 
     Attributes:
-        row: the number of its line, from 1; of its first, where a cell holds line ends.
+        row: the number of its line, from 1; of its first line, where a cell contains line ends.
         left: the first of the task's two columns.
         right: the second.
     """
@@ -48,24 +48,24 @@ def read_pairs(
 ) -> Source[tuple[Pair, ...]]:
     """Read rows of two texts: TSV, CSV, JSON lines or fastText's (:mod:`charrnn.text.cells`).
 
-    White space at both ends of either text goes; within, everything stays. Blank lines may end
-    the file, but not interrupt it. What the file says of its columns, or ``columns`` does, decides
-    which are read (:func:`charrnn.text.roles.choose`).
+    White space at both ends of either text is removed; within a text, everything stays. Blank lines
+    may end the file, but not interrupt it. Which columns are read is decided by ``columns``, or by
+    what the file says of them (:func:`charrnn.text.roles.choose`).
 
     Args:
         path: a file's name; ``-`` is standard input.
-        left: what the first text is called.
-        right: what the second text is called; a ``label`` is one of a few kinds.
+        left: the name of the first text.
+        right: the name of the second text; a ``label`` is one of a few kinds.
         columns: both columns by name or number, with a comma between.
-        named: the names that they had in training, likewise: they are looked for first.
-        several: what is to stand between the labels of a row that has several; then it may also
-            have none. Without it, each row has one.
-        encoding: of the file; with the default a byte order mark decides, where there is one.
+        named: the names that the columns had in training, likewise; they are searched for first.
+        several: what separates the labels of a row that has several; a row may then also have none.
+            If empty, each row has one label.
+        encoding: of the file; with the default, a byte order mark decides if there is one.
         stdin: what ``-`` reads.
 
     Raises:
         InputError: a file cannot be read or decoded, has no rows, has no such columns, or has rows
-            that are not two texts: the first such row, and how many more.
+            that are not two texts: the first one, and how many more.
     """
     file = TableFile(path, encoding, stdin)
     cells = cells_of(file)
@@ -107,7 +107,7 @@ def read_pairs(
 
 
 def _check_order(path: str, pairs: Sequence[Pair], place: int, places: Sequence[int]) -> None:
-    """Raise InputError where the labels seem to be in the other column: few texts, many labels."""
+    """Raise InputError if the labels seem to be in the other column: few texts, many labels."""
     labels = {(pair.left, pair.right)[place] for pair in pairs}
     texts = {(pair.right, pair.left)[place] for pair in pairs}
     if len(pairs) >= FEW and len(labels) > len(pairs) / 2 and len(texts) < len(labels) / 2:
@@ -120,7 +120,7 @@ def _check_order(path: str, pairs: Sequence[Pair], place: int, places: Sequence[
 
 
 def _alike(cells: Cells, least: int) -> tuple[int, list[Row]]:
-    """How many columns most rows have, and those rows."""
+    """The number of columns that most rows have, and those rows."""
     widths = Counter(len(found) for _, found in cells.rows)
     width = widths.most_common(1)[0][0] if widths else least
     width = max(width, least) if not cells.names else len(cells.names)
@@ -135,7 +135,7 @@ def _texts(
     several: str,
     wanted: str,
 ) -> tuple[str, str] | None:
-    """The two texts of a row; nothing if it has none, which is kept as a fault."""
+    """The two texts of a row; None if it does not have two, which is kept as a fault."""
     texts, empty = [], []
     for name, value in zip(names, values, strict=True):
         text, fault = _text(value, label=name == "label", several=several)

@@ -1,8 +1,8 @@
-"""Passages that stand in two places.
+"""Passages that occur in two places.
 
-Every window of so many characters gets a hash, joined from the hashes of its parts; equal hashes
-are brought together. What they claim is then compared character by character, so that no collision
-can mislead, and windows that follow one another in both places are put together.
+Every window of a given length gets a hash, combined from the hashes of its parts, and windows with
+equal hashes are paired. They are then compared character by character, so that no collision can
+mislead, and windows that follow one another in both places are joined.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,7 +14,7 @@ import numpy.typing as npt
 __all__ = ["BLOCK", "Runs", "agree", "joined", "window_hashes"]
 
 BLOCK = 1 << 15
-"""Windows hashed at a time, in the second-level cache."""
+"""Windows hashed at a time, which fit the second-level cache."""
 
 COMPARED = 1 << 12  # windows compared at a time
 MIX = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.uint64(31))
@@ -25,12 +25,12 @@ Indices = npt.NDArray[Any]
 
 
 class Runs(NamedTuple):
-    """Passages that stand in two places, ``(R,)`` each."""
+    """Passages that occur in two places, ``(R,)`` each."""
 
     starts: Indices  # in the one text
     places: Indices  # in the other
     lengths: Indices
-    windows: Indices  # (K,) where the windows that they are made of begin, in the order given
+    windows: Indices  # (K,) where the windows of the passages begin, in the given order
 
 
 def window_hashes(codes: Codes, lengths: Sequence[int]) -> Iterator[Hashes]:
@@ -41,10 +41,10 @@ def window_hashes(codes: Codes, lengths: Sequence[int]) -> Iterator[Hashes]:
         lengths: ascending.
 
     Yields:
-        ``(N - length + 1,)``, or nothing in it where the text is shorter than that.
+        ``(N - length + 1,)`` hashes, or none where the text is shorter than the window.
     """
     hashes = codes.astype(np.uint64)
-    hashes = _mixed(hashes, hashes)  # one character says little: spread it over all bits
+    hashes = _mixed(hashes, hashes)  # spread each character over all bits
     width = 1
     for length in lengths:
         while 2 * width <= length:
@@ -65,7 +65,7 @@ def _mixed(left: Hashes, right: Hashes) -> Hashes:
 def agree(
     one: Codes, starts: Indices, other: Codes, places: Indices, length: int
 ) -> npt.NDArray[np.bool_]:
-    """Whether the windows of one text at ``starts`` are those of the other at ``places``."""
+    """Whether the windows of one text at ``starts`` equal those of the other at ``places``."""
     equal = np.empty(len(starts), dtype=bool)
     if not len(starts):
         return equal
@@ -78,16 +78,16 @@ def agree(
 
 
 def joined(one: Codes, windows: Indices, other: Codes, places: Indices, length: int) -> Runs:
-    """Of ``windows``, those that are what stands at ``places``: put together.
+    """Join the windows that are equal to what is at their ``places`` in the other text.
 
-    Where a window and its place both follow those before them, only the last character is new; a
-    window that begins such a run is compared whole.
+    Where a window and its place both follow those before them, only the last character is compared;
+    a window that begins a run is compared whole.
 
     Args:
         one, other: ``(N,)`` and ``(M,)`` characters or bytes.
-        windows: ``(K,)`` where windows of ``one`` begin, ascending within what follows on.
-        places: ``(K,)`` where the same is said to stand in ``other``.
-        length: of a window.
+        windows: ``(K,)`` where windows of ``one`` begin, ascending within each run.
+        places: ``(K,)`` where each of them may occur in ``other``.
+        length: the length of a window.
     """
     begins = np.ones(len(windows), dtype=bool)
     begins[1:] = (np.diff(windows) != 1) | (np.diff(places) != 1)

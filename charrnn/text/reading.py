@@ -1,4 +1,4 @@
-"""One pass over the files of a large text: their codes, counted, and written where they must be."""
+"""Reading a large text once: its codes are counted, and written where they cannot be mapped."""
 
 import hashlib
 import os
@@ -18,10 +18,10 @@ from charrnn.text.sources import opened
 __all__ = ["How", "Source", "add_counts", "encode", "sources_of"]
 
 SMALL = 1 << 20
-"""Bytes: a smaller file is copied, not mapped; there may be thousands, and as many maps."""
+"""Bytes: smaller files are copied, not mapped, since there may be thousands of them."""
 
 CHUNK = 1 << 22
-"""Bytes that are read at a time."""
+"""How many bytes are read at a time."""
 
 Advance = Callable[[int, int], object]
 Codes = npt.NDArray[Any]
@@ -36,7 +36,7 @@ class Source(NamedTuple):
 
 
 class How(NamedTuple):
-    """The settings that decide which codes a file's bytes are."""
+    """The settings that decide how a file's bytes become codes."""
 
     level: str
     encoding: str
@@ -44,7 +44,7 @@ class How(NamedTuple):
 
 
 def sources_of(paths: Sequence[str]) -> list[Source] | None:
-    """The files; nothing if some are none, which whoever opens them will say."""
+    """The files; None if one does not exist or is not a file, which opening it will report."""
     found = []
     for path in paths:
         try:
@@ -60,18 +60,18 @@ def sources_of(paths: Sequence[str]) -> list[Source] | None:
 def encode(
     sources: Sequence[Source], how: How, file: IO[bytes], advance: Advance
 ) -> dict[str, Any]:
-    """Read all files, and write to ``file`` what cannot be mapped as it stands.
+    """Read all files, and write to ``file`` the codes that cannot be mapped from them.
 
     Args:
         sources: the files.
-        how: which codes their bytes are.
-        file: empty, to be written to and read.
-        advance: told how many bytes have been read, and of how many.
+        how: how their bytes become codes.
+        file: an empty file, to be written to and read.
+        advance: called with the number of bytes read so far, and in all.
 
     Returns:
-        As JSON has it: of what ``parts`` the text is, ``[source, length]`` of what is mapped and
-        ``[-1, length]`` of what was written, by ``width`` bytes a code; the ``sha256`` of all
-        bytes; ``counts``, the distinct codes and how often each occurs; and ``notes``.
+        A JSON object: ``parts`` of the text, ``[source, length]`` where a file is mapped and ``[-1,
+            length]`` where codes were written, with ``width`` bytes a code; the ``sha256`` of all
+            bytes; ``counts``, the distinct codes and how often each occurs; and ``notes``.
 
     Raises:
         InputError: a file cannot be read or decoded, or changed meanwhile.
@@ -118,17 +118,17 @@ def encode(
 
 
 class _Reading:
-    """One file, as codes."""
+    """One file, read as codes."""
 
     def __init__(self, source: Source, how: How) -> None:
         self._source, self._how = source, how
         self._decoding: Decoding | None = None
         self._packed: str | None = None
         self.stands = source.size >= SMALL
-        """Whether all bytes so far are the codes."""
+        """Whether all bytes so far are also the codes."""
 
     def pieces(self) -> Iterator[tuple[bytes, Codes, int]]:
-        """Bytes, their codes, and how much of the file has been read by then."""
+        """Bytes, their codes, and how many bytes of the file have been read so far."""
         source, how = self._source, self._how
         with opened(source.path) as file:
             first = file.read(512)
@@ -160,7 +160,7 @@ class _Reading:
 
     @property
     def notes(self) -> list[str]:
-        """What was noticed."""
+        """Notes for the user on how the file was read."""
         if self._how.level == "byte":
             return [still_packed(self._packed)] if self._packed else []
         return [] if self._decoding is None else self._decoding.notes
@@ -174,7 +174,7 @@ class _Kept:
         self.dtype = np.dtype(np.uint8)
 
     def append(self, codes: Codes) -> None:
-        """Write ``(n,)`` codes behind the others."""
+        """Write ``(n,)`` codes at the end."""
         if not len(codes):
             return
         width = np.min_scalar_type(int(codes.max()))
@@ -196,7 +196,7 @@ class _Kept:
 
 
 def add_counts(codes: Codes, counts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Add how often each code stands in ``(n,)`` codes to ``counts``, which may become longer."""
+    """Add how often each code occurs in ``(n,)`` codes to ``counts``, which may become longer."""
     for start in range(0, len(codes), CHUNK):
         found = np.bincount(codes[start : start + CHUNK])
         if len(found) > len(counts):

@@ -1,4 +1,4 @@
-"""Texts that come one a line, each good or bad by itself, as soon as it is there."""
+"""Texts that arrive one on each line, each good or bad by itself."""
 
 import codecs
 import re
@@ -17,12 +17,12 @@ SURROGATE = re.compile("[\ud800-\udfff]")
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A text to answer.
+    """A text to predict from.
 
     Attributes:
-        number: its line, or its place among the arguments, from 1.
+        number: the number of its line or argument, from 1.
         text: what can be read of it.
-        fault: why it cannot be answered, in words; nothing if it can.
+        fault: why it cannot be used, in words; empty if it can.
     """
 
     number: int
@@ -31,10 +31,10 @@ class Record:
 
 
 def unusable(text: str, *, tabs: bool = False) -> str:
-    """Why a text is none to predict from; nothing if it is one.
+    """Why a text cannot be predicted from; empty if it can.
 
-    It is blank, or has a tab (then it is a row of a table) where it must not have ``tabs``, or
-    halves of characters, which are what is left of bytes that were not decoded.
+    It is blank, or has a tab (so it is a row of a table) without ``tabs``, or contains surrogates,
+    which are what is left of bytes that could not be decoded.
     """
     if "\t" in text and not tabs:
         return "has a tab: is it a training row? (--columns 1 reads its first column)"
@@ -44,15 +44,15 @@ def unusable(text: str, *, tabs: bool = False) -> str:
 
 
 def records(chunks: Iterable[bytes], encoding: str) -> Iterator[list[Record]]:
-    """The lines of a file that comes in pieces, after each piece those that it has ended.
+    """The lines of a file that arrives in pieces; after each piece, the lines that it completes.
 
     A line ends at a line feed, a carriage return or both together. The last one needs no end. A
     byte order mark decides on the encoding, as in :func:`charrnn.text.corpora.read_corpus`. Blank
-    lines that end the file are none of its lines: a blank line comes with the next one.
+    lines at the end of the file do not count: a blank line is yielded with the next line.
 
     Args:
-        chunks: bytes; no line is kept back once its end is there.
-        encoding: of the bytes. Of a line that is not of this encoding, ``fault`` says so.
+        chunks: bytes; a line is yielded as soon as its end has arrived.
+        encoding: of the bytes. If a line is not valid in it, the line's ``fault`` says so.
     """
     number, blank = 0, list[Record]()
     for lines in _lines(_with_mark(chunks), encoding):
@@ -74,7 +74,7 @@ Line = tuple[str, str]
 
 
 def _with_mark(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """The chunks, the first of them long enough to hold a byte order mark if it begins as one."""
+    """The chunks; the first is long enough to hold a byte order mark if it begins like one."""
     head = b""
     waiting = True
     for chunk in chunks:
@@ -105,10 +105,10 @@ def _lines(chunks: Iterator[bytes], encoding: str) -> Iterator[list[Line]]:
 
 
 def _split(texts: Iterable[str]) -> Iterator[list[str]]:
-    """The lines that each piece of a text ends; after the last one, what has no end."""
+    """The lines that each piece of a text completes; at the end, a last line without an end."""
     begun, after_return = list[str](), False
     for text in filter(None, texts):
-        # A line feed that follows is the second half of a line end.
+        # A line feed that follows belongs to the same line end.
         head, *more = LINE_END.split(text.removeprefix("\n") if after_return else text)
         after_return = text.endswith("\r")
         begun.append(head)
@@ -125,15 +125,15 @@ def _decoded(line: bytes, encoding: str) -> Line:
     except UnicodeDecodeError as error:
         what = f"is not {encoding}: byte 0x{line[error.start]:02x}, its byte {error.start + 1}"
         return line.decode(encoding, "replace"), what
-    except UnicodeError as error:  # of encodings that name no place
+    except UnicodeError as error:  # some encodings name no place
         return line.decode(encoding, "replace"), f"is not {encoding}: {error}"
 
 
 def _decoded_first(chunks: Iterator[bytes], encoding: str) -> Iterator[list[Line]]:
-    """Lines of an encoding whose line ends are other bytes than ASCII's, such as UTF-16.
+    """Lines in an encoding whose line ends are not ASCII's bytes, such as UTF-16.
 
-    Halves of characters come through, to be found in their lines; what else is wrong has no
-    line's end after it that could be trusted, and is the last line.
+    Lone surrogates are passed through, to be found in their lines; after any other fault no line
+    end can be trusted, so the faulty line is the last one.
     """
     decoder = codecs.getincrementaldecoder(encoding)("surrogatepass")
     failed: list[str] = []

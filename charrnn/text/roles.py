@@ -1,4 +1,4 @@
-"""Which columns of a table are its texts and its labels, and whether its first row names them."""
+"""Which columns of a table are its texts and labels, and whether its first row names them."""
 
 import re
 from collections import Counter
@@ -28,10 +28,10 @@ __all__ = [
 MOST_NAMED = 12
 
 MOST_WORDS = 4
-"""Of a name of a column."""
+"""The most words in the name of a column."""
 
 MOST_LOOKED = 200
-"""Rows by which a hint guesses at columns."""
+"""Rows that are looked at to guess the columns for a hint."""
 
 
 def _names(words: str) -> frozenset[str]:
@@ -65,12 +65,12 @@ LANGUAGES = _names(
 
 @dataclass(frozen=True)
 class Role:
-    """What a column is to a task.
+    """What a column means to a task.
 
     Attributes:
-        name: in messages.
-        known: names, in small letters, by which a column of this kind is known.
-        repeats: whether its values are those of a few kinds, as labels are.
+        name: the name in messages.
+        known: names, in lower case, by which such a column is recognised.
+        repeats: whether its values are of a few kinds, as labels are.
     """
 
     name: str
@@ -83,10 +83,10 @@ class Chosen:
     """The columns of some roles.
 
     Attributes:
-        places: one of each role, from 0.
+        places: one for each role, from 0.
         header: whether the first row names the columns.
-        said: which they are, in words; nothing for two columns in order and without a header.
-        asked: what a reader should look at; often nothing.
+        said: which columns they are, in words; empty for two columns in order without a header.
+        asked: a question to the user; usually empty.
     """
 
     places: tuple[int, ...]
@@ -103,26 +103,26 @@ def choose(
     columns: str = "",
     before: Sequence[str] = (),
 ) -> Chosen:
-    """The columns that the roles stand in.
+    """Choose a column for each role.
 
-    With ``columns`` those; where one is a name, the first row is the header. Else those that are
-    named as they were ``before``, if all are. Else, if the first row is a header, the columns that
-    have known names; if that does not decide, or there is none, all in their order, if they are as
-    many as the roles.
+    ``columns`` decide if given; where one is a name, the first row is the header. Else the columns
+    that have the names of ``before``, if all of these are there. Else, if the first row is a
+    header, the columns with known names. If that does not decide, or there is no header, all
+    columns in order, if there are as many as roles.
 
-    A first row is a header if its cells are names that columns of these roles often have, or if
-    the cell of the labels is such a name and no label in any other row.
+    A first row is a header if its cells are names that columns of these roles often have, or if the
+    label's cell is one and is not a label in any other row.
 
     Args:
-        file: for messages.
-        roles: in the task's order.
-        names: of all columns, where the form itself tells them (JSON lines); else empty.
+        file: the file, for messages.
+        roles: the roles, in the task's order.
+        names: the names of all columns, where the form itself gives them (JSON lines); else empty.
         rows: the rows with their numbers.
         columns: as ``--columns`` takes it.
-        before: the names that the columns had in training, where they had some.
+        before: the names that the columns had in training, if they had names.
 
     Raises:
-        InputError: there is no such column, or it takes ``columns`` to say which are meant.
+        InputError: there is no such column, or ``columns`` is needed to choose.
     """
     first = [str(cell) for cell in rows[0][1]] if rows else []
     named = bool(names)
@@ -179,10 +179,10 @@ def choose(
 
 
 def _likely(roles: Sequence[Role], rows: Sequence[Sequence[Any]]) -> list[int]:
-    """The columns that look like the roles, by what is in them; nothing if none does.
+    """Guess the columns of the roles by their content; empty if none fits.
 
-    Of texts the longest and most distinct; of labels those of the fewest kinds, but of two at
-    least; a column for each, texts first.
+    The texts' column is the longest and most distinct one; the labels' has the fewest kinds, but at
+    least two. Each role gets its own column, texts first.
     """
     width = min(map(len, rows), default=0)
     columns = [[str(cells[place]) for cells in rows] for place in range(width)]
@@ -204,7 +204,7 @@ def _likely(roles: Sequence[Role], rows: Sequence[Sequence[Any]]) -> list[int]:
 
 
 def _counts(column: Sequence[str]) -> bool:
-    """Whether cells are numbers that rise, as ids do."""
+    """Whether cells are ascending numbers, as ids are."""
     if not all(cell.isdecimal() for cell in column):
         return False
     numbers = list(map(int, column))
@@ -216,12 +216,12 @@ def _plain(name: str) -> str:
 
 
 def _names_columns(cells: Sequence[str], roles: Sequence[Role]) -> bool:
-    """Whether a row of more cells than roles names a column for each of them."""
+    """Whether a row with more cells than roles names a column for each role."""
     return len(cells) > len(roles) and _by_names(cells, roles) is not None
 
 
 def _by_names(present: Sequence[str], roles: Sequence[Role]) -> list[int] | None:
-    """The column of each role that alone has a known name; nothing if not all have one."""
+    """For each role the only column with a known name; None if a role has none, or several."""
     places: list[int] = []
     for role in roles:
         own = [k for k, name in enumerate(present) if _plain(name) in role.known]
@@ -264,7 +264,7 @@ def _once(
     rows: Sequence[tuple[int, list[Any]]],
     places: Sequence[int],
 ) -> bool:
-    """Whether the labels of the first row are labels of no other."""
+    """Whether the labels of the first row occur in no other row."""
     for cell, role, place in zip(cells, roles, places, strict=True):
         if role.repeats and any(place < len(row) and row[place] == cell for _, row in rows[1:]):
             return False
@@ -272,7 +272,7 @@ def _once(
 
 
 def _asked(roles: Sequence[Role], rows: Sequence[tuple[int, list[Any]]]) -> str:
-    """What there is to ask of a first row that may be a header."""
+    """A question about a first row that may be a header; usually empty."""
     for place, role in enumerate(roles):
         if not role.repeats:
             continue
@@ -289,7 +289,7 @@ def _asked(roles: Sequence[Role], rows: Sequence[tuple[int, list[Any]]]) -> str:
 
 
 def is_name(cell: str, known: frozenset[str]) -> bool:
-    """Whether a cell is one of these names, however it is written."""
+    """Whether a cell is one of these names, in any spelling."""
     return _plain(cell) in known
 
 

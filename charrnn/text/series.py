@@ -1,4 +1,4 @@
-"""Series of numbers: CSV, a row a step."""
+"""Series of numbers: CSV files with one row for each step."""
 
 import csv
 import re
@@ -29,7 +29,7 @@ from charrnn.text.tables import Source, TableFile, shown
 __all__ = ["Series", "read_series"]
 
 LARGEST = 1e100
-"""Squares of larger numbers, and sums of them, come near the end of all doubles."""
+"""The largest value: sums of squares of larger ones could overflow."""
 
 
 Rows = list[tuple[int, list[str]]]
@@ -38,11 +38,11 @@ Faults = list[tuple[int, str, str]]
 
 @dataclass(frozen=True, eq=False)
 class Series:
-    """Numbers, a row each step.
+    """Numbers, one row for each step.
 
     Attributes:
-        columns: ``(D,)`` their names: of the header, else their numbers, ``"1"``, ``"2"``, ...
-        values: ``(N, D)`` float64, all finite; not to be written to.
+        columns: ``(D,)`` their names: from the header, else their numbers, ``"1"``, ``"2"``, ...
+        values: ``(N, D)`` float64, all finite; read-only.
     """
 
     columns: tuple[str, ...]
@@ -59,30 +59,29 @@ def read_series(
     missing: str = "error",
     index: str = "keep",
 ) -> Source[Series]:
-    """Read the columns of numbers of a table, a row each step: CSV with comma, semicolon or tab.
+    """Read the columns of numbers in a table with a row for each step: CSV, also with ``;`` or tab.
 
-    What separates is the tab if the first two lines have one, else the semicolon, else the comma.
-    A first row is a header if it has names above numbers or above dates; a column that it does not
-    name is called by its number. If nobody says which columns to read, these are all that have
-    numbers.
+    The separator is the tab if the first two lines have one, else the semicolon, else the comma. A
+    first row is a header if it has names above numbers or above dates; a column without a name is
+    called by its number. By default all columns of numbers are read.
 
     Args:
         path: a file's name; ``-`` is standard input.
-        encoding: of the file; with the default a byte order mark decides, where there is one.
+        encoding: of the file; with the default, a byte order mark decides if there is one.
         stdin: what ``-`` reads.
-        columns: those to read, in this order: as a person gives them, names or numbers from 1 with
-            commas between, or a list of names. A name is found as it stands, else whatever its
-            case, else as a number.
+        columns: the columns to read, in this order: names or numbers from 1, separated by commas,
+            or a list of names. A name is searched for exactly, then without regard to case, then as
+            a number.
         decimal: ``"point"`` for ``-1.5e3``, ``"comma"`` for ``-1.500,5``.
-        missing: what becomes of a row without a value: ``"error"``, ``"previous"`` for the value of
-            the row before, ``"skip"`` to leave the row out.
-        index: what becomes of columns that tell the time, as years, dates and row numbers do, where
-            nobody says which columns to read: ``"keep"`` or ``"leave"``.
+        missing: how a missing value is handled: ``"error"``, ``"previous"`` (take the value of the
+            row before), or ``"skip"`` (leave the row out).
+        index: whether ``"keep"`` or ``"leave"`` out columns that tell the time (years, dates, row
+            numbers), if ``columns`` is not given.
 
     Raises:
-        InputError: a file cannot be read or decoded, has no rows, lacks a column, has two of the
-            name of one that is read, or has rows that are of another length or do not have a number
-            in every column that is read: the first such row, and how many more.
+        InputError: a file cannot be read or decoded, has no rows, lacks a column, has two columns
+            of a name that is read, or has rows of another length or without a number in a column
+            that is read: the first bad row, and how many more there are.
     """
     file = TableFile(path, encoding, stdin)
     faults: Faults = []
@@ -133,14 +132,14 @@ def read_series(
 
 
 def _check(file: TableFile, faults: Faults, count: int) -> None:
-    """Raise InputError if anything is wrong, the first row first, or if there are no rows."""
+    """Raise InputError for the first faulty row, or if there are no rows."""
     for fault in sorted(faults, key=lambda fault: fault[0]):
         file.bad(*fault)
     file.check(count, "rows of numbers")
 
 
 def _rows(file: TableFile, decimal: str, faults: Faults) -> Rows:
-    """The cells of each row, as many in all, and the number of its first line."""
+    """The cells of each row, all of the same number, and the number of its first line."""
     lines = "\n".join(file.lines).rstrip("\r\n").replace("\r", "\n").split("\n")
     separator = _separator(lines, decimal)
     reader = csv.reader(
@@ -169,10 +168,10 @@ def _rows(file: TableFile, decimal: str, faults: Faults) -> Rows:
 
 
 def _separator(lines: Sequence[str], decimal: str) -> str:
-    """What stands between the cells of the first two lines, or of the first."""
+    """What separates the cells in the first two lines, or in the first."""
     bare = [re.sub(r'"[^"]*"', "", line) for line in lines[:100] if line.strip()] or [""]
     first, second = bare[0], bare[min(1, len(bare) - 1)]
-    # A comma within a number may be all there is.
+    # The only comma may be inside a number.
     only_decimal = decimal == "comma" and not re.search(r"(?<![0-9]),|,(?![0-9])", first)
     marks = "\t;" if only_decimal else "\t;,"
     found = [mark for mark in marks if mark in first]
@@ -181,7 +180,7 @@ def _separator(lines: Sequence[str], decimal: str) -> str:
 
 
 def _kinds(rows: Rows, width: int) -> list[Kind]:
-    """What each column is."""
+    """The kind of each column."""
     return [kind_of_all([cells[place] for _, cells in rows]) for place in range(width)]
 
 
@@ -191,7 +190,7 @@ NUMBERS = ("numbers", "numbers")
 def _is_header(
     row: int, cells: Sequence[str], kinds: Sequence[Kind], followed: bool, faults: Faults
 ) -> bool:
-    """Whether the first row names the columns; ``kinds`` are of the rows below it."""
+    """Whether the first row names the columns; ``kinds`` are those of the rows below it."""
     pairs = [(kind_of(cell), below) for cell, below in zip(cells, kinds, strict=True)]
     if not followed:
         return "numbers" not in dict(pairs)
@@ -226,7 +225,7 @@ def _values(
     missing: str,
     faults: Faults,
 ) -> tuple[list[list[float]], list[str]]:
-    """The numbers of each row, and what was made of missing ones."""
+    """The numbers of each row, and notes on missing ones."""
     values: list[list[float]] = []
     left_out: list[int] = []
     filled = 0

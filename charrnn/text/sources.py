@@ -17,11 +17,11 @@ __all__ = ["files_in", "limited", "matching", "named", "opened", "python_help", 
 CHUNK = 1 << 23
 
 UNPACKED = 4
-"""A compressed file is taken for so many times as large as it is."""
+"""How many times larger than the compressed file its content is assumed to be."""
 
 
 def matching(paths: Sequence[str]) -> tuple[str, ...]:
-    """Paths with each pattern (``texts/*.txt``) in its place the files that it matches, sorted.
+    """Replace each pattern (``texts/*.txt``) in the paths by the files that it matches, sorted.
 
     Raises:
         InputError: a pattern matches nothing.
@@ -44,7 +44,7 @@ def matching(paths: Sequence[str]) -> tuple[str, ...]:
 
 
 def files_in(paths: Sequence[str]) -> list[str]:
-    """Paths with each folder replaced by all files in it and in its folders, sorted by their paths.
+    """Replace each folder in the paths by all files below it, sorted by their paths.
 
     Files and folders whose names begin with a dot are left out.
 
@@ -69,12 +69,12 @@ def files_in(paths: Sequence[str]) -> list[str]:
 
 
 def named(path: str) -> str:
-    """What a path is called in messages."""
+    """What messages call a path."""
     return "standard input" if path == "-" else path
 
 
 def python_help() -> bytes:
-    """The topics of Python's own help, one behind the other."""
+    """The topics of Python's own help, one after the other."""
     from pydoc_data import topics
 
     return "\n\n".join(topics.topics[name] for name in sorted(topics.topics)).encode()
@@ -83,11 +83,11 @@ def python_help() -> bytes:
 def read_bytes(path: str, stdin: BinaryIO | None = None, *, as_is: bool = False) -> bytes:
     """All bytes of a file or pipe, or of standard input for ``-`` (``stdin``, if given).
 
-    What is compressed by gzip, bzip2, xz or zstd, by its content, is unpacked unless wanted
-    ``as_is``.
+    What is compressed by gzip, bzip2, xz or zstd, judged by its content, is unpacked unless
+    ``as_is`` is set.
 
     Raises:
-        InputError: it is missing, a directory, a device, a terminal, damaged or too large, or
+        InputError: the file is missing, a directory, a device, a terminal, damaged or too large, or
             cannot be read.
     """
     what = "standard input" if path == "-" else repr(path)
@@ -98,10 +98,10 @@ def read_bytes(path: str, stdin: BinaryIO | None = None, *, as_is: bool = False)
 
 @contextmanager
 def opened(path: str, stdin: BinaryIO | None = None) -> Iterator[BinaryIO]:
-    """A file or pipe, or standard input for ``-``, to be read.
+    """Open a file or pipe, or standard input for ``-``, for reading.
 
     Raises:
-        InputError: it is missing, a directory, a device or a terminal, or cannot be read.
+        InputError: the file is missing, a directory, a device or a terminal, or cannot be read.
     """
     if path == "":
         raise InputError("the name of a corpus is empty", "give a file, or - for standard input")
@@ -132,7 +132,7 @@ def limited(file: BinaryIO, what: str) -> bytes:
     """All bytes of a file.
 
     Raises:
-        InputError: it is too large.
+        InputError: the file is too large.
     """
     data = bytearray()  # grows with the file: read(n) would take n bytes of memory at once
     while chunk := file.read(CHUNK):

@@ -1,4 +1,4 @@
-"""Rows to train on, to validate and to test with: no input in two parts, each label in all."""
+"""Split rows into training, validation and test: no input in two parts, each label in all."""
 
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ Indices = npt.NDArray[np.intp]
 
 @dataclass(frozen=True, eq=False)
 class Parts:
-    """Indices of rows, from 0, each part ascending; together every row once."""
+    """Indices of rows, from 0, ascending in each part; each row is in exactly one part."""
 
     train: Indices
     val: Indices
@@ -35,26 +35,25 @@ def split(
 ) -> Parts:
     """Share rows out among three parts.
 
-    Rows with equal keys stay together: they are a group. Groups are walked along, stratum after
-    stratum, each to the part that is furthest behind its share of the rows so far, so that what
-    rounding takes from one stratum the next one gives back. Within a stratum large groups come
-    first and equally large ones in random order; small strata come first, so that a large one
-    settles the account.
+    Rows with equal keys stay together, as a group. Stratum after stratum, each group goes to the
+    part that is furthest behind its share of the rows so far, so that what one stratum loses by
+    rounding the next one regains. Within a stratum, large groups come first, and equally large ones
+    in random order; small strata come first, so that a large one can even things out.
 
-    Training keeps a group of every stratum that has two or more; and also the groups of strata
-    that have only one, unless those are so many that the rest could not make up for them.
+    Training gets a group of every stratum that has at least two. It also gets the groups of strata
+    that have only one, unless those are too many for the other groups to make up for.
 
     Args:
         keys: ``(N,)`` what must not be in two parts: the inputs.
-        strata: ``(N,)`` what each part should have its share of: a label, or a tuple of one at
-            least; or None. A group with several counts as of the rarest.
-        val: the fraction of the rows to validate with; may be 0.
-        test: the fraction of the rows to test with; may be 0.
-        rng: decides; the same state gives the same parts.
+        strata: ``(N,)`` what each part should have its share of: a label, or a tuple of at least
+            one; or None. A group with several strata counts as the rarest.
+        val: the validation set's fraction of the rows; may be 0.
+        test: the test part's fraction of the rows; may be 0.
+        rng: the same state gives the same parts.
 
     Raises:
-        InputError: a fraction is not one, a part that was asked for comes out empty, or nothing
-            is left to train on.
+        InputError: a fraction is out of range, a part that was asked for is empty, or no training
+            row is left.
         ValueError: there are not as many strata as keys.
     """
     if strata is not None and len(strata) != len(keys):
@@ -80,26 +79,26 @@ def split(
 
 
 def overlap(train_keys: Iterable[Hashable], other_keys: Iterable[Hashable]) -> list[int]:
-    """The rows of others, from 0, whose key is one to train on."""
+    """The rows of others, from 0, whose key is also in training."""
     known = set(train_keys)
     return [row for row, key in enumerate(other_keys) if key in known]
 
 
 def _numbered(keys: Sequence[Hashable]) -> Indices:
-    """``(N,)`` equal keys as equal numbers, in the order in which they first occur."""
+    """``(N,)`` numbers for keys, equal for equal keys, in the order of first occurrence."""
     numbers: dict[Hashable, int] = {}
     return np.array([numbers.setdefault(key, len(numbers)) for key in keys], dtype=np.intp)
 
 
 class _Groups:
-    """Rows with equal keys, and the strata they are of.
+    """Rows grouped by equal keys, and the strata they belong to.
 
     Attributes:
-        size: how many groups there are.
-        rows: ``(size,)`` how many rows each has.
-        strata: the distinct strata of each.
-        stratum: ``(size,)`` the one it counts as: that of the fewest groups.
-        members: ``(S,)`` how many groups each stratum is in.
+        size: the number of groups.
+        rows: ``(size,)`` the number of rows in each group.
+        strata: the distinct strata of each group.
+        stratum: ``(size,)`` the stratum that a group counts as: the one with the fewest groups.
+        members: ``(S,)`` the number of groups in each stratum.
     """
 
     def __init__(self, group_of: Indices, strata: Sequence[Hashable] | None) -> None:
@@ -135,7 +134,7 @@ def _share(groups: _Groups, val: float, test: float, rng: np.random.Generator) -
     chance = rng.permutation(groups.size)
     order = np.lexsort((chance, -groups.rows, place[groups.stratum]))
 
-    # What only training can use: the one group of a stratum.
+    # What only training can use: a group that is alone in its stratum.
     total = int(groups.rows.sum())
     single = groups.members[groups.stratum] == 1
     left = total - int(groups.rows[single].sum())
@@ -154,7 +153,7 @@ def _share(groups: _Groups, val: float, test: float, rng: np.random.Generator) -
         size, strata = sizes[group], groups.strata[group]
         seen += size
         behind_val, behind_test = val * seen - in_val, test * seen - in_test
-        behind_train = size - behind_val - behind_test  # the three add up to this group
+        behind_train = size - behind_val - behind_test  # the three sum to this group's size
         part = TRAIN
         if not any(waiting[s] == 1 and not trained[s] for s in strata):
             if behind_val > behind_train and behind_val >= behind_test:

@@ -1,8 +1,8 @@
 """A text that is too large for memory: read once from end to end, kept on disk, and mapped.
 
-ASCII and bytes are mapped as they stand in their files. From where a file has other characters on,
-it is written once into a file of code points, of 1, 2 or 4 bytes each, in the user's cache folder.
-An index beside it says which files it was made of, and is written last: without it nothing is used.
+ASCII and bytes are mapped from the files themselves. From the first other character on, a file's
+text is written once as code points, of 1, 2 or 4 bytes each, into the user's cache folder. An index
+beside it names the source files and is written last: without it nothing is used.
 """
 
 import hashlib
@@ -27,21 +27,21 @@ from charrnn.text.sources import UNPACKED, opened
 __all__ = ["LARGE", "Stored", "Storing", "stored"]
 
 LARGE = 1 << 25
-"""Bytes of files from which on a text is not held in memory."""
+"""Bytes of files above which a text is not held in memory."""
 
 BLOCK, BLOCKS = 1 << 12, 64
-"""A text is known again by so many blocks of so many bytes, besides its files' sizes and times."""
+"""A text is recognised by this many blocks of this size, and by its files' sizes and times."""
 
 Codes = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)
 class Storing:
-    """What becomes of a text that is too large for memory.
+    """How a text is kept that is too large for memory.
 
     Attributes:
-        keep: whether what was encoded stays in the cache folder for the next time.
-        advance: told how many bytes have been read, and of how many.
+        keep: whether the encoded text stays in the cache folder for the next time.
+        advance: called with the number of bytes read so far, and in all.
     """
 
     keep: bool = True
@@ -52,28 +52,28 @@ class Stored(NamedTuple):
     """A text on disk."""
 
     parts: list[Codes]
-    """``(n,)`` code points or bytes each, mapped, one behind the other."""
+    """``(n,)`` code points or bytes each, mapped, in order."""
     sha256: str
-    """Of the bytes of all files in order, as they are when unpacked."""
+    """The hash of the bytes of all files in order, unpacked."""
     counts: npt.NDArray[np.int64]
-    """How often each code stands in the text, from 0 to the largest."""
+    """How often each code occurs in the text, from 0 to the largest."""
     notes: tuple[str, ...]
-    """What a reader should know."""
+    """Notes for the user."""
 
 
 def stored(
     paths: Sequence[str], level: str, encoding: str, keep_newlines: bool, storing: Storing
 ) -> Stored | None:
-    """A large text, read once or found as it was read before; nothing if it is not large.
+    """A large text, read now or found in the cache folder; None if it is not large.
 
     Args:
-        paths: of files; of others, as pipes, no text is stored.
-        level, encoding, keep_newlines: as of :func:`charrnn.text.corpora.read_corpus`.
-        storing: what becomes of it.
+        paths: the files; nothing else, such as a pipe, is stored.
+        level, encoding, keep_newlines: as in :func:`charrnn.text.corpora.read_corpus`.
+        storing: how the text is kept.
 
     Raises:
         InputError: a file cannot be read or decoded, or changed while it was read.
-        CharrnnError: there is no room for what must be written.
+        CharrnnError: there is no room for the file of codes.
     """
     sources = sources_of(paths)
     if sources is None or not _is_large(sources):
@@ -92,7 +92,7 @@ def stored(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         partial.touch()
-    except OSError as error:  # as where a home cannot be written: then nothing is kept
+    except OSError as error:  # e.g. a read-only home: then nothing is kept
         apart = stored(paths, level, encoding, keep_newlines, replace(storing, keep=False))
         why = f"nothing is kept for the next time: cannot write to {folder}: {error.strerror}"
         return apart and apart._replace(notes=(*apart.notes, why))
@@ -109,7 +109,7 @@ def stored(
             _tidy(folder, named, name)
             text, size = _known(sources, codes, index), codes.stat().st_size
     finally:
-        with suppress(OSError):  # it is there only if something went wrong
+        with suppress(OSError):  # the file exists only if something went wrong
             partial.unlink(missing_ok=True)
     if not size:
         return text
@@ -132,26 +132,26 @@ def _is_large(sources: Sequence[Source]) -> bool:
 def _index(
     sources: Sequence[Source], how: How, file: IO[bytes], storing: Storing
 ) -> dict[str, Any]:
-    """What a text is made of, as it is kept beside its codes."""
+    """Encode a text; return the index that is kept beside its codes."""
     found = encode(sources, how, file, storing.advance)
     return found | {"sample": _sample(sources, file)}
 
 
 def _known(sources: Sequence[Source], codes: Path, index: Path) -> Stored:
-    """A text that was kept.
+    """A text from the cache folder.
 
     Raises:
-        OSError, ValueError, KeyError, TypeError, IndexError: it was not, or of other files.
+        OSError, ValueError, KeyError, TypeError, IndexError: it is not there, or of other files.
     """
     with codes.open("rb") as file:
         return _map(sources, file, json.loads(index.read_text()))
 
 
 def _map(sources: Sequence[Source], file: IO[bytes], index: Mapping[str, Any]) -> Stored:
-    """The text of an index.
+    """Map the text that an index describes.
 
     Raises:
-        OSError, ValueError, KeyError, TypeError, IndexError: it is no index of these files.
+        OSError, ValueError, KeyError, TypeError, IndexError: the index is not one of these files.
     """
     if index["sample"] != _sample(sources, file):
         raise ValueError("the files are others")
@@ -172,7 +172,7 @@ def _map(sources: Sequence[Source], file: IO[bytes], index: Mapping[str, Any]) -
 
 
 def _sample(sources: Sequence[Source], file: IO[bytes]) -> str:
-    """A hash of some blocks of the files and of what was kept, and of the size of that."""
+    """A hash of some blocks of the files and of the stored codes, and of their size."""
     digest = hashlib.sha256()
     ends = np.cumsum([one.size for one in sources])
     places = np.linspace(0, int(ends[-1]), BLOCKS, endpoint=False).astype(np.int64)
@@ -193,10 +193,10 @@ def _sample(sources: Sequence[Source], file: IO[bytes]) -> str:
 
 @contextmanager
 def _writing(place: str) -> Iterator[None]:
-    """Say where there is no room, or no right, to write.
+    """Report that there is no room, or no permission, to write.
 
     Raises:
-        CharrnnError: so it is.
+        CharrnnError: that is so.
     """
     try:
         yield
@@ -209,7 +209,7 @@ def _writing(place: str) -> Iterator[None]:
 
 
 def _tidy(folder: Path, named: str, name: str) -> None:
-    """Delete what was kept of these files as they were before, and what killed processes left."""
+    """Delete what was kept of earlier versions of these files, and what killed processes left."""
     for path in folder.glob(f"{named}-*"):
         if path.stem != name:
             with suppress(OSError):

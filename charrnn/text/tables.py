@@ -1,7 +1,7 @@
 """A file of rows: its lines, what is wrong with them, and what was read.
 
-Nothing is dropped or mended in silence. What a reader leaves out by rule (comments, ...) it counts
-in a note; what it cannot make sense of is an error that names the row, from 1.
+Nothing is dropped or repaired silently. What a reader leaves out by rule (comments, ...) it counts
+in a note; what it cannot read is an error that names the row, from 1.
 """
 
 import hashlib
@@ -19,24 +19,24 @@ __all__ = ["Source", "TableFile", "shown"]
 Records = TypeVar("Records")
 
 SEPARATOR = re.compile(r"\s*sep=.\s*", re.IGNORECASE)
-"""What Excel writes and reads as the first line of a CSV file."""
+"""A first line of CSV files that Excel writes and reads."""
 
 SHOWN = 40
 
 BLANK = " \r\v\f,;"
-"""What rows at the end of a file have that spreadsheets add: separators alone, but no tab."""
+"""What spreadsheets add to rows at the end of a file: separators, but not tabs."""
 
 
 @dataclass(frozen=True)
 class Source(Generic[Records]):
-    """What a file held.
+    """The content of a file.
 
     Attributes:
         path: the file's name, or ``"standard input"``.
         records: a tuple of pairs or of sentences, or a series.
-        sha256: of the raw bytes.
-        notes: what a reader should know: a byte order mark removed, lines left out, ...
-        named: the columns that were read by the names that the file gives them, if it names them.
+        sha256: the hash of the raw bytes.
+        notes: notes for the user: a byte order mark removed, lines left out, ...
+        named: the names of the columns that were read, if the file names them.
     """
 
     path: str
@@ -55,7 +55,7 @@ class TableFile:
         text, notes = decode_text(self.path, data, encoding)
         self.sha256 = hashlib.sha256(data).hexdigest()
         self.notes = tuple(f"{self.path}: {note}" for note in notes)
-        # Not splitlines: U+2028 and its like are characters.
+        # Not splitlines, for which U+2028 and other characters end lines.
         lines, self.start = text.split("\n"), 1
         if SEPARATOR.fullmatch(lines[0]):
             del lines[0]
@@ -76,12 +76,12 @@ class TableFile:
         return enumerate(self.lines, start=self.start)
 
     def bad(self, row: int, what: str, hint: str = "") -> None:
-        """Keep the first thing that is wrong, and count the rows in which something is."""
+        """Keep the first fault of the file, and count the rows that have one."""
         self._first = self._first or (f"{self.path!r}, row {row}: {what}", hint)
         self._bad_rows.add(row)
 
     def check(self, number: int, what: str) -> None:
-        """Raise what was found wrong; or that there is nothing of what was looked for."""
+        """Raise InputError if a fault was found, or if ``number``, the records found, is 0."""
         if self._first:
             message, hint = self._first
             more = len(self._bad_rows) - 1
@@ -92,13 +92,13 @@ class TableFile:
             raise InputError(f"{self.path!r} has no {what}")
 
     def source(self, records: Records, notes: Iterable[str] = ()) -> Source[Records]:
-        """What was read."""
+        """The file's records, with its notes."""
         found = tuple(f"{self.path}: {note}" for note in notes)
         return Source(self.path, records, self.sha256, self.notes + found)
 
 
 def _rows_within(line: str) -> list[str]:
-    """The rows that a line holds, where carriage returns stand between such as have tabs."""
+    """The rows within a line, where carriage returns separate rows that have tabs."""
     pieces = line.split("\r") if "\r" in line else [line]
     whole = len(pieces) == 1 or not all("\t" in piece for piece in pieces if piece.strip())
     return [line] if whole else pieces

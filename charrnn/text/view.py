@@ -1,4 +1,4 @@
-"""A text of several arrays, one behind the other, that is read as it is needed."""
+"""A text of several arrays, one after the other, that is read only as it is needed."""
 
 from bisect import bisect_right
 from collections.abc import Sequence
@@ -14,14 +14,14 @@ Codes = npt.NDArray[Any]
 
 
 class View:
-    """What ``np.concatenate(parts)`` would be, without its memory: parts may be files on disk.
+    """Equals ``np.concatenate(parts)`` without its memory: parts may be files on disk.
 
-    A slice is a view again; ``np.asarray`` makes an array of it, which of a single part without a
-    table is that part. An array of places gives an array.
+    A slice is a view again; ``np.asarray`` makes an array of it, without copying if it has a single
+    part and no table. Indexing by an array of places gives an array.
 
     Args:
         parts: ``(n,)`` integers each.
-        table: ``table[code]`` is what is read in the place of each code, if given.
+        table: if given, each code is read as ``table[code]``.
     """
 
     def __init__(self, parts: Sequence[Codes], table: Codes | None = None) -> None:
@@ -59,7 +59,7 @@ class View:
         raise TypeError("a view is compared as an array: np.asarray(view) == ...")
 
     def through(self, table: Codes) -> "View":
-        """The same text, each code read through a table."""
+        """The same text, with each code looked up in a table."""
         return View(self._parts, table if self._table is None else table[self._table])
 
     def _read(self, codes: Codes) -> Codes:
@@ -76,7 +76,7 @@ class View:
 
 
 def joined(parts: Sequence[Codes | View]) -> Codes | View:
-    """Texts one behind the other: an array, or a view where one of them is."""
+    """Texts one after the other: an array, or a view if one of them is a view."""
     if not any(isinstance(part, View) for part in parts):
         return np.concatenate(parts)
     views = [part if isinstance(part, View) else View([part]) for part in parts]

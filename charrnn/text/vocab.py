@@ -25,7 +25,7 @@ class UnknownCharacterError(InputError):
     """A text has characters that the vocabulary lacks.
 
     Attributes:
-        known: a way to write the text that has none of them, by name, and the text so; if any.
+        known: if there is one, a way to write the text with known characters only, and that text.
     """
 
     known: tuple[str, str] | None = None
@@ -52,10 +52,10 @@ ALIKE: tuple[Sequence[str], ...] = (
     " \xa0\u2002\u2003\u2009\u202f",
     ("...", "…"),
 )
-"""Marks that a keyboard or a program sets for each other, the plain one first."""
+"""Marks that keyboards and programs replace by one another, the plain one first."""
 
 OPENING, CLOSING = "„‚“‘«", "”’»“‘"
-"""Those of them that stand before a word and behind it, the likelier first."""
+"""The marks that open and close quotations, the more frequent first."""
 SPACE_BEFORE = " \n\t\xa0([{"
 
 FORMS: tuple[tuple[Literal["NFC", "NFD"] | None, str], ...] = (
@@ -63,21 +63,21 @@ FORMS: tuple[tuple[Literal["NFC", "NFD"] | None, str], ...] = (
     ("NFC", "letters composed (NFC)"),
     ("NFD", "letters in parts (NFD)"),
 )
-"""Ways to write the same letters: what a keyboard or a file system decided, not a writer."""
+"""Ways to encode the same letters, chosen by a keyboard or a file system, not by a writer."""
 
 
 def name_characters(codes: list[int]) -> str:
-    """``'é' (U+00E9), '\\t' (U+0009)``: for people, the first few."""
+    """``'é' (U+00E9), '\\t' (U+0009)``: characters for a message, only the first few of many."""
     shown = ", ".join(f"{chr(code)!r} (U+{code:04X})" for code in codes[:SHOWN])
     return shown + (f" and {len(codes) - SHOWN} more" if len(codes) > SHOWN else "")
 
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The symbols that a model knows; a symbol's number is its place.
+    """The symbols that a model knows, numbered by their place.
 
     Args:
-        level: ``"char"``: symbols are Unicode code points, as they stand in the text, unnormalised.
+        level: ``"char"``: symbols are Unicode code points, as they are in the text, unnormalised.
             ``"byte"``: symbols are the 256 bytes, so that nothing is ever unknown.
         codes: the symbols as integers, ascending, without repeats.
 
@@ -116,14 +116,14 @@ class Vocabulary:
 
     @property
     def shown(self) -> str:
-        """All characters as one text; of bytes, how many there are."""
+        """All characters as one text; for bytes, how many there are."""
         return "all 256 bytes" if self.level == "byte" else "".join(map(chr, self.codes))
 
     def union(self, other: "Vocabulary") -> "Vocabulary":
-        """The symbols of both, ascending: one that came before may stand further on.
+        """The symbols of both, ascending, so the number of a symbol may change.
 
         Raises:
-            ValueError: they are of different levels.
+            ValueError: the two have different levels.
         """
         if other.level != self.level:
             raise ValueError("the vocabularies are of different levels")
@@ -131,7 +131,7 @@ class Vocabulary:
 
     @property
     def start(self) -> int:
-        """What stands before a text that has no beginning: a line end, else the first symbol."""
+        """The symbol read before a text without a beginning: a line end, else the first symbol."""
         return int(self._table[ord("\n")]) if not self.unknown(np.array([ord("\n")])) else 0
 
     def unknown(self, codes: Codes) -> list[int]:
@@ -146,13 +146,13 @@ class Vocabulary:
         """Numbers of code points or bytes, in the smallest unsigned dtype that holds them.
 
         Raises:
-            UnknownCharacterError: naming the characters of ``what`` that are not in the vocabulary.
+            UnknownCharacterError: some characters of ``what``, which the error names, are unknown.
         """
         self.check(codes, what)
         return self._table[codes].astype(np.min_scalar_type(len(self) - 1))
 
     def check(self, codes: Codes, what: str = "the text") -> None:
-        """Raise UnknownCharacterError, as :meth:`encode` does, if some codes are not known."""
+        """Raise UnknownCharacterError, as :meth:`encode` does, if some codes are unknown."""
         unknown = self.unknown(codes)
         if unknown:
             raise UnknownCharacterError(
@@ -162,7 +162,7 @@ class Vocabulary:
             )
 
     def numbers(self, codes: Codes | View) -> Codes | View:
-        """As :meth:`encode`, but for :attr:`start` in the place of what is not known."""
+        """As :meth:`encode`, but with :attr:`start` in place of unknown codes."""
         table = np.full(NUM_CODE_POINTS, self.start, np.min_scalar_type(len(self) - 1))
         table[self._codes] = np.arange(len(self))
         return codes.through(table) if isinstance(codes, View) else table[codes]
@@ -188,9 +188,9 @@ class Vocabulary:
             raise again from None
 
     def known_form(self, text: str) -> tuple[str, str] | None:
-        """A way to write a text of which every character is known, by name, and the text so.
+        """A way to write a text so that every character is known: its name, and the text; or None.
 
-        Letters composed or in parts, and each mark that is not known as one like it that is.
+        Letters are composed or decomposed, and unknown marks are replaced by similar known ones.
         """
         for form, name in FORMS:
             letters = text if form is None else normalize(form, text)
@@ -202,7 +202,7 @@ class Vocabulary:
         return None
 
     def _with_known_marks(self, text: str) -> str | None:
-        """Each unknown mark as one like it that is known; nothing if there is none."""
+        """Replace each unknown mark by a similar known one; None if there is none."""
         unknown, known = self.unknown(codes_of(text, self.level)), {*map(chr, self.codes)}
         if not unknown:
             return text

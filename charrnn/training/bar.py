@@ -1,4 +1,4 @@
-"""How far a training is, as a bar: at a terminal, in a notebook, in a script that asks for one."""
+"""A progress bar of a training: at a terminal, in a notebook, in a script that asks for one."""
 
 import shutil
 import sys
@@ -21,13 +21,13 @@ def in_notebook() -> bool:
 
 
 class Bar:
-    """A bar of updates.
+    """A progress bar that counts updates.
 
     Args:
         done: updates made already.
         total: updates in all.
-        unit: of the loss.
-        member: which member of an average trains, in words.
+        unit: the unit of the loss.
+        member: which network of an average is being trained, in words.
     """
 
     def __init__(self, done: int, total: int, unit: str, member: str = "") -> None:
@@ -36,13 +36,13 @@ class Bar:
         self.bar: Any
         if in_notebook():
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # where widgets are missing, a bar of characters
+                warnings.simplefilter("ignore")  # without widgets, the bar is made of characters
                 from tqdm.auto import tqdm as notebook_tqdm
             self.bar = notebook_tqdm(total=total, initial=done, unit="step", desc=member or None)
             return
         from tqdm import tqdm
 
-        # Some pseudo-terminals say they are 0 wide; tqdm would believe them.
+        # Some pseudo-terminals report a width of 0, which tqdm would believe.
         known = shutil.get_terminal_size((0, 0)).columns
         width: dict[str, Any] = {"dynamic_ncols": True} if known else {"ncols": 80}
         self.bar = tqdm(
@@ -50,7 +50,7 @@ class Bar:
         )
 
     def show(self, event: Event) -> None:
-        """One event."""
+        """Show one event of a run."""
         if isinstance(event, Step):
             self._losses["loss"] = f"loss {event.nats:.3f}"
             self.advance(", ".join(filter(None, self._losses.values())))
@@ -60,7 +60,7 @@ class Bar:
             self.follow(event)
 
     def follow(self, event: Event) -> None:
-        """Stand where a run has gone, or end where it will."""
+        """Move the bar to where a run has returned, or to its new end."""
         if isinstance(event, Repaced):
             self.bar.total = event.total
         elif isinstance(event, Settled):
@@ -74,14 +74,14 @@ class Bar:
             self.bar.update(event.to)
 
     def advance(self, text: str) -> None:
-        """By an update, with ``text`` behind the bar."""
+        """Count one update, and show ``text`` behind the bar."""
         self.bar.set_postfix_str(text, refresh=False)
         self.bar.update()
 
     def clear(self) -> None:
-        """Make room for a line; the next update shows the bar again."""
+        """Remove the bar to make room for a line; the next update shows it again."""
         self.bar.clear()
 
     def close(self) -> None:
-        """Leave the terminal in order."""
+        """Close the bar and leave the terminal in order."""
         self.bar.close()

@@ -1,7 +1,7 @@
-"""The run that is asked for: a new one, or one to go on with.
+"""Make the run that a user asks for: a new one, or one to resume.
 
-What a training decides is decided here and below. The command hands over settings by name and a
-function to tell people by, so that ``charrnn.train`` and ``charrnn train`` make the same bytes.
+What a training decides is decided in this package. The command passes settings by name and a
+function that prints messages, so ``charrnn.train`` and ``charrnn train`` make the same bytes.
 """
 
 import os
@@ -27,7 +27,7 @@ from charrnn.tasks.kinds import kind_of
 from charrnn.tasks.supervised import lanes_of
 from charrnn.text.columns import joined
 from charrnn.text.sources import matching
-from charrnn.training.compare import yardsticks_take
+from charrnn.training.compare import baselines_take
 from charrnn.training.memory import memory_needed
 from charrnn.training.planner import Plan, plan
 from charrnn.training.run import Run
@@ -37,30 +37,30 @@ __all__ = ["MINUTES", "begin", "resume"]
 Tell = Callable[[str], object]
 
 MINUTES = 10.0
-"""What a training on a text is planned for, at most, where nothing is given but ..."""
+"""Minutes that a training on a text is planned for at most, where no length is given."""
 
 ABOUT_ELSE = {
     *("task", "level", "encoding", "keep_newlines", "val_fraction", "lines"),
     *("members", "seed", "shards", "eval_every", "sample_every"),
 }
-"""... settings that are not about the network, its training or how long that is."""
+"""Settings that say nothing about the network, its training or how long it takes."""
 
 OF_NETWORK = ("task", "cell", "layers", "hidden", "embedding", "level")
-"""What the weights of a checkpoint have decided, besides the task's own settings."""
+"""Settings that the weights of a checkpoint have fixed, besides the task's own settings."""
 
 NOT_OF_NETWORK = ("noise", "column", "mask", "escapes", "longest", "decimal", "missing", "index")
-"""Settings of tasks that the weights do not depend on."""
+"""Settings of tasks on which the weights do not depend."""
 
 
 OF_DATA = (
     *("encoding", "keep_newlines", "val_fraction", "lines", "columns", "decimal", "missing"),
     "index",
 )
-"""How a checkpoint's own data are read and cut, unless something else is asked for."""
+"""Settings that say how a checkpoint's data are read and split, used unless others are given."""
 
 
 def silent(line: str) -> None:
-    """Tell nobody."""
+    """A function for messages that prints nothing."""
 
 
 def begin(
@@ -75,21 +75,21 @@ def begin(
     command: str = "",
     group: Group | None = None,
 ) -> Run:
-    """A new run.
+    """Make a new run.
 
     Args:
-        given: settings as a person gives them, by the names of ``charrnn train``'s options.
+        given: the settings that the user gives, by the names of ``charrnn train``'s options.
         paths: the data.
-        out: the run's folder; else one by the data's name.
-        init_from: a checkpoint whose weights it begins with.
-        threads: how many processes compute; 0 for as many as is fastest.
-        begun: when its minutes began, by :func:`time.monotonic`; now, if not given.
-        tell: told what a person should know, as it is found.
-        command: by which a person asked for it, to be told where it is killed before it saves.
-        group: other ranks that compute too.
+        out: the run's folder; if not given, one named after the data.
+        init_from: the checkpoint whose weights the run begins with.
+        threads: how many processes compute; 0 means as many as is fastest.
+        begun: when the run's minutes began, by :func:`time.monotonic`; if not given, now.
+        tell: called with each line that the user should read.
+        command: the command that began the run, shown if the run is killed before its first save.
+        group: the other ranks that compute too.
 
     Raises:
-        InputError: a setting, a file or their combination will not do.
+        InputError: a setting, a file or their combination cannot be used.
         CheckpointError: the checkpoint is damaged.
     """
     begun = monotonic() if begun is None else begun
@@ -114,7 +114,7 @@ def begin(
         settings = {**_of_the_same_network(settings, initial), "members": 1}
         if not paths.train:
             paths = _ancestors_own(initial, paths, tell)
-            own = (*OF_DATA, "seed") if initial.config.lines else OF_DATA  # it drew the lines
+            own = (*OF_DATA, "seed") if initial.config.lines else OF_DATA  # the seed drew the lines
             settings = {name: getattr(initial.config, name) for name in own} | settings
     if paths.val and kind_of(settings.get("task", Config.task)).text:
         if given.get("val_fraction"):
@@ -125,7 +125,7 @@ def begin(
         settings["val_fraction"] = 0.0
     config = Config.of(**settings)
     by_default = by_default and config.kind.text
-    if by_default:  # one network, so that it ends when the text is learnt
+    if by_default:  # one network, so the run ends when the text is learnt
         settings = {"members": 1, **settings}
         config = replace(config, minutes=MINUTES)
     if initial is not None and not config.kind.text:
@@ -185,19 +185,19 @@ def resume(
     members: int | None = None,
     group: Group | None = None,
 ) -> Run:
-    """The run in a folder, to go on with.
+    """Return the run in a folder, ready to continue.
 
     Args:
         argument: the folder, or the run's name.
-        given: the data; what is empty is where the run says it was.
-        threads: another number of processes than before.
-        cell: ``FILE.py:CLASS``, for a run whose cell is its author's own.
-        tell: told what a person should know.
-        epochs, members: another number in all (:meth:`charrnn.training.run.Run.resume`).
-        group: other ranks that compute too.
+        given: the data; an empty path means the file that the run noted.
+        threads: the number of processes, if it changes.
+        cell: ``FILE.py:CLASS``, for a run that uses your own cell.
+        tell: called with each line that the user should read.
+        epochs, members: the new totals, if they change (:meth:`charrnn.training.run.Run.resume`).
+        group: the other ranks that compute too.
 
     Raises:
-        InputError: it cannot be found or read, or the data are not those it began with.
+        InputError: the run cannot be found or read, or these are not the data it began with.
         CheckpointError: what was saved is damaged.
     """
     path = find_run(str(argument))
@@ -243,15 +243,15 @@ def resume(
 
 
 def _of_the_same_network(settings: Mapping[str, Any], initial: Model) -> dict[str, Any]:
-    """Settings with those that a model's weights have decided.
+    """Complete the settings by those that a model's weights have fixed.
 
     Raises:
-        InputError: others were given.
+        InputError: a setting that was given contradicts the weights.
     """
     names = {*OF_NETWORK, *initial.config.kind.own} - {*NOT_OF_NETWORK}
     fixed = {name: getattr(initial.config, name) for name in sorted(names)}
     own_cell = initial.config.own_cell
-    if own_cell is not None:  # by whatever path it was named
+    if own_cell is not None:  # whichever path named it
         fixed["cell"], settings = own_cell.text, {**settings, "cell": own_cell.text}
     for name, value in fixed.items():
         if settings.get(name, value) != value:
@@ -260,10 +260,10 @@ def _of_the_same_network(settings: Mapping[str, Any], initial: Model) -> dict[st
 
 
 def _ancestors_own(initial: Model, paths: Paths, tell: Tell) -> Paths:
-    """The data of a model, for a run that begins with its weights and names none.
+    """Find the data of a model, for a run that begins with its weights and names no files.
 
     Raises:
-        InputError: it does not say what they were, or they came from standard input.
+        InputError: the model does not name its data, or they came from standard input.
     """
     own = noted(initial)
     if own is None or "-" in own.paths:
@@ -277,13 +277,13 @@ def _ancestors_own(initial: Model, paths: Paths, tell: Tell) -> Paths:
 
 
 def _say_if_met(initial: Model, data: Data, config: Config, tell: Tell) -> None:
-    """Say if a model has trained on what is held out now: the same text, cut otherwise."""
+    """Say if a model was trained on text that is now in the validation set."""
     own, now = noted(initial), config.held_out
     if own is None or own.sha256 != data.sha256 or own.held_out == now:
         return
     then = own.held_out
     if then.lines is None and now.lines is None and now.fraction <= then.fraction:
-        return  # the end of an end
+        return  # a part of its own validation set
     as_then = f"--val-fraction {then.fraction:g}"
     if then.lines is not None:
         as_then = f"--lines --seed {then.lines} {as_then}"
@@ -294,10 +294,10 @@ def _say_if_met(initial: Model, data: Data, config: Config, tell: Tell) -> None:
 
 
 def _noted_paths(saved: Model, folder: RunFolder, again: str, *, needed: bool) -> Paths:
-    """Where a run's data were; nothing if it does not say, unless that is needed.
+    """Find where a run's data were; empty if the run does not say, unless the data are needed.
 
     Args:
-        again: the options that resume it, for the message.
+        again: the options that resume the run, for the message.
     """
     try:
         return noted_paths(saved.header["training"]["corpus"], folder.path)
@@ -321,8 +321,8 @@ def _plan(
     tell: Tell,
     group: Group | None,
 ) -> Plan:
-    """What suits the data and the time."""
-    data.trained_on(config)  # raises if there is too little
+    """Plan a training that suits the data and the time."""
+    data.trained_on(config)  # raises InputError if there is too little data
     tell("plan: timing networks on this machine")
     return plan(
         data,
@@ -331,13 +331,13 @@ def _plan(
         threads=threads,
         begun=begun,
         spec=spec,
-        aside=partial(yardsticks_take, minutes=config.minutes),
+        aside=partial(baselines_take, minutes=config.minutes),
         group=group,
     )
 
 
 def _name(paths: Paths) -> str:
-    """A short word for what is trained on."""
+    """A short name for the training data."""
     if not paths.train:
         return "pydoc-topics"
     first = paths.train[0]
@@ -352,7 +352,7 @@ def _read(paths: Paths, config: Config, tell: Tell) -> Data:
 
 
 def _check_memory(config: Config, data: Data, spec: Spec, tell: Tell) -> None:
-    """Say at once, and not after minutes of drawing weights, that a model cannot fit."""
+    """Say at once that a model cannot fit in memory, not after minutes of drawing weights."""
     lanes, carried = config.batch_size, config.kind.carried
     longest = data.longest(config)
     if not carried:

@@ -1,4 +1,4 @@
-"""What happens in a run from its first step to its last, and between two steps.
+"""What happens in a run from its first update to its last, and between two updates.
 
 The training loop is a generator of steps; this is a generator of events, which the commands show.
 """
@@ -50,26 +50,26 @@ __all__ = ["Course"]
 LOG_EVERY = 10
 
 LOWER = 0.5
-"""What a divergence does to the learning rate ..."""
+"""The factor by which a divergence lowers the learning rate."""
 
 MOST_LOWERED = 12
-"""... so often, before a training is given up."""
+"""How often a divergence may lower the learning rate before the training is given up."""
 
 SETTLING = 0.5
-"""Updates that a run which is out of patience still makes, as a part of those up to its best."""
+"""Updates that a run out of patience still makes, as a fraction of those up to its best weights."""
 
 
 class Course(Kept):
-    """A run that trains: it validates, saves, goes back, settles, takes up the next member."""
+    """A run that trains: it validates, saves, recovers, settles, and begins the next member."""
 
     @property
     def validate_every(self) -> int:
-        """Steps between validations."""
+        """Updates between two validations."""
         return self.timekeeper.validate_every(self.trainer.pace)
 
     @property
     def _stalled(self) -> bool:
-        """Whether as many validations as the run has patience for have brought no progress."""
+        """Whether the last validations, as many as the run's patience, have brought no progress."""
         best = self.members.best
         if not self.config.patience or best is None or self.settling:
             return False
@@ -77,10 +77,10 @@ class Course(Kept):
         return len(behind) >= self.config.patience
 
     def events(self, should_stop: Callable[[], bool] = lambda: False) -> Iterator[Event]:
-        """Train to the end, or until ``should_stop`` says so after a step.
+        """Train to the end, or until ``should_stop`` returns true after a step.
 
         Raises:
-            DivergedError: however low the rate; the last good files stay.
+            DivergedError: lowering the learning rate did not help; the last good files stay.
             CheckpointError: the final state could not be saved.
         """
         return on_one_thread(self._events(should_stop))
@@ -125,7 +125,7 @@ class Course(Kept):
                 return
 
     def _attempt(self, should_stop: Callable[[], bool]) -> Iterator[Event]:
-        """As :meth:`events`, until the training diverges."""
+        """Yield events as :meth:`events` does, until the training diverges."""
         failed: CheckpointError | None = None
         lost = False
         begun_at, begun = self.trainer.number, monotonic()
@@ -146,12 +146,12 @@ class Course(Kept):
                 yield Alone(step.number)
             self.interval.total += step.nats * step.count
             self.interval.count += step.count
-            number = self.trainer.number  # this member's own
+            number = self.trainer.number  # counted within this member
             done = number == self.trainer.total
             if number % LOG_EVERY == 0 or done:
                 self._log(step.number, "train", **_numbers(step))
-            # All that belongs to this step comes before its save: who goes on from there does not
-            # do it again.
+            # Everything that belongs to this step comes before its save, so that a resumed run does
+            # not repeat it.
             validated = preview = None
             if number % self.validate_every == 0 or done:
                 validated = self._validate(step)
@@ -187,7 +187,7 @@ class Course(Kept):
             raise failed
 
     def _inherited(self, ancestor: Mapping[str, Any]) -> Inherited:
-        """How good the weights are that it begins with; not among the validations of its own."""
+        """How good another model's weights are to begin with; not one of the run's validations."""
         with np.errstate(all="ignore"):
             score = self.task.validate(self.trainer.parameters)
         numbers = {} if score is None else score.numbers
@@ -198,12 +198,12 @@ class Course(Kept):
         return Inherited(ancestor["checkpoint"], known, score)
 
     def _as_fitted(self) -> Iterator[Validated]:
-        """How good the weights are, where they have been fitted before the first step."""
+        """How good the weights are, where they have been fitted before the first update."""
         if self.ancestor is not None or not isinstance(self.data, SupervisedData):
             return
         fitted = self.data.fitted(self.spec, self.config)
         if fitted is None or not fitted.says_something:
-            return  # nothing has been learnt yet, and should not be the best for want of more
+            return  # untrained weights must not count as the best
         score = self.task.validate(self.trainer.parameters)
         if score is None:
             return
@@ -213,10 +213,10 @@ class Course(Kept):
         yield found
 
     def _roll_back(self, error: DivergedError) -> RolledBack:
-        """Return to the last good state, with a lower rate.
+        """Return to the last good state, with a lower learning rate.
 
         Raises:
-            DivergedError: the rate has been lowered too often.
+            DivergedError: the learning rate has been lowered too often.
         """
         failed_at, lowered = self.made, self.trainer.lowered * LOWER
         tolerance = 2 * self.trainer.watch.tolerance
@@ -234,10 +234,10 @@ class Course(Kept):
         return event
 
     def _settle(self) -> Settled:
-        """Out of patience: go on from the best weights, and walk down what is left of the schedule.
+        """Out of patience: continue from the best weights, for what is left of the schedule.
 
-        At a high rate a model that has begun to overfit is not yet as good as it can be: the rate
-        must fall before it stops.
+        At a high learning rate, a model that has begun to overfit is not yet as good as it can be:
+        the learning rate must fall before the run stops.
 
         Raises:
             CheckpointError: the best weights cannot be read.
@@ -258,7 +258,7 @@ class Course(Kept):
         return Settled(self.made, best.step, before + total, self.total)
 
     def _repace(self, speed: float) -> Repaced | None:
-        """Another number of updates, if a speed of so many a second asks for it."""
+        """Change the number of updates, if the measured speed (updates a second) asks for it."""
         number = self.trainer.number
         total = self.timekeeper.total(self.trainer.pace, number, speed, monotonic())
         if self.settling or total == self.trainer.total:
@@ -269,7 +269,7 @@ class Course(Kept):
 
     def _validate(self, step: Step) -> Validated:
         begun = monotonic()
-        with np.errstate(all="ignore"):  # what overflows is found just below
+        with np.errstate(all="ignore"):  # an overflow is found just below
             score = self.task.validate(self.trainer.parameters)
         self.timekeeper.scoring = monotonic() - begun
         train_nats = self.interval.mean
@@ -283,7 +283,7 @@ class Course(Kept):
     def _noted(
         self, number: int, epoch: float, train_nats: float, score: Scored | None
     ) -> Validated:
-        """A validation in the run's history, and whether it is the best of the member at work."""
+        """Add a validation to the run's history; note whether it is the current member's best."""
         error = None if score is None else score.error
         found = Validation(number, epoch, train_nats, error)
         self.history.append(found)
@@ -297,10 +297,10 @@ class Course(Kept):
         return Validated(number, epoch, train_nats, score, improved)
 
     def _conclude_member(self) -> Averaged:
-        """Take what the member at work has learnt into the average, and begin with the next.
+        """Add what the current member has learnt to the average, and begin the next member.
 
         Raises:
-            CheckpointError: the best weights cannot be read, or the average not be written.
+            CheckpointError: the best weights cannot be read, or the average cannot be written.
         """
         members, number = self.members, self.members.number
         if len(members.finished) < number:
@@ -336,7 +336,7 @@ class Course(Kept):
             return task.validate(parameters)
 
     def _begin_member(self) -> None:
-        """The next one: fresh weights, and all else as a run begins."""
+        """Begin the next member: fresh weights, and all else as at the beginning of a run."""
         members = self.members
         members.before, members.number, members.best = self.made, members.number + 1, None
         dropout, self.preview = generators(self.config.seed, members.number)
@@ -346,13 +346,13 @@ class Course(Kept):
         self._good, self._member_begun = capture(self).copy(), monotonic()
 
     def _look_at_the_time(self, averaging: float) -> None:
-        """As many members as there is time for, where that decides."""
+        """Set the number of members to what there is time for, where the time decides."""
         deadline, number = self._deadline, self.members.number
         if deadline is None or not deadline.most_members:
             return
         epochs = self.trainer.number / self.task.steps_per_epoch
         took = monotonic() - self._member_begun
-        if not self.settling:  # another would run out of patience as soon
+        if not self.settling:  # another member would run out of patience as soon
             took *= deadline.most_epochs / epochs
         needed = took + averaging
         there = members_within((deadline.at - monotonic()) / needed)
@@ -360,18 +360,18 @@ class Course(Kept):
         self.config = replace(self.config, members=min(number + there, most))
 
     def _set_deadline(self, averaging: float = 0.0) -> None:
-        """Until when the member at work trains: its share of the time that is left.
+        """Set until when the current member trains: its share of the time that is left.
 
-        The first of as many as there is time for may take all of it: the others can be left out.
-
+        Where the time decides how many members there are, the first may take all of it: the others
+        can be left out.
         Args:
-            averaging: seconds that are needed after it.
+            averaging: seconds that are needed after the member for the average.
         """
         deadline, now = self._deadline, monotonic()
         to_come = self.config.members - self.members.number
         if deadline is None or (deadline.most_members and self.members.number == 1):
             return
-        share = (deadline.at - now) * to_come / (to_come + 1)  # of the others
+        share = (deadline.at - now) * to_come / (to_come + 1)  # the share of the others
         self.timekeeper.deadline = replace(deadline, at=deadline.at - share - averaging)
 
 

@@ -1,4 +1,4 @@
-"""What happens while a run trains."""
+"""The events of a run, for those who show them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,36 +29,36 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Compared:
-    """What simple methods reach on the text held out, when they know the training text."""
+    """What the baselines, which know the training text, reach on the validation text."""
 
     figures: Mapping[str, float]  # nats a character, by method
     unit: str
-    known: int | None  # they know so many characters of it, the last ones; nothing: all
+    known: int | None  # they know its last KNOWN characters; None: all
 
 
 @dataclass(frozen=True)
 class Inherited:
-    """What the weights of another model reach before the first step."""
+    """What the weights of another model reach before the first update."""
 
     checkpoint: str
-    known: tuple[str, ...]  # what that was trained on, the latest first, if it says
-    score: Scored | None  # on what is held out here, if anything is
+    known: tuple[str, ...]  # its training files, the latest first, if noted
+    score: Scored | None  # on this run's validation set, if there is one
 
 
 @dataclass(frozen=True)
 class Validated:
-    """The state was saved, and the held-out text scored if there is any."""
+    """The state was saved, and the validation set scored if there is one."""
 
     step: int
     epoch: float
-    train_nats: float  # mean since the last time
+    train_nats: float  # mean since the last validation
     score: Scored | None
-    best: bool  # whether it is the best so far, and was saved as such
+    best: bool  # whether it is the best so far, and was saved as best.npz
 
 
 @dataclass(frozen=True)
 class Preview:
-    """What the model does now, to look at: UTF-8, or bytes."""
+    """Something the model produces now, for people to look at: UTF-8, or bytes."""
 
     step: int
     text: bytes
@@ -66,7 +66,7 @@ class Preview:
 
 @dataclass(frozen=True)
 class SaveFailed:
-    """A checkpoint could not be written; training goes on."""
+    """A checkpoint could not be written; the training continues."""
 
     step: int
     error: CheckpointError
@@ -74,21 +74,21 @@ class SaveFailed:
 
 @dataclass(frozen=True)
 class Stopped:
-    """Asked to stop, the run did, and saved where it was."""
+    """The run was asked to stop; it has stopped and saved its state."""
 
     step: int
 
 
 @dataclass(frozen=True)
 class Finished:
-    """All steps are done."""
+    """All updates are made."""
 
     step: int
 
 
 @dataclass(frozen=True)
 class Repaced:
-    """The run will make another number of updates, so as to end on time."""
+    """The run changes its number of updates so as to end on time."""
 
     step: int
     total: int
@@ -96,30 +96,30 @@ class Repaced:
 
 @dataclass(frozen=True)
 class Settled:
-    """Out of patience; the run has taken up its best weights, and lets the rate fall."""
+    """Out of patience, the run returns to its best weights and lets the learning rate fall."""
 
     step: int
     best: int
     total: int
-    in_all: int  # with the members to come
+    in_all: int  # including the members to come
 
 
 @dataclass(frozen=True)
 class RolledBack:
-    """The training had diverged; it goes on from an earlier state, with a lower rate."""
+    """The training diverged; it continues from an earlier state, with a lower learning rate."""
 
     step: int
     to: int
-    lr: float  # the new peak
+    lr: float  # the new peak learning rate
     why: str
 
 
 @dataclass(frozen=True)
 class Measured:
-    """How many processes will compute, and the times it was chosen by, if it needed any.
+    """How many processes will compute, and the timings that decided it, if any were needed.
 
-    ``shards`` is into how many parts each batch is cut; 0 for as its number of lanes says.
-    ``ranks`` is on how many machines so many processes compute.
+    ``shards`` is the number of parts each batch is split into; 0 means the usual number for its
+    lanes. ``ranks`` is the number of machines that each run this many processes.
     """
 
     threads: int
@@ -130,26 +130,26 @@ class Measured:
 
 @dataclass(frozen=True)
 class Alone:
-    """Another process has died or could not be started; the training goes on in this one."""
+    """Another process has died or could not be started; the training continues in this one."""
 
     step: int
 
 
 @dataclass(frozen=True)
 class Averaged:
-    """A member is trained; the model is now the average of so many."""
+    """A member is trained; the model is now the average of all members trained so far."""
 
     step: int
     members: int
     of: int
     total: int
-    score: Scored | None  # of the average
-    next: str  # which member trains now, in words; nothing after the last
+    score: Scored | None  # the score of the average
+    next: str  # which member is trained next, in words; empty after the last
 
 
 @dataclass(frozen=True)
 class Concluded:
-    """The best model on the test part, beside what simple methods reach there."""
+    """The best model's result on the test part, beside what the baselines reach there."""
 
     outcome: Outcome
 

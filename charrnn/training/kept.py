@@ -1,4 +1,4 @@
-"""What a run keeps: its state, and the files that hold it."""
+"""What a run keeps: its state, and the files that hold the state."""
 
 from collections.abc import Iterator
 from time import monotonic
@@ -37,9 +37,9 @@ __all__ = ["Kept"]
 
 
 class Kept:
-    """How far a run has come, and its saving.
+    """The state of a run, and how it is saved.
 
-    Attributes: as of :class:`charrnn.training.run.Run`.
+    Attributes: those of :class:`charrnn.training.run.Run`.
     """
 
     def __init__(
@@ -51,12 +51,12 @@ class Kept:
         folder: RunFolder,
         threads: int,
     ) -> None:
-        self.config = self.asked = config  # asked: what the state that is restored was made by
+        self.config = self.asked = config  # asked: the settings that made the restored state
         self.data = data
         self._spec = spec
         self.folder = folder
         self.network = spec.model(config)
-        self._noted_threads = 0  # in the log; no checkpoint says how many there were
+        self._noted_threads = 0  # in the log; checkpoints do not note it
         self._begun_at = 0  # the step that this process begins with
         self.threads = min(threads, len(shards(config.batch_size, config.shards)))
         self.task = data.task(spec, config, self.network, self.threads or 1)
@@ -66,50 +66,50 @@ class Kept:
         self.trainer = Trainer(self.task, parameters, config, dropout)
         self._unwritten_best: _Weights | None = None
         self.history: list[Validation] = []
-        # The validation of best.npz; that of the member at work is a member's. A training that
-        # diverges forgets what came after its last good state; that file stays, and only what is
-        # better replaces it.
+        # The validation that best.npz was saved at; a single member's validations are in its own
+        # record. A training that diverges forgets what came after its last good state, but that
+        # file stays, and only a better validation replaces it.
         self.best: Validation | None = None
-        self.best_score: Scored | None = None  # of this process's validations
+        self.best_score: Scored | None = None  # among this process's validations
         self.interval = Interval()
-        self.settling = 0  # the step at which it ran out of patience
+        self.settling = 0  # the step at which the run ran out of patience
         self.timekeeper = Timekeeper(config, self.task, data.trained_on(config))
-        self.notes: tuple[str, ...] = ()  # for people, on how it began
-        self.ancestor: dict[str, Any] | None = None  # what it notes of whose weights it began with
-        self.shown = False  # whether a bar shows how far it is
+        self.notes: tuple[str, ...] = ()  # lines for the user on how the run began
+        self.ancestor: dict[str, Any] | None = None  # what is noted of the model it began with
+        self.shown = False  # whether a progress bar is shown
         self._stopping = self._running = self._closed = False
         self._course: Iterator[Event] | None = None
         self._begun = self._member_begun = monotonic()
-        self._deadline: Deadline | None = None  # of all members
-        self._good: Snapshot | None = None  # what a divergence returns to
+        self._deadline: Deadline | None = None  # for all members
+        self._good: Snapshot | None = None  # the state that a divergence returns to
         self._to_note: Compared | None = None
 
     @property
     def spec(self) -> Spec:
-        """What the model knows; a task may have found out more of it by validating."""
+        """What the model knows of its data; a task may have learnt more of it by validating."""
         found: Spec = getattr(self.task, "spec", self._spec)
         return found
 
     @property
     def made(self) -> int:
-        """Updates made so far, by all members."""
+        """Updates made so far by all members."""
         return self.members.before + self.trainer.number
 
     @property
     def total(self) -> int:
-        """Updates in all, should the members to come make as many as the one at work."""
+        """Updates in all, if each later member makes as many as the current one."""
         to_come = max(0, self.config.members - self.members.number)
         return self.members.before + (1 + to_come) * self.trainer.total
 
     @property
     def at_work(self) -> str:
-        """Which member trains, in words; nothing where there is one network."""
+        """Which member is being trained, in words; empty for a single network."""
         count = self.config.members
         return f"member {self.members.number} of {count}" if count > 1 else ""
 
     @property
     def complete(self) -> bool:
-        """Whether there is nothing left to do."""
+        """Whether all updates are made."""
         members = self.members
         if self.config.members > 1 and len(members.finished) < self.config.members:
             return False
@@ -127,11 +127,12 @@ class Kept:
             return load_model(own, own_cell).parameters
         return load_model(self.folder.best, own_cell).member(number).parameters
 
-    def _mended(self) -> tuple[str, ...]:
-        """Write best weights anew that cannot be read any more; what there is to say of it.
+    def _repaired(self) -> tuple[str, ...]:
+        """Write best weights again that can no longer be read; return a line on each for the user.
 
-        ``last.npz`` has those of all members that are trained. Of the one at work it has the last
-        ones, and these are the best from here on, until a validation finds better ones.
+        ``last.npz`` holds the weights of all members that are trained. For the current member it
+        holds the last ones, which count as the best from here on until a validation finds better
+        ones.
 
         Raises:
             CheckpointError: they cannot be written.
@@ -164,7 +165,7 @@ class Kept:
         return self.data.task(self.spec, self.config, network, self.threads or 1)
 
     def _average(self) -> tuple[Any, Parameters]:
-        """The network of all members that are trained, and its weights."""
+        """The network that averages all members trained so far, and its weights."""
         if len(self.members.finished) == 1:
             network = self.network
             return network, Parameters(network.shapes(), np.float32, self.members.finished[0])
@@ -175,8 +176,8 @@ class Kept:
     def _save(self, *, best: bool, stopped: bool = False) -> None:
         """Write ``last.npz``, and before it ``best.npz`` if these are the best weights so far.
 
-        A run that is stopped somewhere must return, when it diverges, to where it would have
-        returned: its last good state is then saved with it.
+        When a run that was stopped diverges later, it must return to the state it would have
+        returned to anyway: its last good state is therefore saved with it.
         """
         self._note_beginning()
         header = self._header()
@@ -194,7 +195,7 @@ class Kept:
                 self._unwritten_best = None
             except CheckpointError as error:
                 failed = error
-                if best:  # the weights go on changing; a copy of these is tried again
+                if best:  # the weights will change, so keep a copy and try again
                     kept = {name: weight.copy() for name, weight in weights.items()}
                     self._unwritten_best = _Weights(header, kept)
         state = capture(self)
@@ -222,7 +223,7 @@ class Kept:
             raise failed
 
     def _header(self) -> dict[str, Any]:
-        """What a checkpoint says besides its arrays."""
+        """What a checkpoint notes besides its arrays."""
         return {
             "charrnn": __version__,
             "config": self.config.to_json(),
@@ -233,7 +234,7 @@ class Kept:
         }
 
     def _note_beginning(self) -> None:
-        """Log what there is to beat, and by how many: not before the training has got somewhere."""
+        """Log the baselines and the number of processes, once the training has got somewhere."""
         if self._to_note is not None:
             noted, self._to_note = self._to_note, None
             self._log(0, "compared", figures=dict(noted.figures), known=noted.known)
@@ -251,7 +252,7 @@ class Kept:
 
 
 class _Weights(NamedTuple):
-    """What ``best.npz`` is to hold."""
+    """The weights and the validation that ``best.npz`` is to hold."""
 
     header: dict[str, Any]
     weights: dict[str, Array]

@@ -1,4 +1,4 @@
-"""The training loop: a generator of steps, which knows of no validation, file or screen."""
+"""The training loop: a generator of steps, which knows nothing of validation, files or screens."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class Step:
     """One update that has been made."""
 
     number: int  # from 1
-    epoch: float  # passes over the training text, this step included
+    epoch: float  # epochs of the training text so far, this step included
     nats: float  # mean loss per target, before the update
     count: int  # targets: characters, texts, tokens, ...
     lr: float
@@ -31,18 +31,18 @@ class Step:
 
 
 class Trainer:
-    """Parameters, optimiser and position of one training.
+    """The parameters, optimiser and position of one training.
 
     Args:
-        task: gives the gradients.
+        task: computes the gradients.
         parameters: updated in place.
-        config: the schedule, the optimiser and how long.
+        config: the schedule, the optimiser and the number of epochs.
         rng: draws dropout masks.
 
     Attributes:
-        pace: how many updates there are; may be changed between two.
-        lowered: the factor of every rate; below one after a divergence.
-        watch: notices one.
+        pace: how many updates there are; it may be changed between two updates.
+        lowered: the factor on every learning rate; below one after a divergence.
+        watch: notices a divergence.
     """
 
     def __init__(
@@ -73,11 +73,11 @@ class Trainer:
         return self.pace.total
 
     def steps(self) -> Iterator[Step]:
-        """Make the updates that are left, one at a time.
+        """Make the remaining updates, one at a time.
 
         Raises:
             DivergedError: the loss or its gradient is not finite, or the loss has climbed far; the
-                parameters are as they were before the update that failed.
+                parameters are those before the update that failed.
         """
         config = self.config
         while self.number < self.total:
@@ -89,7 +89,7 @@ class Trainer:
                 warmup=config.warmup,
                 final=config.lr_final,
             )
-            with np.errstate(all="ignore"):  # what overflows is found just below
+            with np.errstate(all="ignore"):  # an overflow is found just below
                 nats, count = self.task.gradients(
                     self.parameters,
                     self._gradients,

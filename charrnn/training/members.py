@@ -1,11 +1,11 @@
 """The networks of an average, which a run trains one after the other.
 
-Each begins with weights of its own and draws from generators of its own; what it has learnt when it
-was best is kept. All else is a training like any other.
+Each member begins with its own weights and draws from its own generators; its best weights are
+kept. Otherwise it is a training like any other.
 
 Randomness is always a generator that is passed in. A seed is split for weights, dropout and
-samples, and the generators' states are saved: so showing samples changes nothing, and resuming is
-exact.
+samples, and the generators' states are saved. So showing samples changes nothing, and a resumed
+run computes exactly what it would have computed.
 """
 
 from collections.abc import Mapping
@@ -24,14 +24,14 @@ from charrnn.tasks.supervised import SupervisedData
 __all__ = ["Members", "fresh_weights", "generators"]
 
 FINISHED = "finished."
-"""What the names of their weights begin with, each a vector, in ``last.npz``."""
+"""How the names of the trained members' weights begin in ``last.npz``; each is one vector."""
 
 OWN_SEEDS = 3
-"""Seeds that are spawned for the first member; those of the others are spawned from later ones."""
+"""Seeds that are spawned for the first member; later members spawn theirs from later ones."""
 
 
 def _seeds(seed: int, number: int) -> list[np.random.SeedSequence]:
-    """Of a member: for weights, dropout, samples. The first has those of a single network."""
+    """A member's seeds for weights, dropout and samples; the first has those of a lone network."""
     own = np.random.SeedSequence(seed)
     if number > 1:
         own = np.random.SeedSequence(seed, spawn_key=(OWN_SEEDS + number,))
@@ -39,7 +39,7 @@ def _seeds(seed: int, number: int) -> list[np.random.SeedSequence]:
 
 
 def fresh_weights(data: Data, spec: Spec, config: Config, number: int) -> Parameters:
-    """What a member begins with; members are counted from 1."""
+    """The weights that a member begins with; members are counted from 1."""
     found: Parameters = spec.model(config).init(
         np.random.default_rng(_seeds(config.seed, number)[0]), np.float32
     )
@@ -49,22 +49,22 @@ def fresh_weights(data: Data, spec: Spec, config: Config, number: int) -> Parame
 
 
 def generators(seed: int, number: int) -> list[np.random.Generator]:
-    """Of a member's dropout, and of its samples.
+    """The generators of a member's dropout and of its samples.
 
-    Apart, so that how often a sample is shown does not change what is learnt.
+    They are separate, so that how often a sample is shown does not change what is learnt.
     """
     return [np.random.default_rng(own) for own in _seeds(seed, number)[1:]]
 
 
 @dataclass
 class Members:
-    """How far a run is with them.
+    """How far a run is with its members.
 
     Attributes:
-        number: of the one at work, from 1.
-        before: updates that the others have made.
-        best: the best validation of the one at work.
-        finished: the best weights of each that is trained, as one vector.
+        number: the current member, from 1.
+        before: updates that earlier members have made.
+        best: the best validation of the current member.
+        finished: the best weights of each trained member, as one vector.
     """
 
     number: int = 1
@@ -73,12 +73,12 @@ class Members:
     finished: list[Array] = field(default_factory=list)
 
     def numbers(self) -> dict[str, Any]:
-        """For a checkpoint."""
+        """The numbers that a checkpoint keeps."""
         best = None if self.best is None else self.best.to_json()
         return {"number": self.number, "before": self.before, "best": best}
 
     def arrays(self) -> dict[str, Array]:
-        """For a checkpoint."""
+        """The arrays that a checkpoint keeps."""
         return {f"{FINISHED}{number}": one for number, one in enumerate(self.finished, start=1)}
 
     @classmethod
@@ -88,10 +88,10 @@ class Members:
         """The inverse of :meth:`numbers` and :meth:`arrays`.
 
         Args:
-            size: of a member, in weights.
+            size: the number of weights of a member.
 
         Raises:
-            KeyError, TypeError, ValueError, OverflowError: they are not whole.
+            KeyError, TypeError, ValueError, OverflowError: an entry is missing or damaged.
         """
         number, best = whole(numbers["number"]), numbers["best"]
         if not 1 <= number <= MOST_MEMBERS:

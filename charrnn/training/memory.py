@@ -11,13 +11,13 @@ __all__ = ["memory_needed"]
 
 
 def memory_needed(config: Config, model: Any, batch_size: int, num_steps: int) -> int:
-    """Bytes that a training takes, roughly.
+    """Estimate the bytes of memory that a training takes.
 
-    Weights, gradients, moments, a copy of the last good state, and one batch.
+    They hold weights, gradients, moments, a copy of the last good state, and one batch.
 
     Args:
         batch_size: sequences in a batch.
-        num_steps: of the longest.
+        num_steps: steps of the longest sequence.
     """
     weights = sum(prod(shape) for shape in model.shapes().values())
     slots = len(OPTIMIZERS[config.optimizer].slots)

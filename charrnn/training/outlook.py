@@ -1,4 +1,4 @@
-"""Where the validations of a training were going when it ended."""
+"""Whether the validation error was still falling, level or rising when a training ended."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -10,23 +10,23 @@ __all__ = ["Outlook", "outlook"]
 Outlook = Literal["falling", "level", "rising", "unknown"]
 
 LATE = 0.75
-"""The part of the updates after which a training is in its last quarter."""
+"""The part of the updates after which the last quarter of a training begins."""
 
 NOTICED = 0.003
-"""What of an error a change must be to mean something."""
+"""The relative change of an error from which on it means something."""
 
 
 def outlook(points: Sequence[Point], chance: float = 0.0) -> Outlook:
-    """What the error did in the last quarter of the updates.
+    """Say what the error did in the last quarter of the updates.
 
     Args:
-        points: the steps of validations, ascending, and the errors that they found.
-        chance: changes up to this are chance.
+        points: the steps of the validations, ascending, and the errors found there.
+        chance: a change up to this may be chance.
 
     Returns:
-        ``"rising"`` where the last error is worse than the best, ``"falling"`` where the best came
-        in the last quarter and is better than what was there before, ``"level"`` where neither is
-        so, ``"unknown"`` with fewer than two validations.
+        ``"rising"`` where the last error is worse than the best; ``"falling"`` where the best came
+        in the last quarter and is better than every error before; ``"level"`` where neither holds;
+        ``"unknown"`` with fewer than two validations.
     """
     if len(points) < 2:
         return "unknown"

@@ -10,28 +10,28 @@ __all__ = ["Deadline", "Pace"]
 
 @dataclass(frozen=True)
 class Deadline:
-    """When a run must end, and how much it may do until then at most."""
+    """When a run must end, and the most it may do until then."""
 
-    at: float  # by time.monotonic
-    most_epochs: float  # passes, of each member
-    most_members: int = 0  # as many as there is time for; 0: as many as the settings say
+    at: float  # the time by time.monotonic
+    most_epochs: float  # for each member
+    most_members: int = 0  # if the time decides; 0: as the settings say
 
 
 @dataclass(frozen=True)
 class Pace:
     """A schedule of ``length`` places, walked in ``total`` updates.
 
-    A run that must end on time finds out only while it runs how fast the machine is. Then what is
-    left of the schedule is spread over as many updates as there is time for: the rate goes on from
-    where it is and still ends where it should. The pace is saved, so no update depends on a clock
-    that a resumed run could not read.
+    A run that must end on time finds out only as it runs how fast the machine is. What is left of
+    the schedule is then spread over as many updates as there is time for: the learning rate
+    continues from where it is and still ends where it should. The pace is saved, so that no update
+    depends on a clock that a resumed run could not read.
 
     Args:
-        anchors: (update, place) pairs, both ascending; the place of an update between two is on
-            the line between them. The last is where the run ends.
+        anchors: (update, place) pairs, both ascending; the place of an update between two pairs is
+            on the line between them. The last pair is where the run ends.
 
     Raises:
-        ValueError: the anchors do not ascend from (0, 0) to finite ones.
+        ValueError: the anchors do not ascend from (0, 0), or are not finite.
     """
 
     anchors: tuple[tuple[int, float], ...]
@@ -45,7 +45,7 @@ class Pace:
 
     @classmethod
     def even(cls, total: int) -> "Pace":
-        """Each update is one place."""
+        """A pace at which each update is one place."""
         return cls(((0, 0.0), (total, float(total))))
 
     @property
@@ -55,17 +55,17 @@ class Pace:
 
     @property
     def length(self) -> int:
-        """How many places its schedule has."""
+        """How many places the schedule has."""
         return round(self.anchors[-1][1])
 
     def place(self, number: int) -> float:
-        """Where on the schedule the update after ``number`` others is."""
+        """The place on the schedule of the update that follows ``number`` others."""
         end = max(1, bisect_left(self.anchors, (number,)))
         (n0, p0), (n1, p1) = self.anchors[end - 1 : end + 1]
         return p0 + (number - n0) * (p1 - p0) / (n1 - n0)
 
     def ending(self, number: int, total: int) -> "Pace":
-        """The same up to update ``number``, and then as fast as to end after ``total``."""
+        """The same pace up to update ``number``, and then the one that ends after ``total``."""
         behind = tuple(anchor for anchor in self.anchors if anchor[0] < number)
         here = (number, self.place(number))
         return Pace((*behind, here, (max(total, number + 1), self.anchors[-1][1])))

@@ -1,4 +1,4 @@
-"""One run, as those see it who begin or resume it: how it is trained, stopped and asked."""
+"""A run, as the code that begins or resumes it sees it: train it, stop it, ask for its results."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -46,18 +46,19 @@ __all__ = ["Run"]
 class Run(Course):
     """A training and its folder.
 
-    :func:`charrnn.train` and :func:`charrnn.resume` make one. Iterate over it for what happens, or
-    :meth:`finish` it; :meth:`stop` saves and ends it, :meth:`close` lets go of it. Who only breaks
-    out of the loop may go on with another; until then what came after the last save is not kept.
+    :func:`charrnn.train` and :func:`charrnn.resume` make one. Iterate over it to see each event,
+    or call :meth:`finish`; :meth:`stop` saves and ends it, :meth:`close` frees its folder and
+    processes. After a ``break``, another loop continues where the first one left off; until then,
+    what came after the last save is not kept.
 
-    ``threads`` is how many processes compute; 0 has it measured before the first step. It makes
-    no difference to what they compute.
+    ``threads`` is the number of processes that compute; with 0 it is measured before the first
+    step. The result does not depend on it.
 
     Attributes:
-        config: its settings.
-        folder: where it is kept.
-        history: its validations so far.
-        best: the one with the lowest error.
+        config: the run's settings.
+        folder: where the run is saved.
+        history: the validations so far.
+        best: the validation with the lowest error.
     """
 
     @classmethod
@@ -70,17 +71,17 @@ class Run(Course):
         threads: int = 0,
         deadline: Deadline | None = None,
     ) -> "Run":
-        """A new run, from fresh weights or from another model's.
+        """Make a new run, from fresh weights or from another model's.
 
-        It then keeps that model's characters, and learns those that are new
+        A run from another model keeps that model's characters, and learns those that are new
         (:func:`charrnn.tasks.extension.begin_from`).
 
         Args:
-            deadline: it then makes more updates or fewer than its settings say.
+            deadline: when the run must end; it then changes its number of updates as it needs.
 
         Raises:
-            InputError: there is too little data, or it has labels that ``initial`` lacks; or there
-                is patience and nothing to validate with.
+            InputError: there is too little data, or the data have labels that ``initial`` lacks; or
+                there is patience but no validation set.
         """
         notes: tuple[str, ...] = ()
         if initial is None:
@@ -90,7 +91,7 @@ class Run(Course):
             data.check_labels(initial.spec)
             initial = initial.member(1)
             spec, parameters, notes = begin_from(initial.spec, initial.parameters, data, config)
-        folder.cut_log(-1)  # of a run that ended before its first save
+        folder.cut_log(-1)  # what a run logged that ended before its first save
         run = cls(config, data, spec, parameters, folder, threads)
         if config.patience and not run.task.held_out:
             raise InputError(
@@ -112,18 +113,19 @@ class Run(Course):
         epochs: float | None = None,
         members: int | None = None,
     ) -> "Run":
-        """The run that ``saved`` (its ``last.npz``) left off, as if it had never stopped.
+        """The run that was saved in ``saved`` (its ``last.npz``), as if it had never stopped.
 
         Args:
-            threads: another number of processes than before.
-            epochs: another number in all. From here on the rate is then that of a run which was to
-                make so many from the beginning; the optimiser's state and all else go on.
-            members: another number of networks whose average the model is.
+            threads: the number of processes, if it changes.
+            epochs: the number of epochs in all, if it changes. From here on the learning rate is
+                that of a run which was to make this many from the beginning; the optimiser's state
+                and everything else stay.
+            members: the number of networks in the average, if it changes.
 
         Raises:
-            InputError: the data are not those the run began with, or it has made as many epochs,
-                or as many members.
-            CheckpointError: the file lacks what only ``last.npz`` has.
+            InputError: these are not the data the run began with, or it has already made this many
+                epochs or members.
+            CheckpointError: the file lacks what only a ``last.npz`` has.
         """
         try:
             state = saved.header["training"]
@@ -135,7 +137,7 @@ class Run(Course):
                     f"charrnn train CORPUS --init-from {quote(str(folder.path))}",
                 )
             noted = folder.noted_threads()
-            if threads is None:  # files of earlier versions say it themselves
+            if threads is None:  # checkpoints of earlier versions note it
                 threads = noted or whole(state.get("threads", 0))
             config = saved.config
             if epochs is not None:
@@ -154,8 +156,8 @@ class Run(Course):
                 size = run.trainer.parameters.flat.size
                 run.members = Members.restored(state["members"], saved.arrays, size)
                 for number in range(1, len(run.members.finished) + 1):
-                    folder.drop_best(number)  # of a run that was killed just before it did
-                run.notes = run._mended()
+                    folder.drop_best(number)  # left by a run killed just before it did this
+                run.notes = run._repaired()
             run._good = good_of(state, saved.arrays)
             if run._good is not None:
                 check(run, run._good)
@@ -178,7 +180,7 @@ class Run(Course):
         return run
 
     def _extend(self) -> None:
-        """Walk the schedule of as many epochs as the settings say now."""
+        """Change the schedule to the number of epochs that the settings now say."""
         task, trainer = self.task, self.trainer
         if self.members.number > 1 or self.members.finished:
             raise InputError(
@@ -195,7 +197,7 @@ class Run(Course):
         trainer.pace, self.settling = pace, 0
 
     def _add_members(self, before: int) -> None:
-        """Begin with the next one, if those before are trained and there are to be more."""
+        """Begin the next member, if all earlier ones are trained and more are asked for."""
         if self.config.members < max(before + 1, self.members.number):
             raise InputError(
                 f"--members {self.config.members}: this run already has {before}",
@@ -218,10 +220,10 @@ class Run(Course):
         self.close()
 
     def __iter__(self) -> Iterator[Event]:
-        """All that happens: the comparison, the steps and what is between them, the test.
+        """Yield all events: the baselines, the steps and what is between them, the test.
 
         Raises:
-            DivergedError: however low the rate; the last good files stay.
+            DivergedError: lowering the learning rate did not help; the last good files stay.
             CheckpointError: the final state could not be saved.
         """
         if self._closed:
@@ -236,7 +238,7 @@ class Run(Course):
         if self.shown:
             bar = Bar(self.made, self.total, self.task.unit, self.at_work)
         try:
-            # One course for all who iterate: who breaks off is gone on with in the same place.
+            # All loops share one generator: a loop after a ``break`` continues in the same place.
             self._course = self._course or self._all_events()
             for event in self._course:
                 if bar is not None:
@@ -266,13 +268,13 @@ class Run(Course):
     def finish(self) -> Model:
         """Train to the end, and return the best model.
 
-        An interrupt (Ctrl-C) finishes the step, saves and raises KeyboardInterrupt; then
-        :func:`charrnn.resume` goes on.
+        An interrupt (Ctrl-C) finishes the step, saves and raises KeyboardInterrupt;
+        :func:`charrnn.resume` then continues the run.
 
         Raises:
-            DivergedError, CheckpointError: as iterating over it.
-            InputError: the run is closed; or its author's own cell fails.
-            KeyboardInterrupt: it was interrupted, and has saved.
+            DivergedError, CheckpointError: as when iterating over the run.
+            InputError: the run is closed, or your own cell fails.
+            KeyboardInterrupt: the run was interrupted, and has been saved.
         """
         with StopOnSignal() as asked:
             for _ in self:
@@ -283,17 +285,17 @@ class Run(Course):
         return self.model
 
     def share_with(self, group: Group | None) -> None:
-        """Let other ranks compute too, each in as many processes as this one: one, if not given."""
+        """Let other ranks compute too, each in as many processes as this one; None: no others."""
         if group is not None:
             self.task.engine = RankedEngine(self.task.engine, group)
 
     def stop(self) -> None:
-        """After the step that is going on, save and end."""
+        """Save and end the run after the current step."""
         self._stopping = True
 
     @property
     def model(self) -> Model:
-        """The best model so far; the weights as they are, where none was saved yet."""
+        """The best model so far; the current weights, where none was saved yet."""
         for path in (self.folder.best, self.folder.last):
             if path.exists():
                 return load_model(path, self.config.own_cell)
@@ -302,25 +304,25 @@ class Run(Course):
         return Model(self.network, parameters, self.spec, self.config, path, header, {})
 
     def close(self) -> None:
-        """Let the other processes go, and the folder, which goes too if nothing was saved in it."""
+        """End the other processes and free the folder; remove it if nothing was saved in it."""
         self._closed = True
         self.task.engine.close()
         self.folder.close()
         remove_if_empty(self.folder)
 
     def compare(self) -> Compared | None:
-        """What simple methods reach on the text held out; nothing for tasks other than that."""
+        """What the baselines reach on the validation text; None for other tasks than a text."""
         with one_thread():
             self._to_note = compare(self.task, self.config, self.data)
         return self._to_note
 
     @property
     def compared(self) -> dict[str, float]:
-        """What simple methods reach on the text held out, by name, as it was found at the start."""
+        """What the baselines reach on the validation text, by name, as computed at the start."""
         return compared(self.folder.path)
 
     def report(self) -> Outcome | None:
-        """The best model on the test part; nothing if the task has none.
+        """The best model's result on the test part; None if the task has no test part.
 
         Raises:
             CheckpointError: the best model cannot be read.
@@ -333,7 +335,7 @@ class Run(Course):
             parameters = self._saved_best()
         with one_thread():
             outcome = task.test(parameters)
-        # A run that was killed after its last save has yet to say it; a finished one has said it.
+        # A run that was killed after its last save has yet to report the test; a finished one has.
         number = self.made
         if outcome is not None and not self.folder.has_logged("test", number):
             numbers = outcome.score.numbers | {"baselines": dict(outcome.baselines)}

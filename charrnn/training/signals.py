@@ -1,4 +1,4 @@
-"""Stopping a training: the first signal finishes the step and saves, the second quits."""
+"""Stopping a training: the first signal finishes the step and saves, the second one quits."""
 
 import os
 import signal
@@ -55,10 +55,10 @@ def quit_on_signal(tell: Callable[[], object]) -> Iterator[None]:
 
 
 class StopOnSignal:
-    """While entered, turns SIGINT, SIGTERM and SIGHUP into a wish to stop.
+    """While entered, SIGINT, SIGTERM and SIGHUP ask the training to stop.
 
     Args:
-        tell: told what will happen, when the first one comes.
+        tell: called with a line on what will happen, when the first signal comes.
     """
 
     def __init__(self, tell: Callable[[str], object] = lambda line: None) -> None:
@@ -84,5 +84,5 @@ class StopOnSignal:
 
     @property
     def exit_code(self) -> int:
-        """128 + the signal: 130 for Ctrl-C."""
+        """128 plus the number of the signal: 130 for Ctrl-C."""
         return 128 + (self.received or 0)

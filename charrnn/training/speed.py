@@ -1,4 +1,4 @@
-"""How fast a network trains on this machine: some updates are timed, and thrown away."""
+"""How fast a network trains on this machine: some updates are timed, and then thrown away."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -21,25 +21,25 @@ from charrnn.training.threads import fastest, repeated, time_threads
 __all__ = ["Speed", "measure", "text_like"]
 
 REPEATED = 1 << 22
-"""Symbols of a text like another that is longer: they come again and again."""
+"""The most symbols of a made-up text; a longer one repeats them."""
 
 TIMED = 5
-"""Updates that a network is timed on, at most."""
+"""The most updates that are timed for a network."""
 
 
 @dataclass(frozen=True)
 class Speed:
-    """How fast a network trains here."""
+    """How fast a network trains on this machine."""
 
     threads: int
-    rate: float  # characters of a text, or examples of another task, a second
-    shards: int = 0  # as in the settings
+    rate: float  # characters a second; for other tasks, examples a second
+    shards: int = 0  # as the setting of that name
 
 
 def measure(
     config: Config, data: Data, spec: Spec, threads: int, group: Group | None = None
 ) -> Speed:
-    """Time some updates of a training that is then thrown away, by all ranks that there are."""
+    """Time some updates of a training that is then thrown away, on all ranks."""
     model = spec.model(config)
     task = data.task(spec, config, model, threads or 1)
     if group is not None:
@@ -53,7 +53,7 @@ def measure(
         task.engine.threads = chosen.threads
         task.engine.shards = chosen.shards or config.shards
         updates = Trainer(task, parameters, replace(config, epochs=TIMED + 1), rng).steps()
-        next(updates)  # starts the processes and lays out the memory
+        next(updates)  # starts the processes and allocates the memory
         seconds = median(repeated(lambda: _seconds_of_next(updates), TIMED))
     finally:
         task.engine.close()
@@ -68,10 +68,12 @@ def _seconds_of_next(updates: Iterator[Step]) -> float:
 
 
 def text_like(size: int, distinct: int, level: str = "char") -> TextData:
-    """A text of that size with so many symbols, to plan for: a plan sees no more of one.
+    """Make a text of ``size`` characters, ``distinct`` of them different, to plan for.
+
+    A plan does not depend on anything else in a text.
 
     Raises:
-        InputError: there is no such text.
+        InputError: a text cannot have these numbers.
     """
     if not 0 < distinct <= size:
         raise InputError(f"there is no text of {size} symbols, {distinct} of them distinct")

@@ -1,7 +1,7 @@
-"""Everything that decides how a training goes on from here: taken down, and put back.
+"""Everything that decides how a training continues from here: captured, and restored.
 
-The same state goes into ``last.npz`` and is what a training that has diverged returns to. So a
-training that is killed after it returned, and resumed, returns again.
+This state goes into ``last.npz``, and a training that has diverged returns to it. So a training
+that was killed after it returned, and is resumed, returns again.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,7 +23,7 @@ __all__ = ["Interval", "Snapshot", "capture", "check", "good_of", "restore", "sh
 GOOD = "good."
 
 FASTEST = 1e5
-"""Updates a second: the smallest network takes longer for one on any machine."""
+"""Updates a second that no machine reaches, even with the smallest network."""
 
 
 @dataclass
@@ -31,16 +31,16 @@ class Interval:
     """The training losses since the last validation."""
 
     total: float = 0.0
-    count: int = 0  # targets
+    count: int = 0  # number of targets
 
     @property
     def mean(self) -> float:
-        """By target."""
+        """The mean loss per target."""
         return self.total / max(1, self.count)
 
 
 class Resumable(Protocol):
-    """What of a run is captured."""
+    """The parts of a run that are captured."""
 
     asked: Config
     trainer: Trainer
@@ -52,20 +52,20 @@ class Resumable(Protocol):
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A state at one update: numbers and words, the validations so far, and arrays by name."""
+    """The state at one update: numbers and words, the validations so far, and arrays by name."""
 
     numbers: Mapping[str, Any]
     history: Sequence[Validation]
     arrays: Mapping[str, Array]
 
     def copy(self) -> "Snapshot":
-        """One whose arrays are its own."""
+        """A copy with arrays of its own."""
         arrays = {name: array.copy() for name, array in self.arrays.items()}
         return Snapshot(self.numbers, self.history, arrays)
 
 
 def capture(run: Resumable) -> Snapshot:
-    """The state of a run; its arrays are views, good until the next update."""
+    """Capture the state of a run; the arrays are views, valid until the next update."""
     trainer = run.trainer
     numbers = {
         "step": trainer.number,
@@ -86,10 +86,10 @@ def capture(run: Resumable) -> Snapshot:
 
 
 def restore(run: Resumable, snapshot: Snapshot) -> None:
-    """Put a run into a captured state; its weights only where the snapshot has them.
+    """Put a run into a captured state; its weights change only where the snapshot has them.
 
     Raises:
-        KeyError, TypeError, ValueError, IndexError, OverflowError: something is missing or is not
+        KeyError, TypeError, ValueError, IndexError, OverflowError: something is missing, or is not
             what :func:`capture` wrote.
     """
     check(run, snapshot)
@@ -113,7 +113,7 @@ def restore(run: Resumable, snapshot: Snapshot) -> None:
 
 
 def check(run: Resumable, snapshot: Snapshot) -> None:
-    """Whether a training with the run's settings can have come to a state.
+    """Check that a training with the run's settings can have reached a state.
 
     Raises:
         KeyError, TypeError, ValueError, IndexError, OverflowError: something is missing, or no
@@ -123,7 +123,7 @@ def check(run: Resumable, snapshot: Snapshot) -> None:
     if not all(np.isfinite(array).all() for array in snapshot.arrays.values()):
         raise ValueError("a number is not finite")
     pace = _pace(numbers)
-    # Only a run that must end on time may find that it has time for more updates.
+    # Only a run that must end on time may change its number of updates.
     planned = max(1, round(run.asked.epochs * trainer.task.steps_per_epoch))
     most = max(planned, ceil(60 * run.asked.minutes * FASTEST))
     if not whole(numbers["step"]) <= pace.total <= most or pace.length > planned:
@@ -151,22 +151,22 @@ def _watch(numbers: Mapping[str, Any]) -> LossWatch:
 
 
 def shapes(snapshot: Snapshot) -> dict[str, tuple[int, ...]]:
-    """Of its arrays, by name."""
+    """The shapes of a snapshot's arrays, by name."""
     return {name: array.shape for name, array in snapshot.arrays.items()}
 
 
 def with_good(snapshot: Snapshot) -> tuple[dict[str, Any], dict[str, Array]]:
-    """An earlier state, to be saved beside a later one: numbers and arrays of other names."""
+    """The last good state, to be saved beside the current one: its numbers and renamed arrays."""
     history = [one.to_json() for one in snapshot.history]
     numbers = {"good": {**snapshot.numbers, "history": history}}
     return numbers, {GOOD + name: array for name, array in snapshot.arrays.items()}
 
 
 def good_of(numbers: Mapping[str, Any], arrays: Mapping[str, Array]) -> Snapshot | None:
-    """The inverse of :func:`with_good`; nothing if there is none.
+    """The inverse of :func:`with_good`; None if no good state was saved.
 
     Raises:
-        KeyError, TypeError, ValueError, OverflowError: it is not whole.
+        KeyError, TypeError, ValueError, OverflowError: something is missing or damaged.
     """
     if "good" not in numbers:
         return None

@@ -1,8 +1,8 @@
-"""``train --minutes`` of a task of rows: how large a network, and how many rows an update reads.
+"""The plan of ``train --minutes`` for a task of rows: the network, and the rows of an update.
 
-As for a text (:mod:`charrnn.training.planner`): it sees how many rows there are, how long they are,
-the time, and how fast this machine is. The numbers follow what docs/log.md says of these tasks with
-their own defaults; no series of trainings was made for the plan itself.
+As for a text (:mod:`charrnn.training.planner`), the plan sees how many rows there are, how long
+they are, the time, and how fast this machine is. Its numbers follow what docs/log.md reports of
+these tasks with their own defaults; the plan itself was not tuned by trainings.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,11 +15,11 @@ from charrnn.training.speed import Speed
 __all__ = ["CHOSEN_OF_ROWS", "network_for"]
 
 CHOSEN_OF_ROWS = ("hidden", "lr", "batch_size", "epochs")
-"""The settings that are chosen where they are not given."""
+"""The settings that are chosen where the user does not give them."""
 
 
 class Rung(NamedTuple):
-    """A width, and the rate it learns at."""
+    """A width, and the learning rate that suits it."""
 
     hidden: int
     lr: float
@@ -29,16 +29,16 @@ LADDERS = {
     "classify": (Rung(64, 1e-2), Rung(128, 6e-3), Rung(256, 4e-3)),
     "tag": (Rung(64, 1e-2), Rung(128, 5e-3), Rung(256, 3e-3)),
 }
-"""From the smallest up. Other tasks keep their own network."""
+"""Networks from the smallest up. Other tasks keep their own network."""
 
-LEAST_PASSES = 8.0
-"""A wider network pays once there is time for so many."""
+FEWEST_EPOCHS = 8.0
+"""Epochs that there must be time for before a wider network is chosen."""
 
 MOST_WEIGHTS = 5.0
-"""With more weights of the recurrence than this for a character a network has the rows by heart."""
+"""Recurrent weights per training character beyond which a network memorises the rows."""
 
 BATCHES, OF_AN_EPOCH = (64, 32, 16), 80
-"""Rows of an update: the most of which an epoch has so many updates, or the fewest."""
+"""Rows of an update: the most that leave this many updates to an epoch, else the fewest."""
 
 
 def network_for(
@@ -49,15 +49,18 @@ def network_for(
     seconds: float,
     measure: Callable[[Config], Speed],
 ) -> tuple[Config, Speed, str]:
-    """The widest network that there is time for, how fast it is, and why it is not the next.
+    """Choose the widest network that there is time for.
 
     Args:
-        config: the task's defaults, and what is given.
-        given: settings that stand as they are.
-        lengths: characters of all rows to train on.
-        rows: how many those are.
-        seconds: in which updates can be made.
-        measure: rows a second of a network.
+        config: the task's defaults, with the settings that are given.
+        given: settings that the plan must not change.
+        lengths: characters of all training rows together.
+        rows: the number of training rows.
+        seconds: the time in which updates can be made.
+        measure: returns how many rows a second a network trains on.
+
+    Returns:
+        The settings, how fast the network is, and why the network is not wider.
     """
     ladder = LADDERS.get(config.task, ())
     if not ladder:
@@ -75,11 +78,11 @@ def network_for(
             why = f"{wider.hidden} hidden units are too many for {lengths:,} characters"
             return _long_enough(chosen, given, rows), speed, why
         its_speed = measure(wider)
-        passes = its_speed.rate * seconds / rows
-        if passes < LEAST_PASSES:
+        epochs = its_speed.rate * seconds / rows
+        if epochs < FEWEST_EPOCHS:
             why = (
-                f"{wider.hidden} hidden units would be too slow: they need {LEAST_PASSES:g} "
-                f"epochs, and there is time for {passes:.2g}"
+                f"{wider.hidden} hidden units would be too slow: they need {FEWEST_EPOCHS:g} "
+                f"epochs, and there is time for {epochs:.2g}"
             )
             return _long_enough(chosen, given, rows), speed, why
         chosen, speed = wider, its_speed
@@ -87,7 +90,7 @@ def network_for(
 
 
 def _on(rung: Rung, config: Config, given: Mapping[str, Any]) -> Config:
-    """The settings of a rung, but for those given."""
+    """The settings of a rung, except for those that are given."""
     hidden = given.get("hidden", rung.hidden)
     ladder = LADDERS[config.task]
     lr = next((r.lr for r in reversed(ladder) if r.hidden <= hidden), ladder[0].lr)
@@ -99,6 +102,6 @@ def _long_enough(config: Config, given: Mapping[str, Any], rows: int) -> Config:
 
 
 def _weights(config: Config) -> int:
-    """Those between hidden units."""
+    """The number of weights between hidden units."""
     ways = 1 + (config.directions == "both")
     return ways * (2 * config.layers - 1) * config.recurrence().num_gates * config.hidden**2

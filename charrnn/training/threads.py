@@ -1,4 +1,4 @@
-"""How many processes a training should use, and how many shards: measured, nobody can know it."""
+"""How many processes and shards a training should use, which only a measurement can tell."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,23 +13,23 @@ from charrnn.tasks.base import Task
 __all__ = ["Timing", "fastest", "repeated", "time_threads", "worth_timing"]
 
 WORTHWHILE = 10.0
-"""Seconds that a training must take for other processes to be tried at all."""
+"""Seconds that a training must take for several processes to be tried at all."""
 
 FEWEST_LANES = 4
-"""A batch is not cut into shards of fewer lanes than this unless a person says so."""
+"""The fewest lanes that a shard may have unless the user asks for more shards."""
 
 CUT_GAIN = 0.95
-"""Another cut than usual changes the last bits of a result: for no less than a twentieth."""
+"""The factor by which another number of shards must cut the time: it changes the last bits."""
 
 REPEATS, ENOUGH = 3, 1.0
-"""A step is timed so often, or until that took so many seconds."""
+"""How often a step is timed at most, and the seconds after which no more are timed."""
 
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds of a step with so many processes.
+    """The seconds of a step with a number of processes.
 
-    ``shards`` is into how many parts the batch is cut; 0 for as it is without a choice.
+    ``shards`` is the number of parts that the batch is split into; 0 means the usual number.
     """
 
     threads: int
@@ -38,7 +38,7 @@ class Timing:
 
 
 def fastest(timings: list[Timing]) -> Timing:
-    """The shortest step; another cut only where it is clearly shorter; else one process."""
+    """The fastest timing; another number of shards only where it is clearly faster."""
     usual = [timing for timing in timings if not timing.shards]
     best = min(usual, key=lambda timing: timing.seconds, default=Timing(1, 0.0))
     cuts = [t for t in timings if t.shards and t.seconds < CUT_GAIN * best.seconds]
@@ -46,7 +46,7 @@ def fastest(timings: list[Timing]) -> Timing:
 
 
 def worth_timing(task: Task, parameters: Parameters, steps: int, *, recut: bool = False) -> bool:
-    """Whether there is a choice, and a training of ``steps`` long enough for it to matter."""
+    """Whether there is a choice, and a training of ``steps`` updates is long enough to matter."""
     if len(_counts(task)) == 1 and not (recut and _cuts(task)):
         return False
     task.engine.threads = 1
@@ -56,15 +56,15 @@ def worth_timing(task: Task, parameters: Parameters, steps: int, *, recut: bool 
 def time_threads(
     task: Task, parameters: Parameters, threads: int = 0, *, recut: bool = False
 ) -> list[Timing]:
-    """Time a step of ``task`` with 1, 2, 4, ... processes, as many as there are cores and shards.
+    """Time a step of ``task`` with 1, 2, 4, ... processes, up to the number of cores and shards.
 
-    Where other ranks compute too, each has one process, and only the cut is to be chosen. Nothing
-    is updated. The number of processes makes no difference to what is computed; another number of
-    shards does, in the last bits.
+    Where other ranks compute too, each has one process, and only the number of shards is chosen.
+    Nothing is updated. The number of processes does not change what is computed; the number of
+    shards changes its last bits.
 
     Args:
-        threads: the only number to time; 0 for all.
-        recut: time more shards than usual too, where there are more cores or ranks than that.
+        threads: the only number of processes to time; 0 for all.
+        recut: also time more shards than usual, where there are more cores or ranks than that.
     """
     own, alone = task.engine.shards, task.engine.ranks == 1
     tried = [(count, 0) for count in ([threads] if threads else _counts(task))]
@@ -73,7 +73,7 @@ def time_threads(
     timings: list[Timing] = []
     for count, parts in tried:
         task.engine.threads, task.engine.shards = count, parts or own
-        _step(task, parameters)  # starts the processes and lays out the memory
+        _step(task, parameters)  # starts the processes and allocates the memory
         seconds = min(repeated(lambda: _step(task, parameters), REPEATS))
         if task.engine.lost and timings:
             break
@@ -84,21 +84,21 @@ def time_threads(
 
 
 def _usual(task: Task) -> int:
-    """How many shards its batches have, unless they are cut otherwise."""
+    """How many shards the task's batches have unless they are split otherwise."""
     return len(shards(task.batch_size, task.engine.shards))
 
 
 def _counts(task: Task) -> list[int]:
-    """How many processes there may be for its usual shards."""
+    """The numbers of processes that can share the usual shards."""
     most = min(available_cores(), _usual(task)) if task.engine.ranks == 1 else 1
     return [1 << k for k in range(most.bit_length())]
 
 
 def _cuts(task: Task) -> list[int]:
-    """More shards than usual, one for each core or rank: 4, 8, ... and as many as there are.
+    """More shards than usual, one for each core or rank: 4, 8, ... up to the number there are.
 
-    With two of them the usual cut stays: results are then the same on every machine of two cores,
-    and with two ranks.
+    With two cores or ranks, the usual number stays: results are then the same on every machine of
+    two cores, and with two ranks.
     """
     ranks, usual = task.engine.ranks, _usual(task)
     most = min(available_cores() if ranks == 1 else ranks, task.batch_size // FEWEST_LANES)
@@ -107,7 +107,7 @@ def _cuts(task: Task) -> list[int]:
 
 
 def repeated(seconds_of: Callable[[], float], times: int) -> list[float]:
-    """Take a time so often, or until there was enough of it: at least once."""
+    """Measure a time up to ``times`` times, at least once; stop early after ``ENOUGH`` seconds."""
     taken: list[float] = []
     while not taken or (len(taken) < times and sum(taken) < ENOUGH):
         taken.append(seconds_of())
@@ -115,9 +115,9 @@ def repeated(seconds_of: Callable[[], float], times: int) -> list[float]:
 
 
 def _step(task: Task, parameters: Parameters) -> float:
-    """Seconds of one."""
+    """The seconds of one step."""
     batch, gradients = task.example(), parameters.zeros_like()
     begun = perf_counter()
-    with np.errstate(all="ignore"):  # the training will say so if it matters
+    with np.errstate(all="ignore"):  # the training reports what matters
         task.engine.losses(parameters, batch, gradients=gradients)
     return perf_counter() - begun

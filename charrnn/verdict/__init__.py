@@ -1,5 +1,5 @@
-"""What a text is like before anything is trained on it, by rules that have names.
+"""Checks of a text before anything is trained on it, by named rules.
 
-Each file holds one kind of check: a function from a text to findings, and above it the constants it
-judges by.
+Each file has one kind of check: a function from a text to findings, with the constants that it
+judges by above it.
 """

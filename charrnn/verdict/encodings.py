@@ -1,9 +1,9 @@
-"""Whether a file's bytes are what they are read as.
+"""Whether a file's encoding is the one that it is read in.
 
-What is certain is said first: a byte order mark, UTF-16 by its NUL bytes, UTF-8 that is damaged or
-joined to something else. Any other encoding is a guess, and offered only where it is clear, with
-the option that reads it so and a piece of the text so read, for a person to judge. chardet guesses,
-from lines of the whole text with each byte beyond ASCII among them.
+Certain signs come first: a byte order mark, UTF-16 by its NUL bytes, UTF-8 that is damaged or
+joined to something else. Any other encoding is a guess, and is suggested only where it is clear,
+with the option that selects it and a piece of the text in it, for a person to judge. chardet makes
+the guess, from lines of the whole text and each byte beyond ASCII in them.
 """
 
 import codecs
@@ -38,9 +38,9 @@ from charrnn.verdict.words import SHOWN
 __all__ = ["DAMAGED", "JOINED", "judge_encoding"]
 
 DAMAGED = 0.05
-"""Of the bytes beyond ASCII, the part that may be damaged where the rest is UTF-8."""
+"""The part of the bytes beyond ASCII that may be damaged if the rest is UTF-8."""
 JOINED = 0.1
-"""The part of them in lines of UTF-8 from which these are not UTF-8 by chance."""
+"""The part of them in UTF-8 lines that is too large for chance."""
 EXCERPT = 40
 MARK, SWAPPED, LINE_END = 0xFEFF, 0xFFFE, 10
 DAMAGE = re.compile("[\udc80-\udcff]+")  # bytes that are not UTF-8, escaped as surrogates
@@ -59,13 +59,13 @@ _found = partial(Finding, "encoding")
 
 
 def judge_encoding(name: str, data: bytes, encoding: str, codes: Codes | None) -> Finding:
-    """Whether a file's bytes are what they are read as, and else what they may be.
+    """Whether a file's bytes are in the encoding they are read in, and if not, what they may be.
 
     Args:
-        name: of the file.
+        name: the file's name.
         data: its bytes, at least one.
-        encoding: the one asked for; where that is UTF-8, a byte order mark decides.
-        codes: ``(N,)`` characters, read so; None if it could not be.
+        encoding: the one asked for; if it is UTF-8, a byte order mark overrides it.
+        codes: ``(N,)`` characters in that encoding; None if it could not be decoded.
     """
     mark = next((marked.removesuffix("-sig") for bom, marked in BOMS if data.startswith(bom)), None)
     read_as = codecs.lookup(encoding).name
@@ -83,7 +83,7 @@ def judge_encoding(name: str, data: bytes, encoding: str, codes: Codes | None) -
 
 
 def _of_decoded(data: bytes, read_as: str, mark: str | None, codes: Codes) -> Finding:
-    """It could be read; is it what was meant?"""
+    """The finding on a file that could be decoded: is this the right encoding?"""
     if mark and (MARK in codes[:1] or not read_as.startswith(mark)):
         text = f"was read as {read_as}, but begins with the byte order mark of {mark.upper()}"
         return _found("mend", text, ("leave --encoding out: the mark decides",))
@@ -110,7 +110,7 @@ def _of_decoded(data: bytes, read_as: str, mark: str | None, codes: Codes) -> Fi
 
 
 def _of_undecoded(data: bytes, read_as: str, mark: str | None) -> Finding:
-    """It could not be read; what may it be?"""
+    """The finding on a file that could not be decoded: what may its encoding be?"""
     problem = f"is not {read_as.upper()}"
     offset = first_error(data, read_as)
     if offset is not None and offset < len(data):
@@ -135,7 +135,7 @@ def _of_undecoded(data: bytes, read_as: str, mark: str | None) -> Finding:
 
 
 def _of_utf8_in_part(data: bytes, problem: str) -> Finding | None:
-    """UTF-8 with places that are damaged, or joined to something else; None if it is neither."""
+    """UTF-8 with damaged places, or joined to something else; None if it is neither."""
     text = data.decode(errors="surrogateescape")
     damage, beyond = DAMAGE.findall(text), _beyond_ascii(text)
     bad, whole = list[str](), 0
@@ -159,7 +159,7 @@ def _of_utf8_in_part(data: bytes, problem: str) -> Finding | None:
 
 
 def _of_unknown(data: bytes, problem: str) -> Finding:
-    """What chardet makes of it, if that is clear."""
+    """What chardet suggests, if that is clear."""
     unclear = f"{problem}; its encoding is not clear"
     try:
         named, decodings = guess_encoding(data)
@@ -185,12 +185,12 @@ def _offered(
 
 
 def _line(text: str) -> str:
-    """Of the line with the first character beyond ASCII, what is around it."""
+    """The line of the first character beyond ASCII, shortened around it."""
     at = next((k for k, c in enumerate(text) if c > "\x7f"), 0)
     begin = max(text.rfind("\n", 0, at) + 1, at - EXCERPT // 2)
     return text[begin : begin + EXCERPT].strip().partition("\n")[0]
 
 
 def _beyond_ascii(text: str) -> int:
-    """How many of its bytes in UTF-8 are beyond ASCII, those that are damaged among them."""
+    """The number of its UTF-8 bytes beyond ASCII, including damaged ones."""
     return len(text.encode(errors="surrogateescape")) - len(text.encode("ascii", errors="ignore"))

@@ -1,4 +1,4 @@
-"""What a look at a text found, and by which rule."""
+"""What the checks of a text found, and by which rules."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -7,20 +7,20 @@ from typing import Any
 __all__ = ["SEVERITIES", "Finding", "Verdict"]
 
 SEVERITIES = ("fine", "note", "mend")
-"""From the least: nothing to do; worth knowing; better mended before training."""
+"""In ascending order: nothing to do; worth knowing; better fixed before training."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at.
+    """The result of one check.
 
     Attributes:
-        check: what, in a word or two.
+        check: what was checked, in a word or two.
         severity: one of :data:`SEVERITIES`.
         text: what was found, in words.
-        advice: what to do about it, a line each.
+        advice: what to do about it, in lines.
         measured: the figures behind the words.
-        rules: the thresholds it was judged by: names of constants, and their values.
+        rules: the thresholds that it was judged by: names of constants, and their values.
     """
 
     check: str
@@ -33,15 +33,15 @@ class Finding:
 
 @dataclass(frozen=True)
 class Verdict:
-    """All findings about a text.
+    """All findings on a text.
 
     Attributes:
         names: its files.
         level: ``"char"`` or ``"byte"``.
-        encoding: the one it was read in.
-        size: how many symbols it has; 0 if it could not be decoded.
-        distinct: how many of them are distinct.
-        findings: one or more for each check that could be made.
+        encoding: the encoding it was read in.
+        size: its number of symbols; 0 if it could not be decoded.
+        distinct: its number of distinct symbols.
+        findings: one or more for each check that was possible.
     """
 
     names: tuple[str, ...]
@@ -53,7 +53,7 @@ class Verdict:
 
     @property
     def severity(self) -> str:
-        """The worst of the findings'."""
+        """The worst severity of the findings."""
         return max((one.severity for one in self.findings), key=SEVERITIES.index, default="fine")
 
     @property
@@ -68,5 +68,5 @@ class Verdict:
         return f"usable, with {counted}" if notes else "good to train on"
 
     def to_json(self) -> dict[str, Any]:
-        """Every figure, for ``json.dumps``."""
+        """All figures, for ``json.dumps``."""
         return {"verdict": self.text, "severity": self.severity} | asdict(self)

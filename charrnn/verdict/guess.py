@@ -1,4 +1,4 @@
-"""In which encoding a text may be: guessed by chardet, which is optional."""
+"""Guessing the encoding of a text with chardet, which is optional."""
 
 import codecs
 import re
@@ -8,21 +8,21 @@ from dataclasses import dataclass
 __all__ = ["BEYOND", "CONFIDENCE", "INSTALL", "Decoding", "guess_encoding"]
 
 CONFIDENCE = 0.15
-"""chardet's, from which an encoding is offered."""
+"""chardet's confidence from which on an encoding is suggested."""
 BEYOND = 5
-"""The bytes beyond ASCII that it takes: of fewer, chardet is confident by chance."""
+"""The fewest bytes beyond ASCII; with fewer, chardet is confident by chance."""
 
-OLDEST = (7, 4)  # before 7 it was another program; from 7.0 to 7.3 it was wrong more often
+OLDEST = (7, 4)  # before 7 it was another program; 7.0 to 7.3 made more errors
 INSTALL = "python -m pip install 'chardet>=7.4'"
 
-SAMPLE, END = 200, 20  # lines from all over a text, and of its beginning and of its end
+SAMPLE, END = 200, 20  # lines from all over a text; of its beginning, of its end
 LONGEST = 600  # bytes of such a line: chardet looks at 200,000 bytes in all
 CONTROL = re.compile("[\x80-\x9f]")  # where Windows has letters and quotes, and ISO 8859 nothing
 
 
 @dataclass
 class Decoding:
-    """A sample of a text as one or more encodings have it, and chardet's confidence in it."""
+    """A sample of a text in one or more encodings that give the same, with chardet's confidence."""
 
     encodings: list[str]
     text: str
@@ -30,10 +30,10 @@ class Decoding:
 
 
 def guess_encoding(data: bytes) -> tuple[list[str], list[Decoding]]:
-    """Ask about lines with bytes beyond ASCII, of which there is one at least.
+    """Guess from lines with bytes beyond ASCII, of which there must be one.
 
     Returns:
-        An encoding if it is clear, two if both ends are clear and differ, else none; and all
+        One encoding if it is clear; two if both ends are clear and differ; else none; and all
         decodings of a sample, the likeliest first.
 
     Raises:
@@ -59,8 +59,8 @@ def guess_encoding(data: bytes) -> tuple[list[str], list[Decoding]]:
     if not readings or not all(_same(end, readings[0][0], encoding) for end, encoding in ends):
         return [], whole
     named, text = readings[0]
-    # Others read the sample alike, but perhaps not all. Those of several bytes a character differ
-    # in a few signs at most; those of one may differ in letters.
+    # Others decode the sample alike, but perhaps not the whole text. Encodings of several bytes a
+    # character differ in a few signs at most; those of one byte may differ in letters.
     alike = len(text) < len(rest) or all(other == text for _, other in readings)
     return [named] if alike else [], whole
 
@@ -95,7 +95,7 @@ def _same(lines: Sequence[bytes], *encodings: str) -> bool:
 
 
 def _reading(data: bytes, encoding: str) -> str | None:
-    """Its characters, if without control characters, and if it gives the same bytes again."""
+    """The characters, if there are no control characters and the bytes can be restored."""
     try:
         text = data.decode(encoding)
         return text if text.encode(encoding) == data and not CONTROL.search(text) else None

@@ -1,4 +1,4 @@
-"""Lines that each stand for themselves: names, titles, questions, a word list."""
+"""Lines that are independent items: names, titles, questions, a word list."""
 
 from collections import Counter
 from itertools import pairwise
@@ -13,29 +13,29 @@ from charrnn.verdict.findings import Finding
 __all__ = ["AGAIN", "FEW_LINES", "IN_ORDER", "KNOWN_LINES", "judge_items"]
 
 FEW_LINES = 100
-"""With fewer lines than this nothing is said of them."""
+"""With fewer lines than this, no finding is made."""
 
 KNOWN_LINES = 0.5
-"""The part of the held-out lines that may stand in the training part too: verse and plays have a
-refrain and names in lines of their own."""
+"""The part of the validation lines that may also be in the training part: verse has a refrain,
+and plays have names in lines of their own."""
 
 AGAIN = 0.6
-"""The part of all lines that must stand there before too, for lines to be items of a few kinds; a
-text that is there twice has half of them, and is told by its passages."""
+"""The part of all lines that must have occurred before, for lines to be items of a few kinds; a
+text that is there twice has half of them, and is recognised by its passages."""
 
 IN_ORDER = 0.95
-"""The part of neighbouring lines in ascending order from which a text is sorted."""
+"""The part of neighbouring lines in ascending order from which on a text counts as sorted."""
 
 Codes = npt.NDArray[Any]
 
 
 def judge_items(codes: Codes, boundary: int, level: str) -> Finding:
-    """Whether whole lines stand there again, and whether they are sorted.
+    """Whether whole lines recur, and whether they are sorted.
 
     Args:
         codes: ``(N,)`` characters or bytes.
-        boundary: where the held-out end begins.
-        level: of the text.
+        boundary: where the validation set begins.
+        level: the level of the text.
     """
     training, held_out = (
         [line for line in encoded(part, level).split(b"\n") if line.strip()]
@@ -53,7 +53,7 @@ def judge_items(codes: Codes, boundary: int, level: str) -> Finding:
     counts, known = Counter(lines), set(training)
     again = len(lines) - len(counts)
     met = sum(line in known for line in held_out)
-    # Of equal neighbours nothing follows.
+    # Equal neighbours say nothing about the order.
     unequal = [(a, b) for a, b in pairwise(lines) if a != b]
     ascending = sum(a < b for a, b in unequal) / max(1, len(unequal))
     flattered = again >= AGAIN * len(lines) and met > KNOWN_LINES * len(held_out)

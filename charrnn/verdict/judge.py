@@ -1,7 +1,7 @@
-"""What a text is like before anything is trained on it, by rules that have names.
+"""Checking a text before anything is trained on it, by named rules.
 
-Each file holds one kind of check: a function from a text to findings, and above it the constants it
-judges by.
+Each file has one kind of check: a function from a text to findings, with the constants that it
+judges by above it.
 """
 
 from collections import Counter
@@ -33,10 +33,10 @@ from charrnn.verdict.tallies import judge_held_out, judge_rare, tally
 __all__ = ["HELD_OUT", "SEVERITIES", "Finding", "Verdict", "judge"]
 
 HELD_OUT = 0.1
-"""Part of the text at its end that training holds out by default."""
+"""The part of the text at its end that is the validation set by default."""
 
 MARKS = tuple(mark for mark, _ in BOMS)
-"""A file of a byte order mark alone is empty."""
+"""The byte order marks: a file that consists of one is empty."""
 
 Codes = npt.NDArray[Any]
 
@@ -49,20 +49,20 @@ def judge(
     held_out: float = HELD_OUT,
     lines: bool = False,
 ) -> Verdict:
-    """Look at files as a training that joins them would.
+    """Check files as a training that joins them would read them.
 
     Args:
         sources: names and bytes, in order.
         level: ``"char"`` or ``"byte"``.
-        encoding: of the files; where that is UTF-8, a byte order mark decides.
-        held_out: part of the text at its end that validates.
-        lines: each line is an item; that part of the lines validates, drawn from all over.
+        encoding: the files' encoding; if it is UTF-8, a byte order mark overrides it.
+        held_out: the part of the text at its end that is the validation set.
+        lines: each line is an item; the validation set is that part of the lines, drawn at random.
 
     Returns:
-        The findings; where a file cannot be decoded, those about encodings only.
+        The findings; if a file cannot be decoded, only those about encodings.
 
     Raises:
-        InputError: there is not one byte; or nobody knows the encoding.
+        InputError: there are no bytes, or the encoding is unknown.
     """
     decode_text("", b"", encoding)  # raises if it is unknown
     names = tuple(name for name, _ in sources)
@@ -80,7 +80,7 @@ def judge(
         )
     texts = [codes for codes in read if codes is not None]
     if any(one.severity == "mend" for one in findings) or len(texts) < len(whole):
-        return Verdict(names, level, encoding, 0, 0, tuple(findings))  # what was read is not it
+        return Verdict(names, level, encoding, 0, 0, tuple(findings))  # the rest needs characters
     findings.append(judge_line_ends([count_line_ends(codes) for codes in texts], level))
     if level == "char":
         texts = [with_plain_line_ends(codes) for codes in texts]
@@ -100,7 +100,7 @@ def judge(
 
 
 def _read(data: bytes, level: str, encoding: str) -> Codes | None:
-    """Its characters, with their line ends; None if it is not of this encoding."""
+    """The characters, with their line ends; None if the bytes are not in this encoding."""
     if level == "byte":
         return np.frombuffer(data, dtype=np.uint8)
     try:
@@ -111,7 +111,7 @@ def _read(data: bytes, level: str, encoding: str) -> Codes | None:
 
 
 def _together(findings: list[Finding]) -> list[Finding]:
-    """Where many files are as they should be, one finding says so of all of them."""
+    """Join the findings on many files that are all fine into one."""
     flagged = [one for one in findings if one.severity != "fine"]
     if flagged or len(findings) == 1:
         return flagged or findings

@@ -1,4 +1,4 @@
-"""How long a text is, its lines, and what ends them."""
+"""The length of a text, its lines, and how they end."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -24,16 +24,16 @@ __all__ = [
 ]
 
 TOO_SHORT, SHORT = 10_000, 200_000
-"""Characters: fewer teach next to nothing; fewer teach spelling, hardly sentences."""
+"""Characters: below the first, next to nothing is learnt; below the second, only spelling."""
 LONG_LINE, LONG_LINES = 10_000, 0.1
-"""Characters of a line that is suspiciously long, and the part of the text in such lines."""
+"""Characters of a suspiciously long line, and the part of the text in lines this long."""
 
 CR, LF = 13, 10
 Codes = npt.NDArray[Any]
 
 
 class LineEnds(NamedTuple):
-    """How many there are of each kind; a CR LF counts as one of its own kind only."""
+    """The number of line ends of each kind; a CR LF counts only as its own kind."""
 
     lf: int
     crlf: int
@@ -41,7 +41,7 @@ class LineEnds(NamedTuple):
 
 
 def count_line_ends(codes: Codes) -> LineEnds:
-    """In ``(N,)`` characters or bytes."""
+    """Count the line ends in ``(N,)`` characters or bytes."""
     returns = np.flatnonzero(codes == CR)
     after = codes[returns[returns < len(codes) - 1] + 1]
     crlf = int(np.count_nonzero(after == LF))
@@ -49,7 +49,7 @@ def count_line_ends(codes: Codes) -> LineEnds:
 
 
 def with_plain_line_ends(codes: Codes) -> Codes:
-    """Each ``\\r\\n`` and each other ``\\r`` as ``\\n``: what training reads by default."""
+    """Replace each ``\\r\\n`` and each other ``\\r`` by ``\\n``, as training does by default."""
     returns = codes == CR
     if not returns.any():
         return codes
@@ -82,7 +82,7 @@ def judge_size(codes: Codes, distinct: int, num_bytes: int, what: str) -> Findin
 
 
 def judge_line_ends(files: Sequence[LineEnds], level: str) -> Finding:
-    """One kind throughout, or several; training makes them alike, but not those of bytes."""
+    """Whether there is one kind or several; training makes them equal, except at byte level."""
     total = LineEnds(*map(sum, zip(*files, strict=True)))
     kinds = {"LF": total.lf, "CR LF": total.crlf, "CR": total.cr}
     present = [f"{kind} {count:,}" for kind, count in kinds.items() if count]
@@ -99,7 +99,7 @@ def judge_line_ends(files: Sequence[LineEnds], level: str) -> Finding:
 
 
 def judge_lines(codes: Codes) -> Finding:
-    """Whether lines are of a length that people write."""
+    """Whether lines have a length that people write."""
     ends = np.flatnonzero(codes == LF)
     edges = np.concatenate(([-1], ends, [len(codes)]))
     lengths = np.diff(edges) - 1

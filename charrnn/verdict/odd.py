@@ -1,4 +1,4 @@
-"""Characters that a text seldom means to have, and signs that it was read wrongly before."""
+"""Characters that are seldom intended in a text, and signs of an earlier decoding error."""
 
 import unicodedata
 from collections.abc import Callable, Iterator
@@ -14,11 +14,11 @@ from charrnn.verdict.words import character, first_few
 __all__ = ["MOJIBAKE", "ODD", "UNCOMPOSED", "judge_odd"]
 
 ODD = 1
-"""Occurrences from which an odd character is told of."""
+"""Occurrences from which on an odd character is reported."""
 MOJIBAKE = 3
-"""Sequences that look like UTF-8 read as Latin-1 or Windows-1252, from which they are told of."""
+"""Sequences that look like UTF-8 read as Latin-1 or Windows-1252, from which on they count."""
 UNCOMPOSED = 10
-"""Characters written as letter and accent, from which they are told of."""
+"""Characters written as letter and accent, from which on they are reported."""
 
 PIECE = 1 << 20
 Codes = npt.NDArray[Any]
@@ -32,7 +32,7 @@ def _is(*codes: int) -> Callable[[int], bool]:
     return frozenset(codes).__contains__
 
 
-# The first that a character belongs to counts. Joiners (U+200C, U+200D) have their place in
+# The first kind that a character belongs to counts. Joiners (U+200C, U+200D) are normal in
 # Persian, in the scripts of India and in emoji; U+3000 is the space of Chinese and Japanese.
 KINDS: tuple[tuple[str, str, Callable[[int], bool], str], ...] = (
     ("NUL", "mend", _is(0), "is this text? --level byte reads any file"),
@@ -57,8 +57,8 @@ KINDS: tuple[tuple[str, str, Callable[[int], bool], str], ...] = (
 
 
 def judge_odd(codes: Codes, tallies: Tallies) -> Iterator[Finding]:
-    """Of ``(N,)`` code points: odd ones by kind, mojibake, letters not composed; or that all is
-    well."""
+    """Findings on ``(N,)`` code points: odd ones by kind, mojibake, letters that are not composed;
+    or that there are none."""
     found = [*_odd_kinds(tallies), *_mojibake(codes), *_uncomposed(codes, tallies)]
     rules = {"ODD": ODD, "MOJIBAKE": MOJIBAKE, "UNCOMPOSED": UNCOMPOSED}
     yield from found or [Finding("odd characters", "fine", "none", (), {}, rules)]
@@ -91,7 +91,7 @@ def _odd_kinds(tallies: Tallies) -> Iterator[Finding]:
 
 
 def _mojibake_classes() -> npt.NDArray[np.uint8]:
-    """What each code point was as a byte of UTF-8, if it was one: 0x80 to 0xF4, else 0."""
+    """The UTF-8 byte that each code point was read from, if any: 0x80 to 0xF4, else 0."""
     classes = np.zeros(0x110000, dtype=np.uint8)
     for byte in range(0x80, 0xF5):
         classes[byte] = byte
@@ -109,7 +109,7 @@ def _mojibake(codes: Codes) -> Iterator[Finding]:
     for start in range(0, len(codes), PIECE):
         was = classes[codes[start : start + PIECE + 2]]
         following = (was >= 0x80) & (was < 0xC0)
-        # Of two bytes those of Latin, Greek and Cyrillic letters, of three nearly all.
+        # Sequences of two bytes for Latin, Greek and Cyrillic letters; nearly all of three bytes.
         two = np.isin(was[:-1], (0xC2, 0xC3, 0xC4, 0xC5, 0xCE, 0xCF, 0xD0, 0xD1)) & following[1:]
         three = (was[:-2] >= 0xE1) & (was[:-2] < 0xF0) & following[1:-1] & following[2:]
         for hits, length in ((two[:PIECE], 2), (three[:PIECE], 3)):
@@ -139,7 +139,7 @@ def _mojibake(codes: Codes) -> Iterator[Finding]:
 
 
 def _uncomposed(codes: Codes, tallies: Tallies) -> Iterator[Finding]:
-    """Letters and accents apart: for a model ``é`` and ``e`` with an accent are not the same."""
+    """Letters with separate accents: for a model ``é`` and ``e`` with an accent are different."""
     if not any(_may_compose(code) for code in tallies.codes.tolist()):
         return
     count = 0
@@ -164,12 +164,12 @@ def _uncomposed(codes: Codes, tallies: Tallies) -> Iterator[Finding]:
 
 
 def _may_compose(code: int) -> bool:
-    """Whether normalising can change a text for the sake of this character."""
+    """Whether normalising can change a text because of this character."""
     text = chr(code)
     return (
         unicodedata.combining(text) > 0
         or not unicodedata.is_normalized("NFC", text)
         or (
-            0x1161 <= code < 0x11C3  # Hangul in parts
+            0x1161 <= code < 0x11C3  # parts of Hangul syllables
         )
     )

@@ -1,7 +1,6 @@
-"""Passages that stood in a text before, by :mod:`charrnn.text.passages`.
+"""Passages that occurred earlier in a text, found by :mod:`charrnn.text.passages`.
 
-A key of hash and place in 64 bits makes one sort put equal windows together, in the order of the
-text.
+A 64-bit key of hash and place lets one sort bring equal windows together, in the order of the text.
 """
 
 from collections.abc import Iterator
@@ -27,31 +26,31 @@ __all__ = [
 ]
 
 PASSAGE = 100
-"""Characters that a passage must have to count."""
+"""The fewest characters of a passage that counts."""
 SEARCHED = 20_000_000
-"""Characters searched at most: some 20 bytes of memory each, and a few seconds in all."""
+"""The most characters that are searched: some 20 bytes of memory each, and a few seconds."""
 REPEATED_NOTE, REPEATED_MEND = 0.05, 0.5
-"""Parts of the text that stood in it before."""
+"""Parts of the text that occurred earlier in it: worth a note; better fixed."""
 OVERLAP_NOTE, OVERLAP_MEND = 0.01, 0.25
-"""Parts of the held-out text that the training part has too."""
+"""Parts of the validation text that also occur in the training part."""
 
 Codes = npt.NDArray[Any]
 Indices = npt.NDArray[np.int32]
 
 
 class Passages(NamedTuple):
-    """What stood before: how many characters, and the longest passage."""
+    """What occurred earlier: how many characters, and the longest passage."""
 
     characters: int
-    start: int  # of the longest
-    earlier: int  # where it stood before
-    length: int  # 0: there is none
+    start: int  # where the longest begins
+    earlier: int  # where it occurred earlier
+    length: int  # its length; 0: there is none
 
 
 def judge_repeats(codes: Codes, boundary: int) -> Iterator[Finding]:
-    """How much of a text it says twice, and of the part after ``boundary`` what the rest has too.
+    """How much of a text repeats earlier text, and how much of its end also occurs before it.
 
-    Of a text of more than :data:`SEARCHED` characters, so many around ``boundary`` are searched.
+    If a text has more than :data:`SEARCHED` characters, that many around ``boundary`` are searched.
     """
     begin, end = 0, len(codes)
     searched = "the text"
@@ -121,7 +120,7 @@ def _finding(
     text = f"{percent(share)} {text}"
     if severity == "fine":
         return Finding(check, severity, text, (), measured, rules)
-    # Lines are counted from where the search began: from the top where all was searched.
+    # Lines are counted from where the search began: from the top if all was searched.
     where = (
         f"lines {line_of(codes, found.earlier):,} and {line_of(codes, found.start):,}"
         if looked_at["from"] == 0
@@ -132,19 +131,19 @@ def _finding(
 
 
 def find_passages(codes: Codes, boundary: int, length: int = PASSAGE) -> tuple[Passages, Passages]:
-    """What of a text stood in it before; and what of its end stood before the end.
+    """The passages of a text that occurred earlier; and those of its end that occur before it.
 
     Args:
         codes: ``(N,)`` characters or bytes, fewer than 2³¹.
         boundary: where the end begins.
-        length: that a passage must have.
+        length: the fewest characters of a passage.
     """
     count = len(codes) - length + 1
     if count < 2:
         return Passages(0, 0, 0, 0), Passages(0, 0, 0, 0)
     keys, bits = _sorted_keys(codes, length)
     at = (keys & np.uint64((1 << bits) - 1)).astype(np.int32)
-    same = np.empty(count, dtype=bool)  # as the window before it in this order
+    same = np.empty(count, dtype=bool)  # whether it equals the window before it in this order
     same[0] = False
     np.less(keys[1:] ^ keys[:-1], np.uint64(1 << bits), out=same[1:])
     del keys
@@ -152,8 +151,8 @@ def find_passages(codes: Codes, boundary: int, length: int = PASSAGE) -> tuple[P
     earlier[at[1:][same[1:]]] = at[:-1][same[1:]]
     windows = np.flatnonzero(earlier >= 0).astype(np.int32)
     repeated = _passages(codes, windows, earlier[windows], length)
-    # Equal windows stand in the order of the text: the first of them is in the training part if
-    # any is.
+    # Equal windows are in the order of the text: if any of them is in the training part, the
+    # first one is.
     first = np.where(same, 0, np.arange(count, dtype=np.int32))
     np.maximum.accumulate(first, out=first)
     held_out = at >= boundary
@@ -164,7 +163,7 @@ def find_passages(codes: Codes, boundary: int, length: int = PASSAGE) -> tuple[P
 
 
 def _sorted_keys(codes: Codes, length: int) -> tuple[npt.NDArray[np.uint64], int]:
-    """A key for each window, ascending: its hash, and in the lowest bits where it begins."""
+    """A key for each window, ascending: its hash, and in the lowest bits its place."""
     count = len(codes) - length + 1
     bits = (count - 1).bit_length()
     keys = np.empty(count, dtype=np.uint64)
@@ -180,7 +179,7 @@ def _sorted_keys(codes: Codes, length: int) -> tuple[npt.NDArray[np.uint64], int
 
 
 def _passages(codes: Codes, windows: Indices, earlier: Indices, length: int) -> Passages:
-    """Of ``windows`` (ascending), those that are what stands at ``earlier``."""
+    """Join the ``windows`` (ascending) that equal the text at ``earlier``."""
     runs = joined(codes, windows, codes, earlier, length)
     if not len(runs.starts):
         return Passages(0, 0, 0, 0)

@@ -1,4 +1,4 @@
-"""How often each symbol occurs; what is rare; whether the end of a text is like the rest."""
+"""How often each symbol occurs; which are rare; whether the end of a text is like the rest."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -26,18 +26,18 @@ __all__ = [
 ]
 
 SELDOM = 10
-"""Occurrences: a character with fewer can hardly be learnt."""
+"""Occurrences; a character with fewer can hardly be learnt."""
 RARE_KINDS = 0.2
-"""Part of the distinct characters that may be rare."""
+"""The part of the distinct characters that may be rare."""
 UNSEEN = 0.001
-"""Part of the held-out end that may be characters that the training part lacks."""
+"""The part of the validation set that may be characters which the training part lacks."""
 DRIFT, DRIFT_TIMES = 0.02, 4.0
-"""Nats per character that the end may cost more, coded by the frequencies of the training part
-instead of its own; and how many times the same of the other parts of the text."""
+"""Nats per character that the validation set may cost more when coded by the training part's
+frequencies instead of its own; and how many times more than other parts of the text."""
 ODD_END = 0.3
-"""Nats per character more than chance makes, from which the end is odd whatever the others are."""
+"""Nats per character beyond chance from which on the end is odd, whatever the other parts are."""
 
-PARTS = 9  # of the training part, to compare the held-out end with
+PARTS = 9  # parts of the training part, to compare the end with
 CHUNK = 1 << 22
 Codes = npt.NDArray[Any]
 Counts = npt.NDArray[np.int64]
@@ -49,8 +49,8 @@ class Tallies:
 
     Attributes:
         codes: ``(V,)`` distinct symbols, ascending.
-        parts: ``(P, V)`` occurrences; the last part is the held-out end, if there is one.
-        held_out: how many symbols that has.
+        parts: ``(P, V)`` occurrences; the last part is the validation set, if there is one.
+        held_out: the number of symbols in the validation set.
     """
 
     codes: Codes
@@ -79,7 +79,7 @@ def tally(codes: Codes, boundary: int) -> Tallies:
 
 
 def _count(codes: Codes) -> Counts:
-    """By code point; a piece at a time, since each is widened to count it."""
+    """Count code points; a piece at a time, since each piece is widened to count it."""
     counts = np.zeros(int(codes.max(initial=0)) + 1, dtype=np.int64)
     for start in range(0, len(codes), CHUNK):
         counts += np.bincount(codes[start : start + CHUNK], minlength=len(counts))
@@ -123,7 +123,7 @@ def judge_rare(tallies: Tallies) -> Finding:
 
 
 def judge_held_out(tallies: Tallies) -> Finding:
-    """Whether the end, which validates, is like the rest, which trains."""
+    """Whether the end, the validation set, is like the rest, the training part."""
     if not tallies.held_out:
         return Finding("held-out end", "fine", "there is no validation part")
     training = tallies.parts[:-1].sum(axis=0)
@@ -172,7 +172,7 @@ def judge_held_out(tallies: Tallies) -> Finding:
 
 
 def _excess(part: Counts, rest: Counts) -> float:
-    """Nats per symbol of a part by the rest's frequencies (½ added to each), less by its own."""
+    """Nats per symbol of a part by the rest's frequencies (½ added to each), less its own."""
     if not part.sum() or not rest.sum():
         return 0.0
     p = part / part.sum()
@@ -182,7 +182,7 @@ def _excess(part: Counts, rest: Counts) -> float:
 
 
 def _excess_by_chance(tallies: Tallies) -> float:
-    """The same of as many symbols drawn from the whole text: few of many kinds differ by chance."""
+    """The same for random symbols of the whole text: few symbols of many kinds differ by chance."""
     total = tallies.total
     drawn = np.random.default_rng(0).multinomial(tallies.held_out, total / total.sum())
     return _excess(drawn, total)

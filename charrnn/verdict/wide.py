@@ -1,4 +1,4 @@
-"""Texts of two or four bytes a character, and escapes to them: what NUL bytes and escapes tell."""
+"""Texts of two or four bytes a character, recognised by NUL bytes and escapes."""
 
 import codecs
 import string
@@ -22,16 +22,16 @@ __all__ = [
 ]
 
 CONTROLS = 0.1
-"""The part of control characters from which a file is UTF-16, or no text."""
+"""The part of control characters from which on a file is UTF-16, or not text."""
 UNASSIGNED = 0.02
 """The part of the distinct characters that may be unassigned, or private, in UTF-16 or UTF-32."""
 NULS, FEWER = 0.01, 0.9
-"""Of UTF-16, the part of the high bytes that are NUL; and how many distinct bytes there are in the
-high places for each in the low ones."""
+"""For UTF-16: the part of the high bytes that are NUL; and the number of distinct high bytes for
+each distinct low byte."""
 
 END, LETTERS, FEW_NULS = 64, 0.7, 8
-"""Bytes without NUL at either end, and the part of them that are letters or spaces of ASCII, from
-which this end is no UTF-16; and NUL bytes, of fewer of which nothing follows."""
+"""Bytes without NUL at either end, and the part of them that are ASCII letters or spaces, from
+which on this end is not UTF-16; and the fewest NUL bytes that mean anything."""
 
 CHUNK = 1 << 23
 CONTROL = bytes((*range(9), *range(14, 32)))
@@ -40,10 +40,10 @@ ESCAPES = ((b"\x1b$", "iso2022_jp"), (b"~{", "hz"))
 
 
 def wide_encoding(data: bytes) -> str | None:
-    """The encoding of 16 or 32 bits a character, without a mark, that the NUL bytes tell.
+    """The encoding of 16 or 32 bits a character that the NUL bytes of a file without a mark show.
 
-    UTF-32 has so many impossible values that nothing else decodes. In UTF-16 the high bytes are of
-    fewer kinds than the low ones, and NUL in spaces, line ends and all of ASCII.
+    UTF-32 has so many impossible values that nothing else can be decoded as UTF-32. In UTF-16 the
+    high bytes are of fewer kinds than the low ones, and NUL in spaces, line ends and all of ASCII.
     """
     places = data[::2], data[1::2]
     kinds = [len(set(place)) for place in places]
@@ -62,9 +62,9 @@ def wide_encoding(data: bytes) -> str | None:
 
 
 def joined_to_wide(data: bytes) -> str | None:
-    """What there is to say of a file whose beginning or end is not of as many bytes as the rest.
+    """What to say of a file whose beginning or end has fewer bytes a character than the rest.
 
-    The other part has no NUL and is UTF-8, or mostly letters of ASCII; the rest is UTF-16 or -32.
+    That part has no NUL and is UTF-8, or mostly ASCII letters; the rest is UTF-16 or UTF-32.
     """
     first, last = data.find(b"\0"), data.rfind(b"\0")
     if data.count(0) < FEW_NULS:
@@ -96,7 +96,7 @@ def _is_narrow(part: bytes) -> bool:
 
 
 def escaped_encoding(data: bytes) -> str | None:
-    """The encoding whose escapes switch from ASCII to characters of two bytes, if there are any."""
+    """The encoding whose escapes switch from ASCII to characters of two bytes; None without any."""
     for escape, encoding in ESCAPES:
         if escape in data and first_error(data, encoding) is None:
             text = data.decode(encoding)
@@ -106,7 +106,7 @@ def escaped_encoding(data: bytes) -> str | None:
 
 
 def controls(data: bytes) -> float:
-    """The part of its bytes that are control characters no text has."""
+    """The part of its bytes that are control characters which no text has."""
     return sum(map(data.count, CONTROL)) / len(data)
 
 
@@ -118,7 +118,7 @@ def first_error(data: bytes, encoding: str) -> int | None:
         try:
             decoder.decode(chunk, final=start + CHUNK >= len(data))
         except UnicodeDecodeError as error:
-            # The decoder saw what an earlier chunk had left over in front of this one.
+            # The decoder's input began with what an earlier chunk had left over.
             return start + error.start - (len(error.object) - len(chunk))
         except UnicodeError:
             return start

@@ -22,7 +22,7 @@ def percent(share: float) -> str:
 
 
 def character(code: int) -> str:
-    """``'é' (U+00E9 LATIN SMALL LETTER E WITH ACUTE)``; of printable ASCII, ``'e'`` will do."""
+    """``'é' (U+00E9 LATIN SMALL LETTER E WITH ACUTE)``; for printable ASCII just ``'e'``."""
     if 32 < code < 127:
         return repr(chr(code))
     name = unicodedata.name(chr(code), "")
@@ -41,5 +41,5 @@ def excerpt(codes: npt.NDArray[Any], length: int = 40) -> str:
 
 
 def line_of(codes: npt.NDArray[Any], at: int) -> int:
-    """The number of the line that a character stands in, from 1."""
+    """The number of the line that a character is in, from 1."""
     return int(np.count_nonzero(codes[:at] == ord("\n"))) + 1

@@ -1,13 +1,13 @@
 """What every recurrent cell provides, and what it keeps between forward and backward.
 
-A cell is a frozen description without arrays. The layer around it (:mod:`charrnn.nn.layers`)
-multiplies the whole input by ``W_x`` first and hands the cell ``a = x·W_x + b`` for all steps, gate
-by gate: ``a[k, t]`` is (B, H) and contiguous. The cell adds what must wait for the step before.
-Both passes take a range of steps: training runs them all, sampling one at a time.
-Where a sigmoid follows, both parts come as halves (:func:`charrnn.nn.ops.to_unit`).
+A cell is a frozen description without arrays. The layer around it (:mod:`charrnn.nn.layers`) first
+multiplies the whole input by ``W_x`` and gives the cell ``a = x·W_x + b`` for all steps, gate by
+gate: ``a[k, t]`` is (B, H) and contiguous. The cell adds what depends on the step before. Forward
+and backward take a range of steps: training runs them all, sampling one at a time. Where a sigmoid
+follows, a and the cell's part are both halved (:func:`charrnn.nn.ops.to_unit`).
 
-Sequences of different lengths stand longest first, so that those that still run at a step are the
-leading rows: a cell works on ``[:n]`` and knows no masks.
+Sequences of different lengths are sorted longest first, so that those still running at a step are
+the leading rows: a cell works on ``[:n]`` and needs no masks.
 """
 
 from abc import ABC, abstractmethod
@@ -28,9 +28,9 @@ __all__ = ["Cell", "Saved"]
 
 @dataclass
 class Saved:
-    """What a cell keeps of one run over time. States are offset by one: ``h[0]`` came in.
+    """What a cell saves of one run over time. States are offset by one: ``h[0]`` comes in.
 
-    ``a`` changes its meaning as the work goes on: pre-activations of the input alone, then the
+    ``a`` changes its meaning: at first it has the pre-activations of the input alone, then the
     gates that :meth:`Cell.forward` makes of them, then their gradients ``da``.
     """
 
@@ -40,13 +40,13 @@ class Saved:
     slope: Array  # (G, B, H)  scratch of one step: the derivative of each gate's function
     u: Array  # (B, H)  scratch of one step
     dh: Array  # (B, H)  the gradient by h that later steps have sent back
-    running: tuple[int, ...]  # T numbers: how many sequences, the first ones, run at each step
-    products: dict[str, StepProduct]  # with the recurrent matrices
-    transposed: dict[str, StepProduct]  # with their transposes
+    running: tuple[int, ...]  # T numbers: how many sequences still run at each step
+    products: dict[str, StepProduct]  # products with the recurrent matrices
+    transposed: dict[str, StepProduct]  # products with their transposes
 
     @property
     def states(self) -> tuple[Array, ...]:
-        """What is carried, (T+1, B, H) each."""
+        """The states that are carried, (T+1, B, H) each."""
         return (self.h,)
 
     def state(self, t: int) -> LayerState:
@@ -59,7 +59,7 @@ class Saved:
             state[0] = state[1]
 
     def ahead(self, steps: range) -> Iterator[tuple[int, int]]:
-        """Each of ``steps`` (ascending) and how many sequences run; the others' states stay."""
+        """Each of ``steps`` (ascending) with how many sequences run; others keep their state."""
         for t in steps:
             n = self.running[t]
             if n < len(self.u):
@@ -68,7 +68,7 @@ class Saved:
             yield t, n
 
     def back(self, steps: range) -> Iterator[tuple[int, int]]:
-        """Each of ``steps`` (descending) and how many sequences run; the others' da is zero."""
+        """Each of ``steps`` (descending) with how many sequences run; the others get a zero da."""
         for t in steps:
             n = self.running[t]
             if n < len(self.u):
@@ -76,11 +76,11 @@ class Saved:
             yield t, n
 
     def clear(self, t: int, n: int) -> None:
-        """What step ``t`` adds to the weights' gradients for sequences that have ended: nothing."""
+        """Let step ``t`` add nothing to the weights' gradients for sequences that have ended."""
         self.a[:, t, n:] = 0
 
     def dstate(self) -> LayerState:
-        """The running gradient by the state: views, updated in place."""
+        """The current gradient by the state: views, updated in place."""
         return (self.dh,)
 
 
@@ -100,10 +100,10 @@ class Cell(ABC, Generic[S]):
     bias: bool = True
 
     name: ClassVar[str]
-    num_gates: ClassVar[int]  # G: how many H-wide blocks the pre-activations have
-    num_sigmoids: ClassVar[int] = 0  # how many of them, the first ones, end in a sigmoid
+    num_gates: ClassVar[int]  # G: the number of H-wide blocks in the pre-activations
+    num_sigmoids: ClassVar[int] = 0  # how many of the first ones end in a sigmoid
     state_names: ClassVar[tuple[str, ...]] = ("h",)
-    choices: ClassVar[dict[str, tuple[str, ...]]] = {}  # the variants, the default first
+    choices: ClassVar[dict[str, tuple[str, ...]]] = {}  # each option's variants, default first
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -124,7 +124,7 @@ class Cell(ABC, Generic[S]):
 
     @property
     def bounded(self) -> bool:
-        """Whether |h| ≤ 1 from the zero state on, whatever the weights and the input."""
+        """Whether |h| ≤ 1 at every step from the zero state on, for all weights and inputs."""
         return False
 
     @property
@@ -142,7 +142,7 @@ class Cell(ABC, Generic[S]):
         return replace(self, hidden_size=hidden_size)
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """The tensors that the cell has besides the layer's ``W_x`` and ``b``, by name.
+        """The shapes of the cell's own tensors, besides the layer's ``W_x`` and ``b``, by name.
 
         A name is an identifier, a shape one or more positive integers.
         """
@@ -176,17 +176,17 @@ class Cell(ABC, Generic[S]):
         return np.zeros(self.num_gates * self.hidden_size)
 
     def patient_bias(self, reach: int) -> Array:
-        """:meth:`init_bias` of a cell that is to remember for ``reach`` steps; a cell that has no
-        other begins with that.
+        """:meth:`init_bias` for a cell that is to remember for ``reach`` steps; by default the same
+        as :meth:`init_bias`.
         """
         del reach
         return self.init_bias()
 
     def checked_shapes(self) -> dict[str, tuple[int, ...]]:
-        """:meth:`shapes`, which whoever wrote the cell may have got wrong.
+        """:meth:`shapes`, checked, since the author of the cell may have made a mistake.
 
         Raises:
-            CellError: a name or a shape is none, or the name belongs to the layer.
+            CellError: a name or a shape is invalid, or the name belongs to the layer.
         """
         shapes: Any = self.shapes()
         where = f"{place(type(self).shapes)}: shapes()"
@@ -217,7 +217,7 @@ class Cell(ABC, Generic[S]):
         """:meth:`init`, and with biases :meth:`init_bias` as ``b``.
 
         Raises:
-            CellError: they are not of the shapes that :meth:`checked_shapes` gives.
+            CellError: their shapes differ from :meth:`checked_shapes`.
         """
         shapes, values = self.checked_shapes(), self.init(rng)
         where = f"{place(type(self).init)}: init()"
@@ -256,17 +256,17 @@ class Cell(ABC, Generic[S]):
         workspace: Workspace,
         running: tuple[int, ...] | None = None,
     ) -> S:
-        """Lay out the buffers for ``a`` (G, T, B, H) and put the initial ``state`` in place.
+        """Allocate the buffers for ``a`` (G, T, B, H) and set the initial ``state``.
 
         Args:
-            running: how many sequences run at each of the T steps, never more than before; all of
-                them at every step if not given.
+            running: how many sequences run at each of the T steps, never increasing; if not given,
+                all of them at every step.
         """
 
     @abstractmethod
     def matrices(self, w: Weights) -> dict[str, tuple[Array, int]]:
         """The recurrent matrices by the name of their product: views (G', H, H), one for each gate,
-        and how many of these gates end in a sigmoid.
+        and how many of the first gates end in a sigmoid.
         """
 
     @abstractmethod
@@ -278,8 +278,8 @@ class Cell(ABC, Generic[S]):
         """Undo ``steps`` (descending); ``s.a`` becomes ``da`` and ``s.dstate()`` moves back.
 
         Args:
-            dy: (T, B, H), the gradient by the outputs ``h[1:]``; of sequences that have ended it is
-                not looked at.
+            dy: (T, B, H), the gradient by the outputs ``h[1:]``; for sequences that have ended it
+                is ignored.
         """
 
     @abstractmethod
@@ -287,14 +287,14 @@ class Cell(ABC, Generic[S]):
         """After the last ``backward``: write the gradients of :meth:`shapes` into ``g``."""
 
     def prepare(self, w: Weights, s: S, workspace: Workspace) -> None:
-        """Get ``s.products`` ready for :meth:`forward`; again after each update of the weights."""
+        """Prepare ``s.products`` for :meth:`forward`; again after each update of the weights."""
         for name, (W, halved) in self.matrices(w).items():
             s.products[name] = StepProduct(W, len(s.u), workspace, name, halved=halved)
 
     def transpose(self, w: Weights, s: S, workspace: Workspace) -> None:
-        """Get ``s.transposed`` ready for :meth:`backward`."""
+        """Prepare ``s.transposed`` for :meth:`backward`."""
         for name, (W, _) in self.matrices(w).items():
-            # In the same memory: the forward pass is over.
+            # In the same memory, since the forward pass has ended.
             s.transposed[name] = StepProduct(W.swapaxes(1, 2), len(s.u), workspace, name)
 
     def _buffers(

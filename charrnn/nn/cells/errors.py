@@ -1,4 +1,4 @@
-"""What goes wrong inside a cell that someone else wrote, and where in their file."""
+"""Errors inside a cell that a user wrote, and where in their file they are."""
 
 import functools
 import inspect
@@ -20,7 +20,7 @@ __all__ = ["CellError", "place", "raised_at", "report_errors", "shown"]
 
 
 class CellError(InputError):
-    """A learner's cell cannot be loaded, or fails, or returns what does not fit.
+    """Your own cell cannot be loaded, or fails, or returns something that does not fit.
 
     Its message says which file, which line, and what is wrong.
     """
@@ -33,12 +33,12 @@ def place(function: Callable[..., Any]) -> str:
 
 
 def raised_at(error: BaseException, namespace: Mapping[str, Any], otherwise: str) -> CellError:
-    """``error`` with the deepest of its lines that belongs to a module.
+    """A CellError that names the deepest line of ``error`` within a module.
 
     Args:
-        error: as it was caught.
-        namespace: the module's globals. (Not its file: a notebook has many.)
-        otherwise: what to name if no line of it does.
+        error: the error that was caught.
+        namespace: the module's globals (not its file, since a notebook has many files).
+        otherwise: what to name if no line is in the module.
     """
     if isinstance(error, SyntaxError) and error.filename:
         line = (error.text or "").strip()
@@ -48,7 +48,7 @@ def raised_at(error: BaseException, namespace: Mapping[str, Any], otherwise: str
         for frame, number in traceback.walk_tb(error.__traceback__)
         if frame.f_globals is namespace
         and number is not None
-        # What a dataclass generates has no lines of its own.
+        # Code that a dataclass generates has no lines of its own.
         and frame.f_code.co_filename != "<string>"
     ]
     if not found:
@@ -65,9 +65,9 @@ def raised_at(error: BaseException, namespace: Mapping[str, Any], otherwise: str
 
 
 def report_errors(cls: type) -> None:
-    """Let every method of ``cls`` that a base class has, too, raise :class:`CellError` only.
+    """Let all methods of ``cls`` that override a method raise only :class:`CellError`.
 
-    (And MemoryError, which is nobody's mistake.)
+    (And MemoryError, which is not a mistake in the cell.)
     """
     for name, method in list(vars(cls).items()):
         if (
@@ -92,19 +92,19 @@ def _reporting(method: FunctionType) -> Callable[..., Any]:
 
 
 def _told(error: BaseException) -> str:
-    """Type and message, on one line."""
+    """The type and message of an error, on one line."""
     message = error.msg if isinstance(error, SyntaxError) else str(error)
     return " ".join(f"{type(error).__name__}: {message}".split())
 
 
 def shown(filename: str) -> str:
-    """As seen from the working directory, if it is below that."""
+    """A file's path relative to the working directory, if it is below that."""
     relative = os.path.relpath(filename) if Path(filename).is_absolute() else filename
     return filename if relative.startswith(os.pardir) else relative
 
 
 def _shapes(frame: FrameType, line: str) -> str:
-    """The shapes of the arrays that a line names, those of a dictionary included."""
+    """The shapes of the arrays that a line names, including those in a dictionary."""
     words, shapes = set(re.findall(r"\w+", line)), []
     for name, value in frame.f_locals.items():
         if name not in words:

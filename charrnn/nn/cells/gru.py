@@ -1,4 +1,4 @@
-"""The gated recurrent unit, in the four forms the literature and the libraries call by one name."""
+"""The gated recurrent unit, in the four forms that the literature and libraries call GRU."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -16,7 +16,7 @@ __all__ = ["GRU"]
 
 @dataclass
 class SavedGRU(Saved):
-    """What the GRU keeps besides: what its candidate saw of the past."""
+    """What the GRU saves in addition: what its candidate reads of the last state."""
 
     m: Array  # (T, B, H)  h_prev·W_hn + b_hn (reset after) or r⊙h_prev (before); then dm
 
@@ -40,8 +40,8 @@ class GRU(Cell[SavedGRU]):
     ``reset="before", update="write"``. Reset after is cuDNN's and PyTorch's form: one product a
     step instead of two, hence the default.
 
-    The blocks of ``W_h`` (H, 3H) stand in the order r, z, n. With reset="after" and biases,
-    ``b_hn`` (H,) is the candidate's second bias, inside the reset gate's reach.
+    The blocks of ``W_h`` (H, 3H) are in the order r, z, n. With reset="after" and biases, ``b_hn``
+    (H,) is the candidate's second bias, which the reset gate multiplies.
     """
 
     reset: str = "after"

@@ -16,10 +16,10 @@ __all__ = ["LSTM"]
 
 @dataclass
 class SavedLSTM(Saved):
-    """What the LSTM keeps besides: its memory cell."""
+    """What the LSTM saves in addition: its memory cell."""
 
     c: Array  # (T+1, B, H)
-    squashed: Array  # (T, B, H)  what the output gate lets through: tanh(c), or c itself
+    squashed: Array  # (T, B, H)  what the output gate multiplies: tanh(c), or c
     dc: Array  # (B, H)  the gradient by c that later steps have sent back
 
     @property
@@ -44,7 +44,7 @@ class LSTM(Cell[SavedLSTM]):
     output="identity"``: its three gates read the cell before this step through full matrices (not
     the diagonal "peepholes" of Gers and Schmidhuber, 2000), and only the candidate reads h.
 
-    With gates="hidden" the four blocks of ``W_h`` stand in the order i, f, o, g. With gates="cell"
+    With gates="hidden" the four blocks of ``W_h`` are in the order i, f, o, g. With gates="cell"
     ``W_c`` (H, 3H) holds the gates' blocks, ``W_h`` (H, H) the candidate's.
     """
 
@@ -77,12 +77,12 @@ class LSTM(Cell[SavedLSTM]):
         return b
 
     def patient_bias(self, reach: int) -> Array:
-        """Half of the cells begin with memories of 1/(1-f) = 1 + e to ``reach`` steps.
+        """Let half of the cells remember for 1/(1-f) = 1 + e up to ``reach`` steps.
 
         Tallec and Ollivier (2018), "Can recurrent neural networks warp time?": b_f = ln(u - 1)
-        keeps a memory for u steps, and what is kept for long is written as slowly, by b_i = -b_f
-        (here 1 - b_f, so that the fastest are like the other half). They draw u for all cells;
-        here it is evenly spread over half of them.
+        keeps a memory for u steps, and b_i = -b_f lets it change as slowly (here 1 - b_f, so that
+        the fastest cells are like the other half). They draw u for all cells; here it is evenly
+        spread over half of them.
         """
         b, size = self.init_bias(), self.hidden_size
         slow = size // 2

@@ -20,14 +20,14 @@ BIAS = {"true": ("bias", True), "false": ("bias", False)}
 
 
 class UnknownCellError(ValueError):
-    """A cell's name or one of its variants is not known."""
+    """The name of a cell or of a variant is unknown."""
 
 
 def parse_cell(text: str, hidden_size: int) -> AnyCell:
-    """The built-in cell that ``text`` describes: a name, then variants as ``option=word``.
+    """The built-in cell that ``text`` names: a cell's name, then variants as ``option=word``.
 
     Raises:
-        UnknownCellError: with the names or words that would do.
+        UnknownCellError: a name is unknown; the message lists the valid ones.
     """
     name, *variants = (part.strip() for part in text.split(","))
     kind = CELLS.get(name.lower())
@@ -38,10 +38,10 @@ def parse_cell(text: str, hidden_size: int) -> AnyCell:
 
 
 def read_variants(kind: type[AnyCell], variants: Sequence[str]) -> dict[str, Any]:
-    """``option=word`` each, as arguments of the cell; case does not matter.
+    """Parse ``option=word`` variants into arguments of the cell; case does not matter.
 
     Raises:
-        UnknownCellError: with the words that would do.
+        UnknownCellError: an option or word is unknown; the message lists the valid ones.
     """
     choices: dict[str, dict[str, tuple[str, Any]]] = {
         option.lower(): {word.lower(): (option, word) for word in words}

@@ -1,8 +1,8 @@
 """A cell written plainly: one step forward and one step back, in ordinary NumPy.
 
-The built-in cells write into buffers and multiply in panels, for speed. Here is what it takes to
-try an equation instead. What a cell returns is checked at every step, and an error in it is
-reported with its line. docs/your-own-cell.md builds two cells with it.
+The built-in cells write into buffers and multiply in panels, for speed. This class is for trying
+out an equation. What a cell returns is checked at every step, and an error in it is reported with
+its line. docs/your-own-cell.md builds two cells with it.
 """
 
 from abc import abstractmethod
@@ -22,12 +22,12 @@ __all__ = ["PlainCell"]
 
 @dataclass
 class SavedPlain(Saved):
-    """What a plain cell keeps besides. The first part of its state is ``h``."""
+    """What a plain cell saves in addition. The first part of its state is ``h``."""
 
     parts: tuple[Array, ...]  # (T+1, B, H) each
     dparts: tuple[Array, ...]  # (B, H) each
-    kept: list[Any]  # of each step, what it kept for the step back
-    dw: dict[str, Array] = field(default_factory=dict)  # the weights' gradients, so far
+    kept: list[Any]  # for each step, what it kept for the step back
+    dw: dict[str, Array] = field(default_factory=dict)  # the gradients of the weights so far
 
     @property
     def states(self) -> tuple[Array, ...]:
@@ -40,7 +40,7 @@ class SavedPlain(Saved):
 @dataclass_transform(frozen_default=True)
 @dataclass(frozen=True)
 class PlainCell(Cell[SavedPlain]):
-    """Base of a cell that defines :meth:`step` and :meth:`step_back`; the rest is done here.
+    """Base class for a cell that defines :meth:`step` and :meth:`step_back`; it does the rest.
 
         class Elman(PlainCell):
             def step(self, w, a, h_prev):
@@ -58,12 +58,12 @@ class PlainCell(Cell[SavedPlain]):
     weights, ``W_h`` (H, G·H) unless overridden. A subclass is a dataclass: an annotated attribute
     with an entry in ``choices`` is an option.
 
-    All arrays are (n, H), n ≤ B being how many sequences run at the step, and of the dtype of the
-    parameters: float32 in training, float64 and complex128 in a gradient check. Whatever comes in
-    must not be written to, but for ``dw``.
+    All arrays are (n, H), where n ≤ B is the number of sequences that run at the step. They have
+    the dtype of the parameters: float32 in training, float64 and complex128 in a gradient check.
+    Arguments must not be written to, except ``dw``.
 
     Raises:
-        CellError: from the methods of the subclass, or if they return what does not fit.
+        CellError: a method of the subclass fails, or returns something that does not fit.
     """
 
     gate_names: ClassVar[tuple[str, ...]] = ("a",)
@@ -83,34 +83,34 @@ class PlainCell(Cell[SavedPlain]):
 
     @abstractmethod
     def step(self, w: Weights, a: Array, *state: Any, **_: Any) -> tuple[Any, Any]:
-        """From one step to the next.
+        """Compute one step.
 
         Args:
             w: the layer's weights by name.
-            a: (G, n, H), x·W_x + b of each gate.
-            state: the parts of the state before, each as an argument of its own.
+            a: (G, n, H), x·W_x + b for each gate.
+            state: the parts of the last state, each as a separate argument.
 
         Returns:
-            The new state, an array or a tuple with one for each part; and what :meth:`step_back`
-            will need.
+            The new state, an array or a tuple with one for each part; and whatever
+            :meth:`step_back` needs.
         """
 
     @abstractmethod
     def step_back(
         self, w: Weights, dw: dict[str, Array], kept: Any, *dstate: Any, **_: Any
     ) -> tuple[Any, Any]:
-        """Undo a step. Add to the weights' gradients: ``dw["W_h"] += h_prev.T @ da``.
+        """Undo a step. Add to the gradients of the weights: ``dw["W_h"] += h_prev.T @ da``.
 
         Args:
             w: the layer's weights by name.
-            dw: the gradients of the cell's own weights, as far as later steps have added to them.
-            kept: what :meth:`step` kept.
-            dstate: the gradient by each part of the new state, the whole of it: that by the output
-                is in the first one.
+            dw: the gradients of the cell's own weights, to which later steps have already added.
+            kept: what :meth:`step` returned for this method.
+            dstate: the whole gradient by each part of the new state; the first part includes the
+                gradient by the output.
 
         Returns:
-            The gradient by ``a``, an array or a tuple with one for each gate; and that by the state
-            before, an array or a tuple with one for each part.
+            The gradient by ``a``, an array or a tuple with one for each gate; and the gradient by
+            the last state, an array or a tuple with one for each part.
         """
 
     def begin(

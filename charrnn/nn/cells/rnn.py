@@ -16,7 +16,7 @@ __all__ = ["RNN"]
 
 @dataclass(frozen=True)
 class RNN(Cell[Saved]):
-    """A hidden layer that also reads itself.
+    """A hidden layer that also reads its own last output.
 
         h = φ(x·W_x + h_prev·W_h + b)        φ = tanh or ReLU
 

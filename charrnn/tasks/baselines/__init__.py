@@ -1,7 +1,8 @@
-"""What is to be had without a network: one simple way for each task, to print beside a network's.
+"""The baselines: for each task a simple method without a network, to compare the network with.
 
-Each is fitted to the training part alone; what it has to choose, it chooses on a piece of that.
-Only the n-grams of labelled texts are mixed by the validation part, as it chooses the network.
+Each is fitted to the training part alone, and makes its choices on a piece of that. Only the
+mixture of n-grams for labelled texts is fitted to the validation set, which also selects the
+network.
 """
 
 from charrnn.tasks.baselines.choice import Method, choose, seasons

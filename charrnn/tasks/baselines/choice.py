@@ -1,6 +1,6 @@
-"""Which of the simple methods suits a column: by how well each does on rows that come later.
+"""Choose the baseline that suits a column: by its error on rows that come later.
 
-Several times over, a method is fitted to the first rows and tried on the next ones (Tashman, 2000,
+A method is fitted several times to the first rows and tested on the next ones (Tashman, 2000,
 "Out-of-sample tests of forecasting accuracy"). docs/log.md has the figures behind the constants.
 """
 
@@ -26,51 +26,51 @@ __all__ = ["Method", "choose", "seasons"]
 Numbers = npt.NDArray[np.float64]
 
 ORDERS = (0, 1, 2, 3, 4, 5, 6, 8, 10, 12, 13, 16, 18, 24, 25, 30, 36)
-"""Of autoregressions; around a season and twice it some more, up to ..."""
+"""Orders of autoregressions that are tried; for a season, also those around it and twice it."""
 
 HIGHEST = 100
 
 FIRST, FOLDS = 0.5, 8
-"""The part of the rows that the first fit has, and the parts that the rest is cut into."""
+"""The share of rows that the first fit has, and the number of parts that the rest is cut into."""
 
 UNKNOWNS = 4
-"""So many rows of the first fit there are at least for each weight."""
+"""Rows that the first fit must have for each weight."""
 
 TOLERANCE = 0.01
-"""A simpler method may be so much worse, in the logarithm of its error."""
+"""How much worse a simpler method may be, in the logarithm of its error."""
 
 DOUBT = 2.0
-"""Standard errors by which a method must be better than the last value, row by row: of so many
-methods one always seems better."""
+"""How many standard errors better than the last value a method must be, row by row: among this
+many methods, one always seems better by chance."""
 
 SPREAD = 1.2
-"""Logarithms are tried where the largest value is so many times the least."""
+"""Logarithms are tried if the largest value is at least this many times the smallest."""
 
 FLOOR = 0.01
-"""Where logarithms are taken, values below this part of the least known one count as that."""
+"""Under logarithms, values below this part of the smallest known one are raised to it."""
 
 MOST = 5000
-"""Of a longer series the last so many rows choose."""
+"""In a longer series, the methods are chosen on this many last rows."""
 
 PEAKS, LONGEST_SEASON = 3, 400
-"""Seasons that are tried, and how long they may be."""
+"""How many seasons are tried, and the longest that a season may be."""
 
 AS_HIGH = 0.7
-"""A peak of the correlations that a shorter one divides is that one's, if it is as high as this
-part of it."""
+"""If a shorter peak of the correlations divides a longer one and has at least this part of its
+height, the longer one is only its multiple."""
 
 RIDGE = 1e-8
 
 
 @dataclass(frozen=True)
 class Method:
-    """One of the simple methods: an autoregression of differences; without a constant, of order 0.
+    """A baseline: an autoregression of differences; of order 0 and without a constant, no change.
 
     Attributes:
-        log: whether it looks at logarithms.
-        lags: of the differences.
-        order: of the autoregression.
-        constant: whether there is one.
+        log: whether it works on logarithms.
+        lags: the lags of the differences.
+        order: the order of the autoregression.
+        constant: whether there is a constant.
     """
 
     log: bool = False
@@ -80,12 +80,12 @@ class Method:
 
     @property
     def is_last(self) -> bool:
-        """Whether it says the last value, looked at in whatever way."""
+        """Whether it predicts the last value, on logarithms or not."""
         return self.lags == (1,) and not self.order and not self.constant
 
     @property
     def size(self) -> float:
-        """How far it is from the last value."""
+        """How complex it is, compared with predicting the last value."""
         return (
             len(self.lags)
             + self.order
@@ -96,7 +96,7 @@ class Method:
 
     @property
     def name(self) -> str:
-        """In words."""
+        """The name of the method."""
         of = " of logarithms" if self.log else ""
         if not self.order and len(self.lags) == 1:
             (lag,) = self.lags
@@ -108,11 +108,11 @@ class Method:
         return rows + of if self.constant or self.order else "no change" + of
 
     def form(self, values: Numbers) -> Form:
-        """How a column of ``values`` ``(N,)`` is looked at."""
+        """The form in which a column of ``values`` ``(N,)`` is used."""
         return Form(float(FLOOR * values.min()) if self.log else 0.0, self.lags)
 
     def fitted(self, values: Numbers) -> Column:
-        """To ``(N,)``; the last value where there are too few."""
+        """Fit the method to ``(N,)``; to the last value if there are too few."""
         form = self.form(values)
         if not self.order and not self.constant:
             return naive(self.lags or (1,), self.name)
@@ -126,10 +126,10 @@ LAST = Method()
 
 
 def seasons(values: Numbers) -> list[int]:
-    """How many rows a season may have: where the changes of ``(N,)`` are most alike.
+    """The likely lengths of a season, in rows: where the changes of ``(N,)`` are most alike.
 
-    Those are the highest peaks of the autocorrelations of the differences; nothing where none
-    stands out.
+    These are the highest peaks in the autocorrelation of the differences; empty if no peak is
+    clear.
     """
     change = np.diff(values)
     change = change - change.mean() if len(change) else change
@@ -159,18 +159,18 @@ def choose(
     log: bool | None = None,
     lags: tuple[int, ...] | None = None,
 ) -> Method:
-    """The method with the least error on later rows; of those about as good, the simplest.
+    """The method with the lowest error on later rows; among those about as good, the simplest.
 
-    The error is the mean, over the parts that are tried, of the logarithm of the squared error: so
+    The error is the mean, over the parts that are tested, of the logarithm of the squared error, so
     that no single part decides, whether by a step in it or by its scale. Where the last value is
-    among the methods, only those are considered that chance does not explain: that is a paired
-    test of the squared errors (Diebold and Mariano, 1995, "Comparing predictive accuracy").
+    among the methods, only methods are considered that are better by more than chance: this is a
+    paired test of the squared errors (Diebold and Mariano, 1995, "Comparing predictive accuracy").
 
     Args:
-        values: ``(N,)``; none of them may be of a test.
-        periods: the seasons that may be.
-        log: whether logarithms are looked at; either is tried, if not given.
-        lags: of the differences; several are tried, if not given.
+        values: ``(N,)``; they must not include test rows.
+        periods: the possible seasons.
+        log: whether logarithms are used; if not given, both are tried.
+        lags: the lags of the differences; if not given, several are tried.
     """
     values = values[-MOST:]
     found = [*_scored(values, periods, log, lags)]
@@ -187,7 +187,7 @@ def choose(
 def _scored(
     values: Numbers, periods: Sequence[int], log: bool | None, lags: tuple[int, ...] | None
 ) -> Iterator[tuple[Method, float, bool]]:
-    """Every method that there are rows for, its error, and if it surely beats the last value."""
+    """Every method with enough rows, its error, and whether it surely beats the last value."""
     edges = [round(len(values) * (FIRST + (1 - FIRST) * k / FOLDS)) for k in range(FOLDS + 1)]
     if edges[0] < 2 or len({*edges}) <= FOLDS:
         return
@@ -215,7 +215,7 @@ def _of_differences(
     edges: Sequence[int],
     unit: float,
 ) -> Iterator[tuple[Method, float, bool]]:
-    """The methods of some differences; all orders by parts of the same products."""
+    """The methods for given differences; all orders share the same products."""
     seen = np.log(values) if log else values
     w = differenced(seen, lags)
     most, reach = orders[-1], len(polynomial(lags)) - 1
@@ -224,7 +224,7 @@ def _of_differences(
     scaled = (w - mean) / deviation
     lagged = [scaled[most - k : len(w) - k] for k in range(1, most + 1)]
     x, y = np.stack([*lagged, np.ones(len(w) - most)], axis=1), scaled[most:]
-    known = seen[reach + most :] - w[most:]  # what the differences leave to be said
+    known = seen[reach + most :] - w[most:]  # what the differences do not determine
     true = values[reach + most :]
     of_last = np.diff(values)[edges[0] - 1 :] ** 2 / unit
     cuts = [max(0, edge - reach - most) for edge in edges]

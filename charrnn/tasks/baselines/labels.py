@@ -1,4 +1,4 @@
-"""Several labels of a text: naive Bayes over character n-grams, each label by itself."""
+"""Several labels for a text: naive Bayes over character n-grams, for each label separately."""
 
 from collections.abc import Sequence
 from typing import Any, Self
@@ -16,14 +16,15 @@ Yes = npt.NDArray[np.bool_]
 
 
 class LabelBayes:
-    """A yes for label k where ln P(yes)/P(no) + Σ ln P(n-gram | yes)/P(n-gram | no) > 0.
+    """Says yes to label k if ln P(yes)/P(no) + Σ ln P(n-gram | yes)/P(n-gram | no) > 0.
 
-    N-grams of 1..order, their probabilities as :class:`charrnn.tasks.baselines.NaiveBayes` has
-    them, with the texts that have k and those that lack it as its two classes; P(yes) = (texts with
-    k + 1) / (texts + 2), so that a label which all texts have, or none, is no exception.
+    N-grams of 1..order; their probabilities are those of
+    :class:`charrnn.tasks.baselines.NaiveBayes`, with the texts that have k and those that lack it
+    as the two classes; P(yes) = (texts with k + 1) / (texts + 2), so that a label which all texts
+    have, or none, needs no special case.
 
     Args:
-        order: the greatest n; chosen in :meth:`fit` if not given.
+        order: the largest n; chosen in :meth:`fit` if not given.
         smoothing: s, above 0; chosen in :meth:`fit` if not given.
     """
 
@@ -34,8 +35,8 @@ class LabelBayes:
     def fit(self, texts: Sequence[str], yes: Yes) -> Self:
         """Learn from texts and their labels.
 
-        What is to be chosen has the greatest micro-F1 on every tenth example when the others are
-        learned; of fewer than ten examples the middle of the choices is taken.
+        Order and smoothing are those with the highest micro-F1 on every tenth example after
+        learning from the others; with fewer than ten examples, the middle choices are taken.
 
         Args:
             texts: N of them.
@@ -60,11 +61,11 @@ class LabelBayes:
         return self.scores(texts) > 0
 
     def scores(self, texts: Sequence[str]) -> npt.NDArray[Any]:
-        """``(N, K)``: the logarithm of how much likelier a yes is than a no."""
+        """``(N, K)``: the log-odds of a yes."""
         return self._scores(texts, self.smoothing)[-1]
 
     def _count(self, texts: Sequence[str], yes: Yes, order: int) -> None:
-        """Count labels, and n-grams with and without each."""
+        """Count the labels, and the n-grams with and without each."""
         have = yes.sum(axis=0)
         self.priors = np.log((have + 1) / (len(texts) - have + 1))
         self.ngrams = NGrams(texts, order)
@@ -78,7 +79,7 @@ class LabelBayes:
             self.counts.append((with_label, every[:, None] - with_label))
 
     def _scores(self, texts: Sequence[str], smoothing: float) -> list[npt.NDArray[Any]]:
-        """``(len(texts), K)`` of n-grams of 1..n, for each n."""
+        """``(len(texts), K)`` from n-grams of 1..n, for each n."""
         scores = np.tile(self.priors, (len(texts), 1))
         found = []
         for (owners, grams), counts in zip(self.ngrams.numbers(texts), self.counts, strict=True):

@@ -1,7 +1,7 @@
-"""Each number of a series from those before it, linearly: all the simple methods for series.
+"""Each number of a series linearly from those before it: all baselines for series.
 
-The last value, the value a season ago, and an autoregression of any order, on values or their
-logarithms, as they are or differenced: each is a constant and a weight of every value before.
+The last value, the value one season before, and an autoregression of any order, on values or
+logarithms, differenced or not: each is a constant and a weight for every earlier value.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,24 +16,24 @@ __all__ = ["Column", "Form", "Linear", "differenced", "fit", "naive", "polynomia
 Numbers = npt.NDArray[np.float64]
 
 LONGEST = 1 << 14
-"""Weights of a column."""
+"""The most weights of a column."""
 
 
 @dataclass(frozen=True)
 class Form:
-    """How a column is looked at.
+    """The form in which a column is used.
 
     Attributes:
-        floor: where it is looked at as logarithms, the least value that has one; else 0.
-        lags: the differences that are taken: ``(1,)`` from the row before, ``(1, 12)`` of these
-            from the one twelve rows before.
+        floor: for logarithms, the smallest value that has one; else 0.
+        lags: the differences that are taken: ``(1,)`` from the row before, ``(1, 12)`` from these
+            the one twelve rows before.
     """
 
     floor: float = 0.0
     lags: tuple[int, ...] = ()
 
     def seen(self, values: Numbers) -> Numbers:
-        """The logarithms of ``values``, or these as they are."""
+        """The logarithms of ``values``, or the values themselves."""
         return np.log(np.maximum(values, self.floor)) if self.floor else values
 
     def restored(self, seen: Numbers) -> Numbers:
@@ -68,9 +68,9 @@ class Column:
     """One column from the rows before: z[t] = constant + Σ z[t-k]·W[k-1], k = 1..K.
 
     Attributes:
-        name: of the method.
-        constant: of the sum.
-        weights: ``(K,)``, K at least 1, the weight of the row before first.
+        name: the name of the method.
+        constant: the constant in the sum.
+        weights: ``(K,)``, K at least 1, beginning with the weight of the row before.
     """
 
     name: str
@@ -80,11 +80,11 @@ class Column:
 
 @dataclass(frozen=True)
 class Linear:
-    """A method for each column of a series; of rows with too few before them, the last value.
+    """A method for each column of a series; at the first rows it predicts the last value.
 
     Attributes:
-        forms: ``(D,)``.
-        columns: ``(D,)``.
+        forms: ``(D,)``, the form of each column.
+        columns: ``(D,)``, the method of each column.
     """
 
     forms: tuple[Form, ...]
@@ -92,11 +92,11 @@ class Linear:
 
     @property
     def reach(self) -> int:
-        """How many rows before are looked at."""
+        """How many earlier rows it uses."""
         return max(len(column.weights) for column in self.columns)
 
     def seen(self, values: Numbers) -> Numbers:
-        """``(N, D)`` values as they are looked at."""
+        """``(N, D)`` values in the form that is used."""
         return np.stack([f.seen(values[:, k]) for k, f in enumerate(self.forms)], axis=1)
 
     def restored(self, seen: Numbers) -> Numbers:
@@ -104,7 +104,7 @@ class Linear:
         return np.stack([f.restored(seen[:, k]) for k, f in enumerate(self.forms)], axis=1)
 
     def expected(self, seen: Numbers) -> Numbers:
-        """What is expected after each row of ``(N, D)``, all as they are looked at."""
+        """The prediction after each row of ``(N, D)``, all in the form that is used."""
         after = seen.copy()  # the last value
         for k, column in enumerate(self.columns):
             weights, size = np.array(column.weights), len(column.weights)
@@ -113,7 +113,7 @@ class Linear:
         return after
 
     def one_step(self, values: Numbers) -> Numbers:
-        """What is expected after each of ``values`` ``(N, D)``."""
+        """The prediction after each of ``values`` ``(N, D)``."""
         return self.restored(self.expected(self.seen(values)))
 
     def ahead(self, values: Numbers, steps: int) -> Numbers:
@@ -126,7 +126,7 @@ class Linear:
         return self.restored(rows[known:])
 
     def to_header(self) -> list[dict[str, Any]]:
-        """For a checkpoint."""
+        """The entry of a checkpoint."""
         return [
             {
                 "floor": form.floor,
@@ -140,10 +140,10 @@ class Linear:
 
     @classmethod
     def from_header(cls, header: Any, size: int) -> "Linear":
-        """The inverse of :meth:`to_header`, of ``size`` columns.
+        """The inverse of :meth:`to_header`, for ``size`` columns.
 
         Raises:
-            KeyError, TypeError, ValueError: it is not what that wrote.
+            KeyError, TypeError, ValueError: the header is not from :meth:`to_header`.
         """
         if not isinstance(header, list) or len(header) != size:
             raise ValueError("a method for each column is missing")
@@ -173,15 +173,16 @@ def _column(one: Mapping[str, Any]) -> Column:
 
 
 def naive(lags: Sequence[int], name: str) -> Column:
-    """No difference is expected: ``(1,)`` gives the last value, ``(12,)`` that 12 rows before."""
+    """Predict no difference: ``(1,)`` gives the last value, ``(12,)`` the one 12 rows before."""
     return Column(name, 0.0, tuple((-polynomial(lags)[1:]).tolist()))
 
 
 def fit(seen: Numbers, lags: Sequence[int], order: int, name: str) -> Column:
-    """An autoregression of the differences of ``(N,)`` by least squares.
+    """Fit an autoregression of the differences of ``(N,)`` by least squares.
 
-    w[t] = b + Σ w[t-k]·φ[k], k = 1..order, which is as well one of z itself: its polynomial is that
-    of the differences times 1 - Σ φ[k]·B^k (Box and Jenkins, 1970, "Time series analysis", ch. 4).
+    w[t] = b + Σ w[t-k]·φ[k], k = 1..order, which is also an autoregression of z: its polynomial is
+    that of the differences times 1 - Σ φ[k]·B^k (Box and Jenkins, 1970, "Time series analysis", ch.
+    4).
 
     Raises:
         ValueError: there are fewer equations than unknowns.

@@ -18,25 +18,25 @@ Item = TypeVar("Item")
 
 
 def tenth(items: Sequence[Item]) -> tuple[list[Item], list[Item]]:
-    """Nine of ten to learn from, and every tenth to choose by; none of those if there are not ten.
+    """Nine of ten items to learn from, and every tenth to choose by; these are empty below ten.
 
-    They come from all over the file, so that it may be in any order but one that repeats itself
-    every ten lines.
+    They come from all over the file, which may be in any order that does not repeat itself every
+    ten lines.
     """
     return [x for k, x in enumerate(items) if k % 10 != 9], list(items[9::10])
 
 
 class NaiveBayes:
-    """The label k of the greatest log P(k) + Σ log P(n-gram | k), all n-grams of 1..order.
+    """The label k with the highest log P(k) + Σ log P(n-gram | k) over all n-grams of 1..order.
 
-    P(n-gram | k) = (count + s) / (total + s·F): how often the n-gram stands in the texts of k,
-    among those of its length, with s added to each of the F such n-grams (McCallum & Nigam, 1998,
-    "A comparison of event models for naive Bayes text classification", the multinomial model).
-    N-grams that are in no training text are passed over. Of equally likely labels the first by the
-    alphabet is taken.
+    P(n-gram | k) = (count + s) / (total + s·F): the count of the n-gram in the texts of k, relative
+    to all n-grams of its length, with s added to each of the F n-grams of that length (McCallum &
+    Nigam, 1998, "A comparison of event models for naive Bayes text classification", the multinomial
+    model). N-grams that occur in no training text are skipped. Among equally likely labels, the
+    first in alphabetical order is taken.
 
     Args:
-        order: the greatest n; chosen in :meth:`fit` if not given.
+        order: the largest n; chosen in :meth:`fit` if not given.
         smoothing: s, above 0; chosen in :meth:`fit` if not given.
 
     Raises:
@@ -55,15 +55,15 @@ class NaiveBayes:
     def fit(self, texts: Sequence[str], labels: Sequence[str]) -> Self:
         """Learn from texts and their labels.
 
-        What is to be chosen is what is right most often on every tenth example when the others are
-        learned (of several the least smoothing, then the least order); then all are. Of fewer than
-        ten examples nothing can be held out, and the middle of the choices is taken.
+        Order and smoothing are those that are right most often on every tenth example after
+        learning from the others (among equals, the least smoothing, then the lowest order). Then
+        all examples are learnt. With fewer than ten examples, the middle choices are taken.
 
         Args:
             texts, labels: ``(N,)`` each.
 
         Raises:
-            ValueError: there are none, or not as many of one as of the other.
+            ValueError: there are no texts, or not as many labels as texts.
         """
         if len(texts) != len(labels) or not texts:
             raise ValueError(f"{len(texts)} texts and {len(labels)} labels to learn from")
@@ -102,7 +102,7 @@ class NaiveBayes:
         return self._scores(texts, self.smoothing)[-1]
 
     def _count(self, texts: Sequence[str], labels: Sequence[str], order: int) -> None:
-        """Count labels, and n-grams under each."""
+        """Count the labels, and the n-grams of each."""
         self.labels = sorted(set(labels))
         place = {label: k for k, label in enumerate(self.labels)}
         classes = np.array([place[label] for label in labels])

@@ -1,4 +1,4 @@
-"""Strings from strings: the answer to the most similar question that was learned."""
+"""Strings from strings: the answer to the most similar question in the training part."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -12,20 +12,20 @@ from charrnn.tasks.baselines.numbering import NGrams
 __all__ = ["NearestNeighbour"]
 
 ORDER = 4
-"""N-grams of 1..4 characters."""
+"""The longest n-grams, in characters."""
 
 
 class NearestNeighbour:
     """The target of the training source most similar to the query.
 
-    Similar is the cosine of the two vectors of weights (1 + log tf)·log(N / df) of the character
-    n-grams of 1..4: tf is how often an n-gram stands in the text, df in how many of the N training
-    sources it stands (Salton & Buckley, 1988, "Term-weighting approaches in automatic text
-    retrieval"). Of equally similar sources the first is taken, so also of several targets of one
-    source, and for a query without any n-gram that was seen.
+    Similarity is the cosine of the two vectors of weights (1 + log tf)·log(N / df) over character
+    n-grams of 1..4: tf is how often an n-gram occurs in the text, df in how many of the N training
+    sources it occurs (Salton & Buckley, 1988, "Term-weighting approaches in automatic text
+    retrieval"). Among equally similar sources the first is taken; likewise among several targets of
+    one source, and for a query without any known n-gram.
 
     Args:
-        order: the greatest n.
+        order: the largest n.
 
     Raises:
         ValueError: ``order`` is less than 1.
@@ -38,13 +38,13 @@ class NearestNeighbour:
         self.targets: list[str] = []
 
     def fit(self, sources: Sequence[str], targets: Sequence[str]) -> Self:
-        """Learn pairs by heart.
+        """Memorise pairs.
 
         Args:
             sources, targets: ``(N,)`` each.
 
         Raises:
-            ValueError: there are none, or not as many of one as of the other.
+            ValueError: there are no pairs, or not as many targets as sources.
         """
         if len(sources) != len(targets) or not sources:
             raise ValueError(f"{len(sources)} sources and {len(targets)} targets to learn from")
@@ -56,7 +56,7 @@ class NearestNeighbour:
             len(sources) / np.bincount(grams, minlength=self.firsts[-1]).clip(min=1)
         )
         weights = self._weights(texts, grams, counts, len(sources))
-        # The sources of each n-gram stand together: those of g from edges[g] to edges[g + 1].
+        # The sources of each n-gram are adjacent: those of g from edges[g] to edges[g + 1].
         order = np.argsort(grams, kind="stable")
         self.sources, self.weights = texts[order], weights[order]
         self.edges = np.searchsorted(grams[order], np.arange(self.firsts[-1] + 1))
@@ -71,7 +71,7 @@ class NearestNeighbour:
         return [self.targets[k] for k in self.nearest(queries)]
 
     def nearest(self, queries: Sequence[str]) -> list[int]:
-        """Which source is the most similar to each query.
+        """The place of the source that is most similar to each query.
 
         Raises:
             ValueError: nothing has been learned yet.
@@ -114,7 +114,7 @@ class NearestNeighbour:
         counts: npt.NDArray[Any],
         number: int,
     ) -> npt.NDArray[Any]:
-        """Of each n-gram in its text; those of a text have the length 1 together."""
+        """The weight of each n-gram in its text; the weights of a text are a vector of length 1."""
         weights = (1 + np.log(counts)) * self.rarity[grams]
         squares = np.bincount(texts, weights**2, minlength=number)
         return np.asarray(weights / np.sqrt(np.where(squares > 0, squares, 1))[texts])

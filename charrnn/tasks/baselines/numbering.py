@@ -12,15 +12,15 @@ Ids = npt.NDArray[Any]
 
 
 class NGrams:
-    """Numbers for the n-grams of some texts, all lengths n = 1..order.
+    """Numbers for the n-grams of some texts, for all lengths n = 1..order.
 
-    Texts are padded with a boundary sign at both ends. An n-gram is known by the number of its
+    Texts are padded with a boundary sign at both ends. An n-gram is identified by the number of its
     first n - 1 characters and its last character, so each length needs one sorted array of pairs,
-    and nothing can collide. Each length is numbered from 0 by itself.
+    and there are no collisions. Each length has its own numbers, from 0.
 
     Args:
-        texts: whose n-grams get numbers.
-        order: the greatest n, at least 1.
+        texts: the texts whose n-grams get numbers.
+        order: the largest n, at least 1.
 
     Raises:
         ValueError: ``order`` is less than 1.
@@ -42,7 +42,7 @@ class NGrams:
             ids = _found(self.pairs[-1], pairs)
 
     def numbers(self, texts: Sequence[str]) -> list[tuple[Ids, Ids]]:
-        """The numbers of the n-grams of texts, these or others.
+        """The numbers of the n-grams in texts, the same or others.
 
         Returns:
             For each length: the texts (their places in ``texts``, ascending) and the n-grams, one
@@ -58,12 +58,12 @@ class NGrams:
         return found
 
     def _pairs(self, ids: Ids, letters: Ids, owners: Ids, n: int) -> Ids:
-        """The (n - 1)-gram and the last character of each n-gram in one number; -1: there is none.
+        """The (n - 1)-gram and the last character of each n-gram as one number; -1: there is none.
 
         Args:
-            ids: numbers of the (n - 1)-grams, -1 for those that have none.
-            letters: of the characters, in the same way.
-            owners: which text each character is of.
+            ids: the numbers of the (n - 1)-grams, -1 for those without a number.
+            letters: the numbers of the characters, likewise.
+            owners: which text each character belongs to.
         """
         first, last = ids[:-1], letters[n - 1 :]
         whole = (first >= 0) & (last >= 0) & (owners[: len(first)] == owners[n - 1 :])
@@ -71,7 +71,7 @@ class NGrams:
 
 
 def _padded(texts: Sequence[str]) -> tuple[Ids, Ids]:
-    """All texts in one row of code points, each between two -1, and which text each is of."""
+    """All texts in one row of code points, with -1 around each; and which text each belongs to."""
     lengths = np.array([len(text) for text in texts], dtype=np.intp)
     owners = np.repeat(np.arange(len(texts)), lengths + 2)
     characters = np.full(len(owners), -1, dtype=np.int64)
@@ -84,7 +84,7 @@ def _padded(texts: Sequence[str]) -> tuple[Ids, Ids]:
 
 
 def _found(known: Ids, wanted: Ids) -> Ids:
-    """Where each is in the sorted array, -1 where it is not."""
+    """The place of each in the sorted array, -1 where it is absent."""
     places = np.searchsorted(known, wanted)
     places[places == len(known)] = 0
     return np.where(known[places] == wanted, places, -1) if len(known) else places - 1

@@ -1,4 +1,4 @@
-"""Series of numbers: the value before, and the values before weighted by least squares."""
+"""Baselines of a series: the value before, and earlier values weighted by least squares."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -13,11 +13,11 @@ ORDERS = range(1, 9)
 
 
 def last_value(series: npt.ArrayLike) -> float:
-    """The mean squared error of taking each value for the next.
+    """The mean squared error of predicting that each value repeats the one before.
 
     Args:
-        series: ``(N, D)``, or ``(N,)`` for D = 1, N at least 2. The first is only predicted from:
-            to score a part of a longer series, give the value before it as well.
+        series: ``(N, D)``, or ``(N,)`` for D = 1, with N at least 2. The first value is not scored:
+            to score a part of a longer series, include the value before it.
 
     Raises:
         ValueError: there is nothing to predict, or a value is not finite.
@@ -34,14 +34,15 @@ def linear_autoregression(
     """The mean squared error of predicting each test value linearly from the p values before it.
 
     x[t] = b + Σ x[t - k]·W_k, k = 1..p, by least squares (a vector autoregression; Lütkepohl, 2005,
-    "New introduction to multiple time series analysis", §3.2). The order p is the one of the least
-    error on the last tenth of ``train`` when the rest is learned, of several the smallest; then all
-    of ``train`` is. The true values before are always given, those at the end of ``train`` too.
+    "New introduction to multiple time series analysis", §3.2). The order p is the one with the
+    lowest error on the last tenth of ``train`` after fitting to the rest, among equals the
+    smallest; it is then fitted to all of ``train``. Every prediction uses the true values before
+    it, including those at the end of ``train``.
 
     Args:
-        train, test: ``(N, D)`` and ``(M, D)``, or ``(N,)`` and ``(M,)`` for D = 1; ``test`` goes on
-            where ``train`` ends.
-        orders: to choose from; those that leave fewer equations than unknowns are passed over.
+        train, test: ``(N, D)`` and ``(M, D)``, or ``(N,)`` and ``(M,)`` for D = 1; ``test``
+            continues where ``train`` ends.
+        orders: the orders to choose from; those with fewer equations than unknowns are skipped.
 
     Raises:
         ValueError: ``test`` is empty or of another width, a value is not finite, an order is less
@@ -69,7 +70,7 @@ def _series(values: npt.ArrayLike) -> Series:
 
 
 def _error(series: Series, split: int, order: int) -> float:
-    """The mean squared error on ``series[split:]`` of what is learned from ``series[:split]``."""
+    """The mean squared error on ``series[split:]`` after fitting to ``series[:split]``."""
     lags = [series[order - k : len(series) - k] for k in range(1, order + 1)]
     x = np.concatenate([*lags, np.ones((len(series) - order, 1))], axis=1)
     y, cut = series[order:], split - order

@@ -1,4 +1,4 @@
-"""Tags of words: those that stood most often with the word, and with its neighbours."""
+"""Tags of words: the most frequent ones with the word, and with its neighbours."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterator, Sequence
@@ -10,12 +10,12 @@ Keys = Iterator[Hashable]
 
 
 def _word(words: Sequence[str], at: int) -> Keys:
-    """What to look a word's tag up by: the surest first."""
+    """The keys by which a word's tag is looked up, the most reliable first."""
     yield "word", words[at]
 
 
 def _neighbours(words: Sequence[str], at: int) -> Keys:
-    """The same, with the words before and after it, and its last letters if it is unknown."""
+    """The same, with the words before and after it, and its last letters in case it is unknown."""
     before = words[at - 1] if at else None
     word = words[at]
     after = words[at + 1] if at + 1 < len(words) else None
@@ -29,12 +29,12 @@ def _neighbours(words: Sequence[str], at: int) -> Keys:
 
 
 class TagBaseline:
-    """The tag that stood most often with what is known of a word, in two ways.
+    """The most frequent tag given what is known of a word, in two ways.
 
-    :attr:`WORD` looks the word up; :attr:`NEIGHBOURS` looks up the word between its two neighbours,
-    else with the next, else with the one before, else by itself, else its last four letters or
-    fewer. What was never seen gets the tag that is most frequent overall. Of equally frequent tags
-    the first by the alphabet is taken.
+    :attr:`WORD` looks the word up. :attr:`NEIGHBOURS` looks up the word between its two neighbours,
+    else with the next one, else with the one before, else by itself, else its last four letters or
+    fewer. A word that is not found gets the most frequent tag of all. Among equally frequent tags,
+    the first in alphabetical order is taken.
     """
 
     WORD = "most frequent tag per word"
@@ -55,7 +55,7 @@ class TagBaseline:
             sentences: the words and the tags of each.
 
         Raises:
-            ValueError: there are no words, or a sentence has not as many tags as words.
+            ValueError: there are no words, or a sentence does not have as many tags as words.
         """
         for words, tags in sentences:
             if len(words) != len(tags):
@@ -66,13 +66,13 @@ class TagBaseline:
         return self
 
     def predict(self, sentences: Sequence[Sequence[str]], way: str) -> list[list[str]]:
-        """The tags of sentences; arguments and errors as of :meth:`answers`."""
+        """The tags of sentences; arguments and errors as for :meth:`answers`."""
         return [[name for name, _ in own] for own in self.answers(sentences, way)]
 
     def answers(
         self, sentences: Sequence[Sequence[str]], way: str
     ) -> list[list[tuple[str, float]]]:
-        """The tags of sentences, each with its part of the words that it was looked up by.
+        """The tags of sentences, each with its share of the words that match the same key.
 
         Args:
             sentences: the words of each.
@@ -96,7 +96,7 @@ class TagBaseline:
         ]
 
     def _count(self, sentences: Sequence[tuple[Sequence[str], Sequence[str]]]) -> None:
-        """Find the most frequent tag of every key; that of all words has the key ``None``."""
+        """Find the most frequent tag for every key; the key ``None`` stands for all words."""
         overall = Counter(tag for _, tags in sentences for tag in tags)
         for way, keys in self.KEYS.items():
             counts: defaultdict[Hashable, Counter[str]] = defaultdict(Counter)
@@ -109,6 +109,6 @@ class TagBaseline:
 
 
 def _commonest(tags: Counter[str]) -> tuple[str, float]:
-    """The first by the alphabet of the most frequent, and its part of all."""
+    """The most frequent tag, among equals the first alphabetically, and its share of all."""
     name, count = min(tags.items(), key=lambda item: (-item[1], item[0]))
     return name, count / tags.total()

@@ -1,4 +1,4 @@
-"""Texts of labels: the n-grams of each label, mixed with those of all."""
+"""Baseline for labelled texts: the n-grams of each label, mixed with those of all texts."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from charrnn.baselines.ngrams import KneserNey
+from charrnn.baselines.scores import ngram_name
 from charrnn.evaluation.mixture import fit_weights
-from charrnn.yardsticks.ngrams import KneserNey
-from charrnn.yardsticks.scores import ngram_name
 
 __all__ = ["Texts", "labelled_ngrams"]
 
@@ -17,11 +17,11 @@ Floats = npt.NDArray[np.float64]
 
 
 class Texts:
-    """Texts one behind the other, those of one label together.
+    """Texts one after the other, those of one label together.
 
     Args:
-        texts: of symbols each, of which the first is given and all others are to be written.
-        labels: ``(N,)`` of each, a number.
+        texts: the symbols of each; the first symbol is given and all others are to be predicted.
+        labels: ``(N,)``, the number of each text's label.
     """
 
     def __init__(self, texts: Sequence[Ids], labels: Ids) -> None:
@@ -33,7 +33,7 @@ class Texts:
         self.written[np.cumsum(lengths) - lengths] = False
 
     def of(self, label: int) -> slice:
-        """Where those of a label stand."""
+        """The place of a label's texts."""
         return slice(*np.searchsorted(self.labels, (label, label + 1)).tolist())
 
 
@@ -43,20 +43,20 @@ def labelled_ngrams(
     test: tuple[Sequence[Ids], Ids],
     vocab_size: int,
 ) -> tuple[str, float]:
-    """What n-grams need for a symbol of the test part that is to be written.
+    """The loss of n-grams for a symbol of the test part.
 
-    Of a symbol, p = w·p_all + (1 - w)·p_label, so that all texts are asked where those of the label
-    say little. The weight is fitted to the validation part; where that of one half of it does not
-    help the other half, the n-grams of all texts are taken alone.
+    The probability of a symbol is p = w·p_all + (1 - w)·p_label, so that all texts help where those
+    of the label say little. The weight is fitted to the validation set. If the weight from one half
+    of it does not help the other half, the n-grams of all texts are used alone.
 
     Args:
-        train, val, test: texts and labels, as of :class:`Texts`.
-        vocab_size: how many symbols there are.
+        train, val, test: texts and labels, as for :class:`Texts`.
+        vocab_size: the number of symbols.
 
     Returns:
-        The method in words, and nats.
+        The name of the method, and its nats.
     """
-    # The order of the n-grams is chosen by the last texts: they must not be of one label.
+    # The order of the n-grams is chosen on the last texts, which must not all have one label.
     rng = np.random.default_rng(0)
     order = rng.permutation(len(train[0]))
     texts, labels = [train[0][k] for k in order], train[1][order]

@@ -1,4 +1,4 @@
-"""Yardsticks against plain versions of themselves, and what they reach on real corpora."""
+"""Baselines of texts against plain versions of themselves, and what they reach on real corpora."""
 
 import lzma
 from collections import Counter
@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from charrnn.baselines.compressors import compressed_nats
+from charrnn.baselines.ngrams import KneserNey, _distinct
+from charrnn.baselines.scores import MOST_TRAINING, SPEED, affordable, baselines
 from charrnn.text.corpora import read_corpus
 from charrnn.text.escapes import ESCAPE, KNOWN_NATS, SCALAR_VALUES, UNKNOWN_NATS, escape
 from charrnn.text.vocab import Vocabulary
-from charrnn.yardsticks.compressors import compressed_nats
-from charrnn.yardsticks.ngrams import KneserNey, _distinct
-from charrnn.yardsticks.scores import MOST_TRAINING, SPEED, affordable, yardsticks
 
 V = 4
 symbols = st.lists(st.integers(0, V - 1), max_size=40)
@@ -98,7 +98,7 @@ def test_a_model_holds_all_smaller_ones(monkeypatch: pytest.MonkeyPatch) -> None
     for order in range(1, 6):
         own, lengths = KneserNey(ids[:400], V, order).probabilities(ids, 400)
         for at_once in (1 << 20, 7):
-            monkeypatch.setattr("charrnn.yardsticks.ngrams.AT_ONCE", at_once)
+            monkeypatch.setattr("charrnn.baselines.ngrams.AT_ONCE", at_once)
             p, matched = large.probabilities(ids, 400, order=order)
             np.testing.assert_array_equal(p, own)
             np.testing.assert_array_equal(matched, lengths)
@@ -222,18 +222,18 @@ def test_a_compressors_cost_is_what_a_text_adds() -> None:
 # All of them
 
 
-def test_what_each_yardstick_needs() -> None:
+def test_what_each_baseline_needs() -> None:
     """Of letters drawn at random nothing but their number can be known."""
     codes = np.frombuffer(letters(60_000, 1), dtype=np.uint8)
     vocabulary = Vocabulary.of("char", codes)
-    found = dict(yardsticks(codes[:50_000], codes[50_000:], vocabulary))
+    found = dict(baselines(codes[:50_000], codes[50_000:], vocabulary))
     assert list(found) == ["unigram", "bigram", "gzip", "bz2", "xz"]
     assert found["unigram"] == pytest.approx(log(16), abs=1e-3)
     assert found["bigram"] == pytest.approx(log(16), abs=1e-2)
     assert all(log(16) - 1e-3 < nats < 1.2 * log(16) for nats in found.values())
     # A text that follows the pattern of what is before it is no news to contexts.
     pattern = np.tile(codes[:16], 1000)
-    found = dict(yardsticks(pattern[:8000], pattern[8000:], vocabulary))
+    found = dict(baselines(pattern[:8000], pattern[8000:], vocabulary))
     (name,) = (name for name in found if name.endswith("-gram"))
     assert found[name] < 0.05 < 1 < found["unigram"]
 
@@ -241,8 +241,8 @@ def test_what_each_yardstick_needs() -> None:
 def test_the_first_character_is_read_after_what_stands_before() -> None:
     train = np.array([ord(c) for c in "ab" * 200])
     vocabulary = Vocabulary.of("char", train)
-    (_, after_b, *_) = yardsticks(train, train[:1], vocabulary)
-    (_, after_a, *_) = yardsticks(train, train[:1], vocabulary, before=train[:1])
+    (_, after_b, *_) = baselines(train, train[:1], vocabulary)
+    (_, after_a, *_) = baselines(train, train[:1], vocabulary, before=train[:1])
     assert after_b.nats < 0.1 < 2 < after_a.nats
 
 
@@ -250,12 +250,12 @@ def test_unknown_characters_cost_what_the_rule_says() -> None:
     train = np.array([ord(c) for c in "abcab\n" * 50])
     text = np.array([ord(c) for c in "abé"])
     vocabulary = Vocabulary.of("char", train)
-    found = dict(yardsticks(train, text, vocabulary))
-    known = dict(yardsticks(train, text[:2], vocabulary))
+    found = dict(baselines(train, text, vocabulary))
+    known = dict(baselines(train, text[:2], vocabulary))
     for name in ("unigram", "bigram", "5-gram"):  # of a text so short
         assert 3 * found[name] - 2 * known[name] == pytest.approx(UNKNOWN_NATS, rel=1e-9)
     # Bytes do not know what a character is.
-    byte = yardsticks(train, np.array([0xC3, 0xA9]), Vocabulary.of("byte", train))
+    byte = baselines(train, np.array([0xC3, 0xA9]), Vocabulary.of("byte", train))
     assert all(np.isfinite(nats) for _, nats in byte)
     assert byte[0].nats < UNKNOWN_NATS
 
@@ -264,9 +264,9 @@ def test_of_a_long_training_text_the_end_is_used() -> None:
     rng = np.random.default_rng(1)
     train, text = rng.integers(97, 101, 1000), rng.integers(97, 101, 50)
     vocabulary = Vocabulary.of("char", train)
-    whole = yardsticks(train, text, vocabulary)
-    capped = yardsticks(train, text, vocabulary, most=300)
-    assert capped == yardsticks(train[-300:], text, vocabulary)
+    whole = baselines(train, text, vocabulary)
+    capped = baselines(train, text, vocabulary, most=300)
+    assert capped == baselines(train[-300:], text, vocabulary)
     assert capped != whole
 
 
@@ -278,9 +278,9 @@ def test_what_is_used_of_a_training_text_can_be_afforded() -> None:
 
 
 @pytest.mark.parametrize("size", [1, 2, 3])
-def test_yardsticks_of_tiny_texts_are_finite(size: int) -> None:
+def test_baselines_of_tiny_texts_are_finite(size: int) -> None:
     codes = np.arange(97, 97 + size + 1)
-    found = yardsticks(codes[:size], codes[size:], Vocabulary.of("char", codes))
+    found = baselines(codes[:size], codes[size:], Vocabulary.of("char", codes))
     assert all(np.isfinite(nats) for _, nats in found)
 
 
@@ -292,7 +292,7 @@ def test_figures_of_real_corpora(corpora: Path) -> None:
     ):
         codes = read_corpus([str(corpora / path)]).codes
         split = len(codes) - round(len(codes) / 10)
-        found = yardsticks(codes[:split], codes[split:], Vocabulary.of("char", codes))
+        found = baselines(codes[:split], codes[split:], Vocabulary.of("char", codes))
         assert found[2].name == f"{order}-gram"
         nats = [one.nats for one in found]
         assert nats[:3] == pytest.approx(expected[:3], abs=1e-4)

@@ -1,4 +1,4 @@
-"""What the compressors that come with Python make of a text, the training text known to them."""
+"""How well Python's compressors compress a text when they know the training text."""
 
 import bz2
 import lzma
@@ -9,12 +9,12 @@ from math import log
 __all__ = ["COMPRESSORS", "compressed_nats"]
 
 GZIP_WINDOW = 1 << 15
-BZ2_BLOCK = 900_000 - 19  # of level 9, less what its own bookkeeping takes
+BZ2_BLOCK = 900_000 - 19  # of level 9, less its own overhead
 XZ_WINDOW = 1 << 23  # of preset 6
 
 
 def _gzip(data: bytes) -> int:
-    return len(zlib.compress(data, 9))  # gzip's bytes, in a shorter wrapping
+    return len(zlib.compress(data, 9))  # gzip's bytes, with a shorter header
 
 
 def _bz2(data: bytes) -> int:
@@ -30,20 +30,20 @@ COMPRESSORS: dict[str, tuple[Callable[[bytes], int], Callable[[bytes], int]]] = 
     "bz2": (_bz2, lambda text: BZ2_BLOCK - len(text)),
     "xz": (_xz, lambda text: XZ_WINDOW),
 }
-"""By name, the size of what each makes of bytes, and how many bytes before a text it can use: those
-in its window; of bz2, which sorts block by block, those that fit into one block with the text."""
+"""By name: the compressed size of bytes, and how many bytes before a text a compressor can use:
+those in its window; for bz2, which sorts block by block, those that share a block with it."""
 
 
 def compressed_nats(name: str, train: bytes, text: bytes) -> float:
-    """Nats that a text takes when it follows another: size(train + text) - size(train).
+    """The nats of a text that follows another: size(train + text) - size(train).
 
     Args:
         name: in :data:`COMPRESSORS`.
-        train: what stands before; of it the end is used, as much as the compressor can look at.
-        text: what is charged.
+        train: the text before; only as much of its end is used as the compressor can use.
+        text: the text to compress.
 
-    That difference is no code of its own, only what a code of both takes more: of a few bytes it
-    can come out below nothing, which no code does, and then counts as one byte.
+    The difference is not the length of a code, only how much longer the code of both is. For a few
+    bytes it can come out below zero, and then counts as one byte.
 
     Returns:
         The sum over the text.

@@ -1,38 +1,38 @@
-"""What simple methods reach on a text, to hold a network's score against."""
+"""Scoring a text with all baselines, to compare a network's score with."""
 
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from charrnn.baselines.compressors import COMPRESSORS, compressed_nats
+from charrnn.baselines.ngrams import MOST_ORDER, KneserNey
 from charrnn.text.corpora import encoded
 from charrnn.text.escapes import escape
 from charrnn.text.view import View
 from charrnn.text.vocab import Vocabulary
-from charrnn.yardsticks.compressors import COMPRESSORS, compressed_nats
-from charrnn.yardsticks.ngrams import MOST_ORDER, KneserNey
 
-__all__ = ["MOST_TRAINING", "Yardstick", "affordable", "capped", "ngram_name", "yardsticks"]
+__all__ = ["MOST_TRAINING", "Baseline", "affordable", "baselines", "capped", "ngram_name"]
 
 Codes = npt.NDArray[Any]
 
 MOST_TRAINING = 1 << 22
-"""Characters of the training text that are used, its last ones: so that it takes seconds."""
+"""The most characters of the training text that are used, its last ones, to take only seconds."""
 
 SPEED = 250_000
-"""Characters of the training text a second, all methods together, on a slow machine."""
+"""Training characters a second, for all baselines together, on a slow machine."""
 
 NAMES = {1: "unigram", 2: "bigram"}
 
 
-class Yardstick(NamedTuple):
-    """A method and what it needs for a character on average."""
+class Baseline(NamedTuple):
+    """A baseline's mean loss for a character."""
 
     name: str
     nats: float
 
 
-def yardsticks(
+def baselines(
     train: Codes | View,
     text: Codes | View,
     vocabulary: Vocabulary,
@@ -40,22 +40,22 @@ def yardsticks(
     before: Codes | View | None = None,
     ngrams: KneserNey | None = None,
     most: int = MOST_TRAINING,
-) -> list[Yardstick]:
+) -> list[Baseline]:
     """Score a text by n-grams and by compressors that know the training text.
 
     Args:
         train: ``(N,)`` code points or bytes, as :class:`charrnn.text.corpora.Corpus` has them.
-        text: ``(M,)`` of the same kind, what is scored, at least one. Characters that the
+        text: ``(M,)`` of the same kind, the text to score, at least one. Characters that the
             vocabulary lacks cost the n-grams what :mod:`charrnn.text.escapes` says; the compressors
             know all bytes.
-        vocabulary: what the model beside them knows.
-        before: what stands before the text; the training text if not given.
-        ngrams: of the training text, if there is one already.
-        most: characters of the training text that are used, the last ones.
+        vocabulary: the vocabulary of the model that is compared.
+        before: the text before it; if not given, the training text.
+        ngrams: those of the training text, if they were counted already.
+        most: how many characters of the training text are used, the last ones.
 
     Returns:
         Nats a character: unigram, bigram, interpolated Kneser–Ney of the order that suits the
-        training text (:class:`charrnn.yardsticks.ngrams.KneserNey`), gzip, bz2, xz.
+        training text (:class:`charrnn.baselines.ngrams.KneserNey`), gzip, bz2, xz.
     """
     train, text = np.asarray(capped(train, most)), np.asarray(text)
     before = np.asarray((train if before is None else before)[-MOST_ORDER:])
@@ -65,20 +65,20 @@ def yardsticks(
     for order in sorted({*NAMES, ngrams.order}):
         p, _ = ngrams.probabilities(joined.ids, len(before), order=order)
         nats = float(joined.charge(-np.log(p), len(before)).mean())
-        found.append(Yardstick(ngram_name(order), nats))
+        found.append(Baseline(ngram_name(order), nats))
     known, new = (encoded(codes, vocabulary.level) for codes in (train, text))
     for name in COMPRESSORS:
-        found.append(Yardstick(name, compressed_nats(name, known, new) / len(text)))
+        found.append(Baseline(name, compressed_nats(name, known, new) / len(text)))
     return found
 
 
 def ngram_name(order: int) -> str:
-    """What the n-grams of an order are called."""
+    """The name of the n-grams of an order."""
     return NAMES.get(order, f"{order}-gram")
 
 
 def affordable(size: int, seconds: float) -> tuple[int, float]:
-    """How much of a training text to use, to be done in so many seconds, and those it takes."""
+    """How much of a training text can be used in ``seconds``, and the seconds that takes."""
     most = max(1, int(min(size, MOST_TRAINING, seconds * SPEED)))
     return most, most / SPEED
 

@@ -1,1 +1,0 @@
-"""What simple methods reach on a text, to hold the score of a network against."""
