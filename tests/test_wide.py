@@ -21,7 +21,7 @@ from charrnn.tasks.base import Paths
 from charrnn.tasks.baselines import NaiveBayes, TagBaseline
 from charrnn.tasks.classify import ClassifyData, ClassifySpec
 from charrnn.tasks.config import Config
-from charrnn.tasks.fitted import FittedMap
+from charrnn.tasks.fitted import FIRST_SQUARES, RATE, SHARES, SMOOTHINGS, THOROUGH, FittedMap, Way
 from charrnn.tasks.kinds import KINDS
 from charrnn.tasks.tag import TagSpec
 from charrnn.tasks.wide import SCALE, buckets_for, features_of, thinned
@@ -235,7 +235,7 @@ def fitted(targets: Sequence[int]) -> FittedMap:
 def test_what_stands_beside_a_row_was_not_fitted_to_it() -> None:
     targets = [k % 3 for k in range(30)]
     changed = [(targets[0] + 1) % 3, *targets[1:]]
-    one, other = (fitted(own)._across_folds(0.5)[1].outputs for own in (targets, changed))
+    one, other = (fitted(own)._across_folds(Way(0.5))[1].outputs for own in (targets, changed))
     same = [np.array_equal(one[row], other[row]) for row in range(30)]
     assert same[0]
     assert same.count(True) == 10  # its own fold
@@ -245,7 +245,7 @@ def test_rows_of_one_input_are_in_one_fold() -> None:
     rows = [[hashed.of_text(word)] for word in ("abc", "abc", "bca", "cab")]
     gold = [[np.array([k]) for k in own] for own in ((0, 1, 2, 0), (0, 2, 2, 0))]
     one, other = (
-        FittedMap(rows.__getitem__, own, 1 << 10, 3, "softmax", "aabc")._across_folds(0.0)[0]
+        FittedMap(rows.__getitem__, own, 1 << 10, 3, "softmax", "aabc")._across_folds(Way())[0]
         for own in gold
     )
     np.testing.assert_array_equal(one.outputs[0], one.outputs[1])
@@ -263,15 +263,109 @@ def test_the_map_is_fitted_for_as_many_passes_as_are_best_for_others() -> None:
         gold = list(targets[:, None])
         found.append(FittedMap(rows.__getitem__, gold, 1 << 12, 3, "softmax", range(60)))
     by_heart, learnt = found
-    assert by_heart._best.epochs < learnt._best.epochs
+    assert by_heart._best.number < learnt._best.number
     right = learnt.beside(range(60)).argmax(axis=1) == targets
     assert right.mean() > 0.9
+
+
+def test_a_map_by_counts_is_naive_bayes() -> None:
+    """On rows of one length its weights add up to a share of log P(features | label)."""
+    targets = np.array([0, 1, 2, 0, 1, 1])
+    hashes = [
+        np.array(own, dtype=np.uint64) for own in ([1, 2], [1, 3], [4, 2], [1, 5], [3, 4], [3, 1])
+    ]
+    found = FittedMap(lambda k: [hashes[k]], list(targets[:, None]), 64, 3, "softmax", range(6))
+    W, chain = next(found._fits(np.arange(6), Way(counted=True)))
+    having = np.array(
+        [
+            [sum(h in own for own in np.array(hashes)[targets == k]) for k in range(3)]
+            for h in range(1, 6)
+        ]
+    )
+    logs = np.log((having + SMOOTHINGS[0]) / (having + SMOOTHINGS[0]).sum(axis=0))
+    for own in hashes:
+        y = wide_forward(W, features_of([own], 64))[0]
+        expected = logs[own.astype(int) - 1].sum(axis=0) * SHARES[0] * SCALE / np.sqrt(2)
+        np.testing.assert_allclose(y - y.mean(), expected - expected.mean(), atol=1e-6)
+    assert not chain.any()
+    assert len(list(found._fits(np.arange(6), Way(counted=True)))) == len(SMOOTHINGS) * len(SHARES)
+
+
+def test_there_is_no_map_by_counts_for_other_losses() -> None:
+    hashes = [np.arange(k, k + 3, dtype=np.uint64) for k in range(4)]
+    gold = [np.array([[k % 2, 1]]) for k in range(4)]
+    found = FittedMap(lambda k: [hashes[k]], gold, 64, 2, "sigmoid", range(4))
+    assert found._across_folds(Way(counted=True)) == []
+    assert found._best.outputs
+
+
+def test_a_rare_feature_has_a_larger_factor() -> None:
+    rows = [["a", "b"], ["a", "c"], ["a", "c"], ["a"]]
+    hashes = [[np.array([ord(one) for one in row], dtype=np.uint64)] for row in rows]
+    found = FittedMap(
+        hashes.__getitem__, [np.array([k % 2]) for k in range(4)], 128, 2, "softmax", range(4)
+    )
+    factor = found._rarity(np.arange(4))
+    always, twice, once = (factor[ord(one)] for one in "acb")
+    assert always < twice < once
+    assert factor.mean() == pytest.approx(1)
+    assert once / always == pytest.approx(1 + np.log(5 / 2))
+
+
+@pytest.mark.parametrize("way", THOROUGH.ways)
+def test_what_a_map_says_of_other_folds_is_what_its_weights_say(way: Way) -> None:
+    """Whatever the features are multiplied by while it is fitted."""
+    found = fitted([k % 3 for k in range(30)])
+    every = np.arange(30)
+    one = found._across_folds(way)[0]
+    own = [row for row in every if row in one.outputs]
+    assert len(own) == 30
+    W, _ = next(found._fits(every, way))
+    alone = FittedMap(found._hashes, found._targets, 1 << 10, 3, "softmax", [0] * 30)
+    outputs = alone._across_folds(way)[0].outputs  # in one fold all are fitted to
+    np.testing.assert_allclose(
+        np.concatenate([outputs[row] for row in range(30)]),
+        wide_forward(W, found._features(every)),
+        atol=1e-6,
+    )
+
+
+def test_the_weights_of_rare_features_are_for_features_as_they_are() -> None:
+    """The first update of Adagrad, from zero, on features times a factor."""
+    targets = np.array([k % 3 for k in range(30)])
+    found, every = fitted(targets.tolist()), np.arange(30)
+    W, _ = next(found._fits(every, Way(rare=True)))
+    x, factor = dense(found._features(every), 1 << 10), found._rarity(every)
+    g = (x * factor).T @ (1 / 3 - np.eye(3)[targets])
+    step = -RATE * g / np.sqrt(FIRST_SQUARES + g * g)
+    np.testing.assert_allclose(W, factor[:, None] * step, atol=1e-5)
+
+
+def test_the_best_of_all_ways_is_chosen() -> None:
+    targets = ["abc".index(word[0]) for word in words_of(40)]
+    found = fitted([(k + (row % 8 == 0)) % 3 for row, k in enumerate(targets)])
+    tried = [one for way in THOROUGH.ways for one in found._across_folds(way)]
+    useful = [(one.wrong, one.nats) for one in tried if one.nats < 40 * np.log(3)]
+    assert len(useful) > len(THOROUGH.ways)
+    assert (found._best.wrong, found._best.nats) == min(useful)
+
+
+def test_the_features_of_few_rows_are_found_once() -> None:
+    asked: list[int] = []
+
+    def hashes(row: int) -> list[Any]:
+        asked.append(row)
+        return [hashed.of_text(words_of(30)[row])]
+
+    found = FittedMap(hashes, [np.array([k % 3]) for k in range(30)], 256, 3, "softmax", range(30))
+    found.fit()
+    assert len(asked) == 60  # the other time to see how many there are
 
 
 def test_a_map_that_is_worse_than_none_is_none() -> None:
     draw = np.random.default_rng(5)
     found = fitted(draw.integers(3, size=40).tolist())  # which no letter tells
-    assert found._best.epochs == 0
+    assert found._best.number == 0
     assert not found.weights[0].any()
     assert not found.beside(range(40)).any()
     assert found.nats == pytest.approx(np.log(3))
@@ -282,7 +376,7 @@ def test_of_very_many_rows_a_map_is_fitted_to_some(monkeypatch: pytest.MonkeyPat
     every = fitted(targets).beside(range(30))
     monkeypatch.setattr("charrnn.tasks.fitted.MANY", 0)
     quick = fitted(targets)
-    assert quick._best.epochs == 1
+    assert quick._best.number == 1
     assert len(quick._best.outputs) == 30
     monkeypatch.setattr("charrnn.tasks.fitted.ENOUGH", 15 * quick._products)
     half = fitted(targets)

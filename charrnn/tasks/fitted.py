@@ -7,9 +7,9 @@ generalization"). Afterwards it comes from the map that was fitted to all rows.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
-from itertools import islice
+from dataclasses import dataclass, field, replace
+from functools import cache, cached_property
+from itertools import islice, product
 from typing import NamedTuple
 
 import numpy as np
@@ -31,22 +31,43 @@ Rare features keep a high learning rate; only features that occur in a batch cos
 BATCH = 32
 
 
+SMOOTHINGS, SHARES = (0.1, 0.3), (0.06, 0.12, 0.25, 0.5, 1.0)
+"""What naive Bayes adds to each count, and the share of its weights that is taken: it is too sure
+of itself, the more so the more features a row has."""
+
+
+class Way(NamedTuple):
+    """A way to fit a map.
+
+    Attributes:
+        dropped: the share of features that an update leaves out (Wager, Wang and Liang, 2013,
+            "Dropout training as adaptive regularization").
+        rare: whether a feature counts more, the fewer rows have it (Spärck Jones, 1972, "A
+            statistical interpretation of term specificity and its application in retrieval").
+        counted: whether the weights are those of naive Bayes, which needs few rows.
+    """
+
+    dropped: float = 0.0
+    rare: bool = False
+    counted: bool = False
+
+
 class Effort(NamedTuple):
-    """How much is tried.
+    """How much is tried. What is best for rows of other folds is chosen.
 
     Attributes:
         folds: how many folds the examples are divided into.
-        epochs: the most epochs; the number is chosen that is best for rows of other folds.
-        dropped: the shares of features that an update may leave out, one of which is chosen. Wager,
-            Wang and Liang (2013), "Dropout training as adaptive regularization".
+        epochs: the most epochs.
+        ways: the ways to fit a map.
     """
 
     folds: int
     epochs: int
-    dropped: tuple[float, ...]
+    ways: tuple[Way, ...]
 
 
-THOROUGH, QUICK = Effort(3, 5, (0.0, 0.5)), Effort(2, 1, (0.5,))
+THOROUGH = Effort(3, 5, (Way(), Way(0.5), Way(0.5, rare=True), Way(counted=True)))
+QUICK = Effort(2, 1, (Way(0.5),))
 MANY, ENOUGH = 1 << 26, 1 << 31
 """Products of features and outputs in an epoch: with more than the first, less is tried; examples
 beyond the second are left out."""
@@ -93,9 +114,9 @@ class FittedMap:
     def weights(self) -> Weights:
         """The weights of the features, ``(D, K)``, and of the chain, ``(K, K)``, zero if none."""
         best = self._best
-        if not best.epochs:
+        if not best.number:
             return self._nothing
-        return next(islice(self._fits(self._rows, best.dropped), best.epochs - 1, None))
+        return next(islice(self._fits(self._rows, best.way), best.number - 1, None))
 
     def beside(self, rows: Iterable[int]) -> Array:
         """The outputs, ``(n, K)``, for examples from maps that were not fitted to them."""
@@ -110,7 +131,7 @@ class FittedMap:
     @property
     def says_something(self) -> bool:
         """Whether it is better than no map for rows that it was not fitted to."""
-        return self._best.epochs > 0
+        return self._best.number > 0
 
     @property
     def nats(self) -> float:
@@ -137,10 +158,10 @@ class FittedMap:
     @cached_property
     def _best(self) -> "_OfOthers":
         """The best choice for rows of other folds; no map if none is better than that."""
-        none, W = _OfOthers(0.0, 0), self._nothing
+        none, W = _OfOthers(Way(), 0), self._nothing
         for some in _batches(self._rows):
             self._take(none, W, some)
-        tried = [one for dropped in self._effort.dropped for one in self._across_folds(dropped)]
+        tried = [one for way in self._effort.ways for one in self._across_folds(way)]
         useful = [one for one in tried if one.nats < none.nats]
         return min(useful, key=lambda one: (one.wrong, one.nats), default=none)
 
@@ -149,19 +170,21 @@ class FittedMap:
         """The weights before fitting: zero."""
         return np.zeros((self._size, self._outputs)), np.zeros((self._outputs, self._outputs))
 
-    def _across_folds(self, dropped: float) -> list["_OfOthers"]:
-        """The result on all folds after each epoch of the other folds."""
-        rows, (folds, epochs, _) = self._rows, self._effort
+    def _across_folds(self, way: Way) -> list["_OfOthers"]:
+        """The results on all folds of the maps that are fitted to the other folds."""
+        rows, folds = self._rows, self._effort.folds
         group = self._group[rows]
         fold = np.random.default_rng(0).permutation(self._group.max() + 1)[group] % folds
-        found = [_OfOthers(dropped, number + 1) for number in range(epochs)]
+        found: list[_OfOthers] = []
         for k in range(folds):
             own, others = rows[fold == k], rows[fold != k]
             if not len(own) or not len(others):
                 own = others = rows
-            for one, weights in zip(found, self._fits(others, dropped), strict=True):
+            for number, weights in enumerate(self._fits(others, way)):
+                if number == len(found):
+                    found.append(_OfOthers(way, number + 1))
                 for some in _batches(own):
-                    self._take(one, weights, some)
+                    self._take(found[number], weights, some)
         return found
 
     def _take(self, one: "_OfOthers", weights: Weights, rows: Rows) -> None:
@@ -175,14 +198,19 @@ class FittedMap:
         one.nats += nats
         one.wrong += self._wrong(y, rows)
 
-    def _fits(self, rows: Rows, dropped: float) -> Iterator[Weights]:
-        """The weights after each epoch of some of the examples."""
+    def _fits(self, rows: Rows, way: Way) -> Iterator[Weights]:
+        """The weights after each epoch of some of the examples, or those of naive Bayes."""
+        if way.counted:
+            yield from self._counted(rows)
+            return
         rng = np.random.default_rng(0)
         W, chain = self._nothing
         squares, of_chain = (np.full_like(w, FIRST_SQUARES) for w in (W, chain))
+        scale = self._rarity(rows) if way.rare else np.ones(self._size)
         for _ in range(self._effort.epochs):
             for some in _batches(rng.permutation(rows)):
-                features = without(self._features(some), dropped, rng)
+                features = without(self._features(some), way.dropped, rng)
+                features = replace(features, value=features.value * scale[features.column])
                 y = wide_forward(W, features)
                 _, dy, dchain = self._loss_of(y, chain, some)
                 columns, dW = wide_sums(dy, features)
@@ -190,10 +218,41 @@ class FittedMap:
                 W[columns] -= RATE * dW / np.sqrt(squares[columns])
                 of_chain += dchain * dchain
                 chain -= RATE * dchain / np.sqrt(of_chain)
+            yield W * scale[:, None] if way.rare else W, chain
+
+    def _rarity(self, rows: Rows) -> Array:
+        """A factor for each feature, ``(D,)``, 1 on average: the logarithm of its rarity."""
+        having = np.zeros(self._size)
+        for some in _batches(rows):
+            having += np.bincount(self._features(some).column, minlength=self._size)
+        rarity = 1 + np.log((1 + len(rows)) / (1 + having))
+        return np.asarray(rarity / rarity.mean())
+
+    def _counted(self, rows: Rows) -> Iterator[Weights]:
+        """Shares of log P(feature | k), less its mean over k; nothing for other losses."""
+        if self._loss != "softmax":
+            return
+        W, chain = self._nothing
+        counts = np.zeros_like(W)
+        for some in _batches(rows):
+            features = self._features(some)
+            there = replace(features, value=np.ones_like(features.value))
+            columns, sums = wide_sums(np.eye(self._outputs)[self._gold(some)], there)
+            counts[columns] += sums
+        known = counts.any(axis=1)
+        for smoothing, share in product(SMOOTHINGS, SHARES):
+            logs = np.log(counts[known] + smoothing)
+            logs -= np.log(np.exp(logs).sum(axis=0))
+            W[known] = share * (logs - logs.mean(axis=1, keepdims=True))
             yield W, chain
 
+    @cached_property
+    def _hashes_of(self) -> Callable[[int], list[Array]]:
+        """Found once, unless they are many."""
+        return cache(self._hashes) if self._effort is THOROUGH else self._hashes
+
     def _features(self, rows: Iterable[int]) -> Features:
-        return features_of([h for row in rows for h in self._hashes(row)], self._size)
+        return features_of([h for row in rows for h in self._hashes_of(int(row))], self._size)
 
     def _gold(self, rows: Rows) -> Array:
         return np.concatenate([self._targets[row] for row in rows])
@@ -219,8 +278,8 @@ class FittedMap:
 class _OfOthers:
     """The outputs of maps for examples that they were not fitted to, and their loss."""
 
-    dropped: float
-    epochs: int
+    way: Way
+    number: int  # of the map that the way found; 0 is no map
     outputs: dict[int, Array] = field(default_factory=dict)
     wrong: int = 0
     nats: float = 0.0
