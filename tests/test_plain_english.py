@@ -1,4 +1,4 @@
-"""No word of the project's old dialect in what people read; each has a plain one in its place."""
+"""No word of the project's old dialect in texts for people; each has a plain replacement."""
 
 import ast
 import re
@@ -39,10 +39,10 @@ PLAIN = {
     r"\bto (?:train|validate|test) (?:on|with) (?:is|are|has|have)\b": "the training rows",
     r"\bits author's own\b(?! cell)": "your own cell",
 }
-"""What must not be read anywhere, as a pattern, and what to write in its place."""
+"""Patterns that must not occur, and what to write instead."""
 
 NAMES = ("held-out end", "held-out repeats")
-"""What programs read, and ``charrnn inspect`` calls otherwise."""
+"""Names for programs, which ``charrnn inspect`` shows as other words."""
 
 DOCUMENTS = [
     *("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "data/README.md", "checkpoints/README.md"),
@@ -64,14 +64,14 @@ class Found(NamedTuple):
 
 
 def dialect(text: str) -> Iterator[tuple[int, str, str]]:
-    """Where it stands in a text, as an offset, which word it is, and what to write."""
+    """Each word's offset in a text, the word, and what to write."""
     for pattern, plain in PLAIN.items():
         for found in re.finditer(pattern, text, re.MULTILINE):
             yield found.start(), found[0], plain
 
 
 def messages(source: str) -> Iterator[tuple[int, str]]:
-    """The texts of a module that people may see: its strings of several words, but docstrings."""
+    """The texts of a module that users may see: its strings of several words, except docstrings."""
     tree = ast.parse(source)
     apart: set[int] = set()  # docstrings, and the pieces of f-strings
     for node in ast.walk(tree):
