@@ -1,14 +1,14 @@
-"""What an update takes on many machines: a model, checked against two ranks, then used for more.
+"""What does an update cost on many machines? A model, checked against two ranks.
 
     pip install mpi4py mpich
     mpiexec -n 2 python benchmarks/costs.py                  # a minute
     mpiexec -n 2 python benchmarks/costs.py --size 1x256 --laps 5
 
-Rank 0 times its shard, the update of the weights and how two ranks talk; from these the model says
-what a step of all ranks takes, and the step itself is timed beside it. Ranks on one machine share
-its memory: how much slower a shard is while the others compute theirs is measured and goes into
-that check, not into what is said of many machines. For these: 1, 10 and 100 gigabits a second, and
-a latency of 50, 30 and 3 microseconds, which are assumed.
+Rank 0 times its shard, the update of the weights, and messages between two ranks. From these the
+model computes the time of a step with all ranks, and the step itself is timed as well. Ranks on one
+machine share its memory: how much slower a shard is while the others compute theirs is measured and
+used in this check, but not in the predictions for many machines. These assume 1, 10 and 100
+gigabits a second, and latencies of 50, 30 and 3 microseconds.
 """
 
 import argparse
@@ -31,20 +31,20 @@ from charrnn.optim.optimizers import clip_by_global_norm, make_optimizer
 from charrnn.ranks import Follower, RankedEngine, end
 
 NETWORKS = ((1, 50e-6), (10, 30e-6), (100, 3e-6))
-"""Gigabits a second, and seconds that a message takes besides."""
+"""Gigabits a second, and the latency of a message in seconds."""
 
 RANKS = (2, 8, 64, 1024)
 LARGE = 1 << 22
-"""Bytes of a message by which bandwidth is measured."""
+"""Bytes of the message by which bandwidth is measured."""
 
 
 @dataclass(frozen=True)
 class Costs:
-    """What an update is made of.
+    """The parts of an update.
 
-    ``shard`` and ``update`` are seconds of rank 0's share and of clipping and Adam; ``weights``
-    their number; ``lane`` bytes of a lane's symbols and state that go to a rank, and ``back`` those
-    of the state that comes from it; ``lanes`` of each rank, in one shard.
+    ``shard`` and ``update`` are the seconds of rank 0's share and of clipping and Adam; ``weights``
+    their number; ``lane`` the bytes of a lane's symbols and state that go to a rank, and ``back``
+    those of the state that comes back; ``lanes`` the lanes of each rank, in one shard.
     """
 
     shard: float
@@ -55,7 +55,7 @@ class Costs:
     lanes: int
 
     def exchange(self, ranks: int, bandwidth: float, latency: float) -> float:
-        """Seconds in which rank 0 talks, which has more to say than any other."""
+        """Seconds that rank 0 communicates, which has more to send than the others."""
         share = 4 * self.weights * (ranks - 1) / ranks
         orders = (ranks - 1) * self.lanes * (self.lane + self.back)
         sent = 2 * share + share + share + orders  # weights, slices, sums
@@ -76,7 +76,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--size", choices=SIZES, default="1x512")
     parser.add_argument("--cell", choices=("rnn", "lstm", "gru"), default="lstm")
-    parser.add_argument("--lanes", type=int, default=32, help="of each rank")
+    parser.add_argument("--lanes", type=int, default=32, help="lanes of each rank")
     parser.add_argument("--laps", type=int, default=9)
     options = parser.parse_args()
     from mpi4py import MPI
@@ -101,7 +101,7 @@ def main() -> None:
 
 
 def parts(model: SequenceModel, lanes: int) -> tuple[Callable[[], object], Callable[[], object]]:
-    """A shard's two passes; what one process does after them."""
+    """A shard's forward and backward pass; and what one process does after them."""
     rng = np.random.default_rng(0)
     parameters = model.init(rng)
     gradients, engine = parameters.zeros_like(), Engine(model, shards=1)
@@ -146,7 +146,7 @@ def measured(
 
 
 def between(everyone: Any, size: int, times: int = 200) -> float:
-    """Seconds that so many bytes take from rank 0 to rank 1: half of there and back."""
+    """Seconds that ``size`` bytes take from rank 0 to rank 1: half of a round trip."""
     message, taken = np.zeros(size, np.uint8), []
     for _ in range(times if everyone.rank < 2 else 0):
         begun = time.perf_counter()
@@ -161,7 +161,7 @@ def between(everyone: Any, size: int, times: int = 200) -> float:
 
 
 def seconds(laps: int, *works: Callable[[], object]) -> list[float]:
-    """The median of each, in turn, after a lap that does not count."""
+    """The median time of each function, in turn, after a lap that does not count."""
     taken: list[list[float]] = [[] for _ in works]
     for _ in range(laps + 1):
         for work, times in zip(works, taken, strict=True):
@@ -174,7 +174,7 @@ def seconds(laps: int, *works: Callable[[], object]) -> list[float]:
 def check(
     costs: Costs, bandwidth: float, latency: float, slowed: float, step: float, ranks: int
 ) -> None:
-    """The model beside what was timed here."""
+    """Compare the model with what was timed here."""
     exchange = costs.exchange(ranks, bandwidth, latency)
     foreseen = costs.step(exchange, slowed)
     print(f"{costs.weights:,} weights, {costs.lanes} lanes of {STEPS} a rank")
@@ -186,7 +186,7 @@ def check(
 
 
 def foretell(costs: Costs) -> None:
-    """Steps of many machines, and what part of its time each computes."""
+    """Print the steps of many machines, and the part of the time in which each computes."""
     print(
         f"\n{'ranks':>6}{'lanes':>8}{'Gb/s':>6}{'exchange':>12}{'used':>7}{'symmetrical':>14}{'used':>7}"
     )

@@ -1,7 +1,7 @@
-"""Timing contestants in turn: A B C A B C ..., each in a process of its own.
+"""Timing programs in turn: A B C A B C ..., each in its own process.
 
-One process for each, because two BLAS libraries with thread pools of their own disturb each other
-in one; in turn, because a shared machine drifts. A worker prepares, then runs one lap for every
+Each has its own process, because two BLAS libraries with thread pools disturb each other in one; in
+turn, because the speed of a shared machine drifts. A worker prepares, then runs one lap for every
 line it reads, and answers with the seconds it took.
 """
 
@@ -15,16 +15,16 @@ from statistics import median
 __all__ = ["race", "serve"]
 
 PAUSE = 0.2
-"""Seconds between turns: idle workers of a thread pool spin for a while before they sleep."""
+"""Seconds between turns: idle threads of a pool spin for a while before they sleep."""
 
 
 def race(script: str, contestants: Sequence[Sequence[str]], laps: int) -> list[list[float]]:
-    """Seconds of each lap of each contestant, the first lap (a warm-up) left out.
+    """The seconds of each lap of each contestant, without the first lap (a warm-up).
 
     Args:
         script: run as ``python script *contestant``; it must call :func:`serve`.
-        contestants: arguments of each.
-        laps: how many count.
+        contestants: the arguments of each.
+        laps: how many laps count.
     """
     workers = [
         subprocess.Popen(

@@ -1,12 +1,12 @@
-"""What each way to steer a text costs, in parts of the plain speed.
+"""What does each way to steer a text cost, as a fraction of the plain speed?
 
     python benchmarks/filters.py                       # a minute
     python benchmarks/filters.py --streams 1 --only top-p max-copy
 
-The model is an untrained LSTM, so that its speed is a trained one's and its texts go back as rarely
-as a good one's; with --model a trained one. The plain way and the other one take turns, lap by lap,
-in one process and on one thread; the median of the ratios of processor time is shown, which other
-programs change least. --max-copy looks for what it writes in a text of 10 MB.
+The model is an untrained LSTM, which has a trained one's speed and whose texts go back as rarely as
+a good one's; with --model it is a trained one. The plain and the steered writing take turns, lap by
+lap, in one process and on one thread; the median ratio of processor time is printed, which other
+programs affect least. --max-copy searches a text of 10 MB.
 """
 
 import argparse
@@ -43,7 +43,7 @@ def main() -> None:
     parser.add_argument("--length", type=int, default=300, help="characters of each stream")
     parser.add_argument("--laps", type=int, default=7)
     parser.add_argument("--hidden", type=int, default=128)
-    parser.add_argument("--model", help="a trained language model, in place of an untrained one")
+    parser.add_argument("--model", help="a trained language model, instead of an untrained one")
     parser.add_argument("--only", nargs="+", metavar="NAME")
     options = parser.parse_args()
 
@@ -105,7 +105,7 @@ def lap(
     choice: Choice = CHOICE,
     steering: Steering | None = None,
 ) -> Callable[[], float]:
-    """A function that writes texts, and says how many seconds it took."""
+    """Make a function that writes texts and returns the seconds it took."""
 
     def run() -> float:
         prime, rng = np.full((1, count), start), np.random.default_rng(0)

@@ -1,15 +1,16 @@
-"""How the cost of a training step grows with H, T, B and V, one at a time around a base point.
+"""How do time and memory of a training step grow with H, T, B and V, one at a time?
 
     python benchmarks/growth.py                              # some minutes
     python benchmarks/growth.py --axes T B --laps 1 --points 2 --base 64 16 8 65
 
-LSTM, one layer, one process. The exponent of a cost is its slope over the size, both as logarithms:
-1 is in proportion, 0 is flat. To be expected: in T and B near 1; in H between 1 (element-wise work)
-and 2 (products); in V at most 1 in time, and near 0 in memory apart from the weights.
+The network is an LSTM with one layer in one process. The exponent of a cost is its slope over the
+size, both as logarithms: 1 is proportional, 0 is constant. Expected are: near 1 in T and B; between
+1 (element-wise work) and 2 (products) in H; at most 1 in V for time, and near 0 for memory apart
+from the weights.
 
-Memory is that of arrays, as NumPy tells tracemalloc, at its highest during the second step.
-"Without weights" leaves out whatever is as large as the weights by nature: they, the gradients of
-each shard of the lanes, Adam's two moments.
+Memory is that of arrays, as NumPy reports it to tracemalloc, at its peak during the second step.
+"Without weights" leaves out everything that is as large as the weights: the weights themselves, the
+gradients of each shard, and Adam's two moments.
 """
 
 import argparse
@@ -45,7 +46,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--axes", nargs="+", choices=AXES, default=list(AXES))
     parser.add_argument("--base", nargs=4, type=int, default=BASE, metavar=tuple(AXES))
-    parser.add_argument("--points", type=int, default=9, help="of each axis, from the smallest")
+    parser.add_argument("--points", type=int, default=9, help="sizes on each axis")
     parser.add_argument("--laps", type=int, default=3)
     options = parser.parse_args()
     if options.points < 2:
@@ -84,12 +85,12 @@ def slopes(sizes: Sequence[int], costs: Sequence[float]) -> tuple[float, float, 
 
 
 def prepare(hidden: int, steps: int, lanes: int, vocab: int) -> Callable[[], object]:
-    """The step of the other benchmark, at a point that is not in its table."""
+    """The training step of ``training_step.py``, at a point that is not in its table."""
     return prepare_ours("lstm", (1, hidden, steps, lanes), vocab=vocab)
 
 
 def measure(numbers: Sequence[str]) -> tuple[int, int]:
-    """Bytes of arrays at the peak of a step, and of weights and what goes with them."""
+    """Bytes of arrays at the peak of a step, and those of the weights and their copies."""
     command = [sys.executable, __file__, "worker", "memory", *numbers]
     answer = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout
     peak, weights = json.loads(answer)
@@ -97,7 +98,7 @@ def measure(numbers: Sequence[str]) -> tuple[int, int]:
 
 
 def count_arrays(hidden: int, steps: int, lanes: int, vocab: int) -> tuple[int, int]:
-    """The same, of this process."""
+    """The same for this process."""
     import numpy as np
 
     from charrnn.engine import shards
@@ -110,7 +111,7 @@ def count_arrays(hidden: int, steps: int, lanes: int, vocab: int) -> tuple[int, 
     tracemalloc.start()
     step = prepare(hidden, steps, lanes, vocab)
     step()
-    tracemalloc.reset_peak()  # drawing the weights took more than they do
+    tracemalloc.reset_peak()  # drawing the weights took more memory
     step()
     now, peak = tracemalloc.get_traced_memory()
     arrays = tracemalloc.DomainFilter(inclusive=True, domain=np.lib.tracemalloc_domain)
@@ -119,7 +120,7 @@ def count_arrays(hidden: int, steps: int, lanes: int, vocab: int) -> tuple[int, 
 
 
 def worker(task: str, point: list[int]) -> None:
-    """One contestant, in its own process."""
+    """One measurement, in its own process."""
     if task == "time":
         serve(prepare(*point))
     else:

@@ -1,17 +1,18 @@
-"""How many lanes an update should have: the loss reached by equally many characters.
+"""How many lanes should an update have? The loss after equally many characters.
 
     python benchmarks/lanes.py                               # some two hours of one core
     python benchmarks/lanes.py --characters 1e6 --lanes 32 256 --seeds 0
     python benchmarks/lanes.py TEXT --characters 2e6
 
-A GRU reads so many bytes once, in lanes of 64 steps; more lanes are fewer updates. For each number
-of lanes the rate is tuned: from the square-root scaling of that of the fewest lanes in steps of √2,
-until it stands between two that are worse, by the mean of all seeds: one seed alone takes a rate
-that is too high for others. Weight decay is such that the sum of what updates take of a weight
-stays the same. The bytes behind the training part choose the rate, those behind them are reported.
-Beside it stand, for the first seed, the losses on the former by the rate of the fewest lanes as it
-is, by its square-root scaling and by its linear one. Without a text: the files of this Python's
-library, in random order, cut to what is needed.
+A GRU reads the given number of bytes once, in lanes of 64 steps; more lanes mean fewer updates. For
+each number of lanes the learning rate is tuned: beginning with the square-root scaling of that of
+the fewest lanes, in steps of √2, until both neighbours are worse in the mean of all seeds, since
+with a single seed the rate may be too high for others. The weight decay is chosen so that the sum
+of what updates take of a weight stays the same. The bytes after the training part choose the
+learning rate; those after them are reported. For the first seed, the losses on the former are also
+printed for the unchanged learning rate of the fewest lanes, its square-root scaling and its linear
+scaling. Without a text it reads the files of this Python's library, in random order, cut to the
+size needed.
 """
 
 import argparse
@@ -35,23 +36,23 @@ from charrnn.text.vocab import Vocabulary
 from charrnn.training.loop import Trainer
 
 FIRST = 1.4e-2
-"""The rate that the search of the fewest lanes begins with: a plan's for this network."""
+"""The learning rate that the search begins with at the fewest lanes: a plan's for this network."""
 
 HELD_OUT = 100_000
-"""Bytes that choose the rate, and as many again that are reported."""
+"""Bytes that choose the learning rate, and as many again that are reported."""
 
 SHRUNK = 0.6
-"""Sum over all updates of rate times decay."""
+"""The sum over all updates of learning rate times weight decay."""
 
 HIGHEST = 0.3
-"""Rates above this are not tried."""
+"""The highest learning rate that is tried."""
 
 SPEC = TextSpec(Vocabulary.of("byte", np.zeros(0, np.uint8)))
 
 
 @dataclass(frozen=True)
 class Course:
-    """What decides a training."""
+    """The settings of a training."""
 
     text: bytes
     characters: int
@@ -76,7 +77,7 @@ def main() -> None:
 
 
 def report(text: bytes, characters: int, hidden: int, counts: list[int], seeds: list[int]) -> None:
-    """A line for each number of lanes, the fewest first."""
+    """Print a line for each number of lanes, the fewest first."""
     print(f"\nGRU 1 × {hidden}, {characters:,} bytes; the losses of rates are of seed {seeds[0]}")
     print(
         f"{'lanes':>6}{'updates':>9}{'constant':>10}{'root':>8}{'linear':>8}{'rate':>9}{'tuned':>9}{'loss':>9}"
@@ -99,7 +100,7 @@ def report(text: bytes, characters: int, hidden: int, counts: list[int], seeds: 
 
 
 def tuned(course: Course, rate: float, seeds: list[int]) -> float:
-    """The best rate, by steps of √2 from a first one."""
+    """The best learning rate, in steps of √2 from a first one."""
 
     def loss(steps: int) -> float:
         return mean(trained(course, rate * sqrt(2) ** steps, seed)[0] for seed in seeds)
@@ -112,7 +113,7 @@ def tuned(course: Course, rate: float, seeds: list[int]) -> float:
 
 
 def trained(course: Course, rate: float, seed: int) -> tuple[float, float]:
-    """The losses that choose and that are reported; infinite where there are none."""
+    """The losses that choose and that are reported; infinite if the training diverged."""
     return _trained(course, float(f"{rate:.6g}"), seed)
 
 
@@ -143,7 +144,7 @@ def _trained(course: Course, rate: float, seed: int) -> tuple[float, float]:
 
 
 def library() -> bytes:
-    """This Python's library, its files in an order that follows from their names."""
+    """The files of this Python's library, in an order that depends on their names."""
     folder = Path(sysconfig.get_path("stdlib"))
     files = [path for path in folder.rglob("*.py") if "site-packages" not in path.parts]
     files.sort(key=str)

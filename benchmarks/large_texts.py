@@ -1,12 +1,12 @@
-"""How soon a training on a large text makes its first update, and how much memory it takes.
+"""How soon does training on a large text make its first update, and in how much memory?
 
     python benchmarks/large_texts.py --make big.txt --megabytes 4000
     python benchmarks/large_texts.py big.txt [big.txt ...] [--minutes M] [--warm]
 
-The first makes a text: of ASCII, or with ``--characters N`` of so many characters in UTF-8. The
-second trains on each, once with an empty cache folder and, with ``--warm``, once more; it stops
-after the first validation. Memory is what is anonymous (in no file) in all processes together, from
-``/proc/*/smaps_rollup``; the page cache is not emptied. Linux only.
+The first command makes a text: ASCII, or with ``--characters N`` a text with N distinct characters
+in UTF-8. The second trains on each text with an empty cache folder and, with ``--warm``, once more;
+it stops after the first validation. Memory is the anonymous memory (not of files) of all processes
+together, from ``/proc/*/smaps_rollup``; the page cache is not emptied. Linux only.
 """
 
 import argparse
@@ -38,7 +38,7 @@ def make(path: Path, megabytes: float, characters: int) -> None:
 
 
 def train(path: str, minutes: float) -> None:
-    """Train until the first validation, and say when the first update was made."""
+    """Train until the first validation, and print when the first update was made."""
     from charrnn.tasks.base import Paths
     from charrnn.training.begin import begin
     from charrnn.training.events import Validated
@@ -61,7 +61,7 @@ def train(path: str, minutes: float) -> None:
 
 
 def anonymous(process: int) -> int:
-    """Kilobytes of a process and its children that are in no file."""
+    """Kilobytes of a process and its children that do not belong to files."""
     total = 0
     try:
         rollup = Path(f"/proc/{process}/smaps_rollup").read_text()
@@ -91,7 +91,7 @@ def measure(path: str, minutes: float, cache: str) -> tuple[float, float, float]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("files", nargs="*")
     parser.add_argument("--make", type=Path)
     parser.add_argument("--megabytes", type=float, default=1000)

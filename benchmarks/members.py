@@ -1,9 +1,9 @@
-"""What an average of networks costs in writing: characters a second by the number of members.
+"""What does writing with an average of networks cost? Characters a second by members.
 
     python benchmarks/members.py
     python benchmarks/members.py --sizes 1x128 2x512 --members 1 2 8 --laps 9
 
-GRU, 65 characters, one thread, processor time, in turns; the median of the laps.
+A GRU with 65 characters on one thread, processor time, in turns; the median of the laps.
 """
 
 import argparse

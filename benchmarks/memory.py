@@ -1,15 +1,15 @@
-"""Peak memory of a training run of five steps beside PyTorch's, and how long a command starts up.
+"""How much memory do five training steps take, and how long does a command take to start?
 
     pip install torch==2.13.0
     python benchmarks/memory.py                              # some three minutes
     python benchmarks/memory.py --sizes 2x128 --laps 1
 
-Each run is a fresh process, imports included, and is watched from outside through Linux's /proc:
-it and all its children together, every 50 ms. Private memory is added up; memory they share is
-divided among them; of the pages of files (libraries, for the most part the same in all) the
-largest share counts, once. A single process's own high-water mark, which the kernel keeps and
-which misses nothing between two looks, counts where it is higher. PyTorch is measured in two
-forms, input as one-hot vectors and as an embedding of width H, and the smaller one counts.
+Each run is a fresh process, including imports, and is observed from outside through Linux's /proc:
+it and all its children together, every 50 ms. Private memory is added up; shared memory is divided
+among the processes; of the pages of files (mostly libraries, the same in all) the largest share
+counts once. A single process's own high-water mark, which the kernel keeps exactly, counts if it is
+higher. PyTorch is measured in two forms, with one-hot input and with an embedding of width H, and
+the smaller one counts.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from training_step import CELLS, FORMS, SIZES, prepare_ours, prepare_torch
 STEPS = 5
 INTERVAL = 0.05
 TARGETS = {"2x128": 0.4, "3x512": 0.8}
-"""Our peak, in parts of PyTorch's."""
+"""The goals for our peak, as fractions of PyTorch's."""
 
 START_UP = {
     "python -m charrnn --help": ("-m", "charrnn", "--help"),
@@ -44,8 +44,8 @@ def main() -> None:
     parser.add_argument("--sizes", nargs="*", choices=SIZES, default=list(TARGETS))
     parser.add_argument("--cell", choices=CELLS, default="lstm")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--laps", type=int, default=3, help="of each training run")
-    parser.add_argument("--starts", type=int, default=11, help="of each command; 0 for none")
+    parser.add_argument("--laps", type=int, default=3, help="runs of each training")
+    parser.add_argument("--starts", type=int, default=11, help="starts of each command; 0 for none")
     options = parser.parse_args()
     if not Path("/proc/thread-self/children").exists():
         parser.error("memory is read from Linux's /proc, which is not here")
@@ -57,7 +57,7 @@ def main() -> None:
 
 
 def report_memory(sizes: list[str], cell: str, threads: int, laps: int) -> None:
-    """Peaks of the runs, taken in turn."""
+    """Print the peaks of the runs, taken in turn."""
     print(f"Peak memory of {STEPS} training steps, {threads} threads, MiB")
     print(f"{'':12}{'ours':>7}{'one-hot':>9}{'embedding':>10}{'ratio':>7}{'target':>8}  processes")
     for size in sizes:
@@ -78,9 +78,9 @@ def report_memory(sizes: list[str], cell: str, threads: int, laps: int) -> None:
 
 
 def watch(arguments: list[str]) -> tuple[float, int]:
-    """Peak memory in MiB of ``python *arguments`` and its children, and how many they were.
+    """Peak memory in MiB of ``python *arguments`` and its children, and their number.
 
-    It must write a line when it has done its work, then wait for the end of its input.
+    The script must write a line when it has done its work, then wait for the end of its input.
     """
     process = subprocess.Popen(
         [sys.executable, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE
@@ -116,7 +116,7 @@ def family(pid: int) -> list[int]:
 
 
 def memory(pids: list[int]) -> int:
-    """What the processes hold together, in KiB; at least what any of them has held alone."""
+    """The memory of the processes together, in KiB; at least the peak of any single one."""
     own, files, marks = 0, [0], [0]
     for pid in pids:
         try:
@@ -130,13 +130,13 @@ def memory(pids: list[int]) -> int:
 
 
 def fields(pid: int, name: str) -> dict[str, int]:
-    """The lines of a file of /proc that give a number of KiB."""
+    """The lines in a file of /proc that give a number of KiB."""
     lines = (line.split() for line in Path(f"/proc/{pid}/{name}").read_text().splitlines())
     return {parts[0].rstrip(":"): int(parts[1]) for parts in lines if parts[-1:] == ["kB"]}
 
 
 def report_start_up(starts: int) -> None:
-    """Seconds from nothing to the end, the first of each (which fills the caches) left out."""
+    """Seconds from start to end, without the first of each, which fills the caches."""
     print(f"\nStart-up, median of {starts}, seconds")
     times: dict[str, list[float]] = {name: [] for name in START_UP}
     for lap in range(starts + 1):
@@ -154,7 +154,7 @@ def report_start_up(starts: int) -> None:
 
 
 def worker(form: str, cell: str, size: str, threads: int) -> None:
-    """One run, in its own process; it stays until it has been looked at."""
+    """One run, in its own process, which waits until it has been measured."""
     step: Callable[[], object]
     step = (
         prepare_ours(cell, SIZES[size], threads)

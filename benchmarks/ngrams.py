@@ -1,11 +1,11 @@
-"""What the n-grams beside a network cost and reach, with the order that is chosen and with others.
+"""What do the n-gram baselines cost, and how good are they, by order?
 
     python benchmarks/ngrams.py corpus.txt other.txt
     python benchmarks/ngrams.py corpus.txt --orders 0 5 10      # 0: chosen
 
-The first nine tenths of a text are counted (the last 4,194,304 characters of them, as `train` and
-`eval` do), the last tenth is scored. Seconds are of one processor, reading not included; memory is
-the peak of a process of its own, in which the text and NumPy are.
+The first nine tenths of a text are counted (the last 4,194,304 characters of them, as in `train`
+and `eval`), the last tenth is scored. Seconds are for one processor, without reading; memory is the
+peak of a separate process, including the text and NumPy.
 """
 
 import argparse
@@ -40,7 +40,7 @@ def measure(path: str, order: int) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("texts", nargs="+")
-    parser.add_argument("--orders", type=int, nargs="+", default=[5, 0], help="0: chosen")
+    parser.add_argument("--orders", type=int, nargs="+", default=[5, 0], help="0: the chosen order")
     asked = parser.parse_args()
     print("| text | counted | order | nats/char | s, counting | s, scoring | MiB |")
     print("|---|---|---|---|---|---|---|", flush=True)

@@ -1,11 +1,11 @@
-"""What tools of others reach on rows that ``charrnn train`` is measured on, beside its own report.
+"""How good are other tools on the rows that ``charrnn train`` is measured on?
 
     python benchmarks/outside.py classify TRAIN TEST
     python benchmarks/outside.py tag TRAIN TEST
 
-TRAIN and TEST are files as ``charrnn train`` reads them. For texts of one label a linear support
-vector machine on character n-grams (scikit-learn), for tags a conditional random field
-(python-crfsuite); neither is needed by anything else, and without it a line says so.
+TRAIN and TEST are files as ``charrnn train`` reads them. Texts with one label are classified by a
+linear support vector machine on character n-grams (scikit-learn), tokens are tagged by a
+conditional random field (python-crfsuite); a line says so if the package is missing.
 """
 
 import argparse
@@ -40,7 +40,7 @@ def classify(train: str, test: str) -> None:
 
 
 def signs(tokens: Sequence[str], at: int) -> list[str]:
-    """What a CRF is usually given of a token: the same as the map beside our network has."""
+    """The usual features of a token for a CRF: the same as those of our map of features."""
     found = ["bias"]
     for step in (-2, -1, 0, 1, 2):
         there = 0 <= at + step < len(tokens)
@@ -54,7 +54,7 @@ def signs(tokens: Sequence[str], at: int) -> list[str]:
 
 
 def tag(train: str, test: str) -> None:
-    """Span F1, or the accuracy where the tags are not of spans."""
+    """Span F1, or the accuracy if the tags do not mark spans."""
     try:
         import pycrfsuite
     except ImportError:
@@ -82,7 +82,7 @@ def tag(train: str, test: str) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("task", choices=["classify", "tag"])
     parser.add_argument("train")
     parser.add_argument("test")

@@ -1,8 +1,8 @@
-"""How fast pages write in headless Chromium, how soon, and how large they are.
+"""How fast do pages write in headless Chromium, how soon, and how large are they?
 
     python benchmarks/page.py
 
-The weights are drawn, which makes no difference to any of it.
+The weights are random, which does not affect the results.
 """
 
 import sys
@@ -34,7 +34,7 @@ FIRST = """new Promise((done) => {
 
 
 def main() -> None:
-    """A line for each network."""
+    """Print a line for each network."""
     with TemporaryDirectory() as folder, browser(Path(folder) / "profile") as chromium:
         for name, settings in SIZES.items():
             page = Path(folder) / "page.html"

@@ -1,8 +1,8 @@
-"""What networks and settings reach on a text, beside what `train --minutes` chooses for it.
+"""How good are networks and settings on a text, compared with the choice of `train --minutes`?
 
-With `--minutes` each setting trains for as long as the others, and what it does not name is chosen
-as `--minutes` chooses it. Without, each names its own passes (`epochs=4`): the figures behind the
-tables in `charrnn/training/planner.py`, which docs/log.md has, are of this kind.
+With `--minutes` each setting trains for the same time, and what it does not name is chosen as
+`--minutes` chooses it. Without, each names its epochs (`epochs=4`): the figures behind the tables
+in `charrnn/training/planner.py`, which are in docs/log.md, are of this kind.
 
     python benchmarks/plans.py TEXT ... --minutes 5
     python benchmarks/plans.py TEXT --minutes 1 --only plan gru:1x512 lstm:1x384:lr=5e-3
@@ -37,26 +37,26 @@ import time, runpy
 time.monotonic = time.perf_counter = time.process_time
 runpy.run_module("charrnn", run_name="__main__", alter_sys=True)
 """
-"""charrnn by a clock that stands still while others have the processor."""
+"""Runs charrnn by a clock that stops while other processes have the processor."""
 
 
 class Trained(NamedTuple):
-    """What came of one training; losses in nats a character."""
+    """The result of one training; losses in nats a character."""
 
-    best: float  # of the validations
+    best: float  # the lowest validation loss
     passes: float
-    train: float  # in the last of its reports
+    train: float  # in its last report
     seconds: float
-    plan: str  # its first line, if there was one
+    plan: str  # the first line of the plan, if there was one
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("texts", nargs="+")
-    parser.add_argument("--minutes", type=float, help="for each training")
+    parser.add_argument("--minutes", type=float, help="minutes of each training")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
-    parser.add_argument("--threads", type=int, default=0, help="of each training; 0: measured")
-    parser.add_argument("--jobs", type=int, default=1, help="trainings at once, a thread each")
+    parser.add_argument("--threads", type=int, default=0, help="processes; 0: measured")
+    parser.add_argument("--jobs", type=int, default=1, help="trainings at a time, one thread each")
     parser.add_argument("--only", nargs="+", default=list(SETTINGS), metavar="CELL:LxH[:OPTION=V]")
     parser.add_argument(
         "--processor", action="store_true", help="minutes of its own process, which has one thread"

@@ -1,10 +1,11 @@
-"""Six sets of rows: the network of a plan, the simple method of its report, and tools of others.
+"""How good is the network of a plan on six sets of rows, compared with other tools?
 
     CHARRNN_CORPORA=... python benchmarks/rows.py [NAME]... [--minutes 2] [--seeds 3]
 
-Each NAME trains by ``charrnn train --minutes`` on one process, once for each seed, and prints what
-its report gives on the test part; then come the tools of benchmarks/outside.py, in their own time.
-The corpora are those of benchmarks/tasks.py. ``speakers`` and ``capitals`` have decided nothing.
+Each NAME is trained by ``charrnn train --minutes`` in one process, once for each seed, and the
+report on the test part is printed with its baseline; then the tools of benchmarks/outside.py run
+without a time limit. The corpora are those of benchmarks/tasks.py. ``speakers`` and ``capitals``
+were not used for any decision.
 """
 
 import argparse
@@ -19,11 +20,11 @@ from statistics import mean
 import outside
 import tasks
 
-Files = tuple[str, str, str, str]  # the task; to train on, to validate and to test with
+Files = tuple[str, str, str, str]  # the task; training, validation and test file
 
 WORD = re.compile(r"\w+(?:'\w+)?|[^\w\s]")
 PARTS = 0.7, 0.85
-"""Where what trains ends, and what validates."""
+"""Where the training part and the validation set end."""
 
 MESSAGES, LONGEST = 4500, 25
 FIRST_NAMES = {"Tom", "Mary", "John", "Bill", "Jack", "Mike", "Jim", "Alice", "Ken", "Bob"}
@@ -32,14 +33,14 @@ PRONOUNS = {"he", "she", "He", "She", "him", "her"}
 
 
 def in_parts(folder: Path, name: str, task: str, rows: Sequence[str]) -> Files:
-    """Rows in a drawn order, in three files."""
+    """Rows in random order, in three files."""
     rows = random.Random(0).sample(rows, len(rows))
     a, b = (int(part * len(rows)) for part in PARTS)
     return in_files(folder, name, task, rows[:a], rows[a:b], rows[b:])
 
 
 def in_files(folder: Path, name: str, task: str, *parts: Iterable[str]) -> Files:
-    """What is to train on, to validate and to test with, in a file each."""
+    """The training, validation and test rows, each in a file."""
     suffix = "tsv" if task == "classify" else "conll"
     files = [folder / f"{name}-{part}.{suffix}" for part in ("train", "val", "test")]
     for file, rows in zip(files, parts, strict=True):
@@ -49,7 +50,7 @@ def in_files(folder: Path, name: str, task: str, *parts: Iterable[str]) -> Files
 
 
 def questions(folder: Path) -> Files:
-    """TREC's coarse labels; a tenth of its training file validates."""
+    """TREC's coarse labels; the validation set is a tenth of its training file."""
     train, test = (
         [
             f"{text.strip()}\t{label.partition(':')[0]}\n"
@@ -73,7 +74,7 @@ def names(folder: Path) -> Files:
 
 
 def speakers(folder: Path) -> Files:
-    """Which of the ten who speak most in Shakespeare's plays says it."""
+    """Which of the ten characters who speak most in Shakespeare's plays says a row."""
     text = (tasks.corpora() / "tinyshakespeare" / "input.txt").read_text(encoding="utf-8")
     speeches = [block.partition(":\n")[::2] for block in text.split("\n\n") if ":\n" in block]
     most = {who for who, _ in Counter(who for who, _ in speeches).most_common(10)}
@@ -89,7 +90,7 @@ def atis(folder: Path) -> Files:
 
 
 def capitals(folder: Path) -> Files:
-    """TREC's questions in small letters: which words have a capital, or are all capitals."""
+    """TREC's questions in lower case: which words have a capital, or are all capitals."""
     rows = []
     for line in questions_of("train")[0]:
         kinds = [
@@ -101,7 +102,7 @@ def capitals(folder: Path) -> Files:
 
 
 def messages(folder: Path) -> Files:
-    """Sentences with surnames in them, carelessly written; those of the test are not trained on."""
+    """Carelessly written sentences with surnames; the test's surnames are not in training."""
     draw = random.Random(0)
     surnames = sorted(
         {n for n in (row.split("\t")[0] for row in tasks.name_rows()) if " " not in n}
@@ -129,7 +130,7 @@ def messages(folder: Path) -> Files:
 
 
 def message(tokens: Sequence[str], surnames: Sequence[str], draw: random.Random) -> str:
-    """A sentence as CoNLL: names in place of some of its words, and slips of the pen."""
+    """A sentence as CoNLL: names replace some of its words, and there are slips of the pen."""
     case = draw.choice(CASES)
     rows: list[tuple[str, str]] = []
     for token in tokens:
@@ -146,7 +147,7 @@ def message(tokens: Sequence[str], surnames: Sequence[str], draw: random.Random)
 
 
 def slip(token: str, draw: random.Random) -> str:
-    """Now and then two letters change places."""
+    """Sometimes exchange two letters."""
     if len(token) < 4 or draw.random() > 0.03:
         return token
     k = draw.randrange(len(token) - 1)
@@ -159,8 +160,8 @@ SETS: dict[str, Callable[[Path], Files]] = {
 
 
 def main() -> None:
-    """A paragraph for each set of rows."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Print a paragraph for each set of rows."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("names", nargs="*", choices=[*SETS, []], metavar="NAME")
     parser.add_argument("--minutes", default="2")
     parser.add_argument("--seeds", type=int, default=3)

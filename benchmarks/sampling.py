@@ -1,4 +1,4 @@
-"""Sampling one character after the other beside PyTorch's, in characters a second.
+"""How fast is writing, one character after the other, compared with PyTorch?
 
     pip install torch==2.13.0
     python benchmarks/sampling.py                            # some two minutes
@@ -6,10 +6,10 @@
     python benchmarks/sampling.py --sizes 2x128 2x512 --cells lstm --laps 3
 
 n texts are written side by side. charrnn runs on one thread. PyTorch is measured in four forms,
-input as one-hot vectors (rows of the identity) and as an embedding of width H, on one thread and
-on all, and the best one counts: of its layers (nn.LSTM, ...), as most programs have them, or with
---against cells of its single-step cells (nn.LSTMCell, ...), one for each layer, which are quicker
-at this. Both draw at temperature 1; drawing is part of the time.
+with one-hot input (rows of the identity) and with an embedding of width H, on one thread and on
+all, and the best one counts. By default it uses its layers (nn.LSTM, ...), as most programs do;
+with --against cells its single-step cells (nn.LSTMCell, ...), one for each layer, which are faster
+here. Both draw at temperature 1; drawing is included in the time.
 """
 
 import argparse
@@ -30,9 +30,9 @@ FORMS = {
 }
 BEST_OF = ("lstm", "gru")
 TARGETS = {1: 3.0, 64: 1.5}
-"""By streams, how many times PyTorch's speed, in the geometric mean over LSTM and GRU."""
+"""By streams, the goal for the ratio to PyTorch's speed, as geometric mean over LSTM and GRU."""
 MANY, MANY_TARGET = 64, 8.0
-"""So many streams, and how many times the speed of one they should make."""
+"""A number of streams, and how many times the speed of one they should reach."""
 
 
 def main() -> None:
@@ -42,7 +42,9 @@ def main() -> None:
     parser.add_argument("--against", choices=FORMS, default="layers")
     parser.add_argument("--streams", nargs="+", type=int, default=[1, 8, 64], metavar="N")
     parser.add_argument("--length", type=int, default=200, help="characters of each stream")
-    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="PyTorch's most")
+    parser.add_argument(
+        "--threads", type=int, default=os.cpu_count() or 1, help="of PyTorch, at most"
+    )
     parser.add_argument("--laps", type=int, default=5)
     options = parser.parse_args()
 
@@ -70,7 +72,7 @@ def main() -> None:
 def compare(
     size: str, cell: str, streams: int, options: argparse.Namespace
 ) -> tuple[float, float, float, float, str]:
-    """Our speed, PyTorch's best, their ratio, our gain on one stream, and which form was best."""
+    """Our speed, PyTorch's best, their ratio, our gain over one stream, and the best form."""
 
     def contestant(form: str, streams: int, threads: int) -> list[str]:
         return ["worker", form, cell, size, str(streams), str(options.length), str(threads)]
@@ -94,7 +96,7 @@ def compare(
 
 
 def summary(title: str, values: dict[tuple[str, int], float], streams: int, target: float) -> None:
-    """The geometric mean over LSTM and GRU, of those that ran."""
+    """Print the geometric mean over LSTM and GRU, if both ran."""
     chosen = {cell: v for (cell, n), v in values.items() if n == streams and cell in BEST_OF}
     if chosen:
         mean = geometric_mean(list(chosen.values()))
@@ -102,7 +104,7 @@ def summary(title: str, values: dict[tuple[str, int], float], streams: int, targ
 
 
 def prepare_ours(cell: str, size: str, streams: int, length: int) -> Callable[[], object]:
-    """The product's own generator."""
+    """charrnn's own generator."""
     import numpy as np
 
     from charrnn.nn.cells import parse_cell
@@ -125,7 +127,7 @@ def prepare_ours(cell: str, size: str, streams: int, length: int) -> Callable[[]
 def prepare_torch(
     cell: str, size: str, form: str, streams: int, length: int, threads: int
 ) -> Callable[[], object]:
-    """PyTorch's layers, a step at a time, the state carried."""
+    """PyTorch's layers, one step at a time, with the state carried."""
     import torch
 
     torch.set_num_threads(threads)

@@ -1,14 +1,14 @@
-"""Two ranks or more beside one: weak and strong scaling of a training step, and what talking takes.
+"""How well does a training step scale over ranks, and what does the exchange take?
 
     pip install mpi4py mpich
     mpiexec -n 2 python benchmarks/scaling.py                # some two minutes
     mpiexec -n 2 python benchmarks/scaling.py --sizes 1x256 --laps 3
 
 Rank 0 makes each step alone and with the others, in turn. Strong scaling: the same batch; how many
-times as fast. Weak scaling: as many more lanes as there are ranks; the time of one rank's step with
-its own lanes, in parts of the time of all. The exchange is what rank 0 spends in the calls by which
-ranks talk (orders, weights, answers, gradients): the least of all laps, and the median, which has
-waiting for the other ranks in it. Give each rank a core of its own.
+times as fast the ranks are. Weak scaling: as many times the lanes as there are ranks; the time of
+one rank's step with its own lanes, as a fraction of the time of all. The exchange is the time that
+rank 0 spends in calls to other ranks (orders, weights, answers, gradients): the least of all laps,
+and the median, which includes waiting for the other ranks. Give each rank a core of its own.
 """
 
 import argparse
@@ -36,7 +36,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--sizes", nargs="*", choices=SIZES, default=["1x512"])
     parser.add_argument("--cell", choices=("rnn", "lstm", "gru"), default="lstm")
-    parser.add_argument("--lanes", type=int, default=32, help="of a batch")
+    parser.add_argument("--lanes", type=int, default=32, help="lanes of a batch")
     parser.add_argument("--laps", type=int, default=15)
     options = parser.parse_args()
     from mpi4py import MPI
@@ -54,7 +54,7 @@ def main() -> None:
 
 
 def report(group: Group, size: str, cell: str, lanes: int, laps: int) -> None:
-    """The times of one network, taken in turn."""
+    """The times of one network, measured in turn."""
     layers, hidden = SIZES[size]
     model = SequenceModel(VOCAB, VOCAB, parse_cell(cell, hidden), layers)
     ranks = group.size

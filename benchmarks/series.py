@@ -1,11 +1,11 @@
-"""Forecasts with their defaults on series of one's own, beside a known library's methods.
+"""How good are default forecasts on your own series, compared with statsmodels?
 
 python benchmarks/series.py FILE.csv ... [--seeds 3]
 
-The last tenth of the rows is the test, one step ahead; every method is fitted to what comes before
-it. Errors are mean squared errors, a line a column. The library is statsmodels, where it is
-installed: an autoregression whose order AIC chooses, and exponential smoothing with a damped trend
-and a season (of logarithms where the values are positive, if AIC says so).
+The last tenth of the rows is the test, one step ahead; every method is fitted to the rows before
+it. Errors are mean squared errors, a line for each column. statsmodels, where it is installed, fits
+an autoregression whose order AIC chooses, and exponential smoothing with a damped trend and a
+season (of logarithms if the values are positive and AIC prefers that).
 """
 
 import argparse
@@ -25,11 +25,11 @@ from charrnn.text.series import read_series
 
 Numbers = Any
 LONGEST = 30
-"""Lags that AIC chooses from."""
+"""The most lags that AIC chooses from."""
 
 
 def ours(path: str, seed: int) -> tuple[dict[str, dict[str, float]], bool]:
-    """The errors of each column, and whether the simple method is said to be better."""
+    """The errors of each column, and whether the report says that the baseline is better."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "run"
         run = charrnn.train(path, task="forecast", out=out, threads=1, seed=seed, progress=False)
@@ -41,7 +41,7 @@ def ours(path: str, seed: int) -> tuple[dict[str, dict[str, float]], bool]:
 
 
 def autoregression(values: Numbers, start: int) -> float:
-    """By statsmodels, the order by AIC."""
+    """An autoregression by statsmodels, with the order by AIC."""
     from statsmodels.tsa.ar_model import AutoReg, ar_select_order
 
     known = values[:start]
@@ -65,7 +65,7 @@ def smoothing(values: Numbers, start: int, season: int) -> float:
         if 1 < season <= min(60, start // 3):
             form |= {"seasonal": "add", "seasonal_periods": season}
         fitted = ETSModel(seen[:start], **form).fit(disp=False)
-        aic = fitted.aic + (2 * np.log(values[:start]).sum() if log else 0)  # of the values then
+        aic = fitted.aic + (2 * np.log(values[:start]).sum() if log else 0)  # of the values
         after = ETSModel(seen, **form).smooth(fitted.params).fittedvalues[start:]
         error = float(np.mean(((np.exp(after) if log else after) - values[start:]) ** 2))
         if best is None or aic < best[0]:
@@ -75,7 +75,7 @@ def smoothing(values: Numbers, start: int, season: int) -> float:
 
 
 def of_library(values: Numbers, start: int) -> dict[str, float]:
-    """What the library's methods reach on ``values[start:]``; nothing without it."""
+    """The errors of the library's methods on ``values[start:]``; empty without the library."""
     if find_spec("statsmodels") is None:
         return {}
     found = {}
@@ -91,7 +91,7 @@ def of_library(values: Numbers, start: int) -> dict[str, float]:
 
 def main() -> None:
     """Print a line for each column of each file."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("files", nargs="+")
     parser.add_argument("--seeds", type=int, default=3)
     given = parser.parse_args()

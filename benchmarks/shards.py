@@ -1,17 +1,17 @@
-"""What more cores would bring: the time of a step predicted from shards timed in one process.
+"""What would more cores gain? A prediction from shards timed in one process.
 
     python benchmarks/shards.py                              # some five minutes
     python benchmarks/shards.py --sizes 1x256 --laps 1
 
-A batch of 32 lanes of 64 steps is cut into shards of 16, 8 and 4 lanes, one for each core. A step
-then takes as long as one shard does, and what a single process does besides: it adds the gradients
-of the other shards, clips and updates. Each of these is timed alone, in one process. So what is
-printed for more cores than this machine has is a prediction. Two cores are measured as well, where
-there are two, and stand beside what was predicted for them.
+A batch of 32 lanes of 64 steps is divided into shards of 16, 8 and 4 lanes, one for each core. A
+step then takes as long as one shard does, plus what a single process does besides: it adds the
+gradients of the other shards, clips and updates. Each of these is timed alone, in one process, so
+the figures for more cores than this machine has are predictions. Two cores are also measured, if
+there are two, and shown beside their prediction.
 
-Cores share the memory. The weights of the recurrence are read again at every step, forward and
-back; where all processes together would read more a second than one process can copy here, that
-bound is printed too. It is pessimistic: most of such reads end in a cache.
+Cores share the memory. The recurrent weights are read again at every step, forward and backward; if
+all processes together would read more a second than one process can copy here, that bound is
+printed too. It is pessimistic, since most of these reads end in a cache.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from training_step import VOCAB, prepare_ours
 LANES, STEPS = 32, 64
 SIZES = {"1x256": (1, 256), "2x512": (2, 512)}
 CUTS = (1, 2, 4, 8)
-"""Into how many shards 32 lanes are cut, one a core."""
+"""The numbers of shards for 32 lanes, one shard for each core."""
 COPIED = 1 << 28
 
 
@@ -40,7 +40,7 @@ def main() -> None:
 
 
 def report(size: str, cell: str, laps: int) -> None:
-    """The times of one network, taken in turn."""
+    """The times of one network, measured in turn."""
     shards = [["shard", size, cell, str(LANES // cut)] for cut in CUTS]
     others = [["add", size, cell], ["update", size, cell], ["copy"], ["two", size, cell]]
     times = [median(values) for values in race(__file__, [*shards, *others], laps)]
@@ -68,7 +68,7 @@ def recurrence(size: str, cell: str) -> int:
 
 
 def prepare(what: str, *arguments: str) -> Callable[[], object]:
-    """What a contestant does in a lap."""
+    """What is done in a lap."""
     import numpy as np
 
     from charrnn.engine import Engine, add_gradients

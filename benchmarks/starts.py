@@ -1,14 +1,14 @@
-"""Does a text that is written without a prime begin as well as its later lines do?
+"""Do texts without a prime begin as well as their later lines do?
 
     CHARRNN_CORPORA=… python benchmarks/starts.py                     # about ten minutes
     python benchmarks/starts.py shipped
     CHARRNN_CORPORA=… python benchmarks/starts.py plays --epochs 10 --hidden 256
 
-For each model: the share of 300 texts whose first word is a word of the corpus, beside that of
-the first words of their later lines, and beside that of texts that begin from the zero state, as
-before there was an opening (charrnn.sampling.opening). Models are trained here for a few epochs,
-with --keep into a folder; another folder or file, with its corpus, is measured by --model and
---corpus. Words are parted by spaces; temperature 0.8, seed 0.
+For each model: the share of 300 texts whose first word is a word of the corpus, compared with that
+of the first words of their later lines, and with that of texts that begin from the zero state (see
+charrnn.sampling.opening). Models are trained here for a few epochs, and kept in a folder with
+--keep; any other model is measured with --model and --corpus. Words are separated by spaces;
+temperature 0.8, seed 0.
 """
 
 import argparse
@@ -34,13 +34,13 @@ WITHIN = 0.05
 def main() -> None:
     names = {"novel": novel, "plays": plays, "names": people, "tunes": tunes, "shipped": pydoc}
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
-    parser.add_argument("names", nargs="*", choices=[[], *names], help="all, if none is given")
+    parser.add_argument("names", nargs="*", choices=[[], *names], help="default: all models")
     parser.add_argument("--epochs", type=float, default=6)
     parser.add_argument("--hidden", type=int, default=128)
     parser.add_argument("--cell", default="lstm")
-    parser.add_argument("--keep", type=Path, help="where the runs go; those there are not repeated")
-    parser.add_argument("--model", type=Path, help="a checkpoint to measure instead ...")
-    parser.add_argument("--corpus", type=Path, help="... and the text that it was trained on")
+    parser.add_argument("--keep", type=Path, help="folder of the runs, which are reused")
+    parser.add_argument("--model", type=Path, help="a checkpoint to measure instead")
+    parser.add_argument("--corpus", type=Path, help="the text that it was trained on")
     options = parser.parse_args()
 
     print(f"{'':10}{'first':>8}{'later':>8}{'from zero':>11}   the first line of the first text")
@@ -66,7 +66,7 @@ def main() -> None:
 
 
 def show(name: str, model: Model, text: str) -> bool:
-    """Print the shares; whether the first is as good as the second."""
+    """Print the shares; return whether the first is as good as the second."""
     words = set(text.split())
     texts = model.sample(n=TEXTS, length=LENGTH, seed=0)
     first, later = shares(texts, words)
@@ -77,7 +77,7 @@ def show(name: str, model: Model, text: str) -> bool:
 
 
 def shares(texts: Sequence[str], words: set[str]) -> tuple[float, float]:
-    """Of first words that are words: of the texts, and of their later lines that are whole."""
+    """The share of first words that are in the corpus: of texts, and of their later whole lines."""
     firsts, laters = [], []
     for text in texts:
         lines = text.split("\n")
@@ -88,7 +88,7 @@ def shares(texts: Sequence[str], words: set[str]) -> tuple[float, float]:
 
 
 def from_zero(model: Model) -> list[str]:
-    """Texts that begin after a line end in the state of having read nothing."""
+    """Texts that begin after a line end read from the zero state."""
     start = np.full((1, TEXTS), model.vocabulary.start)
     rng = np.random.default_rng(0)
     steps = sample(model.network, model.parameters, start, LENGTH, rng, Choice(0.8))
@@ -104,7 +104,7 @@ def corpora() -> Path:
 
 
 def novel() -> str:
-    """Sentences in paragraphs, wrapped as books are."""
+    """Sentences in paragraphs, wrapped as in books."""
     rows = (corpora() / "tatoeba-eng-fra" / "eng-fra.tsv").read_text(encoding="utf-8").splitlines()
     sentences = sorted({row.split("\t")[0] for row in rows})
     rng = random.Random(0)

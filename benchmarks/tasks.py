@@ -1,12 +1,12 @@
-"""What the tasks reach with their defaults, on test parts that nothing was trained on or chosen by.
+"""How good are the tasks with their defaults, on test parts that were not used for any choice?
 
     python benchmarks/tasks.py [NAME]... [--seeds N] [--folder FOLDER]
 
-Each NAME trains by ``charrnn train``, in a process of its own, and prints the measures that its
-report gives on the test part, beside the simple methods' and the time it took. Without names, all
-of them, those on the project's own data first. The others need ``CHARRNN_CORPORA``, a folder with
+Each NAME trains by ``charrnn train``, in its own process, and prints the measures of its report on
+the test part, those of the baselines and the time it took. Without names it runs all, those on the
+project's own data first. The others need ``CHARRNN_CORPORA``, a folder with
 ``trec-question-class``, ``ud-english-atis-pos``, ``names-nationality``, ``tatoeba-eng-fra`` and
-``irish-abc``; what is converted from them is written to FOLDER.
+``irish-abc``; files converted from them are written to FOLDER.
 """
 
 import argparse
@@ -27,7 +27,7 @@ from typing import Any
 
 import numpy as np
 
-SYMBOLS = 1 << 9  # of names: code points, those beyond as one
+SYMBOLS = 1 << 9  # of names: code points; larger ones count as one
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT / "data"
@@ -42,7 +42,7 @@ from charrnn.tasks.classify import classify  # noqa: E402
 
 
 def corpora() -> Path:
-    """The folder of corpora that are not ours."""
+    """The folder of corpora that are not part of the project."""
     try:
         return Path(os.environ["CHARRNN_CORPORA"])
     except KeyError:
@@ -50,7 +50,7 @@ def corpora() -> Path:
 
 
 def train(folder: Path, name: str, *arguments: str, seed: int = 0) -> tuple[Path, dict[str, Any]]:
-    """One training: its folder, and what it reports of the test part."""
+    """Train once; return the run's folder and its report on the test part."""
     run = folder / f"{name}-seed{seed}"
     command = [sys.executable, "-m", "charrnn", "train", *arguments, "--quiet"]
     command += ["--seed", str(seed), "--out", str(run)]
@@ -111,7 +111,7 @@ def our_own_tunes(folder: Path, seeds: int) -> None:
 
 
 def questions(folder: Path, seeds: int) -> None:
-    """Coarse labels: what stands before the colon. The files are Latin-1."""
+    """Coarse labels: the part before the colon. The files are Latin-1."""
     source = corpora() / "trec-question-class"
     files = []
     for part in ("train", "test"):
@@ -146,7 +146,7 @@ def names_file(folder: Path) -> Path:
 
 
 def name_rows() -> list[str]:
-    """``name<TAB>nationality``, those that stand there twice as well."""
+    """``name<TAB>nationality``, including repeated rows."""
     return [
         f"{name}\t{path.stem}\n"
         for path in sorted((corpora() / "names-nationality").glob("*.txt"))
@@ -188,7 +188,7 @@ def generated_names(folder: Path, seeds: int, each: int = 200) -> None:
 
 
 def held_out(run: Path, rows: Sequence[Sequence[str]]) -> dict[str, list[str]]:
-    """The names that the classifier was neither trained nor chosen on, by nationality."""
+    """The names of the classifier's test part, by nationality."""
     from charrnn.tasks.base import Paths
     from charrnn.tasks.classify import ClassifyData
     from charrnn.tasks.config import Config
@@ -202,13 +202,13 @@ def held_out(run: Path, rows: Sequence[Sequence[str]]) -> dict[str, list[str]]:
 
 
 def recall(judge: Any, texts: Sequence[str], label: str) -> float:
-    """How many of the texts the classifier takes for this label."""
+    """The part of the texts that the classifier assigns to this label."""
     y = classify(judge, texts)
     return float(np.mean(y.argmax(axis=1) == judge.spec.labels.index(label)))
 
 
 def listed_names(folder: Path, seeds: int, count: int = 2000) -> None:
-    """Names written by a model of a list: how many are of the list, how likely the others look."""
+    """Names written by a model of a list: how many are in the list, how likely the others are."""
     rng = random.Random(1)
     names = [line.split("\t")[0] for line in name_rows()]
     rng.shuffle(names)
@@ -242,7 +242,7 @@ def as_symbols(names: Sequence[str]) -> Any:
 
 
 def translate(folder: Path, seeds: int) -> None:
-    """The 20,000 pairs that are shortest together."""
+    """The 20,000 shortest pairs."""
     text = (corpora() / "tatoeba-eng-fra" / "eng-fra.tsv").read_text(encoding="utf-8")
     pairs = [line.split("\t")[:2] for line in text.split("\n") if line]
     pairs.sort(key=lambda pair: len(pair[0]) + len(pair[1]))
@@ -252,7 +252,7 @@ def translate(folder: Path, seeds: int) -> None:
 
 
 def tunes(folder: Path, seeds: int) -> None:
-    r"""Each tune on a line, ``key<TAB>text``, its line ends as ``\n``; without number and title."""
+    r"""Each tune on a line, ``key<TAB>text``, its line ends as ``\n``; no number, no title."""
     text = (corpora() / "irish-abc" / "irish.abc").read_text(encoding="utf-8", errors="replace")
     rows = []
     for tune in abc_notation.split_tunes(text):
@@ -285,7 +285,7 @@ def count_tunes(
     keys: Sequence[str] | None = None,
     temperature: float | None = None,
 ) -> None:
-    """How many tunes of each key have nothing wrong with them."""
+    """How many tunes of each key are without faults."""
     model = load_model(run / "best.npz")
     good = total = 0
     wrong: Counter[str] = Counter()
@@ -308,8 +308,10 @@ def main(arguments: Iterator[str] | None = None) -> None:
     every = {function.__name__: function for function in (*OURS, *OTHERS)}
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
     parser.add_argument("names", nargs="*", choices=[*every, []], metavar="NAME")
-    parser.add_argument("--seeds", type=int, default=5, help="of what is said as a median")
-    parser.add_argument("--folder", type=Path, default=None, help="for runs and converted files")
+    parser.add_argument("--seeds", type=int, default=5, help="seeds of figures that are medians")
+    parser.add_argument(
+        "--folder", type=Path, default=None, help="folder of runs and converted files"
+    )
     options = parser.parse_args(list(arguments) if arguments is not None else None)
     folder = options.folder or Path(tempfile.mkdtemp(prefix="charrnn-tasks-"))
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,11 +1,11 @@
-"""One training step (forward, backward, clipping, Adam) beside PyTorch's, in characters a second.
+"""How fast is a training step, compared with PyTorch, in characters a second?
 
     pip install torch==2.13.0
     python benchmarks/training_step.py                       # the whole grid, some twenty minutes
     python benchmarks/training_step.py --sizes 2x128 --cells lstm --laps 5
 
-PyTorch is measured in two forms, input as one-hot vectors through its own input matrix and as an
-embedding of width H, and the better one counts.
+A step is forward, backward, clipping and Adam. PyTorch is measured in two forms, with one-hot input
+through its own input matrix and with an embedding of width H, and the better one counts.
 """
 
 import argparse
@@ -73,14 +73,14 @@ def main() -> None:
 
 
 def geometric_mean(values: list[float]) -> float:
-    """Of ratios."""
+    """The geometric mean of ratios."""
     return exp(sum(map(log, values)) / len(values))
 
 
 def flops(cell: str, layers: int, hidden: int) -> float:
     """Multiplications and additions of matrix products, per character, forward and backward.
 
-    The one-hot input of the first layer is a gather and counts as nothing; its gradient neither.
+    The one-hot input of the first layer is a gather and does not count, nor does its gradient.
     """
     width = GATES[cell] * hidden
     recurrent = 3 * 2 * hidden * width * layers
@@ -91,7 +91,7 @@ def flops(cell: str, layers: int, hidden: int) -> float:
 def prepare_ours(
     cell: str, shape: tuple[int, int, int, int], threads: int = 1, vocab: int = VOCAB
 ) -> Callable[[], object]:
-    """charrnn's step. The shape is that of :data:`SIZES`."""
+    """charrnn's step. The shape is one of :data:`SIZES`."""
     import numpy as np
 
     from charrnn.engine import Engine
@@ -150,7 +150,7 @@ def prepare_torch(cell: str, size: str, form: str, threads: int) -> Callable[[],
 
 
 def prepare_peak() -> Callable[[], object]:
-    """The largest rate this machine's BLAS reaches."""
+    """The highest speed that this machine's BLAS reaches."""
     import numpy as np
 
     rng = np.random.default_rng(0)

@@ -32,7 +32,7 @@ FLAGS = [
     "--remote-debugging-pipe",
 ]
 PATIENCE = 60.0
-"""Seconds: a busy machine may be slow, and no test depends on how fast it is."""
+"""Seconds to wait, since a busy machine may be slow and no test depends on its speed."""
 
 
 class Browser:
@@ -62,7 +62,7 @@ class Browser:
         self.events: list[dict[str, Any]] = []
 
     def ask(self, method: str, session: str | None = None, **params: Any) -> dict[str, Any]:
-        """What a method answers; events that come meanwhile are kept."""
+        """Call a method and return its answer; events that arrive meanwhile are kept."""
         self._last += 1
         message: dict[str, Any] = {"id": self._last, "method": method, "params": params}
         if session:
@@ -91,7 +91,7 @@ class Browser:
         return found
 
     def close(self) -> None:
-        """End it."""
+        """End the browser."""
         os.close(self._out)  # at the end of its pipe it ends itself
         os.close(self._in)
         try:
@@ -133,11 +133,11 @@ class Tab:
         self.until("document.readyState === 'complete'")
 
     def ask(self, method: str, **params: Any) -> dict[str, Any]:
-        """A method of this page."""
+        """Call a method of this page."""
         return self._browser.ask(method, self._session, **params)
 
     def run(self, script: str) -> Any:
-        """What an expression gives, awaited if it is a promise."""
+        """The value of an expression, awaited if it is a promise."""
         found = self.ask(
             "Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True
         )
@@ -162,7 +162,7 @@ class Tab:
         raise AssertionError(f"never true: {condition}")
 
     def click(self, selector: str) -> None:
-        """A click of the mouse in the middle of an element."""
+        """Click in the middle of an element."""
         x, y = self.middle(selector)
         for kind in ("mouseMoved", "mousePressed", "mouseReleased"):
             self.ask("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
@@ -182,7 +182,7 @@ class Tab:
         return x, y
 
     def press(self, key: str) -> None:
-        """A key, by the name that events give it."""
+        """Press a key, named as in events."""
         codes = {"Enter": 13, "Escape": 27, "ArrowLeft": 37, "ArrowRight": 39, "Tab": 9}
         codes |= {"ArrowDown": 40, "ArrowUp": 38, "End": 35, "Home": 36}
         text = {"text": "\r"} if key == "Enter" else {}
@@ -197,18 +197,18 @@ class Tab:
             )
 
     def screenshot(self, path: Path) -> None:
-        """What is seen."""
+        """Take a picture of the page."""
         path.write_bytes(base64.b64decode(self.ask("Page.captureScreenshot")["data"]))
 
     def said(self) -> list[Any]:
-        """What the console shows: messages, warnings, errors, what a policy has forbidden."""
+        """What the console shows: messages, warnings, errors, and what a policy has blocked."""
         self.run("0")
         kinds = {"Runtime.consoleAPICalled", "Runtime.exceptionThrown", "Log.entryAdded"}
         events = [e for e in self._browser.events if e.get("sessionId") == self._session]
         return [event["params"] for event in events if event["method"] in kinds]
 
     def asked_for(self) -> list[str]:
-        """The addresses that the page has asked for."""
+        """The addresses that the page has requested."""
         events = [e for e in self._browser.events if e.get("sessionId") == self._session]
         return [
             event["params"]["request"]["url"]
@@ -217,7 +217,7 @@ class Tab:
         ]
 
     def close(self) -> None:
-        """Close it."""
+        """Close the page."""
         self._browser.ask("Target.closeTarget", targetId=self._target)
 
 

@@ -109,7 +109,7 @@ def gru(cell: GRU, w: Numbers, x: Array, h0: Array, k: int) -> Numbers:
 
 
 def drawn(model: SequenceModel) -> Parameters:
-    """float32 weights, biases too, of a size at which every gate is somewhere between."""
+    """float32 weights and biases, of a size at which no gate is saturated."""
     p = model.init(np.random.default_rng(1))
     p.flat[...] = 0.5 * np.random.default_rng(2).standard_normal(p.flat.size)
     return p

@@ -1,4 +1,4 @@
-"""What several test files share."""
+"""Fixtures of several test files."""
 
 import os
 from pathlib import Path
@@ -15,7 +15,7 @@ threadpool_limits(limits=1)  # more help no matrix as small as those here, and c
 
 @pytest.fixture(scope="session")
 def generated() -> dict[str, bytes]:
-    """What the script of data/ writes, made once."""
+    """The files that the script in data/ writes, made once."""
     return make_data.corpora()
 
 

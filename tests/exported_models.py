@@ -37,7 +37,7 @@ SPECS: dict[str, dict[str, Any]] = {
 
 
 def checkpoint_of(path: Path, header: Mapping[str, Any], **settings: Any) -> Model:
-    """A model that nobody trained, though sure of itself, of what a checkpoint's header says."""
+    """An untrained model with large weights, made from a checkpoint's header."""
     config = Config.of(**{"hidden": 16} | settings)
     spec = config.kind.spec(header)
     parameters = spec.model(config).init(np.random.default_rng(0))

@@ -33,7 +33,7 @@ class Firefox:
         self.ask("WebDriver:NewSession")
 
     def ask(self, command: str, **params: Any) -> Any:
-        """What a command answers."""
+        """Call a command and return its answer."""
         self._last += 1
         data = json.dumps([0, self._last, command, params]).encode()
         self._socket.sendall(b"%d:%s" % (len(data), data))
@@ -52,15 +52,15 @@ class Firefox:
             self._rest += some
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         self._socket.close()
 
     def open(self, path: Path) -> None:
-        """Go to a file."""
+        """Open a file."""
         self.ask("WebDriver:Navigate", url=path.resolve().as_uri())
 
     def run(self, script: str) -> Any:
-        """What an expression gives."""
+        """The value of an expression."""
         return self.ask("WebDriver:ExecuteScript", script=f"return {script};", args=[])["value"]
 
     def until(self, condition: str) -> None:

@@ -74,7 +74,7 @@ class Threads:
 
 
 def in_threads(groups: Sequence[Threads], work: Callable[[Threads], object]) -> None:
-    """The same at all ranks but the first, while this thread is the first."""
+    """Run a function at all ranks but the first; this thread is the first."""
     threads = [Thread(target=work, args=(group,), daemon=True) for group in groups[1:]]
     for thread in threads:
         thread.start()

@@ -1,4 +1,4 @@
-"""Commands under ``mpiexec``, where it can be had."""
+"""Commands under ``mpiexec``, where it is installed."""
 
 import shutil
 import subprocess
@@ -21,12 +21,12 @@ def needs_mpi() -> None:
 
 
 def mpiexec(count: int, *arguments: str) -> list[str | bytes]:
-    """The command line by which so many ranks run a charrnn command."""
+    """The command line of a charrnn command on several ranks."""
     return [str(OWN) if OWN.exists() else "mpiexec", "-n", str(count), *command(*arguments)]
 
 
 def ranks(count: int, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """The same, run to its end."""
+    """Run such a command to its end."""
     return subprocess.run(
         mpiexec(count, *arguments),
         capture_output=True, text=True, cwd=cwd, env=environment(), timeout=120,
@@ -34,7 +34,7 @@ def ranks(count: int, *arguments: str, cwd: Path) -> subprocess.CompletedProcess
 
 
 def pids_of_rank(number: int, mark: str) -> list[int]:
-    """The processes that were started as this rank, by what their environment holds."""
+    """The processes started as this rank, found by their environment."""
     wanted = {f"PMI_RANK={number}".encode(), f"CHARRNN_TEST={mark}".encode()}
     found = []
     for path in Path("/proc").glob("[0-9]*/environ"):

@@ -69,17 +69,17 @@ ALSO = {
     "Saved.back",
     "clear",
 }
-"""Functions that belong to a backward pass without having ``backward`` in their name."""
+"""Functions of a backward pass without ``backward`` in their name."""
 
 STATELESS = {"attention", "head", "linear", "losses", "ops", "readouts"}
-"""Modules that know nothing of a cell's state: the simplest cell shows what is wrong there."""
+"""Modules that do not depend on the cell: the simplest cell is enough to check them."""
 
 DROPPED = "(dropped)"
 SECONDS = 180
-"""Of processor time for the checks of one mutant, so that a busy machine is no timeout."""
+"""Seconds of processor time for the checks of a mutant, which a busy machine does not use up."""
 
 PATIENCE = 10
-"""So many times as long the clock on the wall may show: for a mutant that waits for ever."""
+"""The limit of elapsed time, as a multiple, for a mutant that waits for ever."""
 
 COMPARED = "the lengths were compared just before"
 INDEPENDENT = "the turns of the loop, or the assignments, do not depend on each other"
@@ -402,7 +402,7 @@ def substitute(root: Node, target: ast.AST, replacement: ast.AST) -> Node:
 
 
 def first_line(node: ast.AST) -> str:
-    """A statement in one normal form, without what is nested in it."""
+    """A statement in a normal form, without nested statements."""
     return ast.unparse(ast.fix_missing_locations(node)).splitlines()[0]
 
 
@@ -442,7 +442,7 @@ def backward_passes(tree: ast.Module) -> Iterator[tuple[str, ast.FunctionDef]]:
 
 
 def statements(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
-    """Every statement, those inside of others too; docstrings are none."""
+    """Every statement, including nested ones, except docstrings."""
     for statement in body:
         if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant):
             continue
@@ -586,7 +586,7 @@ def shift_index(index: ast.expr) -> Iterator[Alteration]:
 
 
 def fill(text: str, hole: ast.AST | None = None) -> ast.expr:
-    """An expression from text, ``hole`` standing where the text has ``_``."""
+    """An expression from text, with ``hole`` in place of ``_``."""
     root = ast.parse(text, mode="eval").body
     for node in ast.walk(root):
         if isinstance(node, ast.Name) and node.id == "_" and hole is not None:
@@ -615,7 +615,7 @@ def overwrite(statement: ast.AugAssign) -> ast.Assign:
 
 
 def adjacent_swaps(items: list[ast.expr]) -> Iterator[list[ast.expr]]:
-    """The list with each two neighbours exchanged."""
+    """The list with two neighbours exchanged, for each pair of neighbours."""
     for k in range(len(items) - 1):
         yield [*items[:k], items[k + 1], items[k], *items[k + 2 :]]
 
@@ -635,7 +635,7 @@ class AlteredLoader(SourceFileLoader):
 
 
 class AlteredFinder(MetaPathFinder):
-    """Sends the import of one module there, and leaves all others alone."""
+    """Loads one module from the mutant, and leaves all other imports alone."""
 
     def __init__(self, mutant: Mutant) -> None:
         self.mutant = mutant
@@ -711,7 +711,7 @@ def check(mutant: Mutant | None) -> Verdict:
 
 
 def run_child(mutant: Mutant | None, answer: Any) -> None:
-    """The whole life of a fork."""
+    """Run one mutant in a fork."""
     import resource  # as forks, not everywhere
 
     silence = os.open(os.devnull, os.O_WRONLY)
@@ -725,7 +725,7 @@ def run_child(mutant: Mutant | None, answer: Any) -> None:
 
 @dataclass(frozen=True)
 class Run:
-    """A fork at work."""
+    """A running fork."""
 
     position: int
     process: Any

@@ -39,7 +39,7 @@ GREEDY = {"temperature": 0, "topK": 0, "topP": 1, "minP": 0}
 
 @lru_cache
 def node() -> str:
-    """The program, or why a test that needs it is skipped."""
+    """The path of Node; a test skips without it."""
     found = shutil.which("node")
     if found is None:
         return ""
@@ -81,7 +81,7 @@ def drawn_model(
 
 
 def labelled_model(path: Path, labels: Sequence[str], **settings: Any) -> Model:
-    """A model of labelled texts that nobody trained; it ends a text now and then."""
+    """An untrained model of labelled texts that ends a text now and then."""
     config = Config.of(**{"task": "generate", "hidden": 24, "dropout": 0.0, **settings})
     spec = GenerateSpec(tuple(labels), Alphabet.of(config.level, [KNOWN]), 40)
     network = spec.model(config)
@@ -92,7 +92,7 @@ def labelled_model(path: Path, labels: Sequence[str], **settings: Any) -> Model:
 
 
 def greedy(symbols: Sequence[int], length: int) -> dict[str, Any]:
-    """A message: go on with the likeliest."""
+    """A message that asks for the likeliest continuation."""
     return {
         "type": "write",
         "symbols": list(symbols),
@@ -105,7 +105,7 @@ def greedy(symbols: Sequence[int], length: int) -> dict[str, Any]:
 
 
 def answers(asked: Sequence[tuple[Path, Sequence[Mapping[str, Any]]]]) -> list[list[Any]]:
-    """What pages say to messages, without what they say when they have got ready."""
+    """The answers of pages to messages, without the one sent when they are ready."""
     found = subprocess.run(
         [node(), str(ROOT / "tests" / "page_worker.mjs")],
         input=json.dumps([[str(path), list(messages)] for path, messages in asked]),

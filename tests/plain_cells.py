@@ -1,4 +1,4 @@
-"""Two of the built-in cells, written plainly: the same numbers are expected of them."""
+"""Two of the built-in cells as plain cells, which must give the same numbers."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Three cells written plainly, and mistakes that learners make in them, one line each."""
+"""Three plain cells, and typical mistakes in them, each in one line."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -299,7 +299,7 @@ The new state instead of the old one
 
 @dataclass(frozen=True)
 class Mistake:
-    """One line of a cell written otherwise, and the words that name the place."""
+    """A changed line of a cell, and the words that must name its place."""
 
     cell: str
     what: str

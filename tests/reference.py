@@ -43,12 +43,12 @@ def sigmoid(a: Numbers) -> Numbers:
 
 
 def block(W: Numbers, number: int, size: int) -> Numbers:
-    """The columns of one gate; of a bias, its entries."""
+    """The columns of one gate; for a bias, its entries."""
     return W[..., number * size : (number + 1) * size]
 
 
 def bias_of(w: Tensors, number: int, size: int) -> Numbers:
-    """One gate's bias; zero in a network without."""
+    """One gate's bias; zero in a network without biases."""
     return block(w["b"], number, size) if "b" in w else np.zeros(size)
 
 

@@ -64,7 +64,7 @@ TINY = ("--hidden", "8", "--seq-len", "8", "--batch-size", "4")
 
 
 def _text() -> str:
-    """600 characters in lines, not periodic: periods would hide a lane that is off by some."""
+    """600 characters in lines, not periodic: a period could hide a shifted lane."""
     rng = np.random.default_rng(0)
     return "".join(rng.choice(list("abcdefgh .,é\n"), 600))
 
@@ -83,7 +83,7 @@ def text_data(corpus: Corpus, name: str = "corpus.txt") -> TextData:
 
 
 def text_task(run: Run) -> LanguageModelTask:
-    """Of a run that trains a language model."""
+    """The task of a run that trains a language model."""
     assert isinstance(run.task, LanguageModelTask)
     return run.task
 
@@ -94,7 +94,7 @@ def vocabulary_of(run: Run) -> Vocabulary:
 
 
 def begin(folder: Path, corpus: Corpus, **settings: Any) -> Run:
-    """A tiny run: 17 steps an epoch, 51 in all, validated every 10, with a sample each time."""
+    """A tiny run: 17 updates an epoch, 51 in all, validated every 10, with a sample each time."""
     small: dict[str, Any] = {"hidden": 8, "seq_len": 8, "batch_size": 4, "epochs": 3.0}
     config = Config(**small | {"eval_every": 10} | settings)
     return Run.begin(config, text_data(corpus), RunFolder(folder, resume=False), threads=1)
@@ -136,7 +136,7 @@ def metrics(folder: Path) -> list[dict[str, Any]]:
 
 
 def names(folder: Path) -> list[str]:
-    """What lies in a folder, but for the lock, which may stay or go."""
+    """The names in a folder, except the lock, which may or may not be there."""
     return sorted(path.name for path in folder.iterdir() if path.name != "run.lock")
 
 
@@ -150,20 +150,20 @@ def read_clock(monkeypatch: pytest.MonkeyPatch, clock: Callable[[], float]) -> N
 
 
 def reader_of(model: SequenceModel) -> Reader:
-    """Of a language model, in this process."""
+    """A reader of a language model, in this process."""
     return Reader(Engine(model))
 
 
 def cross_entropy(
     engine: Engine, parameters: Parameters, x: Array, targets: Array, state: State, **options: Any
 ) -> tuple[Any, State]:
-    """The nats of a chunk of all lanes, and the state that it leaves them in."""
+    """The nats of a chunk in all lanes, and the final state."""
     losses = engine.losses(parameters, Sequences(x, targets, state), **options)
     return losses.total, losses.final
 
 
 def environment(**changes: str) -> dict[str, str]:
-    """Of a subprocess: this charrnn, one thread, and nothing that would colour its output."""
+    """The environment of a subprocess: this charrnn, one thread, and no colours."""
     special = ("FORCE_COLOR", "NO_COLOR", "COLUMNS", "TERM", "CHARRNN_DEBUG", "PYTHONIOENCODING")
     kept = {name: value for name, value in os.environ.items() if name not in special}
     return kept | {"PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1"} | changes

@@ -113,8 +113,8 @@ def test_imports_run_one_way(name: str) -> None:
 
 
 @every_module
-def test_only_commands_speak(name: str) -> None:
-    """No print, no exit, and no writing to the standard streams elsewhere."""
+def test_only_commands_print(name: str) -> None:
+    """No other module prints, exits, or writes to the standard streams."""
     if within(name, "charrnn.cli"):
         return
     for node in ast.walk(tree(name)):
@@ -127,7 +127,7 @@ def test_only_commands_speak(name: str) -> None:
 
 @every_module
 def test_public_names_are_listed_in_order(name: str) -> None:
-    """CONSTANTS, then Classes, then functions, each by the alphabet; and all of them exist."""
+    """CONSTANTS, then Classes, then functions, each alphabetically; and all of them exist."""
     names = [
         node.name
         for node in tree(name).body
@@ -142,7 +142,7 @@ def test_public_names_are_listed_in_order(name: str) -> None:
     assert all(hasattr(module, public) for public in listed)
 
 
-def test_the_map_is_one_page_with_every_package_and_module_of_the_first_level() -> None:
+def test_the_architecture_page_has_every_top_level_module() -> None:
     lines = PAGE.splitlines()
     assert len(lines) <= 90
     assert max(map(len, lines)) <= 120
@@ -157,18 +157,18 @@ def test_the_map_is_one_page_with_every_package_and_module_of_the_first_level() 
 
 
 def names(cell: str) -> list[str]:
-    """What stands between backticks."""
+    """The names between backticks."""
     return re.findall(r"`(.*?)`", cell)
 
 
-def test_the_modules_that_hold_the_ideas_are_there() -> None:
+def test_the_modules_named_for_ideas_exist() -> None:
     ideas = PAGE.partition("## The ideas")[2].partition("##")[0]
     paths = [name for name in names(ideas) if name.endswith(".py")]
     assert len(paths) > 15
     assert [path for path in paths if not (PACKAGE / path).is_file()] == []
 
 
-def test_the_map_draws_the_imports_as_they_are_held_to() -> None:
+def test_the_architecture_page_draws_the_tested_imports() -> None:
     chain = PAGE.partition("## Imports run one way")[2].split("```")[1]
     levels = [re.findall(r"[\w]+", level) for level in chain.partition("-> (NumPy)")[0].split("->")]
     drawn = {name: rank for rank, level in enumerate(reversed(levels)) for name in level}

@@ -33,7 +33,7 @@ LANES = 24 * 8 * 20 + 1
 
 
 def trained(folder: Path, count: int, threads: int, *arguments: str) -> str:
-    """The hash of what a training saves at last, by so many ranks."""
+    """The hash of what a training with this many ranks finally saves."""
     out = f"{count}x{threads}"
     command = ("train", *arguments, *SMALL, "--threads", str(threads), "--out", out)
     if count > 1:
@@ -47,7 +47,7 @@ def trained(folder: Path, count: int, threads: int, *arguments: str) -> str:
 
 
 def same_everywhere(folder: Path, *arguments: str, least: int) -> None:
-    """Train in all arrangements."""
+    """Train in all arrangements and compare the files."""
     hashes = {trained(folder, *one, *arguments) for one in ARRANGEMENTS}
     assert len(hashes) == 1
     step = read_checkpoint(folder / "1x1" / "last.npz")[0]["training"]["step"]
@@ -56,25 +56,25 @@ def same_everywhere(folder: Path, *arguments: str, least: int) -> None:
 
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
-    """Where there is a text."""
+    """A folder with a text."""
     needs_mpi()
     (tmp_path / "corpus.txt").write_text((TEXT * 100)[:LANES], encoding="utf-8")
     return tmp_path
 
 
-def test_the_same_file(place: Path) -> None:
+def test_all_arrangements_save_the_same_file(place: Path) -> None:
     same_everywhere(place, *OF_TEXT, "--epochs", "1", least=15)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("cell", CELLS)
-def test_the_same_file_after_200_updates(place: Path, cell: str) -> None:
+def test_all_arrangements_save_the_same_file_after_200_updates(place: Path, cell: str) -> None:
     same_everywhere(place, *OF_TEXT, "--cell", cell, "--epochs", "12", least=200)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("task", MAKE)
-def test_the_same_file_of_every_task(place: Path, task: str) -> None:
+def test_all_arrangements_save_the_same_file_for_every_task(place: Path, task: str) -> None:
     path = written(place, MAKE[task]())
     steps = ("--seq-len", "8") * (task == "forecast")
     how = ("--epochs", "80", "--batch-size", "8", *steps)
@@ -82,8 +82,8 @@ def test_the_same_file_of_every_task(place: Path, task: str) -> None:
 
 
 @pytest.mark.skipif(not Path("/proc").exists(), reason="a rank is found in Linux's /proc")
-def test_a_rank_that_is_killed_costs_one_interval(place: Path) -> None:
-    """The other ends, what was saved stands; another number of ranks goes on, to the same file."""
+def test_a_killed_rank_costs_one_interval(place: Path) -> None:
+    """The other rank ends, the save is kept; another number of ranks resumes to the same file."""
     how = (*OF_TEXT, "--epochs", "40", "--eval-every", "20")
     expected = trained(place, 1, 1, *how)
     command = mpiexec(2, "train", *how, *SMALL, "--threads", "1", "--out", "killed")

@@ -45,7 +45,7 @@ def test_line_ends_and_backslashes_are_read() -> None:
         (r"\nabla\nand", "auto", "\\nabla\nand", "20 of '\\n' became line ends"),
     ],
 )
-def test_a_generator_reads_them_as_told(
+def test_a_generator_follows_the_escapes_setting(
     tmp_path: Path, text: str, task: str, expected: str, said: str
 ) -> None:
     path = tmp_path / "rows.tsv"
@@ -55,8 +55,8 @@ def test_a_generator_reads_them_as_told(
     assert any(said in note for note in data.notes) is bool(said)
 
 
-def test_what_reads_like_a_command_is_a_line_end_among_many() -> None:
-    """Where no other backslash stands, and ten times as many plain line ends."""
+def test_what_looks_like_a_command_is_a_line_end_among_many() -> None:
+    """If there is no other backslash, and ten times as many plain line ends."""
     plain, odd = [r"a\nb"] * 11, [r"a\neg b"]
     assert nothing_else(plain + odd)
     assert not nothing_else(plain[1:] + odd)

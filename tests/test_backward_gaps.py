@@ -1,4 +1,4 @@
-"""What the mutation drill altered unnoticed, until these tests: see ``mutation_drill.py``."""
+"""Alterations that no test noticed before these: see ``mutation_drill.py``."""
 
 from typing import Any
 
@@ -25,8 +25,8 @@ def draw(rng: np.random.Generator, layer: Recurrent) -> tuple[dict[str, Array], 
     return weights, tuple(rng.standard_normal(row) for _ in layer.cell.state_names)
 
 
-def test_a_stack_of_different_cells_is_its_layers_one_by_one() -> None:
-    """Where all layers have the same cell, the backward pass of one does for any other."""
+def test_a_stack_of_different_cells_equals_its_layers_one_by_one() -> None:
+    """If all layers had the same cell, the backward pass of any layer would fit all."""
     rng = np.random.default_rng(0)
     cells: list[Cell[Any]] = [LSTM(SIZE), GRU(SIZE, reset="before"), RNN(SIZE)]
     layers = [Recurrent(cell, SIZE) for cell in cells]
@@ -59,7 +59,7 @@ def test_a_stack_of_different_cells_is_its_layers_one_by_one() -> None:
 
 
 @pytest.mark.parametrize("parts", [1, 3])
-def test_a_gradient_by_a_state_of_other_parts_is_refused(parts: int) -> None:
+def test_a_gradient_by_a_state_with_other_parts_is_refused(parts: int) -> None:
     """An LSTM carries h and c: a gradient by one of them alone is a mistake."""
     rng = np.random.default_rng(0)
     layer = Recurrent(LSTM(SIZE), SIZE)
@@ -81,7 +81,7 @@ def test_the_head_alone_on_symbols_has_no_gradient_but_its_own() -> None:
 
 
 def test_a_piece_of_the_head_is_at_least_one_row(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And no more, where one row alone is more logits than were asked for."""
+    """And not more, if a single row has more logits than the limit."""
     sizes = []
 
     def recording(logits: Array, targets: Array, weights: Array | None, *, each: bool) -> Any:

@@ -37,7 +37,7 @@ def grams(text: str, n: int) -> list[str]:
     return [padded[k : k + n] for k in range(len(padded) - n + 1)]
 
 
-def test_every_tenth_is_held_out() -> None:
+def test_every_tenth_example_is_set_aside() -> None:
     assert tenth(range(21)) == ([*range(9), *range(10, 19), 20], [9, 19])
     assert tenth("abcdefghi") == ([*"abcdefghi"], [])
 
@@ -45,7 +45,7 @@ def test_every_tenth_is_held_out() -> None:
 @settings(max_examples=60)
 @given(some_texts, st.lists(texts, max_size=6), st.integers(1, 4))
 def test_ngrams_are_numbered_one_to_one(known: list[str], others: list[str], order: int) -> None:
-    """Equal n-grams have equal numbers, different ones different ones, and unknown ones none."""
+    """Equal n-grams have equal numbers, different ones do not, and unknown ones have none."""
     ngrams = NGrams(known, order)
     for n, learned, asked in zip(
         range(1, order + 1), ngrams.numbers(known), ngrams.numbers(others), strict=True
@@ -94,7 +94,7 @@ def plain_scores(
     st.integers(1, 3),
     st.sampled_from([0.1, 1.0]),
 )
-def test_naive_bayes_is_its_equation(
+def test_naive_bayes_follows_its_equation(
     examples: list[tuple[str, str]], query: str, order: int, smoothing: float
 ) -> None:
     known, labels = [text for text, _ in examples], [label for _, label in examples]
@@ -106,7 +106,7 @@ def test_naive_bayes_is_its_equation(
 
 
 def test_without_evidence_the_frequent_label_is_likeliest() -> None:
-    """Both label's texts have as many n-grams, so what is not known says nothing."""
+    """The texts of both labels have equally many n-grams, so unknown n-grams do not count."""
     model = NaiveBayes(2, 1.0).fit(["ab", "cd", "ef", "gh"], ["z", "a", "z", "z"])
     assert model.predict(["", "ÿ", "cd"]) == ["z", "z", "a"]
     assert NaiveBayes(2, 1.0).fit(["ab", "ab"], ["z", "a"]).predict(["ab", "x"]) == ["a", "a"]
@@ -117,7 +117,7 @@ def test_one_class_is_always_predicted() -> None:
     assert model.predict(["ab", "", "zzz"]) == ["x", "x", "x"]
 
 
-def test_nothing_is_predicted_of_nothing() -> None:
+def test_no_texts_give_no_predictions() -> None:
     assert NaiveBayes(1, 1.0).fit(["a", ""], ["x", "y"]).predict([]) == []
     assert NaiveBayes(3, 1.0).fit(["", ""], ["x", "y"]).predict([""]) == ["x"]
     tagger = TagBaseline().fit([(["a"], ["x"])])
@@ -126,7 +126,7 @@ def test_nothing_is_predicted_of_nothing() -> None:
 
 
 def test_the_order_is_chosen_where_it_matters() -> None:
-    """Alike letter by letter, the labels differ in pairs, and nothing beyond is the same twice."""
+    """The labels have the same letters, but different pairs, and longer n-grams do not repeat."""
     rng = random.Random(1)
 
     def text(label: str) -> str:
@@ -147,13 +147,13 @@ def test_the_order_is_chosen_where_it_matters() -> None:
 
 
 def test_after_the_choice_all_examples_are_learned() -> None:
-    """The tenth too, though its label and its letters are its own."""
+    """Including the tenth, whose label and letters occur only there."""
     model = NaiveBayes().fit([*["ab"] * 9, "cd"], [*"x" * 9, "y"])
     assert model.predict(["cd", "ab"]) == ["y", "x"]
 
 
-def test_the_choice_is_made_without_the_test() -> None:
-    """Nothing that is predicted changes what was learned."""
+def test_the_test_part_does_not_affect_the_choice() -> None:
+    """Predicting does not change what was learned."""
     known, labels = ["aab", "abb", "ba", "b"] * 5, ["x", "x", "y", "y"] * 5
     model = NaiveBayes().fit(known, labels)
     chosen = model.order, model.smoothing
@@ -164,7 +164,7 @@ def test_the_choice_is_made_without_the_test() -> None:
 
 
 @pytest.mark.parametrize("model", [NaiveBayes, NearestNeighbour])
-def test_models_of_texts_refuse_what_makes_no_sense(
+def test_text_baselines_refuse_invalid_arguments(
     model: type[NaiveBayes] | type[NearestNeighbour],
 ) -> None:
     with pytest.raises(ValueError, match="order must be"):
@@ -218,7 +218,7 @@ def test_neighbours_decide_first_and_are_backed_off_from() -> None:
     assert tag("wxyz", 0) == "D"  # nothing did: D 5, N 5
 
 
-def test_the_next_word_goes_before_the_one_before() -> None:
+def test_the_next_word_has_priority_over_the_one_before() -> None:
     sentences = [(["l", "w", "x"], ["o", "A", "o"]), (["y", "w", "r"], ["o", "B", "o"])]
     assert TagBaseline().fit(sentences).predict([["l", "w", "r"]], TagBaseline.NEIGHBOURS) == [
         ["o", "B", "o"]
@@ -232,14 +232,14 @@ def test_the_longest_suffix_decides() -> None:
     assert predicted == [["A"], ["B"], ["B"]]
 
 
-def test_of_tags_equally_frequent_the_first_by_the_alphabet() -> None:
+def test_among_equally_frequent_tags_the_first_alphabetically_is_taken() -> None:
     for tags in (["B", "A"], ["A", "B"]):
         model = TagBaseline().fit([(["w"], [tag]) for tag in tags])
         for way in TagBaseline.WAYS:
             assert model.predict([["w"], ["unseen"]], way) == [["A"], ["A"]]
 
 
-def test_the_edges_of_a_sentence_are_no_words() -> None:
+def test_the_edges_of_a_sentence_are_not_words() -> None:
     sentences = [(["w"], ["A"])] * 2 + [(["v", "w"], ["B", "B"])] * 3
     assert TagBaseline().fit(sentences).predict([["w"]], TagBaseline.NEIGHBOURS) == [["A"]]
 
@@ -250,7 +250,7 @@ def test_one_tag_is_always_predicted() -> None:
         assert model.predict([["w", "unseen", ""]], way) == [["A", "A", "A"]]
 
 
-def test_tags_refuse_what_makes_no_sense() -> None:
+def test_the_tag_baseline_refuses_invalid_arguments() -> None:
     model = TagBaseline()
     with pytest.raises(ValueError, match="fit comes before"):
         model.predict([["a"]], TagBaseline.WORD)
@@ -298,13 +298,13 @@ def test_the_nearest_neighbour_is_the_most_similar(
         assert similar[found] == pytest.approx(max(similar), abs=1e-9)
 
 
-def test_what_was_learned_is_found() -> None:
+def test_a_training_source_finds_its_own_target() -> None:
     sources = ["go", "run!", "who?", "wow!", "run", "go"]
     model = NearestNeighbour().fit(sources, ["a", "b", "c", "d", "e", "f"])
     assert model.predict(["who?", "run", "go", "run!!!"]) == ["c", "e", "a", "b"]
 
 
-def test_strange_queries_get_the_first_answer() -> None:
+def test_queries_without_known_ngrams_get_the_first_answer() -> None:
     model = NearestNeighbour().fit(["go", "run"], ["a", "b"])
     assert model.predict(["", "ÿÿ", "run"]) == ["a", "a", "b"]
     assert NearestNeighbour().fit(["go"], ["a"]).predict(["stay"]) == ["a"]
@@ -350,7 +350,7 @@ def test_the_first_test_value_follows_the_end_of_the_training_part() -> None:
 
 
 def test_the_order_is_the_best_of_the_last_tenth() -> None:
-    """And not of the test, which has another law."""
+    """And not on the test, which follows another law."""
     x = oscillation(100, noise=0.1)
     for test in (x[90:], np.zeros((5, 2)), 100 * np.eye(2)):
         assert linear_autoregression(x[:90], test, [1, 2]) == pytest.approx(
@@ -358,11 +358,11 @@ def test_the_order_is_the_best_of_the_last_tenth() -> None:
         )
 
 
-def test_a_series_that_never_changes() -> None:
+def test_a_constant_series_is_predicted_exactly() -> None:
     assert linear_autoregression(np.full(30, 7.0), np.full(5, 7.0)) == pytest.approx(0, abs=1e-20)
 
 
-def test_orders_too_long_for_the_series_are_passed_over() -> None:
+def test_orders_too_long_for_the_series_are_skipped() -> None:
     x = oscillation(60)[:, 0]
     # Of 10 values 9 are learned: with p = 4 there are 5 equations of 5 unknowns, with 5 too few.
     assert linear_autoregression(x[:10], x[10:], [2, 5, 8]) == linear_autoregression(
@@ -373,7 +373,7 @@ def test_orders_too_long_for_the_series_are_passed_over() -> None:
         linear_autoregression(x[:10], x[10:], [5])
 
 
-def test_series_refuse_what_makes_no_sense() -> None:
+def test_series_baselines_refuse_invalid_arguments() -> None:
     x = oscillation(20)
     with pytest.raises(ValueError, match="nothing to predict"):
         last_value([1.0])
@@ -449,7 +449,7 @@ def _labelled(seed: int, count: int, *, told: bool) -> tuple[list[npt.NDArray[np
     return texts, labels
 
 
-def test_ngrams_of_labels_help_where_labels_say_something() -> None:
+def test_label_ngrams_help_where_labels_are_informative() -> None:
     for told, least, most in ((True, 0.05, 0.2), (False, -0.02, 0.03)):
         train, val, test = (_labelled(k, n, told=told) for k, n in ((1, 400), (2, 80), (3, 80)))
         name, nats = labelled_ngrams(train, val, test, 9)

@@ -37,7 +37,7 @@ def by_enumeration(chain: Chain, gold: np.ndarray) -> tuple[float, np.ndarray]:
     return nats, marginals
 
 
-def test_it_is_a_softmax_over_all_sequences() -> None:
+def test_a_chain_is_a_softmax_over_all_sequences() -> None:
     chain, gold = drawn()
     nats, marginals = by_enumeration(chain, gold)
     assert chain.nats(gold) == pytest.approx(nats, rel=1e-13)
@@ -52,7 +52,7 @@ def test_it_is_a_softmax_over_all_sequences() -> None:
     np.testing.assert_allclose(dy, marginals - np.eye(TAGS)[gold], atol=1e-13)
 
 
-def test_large_scores_are_no_overflow() -> None:
+def test_large_scores_do_not_overflow() -> None:
     chain, gold = drawn(300.0)
     assert np.isfinite(chain.nats(gold))
     for gradient in chain.gradients(gold):
@@ -60,13 +60,13 @@ def test_large_scores_are_no_overflow() -> None:
     np.testing.assert_allclose(np.exp(chain.log_marginals).sum(axis=1), 1, rtol=1e-9)
 
 
-def test_only_tags_are_a_chain() -> None:
+def test_only_tags_can_be_a_chain() -> None:
     with pytest.raises(ValueError, match="only the tags of spans are a chain"):
         SequenceModel(5, 3, GRU(4), readout="max", loss="chain")
 
 
-def test_a_tagger_learns_what_no_token_shows(tmp_path: Path) -> None:
-    """Each sentence has the tags a b a b ... or b a b a ..., its first word says which."""
+def test_a_tagger_learns_from_neighbouring_tags(tmp_path: Path) -> None:
+    """Each sentence has the tags a b a b ... or b a b a ..., depending on its first word."""
     draw = np.random.default_rng(3)
     text = ""
     for _ in range(80):

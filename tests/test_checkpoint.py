@@ -92,7 +92,7 @@ def refused(path: Path) -> CheckpointError:
 # What is written is what is read
 
 
-def test_everything_comes_back(tmp_path: Path) -> None:
+def test_a_checkpoint_returns_what_was_written(tmp_path: Path) -> None:
     arrays: dict[str, Array] = {
         "a": np.arange(6, dtype=np.float32).reshape(2, 3).T,  # not contiguous
         "b.c_1": np.array([[[-1.5]]]),
@@ -117,13 +117,13 @@ def test_everything_comes_back(tmp_path: Path) -> None:
         assert found[name].flags.writeable
 
 
-def test_a_single_number_comes_back_as_one(tmp_path: Path) -> None:
+def test_a_single_number_returns_as_a_number(tmp_path: Path) -> None:
     write_checkpoint(tmp_path / "x.npz", {}, {"a": np.array(2.5)})
     assert read_checkpoint(tmp_path / "x.npz")[1]["a"].shape == ()
 
 
 def test_numpy_reads_it_too(tmp_path: Path) -> None:
-    """In ten years NumPy may be all that is left."""
+    """In ten years, NumPy may be the only reader left."""
     write_good(tmp_path / "x.npz")
     with np.load(tmp_path / "x.npz", allow_pickle=False) as file:
         assert set(file) == {"header", *SHAPES}
@@ -163,7 +163,9 @@ def test_a_new_file_has_the_usual_permissions(tmp_path: Path) -> None:
         ("", np.zeros(2)),
     ],
 )
-def test_what_could_not_be_read_is_not_written(tmp_path: Path, name: str, array: Array) -> None:
+def test_arrays_that_could_not_be_read_are_not_written(
+    tmp_path: Path, name: str, array: Array
+) -> None:
     with pytest.raises(ValueError, match="cannot save"):
         write_checkpoint(tmp_path / "x.npz", {}, {name: array})
     assert list(tmp_path.iterdir()) == []
@@ -188,7 +190,7 @@ def test_a_header_that_could_not_be_read_is_not_written(tmp_path: Path) -> None:
 
 
 def test_the_digest_is_computed_as_the_format_says(tmp_path: Path) -> None:
-    """From what any reader of zip files and JSON sees."""
+    """Any reader of zip files and JSON can compute it."""
     write_good(tmp_path / "x.npz")
     with zipfile.ZipFile(tmp_path / "x.npz") as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
@@ -220,7 +222,7 @@ def test_another_digest_is_refused(tmp_path: Path, digest: Any) -> None:
 
 
 def without_the_last(data: bytes, count: int) -> bytes:
-    """A zip file whose directory lacks its last entries, and says so."""
+    """A zip file with a consistent directory that lacks the last entries."""
     start, entries = data.index(b"PK\x01\x02"), data.split(b"PK\x01\x02")[1:]
     kept = b"".join(b"PK\x01\x02" + entry for entry in entries[:-count])
     left = len(entries) - count
@@ -229,7 +231,7 @@ def without_the_last(data: bytes, count: int) -> bytes:
 
 
 def test_a_directory_without_its_last_entries_is_noticed(tmp_path: Path) -> None:
-    """All that is left of such a file is whole: every checksum fits."""
+    """The rest of the file is intact: every checksum fits."""
     path = tmp_path / "x.npz"
     extra = {"optimizer.m": np.ones(3), "state.0.h": np.ones(2)}
     write_checkpoint(path, HEADER, {**weights(), **extra})
@@ -242,8 +244,8 @@ def test_a_directory_without_its_last_entries_is_noticed(tmp_path: Path) -> None
             read_checkpoint(path)
 
 
-def test_numbers_may_be_changed_to_use_a_model_but_not_to_go_on(tmp_path: Path) -> None:
-    """As ``numpy.savez`` writes a file again, its header as it was."""
+def test_changed_numbers_can_be_used_but_not_resumed(tmp_path: Path) -> None:
+    """As when ``numpy.savez`` writes the file again with the same header."""
     write_good(tmp_path / "x.npz")
     model, arrays = load_model(tmp_path / "x.npz"), dict(np.load(tmp_path / "x.npz"))
     changed = {name: a if name == "header" else a * 2 for name, a in arrays.items()}
@@ -279,9 +281,7 @@ def mutated(data: bytes, rng: np.random.Generator) -> bytes:
 
 
 @pytest.mark.parametrize("exactly", [False, True])
-def test_a_mutated_training_state_is_refused_or_the_very_same(
-    tmp_path: Path, exactly: bool
-) -> None:
+def test_a_mutated_training_state_is_refused_or_unchanged(tmp_path: Path, exactly: bool) -> None:
     path, rng = tmp_path / "last.npz", np.random.default_rng(5)
     extra = {f"{part}.{name}": np.full(7, k) for k, part in enumerate("moc") for name in "hv"}
     write_checkpoint(path, HEADER | {"training": {"step": 7}}, {**weights(), **extra})
@@ -304,7 +304,7 @@ def test_a_mutated_training_state_is_refused_or_the_very_same(
 
 
 def many_members(path: Path, count: int, claimed: int | None = None) -> None:
-    """A directory of so many entries, in the longer form that large archives have."""
+    """A directory with this many entries, in the longer form of large archives."""
     entries = bytearray()
     for number in range(count):
         name = f"{number:x}".encode()
@@ -330,7 +330,7 @@ def with_setting(path: Path, value: Any, name: str = "cell") -> None:
 
 
 def long_descriptions(path: Path) -> None:
-    """Arrays of nothing, each described by a dictionary that says all again and again."""
+    """Empty arrays, each described by a dictionary that repeats everything."""
     said = "'descr': '<f4', 'fortran_order': False, 'shape': (0,), "
     text = "{" + said * (65_000 // len(said)) + "}\n"
     member = b"\x93NUMPY\x01\0" + struct.pack("<H", len(text)) + text.encode()
@@ -393,8 +393,8 @@ print(process_time() - begun, int(status["VmHWM"].split()[0]) / 1024)
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak is read from /proc")
 @pytest.mark.parametrize("kind", COSTLY)
-def test_a_file_that_claims_much_costs_little(tmp_path: Path, kind: str) -> None:
-    """Under 300 MB and two seconds of the processor, the interpreter and NumPy included."""
+def test_a_file_with_huge_claims_takes_little_memory(tmp_path: Path, kind: str) -> None:
+    """Under 300 MB and two seconds of processor time, including the interpreter and NumPy."""
     make, reason = COSTLY[kind]
     make(tmp_path / "x.npz")
     done = subprocess.run(
@@ -416,7 +416,7 @@ def test_a_file_that_claims_much_costs_little(tmp_path: Path, kind: str) -> None
 
 
 def rewrite(path: Path, change: Callable[[dict[str, Any]], Any]) -> None:
-    """Write a good file, its header changed."""
+    """Write a good file with a changed header."""
     write_good(path)
     header, arrays = read_checkpoint(path)
     raw = json.dumps(change(header)).encode()
@@ -439,8 +439,8 @@ def zip_of(path: Path, members: Members, compression: int = zipfile.ZIP_STORED) 
             archive.writestr(zipfile.ZipInfo(name), data, compression)
 
 
-def test_a_rewritten_good_file_is_good(tmp_path: Path) -> None:
-    """The helper of the tests that follow breaks nothing by itself."""
+def test_a_rewritten_good_file_stays_good(tmp_path: Path) -> None:
+    """The helper of the following tests does no damage by itself."""
     rewrite(tmp_path / "x.npz", lambda header: header)
     equal(tmp_path / "x.npz")
 
@@ -454,7 +454,7 @@ def test_a_newer_version_is_refused_with_advice(tmp_path: Path) -> None:
 
 
 def test_a_newer_version_may_hold_what_this_one_cannot(tmp_path: Path) -> None:
-    """A later format's own arrays are no damage; to upgrade is still the advice."""
+    """New kinds of arrays in a later format are not damage; the advice is still to upgrade."""
     path = tmp_path / "x.npz"
     header = json.dumps(HEADER | {"format": "charrnn", "format_version": 2}).encode()
     arrays: dict[str, Array] = {"header": np.frombuffer(header, np.uint8)}
@@ -500,7 +500,7 @@ def test_a_newer_version_may_hold_what_this_one_cannot(tmp_path: Path) -> None:
         lambda h: h | {"vocabulary": {"level": "word", "symbols": SYMBOLS}},
     ],
 )
-def test_headers_that_describe_no_model_are_refused(
+def test_headers_that_do_not_describe_a_model_are_refused(
     tmp_path: Path, change: Callable[[dict[str, Any]], Any]
 ) -> None:
     path = tmp_path / "x.npz"
@@ -509,7 +509,7 @@ def test_headers_that_describe_no_model_are_refused(
 
 
 @pytest.mark.parametrize("hidden", [-1, "8", 10**12, None, True])
-def test_a_number_of_units_that_is_none_is_named(tmp_path: Path, hidden: Any) -> None:
+def test_an_invalid_number_of_units_is_named(tmp_path: Path, hidden: Any) -> None:
     path = tmp_path / "x.npz"
     rewrite(path, lambda h: h | {"config": h["config"] | {"hidden": hidden}})
     error = str(refused(path))
@@ -518,7 +518,7 @@ def test_a_number_of_units_that_is_none_is_named(tmp_path: Path, hidden: Any) ->
     assert len(error) < 300
 
 
-def test_a_vocabulary_of_halves_of_characters_is_refused(tmp_path: Path) -> None:
+def test_a_vocabulary_of_lone_surrogates_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "x.npz"
     halves = sorted([*SYMBOLS[:-1], "\ud800"])
     rewrite(path, lambda h: h | {"vocabulary": {"level": "char", "symbols": "".join(halves)}})
@@ -528,14 +528,14 @@ def test_a_vocabulary_of_halves_of_characters_is_refused(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     "raw", [b"", b"{", b"[" * 100_000, b'{"a":' * 100_000, b"\xff{}", b"nul", b'{"format": 1e}']
 )
-def test_headers_that_are_no_json_are_refused(tmp_path: Path, raw: bytes) -> None:
+def test_headers_that_are_not_json_are_refused(tmp_path: Path, raw: bytes) -> None:
     path = tmp_path / "x.npz"
     zip_of(path, [("header.npy", npy(np.frombuffer(raw, np.uint8))), *npys(weights())])
     refused(path)
 
 
 @pytest.mark.parametrize("name", list(SHAPES))
-def test_every_tensor_must_be_there_and_fit(tmp_path: Path, name: str) -> None:
+def test_every_tensor_must_exist_and_fit(tmp_path: Path, name: str) -> None:
     path = tmp_path / "x.npz"
     good = weights()
     wrong: list[dict[str, Array]] = [
@@ -556,7 +556,7 @@ def test_every_tensor_must_be_there_and_fit(tmp_path: Path, name: str) -> None:
 
 
 def head(text: str, version: int = 1, size: int = 4) -> bytes:
-    """A .npy file with any text for its header."""
+    """A .npy file with any text as its header."""
     raw = text.encode("latin-1")
     length = struct.pack("<H" if version == 1 else "<I", len(raw))
     return b"\x93NUMPY" + bytes([version, 0]) + length + raw + bytes(size)
@@ -572,7 +572,7 @@ def good_members() -> Members:
 
 
 def put(path: Path, name: str, data: bytes, compression: int = zipfile.ZIP_STORED) -> None:
-    """A good file but for one member."""
+    """A file that is good except for one member."""
     zip_of(path, [(k, data if k == name else v) for k, v in good_members()], compression)
 
 
@@ -691,7 +691,7 @@ HOSTILE: dict[str, Callable[[Path], Any]] = {
 
 @pytest.mark.parametrize("kind", HOSTILE)
 def test_hostile_files_are_refused(tmp_path: Path, kind: str) -> None:
-    """In one line, without running code, and before memory is set aside."""
+    """On one line, without running code, and before memory is allocated."""
     path = tmp_path / "x.npz"
     write_good(path)
     equal(path)
@@ -741,7 +741,7 @@ def test_any_damage_is_noticed_or_harmless(
 def test_what_is_written_reaches_the_disk_before_it_takes_the_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A name given first could, after a power cut, stand for an empty file."""
+    """If the name were given first, the file could be empty after a power cut."""
     done: list[str] = []
     fsync, replace = os.fsync, Path.replace
 
@@ -803,7 +803,7 @@ def test_an_interrupt_in_the_middle_leaves_nothing_behind(
     assert (tmp_path / "x.npz").read_bytes() == before
 
 
-def test_a_folder_that_cannot_be_synced_is_no_failure(
+def test_a_folder_that_cannot_be_synced_is_not_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fsync = os.fsync
@@ -819,7 +819,7 @@ def test_a_folder_that_cannot_be_synced_is_no_failure(
 
 
 def test_a_limit_on_file_size_leaves_the_old_file(tmp_path: Path) -> None:
-    """The nearest to a full disk that needs no rights: real, and in the middle of the writing."""
+    """As close to a full disk as a test can get without privileges."""
     before = write_good(tmp_path / "x.npz")
     program = (
         "import resource, sys\n"
@@ -922,7 +922,7 @@ for point in count(1):
 
 
 def test_killed_at_any_operation_of_a_save_both_files_stay_whole(tmp_path: Path) -> None:
-    """Every write (torn), sync, link and rename in turn; each time the next run goes on from it."""
+    """After each write (torn), sync, link and rename; each time the next run resumes."""
     run = tmp_path / "run"
     done = subprocess.run(
         [sys.executable, "-c", KILLED, str(run)],
@@ -947,7 +947,7 @@ def test_killed_at_any_operation_of_a_save_both_files_stay_whole(tmp_path: Path)
     assert names(run) == ["last.npz", "previous.npz"]
 
 
-def test_leftovers_of_killed_processes_go(tmp_path: Path) -> None:
+def test_leftovers_of_killed_processes_are_deleted(tmp_path: Path) -> None:
     run = tmp_path / "run"
     run.mkdir()
     for name in (".last.npz.123.tmp", ".best.npz.4.tmp", ".previous.5.tmp", ".metrics.6.tmp"):
@@ -956,7 +956,7 @@ def test_leftovers_of_killed_processes_go(tmp_path: Path) -> None:
     assert names(run) == []
 
 
-def test_files_of_others_stay(tmp_path: Path) -> None:
+def test_other_programs_files_stay(tmp_path: Path) -> None:
     """The folder of --out may be anyone's: their temporary files are not ours to delete."""
     others = [".notes.tmp", ".report.txt.99.tmp", "a.tmp", ".last.npz.tmp.txt"]
     for name in others:
@@ -968,10 +968,10 @@ def test_files_of_others_stay(tmp_path: Path) -> None:
 # Two files, of which one is always whole
 
 
-def test_a_damaged_last_never_takes_the_place_of_the_good_previous(
+def test_a_damaged_last_never_replaces_the_good_previous(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Going on from previous.npz, a kill or a full disk at the first save must not lose both."""
+    """After resuming from previous.npz, a kill at the first save must not lose both files."""
     monkeypatch.chdir(tmp_path)
     corpus = corpus_of(tmp_path, TEXT)
     run_until(begin(tmp_path / "run", corpus), 25)
@@ -1011,7 +1011,7 @@ def test_a_good_checkpoint_copied_elsewhere_is_good(tmp_path: Path) -> None:
 
 
 def test_the_documented_check_of_the_digest_runs(tmp_path: Path) -> None:
-    """And fails for a file that was changed."""
+    """And it fails for a file that was changed."""
     text = (Path(__file__).parent.parent / "docs/checkpoint-format.md").read_text(encoding="utf-8")
     (code,) = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
     path = tmp_path / "last.npz"

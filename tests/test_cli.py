@@ -1,4 +1,4 @@
-"""The commands, from outside: what stands on which stream, and with which exit code they end."""
+"""The commands, from outside: what they write to which stream, and their exit codes."""
 
 import fcntl
 import json
@@ -41,7 +41,7 @@ from charrnn.runs.model import load_model
 Done = subprocess.CompletedProcess[bytes]
 
 PATIENCE = 120
-"""Seconds in which another process must have got somewhere, on a machine however busy."""
+"""Seconds to wait for another process, even on a busy machine."""
 
 BRIEF = (*TINY, "--epochs", "3", "--eval-every", "20")
 SMALL_CHECK = ("--layers", "1", "--hidden", "2", "--seq-len", "2", "--method", "complex")
@@ -50,7 +50,7 @@ ESCAPE = b"\x1b"
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of mistakes to make, and one run. The commands tested in it must not change it."""
+    """A folder with faulty files, and one run. Tests must not change it."""
     folder = tmp_path_factory.mktemp("place")
     (folder / "corpus.txt").write_text(TEXT, encoding="utf-8")
     (folder / "empty.txt").write_bytes(b"")
@@ -65,7 +65,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """Files and folders, but for locks and the folder where all runs go."""
+    """Files and folders, except for locks and the folder of all runs."""
     return {
         str(path): b"" if path.is_dir() else path.read_bytes()
         for path in sorted(folder.rglob("*"))
@@ -74,7 +74,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def failed(done: Done, code: int, message: str, hint: str = "") -> None:
-    """One line what, one line what to do, nothing else."""
+    """One line on what is wrong, one on what to do, and nothing else."""
     lines = done.stderr.decode().splitlines()
     assert done.returncode == code, done.stderr
     assert done.stdout == b""
@@ -198,8 +198,8 @@ def test_mistakes_take_two_lines_and_change_nothing(
         ["gradcheck", "--method", "guess"],
     ],
 )
-def test_a_wrong_command_line_ends_with_two(place: Path, arguments: list[str]) -> None:
-    """These the parser finds; it frames them."""
+def test_a_wrong_command_line_exits_with_code_2(place: Path, arguments: list[str]) -> None:
+    """The parser finds these errors, and formats them in its way."""
     before = contents(place)
     done = charrnn(*arguments, cwd=place)
     assert done.returncode == 2
@@ -209,15 +209,15 @@ def test_a_wrong_command_line_ends_with_two(place: Path, arguments: list[str]) -
     assert contents(place) == before
 
 
-def test_a_damaged_run_is_one_line(place: Path, tmp_path: Path) -> None:
+def test_a_damaged_run_is_reported_on_one_line(place: Path, tmp_path: Path) -> None:
     for name in ("last.npz", "previous.npz"):
         (tmp_path / name).write_bytes((place / "run" / name).read_bytes()[:3000])
     done = charrnn("train", "--resume", str(tmp_path), cwd=place)
     failed(done, 1, "previous.npz is not a readable checkpoint")
 
 
-def test_a_text_with_seldom_characters_in_its_name(place: Path, tmp_path: Path) -> None:
-    """A file's name is bytes; that it is no UTF-8 must not cost the training at its first save."""
+def test_a_text_with_rare_characters_in_its_name(place: Path, tmp_path: Path) -> None:
+    """A file name is bytes; if it is not UTF-8, the first save must still work."""
     name = b"caf\xe9 [red] \x1b[31m.txt"
     (Path(os.fsdecode(bytes(tmp_path) + b"/" + name))).write_text(TEXT, encoding="utf-8")
     done = charrnn("train", name, *BRIEF, cwd=tmp_path)
@@ -228,7 +228,7 @@ def test_a_text_with_seldom_characters_in_its_name(place: Path, tmp_path: Path) 
     assert b"this run is complete" in done.stderr
 
 
-def test_a_run_with_seldom_characters_in_its_name(tmp_path: Path) -> None:
+def test_a_run_with_rare_characters_in_its_name(tmp_path: Path) -> None:
     (tmp_path / "corpus.txt").write_text(TEXT, encoding="utf-8")
     done = charrnn("train", "corpus.txt", *BRIEF, "--out", b"r\xe9 sum\xe9", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -237,8 +237,8 @@ def test_a_run_with_seldom_characters_in_its_name(tmp_path: Path) -> None:
     assert b"the run saved last" in done.stderr
 
 
-def test_characters_that_utf8_lacks_are_no_bug(tmp_path: Path) -> None:
-    """Some decoders let lone surrogates pass; whether they are refused or kept, nobody sees one."""
+def test_lone_surrogates_cause_no_traceback(tmp_path: Path) -> None:
+    """Some decoders accept lone surrogates; they may be refused or kept, but not crash."""
     (tmp_path / "corpus.txt").write_bytes(b"abc +2AA- " * 100)
     done = charrnn("train", "corpus.txt", *BRIEF, "--encoding", "utf-7", cwd=tmp_path)
     assert b"bug" not in done.stderr
@@ -247,7 +247,7 @@ def test_characters_that_utf8_lacks_are_no_bug(tmp_path: Path) -> None:
 WILD = ["--cell", "rnn,activation=relu", "--optimizer", "sgd,clip=0"]
 
 
-def test_a_rate_too_high_is_lowered_and_said(tmp_path: Path) -> None:
+def test_a_learning_rate_too_high_is_lowered_and_reported(tmp_path: Path) -> None:
     (tmp_path / "corpus.txt").write_text(TEXT, encoding="utf-8")
     wild = [*WILD, "--lr", "100", "--schedule", "cosine,warmup=0"]
     done = charrnn("train", "corpus.txt", *BRIEF, *wild, cwd=tmp_path)
@@ -258,7 +258,7 @@ def test_a_rate_too_high_is_lowered_and_said(tmp_path: Path) -> None:
     assert said.endswith("continuing from step 0 with --lr 50")
 
 
-def test_a_rate_beyond_all_help_is_reported_in_two_lines(tmp_path: Path) -> None:
+def test_a_hopeless_learning_rate_is_reported_in_two_lines(tmp_path: Path) -> None:
     (tmp_path / "corpus.txt").write_text(TEXT, encoding="utf-8")
     wild = [*WILD, "--lr", "1e6", "--schedule", "constant,warmup=0"]
     done = charrnn("train", "corpus.txt", *BRIEF, *wild, cwd=tmp_path)
@@ -272,7 +272,7 @@ def test_a_rate_beyond_all_help_is_reported_in_two_lines(tmp_path: Path) -> None
 # Streams
 
 
-def test_a_sample_is_the_prime_and_so_many_characters(place: Path) -> None:
+def test_a_sample_is_the_prime_and_the_requested_length(place: Path) -> None:
     done = charrnn("sample", "run", "-l", "300", "-p", "é,", "--seed", "1", cwd=place)
     text = done.stdout.decode()
     assert done.returncode == 0
@@ -329,7 +329,7 @@ def test_greedy_is_a_temperature_of_zero(place: Path) -> None:
 def test_train_writes_samples_to_standard_output_and_progress_to_standard_error(
     tmp_path: Path,
 ) -> None:
-    """Samples on standard output, all else on standard error; with --quiet nothing but figures."""
+    """Samples go to standard output, the rest to standard error; with --quiet only figures."""
     (tmp_path / "corpus.txt").write_text(TEXT, encoding="utf-8")
     done = charrnn("train", "corpus.txt", *BRIEF, "--out", "a", cwd=tmp_path)
     lines = done.stderr.decode().splitlines()
@@ -360,7 +360,7 @@ def test_a_corpus_from_standard_input(place: Path, tmp_path: Path) -> None:
 
 
 def in_shell(line: str, cwd: Path, **variables: str) -> Done:
-    """A line of bash in which ``charrnn`` is the command."""
+    """Run a line of bash in which ``charrnn`` is the command."""
     define = f'charrnn() {{ {shlex.quote(sys.executable)} -m charrnn "$@"; }}\n'
     return subprocess.run(
         ["bash", "-c", define + line],
@@ -373,7 +373,7 @@ def in_shell(line: str, cwd: Path, **variables: str) -> Done:
     )
 
 
-def test_a_sample_whose_reader_goes_away_ends_quietly(place: Path) -> None:
+def test_a_sample_whose_reader_has_gone_ends_silently(place: Path) -> None:
     done = in_shell(
         "charrnn sample run -l 1000000 --seed 1 | head -c 10 | wc -c; exit ${PIPESTATUS[0]}", place
     )
@@ -382,7 +382,7 @@ def test_a_sample_whose_reader_goes_away_ends_quietly(place: Path) -> None:
     assert done.stderr == b"run/best.npz (as given)\n"
 
 
-def test_a_reader_that_goes_away_does_not_stop_a_training(place: Path, tmp_path: Path) -> None:
+def test_a_reader_that_has_gone_does_not_stop_a_training(place: Path, tmp_path: Path) -> None:
     corpus = shlex.quote(str(place / "corpus.txt"))
     line = f"charrnn train {corpus} {' '.join(BRIEF)} --sample-every 1 --out run | head -c 10"
     done = in_shell(line, tmp_path)
@@ -393,7 +393,7 @@ def test_a_reader_that_goes_away_does_not_stop_a_training(place: Path, tmp_path:
     assert b"error" not in done.stderr
 
 
-def test_a_full_disk_is_an_error_on_one_line(place: Path) -> None:
+def test_a_full_disk_is_reported_on_one_line(place: Path) -> None:
     done = in_shell("charrnn sample run --seed 1 > /dev/full", place)
     assert done.returncode == 1
     assert done.stderr.decode().splitlines() == [
@@ -441,7 +441,7 @@ def test_a_corpus_from_a_closed_stream_is_refused(tmp_path: Path) -> None:
 
 
 def test_texts_stay_utf_8_where_messages_are_ascii(place: Path, tmp_path: Path) -> None:
-    """To a pipe a text goes as it is, whatever the terminal's encoding; messages are escaped."""
+    """A pipe gets texts unchanged, whatever the terminal's encoding; messages are escaped."""
     variables = {"PYTHONIOENCODING": "ascii"}
     line = "charrnn sample run -l 300 -p éé --seed 1"
     done = in_shell(line, place, **variables)
@@ -460,7 +460,7 @@ def test_texts_stay_utf_8_where_messages_are_ascii(place: Path, tmp_path: Path) 
         assert done.stderr.isascii(), ask
 
 
-def test_no_colours_off_a_terminal(place: Path) -> None:
+def test_there_are_no_colours_outside_a_terminal(place: Path) -> None:
     for arguments in (["--help"], ["train", "--help"], ["gradcheck", "run"], ["sample", "--nope"]):
         done = charrnn(*arguments, cwd=place)
         assert ESCAPE not in done.stdout + done.stderr, arguments
@@ -471,7 +471,7 @@ def test_no_colours_off_a_terminal(place: Path) -> None:
 
 
 def at_a_terminal(arguments: list[str], cwd: Path, *, errors: bool = True) -> tuple[int, bytes]:
-    """Run with standard output (and error) at a terminal; what it shows."""
+    """Run a command with its output (and errors) at a terminal; return what it shows."""
     primary, secondary = pty.openpty()
     fcntl.ioctl(secondary, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
     process = subprocess.Popen(
@@ -513,7 +513,7 @@ def test_a_terminal_shows_a_bar(tmp_path: Path) -> None:
 
 
 def test_a_text_cannot_take_over_the_terminal(tmp_path: Path) -> None:
-    """Escape sequences, bells and carriage returns of a text are shown, not obeyed."""
+    """Escape sequences, bells and carriage returns of a text are shown as symbols."""
     wild = "\x1b[2J\x07\r\x9b31m\x00\x7f\x08é\t\n" * 40
     (tmp_path / "wild.txt").write_text(wild, encoding="utf-8", newline="")
     flags = ["--layers", "0", "--encoding", "utf-8,newlines=keep", "--out", "run", *BRIEF]
@@ -539,8 +539,8 @@ ORDERS = "\x1b[2J\u202eא\u202c\u2066b\u2069\u202a"
 OBEYED = set("\x1b\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
-def test_nothing_of_a_model_turns_a_line_of_the_terminal_round(tmp_path: Path) -> None:
-    """Its characters, its labels, its file's name: shown as symbols, as they are in a pipe."""
+def test_a_model_cannot_reverse_a_line_of_the_terminal(tmp_path: Path) -> None:
+    """Its characters, its labels and its file's name are shown as symbols; a pipe gets them raw."""
     (tmp_path / "wild.txt").write_text(ORDERS * 40, encoding="utf-8")
     out = "run\u202eא"
     done = charrnn("train", "wild.txt", "--layers", "0", "--out", out, *BRIEF, cwd=tmp_path)
@@ -563,7 +563,7 @@ def test_nothing_of_a_model_turns_a_line_of_the_terminal_round(tmp_path: Path) -
         assert b"\\u202e" in shown, arguments
 
 
-def test_no_label_turns_a_line_of_the_terminal_round(tmp_path: Path) -> None:
+def test_a_label_cannot_reverse_a_line_of_the_terminal(tmp_path: Path) -> None:
     rows = "".join(f"{w} {n}\t{w}{ORDERS}\n" for n in range(20) for w in ("good", "bad"))
     (tmp_path / "rows.tsv").write_text(rows, encoding="utf-8")
     flags = ["--task", "classify", "--hidden", "2", "--epochs", "1", "--out", "run"]
@@ -597,7 +597,7 @@ main()
 
 
 class Held:
-    """A training that waits in its thirteenth step, however busy the machine; what it has said."""
+    """A training that waits in its thirteenth step; and what it has printed."""
 
     def __init__(self, cwd: Path, *arguments: str) -> None:
         self.process = subprocess.Popen(
@@ -661,10 +661,10 @@ def start(tmp_path: Path) -> Iterator[Callable[[str], Held]]:
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
 )
-def test_a_signal_saves_and_says_how_to_go_on(
+def test_a_signal_saves_and_says_how_to_continue(
     tmp_path: Path, start: Callable[[str], Held], number: int, code: int
 ) -> None:
-    """And the command that it prints, as it is printed, ends as if there had been no signal."""
+    """The printed command then ends as if there had been no signal."""
     whole = [*TINY, "--epochs", "3", "--eval-every", "10", "--dropout", "0.2", "--out", "whole"]
     assert charrnn("train", "corpus.txt", *whole, cwd=tmp_path).returncode == 0
     held = start("run")
@@ -686,8 +686,10 @@ def test_a_signal_saves_and_says_how_to_go_on(
     assert metrics(tmp_path / "run") == metrics(tmp_path / "whole")
 
 
-def test_the_command_to_go_on_can_be_pasted(tmp_path: Path, start: Callable[[str], Held]) -> None:
-    """Into a shell, whatever the folder is called."""
+def test_the_command_to_continue_can_be_pasted(
+    tmp_path: Path, start: Callable[[str], Held]
+) -> None:
+    """Into a shell, whatever the folder's name is."""
     held = start("my run; it's")
     held.process.send_signal(signal.SIGTERM)
     held.wait_for(b"stopping after this step")
@@ -698,7 +700,7 @@ def test_the_command_to_go_on_can_be_pasted(tmp_path: Path, start: Callable[[str
 
 
 def test_a_second_signal_quits_at_once(tmp_path: Path, start: Callable[[str], Held]) -> None:
-    """In the middle of a step, and without saving it."""
+    """In the middle of a step, and without a save."""
     held = start("run")
     before = fingerprint(tmp_path / "run")
     held.process.send_signal(signal.SIGINT)
@@ -712,7 +714,7 @@ def test_a_second_signal_quits_at_once(tmp_path: Path, start: Callable[[str], He
 
 
 def test_what_the_caller_ignores_stays_ignored(tmp_path: Path) -> None:
-    """``nohup charrnn train …`` goes on when its terminal is closed."""
+    """``nohup charrnn train …`` continues when its terminal is closed."""
     (tmp_path / "corpus.txt").write_text(TEXT, encoding="utf-8")
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
@@ -759,7 +761,7 @@ def test_the_run_saved_last_is_found(place: Path, tmp_path: Path) -> None:
     assert (tmp_path / "checkpoints" / "corpus-3" / "best.npz").exists()
 
 
-def test_a_note_of_the_last_run_that_is_damaged_is_no_bug(tmp_path: Path) -> None:
+def test_a_damaged_note_of_the_last_run_causes_no_traceback(tmp_path: Path) -> None:
     (tmp_path / "checkpoints").mkdir()
     for noted in (b"\xff\xfe", b"gone-1\n", b"", b"\0"):
         (tmp_path / "checkpoints" / "latest").write_bytes(noted)
@@ -771,7 +773,7 @@ def test_a_note_of_the_last_run_that_is_damaged_is_no_bug(tmp_path: Path) -> Non
 @pytest.mark.skipif(
     not (ROOT / "checkpoints" / "pydoc.npz").exists(), reason="the model is not made yet"
 )
-def test_without_a_run_the_model_that_comes_along_writes(tmp_path: Path) -> None:
+def test_without_a_run_the_shipped_model_writes(tmp_path: Path) -> None:
     done = charrnn("sample", "-l", "200", "--seed", "1", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert b"(the model that comes with charrnn)" in done.stderr
@@ -854,7 +856,7 @@ def test_python_m_runs_the_command(tmp_path: Path) -> None:
 def test_a_command_does_the_same_in_a_process_of_its_own(
     place: Path, tmp_path: Path, arguments: list[str | bytes]
 ) -> None:
-    """What the other tests run in theirs is what ``python -m charrnn`` runs."""
+    """Commands that other tests run in their own process are those of ``python -m charrnn``."""
     ends = []
     for run in (charrnn, charrnn_apart):
         shutil.copytree(place, tmp_path / "place")
@@ -883,7 +885,7 @@ def test_gradcheck_proves_every_cell(tmp_path: Path) -> None:
     assert {t["method"] for t in tensors} == {"complex", "central"}
 
 
-def test_gradcheck_checks_what_is_asked(tmp_path: Path) -> None:
+def test_gradcheck_checks_what_is_asked_for(tmp_path: Path) -> None:
     def labels(*flags: str) -> set[tuple[str, int]]:
         small = ("--hidden", "2", "--seq-len", "2", "--method", "complex")
         done = charrnn("gradcheck", "--json", *small, *flags, cwd=tmp_path)
@@ -911,7 +913,7 @@ def test_gradcheck_shows_tables(place: Path) -> None:
 
 
 @pytest.mark.parametrize("width", [80, 120])
-def test_gradcheck_breaks_no_name_and_no_figure(tmp_path: Path, width: int) -> None:
+def test_gradcheck_does_not_break_names_or_figures(tmp_path: Path, width: int) -> None:
     line = ("gradcheck", "--cell", "lstm", "--layers", "1", "--method", "complex")
     done = charrnn(*line, cwd=tmp_path, env=environment(COLUMNS=str(width)))
     assert done.returncode == 0
@@ -936,7 +938,7 @@ def test_gradcheck_checks_a_trained_model(place: Path) -> None:
 def test_gradcheck_finds_what_is_broken(
     place: Path, flags: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A millionth off is off."""
+    """An error of a millionth is found."""
     weight_gradients = LSTM.weight_gradients
 
     def broken(self: LSTM, s: Any, g: Any) -> None:
@@ -957,7 +959,7 @@ def test_gradcheck_finds_what_is_broken(
         assert b"WRONG" in done.stdout
 
 
-def test_what_nobody_sees_is_shown_as_symbols() -> None:
+def test_invisible_characters_are_shown_as_symbols() -> None:
     unseen = {"\u200b": "\\u200b", "\ufeff": "\\ufeff", "\u2028": "\\u2028", "\u2029": "\\u2029"}
     unseen |= {"\U000e0001": "\\U000e0001", "\U000e007f": "\\U000e007f"}
     for character, symbol in unseen.items():
@@ -974,7 +976,9 @@ def test_what_nobody_sees_is_shown_as_symbols() -> None:
         ("--lr-final", "--schedule cosine,final=0.01"),
     ],
 )
-def test_an_option_that_is_a_variant_now_says_so(place: Path, option: str, now: str) -> None:
+def test_an_old_option_names_the_variant_that_replaces_it(
+    place: Path, option: str, now: str
+) -> None:
     done = charrnn("train", "corpus.txt", option, cwd=place)
     name = option.partition("=")[0]
     assert (done.returncode, done.stderr.decode()) == (

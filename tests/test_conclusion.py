@@ -1,4 +1,4 @@
-"""The end of a training: where the model stands, how the loss went, and commands that work."""
+"""The end of a training: how good the model is, how the loss went, and commands that work."""
 
 import re
 import shlex
@@ -39,13 +39,13 @@ def trained(place: Path, task: str, *more: str) -> list[str]:
 
 
 def commands(lines: Sequence[str]) -> dict[str, list[str]]:
-    """What is proposed, by what it is for, as a shell takes it."""
+    """The suggested commands by their purpose, as a shell parses them."""
     found = (re.fullmatch(r"  (\S.*?)  +charrnn (.*)", line) for line in lines)
     return {one[1]: shlex.split(one[2]) for one in found if one}
 
 
 def parses(words: Sequence[str]) -> bool:
-    """Whether the command line takes it."""
+    """Whether the command line is accepted."""
     group = typer.main.get_command(app)
     name, *rest = words
     command = group.get_command(None, name)  # type: ignore[attr-defined]
@@ -53,7 +53,7 @@ def parses(words: Sequence[str]) -> bool:
 
 
 @pytest.mark.parametrize("task", DATA)
-def test_it_ends_with_commands_that_work(tmp_path: Path, task: str) -> None:
+def test_a_training_ends_with_commands_that_work(tmp_path: Path, task: str) -> None:
     lines = trained(tmp_path, task, "--epochs", "2")
     said = commands(lines)
     assert 2 <= len(said) <= 3
@@ -73,7 +73,7 @@ def size_of(run: Path) -> str:
     return f"best.npz, {-(-(run / 'best.npz').stat().st_size // 1000)} kB"
 
 
-def test_a_language_model_stands_beside_the_best_baseline(tmp_path: Path) -> None:
+def test_a_language_model_is_compared_with_the_best_baseline(tmp_path: Path) -> None:
     lines = trained(tmp_path, "lm", "--epochs", "2", "--cell", "gru")
     best = r"best: [\d.]+ nats/char \([\d.]+ bits\) at step \d+; the \S+ baseline is better, with"
     assert re.match(best, lines[0])
@@ -82,7 +82,7 @@ def test_a_language_model_stands_beside_the_best_baseline(tmp_path: Path) -> Non
     assert len(lines) <= 6
 
 
-def test_without_a_validation_set_nobody_knows(tmp_path: Path) -> None:
+def test_without_a_validation_set_there_is_no_trend(tmp_path: Path) -> None:
     lines = trained(tmp_path, "lm", "--epochs", "1", "--val-fraction", "0")
     assert lines[0].startswith("this run has no validation set")
     assert commands(lines).keys() == {"score it", "use it"}
@@ -103,8 +103,8 @@ def test_a_run_that_was_short_of_minutes_is_offered_more(tmp_path: Path) -> None
         assert first[-2:] == ["--minutes", "0.09"]
 
 
-def test_who_is_behind_a_bigram_is_told_to_train_longer(tmp_path: Path) -> None:
-    """One validation shows no trend, and a few no end of one."""
+def test_a_model_behind_a_bigram_should_train_longer(tmp_path: Path) -> None:
+    """One validation does not show a trend, and a few do not show its end."""
     lines = trained(tmp_path, "lm", "--epochs", "0.2")
     assert "a bigram is still better: longer training would help" in lines
     assert commands(lines)["train longer"] == ["train", "--resume", "run", "--epochs", "0.4"]
@@ -116,7 +116,7 @@ def test_an_average_is_offered_another_member(tmp_path: Path) -> None:
     assert not any("falling" in line for line in lines)
 
 
-def test_another_run_of_rows_keeps_what_says_which_they_are(tmp_path: Path) -> None:
+def test_the_command_of_another_run_keeps_the_data_options(tmp_path: Path) -> None:
     lines = trained(tmp_path, "classify", "--epochs", "1", "--columns", "1,2", "--lr", "1e-3")
     words = ["train", "data.txt", "--task", "classify", "--columns", "1,2", "--minutes", "10"]
     assert sorted(commands(lines)["let charrnn choose"]) == sorted(words)
@@ -137,11 +137,11 @@ def test_another_run_of_rows_keeps_what_says_which_they_are(tmp_path: Path) -> N
         ([0.0, 0.0, 0.0], "level"),
     ],
 )
-def test_where_the_error_was_going(errors: list[float], went: str) -> None:
+def test_the_trend_of_the_error(errors: list[float], went: str) -> None:
     assert outlook(list(enumerate(errors, 1))) == went
 
 
-def test_chance_is_no_trend() -> None:
+def test_chance_is_not_a_trend() -> None:
     points = [(1, 0.30), (2, 0.28), (3, 0.27), (4, 0.29)]
     assert outlook(points) == "rising"
     assert outlook(points, chance=0.03) == "level"

@@ -40,7 +40,7 @@ RAGGED = (5, 3, 3, 1)
 
 @dataclass(frozen=True)
 class Case:
-    """A stack with random weights, its input, and the gradient that comes back to it."""
+    """A stack with random weights, its input, and the incoming gradient."""
 
     stack: Stack
     parameters: Parameters
@@ -68,7 +68,7 @@ class Case:
         )
 
     def part(self, steps: slice = slice(None), rows: slice = slice(None)) -> "Case":
-        """The same over some of the steps, or some of the sequences."""
+        """The same case for some of the steps, or some of the sequences."""
 
         def cut(state: State) -> State:
             return tuple(tuple(part[rows] for part in layer) for layer in state)
@@ -83,7 +83,7 @@ class Case:
         )
 
     def alone(self, lane: int) -> "Case":
-        """One sequence by itself, without what is beyond its end, and without lengths."""
+        """One sequence by itself, cut at its end, without lengths."""
         assert self.lengths is not None
         case = self.part(slice(0, int(self.lengths[lane])), slice(lane, lane + 1))
         return replace(case, lengths=None)
@@ -137,7 +137,7 @@ def make_case(
 
 
 def symbols_case(cell: AnyCell, vocab_size: int, **shape: Any) -> Case:
-    """Integers as input: some come twice, most or all are there."""
+    """Integers as input: some occur twice, most or all occur."""
     rng = np.random.default_rng(2)
     case = make_case(cell, input_size=vocab_size, **shape)
     ids = rng.integers(vocab_size, size=case.x.shape[:2])
@@ -168,7 +168,7 @@ def run_backward(case: Case, saved: Any, dstate: State | None) -> tuple[Results,
 
 
 def run(case: Case, workspace: Workspace | None = None) -> Results:
-    """All that comes out of one forward and one backward pass, by name."""
+    """All results of one forward and one backward pass, by name."""
     outputs, _, saved = run_forward(case, workspace or Workspace())
     return outputs | run_backward(case, saved, case.dstate)[0]
 
@@ -190,7 +190,7 @@ def assert_same(actual: Results, expected: Results, tolerance: float) -> None:
 
 
 class PoisonedWorkspace(Workspace):
-    """What was left in its buffers is not a number."""
+    """A workspace whose buffers initially contain NaN."""
 
     def child(self, name: str) -> Workspace:
         return self._children.setdefault(name, PoisonedWorkspace())
@@ -226,7 +226,7 @@ def unpack(flat: Array, like: Results) -> Results:
 @every_depth
 @every_way
 def test_outputs_equal_the_reference(cell: AnyCell, num_layers: int, both: bool) -> None:
-    """The gradient of a wrong network can be right: the values are held to the papers first."""
+    """The gradient of a wrong network can be right, so values are checked against the papers."""
     case = make_case(cell, num_layers, both=both)
     outputs, final, _ = run_forward(case, Workspace())
     options = {option: getattr(cell, option) for option in cell.choices}
@@ -253,7 +253,7 @@ def test_outputs_equal_the_reference(cell: AnyCell, num_layers: int, both: bool)
 @every_cell
 @every_depth
 def test_gradients_equal_the_complex_step(cell: AnyCell, num_layers: int) -> None:
-    """Of all weights, the input and the first state, through outputs and last state alike."""
+    """By all weights, the input and the initial state, through the outputs and the final state."""
     case = make_case(cell, num_layers)
     inputs = dict(case.parameters.items()) | {"x": case.x} | by_name("state", case.state)
 
@@ -285,7 +285,7 @@ def test_gradients_equal_the_complex_step(cell: AnyCell, num_layers: int) -> Non
 def test_both_directions_equal_the_complex_step(
     cell: AnyCell, lengths: tuple[int, ...] | None
 ) -> None:
-    """One random direction in each tensor: a wrong element is as good as never orthogonal to it."""
+    """Along one random direction in each tensor, to which an error is hardly ever orthogonal."""
     case = make_case(cell, num_layers=2, both=True, lengths=lengths)
     inputs = dict(case.parameters.items()) | {"x": case.x} | by_name("state", case.state)
     rng, epsilon = np.random.default_rng(5), 1e-30
@@ -312,10 +312,10 @@ def test_both_directions_equal_the_complex_step(
 @every_depth
 @every_way
 @pytest.mark.parametrize("num_steps", [5, 7], ids=["longest", "padded"])
-def test_a_ragged_batch_is_each_sequence_alone(
+def test_a_ragged_batch_equals_each_sequence_alone(
     cell: AnyCell, num_layers: int, both: bool, num_steps: int
 ) -> None:
-    """Outputs, last states and every gradient; a batch that is padded beyond the longest too."""
+    """Outputs, final states and every gradient; also if the batch is padded beyond its longest."""
     case = make_case(cell, num_layers, num_steps, both=both, lengths=RAGGED)
     together = run(case)
     rows = [run(case.alone(lane)) for lane in range(len(RAGGED))]
@@ -358,7 +358,7 @@ def test_padding_never_matters(cell: AnyCell, both: bool, symbols: bool) -> None
 @every_cell
 @every_way
 def test_equal_lengths_give_what_no_lengths_give(cell: AnyCell, both: bool) -> None:
-    """To the last bit."""
+    """Bit for bit."""
     case = make_case(cell, num_layers=2, both=both)
     lengths = np.full(BATCH_SIZE, NUM_STEPS)
     assert_same(run(replace(case, lengths=lengths)), run(case), EXACT)
@@ -378,7 +378,7 @@ def test_equal_lengths_give_what_no_lengths_give(cell: AnyCell, both: bool) -> N
 )
 @every_way
 def test_wrong_lengths_are_refused(lengths: list[int], message: str, both: bool) -> None:
-    """Too few would leave sequences unread, and too many would go unnoticed."""
+    """Lengths too short would leave sequences unread, and lengths too long would go unnoticed."""
     case = make_case(VARIANTS[0], num_layers=2, both=both)
     wrong = replace(case, lengths=np.array(lengths, dtype=np.intp))
     with pytest.raises(ValueError, match=message):
@@ -387,7 +387,7 @@ def test_wrong_lengths_are_refused(lengths: list[int], message: str, both: bool)
 
 @every_cell
 def test_no_final_gradient_means_zero(cell: AnyCell) -> None:
-    """Truncated backpropagation is not passing ``dstate`` on, so nothing must leak in."""
+    """Truncated backpropagation does not pass ``dstate`` on, so no old gradient may leak in."""
     case = make_case(cell, num_layers=2)
     workspace = Workspace()
     run(case, workspace)  # leaves its gradients by the state behind
@@ -401,7 +401,7 @@ def test_no_final_gradient_means_zero(cell: AnyCell) -> None:
 @every_cell
 @every_depth
 def test_two_chunks_equal_one_run(cell: AnyCell, num_layers: int) -> None:
-    """The state carried forward, its gradient carried back: cutting time changes nothing."""
+    """With the state carried forward and its gradient back, dividing the steps changes nothing."""
     case = make_case(cell, num_layers)
     first, second = case.part(slice(0, 2)), case.part(slice(2, None))
     outputs_1, carried, saved_1 = run_forward(first, Workspace())
@@ -433,7 +433,7 @@ def test_single_steps_equal_the_sequence(cell: AnyCell, num_layers: int) -> None
 
 @every_cell
 def test_ranges_of_steps_equal_one_range(cell: AnyCell) -> None:
-    """Whoever schedules the work may cut time anywhere, to the last bit."""
+    """The steps may be divided anywhere, with bit for bit the same result."""
     case = make_case(cell)
     (w,), (state,) = case.weights(case.parameters), case.state
     workspace = Workspace()
@@ -475,7 +475,7 @@ def test_the_state_after_any_step_can_be_read(cell: AnyCell) -> None:
 @every_cell
 @pytest.mark.parametrize("dtype", [np.float32, np.complex128])
 def test_the_dtype_of_both_directions_is_kept(cell: AnyCell, dtype: type[np.generic]) -> None:
-    """Turning sequences of different lengths round included."""
+    """Including the reversal of sequences of different lengths."""
     case = make_case(cell, num_layers=2, both=True, lengths=RAGGED)
     results = run(case.astype(dtype))
     assert {a.dtype for a in results.values()} == {np.dtype(dtype)}
@@ -502,7 +502,7 @@ def test_the_dtype_is_kept(cell: AnyCell, dtype: type[np.generic]) -> None:
 def test_the_dtype_of_symbols_is_that_of_the_weights(
     cell: AnyCell, dtype: type[np.generic]
 ) -> None:
-    """Integers go in; what comes out follows the parameters."""
+    """The input is integers; the results have the dtype of the parameters."""
     results = run(symbols_case(cell, vocab_size=7).astype(dtype))
     assert {a.dtype for a in results.values()} == {np.dtype(dtype)}
 
@@ -510,7 +510,7 @@ def test_the_dtype_of_symbols_is_that_of_the_weights(
 @every_cell
 @every_way
 def test_inputs_are_left_alone(cell: AnyCell, both: bool) -> None:
-    """In-place work is for buffers; what the caller handed in is the caller's."""
+    """Only buffers are changed in place, never arrays of the caller."""
     case = make_case(cell, both=both, lengths=RAGGED)
     assert case.lengths is not None
     gradients = case.parameters.zeros_like()
@@ -544,7 +544,7 @@ def test_what_comes_out_belongs_to_the_caller(cell: AnyCell, both: bool) -> None
 
 @every_cell
 def test_reused_buffers_equal_fresh_ones(cell: AnyCell) -> None:
-    """Whatever a longer or shorter chunk, or another dtype, left behind must not be read."""
+    """Values left by a longer or shorter chunk, or by another dtype, must not be read."""
     workspace = Workspace()
     for num_steps in (NUM_STEPS, 9, 2, NUM_STEPS):
         case = make_case(cell, num_layers=2, num_steps=num_steps)
@@ -561,7 +561,7 @@ def test_reused_buffers_equal_fresh_ones(cell: AnyCell) -> None:
 @every_cell
 @every_way
 def test_ragged_batches_share_buffers(cell: AnyCell, both: bool) -> None:
-    """Whatever sequences of other lengths left behind must not be read."""
+    """Values left by sequences of other lengths must not be read."""
     workspace = Workspace()
     for lengths in (RAGGED, (5, 5, 5, 5), (2, 1, 1, 1), None, (5, 4), (1, 1), RAGGED):
         case = make_case(cell, num_layers=2, both=both, lengths=lengths)
@@ -600,7 +600,7 @@ def test_a_stale_backward_raises(cell: AnyCell, num_layers: int, both: bool) -> 
 
 @every_cell
 @every_depth
-def test_sequences_of_a_batch_do_not_meet(cell: AnyCell, num_layers: int) -> None:
+def test_sequences_of_a_batch_are_independent(cell: AnyCell, num_layers: int) -> None:
     """A row alone is the row in the batch, and the weights' gradients are the rows' sum."""
     case = make_case(cell, num_layers)
     together = run(case)
@@ -619,7 +619,7 @@ def test_sequences_of_a_batch_do_not_meet(cell: AnyCell, num_layers: int) -> Non
 @every_cell
 @pytest.mark.parametrize("vocab_size", [7, 300])
 def test_symbols_equal_one_hot_vectors(cell: AnyCell, vocab_size: int) -> None:
-    """Row gathers and scatters are the products with one-hot rows, on either side of the limit."""
+    """Row gathers and scatters equal products with one-hot rows, on both sides of the limit."""
     assert 7 <= ops.ONE_HOT_LIMIT < 300
     case = symbols_case(cell, vocab_size)
     symbols = run(case)
@@ -632,7 +632,7 @@ def test_symbols_equal_one_hot_vectors(cell: AnyCell, vocab_size: int) -> None:
 @every_cell
 @pytest.mark.parametrize("dtype", [np.uint8, np.int32])
 def test_any_integers_are_symbols(cell: AnyCell, dtype: type[np.integer[Any]]) -> None:
-    """A corpus is kept as small as it can be."""
+    """A corpus has the smallest possible dtype."""
     case = symbols_case(cell, vocab_size=7)
     assert_same(run(replace(case, x=case.x.astype(dtype))), run(case), EXACT)
 

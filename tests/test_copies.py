@@ -1,4 +1,4 @@
-"""What of a text stands in another, and what is listed of it."""
+"""Which passages of a text are copied from another, and which of these are listed."""
 
 import json
 from itertools import pairwise
@@ -18,7 +18,7 @@ def codes_of(text: str) -> Any:
 
 
 def prose(count: int, seed: int) -> str:
-    """Words in lines, of which most windows of 30 characters stand once."""
+    """Words in lines, in which most windows of 30 characters occur only once."""
     rng = np.random.default_rng(seed)
     letters = np.array(list("abcdefghijklmnopqrstuvwxyz"))
     words = ["".join(rng.choice(letters, rng.integers(2, 9))) for _ in range(300)]
@@ -32,14 +32,14 @@ def naive_new(text: str, known: str, length: int) -> float:
 
 @pytest.fixture
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing may mind where a part or a block ends."""
+    """The ends of parts and blocks must not matter."""
     monkeypatch.setattr(copies, "BLOCK", 16)
     monkeypatch.setattr(copies, "PART", 50)
 
 
 @pytest.mark.parametrize("seed", range(12))
 @pytest.mark.usefixtures("small_blocks")
-def test_shares_are_those_of_a_plain_search(seed: int) -> None:
+def test_shares_equal_those_of_a_plain_search(seed: int) -> None:
     rng = np.random.default_rng(seed)
     text, known = ("".join(rng.choice(list("abcd")[: 2 + seed % 3], n)) for n in (130, 300))
     text = text[:40] + known[100 : 100 + 2 * seed] + text[40:]
@@ -65,10 +65,10 @@ def test_a_text_shorter_than_a_window_has_no_share_of_it() -> None:
 
 
 @pytest.mark.parametrize("blocks", [True, False])
-def test_a_planted_copy_is_found_whole_wherever_its_pieces_stand(
+def test_a_planted_copy_is_found_whole_wherever_its_pieces_are(
     blocks: bool, request: pytest.FixtureRequest
 ) -> None:
-    """The training text has pieces of it elsewhere, before and after."""
+    """Pieces of it also occur elsewhere in the training text."""
     if blocks:
         request.getfixturevalue("small_blocks")
     known = prose(800, 1)
@@ -115,7 +115,7 @@ def test_rules_of_dashes_are_not_listed_but_do_not_break_a_passage() -> None:
     assert all(len(set(one)) > 5 for one in listed), listed
 
 
-def test_where_places_are_too_many_windows_are_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_with_too_many_places_windows_are_longer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(copies, "MOST_PAIRS", 2000)
     loop = "over and over and "
     known = loop * 40 + prose(100, 6)
@@ -135,7 +135,7 @@ def test_hashes_that_are_equal_do_not_mislead(monkeypatch: pytest.MonkeyPatch) -
     assert set(found.shares.new.values()) == {1.0}
 
 
-def test_every_pass_over_the_training_text_is_told(small_blocks: None) -> None:
+def test_progress_counts_every_reading_of_the_training_text(small_blocks: None) -> None:
     seen: list[int] = []
     new_shares(codes_of(prose(20, 1)[:100]), codes_of("x" * 333), (4, 9), seen.append)
     assert sum(seen) == 2 * 333
@@ -155,7 +155,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_the_command_says_where_a_copy_stands(trained: Path) -> None:
+def test_the_command_says_where_a_copy_is(trained: Path) -> None:
     corpus = (trained / "corpus.txt").read_text()
     begin = corpus.index("\n", 1000) + 1
     copied = corpus[begin : begin + 120]
@@ -197,8 +197,8 @@ def test_without_its_training_text_there_is_nothing_to_compare(trained: Path) ->
     assert b"--copies is for one model" in done.stderr
 
 
-def test_what_a_model_of_bytes_writes_is_looked_at_byte_by_byte(tmp_path: Path) -> None:
-    """Also bytes that are no UTF-8, which no other sign may stand for."""
+def test_text_of_a_byte_level_model_is_searched_byte_by_byte(tmp_path: Path) -> None:
+    """Also bytes that are not UTF-8, which must not be replaced."""
     (tmp_path / "t.txt").write_text("ábç ñü\n" * 200, encoding="utf-8")
     flags = ("--level", "byte", "--hidden", "4", "--epochs", "1", "--threads", "1", "--out", "run")
     assert charrnn("train", "t.txt", *flags, cwd=tmp_path).returncode == 0

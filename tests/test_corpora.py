@@ -1,4 +1,4 @@
-"""Trainings on real text: a few steps always, long ones and kill loops where asked for."""
+"""Trainings on real text: a few steps by default, long ones and kill loops as slow tests."""
 
 import random
 import shutil
@@ -34,7 +34,7 @@ def test_chinese_poems_are_learnt_and_continued(tmp_path: Path, corpora: Path) -
 
 
 def test_any_file_trains_as_bytes(tmp_path: Path) -> None:
-    """A file of no encoding at all, and a sample that may be none either."""
+    """The file is not text, and neither need its sample be."""
     (tmp_path / "any.bin").write_bytes(random.Random(0).randbytes(4000))
     flags = (*A_FEW, "0.2", "--level", "byte", "--out", "run")
     done = charrnn("train", "any.bin", *flags, cwd=tmp_path)
@@ -50,10 +50,10 @@ def test_any_file_trains_as_bytes(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
-def test_three_epochs_of_shakespeare_reach_their_loss(
+def test_three_epochs_of_shakespeare_reach_the_expected_loss(
     tmp_path: Path, corpora: Path, cell: str
 ) -> None:
-    """The defaults are good: 1.70 nats is what others need far longer for."""
+    """The defaults are good: other programs need far longer for 1.70 nats."""
     text = corpora / "tinyshakespeare" / "input.txt"
     flags = ["--epochs", "3", "--cell", cell, "--out", "run", "--quiet"]
     done = subprocess.run(
@@ -71,7 +71,7 @@ def test_three_epochs_of_shakespeare_reach_their_loss(
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_a_hundred_kills_change_nothing(tmp_path: Path) -> None:
-    """Wherever they fall: while starting, reading, learning or saving."""
+    """Whether they come while starting, reading, learning or saving."""
     (tmp_path / "corpus.txt").write_text(TEXT * 20, encoding="utf-8")
     flags = [*TINY, "--layers", "2", "--dropout", "0.2", "--eval-every", "40", "--epochs", "4"]
     assert charrnn("train", "corpus.txt", *flags, "--out", "whole", cwd=tmp_path).returncode == 0

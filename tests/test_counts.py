@@ -1,4 +1,4 @@
-"""One of a thing is said to be one: in the reports of every task, at their smallest."""
+"""Reports use the singular for one: in every task, with the smallest data."""
 
 import re
 from pathlib import Path
@@ -23,7 +23,7 @@ VERBS = r"1 \w+ (trains|counts)|1 (validate|test)s"
         (2000, "2,000 rows, 2,000 rows train, 2,000 are, 2,000 rows have"),
     ],
 )
-def test_counted(number: int, words: str) -> None:
+def test_a_count_has_the_right_number(number: int, words: str) -> None:
     found = (
         counted(number, "row"),
         counted(number, "row", "train"),

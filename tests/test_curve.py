@@ -1,4 +1,4 @@
-"""The learning curve: read without trust, drawn at a terminal, written as a picture."""
+"""The learning curve: untrusted files, drawn at a terminal, written as a picture."""
 
 import json
 import os
@@ -39,7 +39,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def curve_of(folder: Path, name: str = "run") -> LearningCurve:
-    """As of a run whose header has no history: what is read comes from the other files."""
+    """The curve of a run whose header has no history, so that the other files are read."""
     return read_curve(folder / name, {}, Config())
 
 
@@ -51,7 +51,7 @@ def picture(*series: Marks, **options: Any) -> list[str]:
     return list(draw(series, **plain | {"columns": 8, "rows": 4, "form": ".0f"} | options))
 
 
-def test_points_stand_where_they_belong() -> None:
+def test_points_are_drawn_in_their_places() -> None:
     rows = picture(Marks("o", [(0, 4), (4, 2), (8, 0)]), Marks("x", [(4, 2), (5, 2)]))
     assert rows == [
         "up",
@@ -90,8 +90,8 @@ def test_the_curve_is_what_the_run_wrote(folder: Path) -> None:
     assert len(curve.logged) == 6
 
 
-def test_the_best_model_ends_early_its_run_goes_on(folder: Path, tmp_path: Path) -> None:
-    """``best.npz`` knows its own past only; the curve is of the whole run."""
+def test_the_best_model_knows_less_than_its_run(folder: Path, tmp_path: Path) -> None:
+    """``best.npz`` only knows the time before it; the curve is that of the whole run."""
     header, arrays = read_checkpoint(folder / "run" / "last.npz")
     (tmp_path / "run").mkdir()
     write_checkpoint(tmp_path / "run" / "last.npz", header, arrays)
@@ -104,7 +104,7 @@ def test_the_best_model_ends_early_its_run_goes_on(folder: Path, tmp_path: Path)
 
 
 @pytest.mark.parametrize("step", [25, 60])
-def test_the_best_model_may_be_of_a_way_that_was_given_up(
+def test_the_best_model_may_be_from_before_a_rollback(
     folder: Path, tmp_path: Path, step: int
 ) -> None:
     """A training that diverged forgets the validation; ``best.npz`` and the note of it stay."""
@@ -122,7 +122,7 @@ def test_the_best_model_may_be_of_a_way_that_was_given_up(
         assert shown.count("*") == 2  # it is drawn, too
 
 
-def test_a_log_is_taken_without_trust(folder: Path, tmp_path: Path) -> None:
+def test_a_log_is_not_trusted(folder: Path, tmp_path: Path) -> None:
     header, arrays = read_checkpoint(folder / "run" / "last.npz")
     (tmp_path / "run").mkdir()
     write_checkpoint(tmp_path / "run" / "last.npz", header, arrays)
@@ -167,7 +167,7 @@ def test_a_log_is_taken_without_trust(folder: Path, tmp_path: Path) -> None:
         [{"step": 1, "val": 10**400, "train": float("inf"), "epoch": "x"}],
     ],
 )
-def test_a_history_is_taken_without_trust(history: Any) -> None:
+def test_a_history_is_not_trusted(history: Any) -> None:
     curve = read_curve(Path("x.npz"), {"history": history}, Config())
     assert (curve.train, curve.val, curve.best, curve.epochs) == ([], [], None, 0.0)
     assert list(draw_curve(curve)) == ["No learning curve: the checkpoint has no history."]
@@ -182,7 +182,7 @@ def test_steps_ascend() -> None:
 
 
 def marks(rows: list[str], mark: str) -> list[tuple[int, int]]:
-    """Row and column of each, in the field."""
+    """The row and column of each mark."""
     return [
         (number, column)
         for number, line in enumerate(rows)
@@ -215,14 +215,14 @@ def test_noise_is_averaged_by_columns() -> None:
     assert len({row for row, _ in points}) == 1
 
 
-def test_without_a_log_and_without_validation() -> None:
+def test_a_curve_without_log_or_validation() -> None:
     rows = list(draw_curve(CURVE._replace(logged=(), val=(), best=None)))
     assert [column for _, column in sorted(marks(rows, "."), key=lambda p: p[1])] == [20, 40, 60]
     assert "no validation set" in rows[-1]
     assert rows[0] == "loss, nats/char"
 
 
-def test_one_point_is_no_curve() -> None:
+def test_one_point_is_not_a_curve() -> None:
     one = CURVE._replace(train=CURVE.train[:1], val=CURVE.val[:1])
     assert list(draw_curve(one)) == ["No learning curve: it takes two validations."]
     constant = CURVE._replace(train=((1, 2.0), (30, 2.0)), logged=(), val=(), best=None)
@@ -295,7 +295,7 @@ def test_other_kinds_of_files_are_refused(folder: Path, name: str) -> None:
 
 
 class Axes:
-    """Takes whatever is drawn."""
+    """Accepts any drawing."""
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
@@ -322,7 +322,7 @@ class Half:
         raise OSError(28, "No space left on device")
 
 
-def test_a_picture_is_whole_or_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_picture_is_whole_or_unchanged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from contextlib import nullcontext
 
     package: Any = types.ModuleType("matplotlib")

@@ -35,7 +35,7 @@ def read(name: str) -> list[str]:
 
 @pytest.fixture
 def made_before(generated: dict[str, bytes], monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The names of the files; the script need not make them anew."""
+    """The names of the files, so that the script need not make them again."""
     monkeypatch.setattr(make_data, "corpora", lambda: generated)
     return list(generated)
 
@@ -136,12 +136,12 @@ def reber_strings(longest: int) -> Iterator[tuple[str, int]]:
     "string", ["BTSSXXTVVE", "BPVVE", "BTXXVPSE", "BPVPXVPXVPXVVE", "BTSXXVPSE"]
 )
 def test_published_strings_are_accepted(string: str) -> None:
-    """The examples beside the figure in the course notes of N. Schraudolph and F. Cummins."""
+    """The examples in the course notes of N. Schraudolph and F. Cummins."""
     assert reber.probability(f"BT{string}TE") == reber.probability(f"BP{string}PE") > 0
 
 
 @pytest.mark.parametrize("string", ["BTSSPXSE", "BPTVVB", "BTXXVVSE", "BPVSPSE", "BTSSSE"])
-def test_published_strangers_are_refused(string: str) -> None:
+def test_published_counterexamples_are_refused(string: str) -> None:
     with pytest.raises(ValueError, match="is not an embedded Reber string"):
         reber.probability(f"BT{string}TE")
 
@@ -164,7 +164,7 @@ def test_reber_probabilities_by_enumeration() -> None:
 
 
 def test_corrupted_strings_are_refused() -> None:
-    """Whatever one deletion, insertion, change or swap makes, the second description decides."""
+    """Texts after one deletion, insertion, change or swap, judged by a second description."""
     refused = 0
     for string, _ in reber_strings(longest=13):
         for corrupted in corruptions(string, "BTPSXVE\n"):
@@ -177,7 +177,7 @@ def test_corrupted_strings_are_refused() -> None:
     assert refused > 1_000
 
 
-def test_penultimate_letter_is_the_second() -> None:
+def test_the_second_last_letter_is_the_second() -> None:
     strings = read("reber-test.txt") + read("reber-train.txt")
     for string in strings:
         at = reber.long_range_index(string)
@@ -192,8 +192,8 @@ def test_penultimate_letter_is_the_second() -> None:
     assert [text[at + 1 : at + 3] for at in positions] == ["E\n"] * len(strings)
 
 
-def test_what_the_test_strings_cost() -> None:
-    """Rare strings are long and dear; probabilities learnt from the training file change little."""
+def test_the_cost_of_the_test_strings() -> None:
+    """Rare strings are long and costly; learnt probabilities make little difference."""
     train, test = read("reber-train.txt"), read("reber-test.txt")
     exact = reber.bits_of(test)
     assert exact.bits == sum(-round(math.log2(reber.probability(string))) for string in test)
@@ -212,7 +212,7 @@ def test_what_the_test_strings_cost() -> None:
 
 
 def shrinks_to_nothing(line: str) -> bool:
-    """Whether rubbing out the pairs that touch, again and again, leaves nothing of some line."""
+    """Whether repeatedly removing adjacent pairs leaves an empty line."""
     rest, before = line, ""
     while rest != before:
         before, rest = rest, re.sub(r"\(\)|\[\]|\{\}", "", rest)
@@ -220,7 +220,7 @@ def shrinks_to_nothing(line: str) -> bool:
 
 
 def bracket_lines(pairs: int, depth: int = 0) -> Iterator[tuple[str, int]]:
-    """All balanced texts of `pairs` pairs, with the bits of their kinds."""
+    """All balanced texts with `pairs` pairs, and the bits of their kinds."""
     if pairs == 0:
         yield "", 0
         return
@@ -278,7 +278,7 @@ def test_bracket_entropy_by_hand() -> None:
     assert brackets.entropy_rate() == Fraction(8, 5)
 
 
-def test_the_bracket_file_costs_what_the_source_says() -> None:
+def test_the_cost_of_the_bracket_file_matches_its_source() -> None:
     cost = brackets.bits_of(read("brackets.txt"))
     assert cost.characters == (DATA / "brackets.txt").stat().st_size
     assert float(cost.per_character) == pytest.approx(1.6, rel=0.01)
@@ -298,7 +298,7 @@ def test_the_bracket_file_costs_what_the_source_says() -> None:
 def test_exact_entropy_is_the_sum_over_steps(
     chain: markov.Chain, entropy: Callable[[], Fraction], length: Callable[[], Fraction]
 ) -> None:
-    """Forward instead of backward: where the walk is after each step, and how unsure its next."""
+    """Forward instead of backward: the position after each step, and the next step's entropy."""
     where, bits, steps = {"start": 1.0}, 0.0, 0.0
     for _ in range(3_000):
         after = dict[str, float]()
@@ -320,7 +320,7 @@ def test_exact_entropy_is_the_sum_over_steps(
     [(reber.sample_string, reber.probability), (brackets.sample_line, brackets.probability)],
     ids=["reber", "brackets"],
 )
-def test_samples_come_as_often_as_their_probability_says(
+def test_samples_are_as_frequent_as_their_probability(
     sample: Callable[[random.Random], str], probability: Callable[[str], Fraction]
 ) -> None:
     rng, n = random.Random(7), 40_000
@@ -353,7 +353,7 @@ def test_a_coin_tossed_until_heads() -> None:
 
 
 def corruptions(line: str, alphabet: str) -> Iterator[str]:
-    """Every text one deletion, change, insertion or swap of neighbours away."""
+    """All texts that one deletion, change, insertion or swap of neighbours gives."""
     for at in range(len(line) + 1):
         before, after = line[:at], line[at:]
         yield from (before + symbol + after for symbol in alphabet)

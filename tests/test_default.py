@@ -20,7 +20,7 @@ from charrnn.training.speed import Speed
 
 @pytest.fixture(autouse=True)
 def _slow_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where each network trains at the same speed, and not for long."""
+    """A machine on which each network trains at the same speed."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(lm, "PREVIEW_LENGTH", 20)
     monkeypatch.setattr(planner, "measure", lambda *_: Speed(1, 100.0))
@@ -29,13 +29,13 @@ def _slow_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def begun(given: dict[str, Any], **more: Any) -> Run:
-    """A run that is not trained."""
+    """A run that has not trained."""
     run = begin(given, Paths(("corpus.txt",)), threads=1, **more)
     run.close()
     return run
 
 
-def test_nothing_given_is_a_plan_said_in_one_line() -> None:
+def test_without_settings_a_plan_is_made_and_printed_in_one_line() -> None:
     done = charrnn("train", "corpus.txt", "--threads", "1", "--out", "run", cwd=Path())
     assert done.returncode == 0, done.stderr
     lines = [line for line in done.stderr.decode().splitlines() if line.startswith("plan:")]
@@ -51,7 +51,7 @@ def test_nothing_given_is_a_plan_said_in_one_line() -> None:
     assert b"this run is complete" in again.stderr
 
 
-def test_minutes_say_all_that_was_chosen() -> None:
+def test_minutes_print_all_choices() -> None:
     told: list[str] = []
     begun({"minutes": 20.0}, tell=told.append)
     assert any("dropout" in line for line in told)
@@ -73,7 +73,7 @@ def test_minutes_say_all_that_was_chosen() -> None:
         {"sample_every": 5},
     ],
 )
-def test_what_is_not_about_the_network_leaves_it_to_the_plan(given: dict[str, Any]) -> None:
+def test_settings_not_about_the_network_keep_the_plan(given: dict[str, Any]) -> None:
     run = begun(given)
     assert (run.config.cell, run.config.minutes) == (recipe.CELL, MINUTES)
     assert run.timekeeper.deadline is not None
@@ -101,10 +101,10 @@ def test_what_is_not_about_the_network_leaves_it_to_the_plan(given: dict[str, An
         {"weight_decay": 0.1},
     ],
 )
-def test_a_setting_of_the_network_or_its_training_makes_the_run_it_always_made(
+def test_a_setting_of_the_network_turns_planning_off(
     given: dict[str, Any],
 ) -> None:
-    """One cell, one size, ten epochs: by the defaults of a configuration and nothing else."""
+    """The defaults of a configuration decide: one cell, one size, ten epochs."""
     config = Config.of(**Config.parse(given))
     if "epochs" not in given:
         config = config.long_enough(round(0.9 * len(TEXT)))
@@ -124,7 +124,7 @@ def test_ten_epochs_are_the_settings_of_earlier_versions() -> None:
     assert (found.dropout, found.patience, found.val_fraction, found.seed) == (0, 0, 0.1, 0)
 
 
-def test_weights_to_begin_with_have_chosen_the_network() -> None:
+def test_initial_weights_decide_the_network() -> None:
     run = library.train("corpus.txt", out="old", threads=1, hidden=8, epochs=0.1)
     run.finish()
     assert begun({}, init_from="old").config.minutes == 0

@@ -1,4 +1,4 @@
-"""The commands that the README, the documents and the help pages show run, on small data."""
+"""The commands in the README, the documents and the help pages work, on small data."""
 
 import gzip
 import lzma
@@ -59,7 +59,7 @@ SMALL = {
     "'To b' --next e": repr(TEXT[:4]) + f" --next {TEXT[4]}",
     " > play.txt": "",
 }
-"""What would take minutes, or another text, and what takes a second."""
+"""Arguments that take minutes or other texts, and their fast replacements."""
 
 TEXTS = {
     "look": TEXT * 4,
@@ -71,7 +71,7 @@ TEXTS = {
     "plots": "a house by the sea\nnobody laughed\n",
     "sentences": "the cat sat\nfrom here to there\n",
 }
-"""Texts by name, if they are not of :data:`TEXT` twice."""
+"""The texts by name; others contain :data:`TEXT` twice."""
 
 ROWS = (
     ("questions.tsv", "polarity-train.tsv", 90),
@@ -82,7 +82,7 @@ ROWS = (
     ("tunes.tsv", "tunes.tsv", 60),
     ("series.csv", "ar.csv", 200),
 )
-"""Files of rows: their names, the files of data/ that they are the first lines of."""
+"""Files of rows: their names, and the files of data/ whose first lines they have."""
 
 RUNS = {
     **dict.fromkeys(("corpus-1", "corpus-2", "corpus-3", "corpus-4"), "corpus.txt"),
@@ -101,7 +101,7 @@ RUNS = {
 
 
 def commands() -> list[str]:
-    """Every command line of charrnn, each once, without the comment behind it."""
+    """Every command line of charrnn, each once, without comments."""
     found: dict[str, None] = {}
     for name in DOCUMENTS:
         text = (ROOT / name).read_text(encoding="utf-8")
@@ -117,7 +117,7 @@ def commands() -> list[str]:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with all the files that are named, and the runs that are used."""
+    """A folder with all files and runs that the documents name."""
     place = tmp_path_factory.mktemp("documents")
     for folder in ("books/verse", "data", "docs", DEFAULT_FOLDER):
         (place / folder).mkdir(parents=True)
@@ -172,21 +172,21 @@ def test_a_command_runs_as_it_is_shown(command: str, place: Path) -> None:
 
 
 def expanded(word: str, part: str, place: Path) -> list[str]:
-    """The files that a shell makes of a pattern that stands without quotes."""
+    """The files that an unquoted pattern matches in a shell."""
     if "*" in word and f"'{word}'" not in part:
         return [path.name for path in sorted(place.glob(word))]
     return [word]
 
 
-def test_there_are_such_commands() -> None:
-    """Some of each kind, so that none gets lost on the way here."""
+def test_documents_contain_every_kind_of_command() -> None:
+    """There are some of each kind, so the search for commands works."""
     found = commands()
     assert len(found) > 60
     for part in (" | charrnn", "mpiexec -n", "charrnn explain pydoc", "charrnn export --example"):
         assert any(part in command for command in found), part
 
 
-def test_the_commands_that_are_run_elsewhere_are() -> None:
+def test_the_commands_run_elsewhere_are_run() -> None:
     for document, where in ELSEWHERE.items():
         if where.endswith(".py"):
             text = (ROOT / "tests" / where).read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Lanes shared out: the sums are the batch's, and who computes what makes no difference."""
+"""Sharing lanes out: the sums equal the batch's, whichever process computes which lanes."""
 
 import tracemalloc
 from typing import Any
@@ -30,7 +30,7 @@ every_variant = pytest.mark.parametrize(
 
 @pytest.fixture
 def small_panels(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Matrices of four rows and columns in four panels, whatever this machine's library is."""
+    """Divide matrices of four rows and columns into panels, whatever this machine's library is."""
     monkeypatch.setattr(products, "choose_tile", lambda *sizes: Tile(2, 2))
 
 
@@ -113,7 +113,7 @@ def test_shards_add_up_to_the_batch(batch_size: int, layers: int) -> None:
 
 
 def test_gradients_are_added_in_one_order() -> None:
-    """Floating-point sums depend on it: first shard to last, to the bit."""
+    """Floating-point sums depend on the order, which is from the first shard to the last."""
     model = SequenceModel(VOCAB, VOCAB, parse_cell("lstm", 8), 2)
     parameters, text, state = batch(model, 70)
     parameters = parameters.astype(np.float32)
@@ -135,7 +135,7 @@ def test_gradients_are_added_in_one_order() -> None:
 
 
 def test_each_shard_drops_units_of_its_own() -> None:
-    """Two shards of the same lanes lose different units; the same seed loses the same again."""
+    """Two shards with the same lanes drop different units; the same seed drops the same ones."""
     model = SequenceModel(VOCAB, VOCAB, parse_cell("rnn", 16), 1, dropout=0.5)
     parameters, text, state = batch(model, 12)
     text, state = np.tile(text, 2), tuple(tuple(np.tile(p, (2, 1)) for p in s) for s in state)
@@ -170,8 +170,8 @@ def test_a_bad_symbol_in_any_shard_is_refused() -> None:
 
 @pytest.mark.parametrize("tile", [Tile(6, 8), Tile(3, 8), Tile(6, 2), Tile(2, 4), Tile(1, 1)])
 @pytest.mark.parametrize("halved", [0, 1, 3])
-def test_panels_are_the_matrix(monkeypatch: pytest.MonkeyPatch, tile: Tile, halved: int) -> None:
-    """However it is cut, at every number of lanes; and it is a copy."""
+def test_panels_equal_the_matrix(monkeypatch: pytest.MonkeyPatch, tile: Tile, halved: int) -> None:
+    """However it is divided, at every number of lanes; and it is a copy."""
     monkeypatch.setattr(products, "choose_tile", lambda *sizes: tile)
     rng = np.random.default_rng(0)
     joined = rng.standard_normal((6, 3 * 8))
@@ -192,7 +192,7 @@ def test_panels_are_the_matrix(monkeypatch: pytest.MonkeyPatch, tile: Tile, halv
 
 
 def test_panels_follow_from_the_sizes_of_the_product(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Below a million multiplications, if the library has a routine for it; never into slivers."""
+    """Below a million multiplications, if the library has a routine for that; never very narrow."""
     monkeypatch.setattr(products, "_has_small_products", lambda: True)
     assert choose_tile(128, 128, 25) == (128, 64)
     assert choose_tile(256, 256, 32) == (256, 32)
@@ -210,7 +210,7 @@ def test_panels_follow_from_the_sizes_of_the_product(monkeypatch: pytest.MonkeyP
 @pytest.mark.usefixtures("small_panels")
 @every_variant
 def test_the_gradient_check_passes_on_panels(cell: Cell[Any]) -> None:
-    """The very code that trains: several panels deep and wide."""
+    """Several panels deep and wide, in the code that trains."""
     model = SequenceModel(4, 3, cell, 2)
     check = check_outputs(model, cell.label, rng=np.random.default_rng(0), methods=("complex",))
     assert check.passed
@@ -240,7 +240,7 @@ def test_panels_change_nothing(cell: Cell[Any], monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.uint16, np.int32])
 @pytest.mark.parametrize("vocab_size", [7, 250])
 def test_symbols_may_be_narrow_integers(dtype: type, vocab_size: int) -> None:
-    """Whether the table is larger than what is read of it or not: no product overflows."""
+    """With a table larger or smaller than what is read, no product overflows."""
     model = SequenceModel(vocab_size, 3, parse_cell("lstm", 4))
     parameters = model.init(np.random.default_rng(0), np.float64)
     text = np.random.default_rng(1).integers(vocab_size, size=(6, 5))
@@ -251,7 +251,7 @@ def test_symbols_may_be_narrow_integers(dtype: type, vocab_size: int) -> None:
 
 
 def test_a_large_vocabulary_is_not_copied() -> None:
-    """A pass reads a few rows of fifty thousand: it does not make a second table of all."""
+    """Reading a few of fifty thousand rows does not copy the whole table."""
     model = SequenceModel(50_000, 3, parse_cell("lstm", 16))
     parameters = model.init(np.random.default_rng(0))
     text = np.random.default_rng(1).integers(50_000, size=(5, 8))
@@ -265,7 +265,7 @@ def test_a_large_vocabulary_is_not_copied() -> None:
 # One step at a time
 
 
-def test_a_stepper_of_a_tied_model() -> None:
+def test_a_stepper_of_a_tied_model_equals_the_model() -> None:
     model = SequenceModel(VOCAB, VOCAB, parse_cell("gru", 6), 2, 6, tied=True)
     parameters, text, state = batch(model, 3)
     expected, _, _ = model.forward(parameters, text, state)
@@ -278,10 +278,10 @@ def test_a_stepper_of_a_tied_model() -> None:
 @pytest.mark.parametrize("num_layers", [0, 1, 3])
 @pytest.mark.parametrize("batch_size", [1, 5])
 @every_variant
-def test_a_stepper_is_the_model(
+def test_a_stepper_equals_the_model(
     cell: Cell[Any], batch_size: int, num_layers: int, embedding_size: int
 ) -> None:
-    """Outputs after every symbol, from a state that is not zero, which it leaves alone."""
+    """Its outputs after every symbol, from a non-zero state, which it does not change."""
     model = SequenceModel(VOCAB, VOCAB, cell, num_layers, embedding_size)
     parameters, text, state = batch(model, batch_size)
     parameters.flat[:] += 0.1  # no bias is zero

@@ -31,7 +31,7 @@ def probabilities(y: Any, loss: str) -> Any:
 @pytest.mark.parametrize("loss", ["softmax", "sigmoid"])
 @pytest.mark.parametrize("layers", [0, 1, 2])
 def test_its_probabilities_are_the_mean_of_the_members(loss: str, layers: int) -> None:
-    """By whichever way they are asked for."""
+    """In each of the functions that return them."""
     ensemble, parts, weights = ensemble_of(3, loss, "lstm", layers)
     member, rng = ensemble.member, np.random.default_rng(9)
     x, targets = rng.integers(7, size=(2, 6, 4))
@@ -76,7 +76,7 @@ def test_its_gradient_weighs_each_target() -> None:
         assert slope == pytest.approx(gradients.flat[at], rel=1e-9, abs=1e-14)
 
 
-def test_a_member_that_is_sure_of_something_else_spoils_nothing() -> None:
+def test_a_member_that_is_wrongly_sure_does_no_harm() -> None:
     y = np.array([[[0.0, 0.0]], [[500.0, -500.0]]], np.float32)
     np.testing.assert_allclose(log_mean(y, "softmax"), np.log([[0.75, 0.25]]), rtol=1e-6)
 
@@ -96,7 +96,7 @@ def test_processes_make_no_difference() -> None:
     assert found[0][0].shape == (3, 24)
 
 
-def test_numbers_and_nothing_are_not_averaged() -> None:
+def test_impossible_averages_are_refused() -> None:
     cell = make_cell("gru", 5)
     for member, count in (
         (SequenceModel(7, 7, cell), 0),

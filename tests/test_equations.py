@@ -1,4 +1,4 @@
-"""What docs/equations.md points to is there, and it has all that the notes have."""
+"""Everything docs/equations.md refers to exists, and it covers all of the notes."""
 
 import importlib
 import re
@@ -124,7 +124,7 @@ TEST = re.compile(r"test_\w+")
 
 
 def part(title: str) -> str:
-    """The text below the heading that begins so, up to the next of its level or above."""
+    """The text below a heading that begins like this, up to the next of its level or above."""
     found = re.search(rf"^(#+) {re.escape(title)}.*\n", DOCUMENT, flags=re.MULTILINE)
     assert found, title
     end = re.search(rf"^#{{2,{len(found[1])}}} ", DOCUMENT[found.end() :], flags=re.MULTILINE)
@@ -132,7 +132,7 @@ def part(title: str) -> str:
 
 
 def table(number: int, note: str) -> list[list[str]]:
-    """The rows that tell where a note's things live, cell by cell."""
+    """The rows of the table for one note, cell by cell."""
     lines = part(f"15.{number} Note {note}").splitlines()
     rows = [
         line.removeprefix("| ").removesuffix(" |").split(" | ") for line in lines if "|" in line
@@ -146,7 +146,7 @@ def rows() -> list[list[str]]:
 
 
 def names(text: str) -> list[str]:
-    """What stands between backticks, but for blocks of formulas."""
+    """The names between backticks, except in blocks of formulas."""
     text = re.sub(r"^```math\n.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
     return re.findall(r"`([^`]+)`", text)
 
@@ -167,7 +167,7 @@ def resolve(name: str) -> Any:
 
 @cache
 def labels() -> frozenset[str]:
-    """The rows of ``charrnn gradcheck``, on networks as small as there are."""
+    """The rows of ``charrnn gradcheck``, on the smallest networks."""
     cells = chosen_cells(None, hidden_size=1)
     small = check_all(cells, seq_len=2, num_layers=(1,), methods=("complex",))
     return frozenset(check.label for check in small)
@@ -181,12 +181,12 @@ def known_tests() -> frozenset[str]:
 
 
 def proofs() -> list[str]:
-    """What is said to be a proof, from section 2 on: each from **Proof** to its paragraph's end."""
+    """The proofs from section 2 on: each from **Proof** to the end of its paragraph."""
     text = DOCUMENT[DOCUMENT.index("\n## 2. ") :]
     return re.findall(r"\*\*Proof\*\*(.*?)(?=\n\n|\n```|\*\*Source|\*\*Code|\Z)", text, re.DOTALL)
 
 
-def test_every_row_is_whole() -> None:
+def test_every_row_of_the_table_is_complete() -> None:
     for row in rows():
         assert len(row) == 4, row
         assert all(row), row
@@ -212,7 +212,7 @@ def test_every_name_in_the_tables_exists() -> None:
 
 
 def test_every_function_after_code_exists() -> None:
-    """A short name after a dotted one is of the same module or class, ``.backward`` too."""
+    """A short name after a dotted one is of the same module or class; so is ``.backward``."""
     places = re.findall(
         r"\*\*Code\*\*(.*?)(?=\*\*Proof|\*\*Source|\n\n|\n```|\Z)", DOCUMENT, re.DOTALL
     )
@@ -235,7 +235,7 @@ def test_every_proof_exists() -> None:
 
 
 def test_every_proof_in_the_text_exists() -> None:
-    """Rows of the gradient check, tests, and tensors; nothing else stands there in backticks."""
+    """In backticks there are only rows of the gradient check, tests, and tensors."""
     told = [name for text in proofs() for name in names(text)]
     assert len(set(told)) > 25
     words = {"bias=false", "lstm,", "gru,", "dstate"}  # of sentences about them
@@ -244,7 +244,7 @@ def test_every_proof_in_the_text_exists() -> None:
 
 
 def test_every_row_of_the_gradient_check_is_in_the_document() -> None:
-    """But the variants without biases, which are named together."""
+    """Except for the variants without biases, which are named together."""
     told = set(names(DOCUMENT))
     assert not {label for label in labels() if "bias=false" not in label} - told
 
@@ -268,13 +268,13 @@ def test_the_contents_are_the_chapters() -> None:
     assert [int(number) for number, _ in contents] == list(range(1, len(titles) + 1))
 
 
-def test_who_is_only_thanked_is_credited() -> None:
+def test_acknowledged_sources_are_credited() -> None:
     credited = part("15.5 Credited, not built")
     assert all(name in credited for name in CREDITED)
 
 
-def test_formulas_are_whole() -> None:
-    """Every block is closed, and braces and ends of environments match in each."""
+def test_formulas_are_complete() -> None:
+    """Every block is closed, with matching braces and environments."""
     assert DOCUMENT.count("```") % 2 == 0
     for block in re.findall(r"```math\n(.*?)```", DOCUMENT, flags=re.DOTALL):
         assert re.sub(r"\\[{}]", "", block).count("{") == re.sub(r"\\[{}]", "", block).count("}")

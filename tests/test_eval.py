@@ -1,4 +1,4 @@
-"""Scoring a text: what is read before each character, learnt from it, mixed; and the command."""
+"""Scoring a text: the context of each character, adaptation, mixtures; and the command."""
 
 import hashlib
 import json
@@ -51,7 +51,7 @@ def some_text(count: int = 300) -> Array:
 
 
 def plain_nats(model: SequenceModel, w: Parameters, ids: Array, first: int, end: int) -> Array:
-    """Of ``ids[1:end]`` in one pass from the zero state, those from ``first`` on."""
+    """The nats from ``first`` on, reading ``ids[1:end]`` at once from the zero state."""
     x, targets = ids[: end - 1, None].astype(int), ids[1:end].astype(int)
     y, _, _ = model.forward(w, x, model.zero_state(1, w.dtype))
     p = np.exp(y[:, 0]) / np.exp(y[:, 0]).sum(axis=1, keepdims=True)
@@ -64,7 +64,7 @@ def plain_nats(model: SequenceModel, w: Parameters, ids: Array, first: int, end:
 
 @every_cell
 @pytest.mark.parametrize("width", [1, 7, 64])
-def test_a_window_knows_the_character_before_it_and_no_more(cell: str, width: int) -> None:
+def test_a_window_reads_only_one_character_before_it(cell: str, width: int) -> None:
     model, w = network(cell)
     ids, start = some_text(), 50
     found = windowed_nats(Reader(Engine(model)), w, ids, resets(start, len(ids), width))
@@ -117,7 +117,7 @@ def test_carried_windows_cover_the_text(start: int) -> None:
     assert len(carried(start, start + (1 << 17) + 1, 1)) > 60
 
 
-def test_eval_with_the_state_carried_is_what_validation_says() -> None:
+def test_eval_with_the_state_carried_equals_validation() -> None:
     model, w = network()
     w.flat /= 3  # so that it forgets within a lane's warm-up
     ids, start = some_text(3000), 100
@@ -174,7 +174,7 @@ def test_an_adaptation_updates_as_the_paper_says(decay: float) -> None:
 
 
 def test_gradients_are_measured_segment_by_segment() -> None:
-    """In one lane the statistics are by their definition; in many they are close to that."""
+    """In one lane the statistics follow their definition; in many they are close to it."""
     model, w = network()
     ids, segment = some_text(65), 16
     state, squares, g = model.zero_state(1, np.float64), np.zeros_like(w.flat), w.zeros_like()
@@ -187,7 +187,7 @@ def test_gradients_are_measured_segment_by_segment() -> None:
 
 
 def test_many_lanes_estimate_what_one_would() -> None:
-    """Of a trained model gradients point anywhere, and their squares add up."""
+    """A trained model's gradients are nearly independent, so their squares add up."""
     rng = np.random.default_rng(4)
     model = SequenceModel(V, V, parse_cell("gru", 5))
     w = model.init(rng, np.float64)
@@ -205,7 +205,7 @@ def test_many_lanes_estimate_what_one_would() -> None:
     np.testing.assert_allclose(many[w.slices["head.b"]], plain, rtol=0.3)
 
 
-def test_an_adaptation_knows_nothing_of_what_comes() -> None:
+def test_an_adaptation_does_not_see_the_future() -> None:
     model, w = network()
     ids, adaptation = some_text(200), Adaptation(0.01, 0.01, 16)
     rms = gradient_rms(Reader(Engine(model)), w, ids, 16)
@@ -218,7 +218,7 @@ def test_an_adaptation_knows_nothing_of_what_comes() -> None:
         assert changed[place - 1] != base[place - 1]
 
 
-def test_an_adaptation_without_a_step_is_the_plain_score() -> None:
+def test_an_adaptation_without_a_step_equals_the_plain_score() -> None:
     model, w = network()
     ids = some_text(200)
     rms = gradient_rms(Reader(Engine(model)), w, ids, 16)
@@ -237,7 +237,7 @@ def test_an_adaptation_learns_a_text_of_its_own_kind() -> None:
 
 
 def test_unknown_characters_are_not_learnt() -> None:
-    """Whatever symbol stands in their place to be predicted: the weights do not follow it."""
+    """Whatever symbol replaces them, the weights do not learn it."""
     model, w = network()
     ids, known = some_text(100), np.ones(100, dtype=np.bool_)
     known[99] = False
@@ -249,7 +249,7 @@ def test_unknown_characters_are_not_learnt() -> None:
     assert np.abs(first[32:48] - plain[32:48]).max() > 1e-3
 
 
-def test_a_segment_s_gradient_is_the_mean_over_what_is_known() -> None:
+def test_a_segments_gradient_is_the_mean_over_known_characters() -> None:
     model, w = network()
     ids, known, g = some_text(33), np.ones(33, dtype=np.bool_), w.zeros_like()
     known[9:17] = False
@@ -316,7 +316,7 @@ def reported(text: str, train: str | None = TEXT, **more: Any) -> Report:
 
 
 def test_unknown_characters_are_counted_and_charged() -> None:
-    """In their place stands a line end, and nothing else is different."""
+    """A line end replaces them, and nothing else differs."""
     plain, odd = reported(TEXT[:100] + "\n" + TEXT[:99]), reported(TEXT[:100] + "Ω" + TEXT[:99])
     assert (plain.unknown, plain.unknown_nats) == (0, 0)
     assert (odd.unknown, odd.count) == (1, 199)
@@ -382,7 +382,7 @@ def test_the_second_half_is_what_is_reported() -> None:
         assert whole.mixed.figures[k].nats == pytest.approx(expected, rel=1e-5)
 
 
-def test_outputs_that_are_no_numbers_are_found() -> None:
+def test_outputs_that_are_not_finite_are_found() -> None:
     vocabulary = Vocabulary.of("char", codes_of(TEXT))
     model, w = network(size=len(vocabulary))
     w["head.b"][0] = np.inf
@@ -433,7 +433,7 @@ def facts(place: Path, *arguments: str, stdin: bytes | None = None) -> dict[str,
     return found
 
 
-def test_without_a_file_the_held_out_end_is_scored(place: Path) -> None:
+def test_without_a_file_the_validation_set_is_scored(place: Path) -> None:
     found = facts(place, "run")
     best = min(entry["nats"] for entry in metrics(place / "run") if entry["event"] == "validation")
     assert found["scored"] == 60
@@ -468,7 +468,7 @@ def test_another_text_is_read_from_its_beginning(place: Path) -> None:
     assert twice["scored"] == 2 * len(text) - 1
 
 
-def test_bytes_are_all_known_to_a_model_of_bytes(place: Path) -> None:
+def test_a_byte_level_model_knows_all_bytes(place: Path) -> None:
     found = facts(place, "bytes", "other.txt")
     assert (found["unknown"], found["unit"]) == (0, "byte")
     assert found["scored"] == len((place / "other.txt").read_bytes()) - 1
@@ -491,7 +491,7 @@ def test_the_training_text_may_be_named(place: Path) -> None:
     )
 
 
-def test_what_was_held_out_trains_nothing(place: Path) -> None:
+def test_the_validation_set_is_never_training_text(place: Path) -> None:
     """Nor does a baseline change, whichever text it is compared on."""
     model, corpus = load_model(place / "run" / "best.npz"), str(place / "corpus.txt")
     for files in ([], [corpus], [str(place / "other.txt")]):
@@ -500,7 +500,7 @@ def test_what_was_held_out_trains_nothing(place: Path) -> None:
         assert scored.start == (1 if "other" in scored.what else 540)
 
 
-def test_a_training_text_that_has_changed_is_not_taken(place: Path, tmp_path: Path) -> None:
+def test_a_changed_training_text_is_not_used(place: Path, tmp_path: Path) -> None:
     shutil.copytree(place / "run", tmp_path / "run")
     (tmp_path / "corpus.txt").write_text(TEXT + "a", encoding="utf-8")
     done = charrnn("eval", "run", cwd=tmp_path)
@@ -559,7 +559,7 @@ def test_eval_prints_every_figure_on_its_page(place: Path) -> None:
         assert "1 of them are new to the model; at 27.7 nats" in page
 
 
-def test_a_narrow_terminal_cuts_no_number_off(place: Path) -> None:
+def test_a_narrow_terminal_does_not_cut_numbers(place: Path) -> None:
     pages = [
         charrnn("eval", "run", "--mix", cwd=place, env=environment(COLUMNS=columns)).stdout
         for columns in ("30", "200")
@@ -568,7 +568,7 @@ def test_a_narrow_terminal_cuts_no_number_off(place: Path) -> None:
     assert pages[0]
 
 
-def test_the_training_text_in_another_dress_is_known(place: Path, tmp_path: Path) -> None:
+def test_the_training_text_is_recognised_in_another_form(place: Path, tmp_path: Path) -> None:
     other, more, piece = (tmp_path / name for name in ("crlf.txt", "more.txt", "piece.txt"))
     other.write_bytes(TEXT.replace("\n", "\r\n").encode("utf-16"))
     end = facts(place, "run")
@@ -586,19 +586,19 @@ def test_the_training_text_in_another_dress_is_known(place: Path, tmp_path: Path
         assert not any("trained on" in note for note in facts(place, "run", name)["notes"])
 
 
-def test_a_few_characters_are_no_overlap_on_either_side() -> None:
+def test_a_few_characters_are_not_an_overlap() -> None:
     long, short = (np.frombuffer((TEXT * 3)[:end].encode(), np.uint8) for end in (200, 3))
     for text, other, seen in ((long, long, True), (short, long, False), (long, short, False)):
         found = _seen(text, Parted(other, len(other)), "byte", by_lines=False)
         assert bool(found) == seen
 
 
-def test_a_perplexity_beyond_all_numbers_is_none() -> None:
+def test_a_perplexity_beyond_all_floats_is_infinite() -> None:
     assert Figure("lost", 800.0).perplexity == inf
     assert Figure("sure", log(2)).perplexity == pytest.approx(2)
 
 
-def test_eval_whose_reader_goes_away_ends_quietly(place: Path) -> None:
+def test_eval_whose_reader_has_gone_ends_silently(place: Path) -> None:
     line = f"{sys.executable} -m charrnn eval run | true; exit ${{PIPESTATUS[0]}}"
     done = subprocess.run(
         ["bash", "-c", line], cwd=place, env=environment(), capture_output=True, check=False

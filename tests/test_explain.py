@@ -28,7 +28,7 @@ EXPLAINED = (ROOT / "docs" / "explain.md").read_text(encoding="utf-8")
 
 
 def saved(folder: Path, name: str, codes: str | None = None, **settings: Any) -> Path:
-    """A language model as a checkpoint, untrained."""
+    """An untrained language model as a checkpoint."""
     config = Config(**{"hidden": 6} | settings)
     level = "char" if codes else "byte"
     symbols = sorted(map(ord, codes)) if codes else range(256)
@@ -83,7 +83,7 @@ def run(place: Path, *arguments: str) -> str:
         ["\x1b\u202e.npz", "--prime", "a"],
     ],
 )
-def test_what_is_shown_fits_and_rules_no_terminal(place: Path, arguments: list[str]) -> None:
+def test_the_output_fits_and_cannot_control_a_terminal(place: Path, arguments: list[str]) -> None:
     shown = run(place, *arguments)
     lines = shown.split("\n")
     assert max(map(cell_len, lines)) <= 80
@@ -92,7 +92,7 @@ def test_what_is_shown_fits_and_rules_no_terminal(place: Path, arguments: list[s
     assert "nan" not in shown
 
 
-def test_the_tables_say_what_they_are(place: Path) -> None:
+def test_tables_have_headings(place: Path) -> None:
     shown = run(place, "gru.npz", "--prime", "ab", "--next", "c", "--units", "2")
     assert "gru.npz: 1 × 6 gru,reset=before,update=write, 11 characters\n" in shown
     assert "reads 'ab'; this step: 'b'; next: 'c', as given\n" in shown
@@ -118,14 +118,14 @@ def test_the_tables_say_what_they_are(place: Path) -> None:
         assert len(row[1].partition(".")[2]) >= 5
 
 
-def test_what_does_not_fit_is_marked(place: Path) -> None:
+def test_omitted_columns_are_marked(place: Path) -> None:
     shown = run(place, "bytes.npz", "--prime", "ab", "--units", "40")
     (heading, *_) = re.findall(r"    dW_hr .*", shown)
     assert re.fullmatch(r" +dW_hr( +unit \d+){5,6} \.\.\.", heading)
 
 
 def test_small_numbers_never_look_like_zero(place: Path) -> None:
-    """One unit that hardly matters beside others; then a network in which everything is small."""
+    """A unit that hardly matters; then a network in which everything is small."""
     model = load(place / "lstm.npz")
     model.parameters["head.W"][0] *= 1e-9
     text = page(explain_model(model, "ab", layer=1), 3).plain
@@ -216,7 +216,7 @@ def test_without_a_prime_it_begins_where_sampling_does(place: Path) -> None:
         ),
     ],
 )
-def test_what_cannot_be_explained_is_one_line(
+def test_what_cannot_be_explained_is_reported_on_one_line(
     place: Path, arguments: list[str], message: str, hint: str
 ) -> None:
     if "label.npz" in arguments:
@@ -243,7 +243,7 @@ def classifier(place: Path) -> None:
     (place / "label.npz").write_bytes((place / "label" / "best.npz").read_bytes())
 
 
-def test_spoilt_weights_are_reported(place: Path) -> None:
+def test_damaged_weights_are_reported(place: Path) -> None:
     model = load(place / "rnn.npz")
     model.parameters.flat *= 1e30
     write_checkpoint(place / "huge.npz", dict(model.header), dict(model.parameters))
@@ -252,7 +252,7 @@ def test_spoilt_weights_are_reported(place: Path) -> None:
     assert b"not finite numbers" in done.stderr
 
 
-def test_a_cell_of_ones_own_is_named_again(place: Path) -> None:
+def test_your_own_cell_must_be_named_again(place: Path) -> None:
     (place / "corpus.txt").write_text("abcde " * 60, encoding="utf-8")
     done = charrnn(
         *("train", "corpus.txt", "--cell", "my_cell.py:PlainRNN", "--hidden", "4", "--epochs", "1"),

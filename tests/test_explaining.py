@@ -25,7 +25,7 @@ from charrnn.nn.workspace import Workspace
 DOCUMENT = (ROOT / "docs" / "equations.md").read_text(encoding="utf-8")
 VARIANTS = [cell for kind in (RNN, LSTM, GRU) for cell in all_variants(kind, 5)]
 BY_INDEX = {"own.h", "softmax", "loss", "head.dy"}
-"""Equations that are not computed as they are written, but beside them."""
+"""Equations that are not computed as they are written."""
 
 every_variant = pytest.mark.parametrize("cell", VARIANTS, ids=lambda cell: cell.label)
 
@@ -33,8 +33,8 @@ every_variant = pytest.mark.parametrize("cell", VARIANTS, ids=lambda cell: cell.
 # The equations
 
 
-def test_every_equation_stands_in_the_document() -> None:
-    """Letter by letter, but for what aligns them; and nothing that goes on where it ends."""
+def test_every_equation_is_in_the_document() -> None:
+    """Letter by letter, except for alignment; and the formula in the document ends there, too."""
     text = re.sub(r"\s+", " ", DOCUMENT.replace(r"\textstyle", "").replace("&", ""))
     assert len(EQUATIONS) > 90
     for equation in EQUATIONS.values():
@@ -106,7 +106,7 @@ def some_state(model: SequenceModel) -> State:
 
 
 def numbers_of(found: Explanation) -> Numbers:
-    """Every unit's numbers of every line, by name; and of each name always the same."""
+    """The numbers of every unit in every line, by name; equal names have equal numbers."""
     numbers: Numbers = {}
     for section in found.sections:
         for line in section.lines:
@@ -163,10 +163,10 @@ GRADIENTS = {"W_x": "dW_x", "W_h": "dW_h", "W_c": "dW_c", "b": "db", "b_hn": "db
     [(2, 0, False), (2, 3, False), (1, 5, True), (0, 0, False), (0, 3, False)],
     ids=["stack", "embedding", "tied", "no layers", "embedding alone"],
 )
-def test_the_gradients_are_those_that_train(
+def test_explained_gradients_equal_those_of_training(
     cell: Cell[Any], layers: int, embedding: int, tied: bool
 ) -> None:
-    """Of every layer, of the head and the embedding; and the loss."""
+    """For every layer, the head and the embedding; and the loss."""
     if not layers and cell != VARIANTS[0]:
         return  # no cell is in it
     model = SequenceModel(6, 6, cell, layers, embedding, tied=tied)
@@ -195,7 +195,7 @@ def test_the_gradients_are_those_that_train(
             np.testing.assert_allclose(lines[name].value, want, 1e-12, 1e-15, err_msg=name)
 
 
-def test_a_stack_hands_on_states_and_gradients() -> None:
+def test_a_stack_passes_states_and_gradients_on() -> None:
     model = SequenceModel(6, 6, GRU(5), 2)
     p, state = drawn(model), some_state(model)
     below, top = (
@@ -207,7 +207,7 @@ def test_a_stack_hands_on_states_and_gradients() -> None:
 
 
 def test_the_prime_is_read_as_sampling_reads_it() -> None:
-    """The state is carried from the first character on; where it runs away it begins anew."""
+    """The state is carried from the first character on, and reset if it runs away."""
     for cell, wild in ((LSTM(5), 1.0), (RNN(5, activation="relu"), 4.0)):
         model = SequenceModel(6, 6, cell)
         p = drawn(model)
@@ -223,8 +223,8 @@ def test_the_prime_is_read_as_sampling_reads_it() -> None:
         np.testing.assert_allclose(lines["head y_t"].value[0], y[-1, 0], rtol=1e-12)
 
 
-def test_a_cell_of_ones_own_shows_what_goes_in_and_out() -> None:
-    """Input, states, output and loss; and the gradients go through it to the embedding."""
+def test_your_own_cell_shows_its_inputs_and_outputs() -> None:
+    """Input, states, output and loss; its gradients continue to the embedding."""
     own, ours = (SequenceModel(6, 6, cell, 2, 3) for cell in (PlainLSTM(5), LSTM(5)))
     p, state = drawn(ours), some_state(ours)
     for layer in (0, 1):

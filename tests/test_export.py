@@ -1,4 +1,4 @@
-"""Models in the files of other programs: what they hold, what is refused, the command."""
+"""Models as files for other programs: their contents, refusals, and the command."""
 
 import json
 import re
@@ -71,7 +71,7 @@ class Mine(PlainCell):
 """
 
 
-def test_a_cell_of_ones_own_goes_into_safetensors_only(tmp_path: Path) -> None:
+def test_your_own_cell_can_only_be_exported_to_safetensors(tmp_path: Path) -> None:
     (tmp_path / "cell.py").write_text(OWN_CELL, encoding="utf-8")
     (tmp_path / "corpus.txt").write_text(TEXT, encoding="utf-8")
     own = ("--cell", "cell.py:Mine")
@@ -91,7 +91,7 @@ def test_a_cell_of_ones_own_goes_into_safetensors_only(tmp_path: Path) -> None:
 # All of them
 
 
-def test_more_weights_than_an_onnx_file_can_hold(
+def test_more_weights_than_an_onnx_file_can_hold_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = drawn(tmp_path)
@@ -109,7 +109,7 @@ every_format = pytest.mark.parametrize("suffix", [".safetensors", ".pt", ".onnx"
 
 
 def metadata_of(path: Path) -> dict[str, Any]:
-    """What a file says besides weights."""
+    """The metadata of a file."""
     if path.suffix == ".pt":
         import torch
 
@@ -127,8 +127,8 @@ def metadata_of(path: Path) -> dict[str, Any]:
 
 
 @every_format
-def test_any_vocabulary_comes_back(tmp_path: Path, suffix: str) -> None:
-    """Also one of odd signs: NUL, a change of direction, the last code point."""
+def test_any_vocabulary_can_be_read_back(tmp_path: Path, suffix: str) -> None:
+    """Also one with odd characters: NUL, a change of direction, the last code point."""
     packages(suffix)
     codes = [0, 10, 27, 34, 60, 0x202E, 0xFFFF, 0x10FFFF]
     model = drawn(tmp_path, known="".join(map(chr, codes)))
@@ -154,7 +154,7 @@ def test_equal_models_make_equal_files(tmp_path: Path, suffix: str) -> None:
 
 
 @every_format
-def test_what_stands_there_is_replaced_or_left_whole(
+def test_an_existing_file_is_replaced_or_unchanged(
     tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     packages(suffix)
@@ -179,7 +179,9 @@ def test_what_stands_there_is_replaced_or_left_whole(
 
 @every_format
 @pytest.mark.parametrize("where", ["folder", "nowhere/m", "m\0"])
-def test_a_file_that_cannot_be_written_is_one_line(tmp_path: Path, suffix: str, where: str) -> None:
+def test_a_file_that_cannot_be_written_is_reported_on_one_line(
+    tmp_path: Path, suffix: str, where: str
+) -> None:
     packages(suffix)
     (tmp_path / f"folder{suffix}").mkdir()
     with pytest.raises(CheckpointError, match="cannot write") as error:
@@ -205,7 +207,7 @@ def test_without_its_package_the_install_line_is_shown(
 
 @pytest.mark.parametrize("task", SPECS)
 @pytest.mark.parametrize("suffix", [".pt", ".onnx"])
-def test_other_tasks_are_refused_in_a_line(tmp_path: Path, task: str, suffix: str) -> None:
+def test_other_tasks_are_refused_on_one_line(tmp_path: Path, task: str, suffix: str) -> None:
     checkpoint_of(tmp_path / "m.npz", SPECS[task], task=task)
     done = charrnn("export", "m.npz", f"m{suffix}", cwd=tmp_path)
     refused(done.stderr, done.returncode, f"its task is {task}")
@@ -213,7 +215,7 @@ def test_other_tasks_are_refused_in_a_line(tmp_path: Path, task: str, suffix: st
 
 
 @pytest.mark.parametrize("suffix", [".pt", ".onnx"])
-def test_outputs_that_are_no_softmax_are_refused(tmp_path: Path, suffix: str) -> None:
+def test_outputs_without_a_softmax_are_refused(tmp_path: Path, suffix: str) -> None:
     model = drawn(tmp_path, loss="sigmoid")
     with pytest.raises(InputError, match="it has no softmax output"):
         library.export(model, tmp_path / f"m{suffix}")
@@ -229,7 +231,7 @@ def test_only_a_model_is_exported(tmp_path: Path) -> None:
 
 
 def refused(stderr: bytes, code: int, message: str) -> None:
-    """Two lines, and the input must change."""
+    """Assert an error of two lines, with exit code 2."""
     lines = stderr.decode().splitlines()
     assert code == 2, lines
     assert lines[0].startswith("error: "), lines
@@ -264,7 +266,7 @@ def test_mistakes_take_two_lines(tmp_path: Path) -> None:
     assert charrnn("export", cwd=tmp_path).returncode == 2
 
 
-def test_the_command_says_what_it_wrote_of_what(tmp_path: Path) -> None:
+def test_the_command_names_the_model_and_the_file(tmp_path: Path) -> None:
     needs_safetensors()
     drawn(tmp_path)
     done = charrnn("export", "m.npz", "\x1b[31m.SafeTensors", cwd=tmp_path)
@@ -274,7 +276,7 @@ def test_the_command_says_what_it_wrote_of_what(tmp_path: Path) -> None:
     assert (done.stdout, done.stderr.decode()) == (b"", expected)
 
 
-def test_without_a_run_it_is_the_last_one_of_a_fitting_task(tmp_path: Path) -> None:
+def test_without_a_run_the_last_suitable_one_is_exported(tmp_path: Path) -> None:
     needs_onnx()
     needs_safetensors()
     for name in ("texts", "tags"):
@@ -294,7 +296,7 @@ SCRIPTS = re.findall(r"```python\n(.*?)```", DOCUMENT, flags=re.DOTALL)
 
 
 def run_script(word: str, model: Model, folder: Path, suffix: str) -> dict[str, Any]:
-    """What a script of the document leaves behind, run as written beside an export."""
+    """The results of a script in the document, run unchanged beside an export."""
     (script,) = [
         script for script in SCRIPTS if re.search(rf"^(import|from) {word}\b", script, re.M)
     ]
@@ -338,7 +340,7 @@ def test_the_documents_script_for_safetensors(
 def test_the_documents_script_for_onnx(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It writes by the probabilities that the model has."""
+    """Its text follows the model's probabilities."""
     needs_onnx()
     monkeypatch.chdir(tmp_path)
     known = KNOWN_THERE
@@ -349,5 +351,5 @@ def test_the_documents_script_for_onnx(
     assert capsys.readouterr().out == names["text"] + "\n"
 
 
-def test_the_document_runs_no_other_script() -> None:
+def test_every_script_of_the_document_is_run() -> None:
     assert len(SCRIPTS) == 3

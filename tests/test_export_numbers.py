@@ -1,4 +1,4 @@
-"""Exported models compute what we compute: by the libraries, and by what their documents say."""
+"""Exported models compute the same: in the libraries, and by the libraries' documentation."""
 
 import re
 from collections.abc import Mapping
@@ -35,7 +35,7 @@ STEPS, LANES = 200, 2
 
 
 def reading(model: Model) -> tuple[Array, State, Array, State]:
-    """Symbols (T, B), a state, and what we make of them: log-probabilities and a state."""
+    """Symbols (T, B), a state, and our results: log-probabilities and a state."""
     rng, network = np.random.default_rng(5), model.network
     x = rng.integers(len(model.vocabulary), size=(STEPS, LANES))
     state: State = tuple(
@@ -63,7 +63,7 @@ def by_part(state: State) -> list[Array]:
 
 
 @every_model
-def test_onnx_runtime_computes_what_we_do(tmp_path: Path, settings: dict[str, Any]) -> None:
+def test_onnx_runtime_computes_the_same(tmp_path: Path, settings: dict[str, Any]) -> None:
     runtime = needs_onnx()
     import onnx
 
@@ -80,8 +80,8 @@ def test_onnx_runtime_computes_what_we_do(tmp_path: Path, settings: dict[str, An
         close(part, ours)
 
 
-def test_a_trained_model_is_as_near_to_float64_there_as_here(tmp_path: Path) -> None:
-    """Its numbers are larger, and so is what float32 makes of them: in both alike."""
+def test_a_trained_model_is_equally_accurate_in_onnx_runtime(tmp_path: Path) -> None:
+    """Its numbers are larger, and so are the rounding errors, equally in both."""
     runtime = needs_onnx()
     model = library.load(ROOT / "checkpoints" / "pydoc.npz")
     library.export(model, tmp_path / "m.onnx")
@@ -101,8 +101,8 @@ def test_a_trained_model_is_as_near_to_float64_there_as_here(tmp_path: Path) -> 
     assert off_theirs < 2 * off_ours
 
 
-def test_a_text_read_in_pieces_is_read_as_a_whole(tmp_path: Path) -> None:
-    """What a state is for; and the lengths of a piece and the number of texts are free."""
+def test_a_text_read_in_pieces_gives_the_same_result(tmp_path: Path) -> None:
+    """By carrying the state; the length of a piece and the number of texts may vary."""
     runtime = needs_onnx()
     model = drawn(tmp_path, cell="lstm,gates=cell")
     library.export(model, tmp_path / "m.onnx")
@@ -123,7 +123,7 @@ def sigmoid(a: Array) -> Array:
 
 
 def torchs_layer(kind: str, how: dict[str, Any], w: dict[str, Array], x: Array, s: Any) -> Array:
-    """The equations of the documentation of torch.nn.RNN, LSTM and GRU, a gate at a time."""
+    """The documented equations of torch.nn.RNN, LSTM and GRU, one gate at a time."""
     h, *c = s
     none = np.zeros(len(w["weight_hh"]))
     W, R, b, b_h = (
@@ -148,16 +148,16 @@ def torchs_layer(kind: str, how: dict[str, Any], w: dict[str, Array], x: Array, 
 
 
 def why_foreign(settings: dict[str, Any]) -> str:
-    """Why PyTorch lacks a cell; the first reason, where there are two."""
+    """Why PyTorch does not have a cell; the first reason, if there are two."""
     cell = settings.get("cell", "lstm")
     return next((why for word, why in FOREIGN.items() if word in cell), "")
 
 
 @every_model
-def test_the_state_dict_means_to_pytorch_what_it_means_to_us(
+def test_the_state_dict_follows_pytorchs_documentation(
     tmp_path: Path, settings: dict[str, Any]
 ) -> None:
-    """By PyTorch's documented equations, whether it is there or not."""
+    """By PyTorch's documented equations, whether it is installed or not."""
     model = drawn(tmp_path, **settings)
     if why_foreign(settings):
         with pytest.raises(InputError, match=re.escape(why_foreign(settings))) as error:
@@ -181,7 +181,7 @@ def test_the_state_dict_means_to_pytorch_what_it_means_to_us(
 
 
 @every_model
-def test_pytorch_computes_what_we_do(tmp_path: Path, settings: dict[str, Any]) -> None:
+def test_pytorch_computes_the_same(tmp_path: Path, settings: dict[str, Any]) -> None:
     torch = needs_torch()
     if why_foreign(settings):
         return

@@ -1,4 +1,4 @@
-"""A model begun from another one's weights, on a text with characters that one never saw."""
+"""A model that begins with another one's weights, on a text with new characters."""
 
 import math
 from pathlib import Path
@@ -70,7 +70,7 @@ def config_of(**settings: Any) -> Config:
 
 
 def weights_of(spec: TextSpec, config: Config, seed: int = 5) -> Parameters:
-    """As of a trained model: no bias is zero."""
+    """Weights as in a trained model: no bias is zero."""
     parameters = spec.model(config).init(np.random.default_rng(seed), np.float32)
     parameters.flat += 0.5 * np.random.default_rng(seed + 1).standard_normal(parameters.flat.shape)
     return parameters
@@ -79,7 +79,7 @@ def weights_of(spec: TextSpec, config: Config, seed: int = 5) -> Parameters:
 def extend(
     folder: Path, text: str, settings: dict[str, Any], **changes: Any
 ) -> tuple[TextSpec, Parameters, TextSpec, Parameters, tuple[str, ...]]:
-    """A model of ``OLD``, and what becomes of it on another text."""
+    """A model of ``OLD``, and its extension to another text."""
     config = config_of(**settings)
     spec = spec_of(OLD)
     parameters = weights_of(spec, config)
@@ -89,7 +89,7 @@ def extend(
 
 
 def logits(spec: TextSpec, config: Config, parameters: Parameters, text: str) -> Array:
-    """``(T, V)`` in float64, so that only what is computed can differ and not how."""
+    """``(T, V)`` in float64, so that rounding plays no part."""
     model, wide = spec.model(config), parameters.astype(np.float64)
     x = spec.vocabulary.encode_text(text)[:, None]
     y, _, _ = model.forward(wide, x, model.zero_state(1, np.float64))
@@ -97,7 +97,7 @@ def logits(spec: TextSpec, config: Config, parameters: Parameters, text: str) ->
 
 
 def places(old: TextSpec, new: TextSpec) -> Array:
-    """Where each old symbol stands among the new, found one by one."""
+    """The new place of each old symbol, found one by one."""
     return np.array([new.vocabulary.codes.index(code) for code in old.vocabulary.codes])
 
 
@@ -112,7 +112,7 @@ def reads(name: str, settings: dict[str, Any]) -> bool:
 
 @every_network
 @every_text
-def test_old_symbols_keep_their_logits_wherever_they_stand_now(
+def test_old_symbols_keep_their_logits_at_their_new_places(
     tmp_path: Path, settings: dict[str, Any], new: str
 ) -> None:
     before = config_of(**settings)
@@ -140,7 +140,7 @@ def test_every_old_weight_is_kept_bit_for_bit(tmp_path: Path, settings: dict[str
         assert kept.tobytes() == weights.tobytes(), name
 
 
-def test_what_it_was_begun_from_stays_as_it_is(tmp_path: Path) -> None:
+def test_the_original_model_is_not_changed(tmp_path: Path) -> None:
     old, parameters, spec, extended, _ = extend(tmp_path, "!" + OLD, {})
     assert old == spec_of(OLD)
     assert (parameters.flat == weights_of(old, config_of()).flat).all()
@@ -187,7 +187,7 @@ def test_another_level_or_network_is_refused(tmp_path: Path) -> None:
 
 
 @every_network
-def test_what_reads_a_new_symbol_is_drawn_from_the_seed(
+def test_weights_that_read_a_new_symbol_depend_on_the_seed(
     tmp_path: Path, settings: dict[str, Any]
 ) -> None:
     rows: dict[int, Array] = {}
@@ -214,8 +214,8 @@ def test_new_rows_are_as_wide_as_those_of_a_new_model(tmp_path: Path) -> None:
         assert abs(fresh.mean()) < 0.05
 
 
-def test_a_new_row_is_no_row_that_the_seed_drew_before(tmp_path: Path) -> None:
-    """Of the model begun from, or of one extended before, both of the same seed."""
+def test_a_new_row_differs_from_rows_drawn_before(tmp_path: Path) -> None:
+    """Rows of the original model, or of one extended before, with the same seed."""
     spec, config = spec_of(OLD), config_of()
     first = spec.model(config).init(
         np.random.default_rng(np.random.SeedSequence(config.seed).spawn(3)[0]), np.float32
@@ -235,7 +235,7 @@ def test_a_new_row_is_no_row_that_the_seed_drew_before(tmp_path: Path) -> None:
 def test_a_new_symbol_takes_little_from_the_old(
     tmp_path: Path, settings: dict[str, Any], new: str
 ) -> None:
-    """Its logit is the mean of the old ones: it has at most the probability of a guess."""
+    """Its logit is the mean of the old ones, so its probability is at most 1/V."""
     config = config_of(**settings)
     old, parameters, spec, extended, _ = extend(tmp_path, new, settings)
     where = places(old, spec)
@@ -284,7 +284,7 @@ def test_a_generator_learns_new_characters_and_keeps_its_signs(tmp_path: Path) -
     assert wider.model(config).shapes() == extended.shapes
 
 
-def test_no_character_stands_where_a_sign_does() -> None:
+def test_no_character_takes_the_place_of_a_sign() -> None:
     spec = GenerateSpec(("a",), Alphabet.of("char", ["\0b\1"]), 3)
     assert len(spec.symbols()) == len(spec.alphabet)
     assert (np.diff(spec.symbols()) > 0).all()
@@ -325,7 +325,7 @@ def test_a_generators_labels_stay_fixed(tmp_path: Path) -> None:
     folder.close()
 
 
-def test_tasks_that_know_a_sign_for_the_unknown_need_no_extension(tmp_path: Path) -> None:
+def test_tasks_with_an_unknown_sign_need_no_extension(tmp_path: Path) -> None:
     config = Config.of("classify", hidden=6, batch_size=4)
     rows = [f"{'bdh'[k % 3] * (1 + k % 5)}x{k}\t{'even' if k % 2 else 'odd'}\n" for k in range(40)]
     spec = ClassifyData(pairs(tmp_path, rows, "a.tsv"), config).spec()
@@ -338,13 +338,13 @@ def test_tasks_that_know_a_sign_for_the_unknown_need_no_extension(tmp_path: Path
 
 @pytest.fixture
 def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A run notes itself in the current folder's checkpoints/latest."""
+    """Run in another folder, since a run writes checkpoints/latest."""
     monkeypatch.chdir(tmp_path)
 
 
 @pytest.mark.usefixtures("_elsewhere")
-def test_the_loss_on_the_old_text_is_what_it_was(tmp_path: Path) -> None:
-    """Among the old characters the same, and among all of them hardly more."""
+def test_the_loss_on_the_old_text_is_unchanged(tmp_path: Path) -> None:
+    """The same among the old characters, and hardly more among all."""
     text = "the cat sat on the mat\nthe dog sat on the log\n" * 60
     settings: dict[str, Any] = {"hidden": 16, "seq_len": 16, "batch_size": 8, "lr": 0.02}
     config = Config(**settings, epochs=8.0)
@@ -371,7 +371,7 @@ def test_the_loss_on_the_old_text_is_what_it_was(tmp_path: Path) -> None:
 
 
 def test_a_model_that_is_sure_loses_next_to_nothing(tmp_path: Path) -> None:
-    """Of the one that comes along, a loss per character to the third decimal."""
+    """For the shipped model, the loss per character agrees to the third decimal."""
     path = ROOT / "checkpoints" / "pydoc.npz"
     if not path.exists():
         pytest.skip("the model is not made yet")
@@ -390,7 +390,7 @@ def test_a_model_that_is_sure_loses_next_to_nothing(tmp_path: Path) -> None:
 
 
 def _among(old: TextSpec, new: TextSpec, model: Any, parameters: Parameters, ids: Array) -> float:
-    """Nats per character where only the old characters may come."""
+    """Nats per character if only the old characters are possible."""
     y, _, _ = model.forward(parameters, ids[:-1, None].astype(np.intp), model.zero_state(1))
     where = places(old, new)
     p = y[:, 0][:, where].astype(np.float64)

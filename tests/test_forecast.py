@@ -1,4 +1,4 @@
-"""Forecasts: the simple methods, which of them is chosen, and the network that corrects it."""
+"""Forecasts: the baselines, which one is chosen, and the network that corrects it."""
 
 import json
 import shutil
@@ -31,7 +31,7 @@ def walk(rows: int, seed: int = 0) -> Numbers:
 
 
 def growth(rows: int, seed: int = 0) -> Numbers:
-    """It doubles again and again, with a season of twelve rows that doubles as well."""
+    """A series that doubles repeatedly, with a season of twelve rows that doubles as well."""
     t = np.arange(rows)
     noise = 0.02 * np.random.default_rng(seed).standard_normal(rows)
     return 100 * np.exp(0.02 * t + 0.3 * np.sin(2 * np.pi * t / 12) + noise)
@@ -71,7 +71,7 @@ def test_differences_are_a_polynomial(lags: tuple[int, ...]) -> None:
 
 @pytest.mark.parametrize("lags", [(), (1,), (4,), (1, 4)])
 @pytest.mark.parametrize("order", [0, 1, 3])
-def test_an_autoregression_of_differences_is_one_of_values(
+def test_an_autoregression_of_differences_equals_one_of_values(
     lags: tuple[int, ...], order: int
 ) -> None:
     x = walk(60)
@@ -90,7 +90,7 @@ def test_an_autoregression_of_differences_is_one_of_values(
         fit(x[: sum(lags) + 2 * order], lags, order, "")
 
 
-def test_a_linear_method_goes_on_from_itself() -> None:
+def test_a_linear_method_continues_from_its_own_predictions() -> None:
     values = np.stack([growth(50), walk(50)], axis=1)
     forms = Form(1.0, (12,)), Form()
     columns = fit(forms[0].seen(values[:, 0]), (12,), 2, "a"), fit(values[:, 1], (), 3, "b")
@@ -119,7 +119,7 @@ def test_a_linear_method_goes_on_from_itself() -> None:
         ("name", 1),
     ],
 )
-def test_a_method_that_was_tampered_with_is_refused(name: str, value: Any) -> None:
+def test_a_modified_method_is_refused(name: str, value: Any) -> None:
     header = Linear((Form(),), (naive((1,), "last value"),)).to_header()
     with pytest.raises(ValueError, match=r"must|no weights|so far|missing"):
         Linear.from_header([{**header[0], name: value}], 1)
@@ -130,7 +130,7 @@ def test_a_method_that_was_tampered_with_is_refused(name: str, value: Any) -> No
 # Which is chosen
 
 
-def test_seasons_are_found_and_not_made_up() -> None:
+def test_seasons_are_found_only_where_there_are_any() -> None:
     t = np.arange(200)
     noise = np.random.default_rng(0).standard_normal(200)
     assert seasons(5 * np.sin(2 * np.pi * t / 12) + noise)[0] == 12
@@ -140,15 +140,15 @@ def test_seasons_are_found_and_not_made_up() -> None:
 
 
 @pytest.mark.parametrize("rows", [135, 270])
-def test_a_random_walk_is_its_last_value(rows: int) -> None:
-    """Another method must be better by more than chance: so it is nearly never chosen."""
+def test_a_random_walk_is_predicted_by_its_last_value(rows: int) -> None:
+    """Another method must be better by more than chance, so it is hardly ever chosen."""
     walks = [100 + walk(rows, seed) for seed in range(20)]
     found = [choose(one, seasons(one)) for one in walks]
     assert sum(method != Method() for method in found) <= 1
 
 
-def test_real_gains_are_no_chance() -> None:
-    """Of a drift, of a season, and of what comes back to its mean."""
+def test_real_gains_are_recognised() -> None:
+    """A drift, a season, and a return to the mean."""
     t, noise = np.arange(270), np.random.default_rng(0).standard_normal(270)
     assert choose(walk(270) + t, []).constant
     week = choose(5 * np.sin(2 * np.pi * t / 7) + noise, [7])
@@ -157,7 +157,7 @@ def test_real_gains_are_no_chance() -> None:
     assert choose(noise, [], lags=(5,)).lags == (5,)  # as it is given, better or not
 
 
-def test_what_grows_by_a_part_of_itself_is_seen_as_logarithms() -> None:
+def test_exponential_growth_is_modelled_by_logarithms() -> None:
     values = growth(160)
     method = choose(values[:144], seasons(values[:120]))
     assert method.log
@@ -206,7 +206,7 @@ def test_methods_have_names() -> None:
 
 
 @pytest.mark.parametrize("base", ["linear", "last"])
-def test_right_outputs_mean_the_series_itself(tmp_path: Path, base: str) -> None:
+def test_perfect_outputs_restore_the_series(tmp_path: Path, base: str) -> None:
     values = np.stack([growth(90), walk(90)], axis=1)
     data = data_of(tmp_path, values, base=base)
     changes = data.spec().changes
@@ -223,8 +223,8 @@ def test_right_outputs_mean_the_series_itself(tmp_path: Path, base: str) -> None
     np.testing.assert_allclose(late[-1], inputs[-1], atol=1e-9)
 
 
-def test_an_untrained_network_is_the_simple_method(tmp_path: Path) -> None:
-    """And its error on the rows that validate is what the network has to beat."""
+def test_an_untrained_network_equals_the_baseline(tmp_path: Path) -> None:
+    """Its error on the validation rows is what the network has to beat."""
     data = data_of(tmp_path, growth(120))
     task, weights = task_of(data)
     score, spec = task.validate(weights), data.spec()
@@ -253,8 +253,8 @@ def test_an_untrained_network_is_the_simple_method(tmp_path: Path) -> None:
     task.engine.close()
 
 
-def test_a_network_that_is_worse_is_told(tmp_path: Path) -> None:
-    """It has the season to learn, in one update."""
+def test_a_network_worse_than_a_baseline_is_reported(tmp_path: Path) -> None:
+    """It would have to learn the season in one update."""
     path = written(tmp_path, growth(120))
     settings: dict[str, Any] = {"hidden": 2, "epochs": 0.1, "threads": 1}
     run = package.train(path, task="forecast,base=none", out=tmp_path / "run", **settings)
@@ -275,8 +275,8 @@ def test_a_network_that_is_worse_is_told(tmp_path: Path) -> None:
     assert model.spec.changes is None
 
 
-def test_the_verdict_is_of_the_best_simple_method(tmp_path: Path) -> None:
-    """Here one that was not chosen: what is given is far worse than the last value."""
+def test_the_verdict_names_the_best_baseline(tmp_path: Path) -> None:
+    """Here it is one that was not chosen: the given method is far worse than the last value."""
     values = np.stack([walk(150), walk(150, 1)], axis=1)
     data = data_of(tmp_path, values, difference="7", season="7")
     task, weights = task_of(data)
@@ -286,7 +286,7 @@ def test_the_verdict_is_of_the_best_simple_method(tmp_path: Path) -> None:
     assert outcome.verdict.startswith("a baseline beats the network: last value, ")
 
 
-def test_a_share_is_what_the_rows_speak_for() -> None:
+def test_the_share_is_what_the_rows_justify() -> None:
     changes = Changes.of(Linear((Form(0.0, (1,)),), (naive((1,), ""),)), walk(50)[:, None])
     targets = np.random.default_rng(1).standard_normal((200, 1))
     noise = np.random.default_rng(2).standard_normal((200, 1))
@@ -300,7 +300,7 @@ def test_a_share_is_what_the_rows_speak_for() -> None:
         changes.with_share(np.array([1.5]))
 
 
-def test_a_short_series_makes_updates_enough(tmp_path: Path) -> None:
+def test_a_short_series_gets_enough_updates(tmp_path: Path) -> None:
     for rows in (60, 150, 700):
         data = data_of(tmp_path, walk(rows))
         config = data._config.long_enough(data.trained_on(data._config))
@@ -311,7 +311,7 @@ def test_a_short_series_makes_updates_enough(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("make", [walk, growth])
-def test_a_network_is_no_worse_than_simple_methods(
+def test_a_network_is_no_worse_than_the_baselines(
     tmp_path: Path, make: Callable[[int], Numbers]
 ) -> None:
     path = written(tmp_path, make(200))
@@ -336,12 +336,12 @@ def test_a_network_is_no_worse_than_simple_methods(
         ("index=drop", "index=drop: choose from leave, keep"),
     ],
 )
-def test_settings_that_say_nothing_are_refused(variant: str, message: str) -> None:
+def test_settings_that_do_not_apply_are_refused(variant: str, message: str) -> None:
     with pytest.raises(InputError, match=message.replace("+", r"\+")):
         Config.of(**Config.parse({"task": f"forecast,{variant}"}))
 
 
-def test_all_is_as_someone_says(tmp_path: Path) -> None:
+def test_given_settings_are_followed(tmp_path: Path) -> None:
     settings = Config.parse({"task": "forecast,difference=1+4,log=yes,season=4"})
     config = Config.of(**settings)
     data = ForecastData(Paths((written(tmp_path, growth(120)),)), config)
@@ -362,7 +362,7 @@ def test_all_is_as_someone_says(tmp_path: Path) -> None:
 # From a checkpoint
 
 
-def test_a_checkpoint_alone_answers_by_the_simple_method(tmp_path: Path) -> None:
+def test_a_checkpoint_alone_predicts_by_the_baseline(tmp_path: Path) -> None:
     values = growth(100)
     path = written(tmp_path, values)
     flags = ("--epochs", "1", "--threads", "1", "--out", "run", "-q", *TINY)
@@ -387,7 +387,7 @@ def test_a_checkpoint_alone_answers_by_the_simple_method(tmp_path: Path) -> None
         model.predict(path, method="simple")
 
 
-def test_a_task_that_keeps_no_simple_method_says_so() -> None:
+def test_a_task_without_a_stored_baseline_says_so() -> None:
     model = package.load(FIXTURES / "old-forecast.npz")
     with pytest.raises(InputError, match="holds no baseline"):
         model.predict(np.zeros((3, 2)), method="baseline")
@@ -405,7 +405,7 @@ def test_a_task_that_keeps_no_simple_method_says_so() -> None:
         ("unit", [0.0]),
     ],
 )
-def test_a_spec_that_was_tampered_with_is_refused(tmp_path: Path, name: str, value: Any) -> None:
+def test_a_modified_spec_is_refused(tmp_path: Path, name: str, value: Any) -> None:
     path = written(tmp_path, walk(60))
     settings: dict[str, Any] = {"hidden": 2, "epochs": 1.0, "threads": 1}
     package.train(path, task="forecast", out=tmp_path / "run", **settings).finish()
@@ -432,8 +432,8 @@ def test_an_old_model_forecasts_as_it_did(tmp_path: Path) -> None:
     assert score.loss == pytest.approx(4.307380942844709, rel=1e-6)
 
 
-def test_an_old_run_goes_on_as_it_would_have(tmp_path: Path) -> None:
-    """Its year too: what was read when it began is read now."""
+def test_an_old_run_continues_as_it_would_have(tmp_path: Path) -> None:
+    """Including the column of years: what was read then is read now."""
     path = tmp_path / "s.csv"
     path.write_text(OLD)
     (tmp_path / "run").mkdir()

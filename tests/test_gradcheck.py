@@ -1,4 +1,4 @@
-"""The gradient check itself: no false alarm, no path left out, and where a gradient is wrong."""
+"""The gradient check itself: no false alarm, no path left out, and the right diagnosis."""
 
 import json
 import re
@@ -43,7 +43,7 @@ DOCUMENT = ROOT / "docs" / "gradcheck.md"
 
 
 def off(checks: Iterable[ModelCheck]) -> dict[str, set[str]]:
-    """The tensors that are off, by the label of the check."""
+    """The wrong tensors, by the label of the check."""
     return {
         check.label: {tensor.tensor for tensor in check.tensors if not tensor.passed}
         for check in checks
@@ -68,7 +68,7 @@ FUNCTIONS: dict[str, tuple[Callable[[Array], Any], Callable[[Array], Array]]] = 
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_the_bound_of_central_differences_holds_and_is_no_idle_one(name: str) -> None:
+def test_the_bound_of_central_differences_holds_and_is_tight(name: str) -> None:
     function, slope = FUNCTIONS[name]
     for seed in range(50):
         rng = np.random.default_rng(seed)
@@ -80,7 +80,7 @@ def test_the_bound_of_central_differences_holds_and_is_no_idle_one(name: str) ->
 
 
 def test_the_bound_of_central_differences_covers_rounding() -> None:
-    """Of a single element the other terms of the bound are small now and then."""
+    """For a single element, the other terms of the bound are sometimes small."""
     for seed in range(300):
         rng = np.random.default_rng(seed)
         x = rng.standard_normal(1)
@@ -109,7 +109,7 @@ def test_rounding_is_measured() -> None:
 
 
 def cancelling(error: float = 0.0) -> Problem:
-    """Of two tensors, one with a gradient of 1e-9 that is what 1 and -1 leave."""
+    """Two tensors, one of which has a gradient of 1e-9, the difference of two large terms."""
     point = vector_of(1.0, 0.3)
     terms = vector_of(0.1, 0.2, -0.3 + 1e-9)
 
@@ -131,8 +131,8 @@ def test_a_gradient_that_nearly_cancels_is_judged_beside_the_whole() -> None:
     assert [check.passed for check in wrong] == [True, False]
 
 
-def test_no_false_alarm_where_there_were_some() -> None:
-    """Each of these failed, on code that is right, when the bound was a constant."""
+def test_earlier_false_alarms_are_gone() -> None:
+    """Each of these failed for correct code when the bound was a constant."""
     tied = SequenceModel(6, 6, LSTM(4), 2, embedding_size=4, tied=True)
     assert check_loss(tied, "tied", rng=np.random.default_rng(1)).passed
     for cell, depth, seq_len in ((LSTM(4), 2, 5), (LSTM(3), 1, 2)):
@@ -142,7 +142,7 @@ def test_no_false_alarm_where_there_were_some() -> None:
 
 @pytest.mark.parametrize("cell", [LSTM(32), GRU(16, reset="before"), RNN(16, activation="relu")])
 def test_no_false_alarm_at_large_weights(cell: Any) -> None:
-    """Of up to 10, where a second difference is anything but small."""
+    """Weights up to 10, for which a second difference is not small."""
     model = SequenceModel(20, 20, cell)
     for seed in range(4):
         rng = np.random.default_rng(seed)
@@ -155,7 +155,7 @@ def test_no_false_alarm_at_large_weights(cell: Any) -> None:
 
 
 def test_no_false_alarm_of_the_smallest_networks() -> None:
-    """Tensors of one element, whose gradient may be as good as zero."""
+    """Tensors of one element, whose gradient may be almost zero."""
     for seed in range(3):
         assert not off(check_all([RNN(1)], num_layers=(3,), seq_len=1, seed=seed))
 
@@ -232,7 +232,7 @@ def test_the_scatter_of_many_symbols_is_checked(
 
 
 def test_the_gather_of_few_symbols_of_many_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The only branch of ``project`` that takes rows of W itself."""
+    """The only branch of ``project`` that takes rows directly from W."""
     take = np.take
 
     def spoiled(table: Array, ids: Array, **options: Any) -> Any:
@@ -270,7 +270,7 @@ def test_the_head_in_pieces_is_checked(monkeypatch: pytest.MonkeyPatch, part: st
 def test_panels_are_checked(
     monkeypatch: pytest.MonkeyPatch, stacked: bool, labels: set[str]
 ) -> None:
-    """On a processor where products are cut into panels: on this one, for the test's time."""
+    """Products are divided into panels as on other processors, for the time of the test."""
 
     def spoil(product: Any, x: Array, out: Array) -> None:
         deep, _, wide, *_ = product._panels.shape
@@ -289,7 +289,7 @@ def test_the_sum_over_shards_is_checked(monkeypatch: pytest.MonkeyPatch) -> None
     assert all(label.startswith("sum over shards, ") for label in labels)
 
 
-def test_a_term_of_the_sum_over_shards_is_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_term_of_the_sum_over_shards_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     add = engine.add_gradients
     monkeypatch.setattr(engine, "add_gradients", lambda gradients, terms: add(gradients, terms[:1]))
     assert len(red([GRU(4)])) == 6
@@ -315,7 +315,7 @@ def test_every_variant_is_checked_in_both_directions(monkeypatch: pytest.MonkeyP
 
 
 def test_the_command_runs_all_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every variant both ways, and what only size brings about; 1,000 comparisons a method."""
+    """Every variant in both directions, and code for large sizes; 1,000 comparisons a method."""
     labels, number = set(), 0
     for check in check_all(num_layers=(1,), methods=("complex",)):
         labels.add(check.label)
@@ -349,13 +349,13 @@ def test_either_method_finds_every_planted_mistake(mistake: Mistake) -> None:
 
 @cache
 def told(mistake: Mistake, method: str = "complex") -> str:
-    """What is said of a planted mistake."""
+    """The message about a planted mistake."""
     found = diagnose_cell(planted(mistake.source, mistake.cell), method)
     return " ".join(finding.text for finding in found)
 
 
 def test_the_message_names_the_place() -> None:
-    """Of at least 25 in 30; today of all of them."""
+    """For at least 25 of 30 mistakes; currently for all."""
     assert len(MISTAKES) >= 30
     unnamed = [mistake.what for mistake in MISTAKES if mistake.place not in told(mistake)]
     assert unnamed == []
@@ -366,7 +366,7 @@ def test_central_differences_alone_name_the_place_as_well(number: int) -> None:
     assert MISTAKES[number].place in told(MISTAKES[number], "central")
 
 
-def test_the_message_says_since_which_step() -> None:
+def test_the_message_says_from_which_step_on() -> None:
     by_what = {mistake.what: mistake for mistake in MISTAKES}
     path = diagnose_cell(planted(by_what["Nothing goes back to the step before"].source, "Rnn"))
     assert [(f.results, f.from_step, f.relation) for f in path] == [(("h_prev",), 2, "0")]
@@ -378,12 +378,12 @@ def test_the_message_says_since_which_step() -> None:
 
 
 @pytest.mark.parametrize("cell", [RNN(4), LSTM(4, gates="cell"), GRU(4, reset="before")])
-def test_nothing_is_said_of_a_cell_that_is_right(cell: Any) -> None:
+def test_a_correct_cell_has_no_findings(cell: Any) -> None:
     assert diagnose_cell(cell) == []
 
 
-def test_a_built_in_cell_is_looked_into_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Half of a sigmoid's argument comes in: the gradient is by the whole."""
+def test_a_built_in_cell_is_diagnosed_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sigmoid's argument comes in halved; the gradient is by the whole argument."""
 
     def spoil(cell: LSTM, w: Any, s: SavedLSTM, dy: Array, steps: range) -> None:
         s.a[1] *= 0.5
@@ -423,7 +423,7 @@ SOFTSIGN = PLAIN["Rnn"].replace("np.tanh(pre)", "pre / (1 + abs(pre))")
 SOFTSIGN = SOFTSIGN.replace("(1 - h**2)", "/ (1 + abs(pre)) ** 2").replace("* /", "/")
 
 
-def test_a_forward_step_that_drops_the_imaginary_part_is_told_from_a_wrong_gradient() -> None:
+def test_a_dropped_imaginary_part_is_told_from_a_wrong_gradient() -> None:
     model = SequenceModel(3, 2, planted(SOFTSIGN, "Rnn"))
     (finding,) = diagnose([check_outputs(model, "softsign", rng=np.random.default_rng(0))])
     assert "--method central" in finding.text
@@ -497,7 +497,7 @@ def test_the_command_says_where_it_goes_wrong(tmp_path: Path) -> None:
         assert told == ([] if check["passed"] else [(["h_prev"], 2, "0")])
 
 
-def test_a_cell_that_is_not_there_is_a_users_mistake(tmp_path: Path) -> None:
+def test_a_missing_cell_is_an_input_error(tmp_path: Path) -> None:
     done = charrnn("gradcheck", "--cell", "nowhere.py:Mine", cwd=tmp_path)
     assert done.returncode == 2
     assert b"nowhere.py" in done.stderr
@@ -508,7 +508,7 @@ def test_a_cell_that_is_not_there_is_a_users_mistake(tmp_path: Path) -> None:
 
 
 def table() -> str:
-    """What docs/gradcheck.md says of the planted mistakes."""
+    """The table of planted mistakes in docs/gradcheck.md."""
     rows = ["| cell | mistake | instead of | stands | the message |", "|---|---|---|---|---|"]
     for m in MISTAKES:
         message = told(m).replace("|", "\\|")
@@ -516,7 +516,7 @@ def table() -> str:
     return "\n".join(rows)
 
 
-def test_the_document_shows_what_is_said_of_each_mistake() -> None:
+def test_the_document_shows_the_message_for_each_mistake() -> None:
     """To write it again:  python tests/test_gradcheck.py"""
     assert table() in DOCUMENT.read_text(encoding="utf-8")
 

@@ -1,4 +1,4 @@
-"""Help pages: checked in as they are, in lines that fit, with nothing that is for programs."""
+"""Help pages: equal to the stored ones, in lines that fit, without text for programs."""
 
 import re
 from pathlib import Path
@@ -23,7 +23,7 @@ def page(command: str, width: int, place: Path) -> str:
 
 
 @pytest.mark.parametrize("command", ["", *COMMANDS])
-def test_a_page_is_the_one_that_was_checked_in(command: str, tmp_path: Path) -> None:
+def test_a_help_page_equals_the_stored_one(command: str, tmp_path: Path) -> None:
     pages = dict(re.findall(r"=== (\w*)\n(.*?)(?==== |\Z)", GOLDEN.read_text("utf-8"), re.DOTALL))
     assert page(command, 80, tmp_path) == pages[command], AGAIN
 
@@ -56,7 +56,7 @@ def test_an_option_is_explained_in_three_lines(command: str, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("command", ["", *COMMANDS])
-def test_a_default_is_not_torn_from_its_value(command: str, tmp_path: Path) -> None:
+def test_a_default_stays_on_the_line_of_its_value(command: str, tmp_path: Path) -> None:
     for width in (80, 120):
         assert not re.search(r"\[default:\s*$", page(command, width, tmp_path), re.MULTILINE)
 

@@ -45,7 +45,7 @@ def texts_of(path: Path, data: bytes, columns: str = "", trained: str = "") -> l
 
 
 @pytest.mark.parametrize("name", TABLES)
-def test_the_texts_are_those_that_train(tmp_path: Path, name: str) -> None:
+def test_inputs_are_read_as_training_texts_are(tmp_path: Path, name: str) -> None:
     assert texts_of(tmp_path / name, TABLES[name]) == TEXTS
     if name != "only.csv":
         trained_on = read_pairs(str(tmp_path / name)).records
@@ -66,7 +66,7 @@ def test_labels_of_fasttext_may_stand_at_the_end(tmp_path: Path) -> None:
 
 
 def test_columns_are_found_again_by_the_names_they_had(tmp_path: Path) -> None:
-    """Also such as nobody knows, and wherever they stand; without names, in their order."""
+    """Also unusual names in any place; without names, columns are taken in order."""
     rows = "".join(f"good film {k},p\nbad film {k},n\n" for k in range(20))
     (tmp_path / "a.csv").write_text("utt,class\n" + rows)
     flags = ("--task", "classify", "--hidden", "4", "--epochs", "1", "--threads", "1")
@@ -99,14 +99,14 @@ def test_columns_are_found_again_by_the_names_they_had(tmp_path: Path) -> None:
         b"",
     ],
 )
-def test_a_text_a_line_stays_what_it_is(tmp_path: Path, data: bytes) -> None:
+def test_a_file_of_one_text_a_line_is_not_a_table(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "plain.txt"
     path.write_bytes(data)
     assert read_inputs(str(path), data, NAMES) is None
 
 
-def test_which_column_it_is(tmp_path: Path) -> None:
-    """Named here, named in training, known by its name, in the order of the training's rows."""
+def test_the_column_is_chosen_in_order(tmp_path: Path) -> None:
+    """By --columns, by its name in training, by a known name, or by the order of training rows."""
     path, data = tmp_path / "x", as_csv([("foo", "text", "bar"), ("a", "b", "c")])
     assert texts_of(path, data) == ["b"]
     assert texts_of(path, data, trained="Bar,foo") == ["c"]
@@ -128,7 +128,7 @@ def test_which_column_it_is(tmp_path: Path) -> None:
         texts_of(path, data, columns="nope")
 
 
-def test_of_a_translation_it_is_the_source(tmp_path: Path) -> None:
+def test_for_a_translation_the_source_column_is_read(tmp_path: Path) -> None:
     path, names = tmp_path / "x.csv", ("source", "target")
     for header in (("target", "source"), ("answer", "question")):
         path.write_bytes(as_csv([header, ("b", "a")]))
@@ -171,7 +171,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield folder
 
 
-def test_each_record_has_its_answer_in_its_place(place: Path) -> None:
+def test_answers_are_in_the_order_of_the_records(place: Path) -> None:
     rows = [("stars", "review"), ("1", "a1, b"), ("2", ""), ("3", "a\tb\nc"), ("4", "ab")]
     (place / "new.csv").write_bytes(as_csv(rows) + b"x,y,z\n")
     done = charrnn("predict", "run", "--file", "new.csv", "--format", "tsv", cwd=place)
@@ -229,9 +229,7 @@ def test_standard_input_is_a_text_a_line_unless_a_column_is_named(place: Path) -
         (["run", "--file", "empty.csv"], "'empty.csv' is empty"),
     ],
 )
-def test_what_is_refused_is_refused_in_one_line(
-    place: Path, arguments: list[str], error: str
-) -> None:
+def test_refusals_take_one_line(place: Path, arguments: list[str], error: str) -> None:
     (place / "folder").mkdir(exist_ok=True)
     (place / "empty.csv").write_bytes(b"")
     done = charrnn("predict", *arguments, cwd=place)

@@ -40,7 +40,7 @@ def weights_of(body: Body, rng: np.random.Generator) -> Parameters:
 
 
 def nudged(state: State, layer: int, part: int, unit: int) -> State:
-    """One number of a state a little off in the imaginary direction, in every lane."""
+    """Shift one number of a state in the imaginary direction, in every lane."""
     parts: list[list[Array]] = [[p.astype(complex) for p in one] for one in state]
     parts[layer][part][:, unit] += 1j * EPSILON
     return tuple(map(tuple, parts))
@@ -55,8 +55,8 @@ def states_of(body: Body, w: Parameters, x: Array, state: State) -> list[State]:
 
 
 @every_cell
-def test_the_flow_is_the_derivative_by_every_state(cell: Cell[Any]) -> None:
-    """The rest of the run from a state that is a little off, by the complex step."""
+def test_gradient_flow_equals_the_derivative_by_every_state(cell: Cell[Any]) -> None:
+    """The rest of the run from a shifted state, by the complex step."""
     rng = np.random.default_rng(1)
     body = Body(D, cell, input="vectors")
     w = weights_of(body, rng)
@@ -81,7 +81,7 @@ def test_the_flow_is_the_derivative_by_every_state(cell: Cell[Any]) -> None:
 
 
 @pytest.mark.parametrize("name", ["rnn", "lstm", "gru"])
-def test_the_flow_is_what_central_differences_say(name: str) -> None:
+def test_gradient_flow_equals_central_differences(name: str) -> None:
     rng = np.random.default_rng(2)
     body = Body(D, parse_cell(name, H), input="vectors")
     w, x, r = weights_of(body, rng), rng.standard_normal((T, B, D)), rng.standard_normal((B, H))
@@ -128,8 +128,8 @@ def test_a_lower_layer_acts_on_the_next_step_and_on_the_layer_above() -> None:
 
 
 @pytest.mark.parametrize("layers", [1, 2])
-def test_of_both_directions_the_one_ahead_is_followed(layers: int) -> None:
-    """By the state that came in: what the backward pass of training gives as well."""
+def test_with_both_directions_the_forward_one_is_followed(layers: int) -> None:
+    """At the initial state it equals the gradient of the training's backward pass."""
     rng = np.random.default_rng(4)
     body = Body(5, parse_cell("gru", H), layers, embedding_size=3, directions="both")
     w = weights_of(body, rng)
@@ -161,7 +161,7 @@ def test_the_loss_of_the_last_character_is_the_training_loss() -> None:
     np.testing.assert_allclose(flow["c"][0], result.dinitial[0][1], rtol=1e-12)
 
 
-def test_watching_changes_nothing() -> None:
+def test_recording_the_flow_changes_nothing() -> None:
     """The dtype is the weights', and neither they nor the input are written to."""
     rng = np.random.default_rng(6)
     body = Body(D, parse_cell("gru", H), 2, input="vectors")
@@ -175,7 +175,7 @@ def test_watching_changes_nothing() -> None:
     assert {d.dtype.str for flow in first for d in flow.values()} == {"<f4"}
 
 
-def test_without_a_layer_nothing_flows() -> None:
+def test_without_a_layer_there_is_no_flow() -> None:
     body = Body(D, parse_cell("gru", H), 0, input="vectors")
     with pytest.raises(ValueError, match="no gradient goes through time"):
         gradient_flow(body, {}, np.zeros((T, B, D)), lambda features: features)
@@ -187,7 +187,7 @@ def test_without_a_layer_nothing_flows() -> None:
 def norms_of(
     name: str, change: dict[str, float], steps: int = 60, bias: float | None = None
 ) -> Any:
-    """Of a new layer of 32 units, some of its matrices multiplied, and its forget bias set."""
+    """The norms of a new layer of 32 units with scaled matrices and a given forget bias."""
     rng = np.random.default_rng(7)
     body = Body(8, parse_cell(name, 32), input="vectors")
     w = Parameters(body.shapes(), np.float64)
@@ -201,7 +201,7 @@ def norms_of(
     return {part: lane_norms(d) for part, d in flow.items()}
 
 
-def test_a_contraction_vanishes_no_slower_than_its_bound() -> None:
+def test_a_contraction_vanishes_at_least_as_fast_as_its_bound() -> None:
     """|dh_{t-k}| ≤ (‖W_h‖·max φ')^k·|dh_t|: W_h is orthogonal times 0.9, and tanh' is at most 1."""
     norms = norms_of("rnn", {"W_h": 0.9})["h"]
     assert norms[0] == pytest.approx(1)
@@ -219,7 +219,7 @@ def test_a_relu_with_large_weights_explodes() -> None:
 
 
 def test_open_forget_gates_keep_the_gradient_by_the_cell() -> None:
-    """The carousel: with f ≈ 1 and little through the gates, as much comes back as went in."""
+    """With f ≈ 1 and little through the gates, the gradient by the cell stays the same."""
     norms = norms_of("lstm", {"W_h": 0.01}, bias=20.0)["c"]
     assert norms[0] == 0
     np.testing.assert_allclose(norms[1:] / norms[1], 1, atol=0.1)
@@ -229,14 +229,14 @@ def test_open_forget_gates_keep_the_gradient_by_the_cell() -> None:
     np.testing.assert_allclose(closing[2:] / closing[1:-1], 1 / (1 + np.exp(-1)), rtol=1e-12)
 
 
-def test_the_factor_is_fitted_to_what_has_a_logarithm() -> None:
+def test_the_factor_is_fitted_to_positive_values() -> None:
     ages = np.arange(50)
     assert decay(3 * 0.7**ages) == pytest.approx(0.7)
     assert decay(np.concatenate([[0.0], 1.5**ages, [np.inf, np.nan]])) == pytest.approx(1.5)
     assert np.isnan(decay(np.array([0.0, 2.0, 0.0])))
 
 
-def test_norms_are_of_lanes_and_counted_back() -> None:
+def test_norms_are_averaged_over_lanes_and_counted_back() -> None:
     flow = np.zeros((3, 2, 2))
     flow[2] = [[3, 4], [0, 1]]
     np.testing.assert_array_equal(lane_norms(flow), [3, 0, 0])
@@ -372,7 +372,7 @@ def test_what_a_classifier_knows(place: Path) -> None:
     assert set(facts["knows"]["characters"]) == set("ab0123456789")
 
 
-def test_a_history_is_taken_without_trust(place: Path) -> None:
+def test_a_history_is_not_trusted(place: Path) -> None:
     from charrnn.cli.summary import facts
     from charrnn.runs.model import load_model
 

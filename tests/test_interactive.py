@@ -24,7 +24,7 @@ def draft(model: Any, start: str = "The with statement", **how: Any) -> Draft:
     return Draft(model, 1, start, **how)
 
 
-def test_a_sentence_a_line_and_so_many_characters_are_written(model: Any) -> None:
+def test_the_model_writes_a_sentence_a_line_or_some_characters(model: Any) -> None:
     found = draft(model)
     sentence = "".join(found.go_on("sentence"))
     assert sentence.rstrip()[-1] in ".!?" or sentence.endswith("\n") or len(sentence) == MOST
@@ -38,7 +38,7 @@ def test_a_sentence_a_line_and_so_many_characters_are_written(model: Any) -> Non
         next(found.go_on("page"))
 
 
-def test_the_same_steps_give_the_same_text_and_another_version_another(model: Any) -> None:
+def test_the_same_steps_give_the_same_text(model: Any) -> None:
     one, other = draft(model), draft(model)
     for each in (one, other):
         list(each.go_on("characters", 40))
@@ -52,7 +52,7 @@ def test_the_same_steps_give_the_same_text_and_another_version_another(model: An
 
 
 def test_steps_are_taken_back_one_by_one(model: Any) -> None:
-    """A version, what was typed in one go, what was erased in one go, the prime's own end."""
+    """A version, what was typed in one go, what was erased in one go, the end of the prime."""
     found = draft(model)
     list(found.go_on("characters", 20))
     version = found.text
@@ -74,7 +74,7 @@ def test_steps_are_taken_back_one_by_one(model: Any) -> None:
     assert not found.undo()
 
 
-def test_what_the_model_does_not_know_is_not_taken(model: Any) -> None:
+def test_unknown_characters_are_not_accepted(model: Any) -> None:
     found = draft(model)
     with pytest.raises(InputError, match="does not know '∞'"):
         found.type("to ∞")
@@ -93,7 +93,7 @@ def test_alternatives_are_distinct_and_one_is_taken(model: Any) -> None:
     assert len(list(greedy.alternatives(4, "characters", 12))) == 1
 
 
-def test_erasing_goes_through_parts(model: Any) -> None:
+def test_erasing_crosses_the_parts_of_a_text(model: Any) -> None:
     found = draft(model, "ab")
     found.take("c")
     for rest in ("ab", "a", "", ""):
@@ -121,7 +121,7 @@ def test_where_a_unit_ends(before: str, piece: str, unit: str, end: int) -> None
 
 
 def keyed(model: Any, keys: str, tmp_path: Path, waits: float = 0.0) -> Desk:
-    """The desk after these keys and Ctrl-Q, each part between NULs when the model is silent."""
+    """The screen after these keys and Ctrl-Q; at each NUL, wait until the model has stopped."""
     inputs = pytest.importorskip("prompt_toolkit.input", reason="needs prompt_toolkit")
     outputs = pytest.importorskip("prompt_toolkit.output", reason="needs prompt_toolkit")
     desk = Desk(draft(model, "The "), str(tmp_path / "saved.txt"), 30)
@@ -155,7 +155,7 @@ def test_the_keys_write_undo_save_and_leave(model: Any, tmp_path: Path) -> None:
     assert desk.draft.text.endswith("\n")
 
 
-def test_the_keys_choose_and_warm(model: Any, tmp_path: Path) -> None:
+def test_the_keys_choose_and_change_the_temperature(model: Any, tmp_path: Path) -> None:
     desk = keyed(model, "\x0f\0" + "2", tmp_path)
     assert desk.draft.parts[1].by_model
     assert desk.offered == []
@@ -165,7 +165,7 @@ def test_the_keys_choose_and_warm(model: Any, tmp_path: Path) -> None:
 
 
 def slowly(desk: Desk, keys: list[str]) -> None:
-    """Press keys, the model slow and never silent by itself, and wait until it is."""
+    """Press keys while a slow model writes, and wait until it has stopped."""
     inputs = pytest.importorskip("prompt_toolkit.input", reason="needs prompt_toolkit")
     outputs = pytest.importorskip("prompt_toolkit.output", reason="needs prompt_toolkit")
 
@@ -184,7 +184,7 @@ def slowly(desk: Desk, keys: list[str]) -> None:
         asyncio.run(asyncio.wait_for(play(), 60))
 
 
-def test_what_is_typed_while_the_model_stops_comes_after_it(
+def test_keys_typed_while_the_model_stops_come_after_its_text(
     model: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     desk = Desk(draft(model, "The "), None, 30)
@@ -217,7 +217,7 @@ def test_alternatives_that_are_stopped_are_not_offered(
     assert len(number) > 9 - 5
 
 
-def test_each_is_shown_in_a_colour_of_its_own_and_nothing_raw(model: Any) -> None:
+def test_each_author_has_a_colour_and_nothing_is_raw(model: Any) -> None:
     desk = Desk(draft(model, "a"), None, 10)
     desk.draft.parts.append(Part("b\x1b[2J\u202e", by_model=True))
     assert desk.shown()[:2] == [("class:person", "a"), ("class:model", "b\\x1b[2J\\u202e")]
@@ -225,7 +225,7 @@ def test_each_is_shown_in_a_colour_of_its_own_and_nothing_raw(model: Any) -> Non
     assert ("class:note", "\\x1b\n") in desk.below()
 
 
-def test_a_name_is_asked_for_and_a_bad_one_told(model: Any, tmp_path: Path) -> None:
+def test_a_name_is_asked_for_and_a_bad_one_is_reported(model: Any, tmp_path: Path) -> None:
     desk = Desk(draft(model, "a"), None, 10)
     desk.save()
     for character in str(tmp_path / "no" / "x"):
@@ -257,7 +257,7 @@ def test_through_a_pipe_a_line_comes_for_each_line(tmp_path: Path) -> None:
     assert b"note: line 2: the model does not know" in odd.stderr
 
 
-def test_through_a_pipe_the_answers_go_where_they_are_wanted(tmp_path: Path) -> None:
+def test_through_a_pipe_answers_can_be_written_to_a_file(tmp_path: Path) -> None:
     flags = ("sample", "--interactive", "--seed", "3")
     shown = charrnn(*flags, cwd=tmp_path, stdin=b"The with\n").stdout
     done = charrnn(*flags, "--out", "x.txt", cwd=tmp_path, stdin=b"The with\n")
@@ -272,7 +272,9 @@ def test_through_a_pipe_the_answers_go_where_they_are_wanted(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     "flags", [("-n", "2"), ("--lines", "3"), ("--stop", "x"), ("--prime-file", "-")]
 )
-def test_what_means_nothing_in_turns_is_refused(tmp_path: Path, flags: tuple[str, str]) -> None:
+def test_options_that_do_not_apply_to_turns_are_refused(
+    tmp_path: Path, flags: tuple[str, str]
+) -> None:
     done = charrnn("sample", "--interactive", *flags, cwd=tmp_path)
     assert done.returncode == 2
     assert b"--interactive" in done.stderr.splitlines()[0]

@@ -1,4 +1,4 @@
-"""Lines that stand for themselves: are they there again, are they sorted?"""
+"""Lines that are independent items: do they recur, are they sorted?"""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ def words(count: int, seed: int = 0) -> list[str]:
     return ["".join(rng.choice(list("abcdefghij"), 7)) for _ in range(count)]
 
 
-def test_lines_of_a_few_kinds_flatter_a_validation() -> None:
+def test_lines_of_a_few_kinds_make_a_validation_too_good() -> None:
     rng = np.random.default_rng(1)
     found = judged(rng.choice(words(24), 2000).tolist())
     assert found.severity == "note"
@@ -28,7 +28,7 @@ def test_lines_of_a_few_kinds_flatter_a_validation() -> None:
     assert found.measured["distinct"] == 24
 
 
-def test_lines_of_their_own_are_fine() -> None:
+def test_distinct_lines_are_fine() -> None:
     found = judged(words(2000))
     assert (found.severity, found.advice) == ("fine", ())
     assert "; of the 200 validation lines, 0 are" in found.text
@@ -46,8 +46,8 @@ def test_sorted_lines_are_to_be_shuffled(spoilt: int) -> None:
     assert "shuf" in found.advice[0]
 
 
-def test_a_refrain_is_no_list() -> None:
-    """A fifth of the lines of plays and songs stand there again."""
+def test_a_refrain_is_not_a_list() -> None:
+    """A fifth of the lines of plays and songs recur."""
     rng = np.random.default_rng(3)
     lines = [
         str(rng.choice(["ROMEO:", "JULIET:"])) if k % 5 == 0 else w
@@ -56,7 +56,7 @@ def test_a_refrain_is_no_list() -> None:
     assert judged(lines).severity == "fine"
 
 
-def test_nothing_is_said_of_few_lines_and_equal_neighbours_are_in_no_order() -> None:
+def test_few_lines_and_equal_neighbours_have_no_finding() -> None:
     assert judged(sorted(words(60))).text == "few lines"
     assert "sorted" not in judged(["same"] * 500).text
     assert judged(words(2000), held_out=0.0).severity == "fine"

@@ -1,4 +1,4 @@
-"""Files put together of texts of different widths, and what escapes to wide characters."""
+"""Files joined from texts of different widths, and escapes to wide characters."""
 
 from pathlib import Path
 
@@ -30,9 +30,7 @@ def encoding_of(data: bytes, encoding: str = "utf-8") -> Finding:
 @pytest.mark.parametrize("narrow", ["utf-8", "cp1252"])
 @pytest.mark.parametrize("wide", ["utf-16", "utf-16-le", "utf-16-be", "utf-32-le"])
 @pytest.mark.parametrize("first", ["narrow", "wide"])
-def test_a_join_of_one_and_of_several_bytes_a_character_is_named(
-    narrow: str, wide: str, first: str
-) -> None:
+def test_joined_texts_of_different_widths_are_reported(narrow: str, wide: str, first: str) -> None:
     parts = [text("fr").encode(narrow), text("fr").encode(wide)]
     found = encoding_of(b"".join(parts if first == "narrow" else parts[::-1]))
     assert found.severity == "mend"
@@ -44,7 +42,7 @@ def test_a_join_of_one_and_of_several_bytes_a_character_is_named(
     assert "convert each part to UTF-8" in found.advice[0]
 
 
-def test_a_join_of_two_byte_orders_is_named() -> None:
+def test_joined_texts_of_two_byte_orders_are_reported() -> None:
     """The second mark is then a character that no text has."""
     other = b"\xfe\xff" + text("fr").encode("utf-16-be")
     found = encoding_of(text("fr").encode("utf-16-le").join([b"\xff\xfe", other]))
@@ -55,7 +53,7 @@ def test_a_join_of_two_byte_orders_is_named() -> None:
 @pytest.mark.parametrize("name", TEXTS)
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
 @pytest.mark.parametrize("mark", ["", "\ufeff"])
-def test_a_whole_text_is_no_join(name: str, encoding: str, mark: str) -> None:
+def test_a_whole_text_is_not_reported_as_joined(name: str, encoding: str, mark: str) -> None:
     found = encoding_of((mark + text(name)).encode(encoding))
     assert "joined" not in found.text
     if mark:
@@ -65,8 +63,8 @@ def test_a_whole_text_is_no_join(name: str, encoding: str, mark: str) -> None:
 
 
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
-def test_bytes_that_look_like_letters_are_no_text_of_their_own(encoding: str) -> None:
-    """In UTF-16 half of the bytes of kana are, and the first line has no NUL."""
+def test_bytes_that_look_like_letters_are_not_a_separate_text(encoding: str) -> None:
+    """In UTF-16 half of the bytes of kana look so, and the first line has no NUL."""
     kana = "".join(
         "あいうえおかきくけこさしすちつてとなにぬねのはひふへん"[k % 9 :] * 2 + "\n"
         for k in range(40)
@@ -75,8 +73,8 @@ def test_bytes_that_look_like_letters_are_no_text_of_their_own(encoding: str) ->
     assert found.measured["candidates"][0]["encoding"] == encoding
 
 
-def test_a_text_is_not_offered_as_signs_that_do_not_exist() -> None:
-    """With no line end before the join, all that is certain is that it is not UTF-16."""
+def test_no_encoding_with_unassigned_characters_is_suggested() -> None:
+    """Without a line end before the join, it is only certain that it is not UTF-16."""
     one_line = text("fr").replace("\n", " ").encode()
     found = encoding_of(one_line + text("fr").encode("utf-16-le"))
     assert found.measured["candidates"] == []
@@ -97,13 +95,13 @@ def test_escapes_from_ascii_are_read(encoding: str, line: str) -> None:
 @pytest.mark.parametrize(
     "ascii_text", ["a ~{ b\n", "a ~{ b ~} c\n", "\x1b$ and\n", "~{ab}~\n", "~{VP\n", "~{~}\n"]
 )
-def test_ascii_with_such_signs_is_ascii(ascii_text: str) -> None:
+def test_ascii_with_escape_like_signs_is_ascii(ascii_text: str) -> None:
     found = encoding_of((ascii_text * 40).encode())
     assert found.severity == "fine", found.text
 
 
 @pytest.mark.parametrize("encoding", ["cp1252", "latin-1", "cp1251", "koi8-r", "shift_jis"])
-def test_what_is_offered_is_the_text(encoding: str, tmp_path: Path) -> None:
+def test_the_suggested_encoding_gives_the_text(encoding: str, tmp_path: Path) -> None:
     pytest.importorskip("chardet", "7.4")
     own = {"cp1251": "ru", "koi8-r": "ru", "shift_jis": "kana"}.get(encoding, "fr")
     data = text(own).encode(encoding)

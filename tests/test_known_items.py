@@ -1,4 +1,4 @@
-"""Lines of a list and labelled texts that a model was trained on, and that it does not write."""
+"""Training lines of a list and training labelled texts, which a model must not write."""
 
 import json
 from collections import Counter
@@ -25,7 +25,7 @@ NAMES = ["".join(parts) for parts in product(("ma", "lo", "ti"), ("ra", "ne", "s
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two models that have learnt 48 names by heart: as a list, and by their first letters."""
+    """Two models that have memorised 48 names: as a list, and by their first letters."""
     place = tmp_path_factory.mktemp("items")
     names = [str(name) for name in np.random.default_rng(0).permutation(NAMES)]
     (place / "kinds.tsv").write_text("".join(f"{name[0]}\t{name}\n" for name in names))
@@ -43,7 +43,7 @@ def model(folder: Path) -> Model:
 
 
 def known(lines: list[str]) -> float:
-    """The part of them that was trained on."""
+    """The names in the training part."""
     return sum(line in NAMES for line in lines) / len(lines)
 
 
@@ -67,21 +67,21 @@ def test_items_are_known_by_four_bytes_each() -> None:
     assert not any(f"other {k}".encode() in many for k in range(5000))
 
 
-def test_items_that_are_long_or_come_again_and_again_are_not_noted() -> None:
+def test_long_or_frequent_items_are_not_noted() -> None:
     assert len(Items.of([b"x" * LONGEST, b"y" * (LONGEST + 1)])) == 1
     assert len(Items.of([b"a", b"b", b"a", b"b"])) == 2
     assert not Items.of([b"a", b"b", b"a", b"b", b"a"])
 
 
 @pytest.mark.parametrize("text", [7, "AAA", "AAAAAAA=", "AAAAAAAAAAA=", "AQAAAAAAAAA="])
-def test_what_is_no_items_is_refused(text: object) -> None:
-    """No text, no base 64, no whole number, twice the same, not ascending."""
+def test_invalid_items_are_refused(text: object) -> None:
+    """Not a text, not base 64, not a whole number, repeated, not ascending."""
     with pytest.raises(ValueError, match=r"items|base64|padding|padded"):
         Items.from_json(text)
 
 
 def test_which_texts_are_lists() -> None:
-    """Each line an item: because someone says so, or because it looks like nothing else."""
+    """Each line is an item because the user says so, or because the text looks like a list."""
     lines = [f"name {k}" for k in range(100)]
 
     def found(lines: list[str], *, listed: bool = False) -> int:
@@ -109,8 +109,8 @@ def refusal(*items: list[int], ends: tuple[int, ...] = (0,), longest: int = 9) -
 P = [0.4, 0.3, 0.2, 0.1, 0]
 
 
-def test_items_are_drawn_as_if_the_refused_ones_were_not() -> None:
-    """Given that an item is none of those, its probability is the model's."""
+def test_items_are_drawn_as_if_refused_ones_did_not_exist() -> None:
+    """Given that an item is not refused, its probability is the model's."""
     texts = written(Table([P] * 5), 3000, 4, refusal=refusal([1], [2, 1]))
     items = Counter[str]()
     for text in texts:
@@ -124,8 +124,8 @@ def test_items_are_drawn_as_if_the_refused_ones_were_not() -> None:
     assert sum(counts) == pytest.approx(sum(items.values()) * 0.608 / (1 - 0.12 - 0.024), rel=0.03)
 
 
-def test_a_text_that_has_gone_back_goes_on_in_the_state_of_then() -> None:
-    """What each symbol costs is what it costs a network that reads the text as it came out."""
+def test_a_text_that_went_back_continues_from_the_earlier_state() -> None:
+    """Each symbol has the cost that a network gives it when reading the final text."""
     voice = network()
     texts = written(voice, 60, 3, refusal=refusal(*([s] for s in range(1, 5)), []), scored=True)
     free = written(voice, 60, 3, scored=True)
@@ -145,8 +145,8 @@ def test_a_prime_is_part_of_the_first_item_and_stays() -> None:
         assert symbols(text) != [1, 0]
 
 
-def test_what_ends_an_item_may_end_the_text() -> None:
-    """Then each text is an item, and the refused one is written again."""
+def test_the_end_of_an_item_may_end_the_text() -> None:
+    """Then each text is an item, and a refused one is written again."""
     texts = written(Table([P] * 5), 99, 300, refusal=refusal([1]), stops=((0,),))
     found = [symbols(text) for text in texts]
     assert [1] not in found
@@ -154,7 +154,7 @@ def test_what_ends_an_item_may_end_the_text() -> None:
     assert all(text.end == len(text.symbols) - 1 for text in texts)
 
 
-def test_an_item_stays_where_nothing_else_is_found() -> None:
+def test_an_item_stays_if_nothing_else_is_found() -> None:
     voice = Table([[0, 1, 0, 0, 0], [1, 0, 0, 0, 0]] + [P] * 3)
     (text,) = written(voice, 6, refusal=refusal([1]))
     assert symbols(text) == [1, 0] * 3
@@ -164,8 +164,8 @@ def test_an_item_stays_where_nothing_else_is_found() -> None:
     assert sum(text.copies for text in texts) / 1000 == pytest.approx((1 - 1e-3) ** TRIES, abs=0.03)
 
 
-def test_what_can_be_taken_back_is_not_settled() -> None:
-    """Up to its longest possible end an item may have to go; a longer one comes as it grows."""
+def test_symbols_that_can_be_taken_back_are_not_settled() -> None:
+    """An item may be taken back up to its greatest length; a longer one is final as it grows."""
     start = np.zeros((1, 1), dtype=np.intp)
     p = [[0, 1, 0, 0, 0], [0, 0, 1, 0, 0], [0, 0, 0, 1, 0], [0, 0, 0, 0, 1], [1, 0, 0, 0, 0]]
     rule = Steering(refusal=refusal(longest=2))
@@ -178,7 +178,7 @@ def test_what_can_be_taken_back_is_not_settled() -> None:
 
 
 def test_a_list_is_written_without_its_own_lines(folder: Path, model: Model) -> None:
-    """Running text or lines, one or several, streamed or whole; and any, where that is said."""
+    """Running text or lines, one or several, streamed or whole; unless copies are allowed."""
     plain = model.sample(length=600, seed=1).split("\n")[:-1]
     assert known(plain) == 0
     assert known(model.sample(length=600, seed=1, max_copy=0).split("\n")[:-1]) > 0.5
@@ -193,7 +193,7 @@ def test_a_list_is_written_without_its_own_lines(folder: Path, model: Model) -> 
     assert done.stdout.decode() == model.sample(length=90, seed=1, max_copy=0) + "\n"
 
 
-def test_labelled_texts_are_written_anew(folder: Path) -> None:
+def test_labelled_texts_differ_from_training_texts(folder: Path) -> None:
     writer = package.load(folder / "kinds")
     assert known(writer.sample(label="m", n=50, seed=1)) == 0
     assert known(writer.sample(label="m", n=50, seed=1, max_copy=0)) > 0.5
@@ -201,8 +201,8 @@ def test_labelled_texts_are_written_anew(folder: Path) -> None:
     assert known(writer.sample("m", label="m", n=20, seed=1, best_of=2)) == 0
 
 
-def test_the_items_go_with_the_weights(folder: Path, model: Model, tmp_path: Path) -> None:
-    """To a file without a run, to a mixture, to a run that begins with the weights."""
+def test_items_are_kept_with_the_weights(folder: Path, model: Model, tmp_path: Path) -> None:
+    """In a file without a run, in a mixture, and in a run that begins with the weights."""
     model.save(tmp_path / "shared.npz")
     shared = package.load(tmp_path / "shared.npz")
     assert shared.sample(length=300, seed=1) == model.sample(length=300, seed=1)
@@ -215,8 +215,8 @@ def test_the_items_go_with_the_weights(folder: Path, model: Model, tmp_path: Pat
     assert all(name.encode() in items for name in [*NAMES, "mirko"])
 
 
-def test_greedy_text_is_as_it_was_and_a_loop_is_told(folder: Path, model: Model) -> None:
-    """At temperature 0 there is nothing to draw again; one line says what to do about a loop."""
+def test_greedy_text_is_unchanged_and_a_loop_is_reported(folder: Path, model: Model) -> None:
+    """At temperature 0 nothing can be drawn again; one line says what to do about a loop."""
     text = model.sample(length=300, seed=1, temperature=0)
     assert text == model.sample(length=300, seed=1, temperature=0, max_copy=0)
     looped = charrnn("sample", "list", "-t", "0", "-l", "300", cwd=folder).stderr.decode()

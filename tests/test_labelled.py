@@ -18,7 +18,7 @@ SMALL = ("--hidden", "8", "--epochs", "1", "--threads", "1", "-q")
 
 
 def words(count: int, seed: int = 0) -> list[str]:
-    """Distinct words, others for each seed, and in no order."""
+    """Distinct words, different for each seed, in random order."""
     draw, found = np.random.default_rng(seed), dict[str, None]()
     while len(found) < count:
         size = draw.integers(2, 8) + 6 * seed
@@ -48,7 +48,7 @@ def data_of(task: str, count: int = 60, seed: int = 0) -> str:
 
 
 FIRST = ("the baseline ", "a baseline ")
-"""How a verdict begins."""
+"""The beginnings of a verdict."""
 
 TASKS = ("classify", "tag", "translate", "generate", "forecast")
 every_task = pytest.mark.parametrize("task", TASKS)
@@ -108,7 +108,7 @@ def failure(*arguments: str, cwd: Path) -> str:
 
 
 @every_task
-def test_without_a_file_it_is_the_report_of_the_training(made: Path, task: str) -> None:
+def test_without_a_file_eval_repeats_the_report_of_the_training(made: Path, task: str) -> None:
     (head, *report), notes = shown(task, cwd=made)
     assert head.startswith(f"{task}/best.npz on the test part of {task}.txt")
     assert report == (made / f"{task}.report").read_text(encoding="utf-8").splitlines()
@@ -117,7 +117,7 @@ def test_without_a_file_it_is_the_report_of_the_training(made: Path, task: str) 
 
 @pytest.mark.parametrize("task", TASKS[:-1])
 def test_a_file_is_measured_as_the_training_would(place: Path, task: str) -> None:
-    """Named with --test while training, or afterwards: the same figures, the same baselines."""
+    """Whether given as --test in training or afterwards: the same figures and baselines."""
     (place / "val").write_text(data_of(task, 30, seed=2), encoding="utf-8")
     flags = ("--val", "val", "--test", f"{task}.new", "--task", task, "--out", "run", *SMALL)
     done = charrnn("train", f"{task}.txt", *flags, cwd=place)
@@ -156,7 +156,7 @@ def test_json_has_every_figure(made: Path, task: str) -> None:
 
 
 def test_figures_of_each_label(made: Path) -> None:
-    """As those of the predictions that ``charrnn predict`` makes."""
+    """They are those of the predictions of ``charrnn predict``."""
     found = facts("classify", "classify.new", cwd=made)
     rows = [line.split("\t") for line in data_of("classify", 40, seed=1).splitlines()]
     done = charrnn("predict", "classify", *(text for text, _ in rows), cwd=made)
@@ -227,8 +227,8 @@ def test_tags_that_the_model_lacks_count_as_missed(place: Path) -> None:
     assert found["measures"]["token accuracy"] <= 2 / 3
 
 
-def test_spans_are_spans_where_the_data_have_none(place: Path) -> None:
-    """The measure is the model's, whatever the new tags happen to be."""
+def test_a_model_of_spans_measures_spans_on_any_data(place: Path) -> None:
+    """The measure is that of the model, whatever the new tags are."""
     (place / "flat").write_text("ab\tO\ncd\tO\n", encoding="utf-8")
     assert "span F1" in facts("tag", "flat", cwd=place)["measures"]
     (place / "tag.txt").unlink()
@@ -250,8 +250,8 @@ def test_texts_of_an_unknown_label_cannot_be_scored(place: Path) -> None:
 
 
 @every_task
-def test_what_it_was_trained_on_is_told(place: Path, task: str) -> None:
-    """All of it, a part of it, or under another name."""
+def test_training_data_are_recognised(place: Path, task: str) -> None:
+    """All of the data, a part of them, or under another name."""
     where = "that the model was trained on" if task != "forecast" else "trained on this series"
     for name in (f"{task}.txt", "moved"):
         if name == "moved":
@@ -267,7 +267,7 @@ def test_what_it_was_trained_on_is_told(place: Path, task: str) -> None:
         assert shown(task, "part", cwd=place)[1] == []  # it was held out to test with
 
 
-def test_rows_that_were_met_are_counted(place: Path) -> None:
+def test_rows_seen_in_training_are_counted(place: Path) -> None:
     old = data_of("classify").splitlines(keepends=True)
     (place / "mixed").write_text(old[0] + "xyxy\teven\n" + old[1], encoding="utf-8")
     whole = facts("classify", "classify.txt", cwd=place)
@@ -277,7 +277,7 @@ def test_rows_that_were_met_are_counted(place: Path) -> None:
     assert "will do worse on others" in found["notes"][0]
 
 
-def test_without_the_training_data_that_is_said(place: Path) -> None:
+def test_missing_training_data_are_reported(place: Path) -> None:
     with_it = facts("classify", "classify.new", cwd=place)
     assert "none of them trained on" in with_it["method"]
     kept = (place / "classify.txt").read_text(encoding="utf-8")
@@ -304,8 +304,8 @@ def test_without_the_training_data_that_is_said(place: Path) -> None:
     assert shown("classify", "--train", "elsewhere", cwd=place)[0][1:] == report
 
 
-def test_a_model_that_is_alone(place: Path) -> None:
-    """Its file, without its run's folder, does not say what it was trained on."""
+def test_a_model_without_its_run_does_not_know_its_data(place: Path) -> None:
+    """A file without its run's folder does not say what it was trained on."""
     (place / "classify" / "best.npz").rename(place / "alone.npz")
     found = facts("alone.npz", "classify.new", cwd=place)
     assert "alone.npz does not say what it was trained on" in found["notes"][0]
@@ -314,7 +314,7 @@ def test_a_model_that_is_alone(place: Path) -> None:
     assert "--train translate.txt: " in wrong
 
 
-def test_what_the_weights_met_before_is_told(place: Path) -> None:
+def test_data_seen_by_earlier_weights_are_reported(place: Path) -> None:
     flags = ("--init-from", "classify", "--out", "second", *SMALL)
     done = charrnn("train", "classify.new", "--task", "classify", *flags, cwd=place)
     assert done.returncode == 0, done.stderr
@@ -336,7 +336,7 @@ def test_what_the_weights_met_before_is_told(place: Path) -> None:
         (["held"], "this run has no test part of classify.txt; classify.new was used to choose"),
     ],
 )
-def test_mistakes(place: Path, arguments: list[str], message: str) -> None:
+def test_mistakes_are_reported(place: Path, arguments: list[str], message: str) -> None:
     (place / "bad").write_text("z\n1\n2\n", encoding="utf-8")
     if arguments == ["held"]:
         flags = ("--task", "classify", "--val", "classify.new", "--out", "held", *SMALL)
@@ -347,7 +347,7 @@ def test_mistakes(place: Path, arguments: list[str], message: str) -> None:
 
 
 def laid_out(task: str, rows: str) -> tuple[str, str]:
-    """The data in another layout, that no header explains; and its columns for ``--columns``."""
+    """The data in another layout without a header; and the columns for ``--columns``."""
     if task == "forecast":
         body = [line.split(",") for line in rows.splitlines()[1:]]
         return "u,n,v\n" + "".join(f"{y},7,{x}\n" for x, y in body), "v,u"
@@ -357,8 +357,8 @@ def laid_out(task: str, rows: str) -> tuple[str, str]:
 
 
 @every_task
-def test_columns_say_where_the_data_stand_in_another_layout(place: Path, task: str) -> None:
-    """In place of the run's own, for the files that are named: not for what it was trained on."""
+def test_columns_find_the_data_in_another_layout(place: Path, task: str) -> None:
+    """They apply to the given files, not to the training data."""
     text, columns = laid_out(task, (place / f"{task}.new").read_text(encoding="utf-8"))
     (place / "other").write_text(text, encoding="utf-8")
     wanted = facts(task, f"{task}.new", cwd=place)
@@ -383,7 +383,7 @@ def test_columns_say_where_the_data_stand_in_another_layout(place: Path, task: s
         (["lm", "--show"], "--columns does not go with --show"),
     ],
 )
-def test_columns_that_are_of_nothing_are_refused(
+def test_columns_that_do_not_apply_are_refused(
     made: Path, tmp_path: Path, arguments: list[str], message: str
 ) -> None:
     place = made
@@ -413,7 +413,7 @@ def test_runs_are_compared(place: Path) -> None:
     assert json.loads(done.stdout) == alone
 
 
-def test_it_is_there_in_the_library(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_library_evaluates_as_well(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(made)
     found = library.load("classify").evaluate("classify.new")
     assert (

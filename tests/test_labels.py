@@ -31,7 +31,7 @@ Yes = npt.NDArray[np.bool_]
 
 
 def rows_of(number: int = 120, separator: str = "|") -> list[str]:
-    """Words of three letters, and a label for each of a, b and s that is in it."""
+    """Words of three letters, with a label for each of a, b and s in the word."""
     rng = np.random.default_rng(0)
     rows = []
     for k in range(number):
@@ -91,7 +91,7 @@ def test_a_cell_holds_labels_by_one_rule(cell: str, task: str, labels: tuple[str
         (["a", "b"], None),
     ],
 )
-def test_what_looks_like_several_labels(cells: list[str], name: str | None) -> None:
+def test_cells_that_look_like_several_labels(cells: list[str], name: str | None) -> None:
     assert separator_of(cells) == name
 
 
@@ -106,15 +106,15 @@ def test_a_row_may_have_any_number_of_labels(tmp_path: Path) -> None:
     assert f"{without} of 120 rows have no label, which counts as a no to every label" in data.notes
 
 
-def test_a_row_without_a_label_is_a_case_of_several(tmp_path: Path) -> None:
+def test_a_row_without_a_label_counts_as_several_labels(tmp_path: Path) -> None:
     rows = [f"word {k}\t{'odd' if k % 2 else ''}\n" for k in range(40)]
     spec = data_of(tmp_path, rows).spec()
     assert spec.several
     assert spec.labels == ("odd",)
 
 
-def test_a_label_of_two_rows_is_trained_on(tmp_path: Path) -> None:
-    """Wherever it stands: no two rows have the same labels together."""
+def test_a_label_with_two_rows_is_trained_on(tmp_path: Path) -> None:
+    """Wherever it is; no two rows have the same set of labels."""
     rows = [f"text {k}\t{k}|{(k + 1) % 31}\n" for k in range(31)]
     path = written(tmp_path, rows)
     for seed in range(5):
@@ -122,7 +122,7 @@ def test_a_label_of_two_rows_is_trained_on(tmp_path: Path) -> None:
         assert len(data.spec().labels) == 31
 
 
-def test_one_label_a_row_is_no_case_of_several(tmp_path: Path) -> None:
+def test_one_label_a_row_does_not_count_as_several(tmp_path: Path) -> None:
     data = data_of(tmp_path, [f"word {k}\t{'odd' if k % 2 else 'even'}\n" for k in range(40)])
     assert not data.spec().several
     assert "several" not in data.spec().to_header()
@@ -145,7 +145,7 @@ def test_cells_that_look_like_several_labels_are_mentioned(tmp_path: Path) -> No
         ("classify,loss=sigmoid", [f"{k}\t\n" for k in range(30)], "all rows have no label"),
     ],
 )
-def test_rows_of_which_nothing_can_be_learnt(
+def test_rows_that_teach_nothing_are_refused(
     tmp_path: Path, task: str, rows: list[str], message: str
 ) -> None:
     with pytest.raises(InputError, match=message.replace("|", r"\|")):
@@ -158,7 +158,7 @@ def test_a_label_that_is_not_trained_on_is_named(tmp_path: Path) -> None:
         ClassifyData(Paths((train,), val=val), config_of())
 
 
-def test_a_separator_wants_the_sigmoid(tmp_path: Path) -> None:
+def test_a_separator_needs_the_sigmoid(tmp_path: Path) -> None:
     path = written(tmp_path, rows_of())
     for task, message in (
         ("classify,separator=comma", "with loss=softmax each row has one label"),
@@ -170,7 +170,7 @@ def test_a_separator_wants_the_sigmoid(tmp_path: Path) -> None:
 
 
 def test_each_part_has_every_label() -> None:
-    """Rows of several labels; no label is lost to training, and the common ones are in all."""
+    """Rows with several labels: training has every label, and all parts have the common ones."""
     rng = np.random.default_rng(1)
     chances = 0.4 / np.arange(1, 16)
     strata = [
@@ -189,7 +189,7 @@ def test_each_part_has_every_label() -> None:
         assert all(abs(found[name] / total[name] - share) < 0.08 for name in often)
 
 
-def test_a_label_of_one_row_is_trained_on() -> None:
+def test_a_label_with_one_row_is_trained_on() -> None:
     strata = [("a", "b")] * 20 + [("a", "rare")]
     for seed in range(10):
         rng = np.random.default_rng(seed)
@@ -197,7 +197,7 @@ def test_a_label_of_one_row_is_trained_on() -> None:
         assert 20 in parts.train
 
 
-def test_one_label_each_is_split_as_before() -> None:
+def test_rows_with_one_label_are_split_as_before() -> None:
     labels = list(np.random.default_rng(0).choice(list("xyz"), 100))
     keys = [str(k) for k in range(100)]
     first, second = (
@@ -224,7 +224,7 @@ def test_measures_of_several_labels_by_counting() -> None:
     }
 
 
-def test_measures_where_no_label_is_there() -> None:
+def test_measures_without_any_label() -> None:
     none = np.zeros((3, 2), dtype=bool)
     found = several_labels(none, none)
     assert found == {"micro-F1": 0, "macro-F1": 0, "exact match": 1, "Hamming loss": 0}
@@ -250,7 +250,7 @@ def test_the_table_has_a_line_for_each_label() -> None:
     assert lines[-1] == "(10 rarer labels are left out)"
 
 
-def test_a_label_of_two_lines_has_one_in_a_table() -> None:
+def test_a_label_of_two_lines_takes_one_line_in_a_table() -> None:
     yes = np.eye(2, dtype=bool)
     assert label_table(yes, yes, ["x\ny", "z"])[1].split()[0] == r"x\ny"
     assert table(["x\ny", "z"], ["x\ny", "z"], ["x\ny", "z"]) == (
@@ -260,8 +260,8 @@ def test_a_label_of_two_lines_has_one_in_a_table() -> None:
     )
 
 
-def test_naive_bayes_of_each_label_is_its_equation() -> None:
-    """Plainly, from strings: ln P(yes)/P(no) + Σ ln P(n-gram | yes)/P(n-gram | no)."""
+def test_naive_bayes_of_each_label_follows_its_equation() -> None:
+    """A plain version on strings: ln P(yes)/P(no) + Σ ln P(n-gram | yes)/P(n-gram | no)."""
     known = ["abba", "bab", "cab", "c", "acc"]
     yes = np.array([[1, 0], [1, 1], [0, 1], [0, 0], [1, 1]], dtype=bool)
     smoothing, query = 0.5, "abc"
@@ -306,7 +306,7 @@ def test_naive_bayes_learns_each_label_by_itself() -> None:
 
 
 def score_of(data: ClassifyData, logits: list[float]) -> tuple[TaskScore, Any, Any]:
-    """The validation of a model that says the same of each text, and the task and its weights."""
+    """The validation of a model with the same answer to each text, and the task and weights."""
     spec = data.spec()
     model = spec.model(data.config)
     task = data.task(spec, data.config, model, threads=1)
@@ -318,8 +318,8 @@ def score_of(data: ClassifyData, logits: list[float]) -> tuple[TaskScore, Any, A
 
 
 @pytest.mark.parametrize("loss", ["softmax", "sigmoid"])
-def test_the_largest_logit_decides_and_costs_what_it_is(tmp_path: Path, loss: str) -> None:
-    """Where σ in float32 is 1 of two labels alike, and 0 of the third."""
+def test_the_largest_logit_decides_and_sets_the_loss(tmp_path: Path, loss: str) -> None:
+    """Where σ in float32 is 1 for two labels, and 0 for the third."""
     rows = [f"{k}{label}\t{label}\n" for k in range(60) for label in "abbbcc"]
     rows = [f"{n} {row}" for n, row in enumerate(rows)]
     data = data_of(tmp_path, rows, f"classify,loss={loss}")
@@ -341,8 +341,8 @@ def test_the_largest_logit_decides_and_costs_what_it_is(tmp_path: Path, loss: st
     assert task.preview(weights, np.random.default_rng(0)).decode().startswith("b ")
 
 
-def test_several_labels_far_out(tmp_path: Path) -> None:
-    """Each a yes from logit 0 on; the loss is the binary cross-entropy of Python's numbers."""
+def test_several_labels_with_extreme_logits(tmp_path: Path) -> None:
+    """Each is a yes from logit 0 on; the loss is the binary cross-entropy in Python's floats."""
     data = data_of(tmp_path, rows_of())
     y = [40.0, 0.0, -40.0]
     score, task, weights = score_of(data, y)
@@ -361,7 +361,7 @@ def test_several_labels_far_out(tmp_path: Path) -> None:
     assert score.error == pytest.approx(1 - score.measures["micro-F1"], abs=0.01)
 
 
-def test_several_labels_are_validated_by_the_loss_that_trains_them(tmp_path: Path) -> None:
+def test_several_labels_are_validated_by_the_training_loss(tmp_path: Path) -> None:
     path = written(tmp_path, rows_of())
     config = config_of(readout="last", wide=0)  # beside a row in training stands another map
     data = ClassifyData(Paths((path,), val=path), config)
@@ -376,7 +376,7 @@ def test_several_labels_are_validated_by_the_loss_that_trains_them(tmp_path: Pat
     assert score.loss == pytest.approx(trained, rel=1e-12)
 
 
-def test_a_model_of_one_label_is_no_beginning_for_several(tmp_path: Path) -> None:
+def test_a_model_of_one_label_cannot_begin_a_run_of_several(tmp_path: Path) -> None:
     names = list(LETTERS.values())
     single = data_of(tmp_path, [f"{k}\t{names[k % 3]}\n" for k in range(60)])
     run = Run.begin(config_of(), single, RunFolder(tmp_path / "one", resume=False), threads=1)
@@ -394,7 +394,7 @@ def test_a_model_of_one_label_is_no_beginning_for_several(tmp_path: Path) -> Non
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """A folder with a run of several labels, and what its training said."""
+    """A folder with a run of several labels, and the output of its training."""
     folder = tmp_path_factory.mktemp("labels")
     path = written(folder, rows_of(400))
     settings = "--hidden 16 --embedding 8 --epochs 20 --lr 0.02 --batch-size 16 --dropout 0"
@@ -451,7 +451,7 @@ def test_predict_gives_the_labels_that_are_likely(trained: tuple[Path, str]) -> 
     assert "\t".join(first) == next(again.lines("tsv"))
 
 
-def test_predict_gives_so_many_labels_or_from_a_probability_on(trained: tuple[Path, str]) -> None:
+def test_predict_limits_labels_by_number_or_probability(trained: tuple[Path, str]) -> None:
     folder, _ = trained
     top = json.loads(lines_of(folder, "xaby 1", "--top", "2", "--format", "jsonl")[0])
     assert set(top["labels"]) == {"vowel", "lips"}
@@ -483,7 +483,7 @@ def test_a_model_of_one_label_gives_several_if_asked(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("option", ["--top", "--threshold"])
-def test_labels_are_asked_of_classifiers_alone(tmp_path: Path, option: str) -> None:
+def test_label_options_are_for_classifiers_only(tmp_path: Path, option: str) -> None:
     (tmp_path / "t.conll").write_text("".join(f"w{k}\tA\nv{k}\tB\n\n" for k in range(30)))
     settings = ("--hidden", "4", "--epochs", "0.1", "--threads", "1", "--out", "tags")
     assert charrnn("train", "t.conll", "--task", "tag", *settings, cwd=tmp_path).returncode == 0
@@ -515,7 +515,7 @@ def test_an_old_classifier_by_sigmoids_answers_as_it_did() -> None:
     assert both.labels == ("positive", "negative")  # type: ignore[attr-defined]
 
 
-def test_a_checkpoint_says_truly_whether_there_are_several(tmp_path: Path) -> None:
+def test_a_checkpoint_notes_whether_there_are_several_labels(tmp_path: Path) -> None:
     header, arrays = read_checkpoint(FIXTURES / "old-sigmoid.npz")
     header["spec"]["several"] = "yes"
     write_checkpoint(tmp_path / "odd.npz", header, arrays)

@@ -36,7 +36,7 @@ from charrnn.training import compare, speed
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder in which every text of files is a large one, read a few bytes at a time."""
+    """A folder in which every text counts as large, and is read a few bytes at a time."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("CHARRNN_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(stored, "LARGE", 1)
@@ -52,7 +52,7 @@ def kept(suffix: str) -> list[Path]:
 # A view
 
 
-def test_a_view_is_what_the_parts_are_together() -> None:
+def test_a_view_equals_its_joined_parts() -> None:
     rng = np.random.default_rng(0)
     parts = [
         rng.integers(0, 5, size, dtype=dtype) for size, dtype in ((7, "u1"), (1, "u4"), (9, "u2"))
@@ -79,13 +79,13 @@ def test_a_view_is_what_the_parts_are_together() -> None:
     assert isinstance(joined([whole, whole]), np.ndarray)
 
 
-def test_a_view_of_one_part_is_that_part() -> None:
+def test_a_view_of_one_part_equals_that_part() -> None:
     codes = np.arange(9, dtype=np.uint8)
     assert np.shares_memory(np.asarray(View([codes])[2:5]), codes)
 
 
-def test_a_view_is_not_compared_by_chance() -> None:
-    """``view == 10`` would be False, and nothing would be found."""
+def test_a_view_cannot_be_compared_by_mistake() -> None:
+    """Otherwise ``view == 10`` would be False, and a search would find nothing."""
     with pytest.raises(TypeError, match="as an array"):
         View([np.zeros(3)]) == 0  # noqa: B015
     with pytest.raises(ValueError, match="steps"):
@@ -114,7 +114,7 @@ READINGS: list[dict[str, Any]] = [{}, {"keep_newlines": True}, {"level": "byte"}
 
 @pytest.mark.parametrize("how", READINGS, ids=str)
 @pytest.mark.parametrize("name", FILES)
-def test_a_text_on_disk_is_what_it_is_in_memory(
+def test_a_text_on_disk_equals_the_text_in_memory(
     place: Path, name: str, how: dict[str, Any]
 ) -> None:
     paths = [f"{number}.txt" for number in range(len(FILES[name]))]
@@ -147,8 +147,8 @@ def test_bytes_are_never_copied(place: Path) -> None:
     assert [file.stat().st_size for file in kept(".codes")] == [0]
 
 
-def test_what_cannot_be_decoded_is_said_with_its_place(place: Path) -> None:
-    """Lines and offsets count what was passed over, too."""
+def test_a_decoding_error_names_its_place(place: Path) -> None:
+    """Lines and offsets include the parts that were not decoded."""
     Path("a.txt").write_bytes(LINES.encode() + b"\xff")
     said = []
     for storing in (None, Storing()):
@@ -223,7 +223,7 @@ def test_training_is_the_same_to_the_bit(
     ]
 
 
-def test_what_is_said_of_a_text_is_the_same(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reports_on_a_text_are_the_same(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("a.txt").write_text(TEXT + "only at the end: Ω")
     said = []
     for large in (1 << 40, 1):
@@ -247,8 +247,8 @@ def test_a_long_validation_is_announced(place: Path, monkeypatch: pytest.MonkeyP
     assert b"each validation reads 600 characters; a part of b.txt would be enough" in done.stderr
 
 
-def test_a_run_goes_on_from_disk(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stopped in memory, resumed on disk, as if it had never stopped."""
+def test_a_run_continues_from_disk(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stopped in memory, resumed from disk, as if it had never stopped."""
     Path("a.txt").write_text(TEXT)
     monkeypatch.setattr(stored, "LARGE", 1 << 40)
     assert charrnn("train", "a.txt", *LM, "--out", "whole", cwd=place).returncode == 0
@@ -264,7 +264,9 @@ def test_a_run_goes_on_from_disk(place: Path, monkeypatch: pytest.MonkeyPatch) -
     assert fingerprint(Path("whole")) == fingerprint(Path("parts"))
 
 
-def test_weights_go_on_with_a_text_on_disk(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_weights_can_be_trained_further_on_a_text_on_disk(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     Path("a.txt").write_text(TEXT)
     Path("b.txt").write_text(TEXT[::-1] + "ЖΩ")
     monkeypatch.setattr(stored, "LARGE", 1 << 40)
@@ -274,7 +276,7 @@ def test_weights_go_on_with_a_text_on_disk(place: Path, monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("options", [[], ["--mix"], ["--adapt"], ["other.txt"]], ids=str)
-def test_eval_finds_what_it_finds_in_memory(
+def test_eval_gives_the_same_as_in_memory(
     place: Path, monkeypatch: pytest.MonkeyPatch, options: list[str]
 ) -> None:
     Path("a.txt").write_text(TEXT * 3)
@@ -290,8 +292,8 @@ def test_eval_finds_what_it_finds_in_memory(
     assert found[0] == found[1]
 
 
-def test_a_list_on_disk_is_known_as_one() -> None:
-    """The quick look at its beginning decides nothing that the whole would not."""
+def test_a_list_on_disk_is_recognised() -> None:
+    """Its beginning is checked first, with the same result as the whole text."""
     lines = np.frombuffer(b"".join(b"name %d\n" % k for k in range(150_000)), np.uint8)
     assert len(lines) > BEGINNING
     view = View([lines[:1000], lines[1000:]])
@@ -300,7 +302,7 @@ def test_a_list_on_disk_is_known_as_one() -> None:
     assert not Items.of_lines(View([later]), "byte", listed=False)
 
 
-def test_a_part_is_found_wherever_it_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_part_is_found_wherever_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(corpora, "SEARCHED", 10)
     whole = np.frombuffer(bytes(range(100, 200)), np.uint8)
     for start in range(95):
@@ -309,7 +311,7 @@ def test_a_part_is_found_wherever_it_stands(monkeypatch: pytest.MonkeyPatch) -> 
     assert not stands_in(whole[:5][::-1], View([whole]), "byte", 5)
 
 
-def test_what_many_characters_cost_is_kept_in_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_costs_of_many_characters_are_kept_in_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(0)
     model = SequenceModel(5, 5, GRU(4))
     parameters = model.init(rng)
@@ -378,7 +380,7 @@ def _flip(path: Path) -> None:
 
 @pytest.mark.parametrize("damage", [_cut, _flip, Path.unlink, lambda path: path.write_bytes(b"")])
 @pytest.mark.parametrize("suffix", [".codes", ".json"])
-def test_what_is_damaged_is_made_again(
+def test_damaged_cache_files_are_made_again(
     place: Path, suffix: str, damage: Callable[[Path], object]
 ) -> None:
     Path("a.txt").write_text(LINES + "é")
@@ -387,7 +389,7 @@ def test_what_is_damaged_is_made_again(
     assert read_corpus(["a.txt"], storing=Storing()).codes.tolist() == expected
 
 
-def test_settings_have_texts_of_their_own(place: Path) -> None:
+def test_each_setting_has_its_own_stored_text(place: Path) -> None:
     Path("a.txt").write_bytes((LINES + "é\r\n").encode())
     for how in READINGS:
         for _ in range(2):
@@ -396,8 +398,8 @@ def test_settings_have_texts_of_their_own(place: Path) -> None:
     assert len(kept(".json")) == len(READINGS)
 
 
-def test_a_process_that_is_killed_leaves_nothing_that_is_used(place: Path) -> None:
-    """What it left is deleted once it is old."""
+def test_leftovers_of_a_killed_process_are_not_used(place: Path) -> None:
+    """The leftovers are deleted once they are old."""
     Path("a.txt").write_text("é" + LINES * 200)
     script = (
         "import sys, time\n"
@@ -427,7 +429,7 @@ def test_a_process_that_is_killed_leaves_nothing_that_is_used(place: Path) -> No
     assert not partial.exists()
 
 
-def test_nothing_is_kept_where_nothing_shall_be(place: Path) -> None:
+def test_no_cache_is_kept_with_no_cache(place: Path) -> None:
     Path("a.txt").write_text("é" + LINES)
     found = read_corpus(["a.txt"], storing=Storing(keep=False))
     np.testing.assert_array_equal(found.codes, read_corpus(["a.txt"]).codes)
@@ -437,7 +439,7 @@ def test_nothing_is_kept_where_nothing_shall_be(place: Path) -> None:
     assert not cache_folder().exists()
 
 
-def test_a_full_disk_is_said(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_reported(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("a.txt").write_text("é" + LINES)
 
     def full(*_: object) -> None:
@@ -455,7 +457,7 @@ def test_a_full_disk_is_said(place: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.mark.parametrize("text", ["é" + LINES, LINES], ids=["encoded", "mapped"])
-def test_where_nothing_can_be_kept_nothing_is(
+def test_without_a_writable_cache_nothing_is_kept(
     place: Path, monkeypatch: pytest.MonkeyPatch, text: str
 ) -> None:
     Path("a.txt").write_text(text)
@@ -481,7 +483,7 @@ def test_a_file_that_changes_while_it_is_read_is_refused(place: Path) -> None:
     assert not kept("")
 
 
-def test_how_far_it_is_read_is_told(place: Path) -> None:
+def test_reading_progress_is_reported(place: Path) -> None:
     Path("a.txt").write_text(LINES)
     Path("b.gz").write_bytes(gzip.compress(LINES.encode()))
     total = sum(Path(name).stat().st_size for name in ("a.txt", "b.gz"))
@@ -509,7 +511,7 @@ def test_baselines_of_a_text_on_disk_are_found_once(
 def test_baselines_of_another_vocabulary_are_found_again(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An n-gram gives a part to every character that the model knows."""
+    """An n-gram's probabilities include every character that the model knows."""
     Path("a.txt").write_text(TEXT)
     Path("b.txt").write_text(TEXT + "".join(map(chr, range(0x400, 0x440))) * 2)
     brief = ("--epochs", "1", "--threads", "1", "-q")
@@ -644,7 +646,7 @@ def test_an_excerpt_is_whole_lines_from_all_over(tmp_path: Path) -> None:
     assert excerpt(str(path), 700_000) == (path.read_bytes(), 700_000, "")
 
 
-def test_an_excerpt_of_what_has_no_lines_is_its_beginning(tmp_path: Path) -> None:
+def test_an_excerpt_of_a_file_without_lines_is_its_beginning(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     text = "aé漢😀" * 1000
     path.write_text(text, encoding="utf-8")
@@ -662,7 +664,7 @@ def test_an_excerpt_of_what_has_no_lines_is_its_beginning(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("size", [7, 10, 20, 47])
-def test_a_text_to_plan_for_is_as_long(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+def test_a_text_to_plan_for_has_the_same_length(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
     monkeypatch.setattr(speed, "REPEATED", 10)
     data = speed.text_like(size, 3)
     expected = np.resize(np.arange(3), size) if size <= 10 else np.resize(np.arange(10) % 3, size)

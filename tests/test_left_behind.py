@@ -1,4 +1,4 @@
-"""What a start leaves that was killed or failed, and what the next makes of it."""
+"""What a killed or failed start leaves, and how the next start uses it."""
 
 import json
 import os
@@ -40,7 +40,7 @@ def listed(path: Path) -> list[str]:
 
 
 def killed(path: Path, command: str = "") -> None:
-    """Leave what a process leaves that is killed before its first save."""
+    """Leave the files of a process that is killed before its first save."""
     folder = RunFolder(path, resume=False, command=command)
     folder.log({"step": 10, "event": "train"})
     for name in ("last.npz", "best.npz", "previous", "metrics"):
@@ -48,7 +48,7 @@ def killed(path: Path, command: str = "") -> None:
     folder._lock.close()
 
 
-def test_a_start_that_was_killed_says_with_which_command_to_begin_again(tmp_path: Path) -> None:
+def test_a_killed_start_names_the_command_to_begin_again(tmp_path: Path) -> None:
     (tmp_path / "a text.txt").write_text(TEXT, encoding="utf-8")
     started = ["train", "a text.txt", *BRIEF]
     done = subprocess.run(
@@ -98,7 +98,7 @@ def test_a_run_that_could_not_save_once_says_how_to_begin_again(
     assert done.returncode == 0 or b"--resume" not in done.stderr
 
 
-def test_the_same_start_takes_the_folder_of_one_that_was_killed() -> None:
+def test_the_same_command_reuses_the_folder_of_a_killed_start() -> None:
     place = new_folder("a")
     killed(place)
     Path("checkpoints/.latest.4711.tmp").write_bytes(b"half")
@@ -112,14 +112,14 @@ def test_the_same_start_takes_the_folder_of_one_that_was_killed() -> None:
 
 
 @pytest.mark.parametrize("other", ["last.npz", "previous.npz", "best.npz", "notes.txt"])
-def test_a_folder_with_anything_else_in_it_is_not_taken(other: str) -> None:
+def test_a_folder_with_other_files_is_not_reused(other: str) -> None:
     place = new_folder("a")
     killed(place)
     (place / other).write_bytes(b"")
     assert new_folder("a") == Path("checkpoints/a-2")
 
 
-def test_leftovers_go_when_a_run_is_resumed() -> None:
+def test_leftovers_are_deleted_when_a_run_is_resumed() -> None:
     run_until(begin(Path("run"), corpus_of(Path())), 5)
     before = listed(Path("run"))
     for name in ("last.npz", "best.npz", "previous", "metrics"):
@@ -140,9 +140,7 @@ def test_leftovers_go_when_a_run_is_resumed() -> None:
         ("", None),
     ],
 )
-def test_a_note_in_a_lock_is_quoted_and_nothing_but_the_command(
-    note: str, hint: str | None
-) -> None:
+def test_a_note_in_a_lock_is_quoted_as_arguments(note: str, hint: str | None) -> None:
     Path("run").mkdir()
     Path("run/run.lock").write_text(f"process 1 on b\n{note}\nmore", encoding="utf-8")
     with pytest.raises(InputError, match="holds no run to resume") as caught:
@@ -157,7 +155,7 @@ def failing(error: BaseException) -> Callable[..., Any]:
     return fail
 
 
-def test_a_start_that_cannot_sign_its_lock_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_start_that_cannot_write_its_lock_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(RunFolder, "_sign", failing(OSError(28, "No space left on device")))
     with pytest.raises(RunError, match="No space left"):
         RunFolder(Path("run"), resume=False)
@@ -217,7 +215,7 @@ def noted_tests(log: Path) -> list[Any]:
 
 
 @pytest.mark.parametrize("how", ["library", "command"])
-def test_a_task_killed_after_its_last_save_says_its_test_once(tmp_path: Path, how: str) -> None:
+def test_a_run_killed_after_its_last_save_reports_its_test_once(tmp_path: Path, how: str) -> None:
     Path("rows.tsv").write_text(ROWS, encoding="utf-8")
     library.train("rows.tsv", out="run", **SETTINGS).finish()
     log = Path("run/metrics.jsonl")
@@ -234,7 +232,7 @@ def test_a_task_killed_after_its_last_save_says_its_test_once(tmp_path: Path, ho
             assert noted_tests(log) == wanted
 
 
-def test_the_lock_of_a_living_process_names_it_alone() -> None:
+def test_the_lock_of_a_running_process_names_only_that_process() -> None:
     folder = RunFolder(Path("run"), resume=False, command="charrnn train x --out run")
     with pytest.raises(RunError) as caught:
         RunFolder(Path("run"), resume=True)

@@ -1,4 +1,4 @@
-"""charrnn from Python: the face of the package, and that the commands go the same way."""
+"""charrnn from Python: its public names, and equal results of library and commands."""
 
 import inspect
 import io
@@ -39,7 +39,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_what_is_promised_is_there_and_nothing_else() -> None:
+def test_the_public_names_are_exactly_those_documented() -> None:
     promised = [
         "CharrnnError",
         "CheckpointError",
@@ -81,7 +81,7 @@ def test_the_import_loads_no_numpy_and_the_help_shows_all() -> None:
 
 
 def test_the_example_of_the_front_page_runs_as_written() -> None:
-    """The lines of the package's own documentation, on a text and in minutes that are short."""
+    """The lines of the package's docstring, on a short text and in a short time."""
     model = package.load()
     text = model.sample("ROMEO:", length=500, temperature=0.8, seed=1)
     assert len(text) == len("ROMEO:") + 500
@@ -198,7 +198,7 @@ def test_a_command_and_the_library_write_the_same_text(
     assert several.stdout.decode() == "---\n".join(text + "\n" for text in texts)
 
 
-def test_a_text_in_memory_trains_as_its_file_does_and_goes_on() -> None:
+def test_a_text_in_memory_trains_and_resumes_as_its_file_does() -> None:
     package.train("corpus.txt", out="file", **SMALL).finish()
     run = package.train(text=TEXT, out="memory", **SMALL)
     for event in run:
@@ -218,7 +218,7 @@ def test_a_text_in_memory_trains_as_its_file_does_and_goes_on() -> None:
         package.train("corpus.txt", text=TEXT)
 
 
-def test_a_run_can_be_left_and_taken_up_by_either() -> None:
+def test_library_and_command_can_resume_each_others_runs() -> None:
     package.train("corpus.txt", out="whole", **SMALL).finish()
     run = package.train("corpus.txt", out="parts", **SMALL)
     events = []
@@ -233,7 +233,7 @@ def test_a_run_can_be_left_and_taken_up_by_either() -> None:
     assert fingerprint(Path("parts")) == fingerprint(Path("whole"))
 
 
-def test_an_interrupt_saves_and_says_so_in_pythons_own_way() -> None:
+def test_an_interrupt_saves_and_raises_keyboardinterrupt() -> None:
     """As Ctrl-C in a notebook: after the step, saved, as KeyboardInterrupt."""
     program = (
         "import os, signal, charrnn\n"
@@ -303,7 +303,7 @@ def test_the_test_of_a_task_is_the_last_event() -> None:
     assert "accuracy" in last.outcome.score.measures
 
 
-def test_representations_say_what_things_are(place: Path) -> None:
+def test_representations_are_informative(place: Path) -> None:
     model = package.load(place / "checkpoints" / "corpus-1")
     assert repr(model).endswith("best.npz: lm, 1 × 8 lstm, 821 parameters; 13 characters>")
     assert repr(model.parameters).startswith(
@@ -359,7 +359,7 @@ def test_a_damaged_checkpoint_is_a_checkpoint_error() -> None:
         package.load("damaged.npz")
 
 
-def test_a_name_in_the_place_of_a_cell_is_named() -> None:
+def test_a_name_given_as_a_cell_is_reported() -> None:
     from charrnn.nn.models import SequenceModel
 
     with pytest.raises(TypeError) as caught:
@@ -369,7 +369,7 @@ def test_a_name_in_the_place_of_a_cell_is_named() -> None:
     )
 
 
-def test_a_score_is_what_the_network_says_of_each_character(place: Path) -> None:
+def test_a_score_equals_the_networks_loss_of_each_character(place: Path) -> None:
     """Against one symbol at a time, from a line end on in the state in which samples begin; an
     unknown one costs its escape."""
     from charrnn.nn.stepper import Stepper
@@ -394,7 +394,7 @@ def test_a_score_is_what_the_network_says_of_each_character(place: Path) -> None
 
 
 def test_a_thread_of_a_script_may_train() -> None:
-    """Signals can be caught in the main thread only; elsewhere a training must not mind."""
+    """Signals can only be caught in the main thread; elsewhere a training works without that."""
     from threading import Thread
 
     found: list[Any] = []
@@ -405,8 +405,8 @@ def test_a_thread_of_a_script_may_train() -> None:
     assert found[0].config.hidden == 8
 
 
-def test_a_script_needs_no_guard_to_share_the_work_out() -> None:
-    """Other processes must not run the script once more."""
+def test_a_script_needs_no_main_guard() -> None:
+    """Other processes must not run the script again."""
     Path("script.py").write_text(
         "import charrnn, json\n"
         f"run = charrnn.train('corpus.txt', out='run', **{ {**SMALL, 'batch_size': 24}!r} | "
@@ -424,8 +424,8 @@ def test_a_script_needs_no_guard_to_share_the_work_out() -> None:
 
 
 @pytest.mark.parametrize("task", ["lm", "classify", "tag", "translate", "generate", "forecast"])
-def test_what_means_nothing_to_a_task_is_refused_wherever_it_comes_from(task: str) -> None:
-    """By name in what is given, by value in the settings themselves; an old file may name it."""
+def test_settings_that_do_not_apply_to_a_task_are_refused(task: str) -> None:
+    """By name in the given settings, by value in a Config; an old file may contain them."""
     from dataclasses import fields
 
     from charrnn.tasks.config import Config
@@ -457,7 +457,7 @@ def test_what_means_nothing_to_a_task_is_refused_wherever_it_comes_from(task: st
     assert {"lm": "directions", "forecast": "level"}.get(task, "seq_len") in refused
 
 
-def test_a_model_of_bytes_is_judged_by_bytes(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_byte_level_model_is_scored_by_bytes(capsys: pytest.CaptureFixture[str]) -> None:
     from charrnn.cli import app
 
     package.train("corpus.txt", level="byte", out="run", **SMALL).finish()
@@ -468,7 +468,7 @@ def test_a_model_of_bytes_is_judged_by_bytes(capsys: pytest.CaptureFixture[str])
 
 
 def test_a_notebook_trains_samples_scores_and_resumes() -> None:
-    """In a real kernel, cell by cell; the bar is drawn by the notebook's own widgets."""
+    """In a real kernel, cell by cell; the notebook's widgets draw the bar."""
     nbformat, nbclient = notebook_tools()
     notebook = nbformat.v4.new_notebook()
     notebook.cells = [
@@ -493,8 +493,8 @@ def test_a_notebook_trains_samples_scores_and_resumes() -> None:
     assert any("34" in str(out) for out in notebook.cells[3].outputs)
 
 
-def test_a_run_that_is_closed_trains_no_more() -> None:
-    """Its folder may be another's by now."""
+def test_a_closed_run_cannot_train() -> None:
+    """Another process may be using its folder by now."""
     run = package.train("corpus.txt", out="run", **SMALL)
     next(iter(run))
     run.close()
@@ -514,7 +514,7 @@ def test_a_run_that_is_closed_trains_no_more() -> None:
     assert caught.value.hint == "to continue: charrnn.resume('run')"
 
 
-def test_a_run_that_is_left_can_be_gone_on_with() -> None:
+def test_a_loop_that_was_left_can_be_continued() -> None:
     package.train("corpus.txt", out="whole", **SMALL).finish()
     run = package.train("corpus.txt", out="left", **SMALL)
     for event in run:
@@ -535,7 +535,7 @@ def test_a_run_stopped_before_it_begins_is_saved_as_it_is() -> None:
 
 
 @pytest.mark.filterwarnings("ignore")  # that nobody closed its lock is the point
-def test_no_process_outlives_a_run_that_is_forgotten() -> None:
+def test_no_process_outlives_a_deleted_run() -> None:
     import gc
     import multiprocessing
 
@@ -578,12 +578,12 @@ def test_wrong_types_are_named(call: Any, message: str) -> None:
     assert message in str(caught.value)
 
 
-def test_models_are_compared_as_things() -> None:
+def test_models_are_compared_by_identity() -> None:
     one, other = package.load(), package.load()
     assert one == one
     assert one != other
     assert len({one, other}) == 2
 
 
-def test_completion_shows_the_promise() -> None:
+def test_completion_shows_the_public_names() -> None:
     assert {name for name in dir(package) if not name.startswith("_")} == set(package.__all__)

@@ -1,4 +1,4 @@
-"""Texts of one item a line: which lines are held out, and that everyone means the same ones."""
+"""Texts with one item a line: which lines validate, in training and everywhere else."""
 
 from itertools import pairwise
 from pathlib import Path
@@ -53,7 +53,7 @@ def test_each_line_is_in_one_part_and_equal_ones_are_together() -> None:
     assert len(val) == pytest.approx(0.25 * len(lines), abs=2)
 
 
-def test_both_parts_are_from_all_over_and_in_no_order() -> None:
+def test_both_parts_are_drawn_from_all_over_in_random_order() -> None:
     lines = items()
     train, val = parts_of("".join(line + "\n" for line in lines))
     assert {line[0] for line in val} == set("abcdefgh")
@@ -62,14 +62,14 @@ def test_both_parts_are_from_all_over_and_in_no_order() -> None:
         assert 0.3 < ascending < 0.7
 
 
-def test_the_seed_decides_and_a_fraction_of_none_holds_out_nothing() -> None:
+def test_the_seed_decides_and_fraction_zero_means_no_validation() -> None:
     text = "".join(line + "\n" for line in items())
     assert parts_of(text) == parts_of(text)
     assert {*parts_of(text)[1]} != {*parts_of(text, seed=1)[1]}
     assert parts_of(text, fraction=0.0)[1] == []
 
 
-def test_without_lines_the_end_is_held_out_and_nothing_is_copied() -> None:
+def test_without_lines_the_end_is_the_validation_set() -> None:
     codes = np.arange(100)
     parted = HeldOut(0.1).part(codes)
     assert parted.codes is codes
@@ -87,14 +87,16 @@ def test_without_lines_the_end_is_held_out_and_nothing_is_copied() -> None:
         ("a", "a\n", 0),
     ],
 )
-def test_blank_lines_go_and_the_last_line_is_ended(text: str, whole: str, blank: int) -> None:
+def test_blank_lines_are_removed_and_the_last_line_is_ended(
+    text: str, whole: str, blank: int
+) -> None:
     found, count = whole_lines(codes_of(text))
     assert (bytes(found).decode(), count) == (whole, blank)
 
 
 @pytest.mark.parametrize("level", ["char", "byte"])
 def test_each_file_ends_in_a_line_of_its_own(level: str) -> None:
-    """Joined as ``cat`` does, the last item of one and the first of the next would be one."""
+    """If joined as ``cat`` does, the last item of one file would run into the next."""
     Path("a.txt").write_text("éa\n\néb", encoding="utf-8")
     Path("b.txt").write_text("c\n", encoding="utf-8")
     corpus = read_corpus(["a.txt", "b.txt"], level=level, lines=True)
@@ -104,7 +106,7 @@ def test_each_file_ends_in_a_line_of_its_own(level: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["one line\n", "one line", "one\none\none\n"])
-def test_too_few_lines_are_one_clear_line(folder: Path, text: str) -> None:
+def test_too_few_lines_are_reported_on_one_line(folder: Path, text: str) -> None:
     Path("few.txt").write_text(text, encoding="utf-8")
     done = charrnn("train", "few.txt", "--lines", *BRIEF, cwd=folder)
     assert done.returncode == 2
@@ -115,7 +117,7 @@ def test_too_few_lines_are_one_clear_line(folder: Path, text: str) -> None:
     assert not Path("checkpoints").exists()
 
 
-def test_lines_mean_nothing_to_other_tasks(folder: Path) -> None:
+def test_lines_do_not_apply_to_other_tasks(folder: Path) -> None:
     Path("rows.tsv").write_text("a\tb\n" * 20, encoding="utf-8")
     done = charrnn("train", "rows.tsv", "--task", "classify", "--lines", cwd=folder)
     assert done.returncode == 2
@@ -123,8 +125,8 @@ def test_lines_mean_nothing_to_other_tasks(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("level", ["char", "byte"])
-def test_a_run_and_its_scores_mean_the_same_lines(folder: Path, level: str) -> None:
-    """By the training, by eval with and without the file, and by who computes it."""
+def test_a_run_and_its_scores_use_the_same_lines(folder: Path, level: str) -> None:
+    """In training, in eval with and without the file, and in a plain computation."""
     flags = ("--lines", "--level", level, "--seed", "3", *BRIEF)
     done = charrnn("train", "names.txt", *flags, "--out", "run", cwd=folder)
     assert done.returncode == 0, done.stderr
@@ -154,7 +156,7 @@ def test_a_run_of_lines_is_resumed_exactly(folder: Path) -> None:
     assert fingerprint(folder / "a") == fingerprint(folder / "b")
 
 
-def test_a_plan_counts_the_lines_that_train(folder: Path) -> None:
+def test_a_plan_counts_the_training_lines(folder: Path) -> None:
     flags = ("--lines", "--minutes", "0.02", "--hidden", "8", "--layers", "1", "-q")
     done = charrnn("train", "names.txt", *flags, "--threads", "1", "--out", "run", cwd=folder)
     assert done.returncode == 0, done.stderr
@@ -164,7 +166,7 @@ def test_a_plan_counts_the_lines_that_train(folder: Path) -> None:
     assert data.trained_on(config) == config.held_out.part(data.corpus.codes).start
 
 
-def test_another_list_is_told_which_lines_trained(folder: Path) -> None:
+def test_lines_of_another_list_seen_in_training_are_reported(folder: Path) -> None:
     charrnn("train", "names.txt", "--lines", *BRIEF, "--out", "run", cwd=folder)
     train, val = parts_of("".join(line + "\n" for line in items()), fraction=0.1)
     other = [*train[:3], "", *val[:2], "hhhhhhhh"]
@@ -175,7 +177,7 @@ def test_another_list_is_told_which_lines_trained(folder: Path) -> None:
     assert b"38 characters scored" in done.stdout  # of 39: nothing stands before the first
 
 
-def test_weights_that_met_the_held_out_lines_are_told_of(folder: Path) -> None:
+def test_weights_trained_on_validation_lines_are_reported(folder: Path) -> None:
     charrnn("train", "names.txt", "--lines", "--seed", "5", *BRIEF, "--out", "a", cwd=folder)
     inherit = ("train", "--init-from", "a", "--epochs", "1", "-q")
     alike = charrnn(*inherit, "--out", "b", cwd=folder)
@@ -192,7 +194,7 @@ def test_weights_that_met_the_held_out_lines_are_told_of(folder: Path) -> None:
         assert any("the model has seen" in note for note in notes) == seen, run
 
 
-def test_inspect_advises_lines_and_judges_what_they_hold_out(folder: Path) -> None:
+def test_inspect_suggests_lines_and_checks_their_validation_set(folder: Path) -> None:
     for level in ("char", "byte"):
         plain = charrnn("inspect", "names.txt", "--level", level, cwd=folder).stdout.decode()
         assert "the lines are sorted" in plain
@@ -204,7 +206,7 @@ def test_inspect_advises_lines_and_judges_what_they_hold_out(folder: Path) -> No
     assert done.returncode == 2
 
 
-def test_inspect_of_lines_sees_the_training_that_lines_makes() -> None:
+def test_inspect_lines_splits_as_train_lines_does() -> None:
     data = Path("names.txt").read_bytes()
     found = {one.check: one for one in judge([("names.txt", data)], lines=True).findings}
     train, val = parts_of(data.decode(), fraction=0.1)

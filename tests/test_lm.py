@@ -1,4 +1,4 @@
-"""The language model's own rules: which characters train, and when a lane is given up."""
+"""The language model's own rules: which characters are trained on, and when a lane is reset."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ def build(cell: LSTM, length: int = 200, val_fraction: float = 0.1) -> LanguageM
 
 
 def test_a_state_that_has_run_away_restarts_its_lane_alone() -> None:
-    """Carried on, it would spoil every chunk to come."""
+    """If carried on, it would damage all later chunks."""
     task = build(LSTM(4, output="identity"))
     weights = task.model.init(np.random.default_rng(0))
     task.gradients(weights, weights.zeros_like(), 0, None)
@@ -38,7 +38,7 @@ def test_a_state_that_has_run_away_restarts_its_lane_alone() -> None:
 
 
 def test_no_lane_restarts_where_a_tanh_closes_the_cell() -> None:
-    """A memory cell may grow; what it puts out cannot."""
+    """A memory cell may grow; its output cannot."""
     task = build(LSTM(4))
     weights = task.model.init(np.random.default_rng(0))
     task.gradients(weights, weights.zeros_like(), 0, None)
@@ -48,7 +48,7 @@ def test_no_lane_restarts_where_a_tanh_closes_the_cell() -> None:
 
 
 def test_each_epoch_begins_from_the_zero_state() -> None:
-    """A lane's end is not what comes before its beginning."""
+    """The end of a lane is not the text before its beginning."""
     task = build(LSTM(4))
     weights = task.model.init(np.random.default_rng(0), np.float64)
     steps = task.steps_per_epoch
@@ -64,7 +64,7 @@ def test_each_epoch_begins_from_the_zero_state() -> None:
     assert results[1][0] != results[0][0]
 
 
-def test_the_tail_is_held_out_and_scored_whole() -> None:
+def test_the_validation_set_is_the_end_and_scored_whole() -> None:
     task = build(LSTM(4))
     assert task.split == 180
     score = task.validate(task.model.init(np.random.default_rng(0)))
@@ -74,7 +74,7 @@ def test_the_tail_is_held_out_and_scored_whole() -> None:
     assert sum(x.size for x, _ in trained) + task.lanes.left_over == 179
 
 
-def test_texts_too_short_to_hold_anything_out_are_refused() -> None:
+def test_texts_too_short_for_a_validation_set_are_refused() -> None:
     def trained_on(size: int, fraction: float) -> int:
         return text_like(size, 1).trained_on(Config(val_fraction=fraction))
 

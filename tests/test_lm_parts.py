@@ -1,4 +1,4 @@
-"""A language model whose text comes in parts: one file trains, one validates, one tests."""
+"""A language model with separate files for training, validation and test."""
 
 import json
 import re
@@ -45,12 +45,12 @@ def logged(run: Path, event: str) -> list[dict[str, Any]]:
     return [entry for entry in metrics(run) if entry["event"] == event]
 
 
-def test_the_vocabulary_is_that_of_what_trains(place: Path) -> None:
+def test_the_vocabulary_is_that_of_the_training_part(place: Path) -> None:
     model = library.load(place / "run")
     assert set(model.spec.vocabulary.codes) == set(map(ord, TRAIN))
 
 
-def test_eval_scores_the_part_that_tests_as_the_training_did(place: Path) -> None:
+def test_eval_scores_the_test_part_as_the_training_did(place: Path) -> None:
     found = scored(place, "run")
     assert found["text"] == "test.txt, this run's test file"
     assert (found["scored"], found["unknown"]) == (len(TEST), 2)
@@ -65,7 +65,7 @@ def test_eval_scores_the_part_that_tests_as_the_training_did(place: Path) -> Non
     assert scored(place, "run", "test.txt")["network"] == found["network"]
 
 
-def test_what_validates_is_scored_where_it_is_named(place: Path) -> None:
+def test_the_validation_set_is_scored_where_it_is_named(place: Path) -> None:
     found = scored(place, "run", "val.txt")
     assert found["text"] == "val.txt, this run's validation file"
     best = min(entry["nats"] for entry in logged(place / "run", "validation"))
@@ -76,8 +76,8 @@ def test_what_validates_is_scored_where_it_is_named(place: Path) -> None:
     assert b"trained on all of train.txt" in refused.stderr
 
 
-def test_an_unknown_character_costs_what_the_rule_says(place: Path, tmp_path: Path) -> None:
-    """And nothing else of the score depends on which it is, or on how many there are."""
+def test_an_unknown_character_costs_what_the_rule_states(place: Path, tmp_path: Path) -> None:
+    """The rest of the score does not depend on which they are, or on how many."""
     known = VAL.replace("Ω", "\n")
     losses = []
     for number, text in enumerate((VAL, VAL.replace("Ω", "ß"), known)):
@@ -104,7 +104,7 @@ def _written(path: Path, text: str) -> Path:
     return path
 
 
-def test_a_run_of_parts_goes_on_exactly(place: Path, tmp_path: Path) -> None:
+def test_a_run_of_parts_resumes_exactly(place: Path, tmp_path: Path) -> None:
     whole, halved = tmp_path / "whole", tmp_path / "halved"
 
     def begun(out: Path) -> library.Run:
@@ -129,7 +129,7 @@ def test_a_run_of_parts_goes_on_exactly(place: Path, tmp_path: Path) -> None:
         library.resume(halved, val=other)
 
 
-def test_only_a_part_that_tests(place: Path, tmp_path: Path) -> None:
+def test_a_run_with_only_a_test_part(place: Path, tmp_path: Path) -> None:
     done = charrnn(
         "train", str(place / "train.txt"), "--test", str(place / "test.txt"), *TINY, "--level",
         "byte", "--epochs", "1", "--out", "run", cwd=tmp_path,
@@ -143,7 +143,7 @@ def test_only_a_part_that_tests(place: Path, tmp_path: Path) -> None:
     assert (found["scored"], found["unknown"]) == (len(TEST.encode()), 0)
 
 
-def test_what_stands_in_the_training_text_is_said(place: Path, tmp_path: Path) -> None:
+def test_text_seen_in_training_is_reported(place: Path, tmp_path: Path) -> None:
     (tmp_path / "met.txt").write_text(TRAIN[150:400], encoding="utf-8")
     parts = (str(place / "train.txt"), "--val", "met.txt", "--test", str(place / "test.txt"))
     done = charrnn("train", *parts, *TINY, "--epochs", "1", "--out", "run", cwd=tmp_path)
@@ -160,8 +160,8 @@ def test_what_stands_in_the_training_text_is_said(place: Path, tmp_path: Path) -
     assert b"name it: charrnn train --val FILE --resume run --epochs 2" in again.stderr
 
 
-def test_more_epochs_without_progress_are_the_same_run(place: Path, tmp_path: Path) -> None:
-    """The best model is then of fewer epochs than the last state beside it."""
+def test_more_epochs_without_progress_keep_the_best_model(place: Path, tmp_path: Path) -> None:
+    """The best model then has fewer epochs than the last state."""
     parts = (str(place / "train.txt"), "--val", str(place / "val.txt"))
     flags = (*TINY, "--lr", "0", "--epochs", "1", "--out", "run")
     assert charrnn("train", *parts, *flags, cwd=tmp_path).returncode == 0
@@ -179,7 +179,7 @@ def test_an_average_is_tested_as_one(place: Path, tmp_path: Path) -> None:
 
 
 def test_a_plan_of_parts(place: Path, tmp_path: Path) -> None:
-    """What is planned for has something to validate with, though it cuts nothing off."""
+    """The plan includes a validation set, though it is not split off."""
     done = charrnn(
         "train", str(place / "train.txt"), "--val", str(place / "val.txt"), "--minutes", "0.03",
         "--threads", "1", "--quiet", "--out", "run", cwd=tmp_path,
@@ -203,7 +203,7 @@ def test_a_plan_of_parts(place: Path, tmp_path: Path) -> None:
         (("--val", "-", "--test", "-"), b"standard input can be read only once"),
     ],
 )
-def test_parts_that_will_not_do(
+def test_unusable_parts_are_refused(
     place: Path, tmp_path: Path, arguments: tuple[str, ...], said: bytes
 ) -> None:
     for name in ("train", "val"):
@@ -251,7 +251,7 @@ def test_a_run_that_ends_behind_the_n_grams_says_so_first(place: Path, tmp_path:
         "[" * 10_000,
     ],
 )
-def test_figures_of_a_log_are_taken_without_trust(tmp_path: Path, line: str) -> None:
+def test_figures_of_a_log_are_not_trusted(tmp_path: Path, line: str) -> None:
     (tmp_path / "metrics.jsonl").write_text(line + "\n", encoding="utf-8")
     assert compared(tmp_path) == {}
     assert compared(tmp_path / "nowhere") == {}

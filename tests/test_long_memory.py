@@ -19,7 +19,7 @@ from charrnn.text.alphabet import Alphabet
 
 
 def test_half_of_the_cells_remember_for_up_to_reach_steps() -> None:
-    """A memory of u steps is one of which 1 - 1/u is left after each."""
+    """A memory of u steps keeps 1 - 1/u of itself in each step."""
     size, reach = 8, 100
     i, f, o, g = LSTM(size).patient_bias(reach).reshape(4, size)
     kept = 1 / (1 + np.exp(-f))
@@ -35,7 +35,7 @@ def test_half_of_the_cells_remember_for_up_to_reach_steps() -> None:
 
 
 @pytest.mark.parametrize("cell", [LSTM(8), LSTM(8, bias=False), LSTM(8, gates="cell"), GRU(8)])
-def test_only_the_biases_of_long_memories_begin_otherwise(cell: LSTM | GRU) -> None:
+def test_only_the_biases_of_long_memories_differ_initially(cell: LSTM | GRU) -> None:
     model = SequenceModel(SIZE, SIZE, cell, 2)
     usual, patient = (
         Conditional(model, 3, reach).init(np.random.default_rng(0)) for reach in (0, 200)
@@ -45,7 +45,7 @@ def test_only_the_biases_of_long_memories_begin_otherwise(cell: LSTM | GRU) -> N
     assert differ == ({"body.0.b", "body.1.b"} if lasting else set())
 
 
-def test_the_longest_text_says_for_how_long() -> None:
+def test_the_longest_text_decides_how_long_cells_remember() -> None:
     alphabet = Alphabet.of("char", ["ab"])
     for longest, reach in ((LONG, 0), (LONG + 1, LONG + 1)):
         spec = GenerateSpec(("a",), alphabet, longest)
@@ -53,7 +53,7 @@ def test_the_longest_text_says_for_how_long() -> None:
 
 
 def test_long_texts_are_written_at_a_lower_temperature(tmp_path: Path) -> None:
-    """From Python, on the command line and in turns; 0.8 where they are short, or are asked for."""
+    """From Python, on the command line and interactively; 0.8 for short texts, or if asked for."""
     for length, usual in ((LONG, 0.8), (LONG + 1, 0.5)):
         place = tmp_path / f"{length}.tsv"
         rows = [f"k\t{k % 10}{'ab' * LONG}"[: length + 2] for k in range(20)]

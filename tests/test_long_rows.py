@@ -26,7 +26,7 @@ def rows(tmp_path: Path) -> Path:
     return path
 
 
-def test_batches_hold_so_many_steps_at_most() -> None:
+def test_batches_have_a_limited_number_of_steps() -> None:
     assert [lanes_of(length, 64) for length in (1, 1024, 1025, 2048, 2049, 20_000, 1 << 20)] == [
         64,
         64,
@@ -52,7 +52,7 @@ def test_every_example_comes_once_an_epoch_in_batches_that_are_bounded() -> None
     assert len(order) == 5 + 4 + 1  # of the short ones; 2000 | 3000 | 5000 | 20,000; 200,000
 
 
-def test_what_is_computed_together_is_bounded_too() -> None:
+def test_texts_computed_together_are_limited_as_well() -> None:
     lengths = [5, 70_000, 3, 2000, *[10] * 100, 2000]
     parts = list(together(lengths))
     assert sorted(k for part in parts for k in part) == list(range(len(lengths)))
@@ -67,7 +67,7 @@ def test_a_long_row_is_named(rows: Path) -> None:
     assert "--task classify,longest=N" in note
 
 
-def test_texts_are_cut_where_asked(rows: Path) -> None:
+def test_texts_are_cut_if_asked(rows: Path) -> None:
     done = charrnn(
         "train",
         "rows.tsv",

@@ -33,13 +33,13 @@ TEXT = 'The "yield" statement is used when\ndefining a generator.\n\n   It is: y
 
 @pytest.fixture(scope="module")
 def model() -> Model:
-    """The one that comes along: it knows English and Python."""
+    """The shipped model, which knows English and Python."""
     return package.load()
 
 
 @pytest.fixture(scope="module")
 def other(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a run with another text, and of the models that it trains."""
+    """A folder with a run on another text, and with models that tests train."""
     folder = tmp_path_factory.mktemp("other")
     (folder / "corpus.txt").write_text("zig zag zog\nzag zig\n" * 60, encoding="utf-8")
     options = (*TINY, "--epochs", "3", "--threads", "1", "--quiet")
@@ -56,14 +56,14 @@ def codes_of(text: str) -> Any:
 def read(
     model: Model, pieces: list[Any], before: Any = None, guesses: int = 5
 ) -> tuple[Any, Surprisal]:
-    """All of a text at once."""
+    """Read a whole text at once."""
     codes, found = zip(*surprisals([model], pieces, before, guesses), strict=True)
     parts = zip(*(one for (one,) in found), strict=True)
     return np.concatenate(codes), Surprisal(*map(np.concatenate, parts))
 
 
 def probabilities(model: Model, text: str) -> Array:
-    """``(N, V)`` what is expected before each character, in one plain pass."""
+    """``(N, V)`` the prediction of each character, in one plain forward pass."""
     ids = model.vocabulary.encode_text("\n" + text).astype(int)
     y, _, _ = model.network.forward(model.parameters, ids[:-1, None], opening_of(model))
     p: Array = np.exp(y[:, 0] - y[:, 0].max(axis=1, keepdims=True)).astype(float)
@@ -74,7 +74,7 @@ def probabilities(model: Model, text: str) -> Array:
 # Surprisal
 
 
-def test_surprisal_entropy_and_guesses_are_by_their_definitions(model: Model) -> None:
+def test_surprisal_entropy_and_guesses_follow_their_definitions(model: Model) -> None:
     text = TEXT[:200]
     p = probabilities(model, text)
     ids = model.vocabulary.encode_text(text).astype(int)
@@ -90,7 +90,7 @@ def test_surprisal_entropy_and_guesses_are_by_their_definitions(model: Model) ->
     assert clear.sum() > 150
 
 
-def test_the_sum_is_the_score_of_the_text(model: Model) -> None:
+def test_the_sum_equals_the_score_of_the_text(model: Model) -> None:
     text = TEXT[:700] + "☃"
     _, found = read(model, [codes_of(text)])
     score = model.score(text)
@@ -99,10 +99,10 @@ def test_the_sum_is_the_score_of_the_text(model: Model) -> None:
 
 
 @pytest.mark.parametrize("size", [1, 7, 64, 1000])
-def test_how_a_text_comes_in_changes_nothing(
+def test_the_pieces_of_a_text_do_not_matter(
     model: Model, size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Neither what is read one by one nor what is read in lanes."""
+    """Neither for characters read one by one nor for those read in lanes."""
     for name, value in (("EXACT", 128), ("BLOCK", 1024), ("PIECE", 50)):
         monkeypatch.setattr(surprisal, name, value)
     codes = codes_of(TEXT[: 2300 if size > 1 else 1500])
@@ -117,7 +117,7 @@ def test_how_a_text_comes_in_changes_nothing(
 def test_lanes_are_warmed_up_on_what_is_before_them(
     model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each place of a block is that of a network that read the 256 characters before the lane."""
+    """Each place in a block is predicted by a network that read 256 characters before the lane."""
     for name, value in (("EXACT", 64), ("BLOCK", 1100), ("LANES", 2), ("NUMBERS", 4000)):
         monkeypatch.setattr(surprisal, name, value)
     text = TEXT[: 64 + 1100]
@@ -132,7 +132,7 @@ def test_lanes_are_warmed_up_on_what_is_before_them(
     np.testing.assert_allclose(found.nats[begin:], warmed, rtol=1e-3, atol=1e-4)
 
 
-def test_what_stands_before_is_read(model: Model) -> None:
+def test_the_text_before_is_read(model: Model) -> None:
     codes = codes_of(TEXT)
     ids = model.vocabulary.encode_text(TEXT)
     for start in (1, 2, 100, 1000):
@@ -143,7 +143,7 @@ def test_what_stands_before_is_read(model: Model) -> None:
         np.testing.assert_allclose(found.nats, expected, rtol=1e-3, atol=1e-4)
 
 
-def test_a_state_that_runs_away_is_given_up_as_in_a_score(tmp_path: Path) -> None:
+def test_a_state_that_runs_away_is_reset_as_in_a_score(tmp_path: Path) -> None:
     (tmp_path / "corpus.txt").write_text("abc abd\n" * 60, encoding="utf-8")
     options = (*TINY, "--cell", "rnn,activation=relu", "--epochs", "1", "--threads", "1")
     done = charrnn("train", "corpus.txt", *options, "--out", "run", cwd=tmp_path)
@@ -158,7 +158,7 @@ def test_a_state_that_runs_away_is_given_up_as_in_a_score(tmp_path: Path) -> Non
 def test_several_models_read_in_step(
     model: Model, other: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Though one has many more weights, and would be read in lanes sooner."""
+    """Although one has many more weights, and would read in lanes sooner by itself."""
     monkeypatch.setattr(surprisal, "EXACT_PRODUCTS", 128 * model.parameters.flat.size)
     small = package.load(other / "run")
     codes = codes_of(TEXT[:1500])
@@ -212,7 +212,9 @@ def test_a_stream_gives_what_reading_the_whole_file_gives(
 # Lines
 
 
-def test_a_line_costs_what_it_does_by_itself(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lines_cost_does_not_depend_on_other_lines(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
     text = "It is a statement.\n\nyield x\nqzx ☃ jjj\nlast"
     for at_once in (1 << 20, 1):
         monkeypatch.setattr(by_line, "AT_ONCE", at_once)
@@ -228,7 +230,7 @@ def test_a_line_costs_what_it_does_by_itself(model: Model, monkeypatch: pytest.M
         assert lines.order()[-1] == 2
 
 
-def test_who_wrote_a_line(model: Model, other: Path) -> None:
+def test_the_best_fitting_model_of_a_line_is_found(model: Model, other: Path) -> None:
     zag = package.load(other / "run")
     text = "It is a statement.\nzig zag zog\nThe\nzag zig\n"
     lines = score_lines([model, zag], codes_of(text))
@@ -250,7 +252,7 @@ def test_characters_are_shown_as_symbols_where_they_cannot_be_seen() -> None:
     assert symbol("é") == "é"
 
 
-def test_bytes_are_shown_as_characters_where_they_are_some() -> None:
+def test_bytes_are_shown_as_characters_where_possible() -> None:
     data = "aß☃𝄞\n".encode() + b"\xff \xe2\x98"
     found = list(units(list(data), "byte"))
     assert [text for _, _, text in found] == [
@@ -287,7 +289,7 @@ def test_without_colours_there_is_a_digit_beneath_each_character(other: Path) ->
     assert re.search(rf"18 characters, {mean}\d nats each", out)
 
 
-def test_guesses_stand_beneath_when_they_are_asked_for(other: Path) -> None:
+def test_guesses_are_shown_below_if_asked_for(other: Path) -> None:
     lines = shown(other, "zag zig\n", "--show", "--guesses", "2").splitlines()
     assert lines[0] == "zag zig↵"
     guesses = [r["guesses"] for r in records_of(other, "zag zig\n", "--show", "--guesses", "2")]
@@ -323,7 +325,7 @@ def test_records_have_every_character(other: Path) -> None:
     assert bytes(record["byte"] for record in records) == text.encode()
 
 
-def test_a_character_of_several_bytes_costs_what_they_do(other: Path) -> None:
+def test_a_character_costs_the_sum_of_its_bytes(other: Path) -> None:
     text = "zig Ω\n"
     lines = shown(other, text, "--show", run="bytes").splitlines()
     assert lines[0] == "zig Ω↵"
@@ -332,7 +334,7 @@ def test_a_character_of_several_bytes_costs_what_they_do(other: Path) -> None:
     assert lines[1][4] == str(min(9, int(nats[4] + nats[5])))
 
 
-def test_several_models_stand_one_beneath_the_other(other: Path) -> None:
+def test_several_models_are_shown_below_each_other(other: Path) -> None:
     shipped = str(package.load().path)
     (other / "text.txt").write_text("zig zag\n", encoding="utf-8")
     done = charrnn("eval", "run", shipped, "text.txt", "--show", cwd=other)
@@ -365,7 +367,7 @@ def test_a_page_holds_the_text_and_nothing_that_runs(other: Path) -> None:
 
 
 class _Page(HTMLParser):
-    """What a page shows, and what a pointer finds."""
+    """What a page shows, and what it shows under the pointer."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -427,7 +429,7 @@ def test_lines_are_ranked(other: Path) -> None:
     assert len(record["nats"]) == 2
 
 
-def test_the_held_out_end_is_shown_where_no_text_is_named(other: Path) -> None:
+def test_the_validation_set_is_shown_if_no_text_is_named(other: Path) -> None:
     done = charrnn("eval", "run", "--show", cwd=other)
     assert done.returncode == 0, done.stderr
     scored = json.loads(charrnn("eval", "run", "--json", cwd=other).stdout)
@@ -435,7 +437,7 @@ def test_the_held_out_end_is_shown_where_no_text_is_named(other: Path) -> None:
     assert f"{scored['scored']:,} characters, {mean:.4f} nats each" in done.stdout.decode()
 
 
-def test_the_training_text_is_known_for_what_it_is(other: Path) -> None:
+def test_the_training_text_is_recognised(other: Path) -> None:
     done = charrnn("eval", "run", "corpus.txt", "--show", cwd=other)
     assert b"run/best.npz was trained on this text" in done.stderr
     done = charrnn("eval", "run", "-", "--show", cwd=other, stdin=b"zig\n")
@@ -460,7 +462,7 @@ def test_the_training_text_is_known_for_what_it_is(other: Path) -> None:
         (("run", "--show"), "several models need a text"),
     ],
 )
-def test_what_does_not_go_is_said_in_a_line(
+def test_what_is_impossible_is_reported_on_one_line(
     other: Path, options: tuple[str, ...], message: str
 ) -> None:
     for name, data in (("text", b"zig\n"), ("empty", b""), ("blank", b"\n\n"), ("bad", b"zi\xff")):
@@ -472,8 +474,8 @@ def test_what_does_not_go_is_said_in_a_line(
 
 
 @pytest.mark.parametrize("way", [["--show"], ["--show", "--format", "jsonl"], ["--by-line"]])
-def test_a_file_is_whole_or_as_it_was(other: Path, way: list[str], tmp_path: Path) -> None:
-    """A text whose end cannot be read costs nobody the file that was there."""
+def test_a_file_is_whole_or_unchanged(other: Path, way: list[str], tmp_path: Path) -> None:
+    """If the end of a text cannot be read, an existing file is not lost."""
     out = tmp_path / "out"
     out.write_text("before", encoding="utf-8")
     (tmp_path / "broken.txt").write_bytes(b"zig zag\n" * 20_000 + b"\xff")

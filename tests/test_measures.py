@@ -1,4 +1,4 @@
-"""Measures against numbers worked out by hand, and against the plain version of each."""
+"""Measures against results computed by hand, and against plain versions."""
 
 from collections.abc import Sequence
 
@@ -26,7 +26,7 @@ words = st.text("abé", max_size=9)
 
 
 def plain_distance(a: Sequence[object], b: Sequence[object]) -> int:
-    """Wagner & Fischer's table, a row at a time."""
+    """Wagner & Fischer's table, one row at a time."""
     row = list(range(len(b) + 1))
     for i, x in enumerate(a, start=1):
         above, row = row, [i]
@@ -101,7 +101,7 @@ def test_what_cannot_be_compared_is_refused() -> None:
         (["B-x", ""], False),
     ],
 )
-def test_which_tags_mark_spans(tags: list[str], answer: bool) -> None:
+def test_bio_tags_mark_spans(tags: list[str], answer: bool) -> None:
     assert is_bio(tags) is answer
 
 
@@ -148,7 +148,7 @@ def test_span_f1_of_no_spans_is_0_as_conlleval_has_it() -> None:
     assert span_f1([["B-x"]], [["O"]]) == 0
 
 
-def test_span_f1_wants_sentences_alike() -> None:
+def test_span_f1_needs_sentences_of_equal_length() -> None:
     with pytest.raises(ValueError, match="2 gold tags, but 1"):
         span_f1([["O", "O"]], [["O"]])
     with pytest.raises(ValueError, match="argument"):
@@ -176,7 +176,7 @@ def test_edit_distances(a: str, b: str, distance: int) -> None:
 
 @settings(max_examples=200)
 @given(words, words)
-def test_edit_distance_is_that_of_the_table(a: str, b: str) -> None:
+def test_edit_distance_equals_that_of_the_table(a: str, b: str) -> None:
     assert edit_distance(a, b) == plain_distance(a, b)
 
 
@@ -193,12 +193,12 @@ def test_character_error_rate_takes_the_closest_reference() -> None:
 
 
 @pytest.mark.parametrize("acceptable", [["ab", "abcd"], ["abcd", "ab"]])
-def test_of_references_equally_close_the_longest_counts(acceptable: list[str]) -> None:
-    """One edit from each, whichever comes first."""
+def test_among_equally_close_references_the_longest_counts(acceptable: list[str]) -> None:
+    """One edit from each, in either order."""
     assert character_error_rate(["abc"], [acceptable]) == 1 / 4
 
 
-def test_predictions_of_nothing_and_of_too_much() -> None:
+def test_empty_and_overlong_predictions() -> None:
     assert character_error_rate(["", ""], [["abc"], ["d", "efg"]]) == 1
     assert character_error_rate(["", "ab"], [[""], ["b"]]) == 1
     assert character_error_rate(["aaaa"], [["b"]]) == 4

@@ -53,7 +53,7 @@ from charrnn.training.run import Run
 from charrnn.training.speed import Speed
 
 SETTINGS: dict[str, Any] = {"cell": "gru", "dropout": 0.2, "members": 3, "epochs": 1}
-"""17 steps a member, validated at 10 and 17."""
+"""17 updates for each member, with validations at 10 and 17."""
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Corpus:
 
 
 def train(run: Run, stop: int | None = None, *, killed: bool = False) -> list[Event]:
-    """To the end, or to an update of all; there stopped as asked to, or as if killed."""
+    """Train to the end, or to an update counted over all members; then stop, or as if killed."""
     seen: list[Event] = []
     with closing(run.folder):
         for event in run.events(lambda: not killed and run.made == stop):
@@ -81,7 +81,7 @@ def trained(folder: str, corpus: Corpus, **settings: Any) -> Model:
 
 @contextmanager
 def killed_after(run: Run, name: str, count: int) -> Iterator[list[int]]:
-    """Die as soon as the folder has written a file of a kind so many times."""
+    """Die as soon as the folder has written a kind of file this many times."""
     write, written = getattr(run.folder, name), [0]
 
     def writes(*arguments: Any) -> None:
@@ -122,7 +122,7 @@ def test_members_are_trained_one_by_one_and_saved_as_one(corpus: Corpus) -> None
     assert model.header["best"]["val"] == averages[-1].score.error
 
 
-def test_the_first_member_is_what_one_network_is_and_no_other_is(corpus: Corpus) -> None:
+def test_only_the_first_member_equals_a_single_network(corpus: Corpus) -> None:
     average, one = trained("three", corpus), trained("one", corpus, members=1)
     first, second, third = (average.member(k).parameters.flat for k in (1, 2, 3))
     assert (first == one.parameters.flat).all()
@@ -130,7 +130,7 @@ def test_the_first_member_is_what_one_network_is_and_no_other_is(corpus: Corpus)
     assert not (second == third).any()
 
 
-def test_best_npz_is_always_a_model_of_the_members_so_far(corpus: Corpus) -> None:
+def test_best_npz_always_averages_the_members_so_far(corpus: Corpus) -> None:
     run, there = begin(Path("run"), corpus, **SETTINGS), []
     with closing(run.folder):
         for event in run.events():
@@ -169,8 +169,8 @@ def test_processes_make_no_difference(corpus: Corpus) -> None:
     assert fingerprint(Path("run-1"))["best.npz"] == fingerprint(Path("run-2"))["best.npz"]
 
 
-def test_stopped_and_resumed_is_never_stopped(corpus: Corpus) -> None:
-    """Also at a member's last update: then the next one has begun."""
+def test_a_stopped_and_resumed_run_equals_an_uninterrupted_one(corpus: Corpus) -> None:
+    """Also at a member's last update, when the next one has begun."""
     trained("whole", corpus)
     for point in (1, 16, 17, 18, 25, 34, 50):
         folder = Path(f"run-{point}")
@@ -185,8 +185,8 @@ def test_stopped_and_resumed_is_never_stopped(corpus: Corpus) -> None:
 
 
 @pytest.mark.parametrize("name", ["save_last", "save_best", "drop_best"])
-def test_killed_after_any_file_and_resumed_is_never_killed(corpus: Corpus, name: str) -> None:
-    """Whatever was written last, in whichever member."""
+def test_a_run_killed_after_any_file_and_resumed_is_unchanged(corpus: Corpus, name: str) -> None:
+    """Whichever file was written last, in any member."""
     trained("whole", corpus, eval_every=17)
     for count in range(1, 20):
         run = begin(Path(f"run-{count}"), corpus, **SETTINGS | {"eval_every": 17})
@@ -206,8 +206,8 @@ def test_killed_after_any_file_and_resumed_is_never_killed(corpus: Corpus, name:
     assert count > 3
 
 
-def test_from_previous_npz_where_the_last_is_damaged(corpus: Corpus) -> None:
-    """Its member may be part of the average already."""
+def test_a_damaged_last_npz_is_replaced_by_previous_npz(corpus: Corpus) -> None:
+    """Its member may already be part of the average."""
     trained("whole", corpus)
     for point in (18, 25, 28, 35):
         folder = Path(f"run-{point}")
@@ -217,14 +217,14 @@ def test_from_previous_npz_where_the_last_is_damaged(corpus: Corpus) -> None:
         assert fingerprint(folder) == fingerprint(Path("whole")), point
 
 
-def test_each_member_draws_for_itself() -> None:
+def test_each_member_has_its_own_random_draws() -> None:
     draws = [[one.random() for one in generators(7, number)] for number in (1, 2, 3)]
     assert len(set(np.ravel(draws))) == 6
     first = np.random.SeedSequence(7).spawn(3)[1:]
     assert draws[0] == [np.random.default_rng(seed).random() for seed in first]
 
 
-def test_each_member_has_a_patience_of_its_own(corpus: Corpus) -> None:
+def test_each_member_has_its_own_patience(corpus: Corpus) -> None:
     settings = {"epochs": 12, "eval_every": 5, "patience": 1, "lr": 0.05, "schedule": "constant"}
     events = train(begin(Path("run"), corpus, **SETTINGS | settings | {"dropout": 0.0}))
     settled = [event for event in events if isinstance(event, Settled)]
@@ -242,7 +242,7 @@ def test_each_member_has_a_patience_of_its_own(corpus: Corpus) -> None:
 
 @pytest.mark.parametrize("before", [1, 2])
 def test_members_are_added_to_a_run_that_is_complete(corpus: Corpus, before: int) -> None:
-    """As if there had been so many from the beginning."""
+    """As if there had been this many from the beginning."""
     whole = trained("whole", corpus)
     trained("run", corpus, members=before)
     with library.resume("run", "corpus.txt", members=3) as run:
@@ -282,10 +282,8 @@ def damage(path: Path) -> None:
     ("stopped", "file"),
     [(12, "best.npz"), (30, "member-2.npz"), (30, "best.npz"), (51, "best.npz")],
 )
-def test_best_weights_that_cannot_be_read_end_no_run(
-    corpus: Corpus, stopped: int, file: str
-) -> None:
-    """Those of the member at work are replaced by its last; the average is made again."""
+def test_unreadable_best_weights_do_not_end_a_run(corpus: Corpus, stopped: int, file: str) -> None:
+    """The current member's are replaced by its last weights; the average is made again."""
     whole = trained("whole", corpus)
     train(begin(Path("run"), corpus, **SETTINGS), stopped)
     damage(Path("run") / file)
@@ -305,7 +303,7 @@ def test_best_weights_that_cannot_be_read_end_no_run(
         assert (again.complete, again.notes) == (True, ())
 
 
-def test_best_weights_that_are_lost_at_the_end_of_a_member(
+def test_best_weights_lost_at_the_end_of_a_member_are_replaced(
     corpus: Corpus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = begin(Path("run"), corpus, **SETTINGS)
@@ -329,8 +327,8 @@ def test_best_weights_that_are_lost_at_the_end_of_a_member(
 # What it writes and scores
 
 
-def test_the_average_writes_what_the_mixture_of_its_members_writes(corpus: Corpus) -> None:
-    """``charrnn.mix`` averages by another way, in float64."""
+def test_the_average_writes_as_the_mixture_of_its_members(corpus: Corpus) -> None:
+    """``charrnn.mix`` averages in another way, in float64."""
     model = trained("run", corpus)
     mixed = library.mix([model.member(k) for k in (1, 2, 3)])
     ours, theirs = (m.sample("ab", length=60, seed=3) for m in (model, mixed))
@@ -339,7 +337,7 @@ def test_the_average_writes_what_the_mixture_of_its_members_writes(corpus: Corpu
     np.testing.assert_allclose(scores[0], scores[1], rtol=1e-4)
 
 
-def test_eval_says_what_the_mixture_of_its_members_reaches(corpus: Corpus) -> None:
+def test_eval_scores_an_average_as_the_mixture_of_its_members(corpus: Corpus) -> None:
     model = trained("run", corpus)
     codes, start = corpus.codes, 540
     reports = [
@@ -366,13 +364,13 @@ def test_eval_says_what_the_mixture_of_its_members_reaches(corpus: Corpus) -> No
 
 
 @pytest.mark.parametrize("cell", ["rnn,activation=relu", "lstm,gates=cell,output=identity"])
-def test_a_state_that_may_run_away_is_looked_after(corpus: Corpus, cell: str) -> None:
+def test_runaway_states_of_members_are_reset(corpus: Corpus, cell: str) -> None:
     model = trained("run", corpus, members=2, cell=cell)
     assert len(model.sample("ab", length=150, seed=1)) == 152
     assert np.isfinite(model.score(TEXT).nats).all()
 
 
-def test_a_text_may_be_taken_back(corpus: Corpus) -> None:
+def test_members_states_go_back_together(corpus: Corpus) -> None:
     """The states of all members go back together."""
     model = trained("run", corpus)
     text = model.sample("ab", length=200, seed=1, max_repeat=3, max_copy=6)
@@ -384,7 +382,7 @@ def test_a_text_may_be_taken_back(corpus: Corpus) -> None:
 # Checkpoints
 
 
-def test_a_checkpoint_of_one_network_has_no_word_of_members(corpus: Corpus) -> None:
+def test_a_checkpoint_of_one_network_does_not_mention_members(corpus: Corpus) -> None:
     trained("run", corpus, members=1)
     for name in ("best.npz", "last.npz"):
         header, arrays = checkpoint.read_checkpoint(Path("run") / name)
@@ -415,7 +413,7 @@ def test_a_checkpoint_of_a_wrong_number_of_members_is_refused(corpus: Corpus, co
         lambda header, arrays: arrays["finished.1"].__setitem__(0, np.nan),
     ],
 )
-def test_members_that_are_not_whole_are_refused(corpus: Corpus, change: Any) -> None:
+def test_incomplete_members_are_refused(corpus: Corpus, change: Any) -> None:
     train(begin(Path("run"), corpus, **SETTINGS), 20)
     header, arrays = checkpoint.read_checkpoint(Path("run/last.npz"))
     change(header["training"], arrays)
@@ -424,7 +422,7 @@ def test_members_that_are_not_whole_are_refused(corpus: Corpus, change: Any) -> 
         library.resume("run", "corpus.txt")
 
 
-def test_a_member_is_a_model_of_its_own(corpus: Corpus) -> None:
+def test_a_member_is_a_separate_model(corpus: Corpus) -> None:
     model = trained("run", corpus)
     model.member(2).save("second.npz")
     second = library.load("second.npz")
@@ -441,7 +439,7 @@ def test_a_member_is_a_model_of_its_own(corpus: Corpus) -> None:
 # The command
 
 
-def test_from_the_command_line(tmp_path: Path) -> None:
+def test_members_from_the_command_line(tmp_path: Path) -> None:
     (tmp_path / "corpus.txt").write_text(TEXT, encoding="utf-8")
     done = charrnn(
         *("train", "corpus.txt", *TINY, "--epochs", "1", "--members", "2", "--out", "run", "-q"),
@@ -482,7 +480,7 @@ def test_from_the_command_line(tmp_path: Path) -> None:
 
 @pytest.fixture
 def by_updates(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """A clock on which an update of any member takes so long, and nothing else any time."""
+    """A clock on which an update of any member takes a fixed time, and nothing else takes any."""
 
     def starts(run: Run, seconds: float) -> None:
         for module in (course, kept):
@@ -492,7 +490,7 @@ def by_updates(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def timed(corpus: Corpus, seconds: float, most_members: int, **settings: Any) -> Run:
-    """A run of 17 updates a member, planned for 3 of them."""
+    """A run with 17 updates for each member, planned for 3 members."""
     shape = {"hidden": 8, "seq_len": 8, "batch_size": 4, "minutes": 1.0, "eval_every": 5}
     config = Config(**{**shape, **SETTINGS, **settings})
     folder = RunFolder(Path(f"run-{seconds:g}-{config.members}"), resume=False)
@@ -504,10 +502,10 @@ def timed(corpus: Corpus, seconds: float, most_members: int, **settings: Any) ->
     ("seconds", "members"),
     [(51, 3), (60, 3), (50, 3), (47, 2), (34, 2), (20, 1), (10, 1), (1000, 5)],
 )
-def test_time_that_is_left_trains_as_many_as_fit(
+def test_the_time_decides_the_number_of_members(
     corpus: Corpus, by_updates: Any, seconds: float, members: int
 ) -> None:
-    """At the speed that is found; the run ends on time, and no member is cut to a piece."""
+    """At the measured speed the run ends on time, and no member is cut short."""
     run = timed(corpus, seconds, 5)
     by_updates(run, 1.0)
     events = train(run)
@@ -544,7 +542,7 @@ def test_members_that_are_asked_for_share_the_time(corpus: Corpus, by_updates: A
 
 
 def planned(size: int, minutes: float, rate: float, monkeypatch: Any, **given: Any) -> Any:
-    """The plan of a machine that trains on so many characters a second, whatever the network."""
+    """The plan on a machine that trains on a fixed number of characters a second."""
     monkeypatch.setattr(planner, "monotonic", lambda: 0.0)
     monkeypatch.setattr(planner, "measure", lambda *_: Speed(1, rate))
     codes = np.arange(size, dtype=np.uint16) % 60 + 40
@@ -552,8 +550,8 @@ def planned(size: int, minutes: float, rate: float, monkeypatch: Any, **given: A
     return planner.plan(data, minutes, given, begun=0.0)
 
 
-def test_a_plan_has_members_where_more_passes_are_of_no_use(monkeypatch: Any) -> None:
-    """20,000 characters train, 5 passes are the most: a minute at 1,852 a second."""
+def test_a_plan_has_members_where_more_epochs_do_not_help(monkeypatch: Any) -> None:
+    """20,000 training characters, at most 5 epochs: a minute at 1,852 a second."""
     found = planned(22_222, 1.0, 1852, monkeypatch)
     assert (found.config.epochs, found.config.members) == (5.0, 1)
     assert "about 1 minute" in " ".join(found.reasons)
@@ -570,10 +568,10 @@ def test_a_plan_has_members_where_more_passes_are_of_no_use(monkeypatch: Any) ->
 @pytest.mark.parametrize(
     ("minutes", "members"), [(1.2, 1), (1.8, 1), (1.95, 2), (2.8, 2), (2.95, 3)]
 )
-def test_members_are_alike_and_fill_the_time(
+def test_members_have_equal_length_and_fill_the_time(
     monkeypatch: Any, minutes: float, members: int
 ) -> None:
-    """Each is of full length, or nearly."""
+    """Each has full length, or nearly so."""
     found = planned(22_222, minutes, 1852, monkeypatch)
     assert found.config.members == members
     epochs = min(5.0, 5 * minutes / members)
@@ -592,14 +590,14 @@ def test_a_plan_does_not_choose_what_is_given(monkeypatch: Any) -> None:
 
 
 @pytest.mark.parametrize("epochs", [{}, {"epochs": 2.5}])
-def test_a_plan_says_the_members_that_are_given(monkeypatch: Any, epochs: Any) -> None:
+def test_a_plan_reports_the_given_members(monkeypatch: Any, epochs: Any) -> None:
     found = planned(22_222, 1.0, 1852, monkeypatch, members=2, **epochs)
     told = " ".join(found.reasons)
     assert "2 members of 30 seconds each; their average writes 2 times slower" in told
     assert "up to" not in told
 
 
-def test_what_shows_one_network_takes_a_member(tmp_path: Path) -> None:
+def test_commands_on_one_network_take_a_member(tmp_path: Path) -> None:
     text = TEXT * 5
     (tmp_path / "corpus.txt").write_text(text, encoding="utf-8")
     words = ("train", "corpus.txt", *TINY, "--epochs", "0.1", "--members", "2", "--out", "run")
@@ -639,7 +637,7 @@ def test_what_shows_one_network_takes_a_member(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".pt", ".onnx"])
-def test_a_file_that_holds_one_network_has_the_first(corpus: Corpus, suffix: str) -> None:
+def test_a_file_for_one_network_has_the_first_member(corpus: Corpus, suffix: str) -> None:
     pytest.importorskip({".pt": "torch", ".onnx": "onnx"}[suffix])
     model = trained("run", corpus, members=2)
     with pytest.raises(InputError, match="average of 2 networks") as caught:
@@ -657,7 +655,7 @@ def test_a_file_that_holds_one_network_has_the_first(corpus: Corpus, suffix: str
 
 
 @pytest.mark.parametrize("stopped", [5, 12, 20, 30])
-def test_a_page_of_a_run_that_has_just_begun_with_a_member(corpus: Corpus, stopped: int) -> None:
+def test_a_page_of_a_run_that_has_just_begun_a_member(corpus: Corpus, stopped: int) -> None:
     train(begin(Path("run"), corpus, **SETTINGS), stopped)
     for words in ([], ["--member", "1"]):
         made = charrnn("export", "run", "page.html", *words, cwd=Path.cwd())
@@ -676,7 +674,7 @@ def test_safetensors_hold_all_members(corpus: Corpus) -> None:
     assert about(model)["members"] == 3
 
 
-def test_looking_from_python_says_which_network(corpus: Corpus) -> None:
+def test_inspecting_from_python_takes_a_member(corpus: Corpus) -> None:
     model = trained("run", corpus)
     for look in (lambda: explain_model(model), lambda: follow(model, corpus.codes)):
         with pytest.raises(InputError, match="average of 3 networks") as caught:

@@ -1,4 +1,4 @@
-"""Wrong calls raise at once, and leave what they were given as it was."""
+"""Wrong calls raise at once, and do not change their arguments."""
 
 import numpy as np
 import pytest
@@ -61,7 +61,7 @@ def test_the_parameters_dtype_decides_without_layers() -> None:
 
 
 @pytest.mark.parametrize("shape", [(0, 2), (3, 0)])
-def test_nothing_to_read_is_refused(shape: tuple[int, int]) -> None:
+def test_empty_input_is_refused(shape: tuple[int, int]) -> None:
     model, p = build()
     x = np.zeros(shape, dtype=np.intp)
     with pytest.raises(ValueError, match="at least one step"):
@@ -69,7 +69,7 @@ def test_nothing_to_read_is_refused(shape: tuple[int, int]) -> None:
 
 
 def test_states_that_do_not_fit_are_refused() -> None:
-    """A state of one sequence would spread over all of them unnoticed."""
+    """A state of one sequence would be broadcast to all without notice."""
     model, p = build(num_layers=2)
     one, two = model.zero_state(1, p.dtype), model.zero_state(2, p.dtype)
     for state in (one, two[:1], two + two[:1], SequenceModel(5, 5, LSTM(4), 2).zero_state(2)):
@@ -78,7 +78,7 @@ def test_states_that_do_not_fit_are_refused() -> None:
 
 
 def test_a_result_that_cannot_be_written_in_place_is_refused() -> None:
-    """Its rows would be a copy, and the result lost."""
+    """The result would be written to a copy, and lost."""
     out = np.zeros((4, 2, 5)).transpose(2, 1, 0)
     with pytest.raises(ValueError, match="contiguous"):
         affine(np.ones((3, 4)), None, np.ones((5, 2, 3)), out)
@@ -90,7 +90,7 @@ def test_dropout_rates_are_checked(rate: float) -> None:
         Dropout(rate)
 
 
-def test_networks_that_cannot_be_are_refused() -> None:
+def test_impossible_networks_are_refused() -> None:
     with pytest.raises(ValueError, match="not a network"):
         SequenceModel(5, 5, GRU(4), -1)
     with pytest.raises(ValueError, match="not a network"):
@@ -103,7 +103,7 @@ def test_networks_that_cannot_be_are_refused() -> None:
 
 @pytest.mark.parametrize("shape", [(2, 2, 4), (3, 1, 4), (4, 2, 4)])
 def test_a_gradient_of_another_shape_than_the_outputs_is_refused(shape: tuple[int, ...]) -> None:
-    """Too short, it would leave gates where gradients should stand; one row would spread."""
+    """One too short would leave gates in place of gradients; one row would be broadcast."""
     layer = Recurrent(GRU(4), 5)
     rng = np.random.default_rng(0)
     w = layer.init(rng)

@@ -1,4 +1,4 @@
-"""More epochs for a run that is complete, or for one that was stopped."""
+"""More epochs for a run that is complete, or that was stopped."""
 
 import json
 import re
@@ -48,7 +48,7 @@ def test_more_epochs_by_the_command_that_a_complete_run_prints(place: Path) -> N
     assert b"this run is complete" in charrnn("train", "--resume", "run", cwd=place).stderr
 
 
-def test_the_rate_is_that_of_a_run_of_so_many_epochs(place: Path) -> None:
+def test_the_learning_rate_is_that_of_a_run_with_the_new_epochs(place: Path) -> None:
     run = library.resume("run", epochs=5)
     begun = run.trainer.number
     memory = {name: array.copy() for name, array in run.trainer.optimizer.memory.items()}
@@ -69,7 +69,7 @@ def test_the_rate_is_that_of_a_run_of_so_many_epochs(place: Path) -> None:
         assert step.lr == pytest.approx(expected)
 
 
-def test_it_is_repeatable_and_exact_when_stopped_on_the_way(place: Path) -> None:
+def test_more_epochs_are_exact_when_stopped_halfway(place: Path) -> None:
     for name in ("b", "c"):
         library.train("corpus.txt", out=name, **SMALL).finish()
     library.resume("b", epochs=4).finish()

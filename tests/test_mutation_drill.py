@@ -24,7 +24,7 @@ def run_drill(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_every_backward_pass_is_found() -> None:
-    """One nested in a function, or named otherwise, would never be altered."""
+    """A backward pass nested in a function, or with another name, would never be altered."""
     written, found = 0, []
     for path in drill.MODULES:
         text = path.read_text(encoding="utf-8")
@@ -37,7 +37,7 @@ def test_every_backward_pass_is_found() -> None:
 
 
 def test_every_line_is_altered_in_the_ways_that_matter() -> None:
-    """Dropped, a sign flipped, a term left out, an index shifted, a condition turned round."""
+    """Dropped, a sign flipped, a term left out, an index shifted, a condition inverted."""
     altered: dict[str, set[str]] = {}
     for mutant in mutants_of_rnn():
         altered.setdefault(mutant.source, set()).add(mutant.altered)
@@ -60,10 +60,10 @@ def test_every_line_is_altered_in_the_ways_that_matter() -> None:
     assert any("h[1:]" in way for ways in altered.values() for way in ways)
 
 
-def test_survivors_and_old_excuses_are_errors(
+def test_survivors_and_outdated_exceptions_are_errors(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Whatever lives must be in the list, and whatever is in the list must live."""
+    """Every survivor must be in the list, and every entry of the list must survive."""
     mutants = mutants_of_rnn()[:3]
     killed, alive = drill.Verdict("gradcheck"), drill.Verdict("")
     monkeypatch.setattr(drill, "ALLOWED", {})
@@ -97,7 +97,7 @@ def test_no_alteration_of_the_rnn_survives() -> None:
 @needs_fork
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_a_mutant_that_never_ends_is_a_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
-    """By the processor's time if it computes, by the clock on the wall if it waits."""
+    """By processor time if it computes, by elapsed time if it waits."""
     (mutant, *_) = mutants_of_rnn()
     monkeypatch.setattr(drill, "SECONDS", 1)
     monkeypatch.setattr(drill, "check", lambda _: [None for _ in iter(int, 1)])
@@ -112,6 +112,6 @@ def test_a_mutant_that_never_ends_is_a_timeout(monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.slow
 @pytest.mark.timeout(7200)
 def test_no_alteration_of_any_backward_pass_survives() -> None:
-    """But for those in the script's list, each with its reason. Minutes."""
+    """Except for those in the script's list, each with its reason. Takes minutes."""
     result = run_drill()
     assert result.returncode == 0, result.stdout[-5000:] + result.stderr

@@ -1,4 +1,4 @@
-"""Both directions, heads, read-outs, attention, encoder and decoder: references and laws.
+"""Both directions, heads, read-outs, attention, encoder and decoder, against references and laws.
 
 What a gradient check cannot see: see ``test_properties.py``, which does it for the cells.
 """
@@ -108,7 +108,7 @@ every_network = pytest.mark.parametrize("network", NETWORKS.values(), ids=NETWOR
 
 
 def spans_of(lengths: Array) -> Array:
-    """Two tokens in each sequence, the second to its end; one where there is one step."""
+    """Two tokens in each sequence, the second up to its end; one if there is only one step."""
     spans = []
     for lane, length in enumerate(lengths):
         spans.append((lane, 0, 0 if length > 1 else length - 1))
@@ -118,7 +118,7 @@ def spans_of(lengths: Array) -> Array:
 
 
 def batch_of(network: Network, lengths: Array = LENGTHS, extra: int = 1, seed: int = 1) -> Any:
-    """Random, padded by ``extra`` steps beyond the longest, with weights where there can be."""
+    """A random batch, padded by ``extra`` steps beyond the longest, with weights if possible."""
     rng = np.random.default_rng(seed)
     size, steps = len(lengths), int(lengths[0]) + extra
     if isinstance(network, Conditional):
@@ -188,7 +188,7 @@ def outputs(
 
 @every_network
 def test_gradients_equal_the_complex_step(network: Network) -> None:
-    """Along one random direction in each tensor, weights and padding there."""
+    """Along one random direction in each tensor, with weights and padding."""
     p, batch = random_parameters(network), batch_of(network)
     _, gradients = loss_of(network, p, batch)
     rng = np.random.default_rng(2)
@@ -205,7 +205,7 @@ def test_gradients_equal_the_complex_step(network: Network) -> None:
 @every_network
 @pytest.mark.parametrize("cut", [1, 3])
 def test_losses_and_gradients_of_parts_add_up(network: Network, cut: int) -> None:
-    """Loss and gradients of two parts of the lanes; the longest of one is not the other's."""
+    """Loss and gradients of two parts of the lanes, whose longest sequences differ."""
     p, batch = random_parameters(network), batch_of(network)
     if cut == 3 and isinstance(batch, Sequences):
         batch = replace(batch, weights=None)
@@ -223,7 +223,7 @@ def test_losses_and_gradients_of_parts_add_up(network: Network, cut: int) -> Non
 
 @every_network
 def test_padding_never_matters_to_a_network(network: Network) -> None:
-    """Other symbols, other targets, weights, and buffers of what is not a number: the same bits."""
+    """Other symbols, targets and weights there, and buffers of NaN: the same bits."""
     p, batch = random_parameters(network), batch_of(network)
     loss, gradients = loss_of(network, p, batch)
     beyond = np.arange(int(LENGTHS[0]) + 1)[:, None] >= LENGTHS
@@ -248,7 +248,7 @@ def test_padding_never_matters_to_a_network(network: Network) -> None:
 
 @every_network
 def test_buffers_are_shared_by_batches_of_any_shape(network: Network) -> None:
-    """One workspace, longer, shorter and narrower batches: as in a fresh one."""
+    """One workspace for longer, shorter and narrower batches gives the same as a fresh one."""
     p, workspace = random_parameters(network), Workspace()
     for lengths in (LENGTHS, np.array([9, 8, 2, 2, 1]), np.array([2]), LENGTHS):
         batch = batch_of(network, lengths, extra=0)
@@ -269,7 +269,7 @@ def buffers_of(workspace: Workspace) -> Iterator[Array]:
 
 @every_network
 def test_float32_stays_float32(network: Network) -> None:
-    """In every buffer, and in all that comes out but the sum."""
+    """In every buffer, and in all results except the sum."""
     p = random_parameters(network).astype(np.float32)
     batch, workspace = batch_of(network), Workspace()
     if isinstance(batch, Sequences):
@@ -289,7 +289,7 @@ def test_float32_stays_float32(network: Network) -> None:
 
 @every_network
 def test_a_batch_is_left_alone(network: Network) -> None:
-    """What the caller handed in is the caller's."""
+    """Arrays of the caller are not changed."""
     p, batch = random_parameters(network), batch_of(network)
     arrays = [a for a in vars(batch).values() if isinstance(a, np.ndarray)] + [p.flat]
     if isinstance(batch, Sequences):
@@ -304,7 +304,7 @@ def test_a_batch_is_left_alone(network: Network) -> None:
     "name", ["read-out spans", "encoder-decoder, attention", "one to many", "squared"]
 )
 def test_processes_change_no_bit_of_a_ragged_batch(name: str) -> None:
-    """Shards one after the other, by an engine alone, and by two processes; dropout included."""
+    """Shards computed one by one, by an engine alone, and by two processes; with dropout."""
     network: Any = NETWORKS[name]
     if isinstance(network, Conditional):
         network = replace(network, generator=replace(network.generator, dropout=0.3))
@@ -337,13 +337,13 @@ def test_processes_change_no_bit_of_a_ragged_batch(name: str) -> None:
 
 
 def test_at_each_step_the_longer_sequences_run() -> None:
-    """At each step as many as are longer than its number."""
+    """At each step, the sequences longer than its number."""
     assert running(LENGTHS, 6) == (4, 3, 3, 1, 1, 0)
     assert running(np.array([2, 2]), 2) == (2, 2)
 
 
 def test_a_batch_turned_twice_is_as_before() -> None:
-    """Each sequence within its own length; what is beyond stays where it is."""
+    """Each sequence is reversed within its own length; the padding stays in place."""
     x = np.arange(24).reshape(6, 4)
     once = turned(x, LENGTHS)
     for lane, length in enumerate(LENGTHS):
@@ -357,7 +357,7 @@ def test_a_batch_turned_twice_is_as_before() -> None:
 def test_ragged_batches_on_panels_equal_those_without(
     cell: AnyCell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Fewer lanes than a product's buffers were laid out for, its matrix in several panels."""
+    """With fewer lanes than the product's buffers allow, and the matrix in several panels."""
     model = replace(read("mean", cell), embedding_size=0)
     p, batch = random_parameters(model), batch_of(model)
     results = []
@@ -375,7 +375,7 @@ def test_ragged_batches_on_panels_equal_those_without(
 def test_wrong_lengths_are_refused_by_a_model(
     lengths: list[int], layers: int, readout: str
 ) -> None:
-    """Also where no layer is there to look at them."""
+    """Also if there is no layer to check them."""
     model = SequenceModel(3, 2, RNN(4), layers, input="vectors", readout=readout)
     shape = (5, 4) if readout == "steps" else (4,)
     x, targets = np.ones((5, 4, 3)), np.zeros(shape, dtype=np.intp)
@@ -388,8 +388,8 @@ def test_wrong_lengths_are_refused_by_a_model(
 
 
 @every_cell
-def test_each_direction_sees_its_side_only(cell: AnyCell) -> None:
-    """x at t changes →h from t on and ←h up to t, in its own sequence, to the last bit."""
+def test_each_direction_sees_only_its_side(cell: AnyCell) -> None:
+    """x at t changes only →h from t on and ←h up to t, in its own sequence, bit for bit."""
     layer, w = layer_of(cell)
     lengths, size = np.array([6, 4, 1]), cell.hidden_size
     state = random_state(layer, 3)
@@ -411,7 +411,7 @@ def test_each_direction_sees_its_side_only(cell: AnyCell) -> None:
 
 @every_cell
 def test_each_direction_reaches_the_other_end(cell: AnyCell) -> None:
-    """The last x reaches ←h at the first step, the first x →h at the last; so do the states."""
+    """The last x affects ←h at the first step, the first x →h at the last; so do the states."""
     layer, w = layer_of(cell, seed=2)
     lengths, size, parts = np.array([4, 3]), cell.hidden_size, len(cell.state_names)
     state = random_state(layer, 2)
@@ -436,8 +436,8 @@ def test_each_direction_reaches_the_other_end(cell: AnyCell) -> None:
 
 @every_cell
 @pytest.mark.parametrize("lengths", [None, np.array([5, 3, 1])], ids=["equal", "ragged"])
-def test_turned_round_the_directions_change_places(cell: AnyCell, lengths: Array | None) -> None:
-    """Input, weights and states exchanged: outputs, states, exchanged, to the last bit."""
+def test_a_reversed_input_exchanges_the_directions(cell: AnyCell, lengths: Array | None) -> None:
+    """With input, weights and states exchanged, outputs and states are exchanged, bit for bit."""
     layer, w = layer_of(cell)
     state, parts = random_state(layer, 3), len(cell.state_names)
     x = np.random.default_rng(0).standard_normal((5, 3, 3))
@@ -455,8 +455,8 @@ def test_turned_round_the_directions_change_places(cell: AnyCell, lengths: Array
 
 
 @every_cell
-def test_without_the_way_back_it_is_the_layer(cell: AnyCell) -> None:
-    """Its weights and state zero, that half is zero and the other the plain layer, to the bit."""
+def test_without_the_backward_direction_it_equals_the_layer(cell: AnyCell) -> None:
+    """With zero weights and state, one half is zero and the other equals the plain layer."""
     layer, w = layer_of(cell)
     parts, size = len(cell.state_names), cell.hidden_size
     state = random_state(layer, 3)[:parts] + layer.zero_state(3, np.dtype(np.float64))[parts:]
@@ -473,7 +473,7 @@ def test_without_the_way_back_it_is_the_layer(cell: AnyCell) -> None:
 
 @every_kind
 def test_the_state_of_both_directions_is_at_their_ends(cell: AnyCell) -> None:
-    """→'s after the last step, ←'s at the first; as the outputs there."""
+    """→'s after the last step, ←'s at the first; equal to the outputs there."""
     layer, w = layer_of(cell)
     lengths, size = np.array([6, 4, 1]), cell.hidden_size
     x = np.random.default_rng(0).standard_normal((6, 3, 3))
@@ -498,7 +498,7 @@ def test_the_state_of_both_directions_is_at_their_ends(cell: AnyCell) -> None:
 def test_gradients_that_do_not_fit_both_directions_are_refused(
     wide: int, parts: int, message: str
 ) -> None:
-    """By outputs that are 2H wide, and by h and c of each direction."""
+    """Gradients by outputs of width 2H, and by h and c of each direction."""
     layer, w = layer_of(LSTM(4))
     state = random_state(layer, 2)
     _, _, saved = layer.forward(w, np.ones((3, 2, 3)), state, Workspace())
@@ -513,7 +513,7 @@ def test_gradients_that_do_not_fit_both_directions_are_refused(
 def plain_features(
     model: SequenceModel, p: Parameters, x: Array, state: list[tuple[Array, ...]]
 ) -> Array:
-    """What the reference makes of one sequence, below the head."""
+    """The reference's features of one sequence, below the head."""
     options, parts = options_of(model.cell), len(model.cell.state_names)
     xs = reference.embed(p, x.tolist(), SYMBOLS)
     layers = [p.scope(f"body.{k}") for k in range(model.num_layers)]
@@ -571,8 +571,10 @@ def test_read_outs_equal_the_reference(cell: AnyCell, directions: str, readout: 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("both", [False, True])
 @pytest.mark.parametrize("readout", READOUTS)
-def test_a_read_out_and_its_way_back(readout: str, both: bool, dtype: type[np.generic]) -> None:
-    """⟨dx, read(f)⟩ = ⟨back(dx), f⟩; beyond the ends there may be anything, and no gradient."""
+def test_a_read_out_and_its_backward_pass_are_adjoint(
+    readout: str, both: bool, dtype: type[np.generic]
+) -> None:
+    """⟨dx, read(f)⟩ = ⟨back(dx), f⟩; beyond the ends values do not matter and have no gradient."""
     rng = np.random.default_rng(0)
     features = rng.standard_normal((6, 4, 8)).astype(dtype)
     inside = np.arange(6)[:, None] < LENGTHS
@@ -602,7 +604,7 @@ def test_a_read_out_and_its_way_back(readout: str, both: bool, dtype: type[np.ge
 
 
 def test_the_largest_value_may_be_negative_and_is_read_once() -> None:
-    """Zeros of padding are no values; of two that are equal one gets the gradient."""
+    """Zeros in the padding do not count; among two equal values one gets the gradient."""
     features = np.full((4, 2, 1), -3.0)
     features[1:, 1] = 5.0
     x, reading = read_out("max", features, np.array([4, 1]), None, both=False)
@@ -627,14 +629,14 @@ def test_the_largest_value_may_be_negative_and_is_read_once() -> None:
     ],
 )
 def test_wrong_spans_are_refused(spans: list[tuple[int, int, int]] | None, message: str) -> None:
-    """Beyond an end there is something, and to NumPy lane -1 is one: neither is meant."""
+    """There are values beyond an end, and lane -1 exists in NumPy: both are errors."""
     given = None if spans is None else np.array(spans)
     with pytest.raises(ValueError, match=message):
         read_out("spans", np.ones((5, 4, 2)), LENGTHS, given, both=True)
 
 
 def test_a_batch_without_a_token_has_no_gradient() -> None:
-    """A shard's lanes may have none: what was in its gradients must not be added."""
+    """A shard may have none: old values in its gradients must not be added."""
     model = read("spans")
     p, batch = random_parameters(model), batch_of(model)
     empty = replace(batch, spans=batch.spans[:0], targets=batch.targets[:0], weights=None)
@@ -644,7 +646,7 @@ def test_a_batch_without_a_token_has_no_gradient() -> None:
 
 
 def test_parts_keep_their_own_spans() -> None:
-    """Numbered anew, in order, each with its target."""
+    """Lanes are renumbered, in order, each with its target."""
     model = read("spans")
     batch = replace(batch_of(model), targets=np.arange(7))
     part = model.part(batch, slice(1, 3))
@@ -678,7 +680,7 @@ def test_attention_equals_the_reference(lengths: Array | None) -> None:
 
 
 def test_attention_is_shared_within_the_source() -> None:
-    """Shares of each step sum to one and are exactly zero beyond the end, whatever is there."""
+    """The shares of each step sum to one and are exactly zero beyond the end."""
     attention, w, h, memory = attention_case()
     y, saved = attention.forward(w, h, memory, LENGTHS, Workspace())
     beyond = np.arange(5) >= LENGTHS[:, None]
@@ -691,8 +693,8 @@ def test_attention_is_shared_within_the_source() -> None:
     np.testing.assert_array_equal(again, y)
 
 
-def test_attention_to_one_step_is_that_step() -> None:
-    """Nothing to choose: the context is the only memory there is, and W_a has no gradient."""
+def test_attention_to_one_step_returns_that_step() -> None:
+    """There is no choice: the context is the only memory step, and W_a has no gradient."""
     attention, w, h, memory = attention_case(sources=1)
     y, saved = attention.forward(w, h, memory, None, Workspace())
     assert (saved.share == 1).all()
@@ -703,8 +705,8 @@ def test_attention_to_one_step_is_that_step() -> None:
     assert not g["W_a"].any()
 
 
-def test_attention_does_not_know_where_its_memory_stands() -> None:
-    """Sources permuted: the shares are, and nothing else changes."""
+def test_attention_does_not_depend_on_the_order_of_memory() -> None:
+    """If the sources are permuted, so are the shares, and nothing else changes."""
     attention, w, h, memory = attention_case()
     order = np.array([3, 0, 4, 1, 2])
     y, saved = attention.forward(w, h, memory, None, Workspace())
@@ -715,7 +717,7 @@ def test_attention_does_not_know_where_its_memory_stands() -> None:
 
 
 def test_attention_stays_finite_and_goes_where_the_score_is() -> None:
-    """Scores of thousands: all of the share on the one that fits."""
+    """With scores of thousands, the whole share is on the best one."""
     attention, w, h, memory = attention_case()
     y, saved = attention.forward(w, h, 1e4 * memory, LENGTHS, Workspace())
     assert np.isfinite(y).all()
@@ -776,7 +778,7 @@ def test_attention_gradients_by_both_inputs() -> None:
 def test_a_translator_equals_the_reference(
     cell: AnyCell, attention: str, directions: str, layers: int, embedding: int
 ) -> None:
-    """Scores and loss, each pair by itself."""
+    """Scores and loss, for each pair by itself."""
     model = Translator(
         SYMBOLS, TARGETS, cell, layers, embedding, directions=directions, attention=attention
     )
@@ -803,7 +805,7 @@ def test_a_translator_equals_the_reference(
 
 @pytest.mark.parametrize("attention", ["none", "luong"])
 def test_a_translators_states_are_the_decoders_last_and_the_encoders_first(attention: str) -> None:
-    """What a loss carries besides its sum."""
+    """What a Loss contains besides its sum."""
     model = translator(LSTM(6), attention=attention)
     p, batch = random_parameters(model), batch_of(model)
     memory, state, _ = model.encode(p, batch.source, LENGTHS, Workspace())
@@ -823,7 +825,7 @@ def test_a_translators_states_are_the_decoders_last_and_the_encoders_first(atten
 def test_targets_of_a_translator_that_do_not_fit_are_refused(
     rows: int, symbol: int, message: str
 ) -> None:
-    """One for each step of the decoder, of its own symbols."""
+    """There must be one for each step of the decoder, of its symbols."""
     model = translator()
     batch = batch_of(model)
     targets = batch.targets[:rows].copy()
@@ -834,7 +836,7 @@ def test_targets_of_a_translator_that_do_not_fit_are_refused(
 
 @pytest.mark.parametrize("attention", ["none", "luong"])
 def test_the_sources_padding_never_reaches_the_decoder(attention: str) -> None:
-    """Other symbols beyond the ends: the same bits; more of them: the same numbers."""
+    """Other symbols beyond the ends give the same bits; more padding gives the same numbers."""
     model = translator(attention=attention)
     p, batch = random_parameters(model), batch_of(model)
 
@@ -854,8 +856,8 @@ def test_the_sources_padding_never_reaches_the_decoder(attention: str) -> None:
 
 
 @pytest.mark.parametrize("attention", ["none", "luong"])
-def test_the_decoder_does_not_see_what_it_is_to_say(attention: str) -> None:
-    """Teacher forcing: the target of step t is read at t + 1, and changes nothing before."""
+def test_the_decoder_does_not_see_its_target(attention: str) -> None:
+    """Teacher forcing: the target of step t is read at t + 1, and does not affect earlier steps."""
     model = translator(attention=attention)
     p, batch = random_parameters(model), batch_of(model)
     memory, state, _ = model.encode(p, batch.source, LENGTHS, Workspace())
@@ -874,7 +876,7 @@ def test_the_decoder_does_not_see_what_it_is_to_say(attention: str) -> None:
 
 @pytest.mark.parametrize("attention", ["none", "luong"])
 def test_writing_step_by_step_is_reading_what_was_written(attention: str) -> None:
-    """The state carried on between calls."""
+    """The state is carried between calls."""
     model = translator(attention=attention)
     p, batch = random_parameters(model), batch_of(model)
     memory, state, _ = model.encode(p, batch.source, LENGTHS, Workspace())
@@ -912,7 +914,7 @@ def test_one_to_many_equals_the_reference(cell: AnyCell, layers: int) -> None:
 
 
 @every_kind
-def test_a_label_is_its_row_and_no_more(cell: AnyCell) -> None:
+def test_a_label_depends_only_on_its_row(cell: AnyCell) -> None:
     """Labels of equal rows have equal losses; others have others."""
     model = conditional(cell)
     p, batch = random_parameters(model), batch_of(model)
@@ -929,7 +931,7 @@ def test_a_label_is_its_row_and_no_more(cell: AnyCell) -> None:
 
 @every_kind
 def test_gradients_reach_the_rows_of_a_batchs_labels(cell: AnyCell) -> None:
-    """And no other: of each part of each layer's first state."""
+    """And no other rows, for each part of each layer's initial state."""
     model = conditional(cell)
     p, batch = random_parameters(model), batch_of(model)
     _, gradients = loss_of(model, p, replace(batch, labels=np.array([3, 1, 3, 3])))
@@ -990,7 +992,7 @@ def test_squared_error_by_its_definition() -> None:
 
 
 def test_sigmoid_cross_entropy_of_one_yes_among_noes() -> None:
-    """An integer stands for a row of noes and one yes."""
+    """An integer target means one yes and otherwise noes."""
     logits, _ = logits_of("sigmoid")
     index, weights = np.array([0, 4, 2, 2, 1, 3, 0, 4]), np.linspace(0.1, 2, 8)
     short, long = logits.copy(), logits.copy()
@@ -1024,7 +1026,7 @@ def test_normalised_cross_entropy_by_its_definition() -> None:
 
 @every_dtype
 def test_normalised_cross_entropy_stays_finite(dtype: type[np.floating[Any]]) -> None:
-    """Where every σ is 0 or 1 in floating point, what is likelier is still known."""
+    """If every σ is rounded to 0 or 1, the likelier symbol is still known."""
     y = np.array([[1e4, -1e4, -1e4], [-1e4, -1e4 - 8, -1e4 - 8]], dtype=dtype)
     with np.errstate(over="raise", invalid="raise", divide="raise"):
         found = normalised_cross_entropy(y, np.array([1, 0]), each=True)
@@ -1034,8 +1036,8 @@ def test_normalised_cross_entropy_stays_finite(dtype: type[np.floating[Any]]) ->
 
 
 @pytest.mark.parametrize("loss", ["softmax", "sigmoid"])
-def test_log_probabilities_far_out(loss: str) -> None:
-    """At ±40, where σ in float32 is 0 or 1: by the definition, with the digits of Python's log."""
+def test_log_probabilities_of_extreme_logits(loss: str) -> None:
+    """At ±40, where σ in float32 is 0 or 1: as by the definition in Python's floats."""
     y = np.array([[40.0, -40.0, 39.0], [-40.0, 40.0, 800.0]], dtype=np.float32)
     found = log_probabilities(loss, y)
     assert found.dtype == np.float64
@@ -1094,8 +1096,8 @@ def test_sigmoid_cross_entropy_is_least_where_p_is_t() -> None:
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-def test_weight_zero_is_not_there_in_any_loss(loss: str) -> None:
-    """Whatever finite outputs a row has; and weights of one are no weights."""
+def test_weight_zero_does_not_count_in_any_loss(loss: str) -> None:
+    """Whatever finite outputs a row has; and weights of one change nothing."""
     logits, targets = logits_of(loss)
     weights = np.array([1.0, 0, 1, 1, 0, 0, 1, 1])
     kept, function = weights > 0, LOSSES[loss]
@@ -1112,7 +1114,7 @@ def test_weight_zero_is_not_there_in_any_loss(loss: str) -> None:
 
 @pytest.mark.parametrize("loss", LOSSES)
 def test_each_row_costs_what_it_does_alone(loss: str) -> None:
-    """Whatever its weight; and the gradients are of the weighted sum."""
+    """Whatever its weight; the gradients are those of the weighted sum."""
     logits, targets = logits_of(loss)
     weights, function = np.linspace(0, 2, 8), LOSSES[loss]
     each, plain = logits.copy(), logits.copy()
@@ -1124,7 +1126,7 @@ def test_each_row_costs_what_it_does_alone(loss: str) -> None:
 
 
 def test_a_batch_may_ask_for_another_loss() -> None:
-    """Whole and in parts: what a network that is trained by that loss would give."""
+    """Whole and in parts, as a network trained by that loss would give it."""
     network = SequenceModel(SYMBOLS, SYMBOLS, GRU(4), loss="sigmoid")
     rng = np.random.default_rng(3)
     x, targets = rng.integers(SYMBOLS, size=(2, 5, 9))
@@ -1177,7 +1179,7 @@ def test_linear_regression_ends_at_the_normal_equation() -> None:
 
 @pytest.mark.parametrize("name", ["sigmoid", "squared", "read-out last", "read-out spans"])
 def test_targets_that_do_not_fit_are_refused(name: str) -> None:
-    """A column too few would be broadcast."""
+    """A missing column would be broadcast."""
     model = NETWORKS[name]
     assert isinstance(model, SequenceModel)
     batch = batch_of(model)
@@ -1188,7 +1190,7 @@ def test_targets_that_do_not_fit_are_refused(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["sigmoid", "squared", "read-out last", "read-out spans"])
 def test_weights_that_do_not_fit_are_refused(name: str) -> None:
-    """Nor are they broadcast."""
+    """They would be broadcast as well."""
     model = NETWORKS[name]
     assert isinstance(model, SequenceModel)
     batch = batch_of(model)
@@ -1215,7 +1217,7 @@ def small_translator(seed: int) -> tuple[Translator, Parameters]:
 def log_probability(
     model: Translator, p: Parameters, source: list[int], written: tuple[int, ...]
 ) -> float:
-    """Of a whole target, by the loss that the model trains on."""
+    """The log-probability of a whole target, by the training loss."""
     targets = np.array(written)[:, None]
     previous = np.vstack([[[START]], targets[:-1]])
     column, weights = np.array(source)[:, None], np.ones(targets.shape)
@@ -1224,12 +1226,12 @@ def log_probability(
 
 
 def finished(most: int) -> list[tuple[int, ...]]:
-    """Every target that ends within so many steps."""
+    """Every target that ends within this many steps."""
     return [(*text, END) for size in range(most) for text in product(WRITABLE[1:], repeat=size)]
 
 
-def test_a_beam_of_everything_finds_the_best() -> None:
-    """The highest probability a character of all targets, which greedy search misses at times."""
+def test_an_exhaustive_beam_finds_the_best() -> None:
+    """The highest probability for each character of all targets, which greedy search may miss."""
     most, missed = SPEC.most(2), 0
     assert most == 3
     for seed in ENDING:
@@ -1265,8 +1267,8 @@ def test_greedy_writes_the_likeliest_next_character() -> None:
     assert 0 < endless < 24
 
 
-def test_what_was_cut_off_is_not_made_likelier() -> None:
-    """It has no end: with one counted all the same, it would win over better ones that have."""
+def test_a_cut_off_target_is_not_favoured() -> None:
+    """It has no end; if one were counted, it would win over better targets."""
     for seed in range(12):
         model, p = small_translator(seed)
         source = [*SPEC.source.encode("xy").tolist(), END]
@@ -1280,7 +1282,7 @@ def test_what_was_cut_off_is_not_made_likelier() -> None:
         assert found.text in [SPEC.target.decode(np.array(w)) for w in best], seed
 
 
-def test_sources_of_a_batch_do_not_meet_in_a_beam() -> None:
+def test_sources_of_a_batch_are_independent_in_a_beam() -> None:
     """A translation is the same whatever is translated beside it."""
     spec = replace(SPEC, longest=20)
     texts = ["xy", "y" * 9, "xx", "x" * 4]
@@ -1295,8 +1297,8 @@ def test_sources_of_a_batch_do_not_meet_in_a_beam() -> None:
 # A tied head
 
 
-def test_a_tied_head_is_the_embedding_turned() -> None:
-    """Outputs as of a free head with those weights; the gradients of both add up."""
+def test_a_tied_head_is_the_transposed_embedding() -> None:
+    """The outputs equal those of a free head with these weights; the gradients of both add up."""
     tied = SequenceModel(SYMBOLS, SYMBOLS, GRU(4), 1, embedding_size=4, tied=True)
     free = replace(tied, tied=False)
     p, q = random_parameters(tied), random_parameters(free)

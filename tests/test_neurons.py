@@ -1,4 +1,4 @@
-"""What can be named in a text, and which units follow it."""
+"""Named features of a text, and which units follow them."""
 
 import json
 from pathlib import Path
@@ -95,14 +95,14 @@ def test_every_feature_is_what_its_name_says() -> None:
         assert named(text)[name] == [int(digit) for digit in digits], name
 
 
-def test_what_was_left_open_ends_with_the_paragraph() -> None:
+def test_open_brackets_end_with_the_paragraph() -> None:
     found = named('(("a\n\n)b(c\n\n\n(d)')
     assert found["depth of brackets"] == [1, 2, 2, 2, 2, 0, 0, 0, 1, 1, 1, 0, 0, 1, 1, 0]
     assert found['inside "..."'] == [0, 0, 1, 1, 1, *[0] * 11]
 
 
 def test_features_of_a_long_text_are_those_of_its_paragraphs() -> None:
-    """Sums that are carried on too long would show here."""
+    """Sums that are carried too far would show here."""
     text = code(200, 1)
     whole = named(text)
     begin = text.index("\n\n", 1500) + 2
@@ -115,7 +115,7 @@ def test_features_of_a_long_text_are_those_of_its_paragraphs() -> None:
 
 
 def states(model: Model, codes: Any) -> Array:
-    """``(N, U)`` by layer and part, in one plain pass."""
+    """``(N, U)`` by layer and part, in one plain forward pass."""
     ids = model.vocabulary.encode(codes).astype(int)
     zero = model.network.zero_state(1)
     _, _, saved = model.network.body.forward(model.parameters, ids[:, None], zero, _workspace())
@@ -129,7 +129,7 @@ def _workspace() -> Any:
     return Workspace()
 
 
-def test_correlations_are_by_their_definition(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_correlations_follow_their_definition(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(neurons, "LANES", 1)
     model = package.load(small / "run")
     codes = codes_of(code(120)[:2501])
@@ -187,7 +187,7 @@ def test_a_unit_that_follows_brackets_by_construction_is_found(small: Path) -> N
     assert active[inside].min() > active[~inside].max()
 
 
-def test_what_hardly_ever_happens_is_left_out(model: Model) -> None:
+def test_rare_features_are_left_out(model: Model) -> None:
     text = "all the same words\n" * 150
     found = {one.feature for one in follow(model, codes_of(text + "(a)" + text))}
     assert "depth of brackets" not in found
@@ -231,7 +231,7 @@ def test_the_command_names_units_and_colours_lines(small: Path) -> None:
         (("flat", "--neurons", "text.txt"), "has no recurrent layer"),
     ],
 )
-def test_what_does_not_go_is_said_in_a_line(
+def test_what_is_impossible_is_reported_on_one_line(
     small: Path, arguments: tuple[str, ...], message: str
 ) -> None:
     (small / "text.txt").write_text(code(200), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The notebooks of docs/notebooks run as they stand; their asserts prove what they say."""
+"""The notebooks of docs/notebooks run unchanged; their asserts prove their statements."""
 
 import json
 import re
@@ -13,7 +13,7 @@ LARGEST = 150_000
 """Bytes of a notebook with its pictures."""
 
 MACHINE = re.compile(r"/(?:tmp|home|root|work|usr|Users|private|var)/|[A-Z]:\\\\|site-packages")
-"""A path that only one machine has."""
+"""A path that exists only on one machine."""
 
 
 def code_cells(path: Path) -> list[dict[str, Any]]:
@@ -28,7 +28,7 @@ def test_there_is_one_for_each_note() -> None:
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_it_is_stored_as_it_was_executed(path: Path) -> None:
+def test_a_notebook_is_stored_as_it_was_executed(path: Path) -> None:
     """From the first cell to the last, without an error, and small."""
     text, cells = path.read_text(encoding="utf-8"), code_cells(path)
     assert len(text.encode()) < LARGEST
@@ -44,7 +44,7 @@ def test_it_is_stored_as_it_was_executed(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_it_has_equations_a_comparison_and_a_proof(path: Path) -> None:
+def test_a_notebook_has_equations_a_comparison_and_a_proof(path: Path) -> None:
     source = "\n".join("".join(cell["source"]) for cell in code_cells(path))
     assert "$$" in path.read_text(encoding="utf-8")
     assert "assert np.allclose(" in source
@@ -53,7 +53,7 @@ def test_it_has_equations_a_comparison_and_a_proof(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_it_runs_as_it_stands(path: Path, tmp_path: Path) -> None:
+def test_a_notebook_runs_unchanged(path: Path, tmp_path: Path) -> None:
     nbformat, nbclient = notebook_tools()
     pytest.importorskip("matplotlib", reason="the notebooks draw with matplotlib")
     notebook = nbformat.read(path, as_version=4)

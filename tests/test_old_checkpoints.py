@@ -29,13 +29,13 @@ def test_a_language_model_writes_the_same_text(tmp_path: Path) -> None:
     assert library.load(FIXTURES / "old-lm.npz").sample(seed=3, length=60) == TEXT
 
 
-def test_a_language_model_goes_on_from_a_prime_as_it_did() -> None:
+def test_an_old_language_model_continues_a_prime_as_it_did() -> None:
     found = library.load(FIXTURES / "old-lm.npz").sample("BT", seed=3, length=30)
     assert found == PRIMED
 
 
 def test_a_classifier_gives_the_same_labels() -> None:
-    """Its settings name some that its task never had."""
+    """Its settings include some that do not apply to its task."""
     model = library.load(FIXTURES / "old-classify.npz")
     assert model.header["config"]["mask"] == "step"
     found = [line for one in model.predict(["good film", "bad"]) for line in one.lines("tsv")]

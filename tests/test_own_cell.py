@@ -1,4 +1,4 @@
-"""A cell of one's own: written plainly, loaded from a file, and what is said when it is wrong."""
+"""Your own cell: as a plain cell, loaded from a file, and the messages if it is wrong."""
 
 import copy
 import hashlib
@@ -51,7 +51,7 @@ SIZE = 4
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the reader of the document works."""
+    """The folder in which a reader of the document works."""
     (tmp_path / "my_cell.py").write_text(MGU, encoding="utf-8")
     (tmp_path / "peephole.py").write_text(PEEPHOLE, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
@@ -74,7 +74,7 @@ def own(folder: Path, request: pytest.FixtureRequest) -> AnyCell:
 def test_a_plain_version_equals_the_built_in_cell(
     plain: Any, built_in: Any, lengths: tuple[int, ...] | None, bias: bool, both: bool
 ) -> None:
-    """Outputs, states and every gradient; initial weights to the last bit."""
+    """Outputs, states and every gradient; initial weights bit for bit."""
 
     def case(kind: Any) -> suite.Case:
         return suite.make_case(kind(SIZE, bias=bias), 2, both=both, lengths=lengths)
@@ -104,8 +104,8 @@ def test_a_cell_is_the_dataclass_that_the_built_in_ones_are(folder: Path) -> Non
         type(cell)(SIZE, squash="relu")
 
 
-def test_what_comes_in_cannot_be_written_to() -> None:
-    """Else a slip would change the step before, or the weights, and nobody would say so."""
+def test_inputs_of_a_step_are_read_only() -> None:
+    """Otherwise a slip would change the last step, or the weights, without notice."""
 
     class Careless(PlainRNN):
         def step(self, w: Weights, a: Array, h_prev: Array) -> Any:
@@ -116,8 +116,8 @@ def test_what_comes_in_cannot_be_written_to() -> None:
         suite.run(suite.make_case(Careless(SIZE)))
 
 
-def test_a_state_may_change_its_places() -> None:
-    """What comes back is copied only when all of it is there."""
+def test_the_parts_of_a_state_may_be_exchanged() -> None:
+    """Results are copied only when all of them exist."""
 
     class Swapping(PlainCell):
         state_names = ("h", "c")
@@ -140,8 +140,8 @@ def test_a_state_may_change_its_places() -> None:
     np.testing.assert_array_equal(results["dstate.0.1"], case.dstate[0][1] + case.dy[0])
 
 
-def test_no_step_is_asked_of_no_sequences() -> None:
-    """A batch may be padded beyond its longest; the maximum of no rows, say, is an error."""
+def test_no_step_is_computed_for_zero_sequences() -> None:
+    """A batch may be padded beyond its longest, and, for instance, the maximum of no rows fails."""
 
     class Looking(PlainRNN):
         def step(self, w: Weights, a: Array, h_prev: Array) -> Any:
@@ -152,7 +152,7 @@ def test_no_step_is_asked_of_no_sequences() -> None:
             assert len(dh)
             return super().step_back(w, dw, kept, dh)
 
-    suite.test_a_ragged_batch_is_each_sequence_alone(Looking(SIZE), 2, True, 7)
+    suite.test_a_ragged_batch_equals_each_sequence_alone(Looking(SIZE), 2, True, 7)
 
 
 # The document
@@ -207,7 +207,7 @@ CHECK: dict[str, Any] = {"methods": ("complex",), "seq_len": 4}
     ("num_layers", "directions", "ragged"),
     [(1, "forward", False), (1, "both", True), (2, "forward", True)],
 )
-def test_its_cells_pass_the_gradient_check(
+def test_the_documents_cells_pass_the_gradient_check(
     own: AnyCell, num_layers: int, directions: str, ragged: bool
 ) -> None:
     model = SequenceModel(2, 2, own.resized(3), num_layers, directions=directions)
@@ -219,15 +219,15 @@ def test_its_cells_pass_the_gradient_check(
 
 
 @pytest.mark.parametrize("name", ["tied", "dropout", "encoder-decoder, attention"])
-def test_its_cells_pass_through_the_losses_that_train(own: AnyCell, name: str) -> None:
+def test_the_documents_cells_pass_the_check_of_training_losses(own: AnyCell, name: str) -> None:
     network = networks(own.resized(2), 1)[name]
     assert check_loss(network, name, rng=np.random.default_rng(0), **CHECK).passed
 
 
-def test_its_cells_do_what_the_built_in_ones_do(own: AnyCell) -> None:
-    """A few checks of the suite; one cell that is written plainly goes through all of it."""
+def test_the_documents_cells_pass_the_conformance_checks(own: AnyCell) -> None:
+    """A few checks of the suite; one plain cell runs through all of it."""
     for both in (False, True):
-        suite.test_a_ragged_batch_is_each_sequence_alone(own, 2, both, 7)
+        suite.test_a_ragged_batch_equals_each_sequence_alone(own, 2, both, 7)
         suite.test_padding_never_matters(own, both, symbols=True)
     suite.test_two_chunks_equal_one_run(own, 2)
     suite.test_ranges_of_steps_equal_one_range(own)
@@ -237,8 +237,8 @@ def test_its_cells_do_what_the_built_in_ones_do(own: AnyCell) -> None:
 
 
 @pytest.mark.parametrize("embedding", [0, 3])
-def test_its_cells_sample(own: AnyCell, embedding: int) -> None:
-    """One symbol at a time is the forward pass of all."""
+def test_the_documents_cells_sample(own: AnyCell, embedding: int) -> None:
+    """One symbol at a time equals the forward pass of all."""
     model = SequenceModel(7, 7, own, 2, embedding)
     rng = np.random.default_rng(0)
     parameters, x = model.init(rng, np.float64), rng.integers(7, size=(6, 2))
@@ -269,12 +269,12 @@ def losses(model: SequenceModel, threads: int = 1, steps: int = 60) -> tuple[lis
         return seen, engine.lost
 
 
-def test_its_cells_learn(own: AnyCell) -> None:
+def test_the_documents_cells_learn(own: AnyCell) -> None:
     seen, _ = losses(SequenceModel(13, 13, own.resized(24)))
     assert max(seen[-5:]) < 0.8 * seen[0]
 
 
-def test_its_commands_name_what_there_is(folder: Path) -> None:
+def test_the_documents_commands_name_existing_cells(folder: Path) -> None:
     """Each ``--cell`` of the document loads."""
     texts = [words[words.index("--cell") + 1] for words in map(shlex.split, COMMANDS)]
     assert len(texts) == len(COMMANDS) > 5
@@ -282,7 +282,7 @@ def test_its_commands_name_what_there_is(folder: Path) -> None:
         load_cell(text, SIZE)
 
 
-def test_its_last_block_runs(folder: Path) -> None:
+def test_the_documents_last_block_runs(folder: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", FROM_PYTHON],
         cwd=folder,
@@ -335,7 +335,7 @@ def test_both_kinds_of_text_make_a_cell(folder: Path) -> None:
 
 
 def test_only_loading_runs_a_file(folder: Path) -> None:
-    """And it leaves nothing beside it, nor a name that another file could take."""
+    """It leaves no file beside it, and no module name that another file could take."""
     (folder / "loud.py").write_text(
         MGU + "\nfrom pathlib import Path\n\nPath('ran').touch()\n", encoding="utf-8"
     )
@@ -375,7 +375,9 @@ def test_only_loading_runs_a_file(folder: Path) -> None:
         ("my_cell.py:MinimalGatedUnit,", "no variant ''"),
     ],
 )
-def test_what_is_not_there_is_named(folder: Path, text: str, message: str) -> None:
+def test_missing_files_classes_and_variants_are_named(
+    folder: Path, text: str, message: str
+) -> None:
     (folder / "empty.py").touch()
     with pytest.raises(UnknownCellError, match=message):
         make_cell(text, SIZE)
@@ -426,7 +428,7 @@ def unpickled(pickled: bytes) -> Any:
 
 
 def test_a_loaded_cell_is_pickled_by_its_file(folder: Path) -> None:
-    """Here the module is there already; for another process it is loaded again."""
+    """Here the module is already loaded; another process loads it again."""
     cell = make_cell("peephole.py:PeepholeLSTM,squash=tanh", SIZE)
     pickled = pickle.dumps(cell)
     assert unpickled(pickled) == cell
@@ -450,17 +452,17 @@ def test_the_number_of_processes_changes_no_bit(folder: Path) -> None:
 
 
 class Unsendable(PlainRNN):
-    """A cell of which another process knows nothing."""
+    """A cell that another process cannot load."""
 
     def __reduce__(self) -> Any:
         raise pickle.PicklingError("not this one")
 
 
 @pytest.mark.parametrize("why", ["changed", "unsendable", "local"])
-def test_a_cell_that_others_cannot_make_trains_in_one_process(
+def test_a_cell_that_other_processes_cannot_load_trains_in_one(
     folder: Path, why: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """To the same bits, without a traceback of theirs."""
+    """With the same bits, and without a traceback of the other processes."""
 
     class Local(PlainRNN):
         pass
@@ -478,8 +480,8 @@ def test_a_cell_that_others_cannot_make_trains_in_one_process(
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_class_of_main_trains(folder: Path) -> None:
-    """In a script's other processes; of what is no script (as in a notebook), in one."""
+def test_a_class_defined_in_main_trains(folder: Path) -> None:
+    """In several processes for a script; in one otherwise (as in a notebook)."""
     script = (
         MGU
         + f"""
@@ -510,7 +512,7 @@ if __name__ == "__main__":
 
 
 def broken(folder: Path, old: str, new: str, size: int = SIZE) -> CellError:
-    """What a training of the minimal gated unit says when one of its lines is changed."""
+    """The output of training the minimal gated unit with one line changed."""
     assert MGU.count(old) == 1
     (folder / "my_cell.py").write_text(MGU.replace(old, new), encoding="utf-8")
     cell = make_cell("my_cell.py:MinimalGatedUnit", size)
@@ -561,7 +563,7 @@ def test_an_error_inside_is_reported_by_its_line(
 
 
 def test_the_deepest_line_of_the_file_is_named(folder: Path) -> None:
-    """Of a function that a step calls; and not that of NumPy, or of charrnn, below it."""
+    """In a function that a step calls; not in NumPy or charrnn below it."""
     (folder / "my_cell.py").write_text(
         MGU.replace("sigmoid(a_f", "squash(a_f")
         + "\n\ndef squash(a):\n    return sigmoid([a, a[0]])\n",
@@ -572,12 +574,12 @@ def test_the_deepest_line_of_the_file_is_named(folder: Path) -> None:
 
 
 def test_the_line_is_that_of_the_file_as_it_ran(folder: Path) -> None:
-    """In a notebook a file is mended and loaded again."""
+    """In a notebook, a file may be fixed and loaded again."""
     assert "(q * h_prev)" in str(broken(folder, "f * h_prev) @", "q * h_prev) @"))
     assert "(f * p_prev)" in str(broken(folder, "f * h_prev) @", "f * p_prev) @"))
 
 
-def test_other_processes_leave_the_telling_to_one(
+def test_an_error_is_reported_by_one_process(
     folder: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     (folder / "my_cell.py").write_text(MGU.replace("dm * f", "dm * e"), encoding="utf-8")
@@ -587,7 +589,7 @@ def test_other_processes_leave_the_telling_to_one(
     assert capfd.readouterr() == ("", "")
 
 
-def test_wrong_arguments_are_reported_by_the_definition(folder: Path) -> None:
+def test_wrong_arguments_are_reported_with_the_definitions_line(folder: Path) -> None:
     error = broken(folder, "def step(self, w, a, h_prev)", "def step(self, w, a)")
     assert re.match(r"my_cell\.py:\d+: TypeError: .*step\(\) takes 3 positional", str(error))
 
@@ -603,7 +605,7 @@ def test_an_error_of_a_fast_cell_has_its_line_too(folder: Path) -> None:
         suite.run(suite.make_case(make_cell("fast.py:Fast", SIZE)))
 
 
-def test_memory_is_nobodys_mistake(folder: Path) -> None:
+def test_a_memory_error_is_not_blamed_on_the_cell(folder: Path) -> None:
     (folder / "my_cell.py").write_text(
         MGU.replace("a_f, a_n = a\n", "raise MemoryError\n"), encoding="utf-8"
     )
@@ -676,7 +678,7 @@ def test_a_wrong_result_is_named(folder: Path, old: str, new: str, message: str)
     assert str(error) == f"my_cell.py:{line_of(f'def {message.split()[0]}(')}: {message}"
 
 
-def test_the_document_shows_what_is_said(folder: Path) -> None:
+def test_the_document_shows_the_real_messages(folder: Path) -> None:
     shown = [line for line in DOCUMENT.splitlines() if line.startswith(("error: ", "hint: "))]
     inside = broken(folder, '@ w["W_n"])', '@ w["W_m"])')
     returned = broken(folder, "return (da_f, da_n), dh *", "return (da_f[:, :3], da_n), dh *")
@@ -735,7 +737,7 @@ def test_what_shapes_may_return_is_checked(shapes: Any, message: str) -> None:
         ({"U": np.ones((4, 2)), "V": np.ones((2, 4), complex)}, r"V with elements that are not"),
     ],
 )
-def test_other_shapes_have_first_values_of_their_own(values: Any, message: str | None) -> None:
+def test_other_shapes_need_their_own_initial_values(values: Any, message: str | None) -> None:
     class LowRank(PlainRNN):
         def shapes(self) -> dict[str, tuple[int, ...]]:
             return {"U": (4, 2), "V": (2, 4)}
@@ -751,7 +753,7 @@ def test_other_shapes_have_first_values_of_their_own(values: Any, message: str |
         model.init(np.random.default_rng(0))
 
 
-def test_first_biases_are_checked() -> None:
+def test_initial_biases_are_checked() -> None:
     class Biased(PlainRNN):
         def init_bias(self) -> Array:
             return np.ones((1, 4))
@@ -763,7 +765,7 @@ def test_first_biases_are_checked() -> None:
 
 
 def test_a_command_reports_it_on_one_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Exit code 2: the file must change. It is no bug in charrnn."""
+    """Exit code 2: the file must change. It is not a bug in charrnn."""
 
     def command() -> None:
         raise broken(folder, "f * h_prev) @", "f * h_prev[:, 1:]) @")

@@ -1,4 +1,4 @@
-"""A cell of one's own in runs: the commands of its document, and what a checkpoint does not do."""
+"""Your own cell in runs: the commands of its document, and what a checkpoint must not do."""
 
 import re
 import shlex
@@ -40,7 +40,7 @@ def test_the_commands_of_the_document_run_as_written(folder: Path) -> None:
         assert done.returncode == 0, (line, done.stderr)
 
 
-def test_a_run_of_it_resumes_exactly() -> None:
+def test_a_run_with_your_own_cell_resumes_exactly() -> None:
     library.train("corpus.txt", cell=CELL, out="whole", **SMALL).finish()  # type: ignore[arg-type]
     run = library.train("corpus.txt", cell=CELL, out="parts", **SMALL)  # type: ignore[arg-type]
     for event in run:
@@ -52,7 +52,7 @@ def test_a_run_of_it_resumes_exactly() -> None:
     assert one.sample(seed=1, length=30) == other.sample(seed=1, length=30)
 
 
-def test_several_processes_compute_it_alike() -> None:
+def test_several_processes_compute_the_same_with_your_own_cell() -> None:
     many = {**SMALL, "batch_size": 24, "cell": CELL}
     library.train("corpus.txt", out="one", **many).finish()  # type: ignore[arg-type]
     run = library.train("corpus.txt", out="two", **{**many, "threads": 2})  # type: ignore[arg-type]
@@ -63,7 +63,7 @@ def test_several_processes_compute_it_alike() -> None:
 
 
 def test_a_checkpoint_names_its_cell_and_loads_nothing(folder: Path) -> None:
-    """Each command asks for the file; until then not a line of it runs."""
+    """Each command asks for the file, and runs none of it until then."""
     library.train("corpus.txt", cell=CELL, out="run", **SMALL).finish()  # type: ignore[arg-type]
     Path("my_cell.py").write_text("raise SystemExit('it ran')\n", encoding="utf-8")
     asked = f"--cell {CELL}"
@@ -84,14 +84,14 @@ def test_a_checkpoint_names_its_cell_and_loads_nothing(folder: Path) -> None:
         library.load("run")
 
 
-def test_a_trained_model_of_it_is_checked_at_its_own_weights(folder: Path) -> None:
+def test_a_trained_model_is_checked_at_its_own_weights(folder: Path) -> None:
     library.train("corpus.txt", cell=CELL, out="run", **SMALL).finish()  # type: ignore[arg-type]
     done = charrnn("gradcheck", "run", "--cell", CELL, cwd=folder)
     assert done.returncode == 0, done.stderr
     assert b"comparisons passed" in done.stderr
 
 
-def test_a_run_goes_on_with_the_very_source_it_began_with(folder: Path) -> None:
+def test_a_run_resumes_only_with_the_same_source(folder: Path) -> None:
     library.train("corpus.txt", cell=CELL, out="run", **SMALL).finish()  # type: ignore[arg-type]
     Path("my_cell.py").write_text(MGU + "\n# changed\n", encoding="utf-8")
     done = charrnn("train", "--resume", "run", "--cell", CELL, cwd=folder)
@@ -122,7 +122,7 @@ def test_a_built_in_cell_needs_no_file() -> None:
 
 
 def test_a_header_cannot_name_a_file_that_runs() -> None:
-    """Whatever stands there, it is the person's file that is loaded, by its own class name."""
+    """Whatever the header says, only the file and class that the user names are loaded."""
     library.train("corpus.txt", cell=CELL, out="run", **SMALL).finish()  # type: ignore[arg-type]
     header, arrays = read_checkpoint(Path("run/best.npz"))
     Path("evil.py").write_text("raise SystemExit('it ran')\n", encoding="utf-8")
@@ -182,7 +182,9 @@ def test_a_damaged_number_of_units_is_a_damaged_checkpoint(hidden: object) -> No
         ("self.last = h_prev", "FrozenInstanceError", "a cell keeps nothing: return from step"),
     ],
 )
-def test_what_a_step_must_not_do_is_told_with_its_line(line: str, message: str, hint: str) -> None:
+def test_a_forbidden_operation_is_reported_with_its_line(
+    line: str, message: str, hint: str
+) -> None:
     spoilt = MGU.replace("        a_f, a_n = a\n", f"        {line}\n        a_f, a_n = a\n", 1)
     Path("my_cell.py").write_text(spoilt, encoding="utf-8")
     with pytest.raises(InputError) as caught:

@@ -1,4 +1,4 @@
-"""Compressed files are read, documents are named, by every reader; none takes the memory away."""
+"""Every reader reads compressed files and reports documents, within limited memory."""
 
 import bz2
 import gzip
@@ -59,7 +59,7 @@ def test_several_streams_in_one_file_are_one_text(name: str) -> None:
 @pytest.mark.parametrize(
     "after", [b"\n", b"\0" * 512, b"a note that somebody added", TEXT.encode()]
 )
-def test_what_stands_after_gzip_is_left_as_gzip_leaves_it(
+def test_data_after_gzip_members_are_ignored_as_gzip_does(
     after: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = TEXT.encode() * 3
@@ -72,7 +72,9 @@ def test_what_stands_after_gzip_is_left_as_gzip_leaves_it(
 
 @every_packer
 @pytest.mark.parametrize("damage", ["cut", "changed", "followed"])
-def test_a_damaged_one_is_one_line(folder: Path, name: str, damage: str) -> None:
+def test_a_damaged_compressed_file_is_reported_on_one_line(
+    folder: Path, name: str, damage: str
+) -> None:
     data = bytearray(PACKERS[name](TEXT.encode() * 3))
     if damage == "cut":
         del data[-len(data) // 3 :]
@@ -91,9 +93,7 @@ def test_a_damaged_one_is_one_line(folder: Path, name: str, damage: str) -> None
 
 
 @every_packer
-def test_what_unpacks_to_too_much_is_refused_before_it_is_kept(
-    name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_decompression_bomb_is_refused(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(packed, "LIGHT", 1000)
     monkeypatch.setattr(packed, "CHUNK", 100)
     monkeypatch.setattr(packed, "LARGEST", 5000)
@@ -103,7 +103,7 @@ def test_what_unpacks_to_too_much_is_refused_before_it_is_kept(
     assert "part of it" in caught.value.hint
 
 
-def test_a_run_on_a_compressed_text_is_one_on_its_text(folder: Path) -> None:
+def test_a_run_on_a_compressed_text_equals_one_on_the_text(folder: Path) -> None:
     Path("a.txt.gz").write_bytes(gzip.compress(TEXT.encode()))
     done = charrnn("train", "a.txt.gz", *BRIEF, "--out", "run", cwd=folder)
     assert done.returncode == 0, done.stderr
@@ -212,7 +212,7 @@ def library_findings(folder: Path) -> list[str]:
         "RIFFs",
     ],
 )
-def test_a_text_that_begins_alike_is_a_text(text: str) -> None:
+def test_a_text_that_begins_like_a_document_is_a_text(text: str) -> None:
     assert document((text * 9).encode()) is None
     assert compression(text.encode()) is None
     assert unpacked(text.encode(), "x") == text.encode()

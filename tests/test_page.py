@@ -1,4 +1,4 @@
-"""What is in a page, who may have one, and the command that writes it."""
+"""The contents of a page, which models can have one, and the command that writes it."""
 
 import base64
 import hashlib
@@ -50,14 +50,14 @@ def test_every_module_is_in_a_page_once() -> None:
 
 @pytest.mark.parametrize("name", MODULES)
 def test_modules_hold_no_markup(name: str) -> None:
-    """Nothing that would end the script that they stand in, and nothing that makes elements."""
+    """Nothing that would end their script, and nothing that makes elements."""
     text = source(name)
     for word in ("</script", "<!--", "innerHTML", "outerHTML", "insertAdjacentHTML", "eval("):
         assert word not in text
     assert len(text.splitlines()) < 400
 
 
-def test_a_policy_allows_what_is_there_and_nothing_else(tmp_path: Path) -> None:
+def test_a_policy_allows_only_the_pages_own_parts(tmp_path: Path) -> None:
     write_page(drawn_model(tmp_path / "m.npz"), tmp_path / "p.html")
     html = written(tmp_path / "p.html")
     found = re.search(r'Content-Security-Policy" content="([^"]*)"', html)
@@ -84,8 +84,8 @@ def test_strings_cannot_end_the_data(tmp_path: Path) -> None:
     assert html.count("<script") == html.count("</script") == 4
 
 
-def test_what_a_page_says_of_a_run(tmp_path: Path) -> None:
-    """Names, but no paths; what simple methods reach, if the text is still there."""
+def test_the_facts_on_a_page(tmp_path: Path) -> None:
+    """Names, but not paths; what baselines reach, if the text is still there."""
     (tmp_path / "texts").mkdir()
     corpus = tmp_path / "texts" / "small.txt"
     corpus.write_text(TEXT * 2, encoding="utf-8")
@@ -124,7 +124,7 @@ def test_what_a_page_says_of_a_run(tmp_path: Path) -> None:
     assert b"is not there" in done.stderr
 
 
-def test_a_last_checkpoint_of_another_run_says_nothing_of_this_one(tmp_path: Path) -> None:
+def test_the_last_checkpoint_of_another_run_is_not_used(tmp_path: Path) -> None:
     (tmp_path / "small.txt").write_text(TEXT, encoding="utf-8")
     options = ("--hidden", "8", "--epochs", "1", "--threads", "1")
     for name, seed in (("one", "1"), ("two", "2")):
@@ -156,10 +156,10 @@ LINES = "".join(f"line {k}\n" for k in range(60)) + "\n"
         (TEXT.replace("\n", "\r\n"), ("--level", "byte"), TEXT.replace("\n", "\r\n"), None),
     ],
 )
-def test_the_training_text_comes_along(
+def test_a_page_can_include_the_training_text(
     tmp_path: Path, text: str, options: tuple[str, ...], shown: str, size: str | None
 ) -> None:
-    """In the order of its file; not what is no longer the same, or nobody knows of."""
+    """In the order of its file; but not a text that has changed or is unknown."""
     corpus = tmp_path / "small.txt"
     corpus.write_bytes(text.encode())
     train = ("train", "small.txt", "--hidden", "8", "--epochs", "1", "--threads", "1", *options)
@@ -201,7 +201,7 @@ def test_the_training_text_comes_along(
         ({"paths": "a"}, {}),
     ],
 )
-def test_headers_are_not_believed(
+def test_headers_are_not_trusted(
     tmp_path: Path, corpus: dict[str, Any], facts: dict[str, str]
 ) -> None:
     header = {"training": {"corpus": corpus}}
@@ -214,7 +214,7 @@ def test_headers_are_not_believed(
     assert found == facts
 
 
-def test_who_gets_no_page(tmp_path: Path) -> None:
+def test_models_without_a_page_are_refused(tmp_path: Path) -> None:
     model = drawn_model(tmp_path / "m.npz")
     page = tmp_path / "p.html"
     with pytest.raises(InputError, match="not a language model"):
@@ -230,7 +230,7 @@ def test_who_gets_no_page(tmp_path: Path) -> None:
     assert not page.exists()
 
 
-def test_what_cannot_be_written_stays_as_it_was(tmp_path: Path) -> None:
+def test_a_failed_write_leaves_the_old_page(tmp_path: Path) -> None:
     model = drawn_model(tmp_path / "m.npz")
     (tmp_path / "folder").mkdir()
     for path in ("nowhere/p.html", "folder"):
@@ -267,7 +267,7 @@ def test_errors_of_the_command(
         ({"cell": "gru", "hidden": 512, "layers": 2}, 10e6),
     ],
 )
-def test_sizes(tmp_path: Path, settings: dict[str, Any], most: float) -> None:
+def test_sizes_of_pages(tmp_path: Path, settings: dict[str, Any], most: float) -> None:
     known = "".join(map(chr, range(32, 132)))
     write_page(drawn_model(tmp_path / "m.npz", known=known, **settings), tmp_path / "p.html")
     assert (tmp_path / "p.html").stat().st_size < most
@@ -317,7 +317,7 @@ def test_the_page_in_the_documents_is_up_to_date() -> None:
 
 
 def unpacked(planes: list[str]) -> np.ndarray[Any, Any]:
-    """What weights.js does, in Python: the digits as one great number."""
+    """What weights.js does, in Python: the digits as one large number."""
     digits = [chr(code) for code in range(33, 127) if chr(code) not in "<&\\"]
     value = {digit: number for number, digit in enumerate(digits)}
     found = []

@@ -1,4 +1,4 @@
-"""The page in a browser: what it shows, what can be done with it, and what must not happen."""
+"""The page in a browser: what it shows, what it can do, and what must not happen."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -65,14 +65,14 @@ def opened(chromium: Browser, path: Path, **how: Any) -> Tab:
 
 
 def write(tab: Tab, button: str = "#begin") -> str:
-    """What stands there when a button's work is done."""
+    """The text that is shown when a button's work is done."""
     tab.run("document.getElementById('write-status').textContent = ''")
     tab.click(button)
     tab.until(DONE)
     return str(tab.run(f"{WRITTEN}.textContent"))
 
 
-def test_it_writes_what_python_writes(chromium: Browser, model: Model, page: Path) -> None:
+def test_the_page_writes_what_python_writes(chromium: Browser, model: Model, page: Path) -> None:
     tab = opened(chromium, page)
     assert len(tab.run(f"{WRITTEN}.textContent")) == 500
     put(tab, "seed", "7")
@@ -103,7 +103,7 @@ def test_it_writes_what_python_writes(chromium: Browser, model: Model, page: Pat
     tab.close()
 
 
-def test_another_character_is_taken_and_gone_on_from(chromium: Browser, page: Path) -> None:
+def test_another_character_can_be_chosen_and_continued(chromium: Browser, page: Path) -> None:
     """With the mouse and with the keyboard."""
     tab = opened(chromium, page)
     put(tab, "seed", "3")
@@ -162,7 +162,7 @@ def test_a_text_can_be_stopped(chromium: Browser, page: Path) -> None:
     tab.close()
 
 
-def test_wrong_settings_are_said(chromium: Browser, page: Path) -> None:
+def test_wrong_settings_are_reported(chromium: Browser, page: Path) -> None:
     tab = opened(chromium, page)
     put(tab, "prompt", "aZb漢")
     tab.click("#begin")
@@ -176,7 +176,7 @@ def test_wrong_settings_are_said(chromium: Browser, page: Path) -> None:
     tab.close()
 
 
-def test_a_text_is_looked_at(chromium: Browser, model: Model, page: Path) -> None:
+def test_a_text_can_be_examined(chromium: Browser, model: Model, page: Path) -> None:
     tab = opened(chromium, page)
     tab.click("#tab-look")
     text = "abc\nZ hig" * 20
@@ -243,8 +243,8 @@ def test_labels_are_chosen(chromium: Browser, tmp_path: Path) -> None:
     tab.close()
 
 
-def test_labelled_texts_are_looked_at_and_learnt_from(chromium: Browser, tmp_path: Path) -> None:
-    """By the label that is chosen, which at first is that of the text."""
+def test_labelled_texts_can_be_examined_and_explained(chromium: Browser, tmp_path: Path) -> None:
+    """With the chosen label, which at first is that of the text."""
     write_page(labelled_model(tmp_path / "m.npz", ["one", "two"]), tmp_path / "p.html")
     tab = opened(chromium, tmp_path / "p.html")
     put(tab, "label", "1")
@@ -276,7 +276,7 @@ def test_labelled_texts_are_looked_at_and_learnt_from(chromium: Browser, tmp_pat
 
 
 def test_bytes_are_shown_as_characters(chromium: Browser, tmp_path: Path) -> None:
-    """However they come: a character of several bytes is one, a byte that is none is a sign."""
+    """A character of several bytes is shown as one, an invalid byte as a sign."""
     model = drawn_model(tmp_path / "bytes.npz", level="byte", cell="gru")
     write_page(model, tmp_path / "p.html", precision="float32")
     tab = opened(chromium, tmp_path / "p.html")
@@ -300,7 +300,7 @@ def test_bytes_are_shown_as_characters(chromium: Browser, tmp_path: Path) -> Non
     tab.close()
 
 
-def test_nothing_that_a_checkpoint_holds_runs(chromium: Browser, tmp_path: Path) -> None:
+def test_nothing_in_a_checkpoint_runs(chromium: Browser, tmp_path: Path) -> None:
     odd = {*HOSTILE, *map(chr, range(160)), *map(chr, range(0x2020, 0x2070)), "\ufeff", "\ud800"}
     corpus = {"paths": [f"x/{HOSTILE.replace('/', '&#47;')}"], "sha256": HOSTILE, "length": 7}
     folder = tmp_path / HOSTILE.replace("/", "").replace("\u2028", "")
@@ -350,7 +350,7 @@ def test_nothing_that_a_checkpoint_holds_runs(chromium: Browser, tmp_path: Path)
 
 
 def drawn_model_of(model: Model, known: set[str]) -> Model:
-    """A model that knows other characters, lone surrogates among them."""
+    """A model that knows other characters, including lone surrogates."""
     from dataclasses import replace
 
     from charrnn.tasks.lm import TextSpec
@@ -393,8 +393,8 @@ def test_a_step_is_shown_in_numbers(chromium: Browser, tmp_path: Path) -> None:
     tab.close()
 
 
-def test_the_focus_stays_and_the_popup_goes(chromium: Browser, page: Path) -> None:
-    """A pressed button keeps the focus; the popup goes when that leaves, and with scrolling."""
+def test_the_focus_stays_and_the_popup_closes(chromium: Browser, page: Path) -> None:
+    """A pressed button keeps the focus; the popup closes when it loses that, and on scrolling."""
     tab = opened(chromium, page, height=500)
     focused = "document.activeElement.id"
     for button in ("begin", "go-on", "again", "undo"):
@@ -430,7 +430,7 @@ def test_the_focus_stays_and_the_popup_goes(chromium: Browser, page: Path) -> No
 
 
 @pytest.mark.parametrize(("validated", "drawn"), [((None,), 0), ((None, None), 1), ((2.5,), 0)])
-def test_a_curve_of_few_points_is_told(
+def test_a_curve_of_few_points_is_described(
     chromium: Browser, tmp_path: Path, validated: tuple[float | None, ...], drawn: int
 ) -> None:
     history = [
@@ -480,7 +480,7 @@ def test_a_character_is_picked(chromium: Browser, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("width", [360, 800, 1400])
 def test_nothing_moves_while_it_writes(chromium: Browser, page: Path, width: int) -> None:
-    """And nothing is wider than the window."""
+    """Nothing is wider than the window either."""
     tab = opened(chromium, page, width=width)
     tab.run(
         "window.moved = 0; new PerformanceObserver((list) => { for (const one of list.getEntries())"
@@ -504,7 +504,7 @@ def test_nothing_moves_while_it_writes(chromium: Browser, page: Path, width: int
 
 
 @pytest.mark.parametrize("dark", [False, True])
-def test_it_is_accessible(chromium: Browser, model: Model, dark: bool) -> None:
+def test_the_page_is_accessible(chromium: Browser, model: Model, dark: bool) -> None:
     """By axe-core's rules."""
     page = model.path.with_name("learn.html")
     write_named_page(model, page)

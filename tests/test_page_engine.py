@@ -1,4 +1,4 @@
-"""The page's JavaScript computes what the Python does: every cell, level, head and choice."""
+"""The page's JavaScript computes what the Python code does: every cell, level, head and choice."""
 
 from pathlib import Path
 from typing import Any
@@ -102,7 +102,7 @@ PRECISE = [("float24", 5e-4), ("int16", 5e-3)]
 def test_a_trained_model_keeps_its_log_probabilities(
     tmp_path: Path, precision: str, tolerance: float
 ) -> None:
-    """Of 500 characters that were held out, of other English, and of what it writes itself."""
+    """On 500 validation characters, on other English, and on its own text."""
     model = library.load(ROOT / "checkpoints" / "pydoc.npz")
     (page,) = write_pages(tmp_path, {"m": model}, precision)
     texts = ["".join(map(chr, read_corpus([]).codes[-LENGTH:]))]
@@ -161,7 +161,7 @@ def test_min_p(tmp_path: Path) -> None:
 
 
 def growing(path: Path, cell: str) -> Model:
-    """A model whose state grows and grows, but steadily, so that rounding makes no difference."""
+    """A model whose state grows steadily, so that rounding makes no difference."""
     model = drawn_model(path, cell=cell)
     w, size = model.parameters.scope("body.0"), model.config.hidden
     w["W_h"][...] = 0
@@ -175,8 +175,8 @@ def growing(path: Path, cell: str) -> Model:
 
 
 @pytest.mark.parametrize("cell", ["rnn,activation=relu", "lstm,output=identity"])
-def test_a_state_that_runs_away_begins_anew(tmp_path: Path, cell: str) -> None:
-    """Where training, scoring and writing would give it up, and nowhere else."""
+def test_a_state_that_runs_away_is_reset(tmp_path: Path, cell: str) -> None:
+    """Where training, scoring and writing would reset it, and nowhere else."""
     model = growing(tmp_path / "m.npz", cell)
     (page,) = write_pages(tmp_path, {"m": model}, "float32")
     text = text_of(400)
@@ -192,8 +192,8 @@ def test_a_state_that_runs_away_begins_anew(tmp_path: Path, cell: str) -> None:
         assert answer["symbols"] == symbols(model, expected), len(begin)
 
 
-def test_a_step_of_an_average_is_one_of_the_first_network(tmp_path: Path) -> None:
-    """So are the units; what it then expects is the average's."""
+def test_the_step_shown_of_an_average_is_the_first_networks(tmp_path: Path) -> None:
+    """So are the units; the prediction after it is that of the average."""
     model = drawn_model(tmp_path / "m.npz", cell="lstm", layers=2, members=3)
     pages = write_pages(tmp_path, {"m": model, "first": model.member(1)}, "float32")
     text = symbols(model, text_of(20))
@@ -212,8 +212,8 @@ def test_a_step_of_an_average_is_one_of_the_first_network(tmp_path: Path) -> Non
     np.testing.assert_allclose(average[1]["values"][-1], state[1][1][0, 5], rtol=0, atol=1e-5)
 
 
-def test_a_text_taken_back_goes_on_as_if_read_anew(tmp_path: Path) -> None:
-    """Also where nothing but the length of the prompt has changed, and with it when to look."""
+def test_a_shortened_text_continues_as_if_read_again(tmp_path: Path) -> None:
+    """Also if only the length of the prompt has changed, and with it the check for runaways."""
     model = growing(tmp_path / "m.npz", "lstm,output=identity")
     (page,) = write_pages(tmp_path, {"m": model}, "float32")
     text = symbols(model, text_of(300))
@@ -228,7 +228,7 @@ def test_a_text_taken_back_goes_on_as_if_read_anew(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("settings", [{"cell": "lstm", "layers": 2}, {"level": "byte"}])
 def test_labelled_texts(tmp_path: Path, settings: dict[str, Any]) -> None:
-    """Each label has a state of its own, texts end by themselves, and signs are never written."""
+    """Each label has its own state, texts end by themselves, and signs are never written."""
     model = labelled_model(tmp_path / "m.npz", ["one", "two"], **settings)
     (page,) = write_pages(tmp_path, {"m": model}, "float32")
     asked = [(prime, k, seed) for prime in ("", "ab") for k in (0, 1, 0) for seed in range(4)]
@@ -252,8 +252,8 @@ def test_labelled_texts(tmp_path: Path, settings: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("settings", [{"cell": "lstm", "layers": 2}, {"level": "byte"}])
-def test_labelled_texts_are_looked_at(tmp_path: Path, settings: dict[str, Any]) -> None:
-    """Read after the start, from the label's own state; the end is priced too, and a step shown."""
+def test_labelled_texts_are_examined(tmp_path: Path, settings: dict[str, Any]) -> None:
+    """Read after the start, from the label's state; the end has a cost too, and a step is shown."""
     model = labelled_model(tmp_path / "m.npz", ["one", "two"], **settings)
     (page,) = write_pages(tmp_path, {"m": model}, "float32")
     alphabet, network = model.spec.alphabet, model.network.generator
@@ -282,7 +282,7 @@ def test_labelled_texts_are_looked_at(tmp_path: Path, settings: dict[str, Any]) 
         np.testing.assert_allclose(stepped["h"], state[0][0][0], rtol=1e-4, atol=2e-5)
 
 
-def test_a_look_between_two_writings_changes_nothing(tmp_path: Path) -> None:
+def test_examining_between_two_writings_changes_nothing(tmp_path: Path) -> None:
     model = drawn_model(tmp_path / "m.npz", cell="gru")
     (page,) = write_pages(tmp_path, {"m": model}, "float32")
     begin = symbols(model, BEGINS)
@@ -307,8 +307,8 @@ def test_a_stop_ends_a_text(tmp_path: Path) -> None:
     assert found[0]["cut"] == 3
 
 
-def test_what_a_look_shows(tmp_path: Path) -> None:
-    """Unknown characters at their price, the likeliest ones, and units as the layers have them."""
+def test_the_contents_of_an_examination(tmp_path: Path) -> None:
+    """Unknown characters with their cost, the likeliest ones, and the units of the layers."""
     model = drawn_model(tmp_path / "m.npz", cell="lstm", layers=2)
     (page,) = write_pages(tmp_path, {"m": model}, "float32")
     text = text_of(70)
@@ -337,7 +337,7 @@ def test_what_a_look_shows(tmp_path: Path) -> None:
 
 
 def unpacked(page: Path, tensors: list[Array], precision: str) -> dict[str, Any]:
-    """A message: read these numbers."""
+    """A message that asks to read these numbers."""
     shapes = [[f"{k}", list(tensor.shape)] for k, tensor in enumerate(tensors)]
     how = {"precision": precision, "tensors": shapes, "scales": scales(tensors)}
     return {"unpacked": [packed(tensors, precision), how]}
@@ -347,7 +347,7 @@ def unpacked(page: Path, tensors: list[Array], precision: str) -> dict[str, Any]
     ("precision", "off"), [("float32", 0.0), ("float24", 2.0**-16), ("int16", 0.51 / 11_000)]
 )
 def test_numbers_survive_packing(tmp_path: Path, precision: str, off: float) -> None:
-    """Of all sizes, the smallest and zeros among them; rounded by half a step and no more.
+    """Numbers of all sizes, including the smallest and zeros, rounded by at most half a step.
 
     That of a float24 is of each number, that of an int16 of the tensor's largest.
     """
@@ -369,7 +369,7 @@ def test_numbers_survive_packing(tmp_path: Path, precision: str, off: float) -> 
 
 
 def test_a_float24_is_the_nearest(tmp_path: Path) -> None:
-    """Errors lie on both sides, and what has no lowest byte is as it was."""
+    """Errors are on both sides, and a number without a lowest byte is unchanged."""
     model = drawn_model(tmp_path / "m.npz", cell="rnn", hidden=3)
     (page,) = write_pages(tmp_path, {"m": model}, "float32")
     numbers = np.random.default_rng(0).normal(0, 1, 4000).astype(np.float32)

@@ -1,4 +1,4 @@
-"""The page of the worked example: its numbers, whatever is given, and what is seen of them."""
+"""The page of the worked example: its numbers, for any given values, and how they are shown."""
 
 import json
 import subprocess
@@ -36,7 +36,7 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 
 def worked_out(page: Path, *asked: Given) -> list[list[dict[str, Any]]]:
-    """The sections of the page for each of what is given."""
+    """The sections of the page for each set of given values."""
     done = subprocess.run(
         [node(), str(ROOT / "tests" / "page_example.mjs")],
         input=json.dumps([str(page), asked]),
@@ -54,7 +54,7 @@ def numbers(line: dict[str, Any]) -> np.ndarray[Any, Any]:
 
 
 @needs_node
-def test_its_numbers_are_those_of_explain(page: Path) -> None:
+def test_the_examples_numbers_are_those_of_explain(page: Path) -> None:
     (found,) = worked_out(page, GIVEN)
     expected = worked_example().sections
     assert [section["title"] for section in found] == [section.title for section in expected]
@@ -69,7 +69,7 @@ def test_its_numbers_are_those_of_explain(page: Path) -> None:
 
 
 def by_numpy(given: Given) -> list[dict[str, Any]]:
-    """Every section in plain NumPy; a name has the step after it."""
+    """Every section in plain NumPy; names are followed by the step."""
     x1, x2, h0, w_x, w_h, b, w, b_y = (np.array(value) for value in given.values())
     a1 = x1 @ w_x + h0 @ w_h + b
     h1 = np.tanh(a1)
@@ -130,7 +130,7 @@ def test_with_other_numbers_they_are_those_of_numpy(page: Path) -> None:
 
 
 @needs_node
-def test_products_are_spelt_out_with_their_numbers(page: Path) -> None:
+def test_products_are_written_out_with_their_numbers(page: Path) -> None:
     tiny = {**GIVEN, "x_1": [[1e-10]], "b": [[0.25, -3]]}
     first, other = worked_out(page, GIVEN, tiny)
     texts = [[one["text"] for one in line["each"]] for line in first[0]["lines"]]
@@ -146,13 +146,13 @@ def test_products_are_spelt_out_with_their_numbers(page: Path) -> None:
 
 
 def typed(tab: Tab, field: str, value: str) -> None:
-    """As a person types: with the keyboard, in the place of what stands there."""
+    """Type with the keyboard, replacing the old text."""
     tab.run(f"(() => {{ const f = document.getElementById('{field}'); f.focus(); f.select(); }})()")
     tab.ask("Input.insertText", text=value)
 
 
 def shown(tab: Tab) -> list[list[float]]:
-    """What stands at the end of each line of numbers, section by section."""
+    """The result of each line of numbers, section by section."""
     found = tab.run(
         "[...document.querySelectorAll('#sections section')].map((section) => "
         "[...section.querySelectorAll('strong')].map((one) => one.textContent))"
@@ -202,8 +202,8 @@ def test_a_number_that_is_typed_changes_all_that_follows(chromium: Browser, page
 
 @needs_chromium
 @pytest.mark.parametrize("value", ["", "-", "1e", "100.5", "-1e300", "<b>"])
-def test_what_is_no_number_is_said_in_place(chromium: Browser, page: Path, value: str) -> None:
-    """And what is shown stays as it was until it is one."""
+def test_an_invalid_number_is_reported_in_place(chromium: Browser, page: Path, value: str) -> None:
+    """The results stay unchanged until it is valid."""
     tab = Tab(chromium, page)
     tab.run("document.getElementById('W_x-1').value = ''")
     typed(tab, "W_x-1", value)
@@ -229,7 +229,7 @@ def test_what_is_no_number_is_said_in_place(chromium: Browser, page: Path, value
 
 @needs_chromium
 @pytest.mark.parametrize("width", [360, 800, 1400])
-def test_it_fits(chromium: Browser, page: Path, width: int) -> None:
+def test_the_example_fits_the_window(chromium: Browser, page: Path, width: int) -> None:
     """With long numbers, too."""
     tab = Tab(chromium, page, width=width)
     for field in ("W_h-0", "W_h-3", "W-0", "W-1", "x_1-0"):
@@ -241,7 +241,7 @@ def test_it_fits(chromium: Browser, page: Path, width: int) -> None:
 
 @needs_chromium
 @pytest.mark.parametrize("dark", [False, True])
-def test_it_is_accessible(chromium: Browser, page: Path, dark: bool) -> None:
+def test_the_page_is_accessible(chromium: Browser, page: Path, dark: bool) -> None:
     tab = Tab(chromium, page, dark=dark)
     assert axe_violations(tab) == []
     typed(tab, "W_h-0", "1000")

@@ -1,4 +1,4 @@
-"""The page in Firefox: it writes what Python writes, looks and learns."""
+"""The page in Firefox: it writes what Python writes, scores texts and explains steps."""
 
 from pathlib import Path
 

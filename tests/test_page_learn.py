@@ -1,4 +1,4 @@
-"""A step in numbers: the page works equations out, whatever they are, from its own weights."""
+"""A step in numbers: the page evaluates any equations with its own weights."""
 
 import json
 from pathlib import Path
@@ -23,7 +23,7 @@ TEXT = "ab\nc" * 20 + "d"
 
 
 def write_named_page(model: Model, path: Path) -> None:
-    """A page whose Look knows a unit by name."""
+    """A page with a named unit."""
     content = content_of(model)
     named = [{"name": "a quote", "layer": 1, "part": 0, "unit": 3}]
     html = page(content._replace(data={**content.data, "named": named}), "float32")
@@ -59,7 +59,7 @@ def test_the_equations_give_the_state(tmp_path: Path, settings: dict[str, Any]) 
             assert answer["best"][0] == int(np.argmax(y[-1, 0]))
 
 
-def test_numbers_stand_where_letters_do(tmp_path: Path) -> None:
+def test_numbers_replace_letters(tmp_path: Path) -> None:
     model = drawn_model(tmp_path / "m.npz", cell="gru", hidden=9)
     write_named_page(model, tmp_path / "p.html")
     message = {"type": "step", "symbols": [KNOWN.index("a")], "layer": 0, "units": [4]}
@@ -79,7 +79,7 @@ def test_numbers_stand_where_letters_do(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["T", "The"])
 def test_the_numbers_are_those_of_explain(tmp_path: Path, text: str) -> None:
-    """A text that is given is read from zeros."""
+    """A given text is read from the zero state."""
     model = library.load(ROOT / "checkpoints" / "pydoc.npz")
     write_page(model, tmp_path / "p.html", precision="float32")
     symbols = model.vocabulary.encode_text(text).tolist()

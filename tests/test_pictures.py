@@ -1,4 +1,4 @@
-"""The pictures of the README: well formed, legible, and of what charrnn does today."""
+"""The pictures of the README: well formed, legible, and up to date."""
 
 import json
 import re
@@ -24,7 +24,7 @@ def parsed(picture: str) -> ET.Element:
 
 
 def text_of(picture: str) -> list[str]:
-    """The lines of a picture of a terminal, each once, whatever pieces it is drawn in."""
+    """The lines in a picture of a terminal, each once, whatever pieces they are drawn in."""
     lines: dict[float, str] = {}
     for piece in parsed(picture).iter(f"{SVG}text"):
         if (clip := piece.get("clip-path", "")).startswith("url(#terminal-line-"):
@@ -45,8 +45,8 @@ def test_a_picture_is_small_and_loads_nothing(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", shots.__all__)
-def test_a_picture_is_of_today(name: str) -> None:
-    """Its text is what the code that makes it gives now."""
+def test_a_picture_is_up_to_date(name: str) -> None:
+    """Its text is what the code that draws it gives now."""
     then = text_of((ROOT / f"docs/{name}.svg").read_text(encoding="utf-8"))
     assert len(then) >= 8
     assert text_of(getattr(shots, name)()) == then
@@ -103,7 +103,7 @@ def test_a_log_is_thinned_to_means() -> None:
     ]
 
 
-def test_of_a_line_that_is_drawn_again_the_last_state_is_shown() -> None:
+def test_the_last_state_of_a_redrawn_line_is_shown() -> None:
     written = "a\r\nstep 1/2: x\r\n 50%|## \r\r 100%|####\r   \r\nb \r\n"
     assert terminal.shown(written) == ["a", terminal.CUT, " 100%|####", "b"]
     assert terminal.shown("a\r\nb\r\n") == ["a", "b"]
@@ -113,7 +113,7 @@ def test_of_a_line_that_is_drawn_again_the_last_state_is_shown() -> None:
 def test_the_terminal_shows_what_the_commands_print(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The same commands on a short text: what each line of the picture is, they say as well."""
+    """The same commands on a short text print each kind of line in the picture."""
     for name, value in environment().items():
         monkeypatch.setenv(name, value)
     (tmp_path / "shakespeare.txt").write_text("ROMEO:\n" + TEXT * 20, encoding="utf-8")
@@ -129,7 +129,7 @@ def test_the_terminal_shows_what_the_commands_print(
 
 
 def beginnings(lines: list[str]) -> set[str]:
-    """What stands before the colons, the prompts with their commands, the bar, the runs."""
+    """The beginnings of lines: before colons, prompts with their commands, the bar, the runs."""
     known = r"([a-z][\w ]*):|(\$ .*)|(100%\|)|checkpoints/[^ ]*(.*)"
     found = [re.match(known, line.strip()) for line in lines]
     return {next(filter(None, match.groups())) for match in found if match}

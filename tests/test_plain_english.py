@@ -1,8 +1,8 @@
-"""No word of the project's old dialect in what people read; each has a plain one in its place."""
+"""No word of the project's old dialect in texts for people; each has a plain replacement."""
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -39,10 +39,24 @@ PLAIN = {
     r"\bto (?:train|validate|test) (?:on|with) (?:is|are|has|have)\b": "the training rows",
     r"\bits author's own\b(?! cell)": "your own cell",
 }
-"""What must not be read anywhere, as a pattern, and what to write in its place."""
+"""Patterns that must not occur, and what to write instead."""
+
+DOCSTRINGS = PLAIN | {
+    r"\bso (?:many|often)\b(?!,? that\b)": "this many, or the number",
+    r"; nothing (?:if|where|without)\b": "None if, or empty if",
+    r"\btold (?:how|what|which)\b": "called with",
+    r"\A\.\.\.": "explain each constant by itself",
+    r"^Of \w": "begin with the subject",
+}
+"""The same for docstrings, which readers of the code read."""
+
+NOT_YET = {
+    *("nn/translator.py", "tasks/translate.py"),
+}
+"""Modules of charrnn whose docstrings still use the old dialect."""
 
 NAMES = ("held-out end", "held-out repeats")
-"""What programs read, and ``charrnn inspect`` calls otherwise."""
+"""Names for programs, which ``charrnn inspect`` shows as other words."""
 
 DOCUMENTS = [
     *("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "data/README.md", "checkpoints/README.md"),
@@ -63,15 +77,15 @@ class Found(NamedTuple):
     plain: str
 
 
-def dialect(text: str) -> Iterator[tuple[int, str, str]]:
-    """Where it stands in a text, as an offset, which word it is, and what to write."""
-    for pattern, plain in PLAIN.items():
+def dialect(text: str, patterns: Mapping[str, str] = PLAIN) -> Iterator[tuple[int, str, str]]:
+    """Each word's offset in a text, the word, and what to write."""
+    for pattern, plain in patterns.items():
         for found in re.finditer(pattern, text, re.MULTILINE):
             yield found.start(), found[0], plain
 
 
 def messages(source: str) -> Iterator[tuple[int, str]]:
-    """The texts of a module that people may see: its strings of several words, but docstrings."""
+    """The texts of a module that users may see: its strings of several words, except docstrings."""
     tree = ast.parse(source)
     apart: set[int] = set()  # docstrings, and the pieces of f-strings
     for node in ast.walk(tree):
@@ -92,7 +106,23 @@ def messages(source: str) -> Iterator[tuple[int, str]]:
             yield node.lineno, text  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("folder", sorted({p.parent for p in ROOT.glob("charrnn/**/*.py")}))
+def flowing(text: str) -> str:
+    """A text whose paragraphs are one line each."""
+    return re.sub(r"(?<=[^\n|:])\n(?=[a-zA-Z(`*])", " ", text)
+
+
+def docstrings(source: str) -> Iterator[tuple[int, str]]:
+    """The docstrings of a module, its classes, functions and constants, without code in them."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            text = re.sub(r"\n +", "\n", str(node.value.value))
+            yield node.lineno, flowing(re.sub(r"(?::\w+:)?(`+)[^`]*\1", "``", text))
+
+
+FOLDERS = sorted({path.parent for path in ROOT.glob("charrnn/**/*.py")})
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
 def test_messages_are_plain(folder: Path) -> None:
     found = [
         f"{path.relative_to(ROOT)}:{line}: {word!r}: {plain}"
@@ -103,17 +133,28 @@ def test_messages_are_plain(folder: Path) -> None:
     assert not found, "\n" + "\n".join(found)
 
 
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_docstrings_are_plain(folder: Path) -> None:
+    found = [
+        f"{path.relative_to(ROOT)}:{line}: {word!r}: {plain}"
+        for path in sorted(folder.glob("*.py"))
+        if path.relative_to(ROOT / "charrnn").as_posix() not in NOT_YET
+        for line, text in docstrings(path.read_text("utf-8"))
+        for _, word, plain in dialect(text, DOCSTRINGS)
+    ]
+    assert not found, "\n" + "\n".join(found)
+
+
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_documents_are_plain(name: str) -> None:
     text = (ROOT / name).read_text("utf-8")
     # Lines of a paragraph are one text; what a command prints and commands are held by others.
     text = re.sub(r"(?ms)^```.*?^```", lambda block: "\n" * block[0].count("\n"), text)
     text = re.sub(r"`[^`\n]*`", lambda code: "`" * len(code[0]), text)  # names are as they are
-    flowing = re.sub(r"(?<=[^\n|:])\n(?=[a-zA-Z(`*])", " ", text)
     lines = [0, *(found.end() for found in re.finditer("\n", text))]
     found = [
         f"{name}:{sum(at >= begin for begin in lines)}: {word!r}: {plain}"
-        for at, word, plain in dialect(flowing)
+        for at, word, plain in dialect(flowing(text))
     ]
     assert not found, "\n" + "\n".join(found)
 
@@ -134,6 +175,19 @@ def test_documents_are_plain(name: str) -> None:
 )
 def test_the_old_dialect_is_found(text: str) -> None:
     assert [*dialect(text)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "... and so many updates.",
+        "None.\n\n    Args:\n        tell: told what to say.",
+        "Of lines.",
+    ],
+)
+def test_the_old_dialect_is_found_in_docstrings(text: str) -> None:
+    ((_, found),) = docstrings(f'"""{text}"""')
+    assert [*dialect(found, DOCSTRINGS)]
 
 
 @pytest.mark.parametrize(

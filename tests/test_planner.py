@@ -1,4 +1,4 @@
-"""``--minutes``: what is chosen, that it ends on time, and that a plan is kept."""
+"""``--minutes``: the choices, ending on time, and resuming a plan."""
 
 import json
 import re
@@ -69,14 +69,14 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def text_of(size: int, vocab_size: int = 60) -> TextData:
-    """So many characters, so many of them distinct."""
+    """A text of some characters, some of them distinct."""
     codes = np.arange(size, dtype=np.uint16) % vocab_size + 40
     return TextData(Corpus("char", codes, "0" * 64), Paths(("text.txt",)))
 
 
 @pytest.fixture
 def machine(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
-    """A machine that makes so many multiplications a second, whatever it is asked to train."""
+    """A machine with a fixed number of multiplications a second, whatever it trains."""
     monkeypatch.setattr(planner, "monotonic", lambda: 1000.0)
 
     def of(multiplications: float) -> None:
@@ -96,7 +96,7 @@ def size_of(config: Config) -> tuple[int, int]:
     return config.layers, config.hidden
 
 
-def test_more_time_is_a_larger_network(machine: Callable[[float], None]) -> None:
+def test_more_time_gives_a_larger_network(machine: Callable[[float], None]) -> None:
     machine(2e10)
     data = text_of(1_000_000)
     chosen = [size_of(plan(data, minutes, {}).config) for minutes in (0.01, 0.2, 2, 60)]
@@ -122,7 +122,7 @@ def test_an_average_comes_before_more_weights_than_characters(
         assert size_of(alone) > size_of(by_minutes[minutes].config)
 
 
-def test_a_faster_machine_is_more_time(machine: Callable[[float], None]) -> None:
+def test_a_faster_machine_counts_as_more_time(machine: Callable[[float], None]) -> None:
     data = text_of(1_000_000)
     machine(1e10)
     slow = plan(data, 10, {}).config
@@ -132,18 +132,18 @@ def test_a_faster_machine_is_more_time(machine: Callable[[float], None]) -> None
     assert slow.epochs == pytest.approx(fast.epochs)
 
 
-def test_the_passes_fill_the_time(machine: Callable[[float], None]) -> None:
+def test_the_epochs_fill_the_time(machine: Callable[[float], None]) -> None:
     machine(2e10)
     small = {"layers": 1, "hidden": 256}
     configs = [plan(text_of(1_000_000), minutes, small).config for minutes in (0.25, 0.5)]
     assert configs[1].epochs == pytest.approx(2 * configs[0].epochs)
 
 
-def test_short_runs_shrink_the_weights_alike_and_long_ones_more(
+def test_long_runs_shrink_the_weights_more(
     machine: Callable[[float], None],
 ) -> None:
     def shrunk(size: int) -> tuple[float, float]:
-        """The weight decay by the sum of all rates, and by the peak rate."""
+        """The weight decay times the sum of all learning rates, and times the peak."""
         given = {"layers": 1, "hidden": 64, "epochs": 1.0, "val_fraction": 0.0}
         config = plan(text_of(size), 1e4, given).config
         updates = size / (config.batch_size * config.seq_len)
@@ -159,7 +159,9 @@ def test_short_runs_shrink_the_weights_alike_and_long_ones_more(
     assert each[3] == pytest.approx(SHRINKAGE[1], rel=0.1)
 
 
-def test_the_rate_goes_with_the_fourth_root_of_the_batch(machine: Callable[[float], None]) -> None:
+def test_the_learning_rate_grows_with_the_fourth_root_of_the_batch(
+    machine: Callable[[float], None],
+) -> None:
     machine(2e10)
     given = {"layers": 1, "hidden": 256, "seq_len": 64}
     rates = [
@@ -168,10 +170,10 @@ def test_the_rate_goes_with_the_fourth_root_of_the_batch(machine: Callable[[floa
     assert rates == pytest.approx([LADDER[1].lr, LADDER[1].lr / 2])
 
 
-def test_more_processes_read_more_lanes_where_that_teaches_more(
+def test_more_processes_read_more_lanes_where_that_helps(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Where they are that much faster, there are updates enough, and too few passes."""
+    """If they are much faster, with enough updates and too few epochs."""
     monkeypatch.setattr(planner, "monotonic", lambda: 1000.0)
     text, narrow = text_of(8_000_000), {"layers": 1, "hidden": 128, "seq_len": 64}
 
@@ -222,7 +224,7 @@ def test_a_short_text_is_not_read_forever(machine: Callable[[float], None]) -> N
     assert config.patience > 0
 
 
-def test_few_updates_are_made_of_shorter_chunks(machine: Callable[[float], None]) -> None:
+def test_few_updates_use_shorter_chunks(machine: Callable[[float], None]) -> None:
     machine(2e10)
     data = text_of(1_000_000)
     short, long = plan(data, 0.5, {}).config, plan(data, 10, {}).config
@@ -233,7 +235,7 @@ def test_few_updates_are_made_of_shorter_chunks(machine: Callable[[float], None]
     assert plan(data, 0.5, {"seq_len": 64}).config.seq_len == 64
 
 
-def test_a_longer_text_is_read_more_often_before_it_is_known_by_heart(
+def test_a_longer_text_is_read_more_often_before_it_is_memorised(
     machine: Callable[[float], None],
 ) -> None:
     machine(1e12)
@@ -264,8 +266,8 @@ def test_a_short_text_gets_no_network_that_is_too_large_for_it(
     assert size_of(found.config) < size_of(larger.config)
 
 
-def test_a_plan_is_for_what_trains(machine: Callable[[float], None]) -> None:
-    """However much of the text is held out."""
+def test_a_plan_counts_only_the_training_part(machine: Callable[[float], None]) -> None:
+    """However large the validation set is."""
     machine(2e10)
     parts = [(1_000_000, 0.1), (1_800_000, 0.5), (900_000, 0.0), (9_000_000, 0.9)]
     for minutes in (0.5, 60):
@@ -276,8 +278,8 @@ def test_a_plan_is_for_what_trains(machine: Callable[[float], None]) -> None:
         assert [bool(one.config.patience) for one in found] == [True, True, False, True]
 
 
-def test_runs_on_one_text_hold_out_the_same(machine: Callable[[float], None]) -> None:
-    """Else their losses could not be compared."""
+def test_runs_on_one_text_have_the_same_validation_set(machine: Callable[[float], None]) -> None:
+    """Otherwise their losses could not be compared."""
     for size, part in ((1_000_000, 0.1), (20_000_000, VALIDATION / 20_000_000)):
         for speed in (2e8, 2e10):
             machine(speed)
@@ -286,7 +288,7 @@ def test_runs_on_one_text_hold_out_the_same(machine: Callable[[float], None]) ->
 
 
 def test_rare_characters_tie_the_head_to_the_embedding(machine: Callable[[float], None]) -> None:
-    """Many that are common do not: a free head reads more in too short a time."""
+    """Many common ones do not: a free head reads more in a short time."""
     machine(2e10)
     assert plan(text_of(50_000, 3000), 5, {}).config.head == "tied"
     assert plan(text_of(50_000, 3000), 0.05, {}).config.head == "tied"
@@ -296,7 +298,7 @@ def test_rare_characters_tie_the_head_to_the_embedding(machine: Callable[[float]
         assert plan(text_of(50_000, 3000), 5, given).config.head == "free"
 
 
-def test_few_characters_tie_the_head_where_there_is_time_for_all_passes(
+def test_few_characters_tie_the_head_where_there_is_time_for_all_epochs(
     machine: Callable[[float], None],
 ) -> None:
     text = text_of(1_000_000)
@@ -310,7 +312,7 @@ def test_few_characters_tie_the_head_where_there_is_time_for_all_passes(
         assert found.config.epochs == pytest.approx(MOST_EPOCHS[1], rel=0.05)
 
 
-def test_where_a_crowd_of_characters_takes_the_time_bytes_are_named(
+def test_bytes_are_suggested_where_many_characters_take_the_time(
     machine: Callable[[float], None],
 ) -> None:
     machine(2e9)
@@ -327,14 +329,14 @@ def test_where_a_crowd_of_characters_takes_the_time_bytes_are_named(
     assert not any("telling" in "\n".join(other.reasons) for other in others)
 
 
-def test_bytes_are_named_only_where_they_would_read_much_more_of_the_text(
+def test_bytes_are_suggested_only_where_they_read_much_more(
     machine: Callable[[float], None],
 ) -> None:
-    """A character may take three of them, and a network reads them no faster than it can."""
+    """A character may take three bytes, and a network reads bytes at a limited speed."""
     machine(2e9)
 
     def said(often: int) -> str:
-        """Of a text with 1,000 distinct Japanese characters, and ASCII so many times as often."""
+        """The plan's lines for 1,000 distinct Japanese characters, with ASCII more frequent."""
         kana = np.arange(1000) + 0x3041
         codes = np.resize(np.concatenate([kana, np.resize(np.arange(97, 123), often)]), 10_000_000)
         data = TextData(Corpus("char", codes, "0"), Paths(("t",)))
@@ -356,7 +358,7 @@ def test_a_character_takes_as_many_bytes_as_in_utf_8() -> None:
 def test_a_narrow_network_gets_no_second_layer_before_the_plan_s_own_is_wider(
     machine: Callable[[float], None],
 ) -> None:
-    """Unless that is given too."""
+    """Unless the width is given too."""
     machine(2e10)
     layers = []
     for minutes in (0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 4):
@@ -378,7 +380,7 @@ def test_bytes_are_planned_for_as_well(machine: Callable[[float], None]) -> None
     assert (config.level, config.head) == ("byte", "free")
 
 
-def test_settings_that_are_given_stand(machine: Callable[[float], None]) -> None:
+def test_given_settings_are_kept(machine: Callable[[float], None]) -> None:
     machine(2e10)
     given = {
         "cell": "lstm",
@@ -401,7 +403,7 @@ def test_settings_that_are_given_stand(machine: Callable[[float], None]) -> None
     assert only.cell == "gru"
 
 
-def test_what_comes_first_of_minutes_and_epochs_ends_the_run(
+def test_minutes_or_epochs_end_the_run_whichever_come_first(
     machine: Callable[[float], None],
 ) -> None:
     machine(2e10)
@@ -413,8 +415,8 @@ def test_what_comes_first_of_minutes_and_epochs_ends_the_run(
     assert "there is no time for 500 epochs" in many.reasons
 
 
-def test_the_choice_depends_on_no_character(machine: Callable[[float], None]) -> None:
-    """Only on how many there are, and how many distinct."""
+def test_the_choice_does_not_depend_on_the_characters(machine: Callable[[float], None]) -> None:
+    """Only on their number, and the number of distinct ones."""
     machine(2e10)
     data = text_of(1_000_000)
     other = TextData(
@@ -424,7 +426,7 @@ def test_the_choice_depends_on_no_character(machine: Callable[[float], None]) ->
     assert plan(data, 5, {}) == plan(other, 5, {})
 
 
-def test_a_plan_says_what_and_why(machine: Callable[[float], None]) -> None:
+def test_a_plan_says_what_it_chose_and_why(machine: Callable[[float], None]) -> None:
     machine(2e10)
     found: Plan = plan(text_of(1_000_000), 5, {}, threads=3)
     text = "\n".join(found.reasons)
@@ -447,7 +449,7 @@ def test_a_plan_says_what_and_why(machine: Callable[[float], None]) -> None:
         ({"cell": "lstm"}, (1, 256), 0.92),
     ],
 )
-def test_what_is_given_does_not_make_a_large_network_pay_sooner(
+def test_given_settings_do_not_favour_a_large_network(
     machine: Callable[[float], None],
     given: dict[str, Any],
     larger: tuple[int, int],
@@ -464,7 +466,7 @@ def test_what_is_given_does_not_make_a_large_network_pay_sooner(
 def test_a_longer_text_needs_more_time_for_a_larger_network(
     machine: Callable[[float], None],
 ) -> None:
-    """What is new teaches more than what is read again: a small network should see more of it."""
+    """New text helps more than repeated text, so a small network that reads more is better."""
     machine(2e8)
     needed = []
     for size in (100_000, 1_000_000, 4_000_000, 50_000_000, 100_000_000):
@@ -477,7 +479,7 @@ def test_a_longer_text_needs_more_time_for_a_larger_network(
     assert needed == [0.69, 0.69, 1.3, 3.9, 3.9]
 
 
-def test_what_takes_time_before_the_first_update_is_not_planned_with(
+def test_time_spent_before_the_first_update_is_not_planned(
     machine: Callable[[float], None],
 ) -> None:
     machine(2e10)
@@ -491,7 +493,7 @@ def test_what_takes_time_before_the_first_update_is_not_planned_with(
 def test_the_network_that_is_timed_is_the_one_that_trains(
     machine: Callable[[float], None],
 ) -> None:
-    """A model that is trained on keeps its characters, and they cost time."""
+    """A model that is trained further keeps its characters, which take time."""
     machine(2e10)
     text, fixed = text_of(1_000_000), {"layers": 1, "hidden": 128}
     known = text_of(10_000, 5000).spec()
@@ -524,7 +526,7 @@ def test_a_signal_while_planning_leaves_nothing_behind(
     assert [path.name for path in tmp_path.iterdir()] == ["corpus.txt"]
 
 
-def test_a_folder_that_is_taken_is_refused_before_networks_are_timed(
+def test_an_existing_run_is_refused_before_networks_are_timed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def planned(*_: Any, **__: Any) -> Plan:
@@ -541,7 +543,7 @@ def test_a_folder_that_is_taken_is_refused_before_networks_are_timed(
 # Pace
 
 
-def test_a_pace_goes_on_from_where_it_is() -> None:
+def test_a_pace_continues_from_where_it_is() -> None:
     even = Pace.even(100)
     assert [even.place(n) for n in (0, 50, 99)] == [0, 50, 99]
     slower = even.ending(40, 160)
@@ -570,7 +572,7 @@ def test_a_pace_that_does_not_ascend_is_refused(anchors: Any) -> None:
 def timed_run(
     folder: str, corpus: Corpus, seconds: float, most_epochs: float = 60.0, **settings: Any
 ) -> Run:
-    """A run that must end on time; of 170 updates where no settings are given."""
+    """A run that must end on time; it has 170 updates by default."""
     shape = {"hidden": 8, "seq_len": 8, "batch_size": 4, "epochs": 10.0, "eval_every": 10}
     config = Config(**{**shape, "minutes": 1.0, **settings})
     held, deadline = RunFolder(Path(folder), resume=False), Deadline(seconds, most_epochs)
@@ -602,7 +604,7 @@ def test_a_slow_machine_makes_fewer_updates_and_ends_on_time(
 
 @pytest.fixture
 def pauses(monkeypatch: pytest.MonkeyPatch) -> Callable[[Run, float, float], Callable[[], float]]:
-    """A clock on which updates take a second, validations and saves as long as is said."""
+    """A clock on which updates take a second, and validations and saves a given time."""
 
     def slow(run: Run, scoring: float, saving: float) -> Callable[[], float]:
         paused = [0.0]
@@ -644,7 +646,7 @@ def test_the_last_validation_and_save_are_done_on_time_too(
 def test_the_only_validation_is_done_on_time_too(
     tmp_path: Path, pauses: Callable[[Run, float, float], Callable[[], float]]
 ) -> None:
-    """Time is kept free for one before it is known how long one takes."""
+    """Time is reserved for it before its duration is known."""
     seldom = {"seq_len": 2, "batch_size": 1, "val_fraction": 0.5, "eval_every": 10_000}
     run = timed_run("run", corpus_of(tmp_path), 100.0, **seldom)
     assert run.trainer.total > 1000
@@ -656,17 +658,17 @@ def test_the_only_validation_is_done_on_time_too(
     assert 100 - scoring <= now() <= 100
 
 
-def test_a_first_validation_corrects_the_pace_at_once(
+def test_the_first_validation_corrects_the_pace_at_once(
     tmp_path: Path, pauses: Callable[[Run, float, float], Callable[[], float]]
 ) -> None:
-    """However much longer it took than was thought: there may be no other before the last."""
+    """However much longer it took than expected: the next may be the last."""
     run = timed_run("run", corpus_of(tmp_path), 100.0, eval_every=65)
     now = pauses(run, 15.0, 0.0)
     run_until(run)
     assert 90 <= now() <= 100
 
 
-def test_a_machine_much_slower_than_foreseen_validates_all_the_same(
+def test_a_machine_much_slower_than_expected_still_validates(
     tmp_path: Path, clock: Callable[[Run, float], None]
 ) -> None:
     corpus = corpus_of(tmp_path)
@@ -690,7 +692,7 @@ def test_a_fast_machine_makes_more_updates(
     assert 290 <= run_until(run)[-1].step <= 300  # type: ignore[union-attr]
 
 
-def test_a_fast_machine_makes_no_more_passes_than_are_of_use(
+def test_a_fast_machine_stops_at_the_useful_epochs(
     tmp_path: Path, clock: Callable[[Run, float], None]
 ) -> None:
     run = timed_run("run", corpus_of(tmp_path), 30.0, most_epochs=11.0)
@@ -722,7 +724,7 @@ def test_a_resumed_run_makes_the_updates_that_it_had_planned(
 
 @pytest.fixture
 def own_time(monkeypatch: pytest.MonkeyPatch) -> Callable[[], float]:
-    """A clock that stands still while others have the processor."""
+    """A clock that stops while other processes have the processor."""
     read_clock(monkeypatch, process_time)
     return process_time
 
@@ -749,7 +751,7 @@ def test_the_command_ends_on_time_and_keeps_its_plan(
     assert refused.returncode == 2
 
 
-def test_a_byte_level_run_speaks_of_bytes(tmp_path: Path) -> None:
+def test_a_byte_level_plan_mentions_bytes(tmp_path: Path) -> None:
     (tmp_path / "corpus.txt").write_text(TEXT * 3, encoding="utf-8")
     line = ["train", "corpus.txt", "--level", "byte", "--minutes", "0.02", "--hidden", "8"]
     done = charrnn(*line, "--layers", "1", "--out", "run", cwd=tmp_path)
@@ -776,8 +778,8 @@ def test_inspect_says_what_a_training_would_choose(
     assert json.loads(charrnn("inspect", "two.txt", "--json", cwd=tmp_path).stdout)["plan"] is None
 
 
-def test_what_a_task_tests_on_is_not_trained_on(tmp_path: Path) -> None:
-    """Else an update would seem to read much more than it does, and a validation cost nothing."""
+def test_the_test_part_does_not_count_as_training(tmp_path: Path) -> None:
+    """Otherwise an update would seem to read much more than it does."""
     rows = [f"{'yes' * (n % 5)}{n}\t{'even' if n % 2 else 'odd'}" for n in range(2000)]
     for name, part in (("train", rows[:100]), ("val", rows[100:200]), ("test", rows[200:])):
         Path(f"{name}.tsv").write_text("\n".join(part), encoding="utf-8")
@@ -811,7 +813,7 @@ def test_a_text_that_is_too_short_is_refused_before_networks_are_timed(tmp_path:
     assert b"timing" not in done.stderr
 
 
-def test_one_lane_is_not_told_to_become_fewer(tmp_path: Path) -> None:
+def test_one_lane_gets_no_advice_to_reduce_lanes(tmp_path: Path) -> None:
     Path("corpus.txt").write_text("ab" * 10, encoding="utf-8")
     for lanes, told in (("1", False), ("2", True)):
         line = ["train", "corpus.txt", "--hidden", "8", "--epochs", "1", "--batch-size", lanes]
@@ -820,7 +822,7 @@ def test_one_lane_is_not_told_to_become_fewer(tmp_path: Path) -> None:
         assert (b"a smaller --batch-size gives" in done.stderr) is told
 
 
-def test_another_task_is_given_fewer_passes(tmp_path: Path, own_time: Callable[[], float]) -> None:
+def test_another_task_gets_fewer_epochs(tmp_path: Path, own_time: Callable[[], float]) -> None:
     rows = [f"{'yes' * (n % 5)}{n % 7}\t{'even' if n % 2 else 'odd'}" for n in range(400)]
     (tmp_path / "rows.tsv").write_text("\n".join(rows), encoding="utf-8")
     line = ["train", "rows.tsv", "--task", "classify", "--minutes", "0.03", "--threads", "1"]
@@ -849,7 +851,7 @@ def watched(losses: list[float]) -> list[bool]:
     return [watch.diverged(loss) for loss in losses]
 
 
-def test_a_falling_noisy_loss_is_no_divergence() -> None:
+def test_a_falling_noisy_loss_is_not_divergence() -> None:
     rng = np.random.default_rng(0)
     falling = 1.5 + 2.5 * np.exp(-np.arange(400) / 60) + 0.15 * rng.standard_normal(400)
     assert not any(watched(list(falling)))
@@ -863,13 +865,13 @@ def test_losing_half_of_what_was_learnt_is_divergence() -> None:
     assert found.index(True) in range(101 + 10, 101 + 50)
 
 
-def test_a_loss_that_is_no_number_is_divergence_at_once() -> None:
+def test_a_loss_that_is_not_finite_is_divergence_at_once() -> None:
     assert watched([4.0, float("nan")]) == [False, True]
     assert watched([float("inf")]) == [True]
 
 
-def test_a_state_worse_than_the_beginning_is_no_good_one() -> None:
-    """A ruin that came before anything could be concluded must not be returned to."""
+def test_a_state_worse_than_the_beginning_is_not_a_good_one() -> None:
+    """A run must not return to a state that was already ruined."""
     watch = LossWatch()
     for loss in [2.7, 3.5, 3.7, 5.4, 9.7, 16.0, 18.9, 25.7, *[45.0] * 12]:
         assert not watch.diverged(loss)
@@ -894,7 +896,7 @@ def test_validations_tell_overfitting_from_divergence() -> None:
 
 
 def test_much_worse_than_guessing_is_divergence() -> None:
-    """Where nothing was learnt there is nothing to give back."""
+    """Nothing was learnt yet, so no progress can be lost."""
     lost = [4.0] + [20.0] * SETTLED
     assert not any(watched(lost))
     watch = LossWatch(guess=4.0)
@@ -916,13 +918,13 @@ def test_much_worse_than_guessing_is_divergence() -> None:
 
 
 def test_each_rollback_tolerates_a_larger_loss() -> None:
-    """A text that is harder from here on is not a divergence, however often it is read again."""
+    """A harder part of a text is not a divergence, however often it is read again."""
     watch = LossWatch(tolerance=8.0)
     assert not any(watch.diverged(loss) for loss in [4.0] + [1.5] * 100 + [3.5] * 100)
 
 
-def test_losses_of_single_examples_that_differ_are_no_divergence() -> None:
-    """Losses of single examples: most are small, some are not, and nothing is wrong."""
+def test_varying_losses_of_single_examples_are_not_divergence() -> None:
+    """Most losses of single examples are small, some are large, and nothing is wrong."""
     rng = np.random.default_rng(1)
     for _ in range(20):
         assert not any(watched(list(rng.exponential(0.7, 2000))))

@@ -1,4 +1,4 @@
-"""``charrnn predict``: an answer for each text, in its place, whatever the texts are like."""
+"""``charrnn predict``: one answer for each text, in order, whatever the texts are."""
 
 import json
 import os
@@ -73,7 +73,7 @@ def test_a_line_ends_at_any_line_end_wherever_a_piece_does(
     assert [not one.fault for one in found] == [bool(text) for text in texts]
 
 
-def test_what_is_wrong_with_a_line_is_said_of_it_alone() -> None:
+def test_a_faulty_line_does_not_affect_others() -> None:
     found = read_in_steps(b"a\nb\tc\n\xe9\xa0d\n \ne", 2)
     faults = [one.fault for one in found]
     assert faults[0] == faults[4] == ""
@@ -83,7 +83,7 @@ def test_what_is_wrong_with_a_line_is_said_of_it_alone() -> None:
     assert read_in_steps(b"\xe9", 1, "latin-1") == [Record(1, "é")]
 
 
-def test_bad_utf_16_spoils_its_own_line() -> None:
+def test_bad_utf_16_affects_only_its_own_line() -> None:
     halves = "a\n".encode("utf-16-le") + b"\x00\xd8" + "b\nc\n".encode("utf-16-le")
     found = read_in_steps(halves, 3, "utf-16-le")
     assert [bool(one.fault) for one in found] == [False, True, False]
@@ -92,8 +92,8 @@ def test_bad_utf_16_spoils_its_own_line() -> None:
     assert [bool(one.fault) for one in cut] == [False, False, True]
 
 
-def test_a_line_is_there_as_soon_as_it_has_ended() -> None:
-    """A lone carriage return ends it; the line feed that comes later is none of its own."""
+def test_a_line_is_yielded_as_soon_as_it_has_ended() -> None:
+    """A lone carriage return ends it; a line feed that comes later does not add a line."""
     seen = records(iter([b"a\r", b"\nb\r", b"c"]), "utf-8")
     assert [one.text for one in next(seen)] == ["a"]
     assert [one.text for one in next(seen)] == ["b"]
@@ -110,7 +110,7 @@ FORMS = {
 
 @pytest.mark.parametrize("how", ["--file", "stdin"])
 @pytest.mark.parametrize("form", FORMS)
-def test_each_text_has_its_answer_in_its_place(place: Path, form: str, how: str) -> None:
+def test_answers_are_in_the_order_of_the_texts(place: Path, form: str, how: str) -> None:
     (place / "bad.txt").write_bytes(BAD)
     arguments = ("--file", "bad.txt") if how == "--file" else ()
     given = BAD if how == "stdin" else None
@@ -192,8 +192,8 @@ def test_a_carriage_return_is_answered_at_once_and_once(place: Path) -> None:
         assert process.stdout.read() == b""
 
 
-def test_a_sentence_is_parted_as_in_training(place: Path) -> None:
-    """Neither a no-break space nor an ideographic one ends a token, or is lost at an end."""
+def test_a_sentence_is_split_as_in_training(place: Path) -> None:
+    """Neither a no-break nor an ideographic space ends a token, or is removed at an end."""
     text = "w1  10\u00a0000 \u3000x"
     done = charrnn("predict", "tagger", text, "--format", "jsonl", cwd=place)
     assert json.loads(done.stdout)["tokens"] == ["w1", "10\u00a0000", "\u3000x"]
@@ -214,7 +214,7 @@ def test_a_sentence_is_parted_as_in_training(place: Path) -> None:
         ("translate", Translation("a", "b", -1.0)),
     ],
 )
-def test_an_empty_record_is_like_the_others(task: str, found: Prediction) -> None:
+def test_an_empty_record_has_all_fields(task: str, found: Prediction) -> None:
     empty, lines = KINDS[task].empty, list(found.lines("tsv"))
     assert [line.count("\t") for line in empty] == [line.count("\t") for line in lines]
     assert not "".join(empty).strip("\t")
@@ -223,7 +223,7 @@ def test_an_empty_record_is_like_the_others(task: str, found: Prediction) -> Non
 # What is meant
 
 
-def test_a_file_in_the_place_of_a_text(place: Path) -> None:
+def test_a_file_given_as_a_text_is_read(place: Path) -> None:
     (place / "reviews.txt").write_text("a1\naba2\n", encoding="utf-8")
     wanted = charrnn("predict", "run", "--file", "reviews.txt", cwd=place).stdout
     done = charrnn("predict", "run", "reviews.txt", cwd=place)
@@ -258,10 +258,10 @@ def test_a_file_in_the_place_of_a_text(place: Path) -> None:
         (["rows.tsv"], "'rows.tsv' is not a checkpoint", "charrnn predict tagger --file rows.tsv"),
     ],
 )
-def test_a_text_in_the_place_of_a_checkpoint(
+def test_a_text_given_as_a_checkpoint_is_explained(
     place: Path, arguments: list[str], error: str, hint: str
 ) -> None:
-    """The whole command is given, with the run saved last that predicts."""
+    """The hint is a whole command, with the last saved run that predicts."""
     done = charrnn("predict", *arguments, cwd=place)
     assert done.returncode == 2
     assert error in done.stderr.decode().splitlines()[0]
@@ -278,7 +278,7 @@ def test_a_wrong_name_is_not_taken_for_a_text(place: Path, arguments: list[str])
     assert b"predict from" not in done.stderr
 
 
-def test_a_hint_keeps_the_options_and_is_of_a_run_of_texts(place: Path, tmp_path: Path) -> None:
+def test_a_hint_keeps_the_options_and_names_a_suitable_run(place: Path, tmp_path: Path) -> None:
     done = charrnn("predict", "word", "--top", "2", "--format", "tsv", cwd=place)
     assert b": charrnn predict tagger --format tsv --top 2 word" in done.stderr
     copy = tmp_path / "forecast"
@@ -295,7 +295,7 @@ def test_a_hint_keeps_the_options_and_is_of_a_run_of_texts(place: Path, tmp_path
     assert hint in charrnn("predict", "s.csv", cwd=copy).stderr
 
 
-def test_no_texts_at_all(place: Path) -> None:
+def test_no_texts_are_an_error(place: Path) -> None:
     done = charrnn("predict", "run", cwd=place, stdin=b"\n\n")
     assert (done.returncode, done.stdout) == (2, b"")
     assert b"there are no texts" in done.stderr
@@ -326,7 +326,7 @@ def test_a_terminal_is_asked_for_texts(place: Path) -> None:
 # Where it goes
 
 
-def test_out_writes_utf_8_whatever_the_terminal_has(place: Path) -> None:
+def test_out_writes_utf_8_whatever_the_terminals_encoding(place: Path) -> None:
     (place / "answers.jsonl").write_text("before", encoding="utf-8")
     flags = ("--format", "jsonl", "--out", "answers.jsonl")
     poor = environment(PYTHONIOENCODING="ascii")
@@ -347,7 +347,7 @@ def test_out_that_cannot_be_written_is_refused(place: Path) -> None:
     assert b"is a directory" in done.stderr
 
 
-def test_a_file_is_whole_or_as_it_was(tmp_path: Path) -> None:
+def test_a_file_is_whole_or_unchanged(tmp_path: Path) -> None:
     path, link = tmp_path / "x", tmp_path / "link"
     path.write_bytes(b"old")
     link.symlink_to(path)
@@ -363,7 +363,7 @@ def test_a_file_is_whole_or_as_it_was(tmp_path: Path) -> None:
     assert sorted(tmp_path.iterdir()) == [link, path]
 
 
-def test_a_reader_that_goes_away_ends_it_quietly(place: Path) -> None:
+def test_a_reader_that_has_gone_ends_predict_silently(place: Path) -> None:
     (place / "long.txt").write_bytes(b"a1\n" * 40000)
     shell = " ".join(map(str, command("predict", "run", "--file", "long.txt")))
     done = subprocess.run(
@@ -378,7 +378,7 @@ def test_a_reader_that_goes_away_ends_it_quietly(place: Path) -> None:
     assert (done.returncode, done.stderr) == (141, b"")
 
 
-def test_a_file_keeps_what_has_come_or_what_was_there(tmp_path: Path) -> None:
+def test_an_interrupted_file_keeps_new_results_or_stays_unchanged(tmp_path: Path) -> None:
     path = tmp_path / "x.txt"
     path.write_bytes(b"old")
 
@@ -398,10 +398,10 @@ def test_a_file_keeps_what_has_come_or_what_was_there(tmp_path: Path) -> None:
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize("ending", ["| head -1; exit ${PIPESTATUS[0]}", ">&-"])
 @pytest.mark.parametrize("what", ["text", "series"])
-def test_results_that_nobody_takes_are_told(
+def test_results_that_cannot_be_written_are_reported(
     place: Path, what: str, ending: str, unbuffered: str
 ) -> None:
-    """One long result too; and where Python writes without a buffer, a part at a time."""
+    """Also one long result; and in unbuffered mode, where a part is written at a time."""
     rows = "".join(f"{k % 7 / 7:.9f}\n" for k in range(80))
     (place / "s.csv").write_text("x\n" + rows, encoding="utf-8")
     if not (place / "series").exists():
@@ -423,7 +423,7 @@ def test_results_that_nobody_takes_are_told(
         assert (done.returncode, done.stderr) == (141, b"")
 
 
-def test_a_file_of_tagged_sentences_is_no_file_of_texts(tmp_path: Path) -> None:
+def test_a_file_of_tagged_sentences_is_refused_as_texts(tmp_path: Path) -> None:
     rows = "".join(f"w{k % 7}\t{'AB'[k % 2]}\n" + "\n" * (k % 3 == 2) for k in range(90))
     (tmp_path / "t.conll").write_text(rows)
     library.train(str(tmp_path / "t.conll"), task="tag", out=str(tmp_path / "t"), **SMALL).finish()

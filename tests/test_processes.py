@@ -1,4 +1,4 @@
-"""Several processes: the same bits, whatever becomes of them."""
+"""Several processes: the same bits, whatever happens to them."""
 
 import os
 import signal
@@ -65,7 +65,7 @@ def pids(engine: Engine) -> list[int]:
 
 
 def is_alive(pid: int) -> bool:
-    """Whether a process runs: one that has ended and waits to be noticed does not."""
+    """Whether a process runs; a zombie does not."""
     try:
         status = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
@@ -89,7 +89,7 @@ def test_the_number_of_processes_changes_no_bit(threads: int) -> None:
         assert not engine.lost
 
 
-def test_parameters_are_read_anew_each_time(engine: Engine) -> None:
+def test_parameters_are_read_again_each_time(engine: Engine) -> None:
     weights = parameters()
     compute(engine, weights)
     weights.flat *= 1.5
@@ -98,7 +98,7 @@ def test_parameters_are_read_anew_each_time(engine: Engine) -> None:
 
 
 def test_an_engine_takes_more_shards_than_before(engine: Engine) -> None:
-    """A validation has more lanes than the training: the processes are started again."""
+    """A validation has more lanes than the training, so the processes are started again."""
     text, weights = np.random.default_rng(1).integers(7, size=(4, 300)), parameters()
 
     def loss(of: Engine, lanes: int) -> float:
@@ -111,8 +111,8 @@ def test_an_engine_takes_more_shards_than_before(engine: Engine) -> None:
     assert len(pids(engine)) == 1
 
 
-def test_a_process_that_dies_is_made_good(engine: Engine) -> None:
-    """Killed between two steps: this process does its part, to the same bits, and says so."""
+def test_the_work_of_a_dead_process_is_done(engine: Engine) -> None:
+    """Killed between two steps: this process does its work, with the same bits, and says so."""
     weights = parameters()
     compute(engine, weights)
     (pid,) = pids(engine)
@@ -124,7 +124,7 @@ def test_a_process_that_dies_is_made_good(engine: Engine) -> None:
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
-def test_what_stops_a_training_does_not_stop_its_processes(engine: Engine, name: str) -> None:
+def test_signals_that_stop_a_training_do_not_stop_its_processes(engine: Engine, name: str) -> None:
     """A terminal sends Ctrl-C to all of them, and the step must be finished and saved."""
     weights = parameters()
     compute(engine, weights)
@@ -134,8 +134,8 @@ def test_what_stops_a_training_does_not_stop_its_processes(engine: Engine, name:
     assert not engine.lost
 
 
-def test_after_an_error_the_next_answer_is_its_own(engine: Engine) -> None:
-    """Whatever another process still had to say belongs to the step that failed."""
+def test_after_an_error_the_next_answer_is_not_an_old_one(engine: Engine) -> None:
+    """Late answers of another process belong to the step that failed."""
     weights = parameters()
     compute(engine, weights)
     text, state = np.zeros((3, LANES), dtype=int), MODEL.zero_state(LANES)
@@ -148,10 +148,10 @@ def test_after_an_error_the_next_answer_is_its_own(engine: Engine) -> None:
         assert_same_bits(compute(engine, weights), alone())
 
 
-def test_a_process_that_cannot_be_started_is_done_without(
+def test_a_training_works_without_processes_that_cannot_start(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Too many processes or open files, nowhere to put shared memory."""
+    """Too many processes or open files, or no shared memory."""
 
     def fail(arguments: object) -> None:
         raise OSError("Resource temporarily unavailable")
@@ -179,7 +179,7 @@ def test_the_number_of_processes_may_change_between_two_calls(engine: Engine) ->
 
 
 def test_an_engine_takes_parameters_of_another_dtype(engine: Engine) -> None:
-    """What is shared was laid out for the first; numbers must not be squeezed into it."""
+    """The shared memory had the layout of the first dtype; it must be allocated again."""
     compute(engine, parameters())
     double = parameters().astype(np.float64)
     with Engine(MODEL) as other:
@@ -189,7 +189,7 @@ def test_an_engine_takes_parameters_of_another_dtype(engine: Engine) -> None:
 
 
 class Threads:
-    """In the place of a model: its loss is how many threads a product may use."""
+    """A model whose loss is the number of threads that a product may use."""
 
     part = MODEL.part
 
@@ -201,7 +201,7 @@ class Threads:
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_every_product_is_made_on_one_thread(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In this process and in the other; afterwards it is as it was."""
+    """In this process and in the other; afterwards the setting is restored."""
     monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
     x = np.zeros((1, LANES), dtype=int)
     with threadpool_limits(2), Engine(cast(Any, Threads()), threads) as engine:
@@ -232,8 +232,8 @@ if __name__ == "__main__":
 
 
 @pytest.mark.parametrize("killed", [True, False])
-def test_nothing_outlives_the_one_that_started_it(tmp_path: Path, killed: bool) -> None:
-    """Neither when it is killed outright nor when it ends without closing anything."""
+def test_no_process_outlives_its_parent(tmp_path: Path, killed: bool) -> None:
+    """Neither if the parent is killed nor if it exits without closing anything."""
     script = tmp_path / "abandoned.py"
     script.write_text(ABANDONED)
     paths = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
@@ -251,7 +251,9 @@ def test_nothing_outlives_the_one_that_started_it(tmp_path: Path, killed: bool) 
 
 
 @pytest.mark.parametrize("cut", [(), ("--shards", "5")], ids=["usual", "five shards"])
-def test_training_is_the_same_with_any_number(tmp_path: Path, cut: tuple[str, ...]) -> None:
+def test_training_is_the_same_with_any_number_of_processes(
+    tmp_path: Path, cut: tuple[str, ...]
+) -> None:
     """From the command line: the same files with one process and with two; the log has how many."""
     (tmp_path / "corpus.txt").write_text(TEXT * 4, encoding="utf-8")
     small = ("--hidden", "16", "--seq-len", "8", "--batch-size", "24", "--dropout", "0.2")

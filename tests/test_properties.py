@@ -78,7 +78,7 @@ def test_the_past_does_not_see_the_future(cell: AnyCell) -> None:
 
 @every_cell
 def test_the_past_is_not_forgotten_at_once(cell: AnyCell) -> None:
-    """The other half of causality: x at 0 and the first state reach the last output."""
+    """The other half of causality: x at 0 and the initial state affect the last output."""
     rng = np.random.default_rng(0)
     layer, state = Recurrent(cell, 3), random_state(cell, 2)
     w, x = random_weights(layer), rng.standard_normal((4, 2, 3))
@@ -227,7 +227,7 @@ def test_note_003_deep_rnn_with_joined_weights(activation: str) -> None:
 
 
 def test_note_001_forward_recursion_gives_the_same_gradients() -> None:
-    """Section 2: ∂s_t/∂W from ∂s_{t-1}/∂W, forward in time, against our way back through it.
+    """Section 2: ∂s_t/∂W from ∂s_{t-1}/∂W, forward in time, against our backward pass.
 
     s_t = tanh(U·x_t + W·s_{t-1}), ŷ_t = softmax(V·s_t), E the cross-entropy, no biases.
     """
@@ -318,7 +318,7 @@ def test_no_layers_are_note_000s_softmax_regression(symbols: bool) -> None:
 
 
 def test_no_layers_give_the_gradient_by_vectors() -> None:
-    """dy·Wᵀ: the head alone is a layer like any other."""
+    """dy·Wᵀ: without layers, the head returns the gradient by its input."""
     model = SequenceModel(6, 4, RNN(1), num_layers=0)
     p, rng = random_parameters(model), np.random.default_rng(5)
     x, dy = rng.standard_normal((7, 3, 6)), rng.standard_normal((7, 3, 4))
@@ -360,8 +360,8 @@ def test_dropout_keeps_the_mean_and_drops_at_its_rate() -> None:
     np.testing.assert_array_equal(dy, np.broadcast_to(3.0 * mask, x.shape))
 
 
-def test_dropout_without_a_generator_is_nothing() -> None:
-    """Evaluation: the very same array, and no mask for backward."""
+def test_there_is_no_dropout_without_a_generator() -> None:
+    """In evaluation it returns the same array, and no mask."""
     x, rng = np.random.default_rng(0).standard_normal((3, 2, 4)), np.random.default_rng(1)
     for rate, generator in ((0.5, None), (0.0, rng)):
         y, mask = Dropout(rate).forward(x, generator, Workspace())
@@ -373,8 +373,8 @@ def test_dropout_without_a_generator_is_nothing() -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.complex128])
-def test_one_seed_is_one_mask_in_every_dtype(dtype: type[np.generic]) -> None:
-    """A network that is checked in float64 drops what it drops when it trains in float32."""
+def test_one_seed_gives_one_mask_in_every_dtype(dtype: type[np.generic]) -> None:
+    """A network drops the same units when checked in float64 as when trained in float32."""
     masks = []
     for kind in (dtype, np.float64):
         x = np.ones((20, 4, 8), dtype=kind)
@@ -390,7 +390,7 @@ def test_one_seed_is_one_mask_in_every_dtype(dtype: type[np.generic]) -> None:
 
 
 def test_gradients_go_through_the_masks() -> None:
-    """The complex step, every evaluation drawing the same masks."""
+    """The complex step, with the same masks in every evaluation."""
     model = SequenceModel(5, 5, LSTM(4), num_layers=2, dropout=0.5)
     p, rng = random_parameters(model), np.random.default_rng(6)
     x, targets = rng.integers(5, size=(2, 6, 2))
@@ -416,7 +416,7 @@ def test_gradients_go_through_the_masks() -> None:
 
 
 def test_dropout_is_between_layers_and_not_through_time() -> None:
-    """Zaremba et al. (2014): what a layer carries to its next step is whole."""
+    """Zaremba et al. (2014): the state that a layer carries to its next step is not dropped."""
     model = SequenceModel(3, 2, GRU(50), num_layers=2, dropout=0.5)
     p = random_parameters(model)
     x = np.random.default_rng(6).standard_normal((6, 2, 3))
@@ -461,8 +461,8 @@ def test_initial_weights_by_gate(cell: AnyCell) -> None:
         assert not values["b_hn"].any()
 
 
-def test_orthogonal_blocks_differ_and_turn_both_ways() -> None:
-    """One block copied into each gate, or always the same sign, would pass for orthogonal."""
+def test_orthogonal_blocks_differ_and_have_both_signs() -> None:
+    """Copies of one block, or blocks of one sign, would also be orthogonal."""
     first, second = np.split(orthogonal(np.random.default_rng(0), 5, 2), 2, axis=1)
     assert not np.allclose(first, second)
     rng = np.random.default_rng(1)
@@ -471,7 +471,7 @@ def test_orthogonal_blocks_differ_and_turn_both_ways() -> None:
 
 
 def test_glorot_counts_one_gate() -> None:
-    """Equation 16 of Glorot and Bengio (2010), the joined width left out."""
+    """Equation 16 of Glorot and Bengio (2010), without the joined width."""
     rng = np.random.default_rng(0)
     assert 0.99 < np.abs(glorot(rng, (100, 50))).max() / math.sqrt(6 / 150) <= 1
     assert 0.99 < np.abs(glorot(rng, (100, 200), 4)).max() / math.sqrt(6 / 150) <= 1
@@ -491,7 +491,7 @@ def test_initial_weights_of_a_model() -> None:
     np.testing.assert_array_equal(exact.flat.astype(np.float32), p.flat)
 
 
-def test_a_one_hot_input_is_as_loud_as_the_state() -> None:
+def test_a_one_hot_input_is_as_large_as_the_state() -> None:
     """Each step reads one row of W_x: its fan-in is one, not the number of symbols."""
     symbols = SequenceModel(200, 40, GRU(30)).init(np.random.default_rng(0))
     assert symbols["body.0.W_x"].std() == pytest.approx(1, abs=0.03)
@@ -544,7 +544,7 @@ def test_a_scope_is_one_layers_views() -> None:
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32, np.complex128])
 def test_parameters_in_another_dtype_are_a_copy(dtype: type[np.generic]) -> None:
-    """Also in their own: a checked copy must not move with the trained one."""
+    """Also in the same dtype: a checked copy must not change with the trained one."""
     p = Parameters(SHAPES, np.float64, np.arange(17.0))
     other = p.astype(dtype)
     assert {other.dtype, other.flat.dtype, other["ab.W"].dtype} == {np.dtype(dtype)}
@@ -569,7 +569,7 @@ def test_parameters_in_another_dtype_are_a_copy(dtype: type[np.generic]) -> None
     ids=["short", "long", "dtype", "matrix", "strided"],
 )
 def test_a_vector_that_does_not_fit_is_refused(flat: Array) -> None:
-    """A view into a copy would train nothing."""
+    """Training a view into a copy would have no effect."""
     with pytest.raises(ValueError, match="contiguous vector of 17 float64"):
         Parameters(SHAPES, np.float64, flat)
 
@@ -578,8 +578,8 @@ def test_a_vector_that_does_not_fit_is_refused(flat: Array) -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_sigmoid_and_relu_at_their_ends(dtype: type[np.floating[Any]]) -> None:
-    """σ saturates without overflow; ReLU cuts at zero; both write where they are told."""
+def test_sigmoid_and_relu_at_extreme_values(dtype: type[np.floating[Any]]) -> None:
+    """σ saturates without overflow; ReLU cuts at zero; both write to ``out``."""
     a = np.array([-1e4, -1.0, 0.0, 1.0, 1e4], dtype=dtype)
     out = np.empty_like(a)
     sigmoid(a, out=out)
@@ -592,7 +592,7 @@ def test_sigmoid_and_relu_at_their_ends(dtype: type[np.floating[Any]]) -> None:
 
 @pytest.mark.parametrize("vocab_size", [5, 256, 257, 400])
 def test_scattered_rows_are_sums(vocab_size: int) -> None:
-    """On both sides of the limit between the two ways; rows of no symbol are zero."""
+    """On both sides of the limit between the two methods; rows without a symbol are zero."""
     rng = np.random.default_rng(0)
     ids = rng.integers(vocab_size - 1, size=40)
     ids[:3] = 0
@@ -632,8 +632,8 @@ def test_cross_entropy_by_its_definition() -> None:
     np.testing.assert_array_equal(plain, ones)
 
 
-def test_targets_of_weight_zero_count_for_nothing() -> None:
-    """Padding: whatever its logits and target, neither the loss nor a gradient sees it."""
+def test_targets_of_weight_zero_do_not_count() -> None:
+    """Padding: its logits and target affect neither the loss nor a gradient."""
     logits, targets = some_logits()
     weights = np.array([1.0, 0, 1, 1, 0, 0, 1, 1])
     kept = weights > 0
@@ -687,14 +687,14 @@ def test_many_small_losses_add_up_in_float64() -> None:
     ("num_layers", "embedding_size", "symbols"),
     [(2, 0, True), (1, 3, True), (0, 0, True), (0, 3, True), (0, 0, False), (1, 0, False)],
 )
-def test_the_head_in_pieces_is_the_head(
+def test_the_head_in_pieces_equals_the_whole_head(
     monkeypatch: pytest.MonkeyPatch,
     elements: int,
     num_layers: int,
     embedding_size: int,
     symbols: bool,
 ) -> None:
-    """A vocabulary too large for its logits to stand in memory at once changes no number."""
+    """Computing a large vocabulary's logits in pieces changes no number."""
     model = SequenceModel(5, 5, LSTM(4), num_layers=num_layers, embedding_size=embedding_size)
     p, rng = random_parameters(model), np.random.default_rng(1)
     targets, ids = rng.integers(5, size=(2, 7, 3))
@@ -722,7 +722,7 @@ def test_the_head_in_pieces_is_the_head(
 
 
 def test_pieces_of_the_head_are_as_small_as_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Else the test above would prove nothing, and memory would not be saved."""
+    """Otherwise the test above would prove nothing, and memory would not be saved."""
     sizes = []
 
     def recording(logits: Array, targets: Array, weights: Array | None, *, each: bool) -> Any:
@@ -839,7 +839,7 @@ def test_cells_are_parsed_from_their_names() -> None:
     ],
 )
 def test_unknown_cells_are_refused(text: str, message: str) -> None:
-    """With the words that would do."""
+    """The message lists the valid ones."""
     with pytest.raises(UnknownCellError, match=message):
         parse_cell(text, 4)
 

@@ -1,4 +1,4 @@
-"""Many machines: who computes what changes no bit, and what goes wrong on one is said by rank 0."""
+"""Many machines: sharing changes no bit, and rank 0 reports what goes wrong elsewhere."""
 
 import os
 import re
@@ -56,7 +56,7 @@ def ask(engine: Engine, parameters: Parameters, one: Any) -> tuple[Any, Array, l
 @pytest.mark.parametrize("size", range(1, 8))
 @pytest.mark.parametrize("count", [1, 2, 5, 8])
 def test_slices_are_added_in_the_order_of_the_shards(size: int, count: int) -> None:
-    """Of vectors that do not divide evenly, or are shorter than there are ranks."""
+    """Also for vectors that do not divide evenly, or are shorter than the number of ranks."""
     for length in (3, 1001):
         rng = np.random.default_rng(length)
         scales = 10.0 ** rng.integers(8, size=(count, 1))
@@ -140,7 +140,7 @@ def test_weights_are_sent_where_they_have_changed(monkeypatch: pytest.MonkeyPatc
 
 
 class Failing:
-    """In the place of a model: it fails wherever it is sent."""
+    """A model that fails at every other rank."""
 
     def __init__(self) -> None:
         self.here = True
@@ -158,7 +158,7 @@ class Failing:
 
 
 def test_a_plan_times_networks_on_all_ranks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And so has time for a larger one where they are faster together."""
+    """So it has time for a larger one if they are faster together."""
     sample = text_like(4000, 20)
     config = Config(hidden=8, batch_size=24, seq_len=8)
     asked: list[int] = []
@@ -186,8 +186,8 @@ def test_a_plan_times_networks_on_all_ranks(monkeypatch: pytest.MonkeyPatch) -> 
     in_threads(Threads.make(2), work)
 
 
-def test_what_fails_at_another_rank_is_done_at_the_first() -> None:
-    """Which is said with the name of the rank; nobody waits forever."""
+def test_failed_work_of_another_rank_is_done_at_the_first() -> None:
+    """This is reported with the name of the rank; no rank waits forever."""
     parameters, one = batch()
     expected = ask(Engine(MODEL), parameters, one)
 
@@ -246,15 +246,15 @@ def test_a_training_saves_and_ends_where_another_rank_fails(tmp_path: Path) -> N
 # Commands
 
 
-def test_who_started_a_process_is_read_from_its_environment() -> None:
+def test_rank_and_size_are_read_from_the_environment() -> None:
     assert started_as({}) == (0, 1)
     assert started_as({"PMI_RANK": "2", "PMI_SIZE": "4"}) == (2, 4)
     assert started_as({"OMPI_COMM_WORLD_RANK": "1", "OMPI_COMM_WORLD_SIZE": "3"}) == (1, 3)
     assert started_as({"PMI_RANK": "x", "PMI_SIZE": "4"}) == (0, 1)
 
 
-def test_mpiexec_without_mpi4py_is_one_line(tmp_path: Path) -> None:
-    """Not a training for each process in one folder; rank 0 says it, and nobody else."""
+def test_mpiexec_without_mpi4py_is_reported_on_one_line(tmp_path: Path) -> None:
+    """The processes do not all train in one folder; only rank 0 reports the error."""
     (tmp_path / "mpi4py.py").write_text("raise ImportError('not here')\n")
     (tmp_path / "corpus.txt").write_text(TEXT, encoding="utf-8")
     for rank in ("0", "1"):
@@ -274,7 +274,7 @@ def test_mpiexec_without_mpi4py_is_one_line(tmp_path: Path) -> None:
 
 
 def test_two_ranks_train_as_one_process(tmp_path: Path) -> None:
-    """The same files; going on with one process, and with two ranks, as well."""
+    """The same files; also after resuming with one process, and with two ranks."""
     needs_mpi()
     (tmp_path / "corpus.txt").write_text(TEXT * 4, encoding="utf-8")
     train = ("train", "corpus.txt", *SMALL, "--epochs", "4", "--threads", "1")
@@ -313,7 +313,7 @@ def test_errors_and_other_commands_end_all_ranks(tmp_path: Path) -> None:
 @pytest.mark.skipif(not Path("/proc").exists(), reason="a rank is found in Linux's /proc")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_a_signal_to_another_rank_ends_all(tmp_path: Path, number: signal.Signals) -> None:
-    """What can be caught saves the step that was made; what cannot leaves the last save."""
+    """A signal that can be caught saves the last step; others leave the last save."""
     needs_mpi()
     (tmp_path / "corpus.txt").write_text(TEXT * 4, encoding="utf-8")
     train = ("train", "corpus.txt", *SMALL, "--epochs", "1000", "--eval-every", "20")

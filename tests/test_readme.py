@@ -1,4 +1,4 @@
-"""What the README and the other documents say must be so."""
+"""The statements of the README and the other documents are true."""
 
 import re
 import shlex
@@ -22,7 +22,7 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
 
 
-def test_it_is_read_in_a_minute() -> None:
+def test_the_readme_is_short() -> None:
     lines = README.splitlines()
     assert len(lines) <= 130
     assert max(map(len, lines)) <= 100
@@ -57,14 +57,14 @@ def test_the_library_document_runs_as_written(tmp_path: Path) -> None:
     assert float(shown.splitlines()[-1].split()[0]) < 0.5
 
 
-def test_what_the_first_command_writes_is_shown(tmp_path: Path) -> None:
+def test_the_output_of_the_first_command_is_shown(tmp_path: Path) -> None:
     first, shown = re.findall(r"^(charrnn sample .*?)  +#.*\n# (.*)$", README, re.MULTILINE)[0]
     done = charrnn(*shlex.split(first)[1:], cwd=tmp_path)
     assert done.stdout.decode().rstrip("\n") == shown
 
 
-def test_the_gradient_check_is_shown_as_it_is(tmp_path: Path) -> None:
-    """Its lines, but for the last digits of the errors, which are those of rounding."""
+def test_the_gradient_check_is_shown_unchanged(tmp_path: Path) -> None:
+    """Its lines, except for the last digits of the errors, which are rounding."""
     (block,) = re.findall(r"```\n\$ (charrnn gradcheck.*?)```", README, flags=re.DOTALL)
     command, *lines = block.splitlines()
     done = charrnn(*shlex.split(command)[1:], cwd=tmp_path, env=environment(COLUMNS="80"))
@@ -102,7 +102,7 @@ INSTALLS_CHARRNN = re.compile(
 
 
 def test_no_text_installs_charrnn_from_pypi(tmp_path: Path) -> None:
-    """There the name is a stranger's. This project is installed from its clone."""
+    """There the name belongs to another project. This one is installed from a clone."""
     for line in (
         "pip install charrnn",
         "install -U 'charrnn'",
@@ -125,7 +125,7 @@ def test_no_text_installs_charrnn_from_pypi(tmp_path: Path) -> None:
 
 
 def test_the_distribution_has_a_name_of_its_own() -> None:
-    """And its extras are taken from it, not from PyPI's charrnn."""
+    """Its extras are installed from it, not from PyPI's charrnn."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert project["name"] == "charrnn-numpy"
     assert project["scripts"] == {"charrnn": "charrnn.cli:main"}

@@ -1,4 +1,4 @@
-"""A model must approach what the embedded Reber grammar itself would pay, and no sooner."""
+"""A model must approach the entropy of the embedded Reber grammar, but not fall below it."""
 
 import subprocess
 import sys

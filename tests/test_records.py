@@ -35,7 +35,7 @@ def write(folder: Path, data: bytes | str, name: str = "data.txt") -> str:
 
 
 def fault(reader: Callable[..., object], folder: Path, data: bytes | str, **options: Any) -> str:
-    """What an error says after the file's name; and it says it in one line."""
+    """The error's message after the file's name, on one line."""
     path = write(folder, data)
     with pytest.raises(InputError) as caught:
         reader(path, **options)
@@ -92,7 +92,7 @@ def test_standard_input_is_read_and_named(reader: Callable[..., Source[Any]]) ->
 @pytest.mark.parametrize(
     ("mark", "codec"), [(codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le")]
 )
-def test_a_byte_order_mark_goes_with_a_note(
+def test_a_byte_order_mark_is_removed_with_a_note(
     tmp_path: Path, reader: Callable[..., Source[Any]], mark: bytes, codec: str
 ) -> None:
     data = mark + "1\t2\n".encode(codec)
@@ -113,7 +113,7 @@ def test_a_byte_order_mark_goes_with_a_note(
 
 
 def test_pairs_are_read(tmp_path: Path) -> None:
-    """Texts unnormalised, without the white space at their ends; blank lines end a file."""
+    """Texts are not normalised, only stripped at their ends; blank lines may end a file."""
     path = write(tmp_path, "  Go. \tVa !\ne\u0301 x\t漢 🙂\t\n".replace("\t\n", "\n") + "\n \n\n")
     source = read_pairs(path)
     assert source.records == (Pair(1, "Go.", "Va !"), Pair(2, "e\u0301 x", "漢 🙂"))
@@ -131,7 +131,7 @@ def test_only_a_line_feed_ends_a_line(tmp_path: Path) -> None:
     )
 
 
-def test_latin_1_is_read_when_told(tmp_path: Path) -> None:
+def test_latin_1_is_read_if_given(tmp_path: Path) -> None:
     path = write(tmp_path, "café\tü\n".encode("latin-1"))
     assert read_pairs(path, encoding="latin-1").records == (Pair(1, "café", "ü"),)
 
@@ -153,7 +153,7 @@ def test_latin_1_is_read_when_told(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_row_that_is_no_pair_is_named(tmp_path: Path, data: str, message: str) -> None:
+def test_a_row_that_is_not_a_pair_is_named(tmp_path: Path, data: str, message: str) -> None:
     assert fault(read_pairs, tmp_path, data, left="name", right="country") == message
 
 
@@ -239,7 +239,7 @@ def test_a_tab_beside_docstart_separates_nothing(tmp_path: Path) -> None:
 
 
 def test_conll_with_tabs_is_read(tmp_path: Path) -> None:
-    """Spaces then are characters, also where a line of ``-DOCSTART-`` has some."""
+    """Spaces are then characters, even if a line of ``-DOCSTART-`` has some."""
     path = write(tmp_path, "-DOCSTART- O\n\nNew York\tB LOC\r\n\u00a0\tO\r\n\r\n#\tO\r\n")
     assert read_sentences(path).records == (
         Sentence(3, ("New York", "\u00a0"), ("B LOC", "O")),
@@ -288,7 +288,7 @@ def test_the_tags_are_in_a_column_of_their_own(tmp_path: Path, data: str, column
 
 
 def test_a_treebank_is_read(corpora: Path) -> None:
-    """Against a count that knows nothing but lines that begin with a digit."""
+    """Compared with a count of lines that begin with a digit."""
     for path in sorted((corpora / "ud-english-atis-pos").glob("*.conllu")):
         lines = path.read_text(encoding="utf-8").split("\n")
         words = [line.split("\t") for line in lines if line[:1].isdigit()]
@@ -322,7 +322,7 @@ def test_a_series_is_read(tmp_path: Path, separator: str, header: bool) -> None:
     assert not series.values.flags.writeable
 
 
-def test_what_is_quoted_separates_nothing(tmp_path: Path) -> None:
+def test_quoted_separators_do_not_separate(tmp_path: Path) -> None:
     series = read_series(write(tmp_path, '"a;b\tc",d\n1,2\n')).records
     assert series.columns == ("a;b\tc", "d")
 
@@ -367,8 +367,8 @@ def test_a_quoted_line_end_counts_as_a_line(tmp_path: Path) -> None:
         ("1\n" + "x" * 99, f", row 2: column 1: '{'x' * 40}'... is not a number"),
     ],
 )
-def test_a_row_that_is_no_step_is_named(tmp_path: Path, data: str, message: str) -> None:
-    """In Python's words where the csv module found it; a row counts once, whatever its cells."""
+def test_a_row_that_is_not_a_step_is_named(tmp_path: Path, data: str, message: str) -> None:
+    """With Python's message if the csv module found it; a row counts once."""
     assert fault(read_series, tmp_path, data).startswith(message)
     assert ("(and" in message) == ("(and" in fault(read_series, tmp_path, data))
 
@@ -379,7 +379,7 @@ TEXT = "aé漢🙂\u2028\x00\U0010ffff\n a"
 
 
 @pytest.mark.parametrize("level", ["char", "byte"])
-def test_texts_come_back(level: str) -> None:
+def test_texts_can_be_decoded_again(level: str) -> None:
     alphabet = Alphabet.of(level, ["", TEXT, "b"])
     ids = alphabet.encode(TEXT)
     assert alphabet.level == level
@@ -392,7 +392,7 @@ def test_texts_come_back(level: str) -> None:
     assert alphabet.decode([]) == ""
 
 
-def test_numbers_are_signs_first() -> None:
+def test_the_first_numbers_are_signs() -> None:
     alphabet = Alphabet.of("char", ["cab"])
     assert (UNKNOWN, START, END) == (0, 1, 2)
     assert alphabet.encode("abc").tolist() == [3, 4, 5]
@@ -417,7 +417,7 @@ def test_decoding_stops_at_the_end() -> None:
             alphabet.decode(wrong)
 
 
-def test_bytes_that_are_no_text_are_replaced() -> None:
+def test_bytes_that_are_not_text_are_replaced() -> None:
     alphabet = Alphabet.of("byte", [])
     ids = alphabet.encode("aé")
     assert alphabet.decode(ids[:-1]) == "a\ufffd"
@@ -441,7 +441,7 @@ def test_texts_without_characters_have_no_alphabet() -> None:
 
 
 @given(st.lists(st.text(min_size=1), min_size=1, max_size=5), st.text())
-def test_any_text_comes_back_but_for_what_is_unknown(texts: list[str], other: str) -> None:
+def test_any_text_can_be_decoded_except_unknown_characters(texts: list[str], other: str) -> None:
     alphabet = Alphabet.of("char", texts)
     known = set("".join(texts))
     assert [alphabet.decode(alphabet.encode(text)) for text in texts] == texts
@@ -463,7 +463,7 @@ def test_numbers_take_the_smallest_dtype(size: int, dtype: str) -> None:
 
 
 @pytest.mark.parametrize("level", ["char", "byte"])
-def test_an_alphabet_comes_back_from_json(level: str) -> None:
+def test_an_alphabet_can_be_restored_from_json(level: str) -> None:
     alphabet = Alphabet.of(level, [TEXT])
     again = Alphabet.from_json(json.loads(json.dumps(alphabet.to_json())))
     assert again == alphabet
@@ -502,6 +502,6 @@ def test_an_alphabet_comes_back_from_json(level: str) -> None:
         {"level": "byte", "codes": list(range(1, 257))},
     ],
 )
-def test_json_that_is_no_alphabet_is_refused(value: object) -> None:
+def test_json_that_is_not_an_alphabet_is_refused(value: object) -> None:
     with pytest.raises(ValueError, match=r"not an alphabet|a vocabulary's symbols"):
         Alphabet.from_json(value)

@@ -34,7 +34,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def place(made: Path, tmp_path: Path) -> Path:
-    """A copy of them, times and all."""
+    """A copy of them, with the same times."""
     return Path(copytree(made, tmp_path / "place"))
 
 
@@ -63,10 +63,10 @@ def test_a_run_has_a_name(place: Path, command: list[str]) -> None:
         (["train", "--resume", "latest"], b"run: checkpoints/rows-1"),
     ],
 )
-def test_without_a_name_it_is_the_last_run_that_can(
+def test_without_a_name_the_last_suitable_run_is_used(
     place: Path, command: list[str], found: bytes
 ) -> None:
-    """The last of all is a classifier, which writes nothing."""
+    """The very last run is a classifier, which cannot write."""
     done = charrnn(*command, cwd=place)
     assert done.returncode == 0, done.stderr
     assert found in done.stdout + done.stderr
@@ -100,13 +100,13 @@ def test_a_label_asks_for_a_run_of_labelled_texts(place: Path, tmp_path: Path) -
         ["train", "--resume", "novel"],
     ],
 )
-def test_a_wrong_name_lists_those_that_there_are(place: Path, command: list[str]) -> None:
+def test_a_wrong_name_lists_the_existing_runs(place: Path, command: list[str]) -> None:
     done = charrnn(*command, cwd=place)
     assert done.returncode == 2
     assert b"the runs here are rows-1, novel-2, novel-1" in done.stderr
 
 
-def test_a_text_in_the_place_of_a_checkpoint(place: Path) -> None:
+def test_a_text_given_as_a_checkpoint_is_explained(place: Path) -> None:
     done = charrnn("sample", "Once upon a time", cwd=place)
     error, hint = done.stderr.decode().splitlines()
     assert (done.returncode, error) == (2, "error: 'Once upon a time' is not a checkpoint")
@@ -139,7 +139,7 @@ def test_all_runs_are_listed(place: Path, word: str) -> None:
 
 @pytest.mark.parametrize("width", [60, 80, 100])
 def test_the_list_fits_a_terminal(place: Path, width: int) -> None:
-    """A terminal that is too narrow for all columns gets fewer; no figure is cut off."""
+    """A narrow terminal gets fewer columns; no figure is cut off."""
     primary, secondary = pty.openpty()
     size = environment(COLUMNS=str(width), TERM="xterm", NO_COLOR="1")
     subprocess.run(command("inspect", "runs"), cwd=place, env=size, stdout=secondary, check=True)
@@ -240,7 +240,7 @@ def test_a_folder_of_runs_names_them(place: Path) -> None:
     assert b"the runs here are old/rows-1, old/novel-2, old/novel-1" in done.stderr
 
 
-def test_a_slash_at_the_end_of_a_name_is_nothing(place: Path) -> None:
+def test_a_slash_at_the_end_of_a_name_is_ignored(place: Path) -> None:
     texts = [
         charrnn("sample", name, "-l", "9", "--seed", "1", cwd=place).stdout
         for name in ("novel-1", "novel-1/")
@@ -257,7 +257,7 @@ def test_two_models_are_compared_by_eval(place: Path) -> None:
 @pytest.mark.parametrize(
     "words", ["eval other.txt", "sample other.txt", "eval other.txt novel-1", "explain other.txt"]
 )
-def test_a_text_in_a_models_place_is_called_one(place: Path, words: str) -> None:
+def test_a_text_given_as_a_model_is_recognised(place: Path, words: str) -> None:
     (place / "other.txt").write_text("день и ночь\n" * 999, encoding="utf-8")
     done = charrnn(*words.split(), cwd=place)
     error, hint = done.stderr.decode().splitlines()
@@ -270,7 +270,7 @@ def test_a_text_in_a_models_place_is_called_one(place: Path, words: str) -> None
         assert b"is a text" not in charrnn(*words.split(), cwd=place).stderr
 
 
-def test_the_model_that_comes_along_has_a_name(tmp_path: Path) -> None:
+def test_the_shipped_model_has_a_name(tmp_path: Path) -> None:
     for words in (["sample", "pydoc", "-l", "5"], ["explain", "pydoc"], ["inspect", "pydoc"]):
         done = charrnn(*words, cwd=tmp_path)
         assert done.returncode == 0, done.stderr

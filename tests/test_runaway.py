@@ -1,4 +1,4 @@
-"""A state that runs away is given up by one rule, in training, scoring and writing."""
+"""A state that runs away is reset by the same rule in training, scoring and writing."""
 
 from itertools import pairwise
 from typing import Any
@@ -32,7 +32,7 @@ CELLS: list[Cell[Any]] = [
 
 @pytest.mark.parametrize("cell", CELLS, ids=lambda cell: cell.label)
 def test_a_cell_knows_whether_it_bounds_its_state(cell: Cell[Any]) -> None:
-    """Shown by weights so large that whatever can grow does."""
+    """With weights so large that everything that can grow does."""
     model, rng = SequenceModel(4, 4, cell), np.random.default_rng(0)
     parameters = model.init(rng, np.float64)
     parameters.flat[:] = 4 * rng.standard_normal(parameters.flat.size)
@@ -76,7 +76,7 @@ def growing(model: SequenceModel) -> Parameters:
 MODEL = SequenceModel(5, 5, RNN(4, activation="relu"))
 
 
-def test_scoring_gives_a_state_up_at_the_end_of_a_chunk() -> None:
+def test_scoring_resets_a_runaway_state_at_the_end_of_a_chunk() -> None:
     parameters = growing(MODEL)
     ids = np.random.default_rng(2).integers(5, size=3 * CHUNK + 1)
     reader, edges = Reader(Engine(MODEL)), [*range(1, len(ids) + 1, CHUNK)]
@@ -87,7 +87,7 @@ def test_scoring_gives_a_state_up_at_the_end_of_a_chunk() -> None:
 
 
 def test_a_window_is_scored_alike_whatever_is_read_beside_it() -> None:
-    """Others that end earlier must not make a chunk of it end."""
+    """A window beside it that ends earlier must not end its chunk."""
     parameters, reader = growing(MODEL), Reader(Engine(MODEL))
     ids = np.random.default_rng(6).integers(5, size=300)
     edges = [1, 160, 200, 300]
@@ -104,7 +104,7 @@ def written(prime: Any, length: int, drawn: int = 0, **more: Any) -> Any:
     return np.array(list(symbols))[:, 0]
 
 
-def test_writing_gives_a_state_up_as_scoring_does() -> None:
+def test_writing_resets_a_runaway_state_as_scoring_does() -> None:
     text = written(np.array([2]), 3 * CHUNK)
     for begin in (CHUNK, 2 * CHUNK):
         again = written(text[begin - 1 : begin], CHUNK, drawn=begin)
@@ -119,7 +119,7 @@ def test_a_long_prime_is_read_by_the_same_rule() -> None:
     assert (written(prime, 20) == written(prime[2 * CHUNK :], 20)).all()
 
 
-def test_a_forecast_gives_a_state_up_by_the_same_rule() -> None:
+def test_a_forecast_resets_a_runaway_state_by_the_same_rule() -> None:
     config = Config.of(task="forecast", cell="rnn,activation=relu", hidden=4)
     spec = ForecastSpec(columns=("a",), mean=(0.0,), deviation=(1.0,))
     model = spec.model(config)

@@ -1,4 +1,4 @@
-"""Choosing the next symbol, and writing on from symbol to symbol."""
+"""Choosing the next symbol, and writing symbol by symbol."""
 
 from typing import Any, cast
 
@@ -25,7 +25,7 @@ def frequencies(choice: Choice, logits: Array = LOGITS) -> Array:
 
 
 def assert_distributed(found: Array, expected: Array) -> None:
-    """χ² over the symbols that can come is below its 0.999 quantile; the others never come."""
+    """χ² over the possible symbols is below its 0.999 quantile; the others never occur."""
     expected = expected / expected.sum()
     assert not found[expected == 0].any()
     seen = expected > 0
@@ -47,7 +47,7 @@ def test_top_k_draws_among_the_likeliest(k: int) -> None:
 
 
 def test_top_k_draws_among_k_even_where_more_are_equally_likely() -> None:
-    """The first ones; k = 1 is greedy."""
+    """The first of them are kept; k = 1 is greedy."""
     equal = np.zeros(10)
     assert_distributed(frequencies(Choice(top_k=1), equal), np.eye(10)[0])
     equal[4] = 1
@@ -61,7 +61,7 @@ def test_top_k_draws_among_k_even_where_more_are_equally_likely() -> None:
     [(1e-9, [1]), (0.39, [1]), (0.41, [1, 3]), (0.64, [1, 3]), (0.66, [1, 3, 4]), (0.86, [0])],
 )
 def test_top_p_draws_among_the_fewest_that_reach_it(top_p: float, kept: list[int]) -> None:
-    """The symbol that crosses the line is kept: 0.64 needs 0.4 and 0.25."""
+    """The symbol that reaches the limit is kept: 0.64 needs 0.4 and 0.25."""
     kept = [1, 3, 4, 5] if kept == [0] else kept
     expected = np.where(np.isin(np.arange(6), kept), P, 0)
     assert_distributed(frequencies(Choice(top_p=top_p)), expected)
@@ -69,7 +69,7 @@ def test_top_p_draws_among_the_fewest_that_reach_it(top_p: float, kept: list[int
 
 @pytest.mark.parametrize(("top_p", "kept"), [(0.25, 1), (0.5, 2), (0.75, 3), (1.0, 4)])
 def test_symbols_that_reach_top_p_exactly_are_enough(top_p: float, kept: int) -> None:
-    """Of four equally likely symbols two have a probability of 0.5 together; no third is needed."""
+    """Two of four equally likely symbols have a probability of 0.5; a third is not needed."""
     choice = Choice(top_p=top_p)
     assert_distributed(frequencies(choice, np.zeros(4)), (np.arange(4) < kept).astype(float))
 
@@ -89,8 +89,8 @@ def test_min_p_draws_among_those_near_the_likeliest(min_p: float, kept: list[int
     assert_distributed(frequencies(Choice(min_p=min_p)), expected)
 
 
-def test_what_is_exactly_on_the_line_of_min_p_is_kept() -> None:
-    """Of equals all or none are."""
+def test_symbols_exactly_at_min_p_are_kept() -> None:
+    """Equally likely symbols are all kept, or none is."""
     logits = -np.log(2) * np.array([1, 0, 1, 2, 0])
     kept = np.array([0.5, 1, 0.5, 0, 1])
     assert_distributed(frequencies(Choice(min_p=0.5), logits), kept)
@@ -98,7 +98,7 @@ def test_what_is_exactly_on_the_line_of_min_p_is_kept() -> None:
 
 
 def defined(logits: Array, choice: Choice) -> Array:
-    """The definitions of docs/sampling.md, in the order that stands there, symbol by symbol."""
+    """The definitions of docs/sampling.md, in the same order, symbol by symbol."""
     heights = [float(y) / choice.temperature for y in logits]
     p = [np.exp(y - max(heights)) for y in heights]
     ranks = sorted(range(len(p)), key=lambda s: (-logits[s], s))
@@ -114,8 +114,8 @@ def defined(logits: Array, choice: Choice) -> Array:
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_filters_together_are_what_their_definitions_say(seed: int) -> None:
-    """Logits on a coarse grid, so that there are ties, at every line that a filter draws."""
+def test_combined_filters_follow_their_definitions(seed: int) -> None:
+    """Logits on a coarse grid, so that there are ties at the limit of every filter."""
     rng = np.random.default_rng(seed)
     logits = rng.integers(-3, 3, size=6) * np.log(2)
     choice = Choice(
@@ -129,7 +129,7 @@ def test_filters_together_are_what_their_definitions_say(seed: int) -> None:
 
 @pytest.mark.parametrize("temperature", [0.0, 5e-324, 1e-300, 1e-12])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_no_temperature_takes_the_likeliest(temperature: float, dtype: type) -> None:
+def test_temperature_zero_takes_the_likeliest(temperature: float, dtype: type) -> None:
     """Without a division by zero, an overflow or a warning."""
     logits: Array = np.random.default_rng(0).normal(0, 50, (200, 30)).astype(dtype)
     before = logits.copy()
@@ -148,8 +148,8 @@ def test_each_row_is_drawn_by_its_own_logits() -> None:
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
-def test_what_all_texts_begin_with_is_read_once(cell: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Five equal primes are read as one, and the texts are as if each had been read."""
+def test_a_common_prime_is_read_once(cell: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Five equal primes are read as one; the texts are the same as if each had been read."""
     model = SequenceModel(6, 6, parse_cell(cell, 8), 2)
     parameters = model.init(np.random.default_rng(0), np.float64)
     prime = np.random.default_rng(1).integers(6, size=(300, 1))
@@ -174,8 +174,8 @@ def test_what_all_texts_begin_with_is_read_once(cell: str, monkeypatch: pytest.M
     assert (equal == mixed[:, :5]).all()
 
 
-def test_scratch_memory_changes_no_draw() -> None:
-    """Used again and again, by choices of every kind."""
+def test_scratch_memory_does_not_change_draws() -> None:
+    """It is reused many times, by choices of every kind."""
     logits = np.random.default_rng(0).normal(0, 2, (50, 9, 30)).astype(np.float32)
     rest = (Choice(1.3, top_p=0.8), Choice(min_p=0.1), Choice(0.8, 9, 0.9, 0.05))
     for choice in (Choice(0.0), Choice(0.7), Choice(top_k=4), *rest):
@@ -188,7 +188,7 @@ def test_scratch_memory_changes_no_draw() -> None:
 
 @pytest.mark.parametrize("mark", [0.0, 1 - 2.0**-53])
 def test_the_ends_of_the_unit_interval_are_symbols_too(mark: float) -> None:
-    """A generator may return its smallest and largest number; neither is an impossible symbol."""
+    """The smallest and largest number of a generator do not draw an impossible symbol."""
 
     class Fixed:
         def random(self, out: Array) -> None:
@@ -245,8 +245,8 @@ PRIME = np.random.default_rng(0).integers(0, 7, (40, 3)).astype(np.uint8)
 
 
 @pytest.mark.parametrize("cell", ["rnn", "lstm", "gru", "lstm,gates=cell,output=identity"])
-def test_greedy_text_is_what_one_long_pass_expects(cell: str) -> None:
-    """Symbol after symbol with the state carried = all at once, as in training."""
+def test_greedy_text_equals_one_long_forward_pass(cell: str) -> None:
+    """Symbol by symbol with the state carried equals all at once, as in training."""
     model, parameters = network(cell)
     rng = np.random.default_rng(0)
     text = np.stack(list(sample(model, parameters, PRIME, 60, rng, Choice(0.0))))
@@ -258,7 +258,7 @@ def test_greedy_text_is_what_one_long_pass_expects(cell: str) -> None:
 
 
 def test_streams_do_not_mix() -> None:
-    """What one writes does not depend on which others are written beside it."""
+    """A text does not depend on the texts written beside it."""
     together = written(PRIME, 50)
     for n in range(3):
         assert (written(PRIME[:, n : n + 1], 50)[:, 0] == together[:, n]).all()
@@ -273,7 +273,7 @@ def test_long_primes_are_read_in_pieces(monkeypatch: pytest.MonkeyPatch, size: i
 
 
 def test_all_of_the_prime_is_read() -> None:
-    """A change to its first symbol alone can change what follows; so can each other one."""
+    """A change of any one symbol, even the first, can change what follows."""
     choice = Choice(1.0)
     base = written(PRIME[:4], 200, choice)
     for at in range(4):
@@ -282,7 +282,7 @@ def test_all_of_the_prime_is_read() -> None:
         assert not (written(changed, 200, choice) == base).all()
 
 
-def test_seeds_decide() -> None:
+def test_seeds_decide_the_result() -> None:
     choice = Choice(1.0)
     assert (written(PRIME, 100, choice, 5) == written(PRIME, 100, choice, 5)).all()
     assert not (written(PRIME, 100, choice, 5) == written(PRIME, 100, choice, 6)).all()
@@ -303,8 +303,8 @@ def test_no_length_writes_nothing() -> None:
     assert list(sample(model, parameters, PRIME, 0, np.random.default_rng(0))) == []
 
 
-def test_how_many_are_written_changes_no_text() -> None:
-    """Also beyond the numbers that are drawn at a time."""
+def test_the_number_of_texts_changes_no_text() -> None:
+    """Also beyond the block of numbers that are drawn at once."""
     choice, length = Choice(1.0), 3 * Streams.BLOCK // 2
     together = written(PRIME, length, choice)
     assert (written(PRIME[:, :1], length, choice)[:, 0] == together[:, 0]).all()

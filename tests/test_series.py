@@ -1,4 +1,4 @@
-"""Series as people have them: dates, indices, gaps, decimal commas, any scale, any line end."""
+"""Real-life series: dates, indices, gaps, decimal commas, any scale, any line end."""
 
 import json
 from pathlib import Path
@@ -46,7 +46,7 @@ def notes(folder: Path, text: str, **how: Any) -> list[str]:
 
 
 def refused(folder: Path, text: str, **how: Any) -> tuple[str, str]:
-    """What is wrong, after the file's name, and the hint."""
+    """The error after the file's name, and the hint."""
     path = written(folder, text)
     with pytest.raises(InputError) as caught:
         read_series(path, **how)
@@ -59,7 +59,7 @@ def refused(folder: Path, text: str, **how: Any) -> tuple[str, str]:
 
 @pytest.mark.parametrize("date", DATES)
 def test_a_column_of_dates_is_left_out(tmp_path: Path, date: str) -> None:
-    """With a header and without one, whatever way the dates are written."""
+    """With and without a header, in any notation of dates."""
     assert kind_of(date) == "dates"
     rows = f'"{date}",3\n"{date}",4\n'
     for text, names in ((f"When,x\n{rows}", ("x",)), (rows, ("2",))):
@@ -74,7 +74,7 @@ def test_a_column_of_dates_is_left_out(tmp_path: Path, date: str) -> None:
 @pytest.mark.parametrize(
     "cell", ["1949", "-1.5e3", "0,5", "1.234,5", "1,234.50", "12%", "$5", "inf"]
 )
-def test_what_a_person_reads_as_a_number_is_no_word(cell: str) -> None:
+def test_what_a_person_reads_as_a_number_is_not_a_word(cell: str) -> None:
     """A column of it is refused, with a hint, not left out among the words."""
     assert kind_of(cell) == "numbers"
 
@@ -85,7 +85,7 @@ def test_words_are_words(cell: str) -> None:
 
 
 def test_a_column_of_months_alone_is_dates(tmp_path: Path) -> None:
-    """Where other numbers stand in it they are numbers."""
+    """If it contains other numbers, they are numbers."""
     assert read(tmp_path, "01.2020,3\n02.2020,4\n").columns == ("2",)
     assert read(tmp_path, "10.2020,3\n02.2120,4\n").columns == ("1", "2")
     german = read(tmp_path, "Monat;x\n01.2020;0,5\n;1,5\n", decimal="comma")
@@ -179,7 +179,7 @@ def test_columns_are_chosen(tmp_path: Path, columns: Any, found: list[str]) -> N
         ('"a', "unexpected end of data", ""),
     ],
 )
-def test_a_wrong_column_is_told(tmp_path: Path, columns: str, message: str, hint: str) -> None:
+def test_a_wrong_column_is_reported(tmp_path: Path, columns: str, message: str, hint: str) -> None:
     found = refused(tmp_path, "when,a,A\n2020-01,2,3\n2020-02,4,6\n", columns=columns)
     assert message in found[0]
     assert hint in found[1]
@@ -205,8 +205,8 @@ def test_a_name_in_another_case_must_be_one(tmp_path: Path) -> None:
         ([4, 3, 2, 1], ""),
     ],
 )
-def test_a_column_that_counts_is_told(tmp_path: Path, first: list[int], what: str) -> None:
-    """Kept or left out, the note has the very option for the other."""
+def test_a_column_that_counts_is_reported(tmp_path: Path, first: list[int], what: str) -> None:
+    """Whether it is kept or left out, the note has the option for the other choice."""
     text = "Year,x;y,z\n" + "".join(f"{k},{k % 3},{k * k % 7}\n" for k in first)
     text = text.replace(",", "\t")
     assert read(tmp_path, text).columns == ("Year", "x;y", "z")
@@ -224,7 +224,7 @@ def test_a_column_that_counts_is_told(tmp_path: Path, first: list[int], what: st
 
 
 def test_years_and_quarters_are_left_out(tmp_path: Path) -> None:
-    """A year that stands several times, and what goes round beside it; nothing of the kind else."""
+    """A repeated year, and a cycle beside it; but not similar columns."""
     rows = [(1990 + k // 4, 1 + k % 4, k * k % 7) for k in range(2, 30)]
     text = "year,quarter,x\n" + "".join(f"{a},{b},{c}\n" for a, b, c in rows)
     assert read(tmp_path, text, index="leave").columns == ("x",)
@@ -319,7 +319,7 @@ def test_gaps_at_the_beginning_have_nothing_before_them(tmp_path: Path) -> None:
     assert read(tmp_path, text, missing="skip").values.tolist() == [[3, 4]]
 
 
-def test_gaps_in_columns_that_are_not_read_are_none(tmp_path: Path) -> None:
+def test_gaps_in_columns_that_are_not_read_do_not_matter(tmp_path: Path) -> None:
     assert len(read(tmp_path, "a,b\n1,2\n,4\n5,6\n", columns="b").values) == 3
 
 
@@ -385,7 +385,7 @@ def test_files_to_validate_and_test_with_have_the_columns_by_name(tmp_path: Path
 
 
 def test_the_model_keeps_its_notation(tmp_path: Path) -> None:
-    """What it reads and what it writes is as the file that it was trained on."""
+    """It reads and writes the notation of its training file."""
     rows = [(1000 + a, b) for a, b in wave()]
     text = "a;b\n" + "".join(f"{a:.4f};{b:.4f}\n".replace(".", ",") for a, b in rows)
     gaps = text.replace("\n1000,", "\n;0,1\n1000,", 1)
@@ -427,7 +427,7 @@ def test_a_run_from_a_model_names_its_columns(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("scale", [1e-90, 1e-6, 1.0, 1e9, 1e95])
 def test_a_training_does_not_depend_on_the_scale(tmp_path: Path, scale: float) -> None:
-    """Nothing overflows, and the figures have digits."""
+    """Nothing overflows, and the figures have enough digits."""
     model = trained(tmp_path, "".join(f"{a!r},{b!r}\n" for a, b in wave(scale=scale)))
     log = [json.loads(x) for x in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     found = next(line for line in log if line["event"] == "validation")["mean squared scaled error"]
@@ -461,7 +461,7 @@ def test_a_series_of_another_scale_than_the_model_is_refused(tmp_path: Path, val
             use(np.array([[1, 1], [1, value], [1, 1]]))
 
 
-def test_a_training_that_saved_nothing_promises_nothing(
+def test_a_training_without_a_save_names_no_saved_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = written(tmp_path, "".join(f"{a},{b}\n" for a, b in wave()))
@@ -559,7 +559,7 @@ def test_measures_have_digits_at_any_scale(value: float, text: str) -> None:
         (1e300, "1e+300"),
     ],
 )
-def test_predictions_are_plain(value: float, text: str) -> None:
+def test_predictions_are_written_plainly(value: float, text: str) -> None:
     assert plain(value) == text
 
 

@@ -1,4 +1,4 @@
-"""``loss=sigmoid`` at every token and at every character: note 003's loss, over all its steps."""
+"""``loss=sigmoid`` at every token and at every character: note 003's loss over all steps."""
 
 import json
 import math
@@ -36,7 +36,7 @@ def written(path: Path, sentences: list[list[tuple[str, str]]]) -> str:
 
 
 def plain_loss(y: Array, target: int, loss: str) -> float:
-    """Of one step, as the note and the definition of a softmax have it, by Python's numbers."""
+    """The losses of one step by their definitions, in Python's floats."""
     values = [float(v) for v in y]
     if loss == "sigmoid":
         softplus = [max(v, 0) + math.log1p(math.exp(-abs(v))) for v in values]
@@ -46,7 +46,7 @@ def plain_loss(y: Array, target: int, loss: str) -> float:
 
 
 def normalised(y: Array) -> Array:
-    """σ(y) over the sum of all."""
+    """σ(y) divided by the sum over all symbols."""
     p = 1 / (1 + np.exp(-np.asarray(y, np.float64)))
     return np.asarray(p / p.sum(axis=-1, keepdims=True))
 
@@ -63,8 +63,8 @@ def tagger(folder: Path, loss: str, val: list[list[tuple[str, str]]]) -> tuple[T
 
 
 @pytest.mark.parametrize("loss", ["softmax", "sigmoid"])
-def test_a_tags_largest_logit_decides_and_costs_what_it_is(tmp_path: Path, loss: str) -> None:
-    """Where σ in float32 is 1 of two tags alike; a tag that nobody could learn costs 69 nats."""
+def test_a_tags_largest_logit_decides_and_sets_the_loss(tmp_path: Path, loss: str) -> None:
+    """Where σ in float32 is 1 for two tags; a tag that could not be learnt costs 69 nats."""
     held_out = [[("ab", "X"), ("c", "Y"), ("d", "Z")], [("e", "new"), ("e", "Y")]]
     _, task = tagger(tmp_path, loss, held_out)
     weights = task.model.init(np.random.default_rng(0))
@@ -81,7 +81,7 @@ def test_a_tags_largest_logit_decides_and_costs_what_it_is(tmp_path: Path, loss:
 
 
 def test_a_tagger_is_trained_by_a_yes_among_noes(tmp_path: Path) -> None:
-    """Its training loss and its validation are the plain sum over tokens and tags."""
+    """Its training loss and its validation equal the plain sum over tokens and tags."""
     held_out = SENTENCES[:2]
     data, task = tagger(tmp_path, "sigmoid", held_out)
     assert task.guess == pytest.approx(3 * math.log(2))
@@ -129,7 +129,7 @@ def test_a_tagger_by_sigmoids_from_the_command_line(tmp_path: Path) -> None:
 
 
 def regression(folder: Path, loss: str = "sigmoid") -> tuple[LanguageModelTask, Parameters]:
-    """A language model without layers: row v of W is what follows symbol v."""
+    """A language model without layers: row v of W has the logits after symbol v."""
     config = Config.of("lm", layers=0, loss=loss, batch_size=4, seq_len=8)
     data = text_data(corpus_of(folder))
     spec = data.spec()
@@ -140,7 +140,7 @@ def regression(folder: Path, loss: str = "sigmoid") -> tuple[LanguageModelTask, 
 
 
 def test_a_language_model_is_validated_by_both_losses(tmp_path: Path) -> None:
-    """The loss of training, note 003's; and -ln of what it says of the characters together."""
+    """By the training loss, note 003's; and by -ln of the normalised probability."""
     task, weights = regression(tmp_path)
     score = task.validate(weights)
     assert score is not None
@@ -179,7 +179,7 @@ def drawn(task: LanguageModelTask, weights: Parameters, symbol: int, how: Choice
 
 
 def test_characters_are_drawn_by_their_sigmoids_over_the_sum(tmp_path: Path) -> None:
-    """Not by the softmax of the same outputs, which is another distribution."""
+    """And not by the softmax of the same outputs, which is another distribution."""
     task, weights = regression(tmp_path)
     y = weights["head.W"][2] + weights["head.b"]
     q, size = normalised(y), len(y)
@@ -198,7 +198,7 @@ def test_characters_are_drawn_by_their_sigmoids_over_the_sum(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("head", ["free", "tied"])
 def test_a_language_model_by_sigmoids_from_the_command_line(tmp_path: Path, head: str) -> None:
-    """What `eval` and the library say is -ln σ(y)/Σσ(y), of the very outputs."""
+    """`eval` and the library report -ln σ(y)/Σσ(y) of these outputs."""
     (tmp_path / "a.txt").write_text(TEXT, encoding="utf-8", newline="")
     task = ("--task", f"lm,loss=sigmoid,head={head}", "--threads", "1", "--out", "run")
     done = charrnn("train", "a.txt", *task, *TINY, "--epochs", "2", cwd=tmp_path)

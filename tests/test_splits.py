@@ -38,7 +38,7 @@ def distinct(number: int) -> list[str]:
 def test_no_input_is_in_two_parts(
     rows: list[tuple[int, int]], val: float, test: float, labelled: bool, seed: int
 ) -> None:
-    """Also where an input has several labels; every row is used; none of three is left out."""
+    """Also if an input has several labels; every row is used, and no part is empty."""
     keys = [str(key) for key, _ in rows]
     strata = [str(stratum) for _, stratum in rows] if labelled else None
     try:
@@ -58,7 +58,7 @@ def test_no_input_is_in_two_parts(
 @pytest.mark.parametrize("each", [3, 4, 7])
 @pytest.mark.parametrize(("val", "test"), [(0.1, 0.0), (0.1, 0.1), (0.2, 0.05)])
 def test_rounding_within_strata_does_not_add_up(each: int, val: float, test: float) -> None:
-    """A tenth of three is none, three hundred times."""
+    """A tenth of three rows rounds to zero, three hundred times."""
     keys = distinct(300 * each)
     strata = [str(n // each) for n in range(len(keys))]
     parts = parts_of(keys, strata, val, test)
@@ -70,7 +70,7 @@ def test_rounding_within_strata_does_not_add_up(each: int, val: float, test: flo
 
 
 def test_every_stratum_has_its_share() -> None:
-    """Of rows, though inputs repeat, some of them often."""
+    """Its share of rows, although inputs repeat, some of them often."""
     rng = np.random.default_rng(5)
     sizes = {"rare": 40, "common": 300, "frequent": 3000}
     keys, strata = [], []
@@ -87,7 +87,7 @@ def test_every_stratum_has_its_share() -> None:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_an_input_with_several_labels_counts_as_of_the_rarest(seed: int) -> None:
+def test_an_input_with_several_labels_counts_as_the_rarest(seed: int) -> None:
     keys = distinct(1000) * 2
     strata = ["common"] * 1000 + ["rare"] * 50 + ["common"] * 950
     counts = Counter(strata[row] for row in parts_of(keys, strata, 0.2, 0.0, seed).val)
@@ -96,15 +96,15 @@ def test_an_input_with_several_labels_counts_as_of_the_rarest(seed: int) -> None
 
 @pytest.mark.parametrize("inputs", [2, 3])
 def test_training_has_an_input_of_every_label(inputs: int) -> None:
-    """However little is left to train on."""
+    """However few rows are left for training."""
     keys = distinct(60 * inputs) + [f"more {n}" for n in range(100)]
     strata = [f"{n // inputs}" for n in range(60 * inputs)] + ["more"] * 100
     parts = parts_of(keys, strata, 0.45, 0.45)
     assert {strata[row] for row in parts.train} == set(strata)
 
 
-def test_small_strata_do_not_pay_for_large_inputs() -> None:
-    """The large ones come last and find their own balance."""
+def test_large_inputs_do_not_affect_small_strata() -> None:
+    """The large ones come last and balance themselves."""
     keys = [f"text {n // 40}" for n in range(4120)] + [f"few {n}" for n in range(60)]
     strata = ["large"] * 4120 + [str(n // 10) for n in range(60)]
     parts = parts_of(keys, strata, 0.2, 0.0)
@@ -113,7 +113,7 @@ def test_small_strata_do_not_pay_for_large_inputs() -> None:
 
 
 def test_an_input_repeated_over_and_over_stays_in_training() -> None:
-    """And does not drive what is rare out of it."""
+    """And it does not push rare labels out of training."""
     keys = ["yes"] * 500 + distinct(500)
     strata = ["a"] * 500 + ["b"] * 20 + ["a"] * 480
     parts = parts_of(keys, strata, 0.1, 0.1)
@@ -123,7 +123,7 @@ def test_an_input_repeated_over_and_over_stays_in_training() -> None:
 
 
 def test_the_one_input_of_a_label_is_trained_on() -> None:
-    """In validation nobody could have learned it; the others make up for the share."""
+    """A label only in validation could not be learnt; other rows make up for the share."""
     keys = distinct(100)
     strata = [str(n) for n in range(30)] + ["many"] * 70
     parts = parts_of(keys, strata, 0.1, 0.1)
@@ -166,7 +166,7 @@ def test_the_hashes_of_strings_do_not_decide() -> None:
 
 
 def test_any_row_may_be_drawn() -> None:
-    """In a hundred draws of a tenth each row comes up sometimes, and none always."""
+    """In a hundred draws of a tenth, each row is drawn sometimes, and none always."""
     keys, strata = distinct(60), ["a", "b", "c"] * 20
     drawn = Counter(
         row for seed in range(100) for row in parts_of(keys, strata, 0.1, 0.0, seed).val.tolist()
@@ -211,6 +211,6 @@ def test_labels_must_be_as_many_as_inputs() -> None:
         parts_of(distinct(3), ["a", "b"], 0.1, 0.1)
 
 
-def test_overlap_is_what_both_have() -> None:
+def test_overlap_finds_common_keys() -> None:
     assert overlap(["a", "b", "a"], ["c", "a", "d", "b", "a"]) == [1, 3, 4]
     assert overlap([], ["a"]) == overlap(["a"], []) == []

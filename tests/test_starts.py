@@ -1,4 +1,4 @@
-"""Where a text without a prime begins: like a line or a paragraph that comes later."""
+"""How a text without a prime begins: like a later line or paragraph."""
 
 import re
 from pathlib import Path
@@ -56,14 +56,14 @@ def first_words(found: list[str]) -> tuple[float, float]:
     return float(np.mean(first)), float(np.mean(later))
 
 
-def test_the_first_word_is_as_good_as_those_of_later_lines(runs: Path) -> None:
+def test_the_first_word_is_distributed_as_those_of_later_lines(runs: Path) -> None:
     first, later = first_words(texts(runs, "prose"))
     assert later > 0.6
     assert first > later - 0.05
 
 
 def test_a_text_begins_as_a_paragraph_does_where_these_begin_alike(runs: Path) -> None:
-    """And not in the middle of one."""
+    """And not as in the middle of one."""
     found = texts(runs, "cards")
     assert np.mean([one.startswith("N:") for one in found]) > 0.95
 
@@ -82,7 +82,7 @@ def test_the_library_writes_what_the_command_writes(runs: Path) -> None:
 
 
 def test_a_score_begins_where_a_sample_does(runs: Path) -> None:
-    """-ln p of what follows a line end that is read in the opening state."""
+    """-ln p of what follows a line end read in the opening state."""
     model = library.load(runs / "cards")
     text = "N:7\nriver stone"
     ids = model.vocabulary.encode_text("\n" + text).astype(np.intp)
@@ -95,8 +95,8 @@ def test_a_score_begins_where_a_sample_does(runs: Path) -> None:
     assert 0.02 < first_three < 0.5  # one of ten digits, after what always comes
 
 
-def test_a_prime_is_all_that_is_read(runs: Path) -> None:
-    """From the zero state, as ever: texts with a prime stay what they were."""
+def test_only_the_prime_is_read(runs: Path) -> None:
+    """From the zero state, as before: texts with a prime are unchanged."""
     model = library.load(runs / "prose")
     ids = model.vocabulary.encode_text("river ").astype(np.intp)
     zero = model.network.zero_state(1)
@@ -106,7 +106,7 @@ def test_a_prime_is_all_that_is_read(runs: Path) -> None:
 
 
 @pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
-def test_a_stepper_says_where_its_texts_stand(cell: str) -> None:
+def test_a_stepper_returns_the_state_of_its_texts(cell: str) -> None:
     model = SequenceModel(5, 5, parse_cell(cell, 4), num_layers=2)
     weights = model.init(np.random.default_rng(0), np.float64)
     ids = np.random.default_rng(1).integers(5, size=(6, 3))
@@ -132,14 +132,14 @@ def test_an_opening_is_a_state_of_one_text_and_the_same_again() -> None:
     assert opening_of(model) is opening_of(model)
 
 
-def test_a_network_without_layers_has_nothing_to_open_with() -> None:
+def test_a_network_without_layers_has_an_empty_opening() -> None:
     model = SequenceModel(5, 5, parse_cell("rnn", 4), num_layers=0)
     assert opening(model, model.init(np.random.default_rng(0)), 0) == ()
 
 
 @pytest.mark.parametrize("never", [True, False])
 def test_a_text_without_line_ends_has_an_opening(never: bool) -> None:
-    """The symbol that stands before a text may be one that the model never writes."""
+    """The symbol before a text may be one that the model never writes."""
     model = SequenceModel(5, 5, parse_cell("gru", 4))
     weights = model.init(np.random.default_rng(0))
     weights["head.b"][0] = -1e4 if never else 0
@@ -148,7 +148,7 @@ def test_a_text_without_line_ends_has_an_opening(never: bool) -> None:
 
 
 def test_a_model_whose_outputs_are_not_finite_has_the_zero_state() -> None:
-    """Who samples from it is told so; its opening is no other error."""
+    """Sampling then reports that; the opening itself is not an error."""
     model = SequenceModel(5, 5, parse_cell("rnn,activation=relu", 4))
     weights = model.init(np.random.default_rng(0))
     weights["body.0.W_h"][...] = 1e20
@@ -158,14 +158,14 @@ def test_a_model_whose_outputs_are_not_finite_has_the_zero_state() -> None:
 
 
 def test_old_checkpoints_begin_well_too() -> None:
-    """Those of the shipped model: nothing but weights is needed."""
+    """Those of the shipped model: only the weights are needed."""
     model: Model = library.load()
     found = model.sample(n=100, length=30, seed=0)
     assert np.mean([one[:1].isupper() or one[:1] in " \n" for one in found]) > 0.8
 
 
 def test_the_lines_of_a_text_may_be_read_instead() -> None:
-    """Of one whose lines are all alike, the opening is the state that any of them leaves."""
+    """If all lines are equal, the opening is the state after any of them."""
     model = SequenceModel(5, 5, parse_cell("gru", 4))
     weights = model.init(np.random.default_rng(0), np.float64)
     line = np.array([1, 2, 3, 4, 0])

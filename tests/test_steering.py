@@ -1,4 +1,4 @@
-"""Texts that end, go back and keep clear of passages, symbol by symbol."""
+"""Texts that end, go back and avoid passages, symbol by symbol."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ CHI2 = 27.9  # the 0.999 quantile for nine degrees of freedom, and more than tho
 
 
 class Table:
-    """A voice by which the last symbol alone decides: row s of P is what may come after s."""
+    """A voice that only depends on the last symbol: row s of P has the probabilities after s."""
 
     def __init__(self, p: Any) -> None:
         with np.errstate(divide="ignore"):
@@ -47,7 +47,7 @@ class Table:
 
 
 def network(seed: int = 3, size: int = SIZE) -> ModelVoice:
-    """A small network of which the state matters."""
+    """A small network whose state matters."""
     model = SequenceModel(size, size, parse_cell("gru", 8), 2)
     parameters = model.init(np.random.default_rng(seed), np.float64)
     parameters.flat *= 3
@@ -63,7 +63,7 @@ def written(
     prime: Any = (0,),
     **steering: Any,
 ) -> list[Text]:
-    """The texts once all have ended."""
+    """The texts when all have ended."""
     start = np.tile(np.array(prime)[:, None], count)
     numbers = streams(np.random.default_rng(seed), count)
     *_, texts = write(voice, start, length, numbers, choice, Steering(**steering))
@@ -71,12 +71,12 @@ def written(
 
 
 def symbols(text: Text) -> list[int]:
-    """What was written, up to its end."""
+    """The written symbols, up to the end."""
     return text.symbols[text.first : text.end].tolist()
 
 
 def assert_distributed(drawn: Any, expected: Any) -> None:
-    """χ² is below its 0.999 quantile, and nothing comes that must not."""
+    """χ² is below its 0.999 quantile, and excluded symbols do not occur."""
     expected = np.array(expected) / np.sum(expected)
     found = np.bincount(drawn, minlength=len(expected))
     assert not found[expected == 0].any()
@@ -88,8 +88,8 @@ def assert_distributed(drawn: Any, expected: Any) -> None:
 P = [0.1, 0.3, 0.2, 0.25, 0.15]
 
 
-def test_what_must_not_be_drawn_leaves_the_rest_as_it_was() -> None:
-    """Whatever comes after, as of the filters: they see what is left."""
+def test_excluded_symbols_leave_the_others_unchanged() -> None:
+    """Also for the filters that follow, which see what is left."""
     voice = Table([P] * 5)
     for choice, expected in (
         (Choice(), [0.1, 0, 0.2, 0.25, 0]),
@@ -105,7 +105,7 @@ def test_what_must_not_be_drawn_leaves_the_rest_as_it_was() -> None:
 
 
 def lowered(text: list[int], size: int, penalty: float) -> list[float]:
-    """By what a probability is divided, as docs/sampling.md defines it."""
+    """The divisor of a probability, as docs/sampling.md defines it."""
     last = text[-REMEMBERED:]
     divisors = []
     for symbol in range(size):
@@ -121,8 +121,8 @@ def lowered(text: list[int], size: int, penalty: float) -> list[float]:
 
 
 @pytest.mark.parametrize("length", [1, 4, 30, 499, 500, 501, 1400])
-def test_the_repeat_penalty_divides_as_it_is_defined(length: int) -> None:
-    """Beside the definition, on texts that loop and texts that do not, as they grow."""
+def test_the_repeat_penalty_follows_its_definition(length: int) -> None:
+    """Compared with the definition on growing texts, with and without loops."""
     rng = np.random.default_rng(length)
     texts = rng.integers(3, size=(length, 4))
     texts[:, 1] = np.arange(length) % 7 % 3
@@ -139,7 +139,7 @@ def test_the_repeat_penalty_divides_as_it_is_defined(length: int) -> None:
 
 
 def test_a_text_under_the_repeat_penalty_is_drawn_as_defined() -> None:
-    """10⁵ draws after one and the same text: 4, 5 and 6 symbols would go on with a passage."""
+    """10⁵ draws after the same text, where symbols would continue passages of 4, 5 and 6."""
     prime = [0, 1, 2, 3, 4, 9, 8, 1, 2, 3, 4, 0, 7, 2, 3, 4, 9, 6, 1, 2, 3, 4]
     divisors = lowered(prime, 10, 1.3)
     assert len(set(divisors)) > 1
@@ -171,7 +171,7 @@ def test_a_text_ends_before_what_stops_it() -> None:
 
 
 def test_the_prime_stops_nothing() -> None:
-    """A stop must have been written whole."""
+    """A stop must be written completely."""
     voice = Table(np.eye(5)[[1, 2, 3, 4, 0]])
     (text,) = written(voice, 20, prime=(0, 1), stops=((1, 2),))
     assert symbols(text) == [2, 3, 4, 0]
@@ -215,8 +215,8 @@ def repeated(text: list[int], length: int) -> int:
 
 
 @pytest.mark.parametrize("choice", [Choice(), Choice(0.0), Choice(0.5, top_k=2)])
-def test_no_passage_is_copied_and_the_text_goes_on(choice: Choice) -> None:
-    """The prime's own symbols count."""
+def test_no_passage_is_copied_and_the_text_continues(choice: Choice) -> None:
+    """The symbols of the prime count as well."""
     voice, length = network(), 6
     train = [s for seed in range(9) for s in symbols(written(voice, 400, seed=seed)[0])]
     windows = sorted_windows([np.array(train)], SIZE + 1, length)
@@ -232,8 +232,8 @@ def test_no_passage_is_copied_and_the_text_goes_on(choice: Choice) -> None:
 
 
 @pytest.mark.parametrize("length", [5, 12, 80])
-def test_nothing_is_repeated(length: int) -> None:
-    """As long as there is another way: of five symbols in a row there are 3125."""
+def test_no_passage_is_repeated(length: int) -> None:
+    """As long as that is possible: there are 3125 sequences of five symbols."""
     voice, full = network(), 200 if length == 5 else 1500
     for choice in (Choice(), Choice(0.0)):
         texts = written(voice, full, 2, choice, max_repeat=length)
@@ -243,8 +243,8 @@ def test_nothing_is_repeated(length: int) -> None:
     assert repeated(symbols(written(voice, 2000, choice=Choice(0.0))[0]), length) > 1000
 
 
-def test_what_is_taken_back_leaves_no_trace() -> None:
-    """Each symbol costs what it does if the text is read from its beginning, penalty and all."""
+def test_symbols_taken_back_leave_no_trace() -> None:
+    """Each symbol costs what it does when the final text is read, including the penalty."""
     voice = network()
     prime = [1, 2, 3]
     for text in written(
@@ -265,8 +265,8 @@ def test_what_is_taken_back_leaves_no_trace() -> None:
         np.testing.assert_allclose([[c for _, c in row] for row in best], -np.sort(-log_p, axis=1))
 
 
-def test_what_is_taken_back_repeats_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The repeat penalty sees the text as it is."""
+def test_symbols_taken_back_do_not_count_as_repeats(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The repeat penalty uses the current text."""
     made: list[Repeats] = []
 
     class Recorded(Repeats):
@@ -286,8 +286,8 @@ def test_what_is_taken_back_repeats_nothing(monkeypatch: pytest.MonkeyPatch) -> 
     assert (np.diff(lengths) < 0).any()
 
 
-def test_a_text_goes_back_to_where_most_was_left() -> None:
-    """0 1 2 3 stands there already: 2 was the least sure, so that another comes in its place."""
+def test_a_text_goes_back_to_the_most_promising_place() -> None:
+    """0 1 2 3 is already there: 2 was the least certain, so another symbol replaces it."""
     p = np.full((5, 5), 0.02)
     for symbol, (after, sure) in enumerate([(1, 0.92), (2, 0.6), (3, 0.9), (0, 0.92), (0, 0.92)]):
         p[symbol] = (1 - sure) / 4
@@ -301,8 +301,8 @@ def test_a_text_goes_back_to_where_most_was_left() -> None:
     assert symbols(text) == [0, 1, 4, 0]
 
 
-def test_what_was_excluded_may_come_after_another_way() -> None:
-    """After 0 1, neither 3 nor 0 may stand; once 2 stands in the place of 1, 3 may."""
+def test_an_excluded_symbol_may_follow_another_beginning() -> None:
+    """After 0 1, neither 3 nor 0 is allowed; once 2 replaces 1, 3 is."""
     p = np.full((5, 5), 0.03)
     p[4, 0] = 0.88
     p[0, [1, 2]] = 0.6, 0.31
@@ -313,23 +313,23 @@ def test_what_was_excluded_may_come_after_another_way() -> None:
     assert symbols(text) == [0, 2, 3]
 
 
-def test_where_there_is_no_way_it_is_said() -> None:
-    """One symbol alone may come; or a passage is forbidden whatever comes."""
+def test_a_dead_end_is_reported() -> None:
+    """Only one symbol is possible; or a passage is forbidden whatever comes."""
     with pytest.raises(StuckError, match="without the passages"):
         written(Table(np.eye(5)[[0] * 5]), 50, max_repeat=5)
     with pytest.raises(StuckError, match="without the passages"):
         written(Table([P] * 5), 100, max_repeat=2)
 
 
-def test_a_text_does_not_look_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where there is a way, but after many attempts."""
+def test_the_search_for_a_text_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If there is a continuation, but only after many attempts."""
     monkeypatch.setattr(retreat, "PATIENCE", 10)
     with pytest.raises(StuckError, match="without the passages"):
         written(network(), 200, 2, Choice(0.0), max_repeat=5)
 
 
-def test_what_was_refused_has_not_stood_there() -> None:
-    """2 3 stood at the end of a copy, which was taken back: it may come elsewhere."""
+def test_refused_symbols_do_not_count_as_written() -> None:
+    """2 3 was at the end of a copy that was taken back: it may occur elsewhere."""
     train = np.array([0, 1, 2, 3])
     text = Text(np.array([4, 0, 1, 2]))
     passages = Passages([text.symbols], 6, 4, sorted_windows([train], 6, 4), 2)
@@ -347,8 +347,8 @@ def test_what_was_refused_has_not_stood_there() -> None:
 
 
 @pytest.mark.parametrize("steering", [{}, {"max_repeat": 9}, {"stops": ((1, 2, 1),)}])
-def test_what_is_certain_never_changes(steering: dict[str, Any]) -> None:
-    """Though texts go back, or end before what has been written."""
+def test_settled_text_never_changes(steering: dict[str, Any]) -> None:
+    """Although texts go back, or end before what has been written."""
     voice, choice = network(), Choice(0.3)
     rules = Steering(**steering)
     start, numbers = np.zeros((1, 4), dtype=int), streams(np.random.default_rng(1), 4)
@@ -366,7 +366,7 @@ def test_what_is_certain_never_changes(steering: dict[str, Any]) -> None:
     assert Steering(max_copy=1000).places == FURTHEST
 
 
-def test_all_of_it_at_once_does_not_depend_on_how_many_are_written() -> None:
+def test_all_steering_is_independent_of_the_number_of_texts() -> None:
     voice = network()
     train = symbols(written(voice, 2000, seed=9)[0])
     windows = sorted_windows([np.array(train)], SIZE + 1, 8)
@@ -391,7 +391,7 @@ def test_all_of_it_at_once_does_not_depend_on_how_many_are_written() -> None:
 
 
 def test_voices_together_give_the_mean_of_their_probabilities() -> None:
-    """The second lacks our symbols 1 and 3: it reads its symbol 0 for them, and expects neither."""
+    """The second model lacks symbols 1 and 3: it reads symbol 0 instead, and predicts neither."""
     one, other = network(1, 5), network(2, 3)
     tables = [np.arange(5), np.array([0, 0, 1, 0, 2])]
     known = [np.ones(5, dtype=bool), np.array([1, 0, 1, 0, 1], dtype=bool)]
@@ -426,7 +426,7 @@ def test_voices_together_can_go_back_too() -> None:
     assert symbols(same) == symbols(alone)
 
 
-def test_a_spoilt_model_is_found_out() -> None:
+def test_a_damaged_model_is_detected() -> None:
     from charrnn.errors import DivergedError
 
     voice = network()

@@ -13,7 +13,7 @@ SWEEPS = (ROOT / "docs/sweeps.md").read_text(encoding="utf-8")
 
 
 def run_block(language: str, place: Path, command: list[str]) -> str:
-    """What the document's first block in that language prints."""
+    """The output of the document's first block in that language."""
     (place / "corpus.txt").write_text(TEXT * 3, encoding="utf-8")
     (block,) = re.findall(rf"```{language}\n(.*?)```", SWEEPS, flags=re.DOTALL)[:1]
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])

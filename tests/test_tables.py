@@ -1,4 +1,4 @@
-"""Tables as people have them: ten files of each format, made after public ones."""
+"""Real-life tables: ten files of each format, modelled on public ones."""
 
 import json
 import re
@@ -28,7 +28,7 @@ def pairs(folder: Path, data: str | bytes, name: str = "data.txt", **how: Any) -
 
 
 WANTED = [("good, red", "pos"), ("bad blue", "neg"), ("bad red", "neg")]
-"""What each of these files holds."""
+"""The contents of each of these files."""
 
 TSV: dict[str, str] = {
     "plain": "good, red\tpos\nbad blue\tneg\nbad red\tneg\n",
@@ -113,7 +113,7 @@ def test_a_cell_of_csv_holds_quotes_and_line_ends(tmp_path: Path) -> None:
     assert pairs(tmp_path, quoted.replace('",neg', '"\tneg'))[0][0] == 'say "no",\nreally'
 
 
-def test_quotes_in_tsv_that_quote_nothing_stay(tmp_path: Path) -> None:
+def test_quotes_in_tsv_that_do_not_quote_stay(tmp_path: Path) -> None:
     data = '"Go!" he said.\tpos\n"Stop!"\tneg\nhe said "no"\tneg\n'
     assert [left for left, _ in pairs(tmp_path, data)] == [
         '"Go!" he said.',
@@ -130,7 +130,7 @@ def test_quotes_in_tsv_that_quote_nothing_stay(tmp_path: Path) -> None:
         '"a\tb"\tc\n"d"\te\tf\n',  # three columns as they stand
     ],
 )
-def test_what_quotes_would_swallow_stays(tmp_path: Path, data: str) -> None:
+def test_rows_between_unbalanced_quotes_stay(tmp_path: Path, data: str) -> None:
     rows = [tuple(line.split("\t")[:2]) for line in data.splitlines()]
     columns = "1,2" if data.count("\t") > data.count("\n") else ""
     assert pairs(tmp_path, data, columns=columns) == rows
@@ -160,13 +160,13 @@ def test_columns_are_named_and_numbered(tmp_path: Path) -> None:
         ("Text,", "a name is empty"),
     ],
 )
-def test_columns_that_are_not_there_are_told(tmp_path: Path, columns: str, message: str) -> None:
+def test_missing_columns_are_reported(tmp_path: Path, columns: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
         read_pairs(put(tmp_path, "Text,Kind\nred,p\nblue,n\n", "a.csv"), columns=columns)
 
 
 @pytest.mark.parametrize("data", ["abc\ndef\n", '{"a"\n'])
-def test_columns_of_a_file_that_has_none_are_told(tmp_path: Path, data: str) -> None:
+def test_columns_of_a_file_without_any_are_reported(tmp_path: Path, data: str) -> None:
     with pytest.raises(InputError, match=r"its columns are none|not JSON"):
         read_pairs(put(tmp_path, data), columns="1,2")
 
@@ -186,7 +186,7 @@ def test_a_third_column_is_asked_about(tmp_path: Path) -> None:
     assert [(one.left, one.right) for one in found] == [("Go.", "Geh."), ("Hi.", "Hallo.")]
 
 
-def test_a_header_is_left_out_and_said(tmp_path: Path) -> None:
+def test_a_header_is_left_out_and_reported(tmp_path: Path) -> None:
     source = read_pairs(put(tmp_path, "review\tstars\ngood\t5\nbad\t1\n"))
     assert source.records == (Pair(2, "good", "5"), Pair(3, "bad", "1"))
     assert source.notes[0].endswith(
@@ -211,7 +211,7 @@ def test_a_first_row_that_may_be_a_header_is_asked_about(tmp_path: Path) -> None
         "label\tlabel\nx\ty\n",  # not two names
     ],
 )
-def test_a_first_row_like_the_others_stays(tmp_path: Path, data: str) -> None:
+def test_a_first_row_like_the_others_is_kept(tmp_path: Path, data: str) -> None:
     assert len(read_pairs(put(tmp_path, data)).records) == data.count("\n")
 
 
@@ -275,7 +275,7 @@ def test_a_bad_row_of_json_is_named(tmp_path: Path, rows: list[str], message: st
         ),
     ],
 )
-def test_rows_of_json_with_too_little_are_told(
+def test_incomplete_rows_of_json_are_reported(
     tmp_path: Path, rows: list[Any], names: tuple[str, str], message: str
 ) -> None:
     path = put(tmp_path, "\n".join(map(json.dumps, rows)), "a.jsonl")
@@ -284,7 +284,7 @@ def test_rows_of_json_with_too_little_are_told(
 
 
 @pytest.mark.parametrize("indent", [None, 1])
-def test_json_of_one_piece_is_told(tmp_path: Path, indent: int | None) -> None:
+def test_json_in_one_piece_is_reported(tmp_path: Path, indent: int | None) -> None:
     data = json.dumps([{"text": "a", "label": "b"}, {"text": "c", "label": "d"}], indent=indent)
     with pytest.raises(InputError, match="one piece of JSON") as caught:
         read_pairs(put(tmp_path, data, "a.json"))
@@ -293,7 +293,7 @@ def test_json_of_one_piece_is_told(tmp_path: Path, indent: int | None) -> None:
 
 
 def test_a_hint_names_columns_by_what_is_in_them(tmp_path: Path) -> None:
-    """Not the ids, nor the first two."""
+    """And not the ids, nor the first two columns."""
     ids = [10**50 + k for k in range(30)]  # as long as a text
     rows = [(ids[k], f"title {k}", "ab"[k % 2], f"the text of number {k} is") for k in range(30)]
     data = "\n".join("\t".join(map(str, row)) for row in rows) + "\n"
@@ -336,7 +336,7 @@ def test_a_csv_file_with_an_open_quote_is_located(tmp_path: Path) -> None:
         read_pairs(put(tmp_path, 'text,label\na,b\n"c,d\n', "a.csv"))
 
 
-def test_labels_that_are_nearly_the_same_or_not_tested_are_told() -> None:
+def test_nearly_equal_or_untested_labels_are_reported() -> None:
     notes = list(label_notes(["Pos", "pos", "pos", "a  b", "a b"], ["pos"], ["Pos", "a b", "pos"]))
     assert notes == [
         "these labels differ only by case or spaces: 'Pos' (1 row), 'pos' (2 rows); "
@@ -383,7 +383,7 @@ def test_tagged_sentences_are_read_from_any_variant(tmp_path: Path, data: str) -
     assert [(one.tokens, one.tags) for one in found] == TAGGED
 
 
-def test_what_is_left_out_is_told(tmp_path: Path) -> None:
+def test_lines_left_out_are_reported(tmp_path: Path) -> None:
     notes = read_sentences(put(tmp_path, CONLL["GermEval"])).notes
     assert notes[0].endswith("word: column 2, tag: column 4, column 1 only counts")
     assert notes[1].endswith("2 lines that begin with # left out")
@@ -391,7 +391,7 @@ def test_what_is_left_out_is_told(tmp_path: Path) -> None:
     assert notes[0].endswith("word: column 1 'Token', tag: column 3 'NER', header left out")
 
 
-def test_a_first_line_whose_tag_comes_again_is_no_header(tmp_path: Path) -> None:
+def test_a_first_line_whose_tag_recurs_is_not_a_header(tmp_path: Path) -> None:
     found = read_sentences(put(tmp_path, "word\ttag\nanother\ttag\n")).records
     assert found[0].tokens == ("word", "another")
 
@@ -425,18 +425,18 @@ def test_the_columns_of_words_and_tags_are_named(tmp_path: Path) -> None:
         read_sentences(path, columns="FORM,XPOS")
 
 
-def test_a_column_that_only_counts_is_no_column_of_words(tmp_path: Path) -> None:
+def test_a_column_that_only_counts_is_not_the_words(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="column 1 only counts the words"):
         read_sentences(put(tmp_path, "1\tred\n2\tblue\n\n1\tgreen\n"))
 
 
-def test_a_count_with_gaps_is_one(tmp_path: Path) -> None:
+def test_a_count_with_gaps_is_recognised(tmp_path: Path) -> None:
     lines = [f"{k}\tword{k % 7}\tx\t{'AB'[k % 2]}" for k in range(1, 60) if k % 13]
     found = read_sentences(put(tmp_path, "\n".join(lines))).records
     assert found[0].tokens[:2] == ("word1", "word2")
 
 
-def test_a_column_that_names_the_document_is_no_column_of_words(tmp_path: Path) -> None:
+def test_a_column_of_document_names_is_not_the_words(tmp_path: Path) -> None:
     data = "bc/x 0 0 Peter NNP\nbc/x 0 1 sees VBZ\nbc/x 0 2 it PRP\n\nbc/x 0 0 So RB\n"
     with pytest.raises(InputError, match="column 1 is the same in all lines of a sentence"):
         read_sentences(put(tmp_path, data))
@@ -509,7 +509,7 @@ CONVERSIONS = dict(
         ),
     ],
 )
-def test_a_documented_conversion_does_what_it_says(
+def test_a_documented_conversion_works(
     tmp_path: Path, start: str, files: dict[str, str | bytes], made: str, expected: str
 ) -> None:
     bash = shutil.which("bash")
@@ -542,5 +542,5 @@ def test_tagged_sentences_are_told_from_texts(tmp_path: Path, name: str) -> None
         "a b c\nd e\n\n" * 9,
     ],
 )
-def test_texts_are_no_tagged_sentences(text: str) -> None:
+def test_texts_are_not_taken_for_tagged_sentences(text: str) -> None:
     assert not looks_tagged(text)

@@ -1,4 +1,4 @@
-"""The generated data of the tasks: their bytes, their labels and what the best result is."""
+"""The generated data of the tasks: their bytes, their labels and the best possible result."""
 
 import datetime
 import hashlib
@@ -52,7 +52,7 @@ def rows(name: str) -> list[tuple[str, str]]:
 
 
 def sentences(name: str) -> list[list[tuple[str, str]]]:
-    """The sentences of a file of columns, read without the project's help."""
+    """The sentences of a file of columns, read without the project's code."""
     found = [list[tuple[str, str]]()]
     for line in read(name):
         if line:
@@ -69,7 +69,7 @@ def sentences(name: str) -> list[list[tuple[str, str]]]:
 
 @pytest.fixture
 def made_before(generated: dict[str, bytes], monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The names of the files; the script need not make them anew."""
+    """The names of the files, so that the script need not make them again."""
     monkeypatch.setattr(make_data, "corpora", lambda: generated)
     return list(generated)
 
@@ -98,7 +98,7 @@ def test_check_sees_a_changed_byte_of_each_file(
     assert capsys.readouterr().err == f"{found}: run  python data/make_data.py\n"
 
 
-def test_as_many_records_as_promised() -> None:
+def test_the_number_of_records_is_as_documented() -> None:
     for name, count in FILES.items():
         if name.endswith(".conll"):
             assert len(sentences(name)) == count, name
@@ -153,7 +153,7 @@ VALUES = TENS | {"ninety": 90} | {word: n for n, word in enumerate(NUMERALS)}
 
 
 def year_of(words: str) -> int:
-    """The year that these words say, by another way than that of dates.py."""
+    """The year in words, computed in another way than in dates.py."""
     values = [VALUES[word] for word in re.findall(r"[a-z]+", words) if word in VALUES]
     if "thousand" in words:
         return 2_000 + sum(values[1:])
@@ -161,7 +161,7 @@ def year_of(words: str) -> int:
 
 
 def readings(source: str) -> set[datetime.date]:
-    """Every date that the text can mean."""
+    """Every possible date for a text."""
     text = source.lower()
     for n, word in reversed(list(enumerate([*TWENTY, "thirtieth"], start=1))):
         text = re.sub(rf"twenty-{word}\b", str(20 + n), text)
@@ -205,7 +205,7 @@ def test_the_reader_of_dates_sees_ambiguity() -> None:
         assert form.lower() in [written.lower() for written in dates.forms(eighty_four)]
 
 
-def test_dates_of_the_test_are_new() -> None:
+def test_test_dates_are_new() -> None:
     train, test = (rows(f"dates-{half}.tsv") for half in ("train", "test"))
     assert len({target for _, target in train}) == 10_000
     assert len({target for _, target in test}) == 1_000
@@ -224,8 +224,8 @@ def test_no_text_means_two_dates() -> None:
 # --- depth ---------------------------------------------------------------------------------------
 
 
-def test_depths_by_taking_pairs_out() -> None:
-    """The depth of a bracket is the number of pairs that hold it, its own included."""
+def test_depths_by_removing_pairs() -> None:
+    """The depth of a bracket is the number of pairs around it, including its own."""
     for name in ("depth-train.conll", "depth-test.conll"):
         for sentence in sentences(name):
             stack, partner = list[int](), dict[int, int]()
@@ -241,7 +241,7 @@ def test_depths_by_taking_pairs_out() -> None:
                 assert 1 <= around <= 8
 
 
-def test_depth_lines_of_the_test_are_new_and_all_depths_occur() -> None:
+def test_test_lines_of_depths_are_new_and_have_all_depths() -> None:
     train, test = (sentences(f"depth-{half}.conll") for half in ("train", "test"))
     lines = [["".join(token for token, _ in s) for s in half] for half in (train, test)]
     assert len(set(lines[1])) == len(lines[1])
@@ -273,7 +273,7 @@ SAID_BEFORE = {
 
 
 def tagged(words: list[str]) -> list[str]:
-    """The tags, by rules that look at words alone: what a reader would do."""
+    """The tags, by rules on words alone, as a reader would find them."""
     tags = ["O"] * len(words)
     runs = list[tuple[int, int]]()
     at = 0
@@ -325,7 +325,7 @@ def test_spans_follow_from_the_words(name: str) -> None:
         assert tagged(words) == [tag for _, tag in sentence], " ".join(words)
 
 
-def test_names_of_the_test_are_new() -> None:
+def test_test_names_are_new() -> None:
     train, test = (
         {
             word
@@ -343,7 +343,7 @@ def test_names_of_the_test_are_new() -> None:
 
 
 def test_the_words_before_do_not_decide() -> None:
-    """Names at the beginning are of all kinds, and numbers are amounts or are not."""
+    """Names of all kinds occur at the beginning, and numbers may or may not be amounts."""
     first = Counter(
         sentence[0][1] for sentence in sentences("spans-test.conll") if sentence[0][1] != "O"
     )
@@ -369,7 +369,7 @@ PRAISE = re.compile(
 
 
 def judged(text: str) -> str:
-    """The label, by cutting the text to the clause that decides and counting in it."""
+    """The label, by counting in the clause that decides."""
     if text.startswith("although "):
         clause = text.split(" , ")[1]
     else:
@@ -388,7 +388,7 @@ def test_polarity_by_another_rule(name: str) -> None:
     assert 0.45 < labels["positive"] / len(pairs) < 0.55
 
 
-def test_texts_of_the_test_are_new() -> None:
+def test_test_texts_are_new() -> None:
     train, test = ([text for text, _ in rows(f"polarity-{half}.tsv")] for half in ("train", "test"))
     assert len(set(train)) == len(train)
     assert len(set(test)) == len(test)
@@ -417,7 +417,7 @@ def test_every_tune_is_valid() -> None:
 
 
 def test_bars_counted_by_hand() -> None:
-    """Eighths of each bar, by a reader of its own: letters and digits."""
+    """The eighths of each bar, counted by a separate reader of letters and digits."""
     full = {"4/4": 8, "2/4": 4, "6/8": 6, "3/4": 6}
     for label, text in rows("tunes.tsv"):
         metre, key, body = re.fullmatch(r"M:(\d/\d) L:1/8 K:(\S+) \|:(.*):\|", text).groups()  # type: ignore[union-attr]
@@ -434,7 +434,7 @@ def test_bars_counted_by_hand() -> None:
 
 
 def corruptions(text: str) -> Iterator[tuple[bool, str]]:
-    """Each note left out, made longer or halved, and whether its bar is at no edge of its part."""
+    """Each note left out, made longer or halved, and whether its bar is inside its part."""
     start = text.index("|:") + 2
     for match in re.finditer(r"([A-Ga-g],?)(\d?)", text[start:]):
         begin, end = match.start() + start, match.end() + start
@@ -447,8 +447,8 @@ def corruptions(text: str) -> Iterator[tuple[bool, str]]:
         yield inside, text[:begin] + text[end:]
 
 
-def test_corrupted_tunes_fail() -> None:
-    """Every change inside a part is seen, and of those at its edges most."""
+def test_corrupted_tunes_are_refused() -> None:
+    """Every change inside a part is noticed, and most of those at its edges."""
     missed, total = Counter[bool](), Counter[bool]()
     for _, text in rows("tunes.tsv")[:60]:
         for inside, corrupted in corruptions(text):
@@ -460,7 +460,7 @@ def test_corrupted_tunes_fail() -> None:
     assert missed[False] < 0.1 * total[False]
 
 
-def test_a_tune_of_the_wrong_kind_fails() -> None:
+def test_a_tune_of_the_wrong_kind_is_refused() -> None:
     tune = "M:2/4 L:1/8 K:D |:d2 fa|d4:|"
     assert tunes.problems("D Major", tune) == []
     assert tunes.problems("G Major", tune) == [
@@ -522,7 +522,7 @@ def test_abc_that_is_valid_has_no_problems(metre: str, body: str) -> None:
         ("|:  :|", "no notes"),
     ],
 )
-def test_abc_that_is_not_valid_is_told_why(body: str, problem: str) -> None:
+def test_invalid_abc_is_explained(body: str, problem: str) -> None:
     found = abc_notation.check_tune(HEAD.format("4/4") + body)
     assert [text for text in found if problem in text], found
 
@@ -558,8 +558,8 @@ def test_keys_of_tunes_are_read(field: str, key: str) -> None:
     assert abc_notation.key_of("M:C\nA8|") is None
 
 
-def test_whatever_a_model_writes_is_read() -> None:
-    """Noise of the alphabet of tunes: reports, and no exceptions."""
+def test_any_text_of_a_model_can_be_checked() -> None:
+    """Random characters of tunes are reported without exceptions."""
     rng = random.Random(3)
     text = "M:4/4 L:1/8 K:D |:AB"
     for _ in range(2_000):
@@ -591,7 +591,7 @@ def test_people_write_valid_tunes(corpora: Path) -> None:
 # --- autoregression ------------------------------------------------------------------------------
 
 
-def test_the_noise_is_what_it_should_be() -> None:
+def test_the_noise_has_the_stated_size() -> None:
     lines = read("ar.csv")
     assert lines[0] == "x"
     assert all(re.fullmatch(r"-?\d+\.\d{4}", line) for line in lines[1:])
@@ -607,8 +607,8 @@ def test_the_noise_is_what_it_should_be() -> None:
     assert float(exact) == pytest.approx(float((noise[5_398:] ** 2).mean()), abs=1e-4)
 
 
-def test_what_can_be_known_of_the_series() -> None:
-    """Least squares on the first nine tenths reach the floor on the last; "as before" does not."""
+def test_the_best_prediction_of_the_series() -> None:
+    """Least squares on nine tenths reach the noise on the last tenth; the last value does not."""
     x = np.array(read("ar.csv")[1:], dtype=float)
     past, target = np.stack([x[1:-1], x[:-2]], axis=1), x[2:]
     fitted = np.linalg.lstsq(past[:5_398], target[:5_398], rcond=None)[0]
@@ -639,7 +639,7 @@ def test_the_exact_figures_of_the_series_by_another_way() -> None:
     assert float(autoregression.last_value_error()) == pytest.approx((steps**2).sum(), rel=1e-7)
 
 
-def test_values_of_the_series_come_back_from_text() -> None:
+def test_values_of_the_series_can_be_read_back() -> None:
     for units in (-123_456, -10_000, -5, 0, 7, 9_999, 10_000, 123_456):
         assert round(10_000 * float(autoregression.as_text(units))) == units
     assert autoregression.as_text(-5) == "-0.0005"

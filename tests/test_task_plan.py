@@ -1,4 +1,4 @@
-"""Which network a plan takes for rows: by their number, their length and the time."""
+"""The network that a plan chooses for rows, by their number, their length and the time."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +11,7 @@ from charrnn.training.task_plan import network_for
 
 
 def speed_of(multiplications: float) -> Callable[[Config], Speed]:
-    """A machine that reads rows the slower, the wider the network is."""
+    """A machine that reads rows more slowly, the wider the network is."""
     return lambda config: Speed(1, multiplications / config.hidden**2)
 
 
@@ -25,7 +25,7 @@ def chosen(
 
 
 @pytest.mark.parametrize("task", ["classify", "tag"])
-def test_more_time_is_a_wider_network_that_learns_at_a_lower_rate(task: str) -> None:
+def test_more_time_gives_a_wider_network_with_a_lower_learning_rate(task: str) -> None:
     found = [chosen(seconds, task=task) for seconds in (10, 1000, 10_000)]
     assert [config.hidden for config in found] == [64, 128, 256]
     rates = [config.lr for config in found]
@@ -33,24 +33,24 @@ def test_more_time_is_a_wider_network_that_learns_at_a_lower_rate(task: str) -> 
     assert len(set(rates)) == 3
 
 
-def test_few_characters_are_no_work_for_a_wide_network() -> None:
+def test_few_characters_do_not_get_a_wide_network() -> None:
     assert chosen(1e9).hidden == 256
     assert chosen(1e9, rows=1000).hidden == 128
     assert chosen(1e9, rows=100).hidden == 64
 
 
-def test_few_rows_are_read_few_at_a_time() -> None:
+def test_few_rows_get_small_batches() -> None:
     found = [chosen(10, rows=rows).batch_size for rows in (100, 3000, 8000)]
     assert found == [16, 32, 64]
 
 
-def test_what_is_given_stands() -> None:
+def test_given_settings_stay() -> None:
     found = chosen(1e9, hidden=96, batch_size=5, lr=0.5, epochs=3.0)
     assert (found.hidden, found.batch_size, found.lr, found.epochs) == (96, 5, 0.5, 3.0)
     assert chosen(1e9, hidden=128).lr == chosen(1000).lr
 
 
-def test_few_updates_are_made_more() -> None:
+def test_few_rows_get_more_epochs() -> None:
     found = chosen(10, rows=160)
     assert found.epochs * 160 / 16 >= found.kind.least_updates
 

@@ -1,4 +1,4 @@
-"""The tasks: what is read, what may be known of it, how it is trained, measured and used."""
+"""The tasks: how data are read, split, trained on, measured and used."""
 
 import json
 import subprocess
@@ -98,7 +98,7 @@ def run_all(folder: Path, data: Data, config: Config, **more: Any) -> Run:
 
 @pytest.fixture(autouse=True)
 def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A run notes itself in the current folder's checkpoints/latest."""
+    """Run in another folder, since a run writes checkpoints/latest."""
     monkeypatch.chdir(tmp_path)
 
 
@@ -106,7 +106,7 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_no_input_is_in_two_parts(tmp_path: Path) -> None:
-    """Rows with the same text, whatever their label, stay together; each part has each label."""
+    """Rows with the same text stay together, whatever their labels; each part has each label."""
     rows = classify_rows(100) + [row.replace("\todd", "\tstrange") for row in classify_rows(30)]
     data = ClassifyData(Paths((written(tmp_path, rows),)), Config.of("classify"))
     rows_of = (data.rows.train, data.rows.val, data.rows.test)
@@ -119,7 +119,7 @@ def test_no_input_is_in_two_parts(tmp_path: Path) -> None:
 
 
 def test_the_alphabet_is_of_the_training_part_alone(tmp_path: Path) -> None:
-    """Each text has a character of its own: those of the training part are known, no others."""
+    """Each text has its own character, and only those of the training part are known."""
     rows = [f"{chr(0x4E00 + k)}\t{'ab'[k % 2]}\n" for k in range(50)]
     data = ClassifyData(Paths((written(tmp_path, rows),)), Config.of("classify"))
     spec = data.spec()
@@ -139,7 +139,7 @@ def test_a_series_is_measured_by_its_training_part(tmp_path: Path) -> None:
 
 
 def test_files_of_a_series_follow_each_other(tmp_path: Path) -> None:
-    """Each in its own role, even if two of them are one file."""
+    """Each in its role, even if two of them are the same file."""
     one = written(tmp_path, [f"{k % 7}\n" for k in range(50)], "one.csv")
     other = written(tmp_path, [f"{k % 5}\n" for k in range(20)], "other.csv")
     config = Config.of("forecast")
@@ -161,7 +161,7 @@ def test_named_files_are_the_parts(tmp_path: Path) -> None:
     assert len(only_test.rows.test) == 30
 
 
-def test_held_out_inputs_that_are_trained_on_are_told(tmp_path: Path) -> None:
+def test_validation_and_test_inputs_seen_in_training_are_reported(tmp_path: Path) -> None:
     path = written(tmp_path, classify_rows(30), "a.tsv")
     data = ClassifyData(Paths((path,), path), Config.of("classify"))
     assert (
@@ -170,7 +170,7 @@ def test_held_out_inputs_that_are_trained_on_are_told(tmp_path: Path) -> None:
 
 
 def test_the_order_follows_from_the_seed_alone() -> None:
-    """Each example once an epoch, like lengths together; another epoch, another order."""
+    """Each example once an epoch, similar lengths together; each epoch has another order."""
     lengths = np.random.default_rng(1).integers(1, 90, size=500)
     order = Shuffled(lengths.tolist(), 16, 7)
     epochs = [[order.batch(e * len(order) + k) for k in range(len(order))] for e in range(2)]
@@ -189,8 +189,8 @@ def test_the_order_follows_from_the_seed_alone() -> None:
 
 
 @every_task
-def test_a_run_goes_on_exactly(tmp_path: Path, task: str) -> None:
-    """Stopped at any step and resumed, it ends in the same bytes."""
+def test_a_run_resumes_exactly(tmp_path: Path, task: str) -> None:
+    """Stopped at any step and resumed, it ends with the same bytes."""
     data, config = read(tmp_path, task, dropout=0.3)
     run_all(tmp_path / "whole", data, config)
     folder = tmp_path / "stopped"
@@ -245,7 +245,7 @@ def test_the_number_of_ranks_changes_nothing(tmp_path: Path, task: str) -> None:
 
 @every_task
 def test_the_best_is_kept_and_reported(tmp_path: Path, task: str) -> None:
-    """The report is of the best model's weights, on the test part, beside a simple method."""
+    """The report is on the best model's weights, on the test part, beside a baseline."""
     data, config = read(tmp_path, task, lr=0.05, epochs=6.0)
     run = Run.begin(config, data, RunFolder(tmp_path / "run", resume=False), threads=1)
     events = list(run.events())
@@ -295,8 +295,8 @@ def test_training_starts_from_another_model_of_the_same_labels(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("loss", ["softmax", "sigmoid"])
-def test_a_classifier_is_validated_by_the_loss_that_trains_it(tmp_path: Path, loss: str) -> None:
-    """With the sigmoid, all that it says of the labels which a text does not have counts too."""
+def test_a_classifier_is_validated_by_its_training_loss(tmp_path: Path, loss: str) -> None:
+    """With the sigmoid, its answers on labels that a text does not have count as well."""
     rows = [f"{w}\t{w[0]}\n" for w in words(60) if w[0] in "abcd"]
     path = written(tmp_path, rows)
     # Beside a row in training is another map than in validation.
@@ -320,7 +320,7 @@ def test_a_classifier_is_validated_by_the_loss_that_trains_it(tmp_path: Path, lo
 
 
 def test_a_classifier_learns_what_counting_cannot(tmp_path: Path) -> None:
-    """Whether the first letter comes again at the end, of words that it never saw."""
+    """Whether the first letter recurs at the end, for new words."""
     rows = [f"{w}\t{'same' if w[0] == w[-1] else 'other'}\n" for w in words(1500)]
     settings = {"hidden": 32, "epochs": 25.0, "lr": 0.01, "noise": 0.0, "dropout": 0.1}
     config = Config.of("classify", **SMALL | settings | {"batch_size": 32, "readout": "last"})
@@ -430,7 +430,7 @@ def test_a_tagger_reads_each_token_where_it_stands(tmp_path: Path) -> None:
 
 
 def test_a_wider_beam_is_no_less_likely(models: Models) -> None:
-    """And greedy is a beam of one: always the likeliest next character."""
+    """Greedy search is a beam of one: it always takes the likeliest next character."""
     m = models("translate", epochs=4.0, lr=0.02)
     texts = words(20, seed=9)
     greedy = translate(m, texts)
@@ -452,8 +452,8 @@ def test_texts_of_a_label_end_by_themselves(models: Models) -> None:
     assert all(text.startswith("ab") for text in primed)
 
 
-def test_a_forecast_goes_on_from_itself(models: Models) -> None:
-    """The first row is what one step says; the second, what it says after that."""
+def test_a_forecast_continues_from_its_own_predictions(models: Models) -> None:
+    """The first row is the prediction of one step; the second, the one after that."""
     m = models("forecast")
     values = np.column_stack([np.sin(0.3 * np.arange(50)), np.cos(0.2 * np.arange(50)) + 5])
     ahead = forecast(m, values, 3)
@@ -462,7 +462,7 @@ def test_a_forecast_goes_on_from_itself(models: Models) -> None:
     np.testing.assert_allclose(one_step(m, extended)[-3:], ahead, atol=1e-4)
 
 
-def test_noise_makes_characters_unknown_and_nothing_else(tmp_path: Path) -> None:
+def test_noise_only_makes_characters_unknown(tmp_path: Path) -> None:
     data, config = read(tmp_path, "classify", noise=0.5)
     assert isinstance(data, ClassifyData)
     spec = data.spec()
@@ -510,7 +510,7 @@ def test_train_and_predict(tmp_path: Path) -> None:
     assert b"writes no texts; its task is classify" in wrong.stderr
 
 
-def test_a_generator_wants_a_label(tmp_path: Path) -> None:
+def test_a_generator_needs_a_label(tmp_path: Path) -> None:
     path = written(tmp_path, generate_rows())
     flags = ("--hidden", "8", "--epochs", "1", "--out", "run", "-q")
     assert charrnn("train", path, "--task", "generate", *flags, cwd=tmp_path).returncode == 0
@@ -537,7 +537,7 @@ def test_a_forecast_from_a_file(tmp_path: Path) -> None:
 
 
 def test_files_keep_their_roles(tmp_path: Path) -> None:
-    """A run cannot be resumed with its file to validate with among those to train on."""
+    """A run cannot be resumed with its validation file among the training files."""
     a, b = (written(tmp_path, classify_rows(40, seed), f"{seed}.tsv") for seed in (1, 2))
     config = Config.of("classify", **SMALL)
     digests = {
@@ -556,7 +556,7 @@ def test_files_keep_their_roles(tmp_path: Path) -> None:
         assert b"has changed since this run began" in done.stderr
 
 
-def test_a_test_that_chose_the_model_is_told(tmp_path: Path) -> None:
+def test_a_test_file_that_also_validates_is_reported(tmp_path: Path) -> None:
     a, b = (written(tmp_path, classify_rows(40, seed), f"{seed}.tsv") for seed in (1, 2))
     rows = ClassifyData(Paths((a,), b, b), Config.of("classify")).rows
     assert any("40 of the 40 rows that test" in note for note in rows.notes)
@@ -573,8 +573,8 @@ def test_one_text_is_in_one_part_whatever_its_labels(tmp_path: Path) -> None:
     assert all(parts)
 
 
-def test_a_tag_that_is_no_span_in_a_held_out_part(tmp_path: Path) -> None:
-    """Measured by tokens then: nothing ends in a traceback after an hour of training."""
+def test_a_tag_outside_bio_in_a_test_part_is_measured_by_tokens(tmp_path: Path) -> None:
+    """It is then measured by tokens, instead of failing after an hour of training."""
     rows = [f"{w}\tB-X\n{w}x\tO\n\n" for w in words(30)]
     train = written(tmp_path, rows, "t.conll")
     val = written(tmp_path, ["ab\tNOUN\ncd\tO\n\n"], "v.conll")
@@ -586,7 +586,7 @@ def test_a_tag_that_is_no_span_in_a_held_out_part(tmp_path: Path) -> None:
 
 
 def test_columns_of_a_series_that_do_not_change(tmp_path: Path) -> None:
-    """The deviation of a constant is rounding errors: nothing to divide by."""
+    """The deviation of a constant is only rounding errors, and must not be divided by."""
     path = written(tmp_path, [f"{k % 5},0.1\n" for k in range(100)], "c.csv")
     spec = ForecastData(Paths((path,)), Config.of("forecast")).spec()
     assert spec.deviation[1] == 1.0
@@ -607,7 +607,7 @@ def test_a_translation_does_not_depend_on_its_neighbours(models: Models) -> None
 
 
 def test_standard_input_is_answered_line_by_line(tmp_path: Path) -> None:
-    """A program at the other end that waits for each answer gets it."""
+    """A program that waits for each answer gets it."""
     path = written(tmp_path, classify_rows())
     flags = ("--hidden", "8", "--epochs", "1", "--out", "run", "-q")
     assert charrnn("train", path, "--task", "classify", *flags, cwd=tmp_path).returncode == 0
@@ -647,7 +647,7 @@ BAD: list[tuple[str, bytes, str]] = [
 
 
 @pytest.mark.parametrize(("task", "data", "place"), BAD)
-def test_bad_rows_are_one_line_with_their_number(
+def test_bad_rows_are_reported_on_one_line_with_their_number(
     tmp_path: Path, task: str, data: bytes, place: str
 ) -> None:
     Path("bad").write_bytes(data)
@@ -681,7 +681,7 @@ def test_unknown_variants_of_a_task_are_refused(task: str, message: str) -> None
 
 
 def test_a_language_model_in_both_directions_is_refused(tmp_path: Path) -> None:
-    """With the reason, and wherever the settings come from."""
+    """The error has the reason, wherever the settings come from."""
     path = written(tmp_path, ["abc\n" * 50])
     done = charrnn("train", path, "--task", "lm,directions=both", cwd=tmp_path)
     assert done.returncode == 2
@@ -707,9 +707,7 @@ HOSTILE: list[tuple[str, str, Any]] = [
 
 
 @pytest.mark.parametrize(("task", "name", "value"), HOSTILE)
-def test_a_spec_that_was_tampered_with_is_refused(
-    tmp_path: Path, task: str, name: str, value: Any
-) -> None:
+def test_a_modified_spec_is_refused(tmp_path: Path, task: str, name: str, value: Any) -> None:
     from charrnn.checkpoint import read_checkpoint, write_checkpoint
 
     data, config = read(tmp_path, task, epochs=0.1)

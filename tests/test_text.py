@@ -1,4 +1,4 @@
-"""Files to code points, code points to numbers, numbers to lanes: not a character lost or moved."""
+"""From files to code points, numbers and lanes: no character is lost or moved."""
 
 import codecs
 import hashlib
@@ -43,7 +43,7 @@ def codes_of(text: str) -> np.ndarray[tuple[int], np.dtype[np.uint32]]:
 # Vocabulary
 
 
-def test_characters_come_back() -> None:
+def test_characters_can_be_decoded_again() -> None:
     vocabulary = Vocabulary.of("char", codes_of(WIDE))
     assert vocabulary.codes == tuple(sorted({ord(c) for c in WIDE}))
     assert len(vocabulary) == len(set(WIDE))
@@ -53,8 +53,8 @@ def test_characters_come_back() -> None:
     assert vocabulary.decode(ids) == WIDE.encode()
 
 
-def test_bytes_come_back() -> None:
-    """Any byte, whether or not the text had it."""
+def test_bytes_can_be_decoded_again() -> None:
+    """Any byte, whether or not it is in the text."""
     vocabulary = Vocabulary.of("byte", np.array([7], dtype=np.uint8))
     data = bytes(range(256)) * 2
     ids = vocabulary.encode(np.frombuffer(data, dtype=np.uint8))
@@ -78,14 +78,14 @@ def test_unknown_characters_are_named() -> None:
         vocabulary.encode_text("defghijklmnopqrstuvwxyz")
 
 
-def test_unknown_is_about_what_the_table_lacks_inside_and_beyond_it() -> None:
+def test_unknown_codes_are_found_inside_and_beyond_the_table() -> None:
     vocabulary = Vocabulary("char", (5, 9))
     assert vocabulary.unknown(np.array([9, 5, 0, 6, 10, 10, 0x10FFFF])) == [0, 6, 10, 0x10FFFF]
     assert vocabulary.unknown(np.array([5, 9])) == []
 
 
 def test_a_text_that_is_not_utf8_is_refused() -> None:
-    """What a shell's argument with the byte 0xff becomes."""
+    """As an argument with the byte 0xff becomes in a shell."""
     with pytest.raises(InputError, match="the prime is not valid UTF-8"):
         Vocabulary.of("char", codes_of("ab")).encode_text("a\udcff", "the prime")
 
@@ -113,8 +113,8 @@ def test_numbers_take_the_smallest_dtype(size: int, dtype: str) -> None:
         ("word", (1, 2)),
     ],
 )
-def test_what_is_no_vocabulary_is_refused(level: str, codes: tuple[int, ...]) -> None:
-    """It may come from a file; a repeated or misplaced symbol would scramble every text."""
+def test_an_invalid_vocabulary_is_refused(level: str, codes: tuple[int, ...]) -> None:
+    """It may come from a file; a repeated or misplaced symbol would garble every text."""
     with pytest.raises(ValueError, match="vocabulary"):
         Vocabulary(level, codes)
 
@@ -141,10 +141,10 @@ def test_a_text_without_beginning_starts_after_a_line_end() -> None:
         (codecs.BOM_UTF32_BE, "utf-32-be", "UTF-32"),
     ],
 )
-def test_a_byte_order_mark_decides_and_goes(
+def test_a_byte_order_mark_decides_and_is_removed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk: int, mark: bytes, codec: str, name: str
 ) -> None:
-    """A mark left in would be a character of the model."""
+    """A mark that is not removed would be a character of the model."""
     monkeypatch.setattr(decoding, "CHUNK", chunk)
     path = write(tmp_path, mark + WIDE.encode(codec))
     corpus = read_corpus([path])
@@ -157,7 +157,7 @@ def test_a_byte_order_mark_decides_and_goes(
 def test_line_ends_become_one_kind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk: int, encoding: str
 ) -> None:
-    """Also where a chunk ends between CR and LF, and where the file ends in a lone CR."""
+    """Also if a chunk ends between CR and LF, or the file with a lone CR."""
     monkeypatch.setattr(decoding, "CHUNK", chunk)
     path = write(tmp_path, "a\r\nb\rc\nd\n\r\r\n\re\r".encode(encoding))
     corpus = read_corpus([path], encoding=encoding)
@@ -209,12 +209,12 @@ def test_invalid_utf8_is_located(
 
 @pytest.mark.parametrize("encoding", ["utf-9", "", "hex", "rot13", "zlib", "\0"])
 def test_unknown_encodings_are_refused(tmp_path: Path, encoding: str) -> None:
-    """Among them codecs of Python's that are not of text."""
+    """Including Python's codecs that are not for text."""
     with pytest.raises(InputError, match="unknown encoding"):
         read_corpus([write(tmp_path, b"abc")], encoding=encoding)
 
 
-def test_latin_1_is_read_when_told(tmp_path: Path) -> None:
+def test_latin_1_is_read_if_given(tmp_path: Path) -> None:
     path = write(tmp_path, bytes(range(32, 256)))
     assert text_of(read_corpus([path], encoding="latin-1")) == "".join(map(chr, range(32, 256)))
 
@@ -250,7 +250,7 @@ def test_an_empty_corpus_is_refused(tmp_path: Path, level: str) -> None:
 def test_what_is_not_a_file_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str, message: str
 ) -> None:
-    """/dev/zero would be read for ever."""
+    """/dev/zero would be read forever."""
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError) as caught:
         read_corpus([path])
@@ -274,7 +274,7 @@ def test_standard_input_is_read() -> None:
 
 
 def test_several_files_are_joined(tmp_path: Path) -> None:
-    """In the order given, each with its own mark; the hash is of the bytes as they are."""
+    """In the given order, each with its own mark; the hash is that of the original bytes."""
     parts = [b"ab\r\n", codecs.BOM_UTF8 + "é".encode(), b"ab\r\n"]
     paths = [write(tmp_path, part, f"{n}.txt") for n, part in enumerate(parts)]
     corpus = read_corpus(paths)
@@ -294,7 +294,7 @@ def test_no_files_mean_pythons_help() -> None:
 
 
 def test_bytes_are_taken_as_they_are(tmp_path: Path) -> None:
-    """No mark, line end or NUL means anything; no encoding is asked for."""
+    """Marks, line ends and NULs have no meaning; the encoding does not matter."""
     data = codecs.BOM_UTF8 + b"a\r\n\0\xff\r"
     corpus = read_corpus([write(tmp_path, data)], level="byte", encoding="utf-8")
     assert corpus.codes.tobytes() == data
@@ -302,7 +302,7 @@ def test_bytes_are_taken_as_they_are(tmp_path: Path) -> None:
 
 
 def test_a_small_file_needs_little_memory(tmp_path: Path) -> None:
-    """A limit on how much is read must not be set aside beforehand: small machines refuse it."""
+    """The limit on reading must not be allocated beforehand, which small machines refuse."""
     program = (
         "import resource, sys\n"
         "from charrnn.text.corpora import read_corpus\n"
@@ -331,8 +331,8 @@ SIZES = [(2, 1, 1), (9, 4, 3), (100, 3, 7), (101, 4, 25), (102, 4, 24), (1000, 7
 
 
 @pytest.mark.parametrize(("size", "batch_size", "seq_len"), SIZES)
-def test_lanes_are_the_text(size: int, batch_size: int, seq_len: int) -> None:
-    """Chunk after chunk, each lane reads on where it was; lane after lane they are the text."""
+def test_lanes_contain_the_whole_text(size: int, batch_size: int, seq_len: int) -> None:
+    """Each lane continues from chunk to chunk; joined, the lanes are the text."""
     ids = np.random.default_rng(0).permutation(size)  # all distinct: nothing can stand in
     lanes = Lanes(ids, batch_size, seq_len)
     chunks = [lanes.chunk(index) for index in range(len(lanes))]
@@ -346,8 +346,8 @@ def test_lanes_are_the_text(size: int, batch_size: int, seq_len: int) -> None:
 
 
 @pytest.mark.parametrize(("size", "batch_size", "seq_len"), SIZES)
-def test_chunks_are_alike(size: int, batch_size: int, seq_len: int) -> None:
-    """No update rests on a stump, and there are no more chunks than the length asks for."""
+def test_chunks_have_equal_length(size: int, batch_size: int, seq_len: int) -> None:
+    """No update uses a short rest, and there are not more chunks than needed."""
     lanes = Lanes(np.arange(size), batch_size, seq_len)
     lengths = [len(lanes.chunk(index)[0]) for index in range(len(lanes))]
     assert max(lengths) - min(lengths) <= 1

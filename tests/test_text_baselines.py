@@ -22,7 +22,7 @@ symbols = st.lists(st.integers(0, V - 1), max_size=40)
 
 
 class PlainKneserNey:
-    """The equations, one n-gram at a time."""
+    """The equations, computed for one n-gram at a time."""
 
     def __init__(self, text: list[int], order: int) -> None:
         occurrences = [
@@ -61,7 +61,7 @@ class PlainKneserNey:
 
 @settings(max_examples=150, deadline=None)
 @given(symbols, symbols, st.integers(1, 5), st.integers(0, 8))
-def test_probabilities_are_what_the_equations_say(
+def test_probabilities_follow_the_equations(
     train: list[int], text: list[int], order: int, start: int
 ) -> None:
     start = min(start, len(text))
@@ -90,8 +90,8 @@ def test_ngram_probabilities_sum_to_one_after_any_context(
     assert min(after) > 0
 
 
-def test_a_model_holds_all_smaller_ones(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And a long text, scored in pieces, loses no context between them."""
+def test_a_model_includes_all_lower_orders(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A long text that is scored in pieces loses no context between them."""
     rng = np.random.default_rng(1)
     ids = rng.integers(V, size=500)
     large = KneserNey(ids[:400], V, 5)
@@ -106,7 +106,7 @@ def test_a_model_holds_all_smaller_ones(monkeypatch: pytest.MonkeyPatch) -> None
 
 @pytest.mark.parametrize(("phrased", "order"), [(False, 3), (True, 8)])
 def test_the_order_is_chosen_by_the_end_of_the_training_text(phrased: bool, order: int) -> None:
-    """By the losses that models of the text before it have there, and counts all the text then."""
+    """By the losses of models of the text before it; then the whole text is counted."""
     rng = np.random.default_rng(3 if phrased else 1)
     phrases = [rng.integers(V, size=12) for _ in range(20)]
     ids = np.concatenate([phrases[k] for k in rng.integers(20, size=150)])
@@ -137,7 +137,7 @@ def test_numbers_too_large_to_sort_with_their_places_are_sorted_nevertheless() -
     assert expected[3].sum() == 1000
 
 
-def test_what_is_no_model_and_no_text() -> None:
+def test_invalid_orders_and_symbols_are_refused() -> None:
     ids = np.array([0, 1, 2])
     for order, size in ((0, 3), (1, 0)):
         with pytest.raises(ValueError, match="no model"):
@@ -155,7 +155,7 @@ def test_what_is_no_model_and_no_text() -> None:
 
 
 def test_escaping_is_a_code() -> None:
-    """All that may come, known or not, has a probability of one together."""
+    """The probabilities of all characters, known or not, sum to one."""
     vocabulary = Vocabulary.of("char", np.array([ord(c) for c in "\nabc"]))
     text = escape(vocabulary, np.array([ord(c) for c in "aéb𝄞c"]))
     assert text.unknown.tolist() == [False, True, False, True, False]
@@ -184,7 +184,7 @@ def letters(count: int, seed: int) -> bytes:
 
 
 def words(count: int, seed: int) -> bytes:
-    """In some order, of a hundred."""
+    """Random words from a hundred."""
     known = [letters(8, seed) for seed in range(100)]
     return b" ".join(known[k] for k in np.random.default_rng(seed).integers(100, size=count))
 
@@ -202,7 +202,7 @@ def words(count: int, seed: int) -> bytes:
         ("xz", 300_000, True),
     ],
 )
-def test_how_far_back_each_compressor_sees(name: str, distance: int, seen: bool) -> None:
+def test_how_far_back_each_compressor_looks(name: str, distance: int, seen: bool) -> None:
     text, digits = words(300, 1), bytes(c - 49 for c in letters(distance, 2))
     alone = compressed_nats(name, digits, text)
     cost = compressed_nats(name, text + digits, text)
@@ -210,7 +210,7 @@ def test_how_far_back_each_compressor_sees(name: str, distance: int, seen: bool)
     assert seen or cost == alone
 
 
-def test_a_compressors_cost_is_what_a_text_adds() -> None:
+def test_a_compressors_cost_is_the_added_size() -> None:
     train, text = words(500, 1), words(100, 2)
     added = len(lzma.compress(train + text)) - len(lzma.compress(train))
     assert compressed_nats("xz", train, text) == pytest.approx(8 * added * log(2))
@@ -223,7 +223,7 @@ def test_a_compressors_cost_is_what_a_text_adds() -> None:
 
 
 def test_what_each_baseline_needs() -> None:
-    """Of letters drawn at random nothing but their number can be known."""
+    """Nothing is known of random letters but their number."""
     codes = np.frombuffer(letters(60_000, 1), dtype=np.uint8)
     vocabulary = Vocabulary.of("char", codes)
     found = dict(baselines(codes[:50_000], codes[50_000:], vocabulary))
@@ -238,7 +238,7 @@ def test_what_each_baseline_needs() -> None:
     assert found[name] < 0.05 < 1 < found["unigram"]
 
 
-def test_the_first_character_is_read_after_what_stands_before() -> None:
+def test_the_first_character_is_predicted_after_the_text_before() -> None:
     train = np.array([ord(c) for c in "ab" * 200])
     vocabulary = Vocabulary.of("char", train)
     (_, after_b, *_) = baselines(train, train[:1], vocabulary)
@@ -246,7 +246,7 @@ def test_the_first_character_is_read_after_what_stands_before() -> None:
     assert after_b.nats < 0.1 < 2 < after_a.nats
 
 
-def test_unknown_characters_cost_what_the_rule_says() -> None:
+def test_unknown_characters_cost_what_the_rule_states() -> None:
     train = np.array([ord(c) for c in "abcab\n" * 50])
     text = np.array([ord(c) for c in "abé"])
     vocabulary = Vocabulary.of("char", train)
@@ -260,7 +260,7 @@ def test_unknown_characters_cost_what_the_rule_says() -> None:
     assert byte[0].nats < UNKNOWN_NATS
 
 
-def test_of_a_long_training_text_the_end_is_used() -> None:
+def test_only_the_end_of_a_long_training_text_is_used() -> None:
     rng = np.random.default_rng(1)
     train, text = rng.integers(97, 101, 1000), rng.integers(97, 101, 50)
     vocabulary = Vocabulary.of("char", train)
@@ -270,7 +270,7 @@ def test_of_a_long_training_text_the_end_is_used() -> None:
     assert capped != whole
 
 
-def test_what_is_used_of_a_training_text_can_be_afforded() -> None:
+def test_the_training_text_is_limited_by_the_time() -> None:
     assert affordable(1000, inf) == (1000, 1000 / SPEED)
     assert affordable(10 * MOST_TRAINING, inf)[0] == MOST_TRAINING
     assert affordable(10 * SPEED, 4.0) == (4 * SPEED, 4.0)

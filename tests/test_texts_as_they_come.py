@@ -1,4 +1,4 @@
-"""Texts as people have them: other forms of letters, marks, encodings of a pipe, short, moved."""
+"""Real-life texts: other forms of letters, marks, encodings of pipes, short or moved files."""
 
 import json
 import os
@@ -52,7 +52,7 @@ REPORTS = (
 
 
 def test_a_report_goes_through_a_pipe_in_utf_8(folder: Path) -> None:
-    """On Windows a pipe and a file have the encoding of the machine's old code page."""
+    """On Windows, pipes and files have the encoding of an old code page."""
     Path("days.txt").write_text("день и ночь 日\n" * 60, encoding="utf-8")
     flags = (*BRIEF, "--out", "checkpoints/роман")
     assert charrnn("train", "days.txt", *flags, cwd=folder).returncode == 0
@@ -85,7 +85,7 @@ def test_a_report_goes_through_a_pipe_in_utf_8(folder: Path) -> None:
         ("utf-8", b"\xff\xfe", "utf-16-le"),
     ],
 )
-def test_a_mark_goes_by_whichever_name_its_encoding_was_given(
+def test_a_mark_is_removed_whatever_the_encodings_name(
     encoding: str, mark: bytes, name: str
 ) -> None:
     Path("marked.txt").write_bytes(mark + ("abc\n" * 9).encode(name))
@@ -107,7 +107,7 @@ def test_a_mark_of_another_encoding_stays() -> None:
         ("‘cafe\u0301’", "NFC), plain quotes and dashes the model knows all of it: \"'café'\""),
     ],
 )
-def test_a_prime_is_offered_in_the_form_that_the_model_knows(prime: str, form: str) -> None:
+def test_a_prime_is_suggested_in_the_form_that_the_model_knows(prime: str, form: str) -> None:
     vocabulary = Vocabulary("char", tuple(sorted(map(ord, set("abcdefé '\"-")))))
     with pytest.raises(InputError, match="the prime has") as caught:
         vocabulary.encode_text(prime, "the prime")
@@ -117,7 +117,7 @@ def test_a_prime_is_offered_in_the_form_that_the_model_knows(prime: str, form: s
     assert "train on a text that has them" in other.value.hint
 
 
-def test_the_form_that_the_model_knows_is_offered_as_a_whole_command(folder: Path) -> None:
+def test_the_known_form_is_suggested_as_a_whole_command(folder: Path) -> None:
     Path("cafe.txt").write_text("un café, it's $5\n" * 60, encoding="utf-8")
     assert charrnn("train", "cafe.txt", *BRIEF, "--out", "a run", cwd=folder).returncode == 0
     done = charrnn("sample", "a run", "-p", "it’s $5", "--seed", "1", cwd=folder)
@@ -141,7 +141,7 @@ def test_the_form_that_the_model_knows_is_offered_as_a_whole_command(folder: Pat
         ("ab. ", "a\xa0b…", "plain quotes and dashes", "a b..."),
     ],
 )
-def test_a_mark_is_written_as_one_like_it_that_is_known(
+def test_an_unknown_mark_is_replaced_by_a_similar_known_one(
     known: str, text: str, name: str, form: str
 ) -> None:
     vocabulary = Vocabulary("char", tuple(sorted({*map(ord, known)})))
@@ -149,7 +149,7 @@ def test_a_mark_is_written_as_one_like_it_that_is_known(
     assert vocabulary.known_form(text + "ж") is None
 
 
-def test_generate_and_predict_offer_the_known_form_too(folder: Path) -> None:
+def test_generate_and_predict_suggest_the_known_form_too(folder: Path) -> None:
     rows = "".join(f"{'le café' if k % 2 else 'la nuit'} {k}\t{k % 2}\n" for k in range(60))
     Path("rows.tsv").write_text(rows, encoding="utf-8")
     turned = "".join("\t".join(row.split("\t")[::-1]) + "\n" for row in rows.splitlines())
@@ -182,7 +182,7 @@ def test_a_text_in_another_form_is_called_by_its_name(folder: Path) -> None:
 
 
 def test_a_run_is_used_from_another_folder(folder: Path) -> None:
-    """Its text is where it was, and is found from the run's own folder."""
+    """Its text has not moved, and is found from the run's folder."""
     place = folder / "place"
     place.mkdir()
     (place / "text.txt").write_text(TEXT, encoding="utf-8")
@@ -205,7 +205,7 @@ def test_a_short_text_makes_enough_updates_by_default(folder: Path) -> None:
     assert b"instead of" not in other.stderr
 
 
-def test_what_a_join_spoils_is_said(folder: Path) -> None:
+def test_damage_from_joining_files_is_reported(folder: Path) -> None:
     Path("a.txt").write_text("one\ntwo", encoding="utf-8")
     Path("b.txt").write_text("three\n", encoding="utf-8-sig")
     Path("empty.txt").write_bytes(b"")

@@ -1,4 +1,4 @@
-"""How many processes: measured before the first step, told, kept, and changed at will."""
+"""The number of processes: measured before the first step, reported, kept, and changed."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -26,7 +26,7 @@ Start = Callable[..., Run]
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
-    """Runs that are closed in the end."""
+    """Start runs that are closed after the test."""
     runs: list[Run] = []
 
     def new(name: str = "run", **settings: Any) -> Run:
@@ -40,7 +40,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
 @pytest.fixture
 def eight_cores(monkeypatch: pytest.MonkeyPatch) -> dict[int, float]:
-    """Steps take what stands here for each number of processes; none is computed."""
+    """Steps take a given time for each number of processes, and are not computed."""
     seconds = {1: 8.0, 2: 4.0, 4: 5.0}
     monkeypatch.setattr(threads, "available_cores", lambda: 8)
     monkeypatch.setattr(threads, "_step", lambda task, _: seconds[task.engine.threads])
@@ -56,10 +56,10 @@ def test_the_fastest_is_chosen(start: Start, eight_cores: dict[int, float]) -> N
     assert fastest([]).threads == 1
 
 
-def test_more_cores_cut_a_batch_finer_if_that_is_clearly_faster(
+def test_more_cores_use_more_shards_if_that_is_clearly_faster(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """32 lanes are two shards; eight cores try four and eight, six cores four and six."""
+    """32 lanes have two shards; eight cores try four and eight, six cores four and six."""
     seconds = {(1, 1): 9.0, (1, 2): 8.0, (2, 2): 4.0, (4, 4): 2.5, (6, 6): 2.4, (8, 8): 2.0}
     monkeypatch.setattr(
         threads,
@@ -83,8 +83,8 @@ def test_more_cores_cut_a_batch_finer_if_that_is_clearly_faster(
     assert fastest(close) == close[0]  # not worth other bits
 
 
-def test_more_ranks_cut_a_batch_finer_too(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each has one process, whatever the cores of rank 0 are; two ranks leave the cut as it is."""
+def test_more_ranks_use_more_shards_too(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each has one process, whatever cores rank 0 has; two ranks keep the usual shards."""
     seconds = {2: 4.0, 4: 2.0, 8: 3.0}
     monkeypatch.setattr(
         threads, "_step", lambda task, _: seconds[len(shards(32, task.engine.shards))]
@@ -102,10 +102,10 @@ def test_more_ranks_cut_a_batch_finer_too(start: Start, monkeypatch: pytest.Monk
         assert [t.shards for t in time_threads(task, parameters, 3, recut=True)] == [0]
 
 
-def test_a_cut_that_was_measured_is_kept(
+def test_a_measured_number_of_shards_is_kept(
     start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is said, is in the settings, and decides the bits; a resumed run does not choose anew."""
+    """It is reported, is in the settings and affects the bits; a resumed run keeps it."""
     monkeypatch.setattr(threads, "available_cores", lambda: 4)
     monkeypatch.setattr(threads, "WORTHWHILE", 0.0)
     monkeypatch.setattr(threads, "_step", lambda task, _: 1.0 / task.engine.threads)
@@ -130,7 +130,7 @@ def test_a_cut_that_was_measured_is_kept(
 def test_nothing_is_measured_without_a_choice(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A training of a step, a single shard, a single core."""
+    """A training of one step, a single shard, or a single core."""
     run = start(**WIDE)
     parameters = run.trainer.parameters
     assert not worth_timing(text_task(run), parameters, 1)
@@ -157,7 +157,7 @@ def test_a_process_that_dies_while_it_is_timed_is_not_timed(
 
 
 def test_timing_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither weights nor state nor random draws; and the run says what it found, first of all."""
+    """Neither weights nor state nor random draws; and the run first reports the result."""
     monkeypatch.setattr(threads, "available_cores", lambda: 2)
     monkeypatch.setattr(threads, "WORTHWHILE", 0.0)
     corpus, config = corpus_of(tmp_path, LONG), Config(**{"hidden": 8, "dropout": 0.3, **WIDE})
@@ -192,7 +192,7 @@ def test_a_run_keeps_its_number_and_may_be_given_another(tmp_path: Path) -> None
         again.close()
 
 
-def test_being_alone_is_said_once(start: Start) -> None:
+def test_losing_the_other_processes_is_reported_once(start: Start) -> None:
     run = start()
     seen = []
     for event in run.events():
@@ -213,7 +213,7 @@ def test_closing_a_run_closes_its_engine(start: Start, monkeypatch: pytest.Monke
 
 
 def test_a_validation_is_shared_out_too(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By the engine that it is given, which is the training's."""
+    """By the training's engine."""
     run = start()
     calls = []
     compute = Engine.losses

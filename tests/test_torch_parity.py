@@ -1,4 +1,4 @@
-"""Someone else's cells: PyTorch computes what ours do, forward, backward and over ten updates.
+"""Comparison with PyTorch's cells: forward, backward and over ten updates.
 
 The stored numbers come from ``fixtures/make_torch_fixtures.py``.
 """
@@ -31,7 +31,7 @@ def load(prefix: str) -> dict[str, Array]:
 
 
 def state_of(case: dict[str, Array], name: str, num_layers: int) -> State:
-    """``name/LAYER/PART`` as the tuples a stack takes."""
+    """``name/LAYER/PART`` as the tuples that a stack takes."""
     parts = 2 if f"{name}/0/1" in case else 1
     return tuple(
         tuple(case[f"{name}/{layer}/{part}"] for part in range(parts))
@@ -40,7 +40,7 @@ def state_of(case: dict[str, Array], name: str, num_layers: int) -> State:
 
 
 def assert_parity(kind: str, num_layers: int, case: dict[str, Array]) -> None:
-    """Our outputs, last states and every gradient are those of ``case``."""
+    """Our outputs, final states and every gradient equal those of ``case``."""
     num_hidden = case["y"].shape[-1]
     cell = parse_cell(kind, num_hidden)
     widths = [case["x"].shape[-1]] + [num_hidden] * (num_layers - 1)
@@ -76,22 +76,22 @@ def assert_parity(kind: str, num_layers: int, case: dict[str, Array]) -> None:
 
 @pytest.mark.parametrize("num_layers", [1, 2])
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_stored_runs_are_ours(kind: str, num_layers: int) -> None:
-    """A shared misreading of the papers would survive our own reference; it would not this."""
+def test_stored_pytorch_runs_equal_ours(kind: str, num_layers: int) -> None:
+    """Our own reference could share a misreading of the papers; this one does not."""
     assert_parity(kind, num_layers, load(f"{kind}/{num_layers}"))
 
 
 @pytest.mark.parametrize("num_layers", [1, 2, 3])
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_fresh_run_is_ours(kind: str, num_layers: int) -> None:
-    """The same, against the PyTorch that is installed, where one is."""
+def test_a_fresh_pytorch_run_equals_ours(kind: str, num_layers: int) -> None:
+    """The same, against the installed PyTorch, if there is one."""
     pytest.importorskip("torch")
     script = runpy.run_path(str(FIXTURES / "make_torch_fixtures.py"))
     assert_parity(kind, num_layers, script["run_case"](kind, num_layers, seed=1234))
 
 
-def test_ten_updates_leave_the_same_trace_of_losses() -> None:
-    """Loss, gradients, carried state and the update together: an error grows from step to step."""
+def test_ten_updates_give_the_same_losses() -> None:
+    """Loss, gradients, carried state and updates together: an error would grow step by step."""
     trace: dict[str, Any] = load("trace")
     ids, losses = trace["ids"], trace["losses"]
     num_steps, batch_size = 8, ids.shape[1]

@@ -1,4 +1,4 @@
-"""A task that charrnn does not come with: written in one file, registered by one line."""
+"""A task that is not part of charrnn: written in one file, registered by one line."""
 
 import json
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ def command(*arguments: str) -> None:
     app([*arguments], standalone_mode=False)
 
 
-def test_it_trains_and_is_used(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_toy_task_trains_and_predicts(capsys: pytest.CaptureFixture[str]) -> None:
     command("train", "words.tsv", "--task", "vowels", "--threads", "1", "--out", "run")
     shown = capsys.readouterr()
     assert "settings: hidden 12, epochs 30, lr 0.02" in shown.err
@@ -45,7 +45,7 @@ def test_it_trains_and_is_used(capsys: pytest.CaptureFixture[str]) -> None:
     assert [one.vowels for one in model.predict(["abba"])] == [found[0]["vowels"]]  # type: ignore[attr-defined]
 
 
-def test_it_is_inspected(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_toy_task_is_inspected(capsys: pytest.CaptureFixture[str]) -> None:
     charrnn.train("words.tsv", task="vowels", epochs=2, out="run", threads=1).finish()
     command("inspect", "run")
     shown = capsys.readouterr().out
@@ -56,7 +56,7 @@ def test_it_is_inspected(capsys: pytest.CaptureFixture[str]) -> None:
     assert json.loads(capsys.readouterr().out)[0]["label"] == "lstm"
 
 
-def test_it_resumes_exactly() -> None:
+def test_the_toy_task_resumes_exactly() -> None:
     charrnn.train("words.tsv", task="vowels", epochs=3, out="whole", threads=1).finish()
     run = charrnn.train("words.tsv", task="vowels", epochs=3, out="parts", threads=1)
     for event in run:
@@ -76,6 +76,8 @@ def test_it_resumes_exactly() -> None:
         ({"task": "vowel"}, "choose from classify, forecast, generate, lm, tag, translate, vowels"),
     ],
 )
-def test_what_means_nothing_to_it_is_refused(settings: dict[str, str], message: str) -> None:
+def test_settings_that_do_not_apply_to_the_toy_task_are_refused(
+    settings: dict[str, str], message: str
+) -> None:
     with pytest.raises(InputError, match=message):
         charrnn.train("words.tsv", **settings)  # type: ignore[arg-type]

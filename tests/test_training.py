@@ -1,4 +1,4 @@
-"""Updates, rates, scores and runs: what a training computes, stopped on the way or not."""
+"""Updates, learning rates, scores and runs: what a training computes, stopped or not."""
 
 import errno
 import inspect
@@ -69,7 +69,7 @@ from charrnn.training.state import Snapshot, capture
 
 @pytest.fixture(autouse=True)
 def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A run notes itself in the current folder's checkpoints/latest; what it shows is short."""
+    """Run in another folder, since a run writes checkpoints/latest; show short samples."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(lm, "PREVIEW_LENGTH", 20)
 
@@ -91,7 +91,7 @@ def drawn(seed: int) -> Array:
 
 
 def by_formula(name: str, decay: float) -> Iterator[Array]:
-    """The parameters after each update: whole vectors, straight from the papers."""
+    """The parameters after each update, computed on whole vectors as in the papers."""
     theta = drawn(0)
     m = v = np.zeros_like(theta)
     for k, rate in enumerate(RATES, start=1):
@@ -119,10 +119,10 @@ def by_formula(name: str, decay: float) -> Iterator[Array]:
 @pytest.mark.parametrize("size", [1 << 14, 1 << 20, 997])
 @pytest.mark.parametrize("decay", [0.0, 0.3])
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_updates_are_the_formulas(
+def test_updates_follow_the_formulas(
     monkeypatch: pytest.MonkeyPatch, name: str, decay: float, size: int
 ) -> None:
-    """In slices that end within a matrix, at none, and where the biases begin and after."""
+    """In slices that end within a matrix, at its end, where the biases begin, and after."""
     monkeypatch.setattr(optim, "SLICE", size)
     parameters = Parameters(SHAPES, np.float64, drawn(0))
     optimizer = make_optimizer(name, parameters, decay)
@@ -134,7 +134,7 @@ def test_updates_are_the_formulas(
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_biases_do_not_decay(name: str) -> None:
-    """With a zero gradient nothing but decay moves a weight, and it moves towards zero."""
+    """With a zero gradient, only decay moves a weight, towards zero."""
     parameters = Parameters(SHAPES, np.float64, drawn(0))
     make_optimizer(name, parameters, 0.5).step(parameters, parameters.zeros_like(), 0.1)
     assert (parameters.flat[~IS_MATRIX] == drawn(0)[~IS_MATRIX]).all()
@@ -153,7 +153,7 @@ def test_updates_keep_the_dtype(name: str) -> None:
 
 
 @pytest.mark.parametrize("size", [1 << 14, 100])
-def test_clipping_scales_all_gradients_alike(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+def test_clipping_scales_all_gradients_equally(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
     monkeypatch.setattr(optim, "SLICE", size)
     g = drawn(0)
     norm = math.sqrt(float((g**2).sum()))
@@ -165,7 +165,7 @@ def test_clipping_scales_all_gradients_alike(monkeypatch: pytest.MonkeyPatch, si
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_clipping_does_not_hide_what_is_not_finite(bad: float) -> None:
+def test_clipping_does_not_hide_infinite_gradients(bad: float) -> None:
     gradients = Parameters(SHAPES, np.float64, drawn(0))
     gradients.flat[-1] = bad
     assert not math.isfinite(clip_by_global_norm(gradients, 1.0))
@@ -185,7 +185,7 @@ def rates(name: str, total: int, warmup: float, final: float = 0.01) -> list[flo
 @pytest.mark.parametrize("total", [1, 2, 3, 10, 101])
 @pytest.mark.parametrize("warmup", [0.0, 0.05, 0.3, 1.0])
 @pytest.mark.parametrize("name", SCHEDULES)
-def test_rates_climb_then_fall(name: str, warmup: float, total: int) -> None:
+def test_learning_rates_climb_then_fall(name: str, warmup: float, total: int) -> None:
     climb = int(warmup * total)
     curve = rates(name, total, warmup)
     steps = np.diff([0.0, *curve[:climb], 2.0])
@@ -197,7 +197,7 @@ def test_rates_climb_then_fall(name: str, warmup: float, total: int) -> None:
         assert curve[-1] == pytest.approx(2.0 if name == "constant" else 0.02)
 
 
-def test_rates_between() -> None:
+def test_learning_rates_between_the_ends() -> None:
     """101 updates: half-way is the 51st."""
     assert rates("cosine", 101, 0.0)[50] == pytest.approx(2.0 * (0.01 + 0.99 / 2))
     assert rates("cosine", 101, 0.0)[25] == pytest.approx(
@@ -213,7 +213,7 @@ def test_rates_between() -> None:
 
 
 def test_the_command_lines_defaults_are_the_settings_defaults() -> None:
-    """They stand twice; a reader of --help must not be told another number."""
+    """They are defined twice; --help must show the same numbers."""
     options = inspect.signature(train).parameters
     config = Config()
     variants = {name for kind in KINDS.values() for name in kind.own}
@@ -273,7 +273,7 @@ def test_settings_are_given_as_variants_of_others(
         ({"optimizer": "sgd,clip=1,clip=2"}, "clip is given twice"),
     ],
 )
-def test_a_wrong_variant_is_told(given: dict[str, str], message: str) -> None:
+def test_a_wrong_variant_is_reported(given: dict[str, str], message: str) -> None:
     with pytest.raises(InputError, match=re.escape(message)):
         Config.parse(given)
 
@@ -329,7 +329,7 @@ def test_settings_out_of_range_are_refused(name: str, value: Any) -> None:
     assert caught.value.exit_code == 2
 
 
-def test_settings_come_back_from_json() -> None:
+def test_settings_can_be_restored_from_json() -> None:
     config = Config(hidden=7, lr=0.1 + 0.2, cell="gru,reset=before", seed=2**127, dropout=0.5)
     assert Config.from_json(json.loads(json.dumps(config.to_json()))) == config
     assert Config.from_json({"epochs": 3}) == Config(epochs=3)
@@ -356,7 +356,7 @@ def network(cell: str, layers: int = 2) -> tuple[SequenceModel, Parameters, Arra
 def naive(
     model: SequenceModel, parameters: Parameters, ids: Array, begin: int, start: int, stop: int
 ) -> tuple[float, int]:
-    """Summed nats of ids[start:stop], read from ``begin`` on, one character at a time."""
+    """The summed nats of ids[start:stop], read from ``begin`` on, one character at a time."""
     state, nats, count = model.zero_state(1, np.float64), 0.0, 0
     for at in range(begin, stop - 1):
         y, state, _ = model.forward(parameters, np.array([[ids[at]]], dtype=np.intp), state)
@@ -372,7 +372,7 @@ CELLS = ("rnn", "lstm", "gru")
 
 @pytest.mark.parametrize("start", [1, 2, 40, 257, 399])
 @pytest.mark.parametrize("cell", CELLS)
-def test_one_lane_is_the_naive_loop(cell: str, start: int) -> None:
+def test_one_lane_equals_the_naive_loop(cell: str, start: int) -> None:
     model, parameters, ids = network(cell)
     nats, count = naive(model, parameters, ids, 0, start, 400)
     score = evaluate(reader_of(model), parameters, ids, start, lanes=1)
@@ -392,7 +392,7 @@ def test_a_warm_up_is_read_and_not_scored() -> None:
 
 @pytest.mark.parametrize("lanes", [2, 3, 7, 64, 399])
 def test_lanes_score_every_character_once(lanes: int) -> None:
-    """With nothing warmed, each lane is a naive loop of its own; the last reads what is left."""
+    """Without a warm-up, each lane equals a naive loop; the last lane reads the rest."""
     model, parameters, ids = network("gru")
     length = 399 // lanes
     total, count = 0.0, 0
@@ -407,8 +407,8 @@ def test_lanes_score_every_character_once(lanes: int) -> None:
 
 
 @pytest.mark.parametrize("start", [1, 2, 30, 100, 101])
-def test_no_lane_starts_cold_where_something_stands_before_it(start: int) -> None:
-    """Near a text's beginning the first lane has little before it; the others have enough."""
+def test_no_lane_starts_cold_where_there_is_text_before_it(start: int) -> None:
+    """Near the beginning of a text, only the first lane has little text before it."""
     model, parameters, ids = network("lstm")
     nats, count = naive(model, parameters, ids, 0, start, 400)
     score = evaluate(reader_of(model), parameters, ids, start, lanes=7, warm_up=100)
@@ -439,13 +439,13 @@ def test_scores_do_not_depend_on_chunks_and_workspaces(monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize("start", [0, 400, 401])
-def test_nothing_to_score_is_refused(start: int) -> None:
+def test_an_empty_score_is_refused(start: int) -> None:
     model, parameters, ids = network("rnn")
     with pytest.raises(ValueError, match="nothing to score"):
         evaluate(reader_of(model), parameters, ids, start)
 
 
-def test_the_tail_validates_and_is_not_trained_on(corpus: Corpus) -> None:
+def test_the_validation_set_is_not_trained_on(corpus: Corpus) -> None:
     run = begin(Path("run"), corpus, val_fraction=0.25)
     task = text_task(run)
     assert (task.split, task.lanes.left_over) == (450, 1)
@@ -463,8 +463,8 @@ def pairs(task: LanguageModelTask, index: int) -> Iterator[tuple[int, int]]:
     return zip(x.ravel().tolist(), y.ravel().tolist(), strict=True)
 
 
-def test_the_state_is_carried_and_a_new_pass_begins_anew(corpus: Corpus) -> None:
-    """Two chunks in a row are one of their joint length; the first of a pass starts from zero."""
+def test_the_state_is_carried_and_reset_for_each_epoch(corpus: Corpus) -> None:
+    """Two chunks equal one of their joint length; the first of an epoch starts from zero."""
     run = begin(Path("run"), corpus)
     task, theta = text_task(run), run.trainer.parameters
     g = theta.zeros_like()
@@ -483,7 +483,7 @@ def test_the_state_is_carried_and_a_new_pass_begins_anew(corpus: Corpus) -> None
     run.folder.close()
 
 
-def test_every_pass_reads_every_chunk_in_order(corpus: Corpus) -> None:
+def test_every_epoch_reads_every_chunk_in_order(corpus: Corpus) -> None:
     run = begin(Path("run"), corpus)
     gradients, read = text_task(run).gradients, []
 
@@ -496,7 +496,7 @@ def test_every_pass_reads_every_chunk_in_order(corpus: Corpus) -> None:
     assert read == [*range(17)] * 3
 
 
-def test_a_lane_whose_state_ran_away_begins_anew(
+def test_a_lane_whose_state_ran_away_is_reset(
     corpus: Corpus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Only that lane, in all its layers; a state that is not a number counts as run away."""
@@ -538,7 +538,9 @@ def unstopped(corpus: Corpus, settings: dict[str, Any]) -> tuple[dict[str, str],
 
 
 @every_setting
-def test_stopped_and_resumed_is_never_stopped(corpus: Corpus, settings: dict[str, Any]) -> None:
+def test_a_stopped_and_resumed_run_equals_an_uninterrupted_one(
+    corpus: Corpus, settings: dict[str, Any]
+) -> None:
     """Bit for bit: mid-epoch, at the edges of epochs, and before, at and after validations."""
     expected, log = unstopped(corpus, settings)
     for point in POINTS:
@@ -555,7 +557,7 @@ def test_stopped_and_resumed_is_never_stopped(corpus: Corpus, settings: dict[str
         assert metrics(folder) == log, point
 
 
-def test_stopped_again_and_again_is_never_stopped(corpus: Corpus) -> None:
+def test_a_run_stopped_many_times_equals_an_uninterrupted_one(corpus: Corpus) -> None:
     expected, log = unstopped(corpus, SETTINGS["lstm-adamw-dropout"])
     run_until(begin(Path("run"), corpus, **SETTINGS["lstm-adamw-dropout"]), 1)
     for point in range(2, 51):
@@ -566,8 +568,10 @@ def test_stopped_again_and_again_is_never_stopped(corpus: Corpus) -> None:
 
 
 @every_setting
-def test_killed_and_resumed_is_never_killed(corpus: Corpus, settings: dict[str, Any]) -> None:
-    """A kill loses what came after the last save, and nothing else: not a sample's random draws."""
+def test_a_killed_and_resumed_run_equals_an_uninterrupted_one(
+    corpus: Corpus, settings: dict[str, Any]
+) -> None:
+    """A kill only loses what came after the last save, and no random draws of samples."""
     expected, log = unstopped(corpus, settings)
     for point in (11, 20, 35):
         folder = Path(f"killed-{point}")
@@ -579,10 +583,10 @@ def test_killed_and_resumed_is_never_killed(corpus: Corpus, settings: dict[str, 
         assert fingerprint(folder)["last.npz"] == expected["last.npz"], point
 
 
-def test_killed_just_after_a_save_the_log_is_still_whole(
+def test_a_kill_just_after_a_save_leaves_the_log_complete(
     corpus: Corpus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The line of a validation must not be lost between the file and the log."""
+    """The log line of a validation must not be lost."""
     _, log = unstopped(corpus, {})
     run = begin(Path("run"), corpus)
     save_last = run.folder.save_last
@@ -617,7 +621,7 @@ def weights_and_memory(folder: str) -> dict[str, Array]:
 
 
 def same(folder: str, other: str) -> None:
-    """Assert that two runs learnt the same, whatever samples they have shown."""
+    """Assert that two runs learnt the same, whatever samples they showed."""
     ours, theirs = weights_and_memory(folder), weights_and_memory(other)
     assert ours.keys() == theirs.keys()
     assert [name for name in ours if not np.array_equal(ours[name], theirs[name])] == []
@@ -632,7 +636,7 @@ def test_showing_samples_changes_nothing(corpus: Corpus) -> None:
     same("often", "never")
 
 
-def test_seeds_decide(corpus: Corpus) -> None:
+def test_seeds_decide_the_result(corpus: Corpus) -> None:
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
         run_until(begin(Path(name), corpus, seed=seed, dropout=0.2))
     assert fingerprint(Path("a")) == fingerprint(Path("b"))
@@ -640,7 +644,7 @@ def test_seeds_decide(corpus: Corpus) -> None:
 
 
 def test_a_run_learns_and_keeps_the_best(corpus: Corpus) -> None:
-    """best.npz is of the step that says so, and scores what it says."""
+    """best.npz is from the step that it names, and has the score that it names."""
     run = begin(Path("run"), corpus, lr=0.05, epochs=12.0)
     events = run_until(run)
     scores = {e.step: e.score.error for e in events if isinstance(e, Validated) and e.score}
@@ -668,7 +672,7 @@ def test_a_run_learns_and_keeps_the_best(corpus: Corpus) -> None:
 
 
 def test_a_new_run_can_begin_with_anothers_weights(corpus: Corpus, tmp_path: Path) -> None:
-    """And keeps its symbols in their order, though its own text has fewer."""
+    """It keeps their symbols in the same order, although its own text has fewer."""
     run_until(begin(Path("first"), corpus))
     initial = load_model(Path("first/best.npz"))
     symbols, weights = initial.vocabulary, initial.parameters.flat.copy()
@@ -686,7 +690,7 @@ def test_a_new_run_can_begin_with_anothers_weights(corpus: Corpus, tmp_path: Pat
 
 
 def spoil(run: Run, at: int, what: Callable[[Run], None]) -> None:
-    """Let something happen to the gradients of one step."""
+    """Change the gradients of one step."""
     gradients = text_task(run).gradients
 
     def spoiled(*arguments: Any) -> tuple[float, int]:
@@ -699,8 +703,8 @@ def spoil(run: Run, at: int, what: Callable[[Run], None]) -> None:
     text_task(run).gradients = spoiled  # type: ignore[method-assign, assignment]
 
 
-def test_a_gradient_that_is_no_number_is_rolled_back(corpus: Corpus) -> None:
-    """Once, at step 25: back to the save of step 20, at half the rate from there."""
+def test_a_gradient_that_is_not_finite_is_rolled_back(corpus: Corpus) -> None:
+    """Once, at step 25: back to the save of step 20, with half the learning rate."""
     run = begin(Path("run"), corpus)
     kept: list[Snapshot] = []
     task, gradients = text_task(run), text_task(run).gradients
@@ -728,7 +732,7 @@ def test_a_gradient_that_is_no_number_is_rolled_back(corpus: Corpus) -> None:
 
 
 def test_a_run_that_was_rolled_back_resumes_exactly(corpus: Corpus) -> None:
-    """What lowered the rate is saved with it."""
+    """The lowered learning rate is saved."""
     wild: dict[str, Any] = {"cell": "rnn,activation=relu", "optimizer": "sgd"}
     wild |= {"lr": 100.0, "clip": 0.0}
     events = run_until(begin(Path("whole"), corpus, **wild))
@@ -741,8 +745,8 @@ def test_a_run_that_was_rolled_back_resumes_exactly(corpus: Corpus) -> None:
         same(str(folder), "whole")
 
 
-def test_stopped_before_a_divergence_it_returns_to_where_it_would_have(corpus: Corpus) -> None:
-    """What a stop saves is not a good state: the last regular save is, and goes along."""
+def test_a_run_stopped_before_a_divergence_rolls_back_the_same(corpus: Corpus) -> None:
+    """A stop does not save a good state: the last regular save is one, and is kept with it."""
     wild: dict[str, Any] = {"cell": "rnn,activation=relu", "optimizer": "sgd"}
     wild |= {"lr": 100.0, "clip": 0.0, "warmup": 0.0}
     events = run_until(begin(Path("whole"), corpus, **wild))
@@ -755,7 +759,7 @@ def test_stopped_before_a_divergence_it_returns_to_where_it_would_have(corpus: C
         same(str(folder), "whole")
 
 
-def test_a_text_that_becomes_harder_is_no_reason_to_end(tmp_path: Path) -> None:
+def test_a_text_that_becomes_harder_does_not_end_a_run(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     hard = "".join(rng.choice(list("cdefghijklmnop"), 3000))
     text = corpus_of(tmp_path, "ab" * 3000 + hard)
@@ -765,8 +769,8 @@ def test_a_text_that_becomes_harder_is_no_reason_to_end(tmp_path: Path) -> None:
     assert sum(isinstance(event, RolledBack) for event in events) <= 2
 
 
-def test_a_rate_thirty_times_too_high_still_learns(tmp_path: Path) -> None:
-    """A text with something to learn, at 0.15: below the entropy of its own characters."""
+def test_a_learning_rate_thirty_times_too_high_still_learns(tmp_path: Path) -> None:
+    """At 0.15, on a text with something to learn: below the entropy of its characters."""
     rng = np.random.default_rng(3)
     words = ["lorem ", "ipsum ", "dolor ", "sit, ", "amet. ", "ut\n"]
     text = corpus_of(tmp_path, "".join(rng.choice(words, 600)))
@@ -780,8 +784,8 @@ def test_a_rate_thirty_times_too_high_still_learns(tmp_path: Path) -> None:
         assert run.best.val < 0.6 * unigram, cell
 
 
-def test_a_rate_no_training_could_bear_is_found_out_at_once(tmp_path: Path) -> None:
-    """Lost before anything was learnt: worse than guessing, with nothing to have come down from."""
+def test_a_hopeless_learning_rate_is_detected_at_once(tmp_path: Path) -> None:
+    """Lost before anything was learnt: it is worse than guessing."""
     text = corpus_of(tmp_path, "the cat sat on the mat, and the rat. " * 150)
     sizes: dict[str, Any] = {"hidden": 32, "batch_size": 8, "seq_len": 16, "epochs": 4.0}
     for cell, lr in (("gru", 10.0), ("lstm", 10.0)):
@@ -792,8 +796,8 @@ def test_a_rate_no_training_could_bear_is_found_out_at_once(tmp_path: Path) -> N
         assert run.best.val < 0.3 * np.log(len(vocabulary_of(run)))
 
 
-def test_what_diverges_after_a_good_validation_leaves_its_weights(corpus: Corpus) -> None:
-    """Rolled back to before it, the run has forgotten it; the file has not."""
+def test_a_divergence_after_a_good_validation_keeps_its_weights(corpus: Corpus) -> None:
+    """The run rolls back to before that validation, but the file stays."""
     run = begin(Path("run"), corpus, eval_every=5)
     errors = iter([3.0, 2.0, 9.0, 8.0, 7.0])
     validate = text_task(run).validate
@@ -850,7 +854,7 @@ def test_a_training_that_always_diverges_is_given_up(corpus: Corpus) -> None:
     assert (run.trainer.parameters.flat == saved.parameters.flat).all()
 
 
-def test_weights_that_are_no_numbers_are_never_saved(corpus: Corpus) -> None:
+def test_weights_that_are_not_finite_are_never_saved(corpus: Corpus) -> None:
     run = begin(Path("run"), corpus)
     events = run.events()
     for event in events:
@@ -864,7 +868,7 @@ def test_weights_that_are_no_numbers_are_never_saved(corpus: Corpus) -> None:
     assert fingerprint(Path("run")) == before
 
 
-def test_previous_stands_in_for_a_damaged_last(corpus: Corpus) -> None:
+def test_previous_npz_replaces_a_damaged_last_npz(corpus: Corpus) -> None:
     expected, log = unstopped(corpus, {})
     for damage in (b"", b"junk", None):
         folder = Path(f"run-{damage!r}")
@@ -945,7 +949,7 @@ def test_another_text_is_refused(corpus: Corpus, tmp_path: Path) -> None:
         lambda h, a: a.update({"state.0.c": a["state.0.c"][:-1]}),
     ],
 )
-def test_a_training_state_that_is_not_whole_is_refused(
+def test_an_incomplete_training_state_is_refused(
     corpus: Corpus, change: Callable[[dict[str, Any], dict[str, Array]], Any]
 ) -> None:
     run_until(begin(Path("run"), corpus), 5)
@@ -972,10 +976,10 @@ def test_a_training_state_that_is_not_whole_is_refused(
         ([[0, 0.0], [10**12, 51.0]], 10**12 - 1, False),
     ],
 )
-def test_a_pace_that_no_run_of_so_many_minutes_can_have_is_refused(
+def test_a_pace_impossible_for_the_minutes_is_refused(
     corpus: Corpus, pace: list[Any], step: int, fine: bool
 ) -> None:
-    """It would be busy for as long as the file wants."""
+    """The file could keep it busy for any time."""
     run_until(begin(Path("run"), corpus, minutes=0.05), 5)
     header, arrays = checkpoint.read_checkpoint(Path("run/last.npz"))
     header["training"].update(pace=pace, step=step)
@@ -1001,7 +1005,7 @@ def test_best_npz_alone_cannot_be_resumed(corpus: Corpus) -> None:
 # Folders
 
 
-def test_one_process_trains_in_a_folder(corpus: Corpus) -> None:
+def test_only_one_process_trains_in_a_folder(corpus: Corpus) -> None:
     run = begin(Path("run"), corpus)
     with pytest.raises(RunError, match=f"in use by process {os.getpid()} on") as caught:
         RunFolder(Path("run"), resume=False)
@@ -1013,10 +1017,10 @@ def test_one_process_trains_in_a_folder(corpus: Corpus) -> None:
     assert names(Path("run")) == ["last.npz", "metrics.jsonl"]
 
 
-def test_a_lock_that_is_let_go_is_not_taken_twice(
+def test_a_released_lock_is_not_taken_twice(
     corpus: Corpus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One process ends while the next is between opening the lock and taking it; a third comes."""
+    """One process ends between another's opening and taking the lock; then a third one starts."""
     fcntl = pytest.importorskip("fcntl")
     run_until(begin(Path("run"), corpus), 5)
     first = RunFolder(Path("run"), resume=True)
@@ -1060,13 +1064,13 @@ def test_new_folders_are_numbered() -> None:
     assert runs.new_folder("").name == "run-1"
 
 
-def test_a_folder_is_no_option() -> None:
+def test_a_folder_name_never_looks_like_an_option() -> None:
     """A run called -x--1 could not be named on the command line."""
     assert runs.new_folder("[x]").name == "x--1"
 
 
 def test_a_run_that_left_only_a_log_does_not_double_it(corpus: Corpus) -> None:
-    """It diverged before its first save; the next in its folder starts a log of its own."""
+    """It diverged before its first save; the next run in its folder starts a new log."""
     run = begin(Path("run"), corpus, eval_every=30)
     spoil(run, 25, lambda run: None)
     with pytest.raises(DivergedError):
@@ -1113,10 +1117,10 @@ def test_a_last_save_that_fails_is_an_error(
     assert saved.header["training"]["step"] == 30
 
 
-def test_best_npz_is_what_the_run_says_is_best(
+def test_best_npz_is_what_the_run_reports_as_best(
     corpus: Corpus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Even where the disk was full when the best came by."""
+    """Even if the disk was full at the best validation."""
     run = begin(Path("run"), corpus)
     nats = iter([3.0, 2.0, 2.5, 2.7, 2.6, 2.8])
     monkeypatch.setattr(text_task(run), "validate", lambda theta: Score(next(nats), 60, 1, 0))
@@ -1130,7 +1134,7 @@ def test_best_npz_is_what_the_run_says_is_best(
 
 
 def overfitted(folder: str, corpus: Corpus, **settings: Any) -> Run:
-    """It learns 600 random characters by heart: what it is held out against only gets worse."""
+    """It memorises 600 random characters, so its validation loss only gets worse."""
     return begin(
         Path(folder),
         corpus,
@@ -1138,7 +1142,7 @@ def overfitted(folder: str, corpus: Corpus, **settings: Any) -> Run:
     )
 
 
-def test_out_of_patience_the_best_weights_settle_and_the_run_ends(corpus: Corpus) -> None:
+def test_out_of_patience_a_run_settles_and_ends(corpus: Corpus) -> None:
     run = overfitted("run", corpus, patience=3)
     events = run_until(run)
     (settled,) = [event for event in events if isinstance(event, Settled)]
@@ -1188,8 +1192,8 @@ def test_a_run_that_settles_resumes_exactly(corpus: Corpus) -> None:
         same(str(folder), "whole")
 
 
-def test_a_short_text_is_validated_some_25_times(tmp_path: Path) -> None:
-    """One update is an epoch of it; a longer text is validated every epoch."""
+def test_a_short_text_is_validated_about_25_times(tmp_path: Path) -> None:
+    """One update is an epoch of this text; a longer text is validated every epoch."""
     counted = {}
     for times in (1, 2, 11):
         corpus = corpus_of(tmp_path, TEXT * times)

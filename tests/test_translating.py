@@ -1,4 +1,4 @@
-"""How long a translation may get, and what a beam keeps on its way."""
+"""The length limits of translations, and the memory of a beam search."""
 
 import tracemalloc
 from collections.abc import Callable
@@ -30,14 +30,14 @@ DATES = Path(__file__).parent.parent / "data" / "dates-train.tsv"
 
 
 def data_of(folder: Path, more: str) -> TranslateData:
-    """The short rows and some more that train; others validate."""
+    """Short training rows and some more; other rows validate."""
     (folder / "train.tsv").write_text(SHORT + more)
     (folder / "val.tsv").write_text("".join(f"red cow {k}\tred cow {k}\n" for k in range(30)))
     return TranslateData(Paths((str(folder / "train.tsv"),), str(folder / "val.tsv")), CONFIG)
 
 
 def endless(spec: TranslateSpec, seed: int = 0) -> Trained:
-    """A model that never ends what it writes."""
+    """A model that never ends a translation."""
     model = spec.model(CONFIG)
     parameters = model.init(np.random.default_rng(seed))
     parameters["head.b"][END] = -1e4
@@ -46,7 +46,7 @@ def endless(spec: TranslateSpec, seed: int = 0) -> Trained:
 
 @pytest.fixture
 def steps(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many lanes each step of a decoder has had."""
+    """The number of lanes in each step of a decoder."""
     taken: list[int] = []
     decode = Translator.decode
 
@@ -61,7 +61,7 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 # How long
 
 
-def test_one_target_that_is_far_off_does_not_lengthen_the_others(
+def test_one_very_long_target_does_not_lengthen_the_others(
     tmp_path: Path, steps: list[int]
 ) -> None:
     data = data_of(tmp_path, f"x y\t{LONG}\n")
@@ -92,12 +92,12 @@ def test_a_long_source_costs_a_beam_no_more_than_a_translation(steps: list[int])
         ([0.5] * 30 + [2.25], 2.25),
     ],
 )
-def test_the_largest_that_is_not_far_off(values: list[float], largest: float) -> None:
+def test_the_largest_length_without_outliers(values: list[float], largest: float) -> None:
     assert largest_of_its_kind(values) == largest
 
 
-def test_ordinary_rows_decide_by_the_longest_of_them(tmp_path: Path) -> None:
-    """As they always did: a training of such rows makes the same bits."""
+def test_ordinary_rows_allow_the_longest_of_them(tmp_path: Path) -> None:
+    """As before: a training on ordinary rows gives the same bits."""
     for data in (data_of(tmp_path, ""), TranslateData(Paths((str(DATES),)), CONFIG)):
         spec, rows = data.spec(), data.rows.train
         assert spec.longest == max(len(row.right) for row in rows)
@@ -105,7 +105,7 @@ def test_ordinary_rows_decide_by_the_longest_of_them(tmp_path: Path) -> None:
         assert len(data.describe(spec, CONFIG)) == 2
 
 
-def test_a_checkpoint_goes_on_by_the_lengths_that_it_has(steps: list[int]) -> None:
+def test_a_checkpoint_keeps_its_length_limits(steps: list[int]) -> None:
     header = {**SPEC.to_header(), "longest": 300, "ratio": 300.0}
     spec = TranslateSpec.from_header(header)
     assert (spec.longest, spec.ratio) == (300, 300.0)
@@ -129,7 +129,7 @@ def test_rows_that_will_be_cut_off_are_named(tmp_path: Path) -> None:
 
 
 def test_the_longest_row_keeps_its_place_in_the_order(tmp_path: Path) -> None:
-    """Sources of one length by target, also where that is longer than a translation may get."""
+    """Sources of equal length are sorted by target, even if that exceeds the limit."""
     more = "".join(f"x {k}\t{'y' * size}\n" for k, size in enumerate((900, 1000)))
     data = data_of(tmp_path, more + "xy z\tu\n")
     spec = data.spec()
@@ -147,7 +147,7 @@ def test_the_longest_row_keeps_its_place_in_the_order(tmp_path: Path) -> None:
 def copying(
     model: Translator, parameters: Parameters, source: Any, lengths: Any, most: Any, beam: int
 ) -> list[tuple[list[int], float]]:
-    """The same search in plain lists: every beginning is copied at every step."""
+    """The same search with plain lists, which copies every beginning at every step."""
     count = source.shape[1]
     memory, state, _ = model.encode(parameters, source, lengths, Workspace())
     lanes = np.repeat(np.arange(count), beam)
@@ -185,7 +185,7 @@ def copying(
 @pytest.mark.parametrize("beam", [1, 2, 4])
 @pytest.mark.parametrize("bias", [-2.0, 0.5, 2.0])
 def test_a_beam_finds_what_copying_every_beginning_finds(beam: int, bias: float) -> None:
-    """To the bit: symbols and probabilities, of sources with limits of their own."""
+    """Bit for bit: symbols and probabilities, for sources with their own limits."""
     for seed in range(4):
         rng = np.random.default_rng(seed)
         model = Translator(6, 7, GRU(6), directions="both")
@@ -202,8 +202,8 @@ def test_a_beam_finds_what_copying_every_beginning_finds(beam: int, bias: float)
             assert score == other
 
 
-def test_what_is_written_is_not_copied_at_each_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a step needs for a moment is the same after 400 steps as at the beginning."""
+def test_written_symbols_are_not_copied_at_each_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The temporary memory of a step is the same after 400 steps as at the beginning."""
     scratch: list[int] = []
     decode: Callable[..., Any] = Translator.decode
     before = 0
@@ -229,10 +229,10 @@ def test_what_is_written_is_not_copied_at_each_step(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("beam", [1, 4])
-def test_as_many_stand_together_as_may_be_written(
+def test_sources_in_a_batch_are_limited_by_the_memory_to_write(
     monkeypatch: pytest.MonkeyPatch, beam: int
 ) -> None:
-    """Two numbers of each symbol: 64 MiB of them; what is read is bounded as in a training."""
+    """Two numbers for each symbol, 64 MiB in all; reading is limited as in training."""
     shapes: list[tuple[int, int, int]] = []
 
     def noted(*arguments: Any) -> Any:

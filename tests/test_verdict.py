@@ -1,4 +1,4 @@
-"""What a text is like before training: each check told apart from a text that is well."""
+"""Checks of a text before training, each against a good text."""
 
 import importlib
 import json
@@ -34,7 +34,7 @@ WORDS = ["".join(rng.choice(list("etaoinshrdlu"), rng.integers(2, 9))) for _ in 
 
 
 def prose(words: int, seed: int = 1) -> str:
-    """Words at random, in lines: nothing in it stands twice, and all of it is alike."""
+    """Random words in lines, without repeated passages and uniform throughout."""
     drawn = np.random.default_rng(seed).choice(WORDS, words)
     return "\n".join(" ".join(drawn[k : k + 9]) for k in range(0, words, 9)) + "\n"
 
@@ -58,7 +58,7 @@ def flagged(verdict: Verdict) -> dict[str, str]:
 # The whole
 
 
-def test_a_good_text_is_good() -> None:
+def test_a_good_text_has_no_warnings() -> None:
     verdict = verdict_of(GOOD)
     assert verdict.text == "good to train on"
     assert flagged(verdict) == {}
@@ -79,8 +79,8 @@ def test_a_good_text_is_good() -> None:
     ]
 
 
-def test_what_is_flagged_says_what_to_do_and_by_which_rule() -> None:
-    """Each rule is the value of a constant of that name, and each flag has advice."""
+def test_each_warning_has_advice_and_a_rule() -> None:
+    """Each rule is the value of the constant with that name, and each warning has advice."""
     constants: dict[str, Any] = {}
     for module in pkgutil.iter_modules(package.__path__):
         constants |= vars(importlib.import_module(f"{package.__name__}.{module.name}"))
@@ -123,7 +123,7 @@ def test_the_words_of_a_verdict() -> None:
     assert said("mend", "note", "mend") == "fix these 2 problems first, and 1 note"
 
 
-def test_what_is_held_out_is_what_training_holds_out() -> None:
+def test_the_checked_validation_set_is_that_of_training() -> None:
     assert Config.of("lm").val_fraction == HELD_OUT
     found = of(verdict_of(GOOD, held_out=0.25), "held-out end")
     assert found.measured["held_out"] == round(len(GOOD) * 0.25)
@@ -131,7 +131,7 @@ def test_what_is_held_out_is_what_training_holds_out() -> None:
 
 
 def test_files_are_read_as_training_reads_them(tmp_path: Path) -> None:
-    """Marks and line ends go from each; what is counted is what remains."""
+    """Marks and carriage returns are removed from each file; the rest is counted."""
     files = {"a.txt": b"\xef\xbb\xbfone\r", "b.txt": b"\ntwo\r\n", "c.txt": b""}
     for name, data in files.items():
         (tmp_path / name).write_bytes(data)
@@ -150,7 +150,7 @@ def test_files_are_read_as_training_reads_them(tmp_path: Path) -> None:
 
 
 def naive(text: str, split: int, length: int) -> tuple[int, int]:
-    """How much is covered by windows that stood before; and after ``split``, by those before it."""
+    """How much earlier windows cover; and how much after ``split`` those before it do."""
     count = len(text) - length + 1
     before: set[int] = set()
     held_out: set[int] = set()
@@ -168,9 +168,7 @@ def codes_of(text: str) -> Any:
 
 
 @pytest.mark.parametrize("seed", range(30))
-def test_passages_are_those_that_a_plain_search_finds(
-    seed: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_passages_equal_those_of_a_plain_search(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(repeats, "BLOCK", 16)  # windows must not mind where blocks end
     monkeypatch.setattr(passages, "COMPARED", 3)
     rng = np.random.default_rng(seed)
@@ -186,7 +184,7 @@ def test_passages_are_those_that_a_plain_search_finds(
         assert found.earlier < found.start or not found.length
 
 
-def test_the_longest_passage_and_where_it_stood() -> None:
+def test_the_longest_passage_and_its_place() -> None:
     text = prose(3000)
     twice = text[:9000] + text[2000:2700] + text[9000:] + text[5000:5200]
     repeated, held_out = find_passages(codes_of(twice), len(twice) - 300)
@@ -197,7 +195,7 @@ def test_the_longest_passage_and_where_it_stood() -> None:
 
 
 def test_equal_hashes_do_not_mislead(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Even if every window has the same one."""
+    """Even if every window has the same hash."""
 
     def same(codes: Any, lengths: Any) -> Any:
         return (np.zeros(len(codes) - length + 1, dtype=np.uint64) for length in lengths)
@@ -207,7 +205,7 @@ def test_equal_hashes_do_not_mislead(monkeypatch: pytest.MonkeyPatch) -> None:
     assert find_passages(codes_of("x" * 300), 200, 100)[0].characters == 299
 
 
-def test_a_text_doubled_must_be_mended() -> None:
+def test_a_doubled_text_must_be_fixed() -> None:
     verdict = verdict_of(GOOD * 2)
     assert flagged(verdict) == {"repeats": "mend", "held-out repeats": "mend"}
     measured = of(verdict, "repeats").measured
@@ -218,14 +216,14 @@ def test_a_text_doubled_must_be_mended() -> None:
     assert of(verdict, "held-out repeats").measured["share"] == 1.0
 
 
-def test_a_tail_seen_before_is_told_apart_from_other_repeats() -> None:
+def test_a_repeated_end_is_told_apart_from_other_repeats() -> None:
     inner = GOOD[:200_000] + GOOD[:30_000] + GOOD[200_000:]
     assert flagged(verdict_of(inner)) == {"repeats": "note"}
     tail = GOOD + GOOD[:1500]
     assert flagged(verdict_of(tail)) == {"held-out repeats": "note"}
 
 
-def test_of_a_large_text_a_stated_part_is_searched(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stated_part_of_a_large_text_is_searched(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(repeats, "SEARCHED", 100_000)
     text = GOOD[:5000] * 2 + GOOD
     split = len(text) - round(len(text) * HELD_OUT)
@@ -282,8 +280,10 @@ UNCLEAR = ("French", "German")  # of one sentence: few of its bytes tell
 
 
 @pytest.mark.parametrize(("language", "encoding"), EVERY)
-def test_an_encoding_is_offered_with_what_it_reads_or_none_is(language: str, encoding: str) -> None:
-    """One that reads the text as it was written; of a sentence of few accents none is clear."""
+def test_an_encoding_is_suggested_with_an_excerpt_or_not_at_all(
+    language: str, encoding: str
+) -> None:
+    """It is the one the text was written in; for a sentence with few accents none is clear."""
     text = f"{CASES[language]}\nplain letters 123\n{CASES[language]}\n"
     verdict = verdict_of(text.encode(encoding))
     (found,) = verdict.findings
@@ -304,7 +304,7 @@ def test_an_encoding_is_offered_with_what_it_reads_or_none_is(language: str, enc
 
 
 @pytest.mark.parametrize("encoding", ["cp1252", "cp1250", "cp1251", "cp1253", "mac_roman", "cp850"])
-def test_of_a_few_words_nothing_wrong_is_offered(encoding: str) -> None:
+def test_no_wrong_encoding_is_suggested_for_a_few_words(encoding: str) -> None:
     words = (
         "Un café noir. ",
         "¿Dónde está?",
@@ -334,8 +334,8 @@ RARE_ONES = [
 
 
 @pytest.mark.parametrize("encoding", RARE_ONES)
-def test_of_a_rare_encoding_nothing_wrong_is_offered(encoding: str) -> None:
-    """Nor of EBCDIC, which is not even considered."""
+def test_no_wrong_encoding_is_suggested_for_a_rare_encoding(encoding: str) -> None:
+    """Nor for EBCDIC, which is not even considered."""
     tried = 0
     for text in CASES.values():
         try:
@@ -362,7 +362,7 @@ PARAGRAPHS = {
 
 @pytest.mark.parametrize("language", PARAGRAPHS)
 @pytest.mark.parametrize("encoding", ["cp1252", "mac_roman"])
-def test_of_a_paragraph_an_encoding_is_clear(language: str, encoding: str) -> None:
+def test_the_encoding_of_a_paragraph_is_clear(language: str, encoding: str) -> None:
     text = PARAGRAPHS[language]
     data = text.encode(encoding)
     (named,), decodings = guess_encoding(data)
@@ -370,7 +370,7 @@ def test_of_a_paragraph_an_encoding_is_clear(language: str, encoding: str) -> No
     assert named == decodings[0].encodings[0] == encoding.replace("_", "-")
 
 
-def test_what_a_guess_weighed_is_among_the_figures() -> None:
+def test_the_figures_include_all_guesses() -> None:
     (found,) = verdict_of(CASES["Russian"].encode("koi8-r")).findings
     first, second, *_ = found.measured["decodings"]
     assert first["encodings"] == ["koi8-r", "koi8-u", "koi8-t"]
@@ -381,7 +381,7 @@ def test_what_a_guess_weighed_is_among_the_figures() -> None:
 
 
 def test_a_few_bytes_are_not_enough_however_confident_chardet_is() -> None:
-    """And lines that stand twice tell nothing new."""
+    """And repeated lines add no information."""
     few = "كتاب".encode("cp1256")
     _, decodings = guess_encoding(few)
     assert len(few) == BEYOND - 1
@@ -398,13 +398,13 @@ def test_a_few_bytes_are_not_enough_however_confident_chardet_is() -> None:
 
 
 def lines_of(language: str, number: int, quotes: str = "{}") -> list[str]:
-    """No two alike."""
+    """Lines that are all different."""
     return [f"{k} {quotes.format(CASES[language][k % 20 :])}" for k in range(number)]
 
 
 @pytest.mark.parametrize("turn", [1, -1])
 def test_two_names_for_the_same_characters_are_one_encoding(turn: int) -> None:
-    """One end alone may be ISO 8859-7 as well as cp1253; only the quotes of the other tell."""
+    """One end may be ISO 8859-7 or cp1253; only the quotes at the other end decide."""
     texts = [lines_of("Greek", 200), lines_of("Greek", 200, "“{}”")][::turn]
     data = ["\n".join(text).encode("cp1253") for text in texts]
     assert [guess_encoding(end)[0] for end in data] == [["iso8859-7"], ["cp1253"]][::turn]
@@ -412,8 +412,8 @@ def test_two_names_for_the_same_characters_are_one_encoding(turn: int) -> None:
 
 
 @pytest.mark.parametrize("added", ["Άλλα", "“"])
-def test_each_byte_is_asked_about_wherever_it_stands(added: str) -> None:
-    """In ISO 8859-7 the first would be another letter, the second a control character."""
+def test_each_byte_counts_wherever_it_is(added: str) -> None:
+    """In ISO 8859-7 the first is another letter, the second a control character."""
     lines = lines_of("Greek", 5000)
     lines[3001] += added
     data = "\n".join(lines).encode("cp1253")
@@ -424,7 +424,7 @@ def test_each_byte_is_asked_about_wherever_it_stands(added: str) -> None:
 
 
 def test_a_text_without_line_ends_is_cut() -> None:
-    """Within a character, it may be."""
+    """Perhaps within a character."""
     for cut in range(4):
         data = b"x" * cut + (CASES["Chinese"] * 4000).encode("gb18030")
         named, decodings = guess_encoding(data)
@@ -439,8 +439,8 @@ def test_a_text_without_line_ends_is_cut() -> None:
 SHORT = [CASES["Russian"], "Привет мир"]
 
 
-def test_what_reads_alike_in_the_sample_only_is_not_clear() -> None:
-    """Greek quotes differ between cp1253 and ISO 8859-7; here they stand in a line too long."""
+def test_encodings_equal_only_in_the_sample_are_not_clear() -> None:
+    """Greek quotes differ between cp1253 and ISO 8859-7; here they are in a very long line."""
     text = f"{CASES['Greek']}\n" + CASES["Greek"] * 20
     data = text.encode("iso8859-7")
     assert guess_encoding(data)[0] == ["iso8859-7"]
@@ -455,7 +455,7 @@ def test_what_reads_alike_in_the_sample_only_is_not_clear() -> None:
 
 
 def test_an_encoding_must_read_the_whole_file() -> None:
-    """Not only the samples; and give the same bytes again."""
+    """Not only the samples; and it must give the same bytes again."""
     text = f"{CASES['Korean']}\n"
     named, decodings = guess_encoding(text.encode("euc_kr"))
     assert named == ["cp949"]
@@ -470,10 +470,10 @@ def test_an_encoding_must_read_the_whole_file() -> None:
     assert guess_encoding(damaged)[0] == []
 
 
-def test_without_the_extra_package_it_is_said_how_to_get_it(
+def test_a_missing_package_is_reported_with_the_command(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """What is certain is said all the same."""
+    """Certain findings are reported anyway."""
     monkeypatch.setitem(sys.modules, "chardet", None)
     (found,) = verdict_of(CASES["Russian"].encode("koi8-r")).findings
     assert "byte 0xf7 at offset 0 (line 1)" in found.text
@@ -487,7 +487,7 @@ def test_without_the_extra_package_it_is_said_how_to_get_it(
 
 
 @pytest.mark.parametrize("version", ["5.2.0", "7.3.9"])
-def test_of_an_old_version_it_is_said_how_to_get_a_new_one(
+def test_an_old_package_is_reported_with_the_command(
     version: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old = ModuleType("chardet")
@@ -498,7 +498,7 @@ def test_of_an_old_version_it_is_said_how_to_get_a_new_one(
     assert found.measured["candidates"] == []
 
 
-def test_utf16_of_ascii_is_valid_utf8_and_still_found_out() -> None:
+def test_utf16_of_ascii_is_valid_utf8_and_still_detected() -> None:
     for encoding in ("utf-16-le", "utf-16-be", "utf-32-le"):
         verdict = verdict_of(GOOD[:3000].encode(encoding))
         assert flagged(verdict) == {"encoding": "mend"}
@@ -517,15 +517,15 @@ def test_a_byte_order_mark_decides(encoding: str) -> None:
     assert "encoding" not in flagged(verdict_of(f"{GOOD}é".encode(encoding), encoding=encoding))
 
 
-def test_utf8_read_as_something_else_is_found_out() -> None:
+def test_utf8_read_as_something_else_is_detected() -> None:
     verdict = verdict_of(f"{GOOD}é", encoding="latin-1")
     assert flagged(verdict) == {"encoding": "mend"}
     assert of(verdict, "encoding").advice == ("leave --encoding out",)
     assert "encoding" not in flagged(verdict_of(GOOD, encoding="latin-1"))
 
 
-def test_a_mark_that_was_kept_is_told_of() -> None:
-    """As the text was read, so the words are."""
+def test_a_mark_that_was_kept_is_reported() -> None:
+    """The message depends on how the text was read."""
     data = f"{GOOD}é".encode("utf-16")
     order = "utf-16-le" if data[:1] == b"\xff" else "utf-16-be"
     kept = np.array([0xFEFF, *map(ord, GOOD)], dtype=np.uint16)
@@ -592,8 +592,8 @@ def test_two_other_encodings_joined_are_named() -> None:
     assert "convert each part to UTF-8" in found.advice[0]
 
 
-def test_a_short_end_in_another_encoding_is_told() -> None:
-    """Though the whole can be read as the beginning is."""
+def test_a_short_end_in_another_encoding_is_reported() -> None:
+    """Although the whole can be decoded as the beginning is."""
     begin = "\n".join(lines_of("Russian", 200)).encode("cp866")
     end = "\n".join(lines_of("Russian", 20)).encode("koi8-r")
     assert guess_encoding(begin)[0] == ["cp866"]
@@ -619,7 +619,7 @@ def test_bytes_at_random_are_not_called_text() -> None:
 
 
 def test_nul_bytes_alone_do_not_make_utf16() -> None:
-    """Wherever they stand: those of UTF-16 are in every other place."""
+    """Wherever they are: those of UTF-16 are in every other place."""
     rng = np.random.default_rng(0)
     for _ in range(100):
         data = bytearray(rng.choice(list(string.ascii_letters.encode()), 200).astype(np.uint8))
@@ -649,7 +649,7 @@ def test_where_a_text_stops_decoding(chunk: int, monkeypatch: pytest.MonkeyPatch
 
 
 def test_line_ends_are_counted_and_made_alike(tmp_path: Path) -> None:
-    """Exactly as training does."""
+    """In exactly the same way as training does."""
     rng = np.random.default_rng(0)
     for _ in range(200):
         text = "".join(rng.choice(["\r\n", "\r", "\n", "a", "\r\r\n"], 12))
@@ -673,7 +673,7 @@ def test_line_ends_matter_to_bytes() -> None:
     assert "line ends" not in flagged(verdict_of(whole, level="byte"))
 
 
-def test_long_lines() -> None:
+def test_long_lines_are_reported() -> None:
     assert flagged(verdict_of(GOOD.replace("\n", " "))) == {"lines": "note"}
     one = GOOD[:100_000] + GOOD[100_000:108_000].replace("\n", " ") + GOOD[108_000:]
     found = of(verdict_of(one), "lines")
@@ -691,11 +691,11 @@ def test_long_lines() -> None:
         ("a" * 300_000, "mend"),
     ],
 )
-def test_size(text: str, severity: str) -> None:
+def test_the_size_of_a_text_is_judged(text: str, severity: str) -> None:
     assert of(verdict_of(text), "size").severity == severity
 
 
-def test_rare_characters() -> None:
+def test_rare_characters_are_reported() -> None:
     found = of(verdict_of(GOOD + "Q" * 9 + "Z" * 10), "rare characters")
     assert found.severity == "fine"
     assert found.measured["characters"] == {"U+0051": 9}
@@ -722,7 +722,7 @@ def test_rare_characters() -> None:
         ("\uffff", "unassigned", "note"),
     ],
 )
-def test_odd_characters(character: str, kind: str, severity: str) -> None:
+def test_odd_characters_are_reported(character: str, kind: str, severity: str) -> None:
     found = of(verdict_of(GOOD + character * 2 + "x"), "odd characters")
     assert (found.measured["kind"], found.severity) == (kind, severity)
     assert found.measured["count"] == 2
@@ -730,14 +730,14 @@ def test_odd_characters(character: str, kind: str, severity: str) -> None:
     assert character not in found.text or character == "\ufffd"
 
 
-def test_what_is_not_odd() -> None:
+def test_normal_characters_are_not_odd() -> None:
     for text in ("\t", "\u3000", "می\u200cخواهم", "é漢字 🙂", "naïve “quoted” – dash…"):
         assert "odd characters" not in flagged(verdict_of(GOOD + text * 20)), text
 
 
 @pytest.mark.parametrize("meant", ["é", "’", "“", "ж", "漢", "ü", "š", "α"])
 @pytest.mark.parametrize("wrong", ["cp1252", "latin-1"])
-def test_mojibake(meant: str, wrong: str) -> None:
+def test_mojibake_is_reported(meant: str, wrong: str) -> None:
     try:
         written = meant.encode().decode(wrong)
     except UnicodeDecodeError:
@@ -761,12 +761,12 @@ def test_mojibake_is_counted_over_pieces(monkeypatch: pytest.MonkeyPatch) -> Non
         assert found.measured["count"] == 9
 
 
-def test_european_typography_is_no_mojibake() -> None:
+def test_european_typography_is_not_mojibake() -> None:
     text = "„Spaß“, sagte er – „À bientôt…“ «ÉTÉ» ¿QUÉ? ÅÄÖ ÇA’ ÎLE — Ñandú “Ñ” "
     assert "mojibake" not in flagged(verdict_of(GOOD + text * 2))
 
 
-def test_letters_in_parts() -> None:
+def test_decomposed_letters_are_reported() -> None:
     text = "déjà été Ångström " * 50
     apart = unicodedata.normalize("NFD", text)
     found = of(verdict_of(GOOD + apart), "composition")
@@ -782,7 +782,7 @@ def test_letters_in_parts() -> None:
 # The held-out end
 
 
-def test_an_end_of_another_kind() -> None:
+def test_an_end_of_another_kind_is_reported() -> None:
     other = "".join(np.random.default_rng(0).choice(list("zxqvwkjypgbm \n"), 33_000))
     assert flagged(verdict_of(GOOD + other)) == {"held-out end": "note"}
     found = of(verdict_of(GOOD + other), "held-out end")
@@ -793,7 +793,7 @@ def test_an_end_of_another_kind() -> None:
     assert "held-out end" not in flagged(first)  # at the beginning it does no harm
 
 
-def test_a_sorted_text_is_told() -> None:
+def test_a_sorted_text_is_reported() -> None:
     lines = "".join(sorted(f"{chr(97 + k % 26) * 3}{k % 7}\n" for k in range(60_000)))
     found = of(verdict_of(lines), "held-out end")
     assert found.severity == "note"
@@ -802,7 +802,7 @@ def test_a_sorted_text_is_told() -> None:
 
 
 def test_few_of_many_kinds_differ_by_chance() -> None:
-    """A small Chinese text is not odd because its end cannot have all that the rest has."""
+    """A small Chinese text is not odd only because its end lacks characters of the rest."""
     kinds = list(map(chr, range(0x4E00, 0x4E00 + 2500)))
     text = "".join(np.random.default_rng(0).choice(kinds, 30_000))
     found = of(verdict_of(text), "held-out end")
@@ -811,7 +811,7 @@ def test_few_of_many_kinds_differ_by_chance() -> None:
     assert found.severity == "fine"
 
 
-def test_characters_that_only_the_end_has() -> None:
+def test_characters_only_in_the_end_are_reported() -> None:
     found = of(verdict_of(GOOD + "Q" * 50), "held-out end")
     assert found.measured["unseen"] == 50
     assert "'Q' (U+0051)" in found.text
@@ -825,7 +825,7 @@ def test_characters_that_only_the_end_has() -> None:
 
 @pytest.fixture(autouse=True)
 def _no_networks_are_timed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What time there would be for is no part of a verdict."""
+    """The plan is not part of a verdict."""
     monkeypatch.setattr(planner, "measure", lambda *_: Speed(1, 1e5))
 
 
@@ -853,7 +853,7 @@ def test_the_command_gives_the_verdict(tmp_path: Path) -> None:
     assert two["verdict"] == "fix these 2 problems first"
 
 
-def test_what_cannot_be_decoded_still_gets_its_verdict(tmp_path: Path) -> None:
+def test_a_text_that_cannot_be_decoded_still_gets_a_verdict(tmp_path: Path) -> None:
     line = f"{CASES['Russian']}\n"
     (tmp_path / "koi.txt").write_bytes(line.encode("koi8-r") * 999)
     done = charrnn("inspect", "koi.txt", cwd=tmp_path)
@@ -867,7 +867,7 @@ def test_what_cannot_be_decoded_still_gets_its_verdict(tmp_path: Path) -> None:
     assert inspect(tmp_path, "koi.txt", "--level", "byte")["level"] == "byte"
 
 
-def test_a_text_does_not_rule_the_terminal(tmp_path: Path) -> None:
+def test_a_text_does_not_control_the_terminal(tmp_path: Path) -> None:
     (tmp_path / "evil.txt").write_bytes(("\x1b[31mé\u202e\x9b" * 200 + GOOD[:5000]).encode() * 3)
     done = charrnn("inspect", "evil.txt", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -909,8 +909,8 @@ def test_mistakes_take_two_lines(tmp_path: Path, arguments: list[str], message: 
     assert not done.stdout
 
 
-def test_a_document_is_no_model(tmp_path: Path) -> None:
-    """Zip archives both; what is inside tells them apart."""
+def test_a_document_is_not_a_model(tmp_path: Path) -> None:
+    """Both are zip archives; their members tell them apart."""
     import zipfile
 
     with zipfile.ZipFile(tmp_path / "text.docx", "w") as archive:
@@ -924,7 +924,7 @@ def test_a_document_is_no_model(tmp_path: Path) -> None:
     assert "checkpoint" in done.stderr.decode()
 
 
-def test_real_corpora(tmp_path: Path, corpora: Path) -> None:
+def test_the_verdicts_on_real_corpora(tmp_path: Path, corpora: Path) -> None:
     plays = inspect(tmp_path, str(corpora / "tinyshakespeare" / "input.txt"))
     assert plays["verdict"] == "good to train on"
     poems = inspect(tmp_path, str(corpora / "tang-poems-zh" / "tang300.txt"))
@@ -938,7 +938,7 @@ def test_real_corpora(tmp_path: Path, corpora: Path) -> None:
 
 
 def test_advice_names_the_file(tmp_path: Path) -> None:
-    """So that it can be pasted; to a terminal or a pipe, with no constants of the code."""
+    """So that it can be pasted, at a terminal or through a pipe, without constants of the code."""
     (tmp_path / "a text.txt").write_text("cafe\u0301 " * 2000, encoding="utf-8")
     page = charrnn("inspect", "a text.txt", cwd=tmp_path).stdout.decode()
     assert "< 'a text.txt' > 'a text-new.txt'" in page

@@ -1,4 +1,4 @@
-"""The map of hashed n-grams beside the recurrence: what it reads, computes and begins with."""
+"""The map of hashed n-grams beside the recurrence: its input, its output, its first weights."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -34,7 +34,7 @@ SMALL: dict[str, Any] = {"hidden": 4, "batch_size": 8, "epochs": 3.0}
 
 
 def rows(count: int = 90) -> list[str]:
-    """The label is whether there is an x, which stands anywhere."""
+    """The label says whether there is an x anywhere."""
     draw = np.random.default_rng(0)
     words = ["".join(draw.choice(list("abcdef"), 6)) for _ in range(count)]
     words = [w[: k % 6] + "x" + w[k % 6 :] if k % 2 else w for k, w in enumerate(words)]
@@ -42,7 +42,7 @@ def rows(count: int = 90) -> list[str]:
 
 
 def sentences(count: int = 60) -> list[str]:
-    """A word's tag is the first letter of the word behind it."""
+    """A word's tag is the first letter of the next word."""
     draw = np.random.default_rng(0)
     made = ["".join(draw.choice(list("abc"), 3)) for _ in range(4 * count)]
     groups = [made[4 * k : 4 * k + 4] for k in range(count)]
@@ -118,7 +118,7 @@ def test_words_count_whatever_their_case_and_neighbours_in_order() -> None:
 
 
 @pytest.mark.parametrize("ahead", [True, False])
-def test_a_token_shows_what_stands_behind_it_if_that_counts(ahead: bool) -> None:
+def test_a_tokens_features_include_later_tokens_if_allowed(ahead: bool) -> None:
     one, other = (
         [{*own.tolist()} for own in hashed.of_tokens(["a", "b", last, "d"], ahead=ahead)]
         for last in ("c", "Z9")
@@ -133,7 +133,7 @@ def dense(features: Features, size: int) -> np.ndarray[Any, Any]:
     return x
 
 
-def test_the_map_is_a_product_with_rows_that_are_mostly_zero() -> None:
+def test_the_map_is_a_sparse_product() -> None:
     draw = np.random.default_rng(1)
     row = np.array([0, 0, 0, 2, 3, 3])
     features = Features(5, row, np.array([4, 4, 1, 6, 0, 1]), draw.standard_normal(6))
@@ -171,7 +171,7 @@ def test_a_network_adds_it_to_its_outputs() -> None:
         model.outputs(parameters, replace(batch, features=None), Workspace())
 
 
-def test_processes_share_it_out() -> None:
+def test_processes_share_the_map_out() -> None:
     model = SequenceModel(5, 3, GRU(4), readout="max", wide=9)
     parameters = model.init(np.random.default_rng(0))
     draw = np.random.default_rng(1)
@@ -189,7 +189,7 @@ def test_processes_share_it_out() -> None:
     assert found[0] == found[1]
 
 
-def test_rows_of_features_are_of_one_length_and_counts_weigh_by_their_logarithm() -> None:
+def test_rows_of_features_have_equal_length_and_log_counts() -> None:
     features = features_of([hashed.of_text("aaaa"), hashed.of_text("a longer text")], 1 << 12)
     x = dense(features, 1 << 12)
     np.testing.assert_allclose(np.linalg.norm(x, axis=1), SCALE, rtol=1e-6)
@@ -198,7 +198,7 @@ def test_rows_of_features_are_of_one_length_and_counts_weigh_by_their_logarithm(
     assert x[0, a] / x[0, once] == pytest.approx(1 + np.log(4))
 
 
-def test_training_leaves_some_out_and_of_half_of_the_rows_all() -> None:
+def test_training_drops_features_and_whole_rows() -> None:
     features = features_of([hashed.of_text("some text " * 30)] * 400, 1 << 12)
     assert thinned(features, None) is features
     one, two = (thinned(features, np.random.default_rng(3)) for _ in range(2))
@@ -211,7 +211,7 @@ def test_training_leaves_some_out_and_of_half_of_the_rows_all() -> None:
     assert x[there].sum() / every[there].sum() == pytest.approx(1, abs=0.06)
 
 
-def test_there_are_as_many_buckets_as_features_need_or_weights_may_be() -> None:
+def test_the_number_of_buckets_is_limited_by_features_and_weights() -> None:
     hashes = [np.arange(100 * k, 100 * k + 100, dtype=np.uint64) for k in range(10)]
     assert buckets_for(hashes, 2, 1 << 20) == 2048
     assert buckets_for(hashes, 3, 1000) == 256
@@ -219,20 +219,20 @@ def test_there_are_as_many_buckets_as_features_need_or_weights_may_be() -> None:
 
 
 def words_of(count: int) -> list[str]:
-    """Of three letters each."""
+    """Words of three letters."""
     draw = np.random.default_rng(2)
     return ["".join(draw.choice(list("abc"), 3)) for _ in range(count)]
 
 
 def fitted(targets: Sequence[int]) -> FittedMap:
-    """A map of those words to three labels."""
+    """A map from those words to three labels."""
     words = words_of(len(targets))
     rows = [[hashed.of_text(word)] for word in words]
     gold = [np.array([k]) for k in targets]
     return FittedMap(rows.__getitem__, gold, 1 << 10, 3, "softmax", range(len(rows)))
 
 
-def test_what_stands_beside_a_row_was_not_fitted_to_it() -> None:
+def test_the_maps_output_for_a_row_was_not_fitted_to_it() -> None:
     targets = [k % 3 for k in range(30)]
     changed = [(targets[0] + 1) % 3, *targets[1:]]
     one, other = (fitted(own)._across_folds(Way(0.5))[1].outputs for own in (targets, changed))
@@ -252,7 +252,7 @@ def test_rows_of_one_input_are_in_one_fold() -> None:
     np.testing.assert_array_equal(one.outputs[0], other.outputs[0])
 
 
-def test_the_map_is_fitted_for_as_many_passes_as_are_best_for_others() -> None:
+def test_the_map_is_fitted_for_the_best_number_of_epochs() -> None:
     targets = np.random.default_rng(0).integers(3, size=60)
     draw = np.random.default_rng(2)
     words = ["".join(draw.choice(list("abcdefgh"), 8)) for _ in targets]
@@ -362,7 +362,7 @@ def test_the_features_of_few_rows_are_found_once() -> None:
     assert len(asked) == 60  # the other time to see how many there are
 
 
-def test_a_map_that_is_worse_than_none_is_none() -> None:
+def test_a_map_that_is_worse_than_none_is_not_used() -> None:
     draw = np.random.default_rng(5)
     found = fitted(draw.integers(3, size=40).tolist())  # which no letter tells
     assert found._best.number == 0
@@ -371,7 +371,7 @@ def test_a_map_that_is_worse_than_none_is_none() -> None:
     assert found.nats == pytest.approx(np.log(3))
 
 
-def test_of_very_many_rows_a_map_is_fitted_to_some(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_map_is_fitted_to_a_part_of_very_many_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     targets = ["abc".index(word[0]) for word in words_of(30)]
     every = fitted(targets).beside(range(30))
     monkeypatch.setattr("charrnn.tasks.fitted.MANY", 0)
@@ -408,7 +408,7 @@ def test_a_network_begins_as_its_map(tmp_path: Path, task: str, lines: list[str]
     run.close()
 
 
-def test_on_other_data_the_map_of_a_model_learns_on(tmp_path: Path) -> None:
+def test_a_models_map_learns_further_on_other_data(tmp_path: Path) -> None:
     run = begin(tmp_path / "first", "classify", rows(), epochs=1.0)
     for _ in run:
         pass
@@ -432,7 +432,7 @@ def begin(folder: Path, task: str, lines: Sequence[str], **settings: Any) -> Run
 
 
 @pytest.mark.parametrize(("task", "lines"), [("classify", rows()), ("tag", sentences())])
-def test_a_run_with_it_resumes_exactly(tmp_path: Path, task: str, lines: list[str]) -> None:
+def test_a_run_with_a_map_resumes_exactly(tmp_path: Path, task: str, lines: list[str]) -> None:
     whole = begin(tmp_path / "whole", task, lines)
     for _ in whole:
         pass
@@ -452,7 +452,7 @@ def test_a_run_with_it_resumes_exactly(tmp_path: Path, task: str, lines: list[st
     assert fingerprint(tmp_path / "broken") == fingerprint(tmp_path / "whole")
 
 
-def test_without_it_a_network_is_the_notes_own(tmp_path: Path) -> None:
+def test_without_a_map_a_network_is_that_of_the_notes(tmp_path: Path) -> None:
     run = begin(tmp_path / "run", "classify", rows(), wide=0)
     assert "wide.W" not in run.trainer.parameters
     assert "buckets" not in run.spec.to_header()
@@ -471,7 +471,7 @@ def test_without_it_a_network_is_the_notes_own(tmp_path: Path) -> None:
                 type(spec).from_header({**header, "buckets": wrong})
 
 
-def test_the_simple_method_can_be_asked(tmp_path: Path) -> None:
+def test_the_baseline_can_predict(tmp_path: Path) -> None:
     (tmp_path / "rows.tsv").write_text("".join(rows()), encoding="utf-8")
     line = ["--hidden", "4", "--epochs", "1", "--lr", "0", "--seed", "1"]
     done = charrnn(
@@ -493,7 +493,7 @@ def test_the_simple_method_can_be_asked(tmp_path: Path) -> None:
     assert b"cannot be read, or has changed" in gone.stderr
 
 
-def test_the_simple_method_of_tags_can_be_asked(tmp_path: Path) -> None:
+def test_the_baseline_of_tags_can_predict(tmp_path: Path) -> None:
     (tmp_path / "rows.conll").write_text("".join(sentences()), encoding="utf-8")
     line = ["--hidden", "4", "--epochs", "1", "--out", "r"]
     assert charrnn("train", "rows.conll", "--task", "tag", *line, cwd=tmp_path).returncode == 0

@@ -1,4 +1,4 @@
-"""What people ask of a text: where it begins and ends, what it must not have, how it comes out."""
+"""Options of writing: beginning and end, passages to avoid, and output formats."""
 
 import json
 import re
@@ -25,7 +25,7 @@ NAMES = ["anna", "annette", "berta", "carla", "carlotta", "clara", "dora", "emma
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two models of names, one of which knows x and y as well; and one of names of two kinds."""
+    """Two models of names, one of which also knows x and y; and one of two kinds of names."""
     place = tmp_path_factory.mktemp("names")
     rng = np.random.default_rng(0)
     drawn = [str(name) for name in rng.choice(NAMES, 400)]
@@ -63,7 +63,7 @@ def model(folder: Path) -> Model:
 
 
 def out(folder: Path, *arguments: str, stdin: bytes = b"") -> str:
-    """What ``charrnn sample`` writes."""
+    """The output of ``charrnn sample``."""
     done = charrnn("sample", *arguments, "--seed", "1", cwd=folder, stdin=stdin)
     assert done.returncode == 0, done.stderr
     return done.stdout.decode()
@@ -82,7 +82,7 @@ LABEL = ("kinds", "--label", "long")
 
 
 def test_a_prime_from_a_file_has_its_line_ends(folder: Path) -> None:
-    """Also such as Windows writes; standard input likewise. The shell has no way to give them."""
+    """Also those of Windows, and from standard input; arguments cannot contain them."""
     (folder / "prime.txt").write_bytes(b"anna\r\nber\r\n")
     text = out(folder, "lm", "--prime-file", "prime.txt", "-l", "30")
     assert text.startswith("anna\nber\n")
@@ -96,7 +96,7 @@ def test_a_prime_from_a_file_has_its_line_ends(folder: Path) -> None:
 
 
 def test_a_backslash_in_a_prime_is_explained(folder: Path) -> None:
-    """And is an error, where the model does not know it."""
+    """It is an error if the model does not know it."""
     said = refused(folder, "lm", "-p", r"anna\nb")
     assert r"note: \n in --prime means two characters, a backslash and 'n'; --prime-file" in said
     assert "U+005C" in said
@@ -116,7 +116,7 @@ def test_unknown_characters_of_a_prime_are_refused_or_skipped(folder: Path) -> N
 
 
 def test_characters_can_be_allowed_and_forbidden(folder: Path, model: Model) -> None:
-    """In UTF-8 or not, known or not; the end of a labelled text always can come."""
+    """In UTF-8 or not, known or not; the end of a labelled text is always possible."""
     some = out(folder, "lm", "--allow", r"an\nbZ€", "-l", "300")
     assert set(some) == set("an\nb")
     assert not set(out(folder, "lm", "--allow", r"^an\n", "-l", "300")[:-1]) & set("an\n")
@@ -148,7 +148,7 @@ def test_a_text_ends_before_its_stop(folder: Path, model: Model) -> None:
     assert "a" not in out(folder, *LABEL, "-n", "3", "--stop", "a", "--no-prime")
 
 
-def test_lines_are_complete_and_no_two_alike(folder: Path, model: Model) -> None:
+def test_lines_are_complete_and_all_different(folder: Path, model: Model) -> None:
     text = out(folder, "lm", "--lines", "25")
     lines = text.splitlines()
     assert len(set(lines)) == len(lines) == 25
@@ -174,13 +174,13 @@ def test_lines_are_complete_and_no_two_alike(folder: Path, model: Model) -> None
     assert not set(labelled) & set(NAMES)
 
 
-def test_a_model_that_knows_no_line_ends_writes_no_lines(tmp_path: Path) -> None:
+def test_a_model_without_line_ends_writes_no_lines(tmp_path: Path) -> None:
     run = package.train(text="abc " * 100, hidden=4, epochs=1, out=tmp_path / "run", threads=1)
     with pytest.raises(InputError, match="knows no line ends"):
         next(run.finish().lines(3))
 
 
-def test_how_many_lines_are_looked_for_at_a_time_changes_none(
+def test_the_number_of_lines_written_at_a_time_does_not_matter(
     model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wanted: dict[str, Any] = {"seed": 3, "best_of": 2, "max_copy": 5, "temperature": 1.0}
@@ -190,7 +190,7 @@ def test_how_many_lines_are_looked_for_at_a_time_changes_none(
     assert list(islice(model.lines(40, **wanted), 12)) == found
 
 
-def test_too_few_lines_are_an_error_after_those_that_there_are(folder: Path) -> None:
+def test_too_few_lines_are_an_error_after_those_found(folder: Path) -> None:
     done = charrnn("sample", "lm", "--lines", "9", "-t", "0", "--seed", "1", cwd=folder)
     assert done.returncode == 1
     assert len(done.stdout.decode().splitlines()) == 1
@@ -225,8 +225,8 @@ def test_nothing_is_copied_from_the_training_text(folder: Path, model: Model) ->
     assert not any(copies(one.rstrip("\n"), "\n".join(NAMES), 5) for one in whole)
 
 
-def test_what_a_training_text_has_alone_is_no_symbol_of_the_model(model: Model) -> None:
-    """And no window with it is ever a copy."""
+def test_characters_only_in_the_training_text_are_not_symbols(model: Model) -> None:
+    """A window that contains one is never a copy."""
     codes = np.array([ord("a"), ord("Z"), SEPARATOR, ord("a")])
     author = model.author(Wanted())
     first, *unknown, last = author.symbols(codes).tolist()
@@ -248,7 +248,7 @@ def test_a_loop_is_broken(folder: Path, model: Model) -> None:
     assert model.sample(length=300, seed=1, max_copy=8, max_repeat=14) + "\n" == both
 
 
-def test_without_the_training_text_nothing_is_promised(folder: Path, tmp_path: Path) -> None:
+def test_without_the_training_text_max_copy_is_refused(folder: Path, tmp_path: Path) -> None:
     package.load(folder / "lm").save(tmp_path / "shared.npz")
     for rule in (["--max-copy", "6"], ["--lines", "3,new"]):
         assert "--train TEXT" in refused(tmp_path, "shared.npz", *rule)
@@ -261,8 +261,8 @@ def test_without_the_training_text_nothing_is_promised(folder: Path, tmp_path: P
     assert done.stdout.decode() == out(folder, *LABEL, "--max-copy", "6")
 
 
-def test_the_best_of_some_is_the_likeliest(folder: Path, model: Model) -> None:
-    """Of texts 1 to 4 the first, of 5 to 8 the second; by what the model says without filters."""
+def test_best_of_keeps_the_likeliest(folder: Path, model: Model) -> None:
+    """Among texts 1 to 4 the first, among 5 to 8 the second; by unfiltered probabilities."""
     how: dict[str, Any] = {"length": 60, "seed": 1, "temperature": 1.3, "top_k": 9}
     texts = model.sample(n=8, **how)
     costs = [model.score(text).nats.mean() for text in texts]
@@ -275,8 +275,8 @@ def test_the_best_of_some_is_the_likeliest(folder: Path, model: Model) -> None:
     assert model.sample(length=0, best_of=3) == ""
 
 
-def test_how_far_texts_are_is_told_while_nothing_comes_out(model: Model) -> None:
-    """Of the best of several nothing does before all are written."""
+def test_progress_is_shown_while_there_is_no_output(model: Model) -> None:
+    """With --best-of, nothing is printed before all are written."""
     wanted, told = Wanted(length=600, best_of=3), [0]
     grown = writing.write(model.author(wanted), wanted, np.random.default_rng(1), told.append)
     assert [len(piece.data) for (piece,) in grown] == [0, 600]
@@ -293,7 +293,7 @@ def test_a_repeat_penalty_makes_loops_rarer(model: Model) -> None:
 
 
 def test_json_lines_say_what_the_model_expected(folder: Path, model: Model) -> None:
-    """Of the very text that is written without them; by the model alone, whatever is filtered."""
+    """For the same text as without them; the model's own predictions, whatever is filtered."""
     flags = ("lm", "-l", "40", "-t", "0.6", "--top-p", "0.9", "--max-copy", "7")
     found = [json.loads(line) for line in out(folder, *flags, "--format", "jsonl").splitlines()]
     text = "".join(one["char"] for one in found)
@@ -344,7 +344,7 @@ def test_the_number_of_threads_changes_no_text(folder: Path) -> None:
     assert one.stdout == two.stdout
 
 
-def test_the_first_of_several_is_the_text_alone_whatever_steers_it(model: Model) -> None:
+def test_the_first_of_several_texts_equals_the_single_text(model: Model) -> None:
     how: dict[str, Any] = {
         "length": 120,
         "seed": 5,
@@ -364,7 +364,7 @@ def test_the_first_of_several_is_the_text_alone_whatever_steers_it(model: Model)
 
 
 def test_a_mixture_scores_by_the_mean_of_probabilities(folder: Path, model: Model) -> None:
-    """The second one knows x and y; a model that does not would give them what is left over."""
+    """The second one knows x and y; the other gives them no probability."""
     other = package.load(folder / "other")
     mixed = package.mix([model, other], [2, 1])
     assert set(mixed.vocabulary.codes) == set(other.vocabulary.codes) > set(model.vocabulary.codes)
@@ -400,7 +400,7 @@ def test_a_mixture_writes_as_one_model_does(folder: Path, model: Model) -> None:
 
 
 def test_models_that_are_compared_are_scored_as_one_too(folder: Path, model: Model) -> None:
-    """On one and the same text, with the weights that are given."""
+    """On the same text, with the given weights."""
     other = package.load(folder / "other")
     (folder / "held.txt").write_text("anna\nxena\ndorothea\n", encoding="utf-8")
 
@@ -467,7 +467,9 @@ def test_models_that_do_not_mix_are_refused(folder: Path, model: Model) -> None:
         (["--best-of", "60000", "-n", "60000"], "too many at once"),
     ],
 )
-def test_what_cannot_be_is_refused_in_a_line(folder: Path, arguments: list[str], what: str) -> None:
+def test_impossible_options_are_refused_on_one_line(
+    folder: Path, arguments: list[str], what: str
+) -> None:
     said = refused(folder, "lm", *arguments)
     assert what in said
     assert said.startswith("error: ")

@@ -1,4 +1,4 @@
-"""A task of its own in one file: how many vowels a word has, by a squared error."""
+"""A task in one file: how many vowels a word has, by a squared error."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -129,5 +129,5 @@ KIND = Kind(
 
 
 def begin() -> None:
-    """What makes it a task: one line."""
+    """The one line that registers the task."""
     register(KIND)

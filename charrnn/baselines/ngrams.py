@@ -26,7 +26,7 @@ SHORTEST = 1000
 """The fewest symbols of a text by which an order can be chosen."""
 
 CHOOSING = 20
-"""An order is chosen by the last symbols of a text: this fraction of them, inverted."""
+"""An order is chosen by the last symbols of a text, one in this many."""
 
 PATIENCE = 2
 """How many higher orders are tried without success before the choice is made."""

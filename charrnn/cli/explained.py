@@ -25,7 +25,7 @@ LEAST, MOST = 5, 8
 """Digits after the point; numbers that need more than the second are written with exponents."""
 
 DIGITS, DIGITS_OF_LEAST = 4, 2
-"""Significant digits of the largest number that an equation gives, and of the smallest."""
+"""Digits after the first one, for the largest number of an equation and for the smallest."""
 
 STACKED = 3
 """The most equations above one table."""

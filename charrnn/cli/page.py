@@ -12,7 +12,7 @@ __all__ = ["Mark", "page_end", "page_line", "page_start"]
 
 HUES = (0, 200, 60, 48, 38, 28, 18, 6, 345, 320)
 STRENGTHS = (0, 18, 28, 38, 46, 54, 62, 70, 75, 80)
-"""For steps 0 to 9: the percentage of a colour that is laid over the page's own."""
+"""For steps 0 to 9: the hue in degrees, and the percentage laid over the page's own colour."""
 
 STYLE = """
 :root{color-scheme:light dark}

@@ -37,7 +37,7 @@ def explain_step(
 
     Args:
         model: predicts symbols from symbols, in one direction, with a softmax.
-        parameters: of any dtype.
+        parameters: its weights, of any dtype.
         ids: ``(T,)`` symbols; the step reads the last one.
         state: the state before the first of them, ``(1, H)`` each.
         target: the symbol that comes next; by default the likeliest.

@@ -25,9 +25,9 @@ class Translations:
 
     Args:
         source: ``(S, B)`` symbols.
-        lengths: ``(B,)``, of the sources, longest first.
-        previous: ``(T, B)``, what the decoder reads: the target, one step late (teacher forcing).
-        targets: ``(T, B)``, what it is to say.
+        lengths: ``(B,)``, the lengths of the sources, longest first.
+        previous: ``(T, B)``, the decoder's input: the target, one step late (teacher forcing).
+        targets: ``(T, B)``, what the decoder is to predict.
         weights: ``(T, B)``, zero beyond the end of a target.
     """
 
@@ -51,15 +51,15 @@ class Translator:
 
     Sutskever, Vinyals and Le (2014), "Sequence to sequence learning with neural networks"; Cho et
     al. (2014). With ``directions="both"`` each direction of the encoder has half of the decoder's
-    width, so that the two states together are the decoder's; no matrix stands between.
+    width, so that the two states together are the decoder's, without a matrix.
 
     Args:
-        source_size, target_size: symbols on each side.
-        cell: of encoder and decoder; its width is the decoder's.
-        num_layers: of each of the two.
-        embedding_size: of the symbols on both sides; 0 for one-hot rows.
-        dropout: on the output of each layer while training.
-        directions: of the encoder.
+        source_size, target_size: the number of symbols on each side.
+        cell: the cell of encoder and decoder, with the decoder's width.
+        num_layers: the layers of each of the two.
+        embedding_size: the width of both embeddings; 0 for one-hot rows.
+        dropout: the dropout rate on the output of each layer while training.
+        directions: those of the encoder.
         attention: ``"luong"`` or ``"none"``.
 
     Raises:
@@ -105,7 +105,7 @@ class Translator:
 
     @property
     def attends(self) -> Attention | None:
-        """The attention, if there is any."""
+        """The attention; None without any."""
         if self.attention == "none":
             return None
         return Attention(self.cell.hidden_size, self.encoder.output_size)
@@ -122,7 +122,7 @@ class Translator:
         return parts | {"head": self.head}
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Every tensor by name: ``encoder.body.0.W_x``, ..., ``attention.W_a``, ..., ``head.b``."""
+        """All tensors' shapes: ``encoder.body.0.W_x``, ..., ``attention.W_a``, ..., ``head.b``."""
         return {
             f"{part}.{name}": shape
             for part, network in self._parts().items()
@@ -144,8 +144,8 @@ class Translator:
         workspace: Workspace,
         rng: np.random.Generator | None = None,
     ) -> tuple[Array, State, Any]:
-        """Read sources ``(S, B)``: the memory ``(S, B, F)``, the decoder's first state, and what
-        :meth:`sum_loss` needs to come back.
+        """Read sources ``(S, B)``: the memory ``(S, B, F)``, the decoder's initial state, and what
+        :meth:`sum_loss` needs for its backward pass.
         """
         state = self.encoder.zero_state(source.shape[1], parameters.dtype)
         memory, final, saved = self.encoder.forward(
@@ -162,7 +162,7 @@ class Translator:
         lengths: Array,
         workspace: Workspace,
     ) -> tuple[Array, State]:
-        """Outputs ``(T, B, V)`` after the symbols ``previous`` (T, B), and the state to go on."""
+        """Outputs ``(T, B, V)`` after the symbols ``previous`` (T, B), and the final state."""
         features, final, _ = self.decoder.forward(
             parameters.scope("decoder"), previous, state, workspace.child("decoder")
         )
@@ -180,12 +180,12 @@ class Translator:
         gradients: Parameters | None = None,
         rng: np.random.Generator | None = None,
     ) -> Loss:
-        """-Σ ln p(target) over a batch, each symbol predicted after the true ones before it.
+        """-Σ ln p(target) over a batch, each symbol predicted from the true ones before it.
 
-        Arguments as of :meth:`charrnn.nn.models.SequenceModel.sum_loss`.
+        Arguments as for :meth:`charrnn.nn.models.SequenceModel.sum_loss`.
 
         Raises:
-            ValueError: shapes that do not fit, a symbol out of range, or lengths out of order.
+            ValueError: shapes do not fit, a symbol is out of range, or lengths are not sorted.
         """
         check_targets("softmax", batch.targets, batch.previous.shape, self.target_size)
         memory, state, encoder_saved = self.encode(
@@ -244,7 +244,7 @@ class Translator:
         )
 
     def _handed_over(self, final: tuple[Array, ...]) -> tuple[Array, ...]:
-        """An encoder layer's last states as the decoder's first: h, c of both directions joined."""
+        """An encoder layer's final states as the decoder's initial ones: both directions joined."""
         if self.directions != "both":
             return final
         half = len(final) // 2

@@ -195,13 +195,13 @@ class Model(Trained, Writes):
             method: ``"network"``, or ``"baseline"``: the baseline fitted beside it.
 
         Returns:
-            Of each text what the task gives: :class:`charrnn.tasks.classify.Classification`,
-            :class:`charrnn.tasks.tag.Tagging`, :class:`charrnn.tasks.translate.Translation`; of a
-            series, one :class:`charrnn.tasks.ahead.Forecast`.
+            For each text, the task's result: :class:`charrnn.tasks.classify.Classification`,
+            :class:`charrnn.tasks.tag.Tagging` or :class:`charrnn.tasks.translate.Translation`; for
+            a series, one :class:`charrnn.tasks.ahead.Forecast`.
 
         Raises:
             InputError: a text is empty, an option is another task's, the model writes texts, or it
-                holds no simple method.
+                holds no baseline.
             DivergedError: the outputs are not finite.
         """
         kind = self.config.kind

@@ -76,7 +76,7 @@ class ClassifySpec:
 
     Attributes:
         several: whether a text may have no label, or several.
-        buckets: of the hashed n-grams that are mapped to the labels as well; 0 means no such map.
+        buckets: for hashed n-grams that are mapped to the labels as well; 0 means no map.
         fitted: the digest of the data that the map was fitted to.
     """
 

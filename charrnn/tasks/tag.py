@@ -52,7 +52,7 @@ class TagSpec:
     """The characters and tags that a tagger knows.
 
     Attributes:
-        buckets: of the hashed features of tokens that are mapped to the tags as well; 0 means no
+        buckets: for hashed features of tokens that are mapped to the tags as well; 0 means no
             such map.
         fitted: the digest of the data that the map was fitted to.
     """

@@ -44,31 +44,31 @@ __all__ = ["TranslateData", "TranslateSpec", "TranslateTask", "Translation", "pr
 
 SHOWN = 4
 BEAM = 4
-"""Beginnings kept where the best model is tested; greedy is beside it."""
+"""Beginnings that the beam search of the test keeps; greedy search is reported beside it."""
 
 MOST_VALIDATED = 500
-"""Sources that a validation translates; writing them out is slow beside scoring them."""
+"""The most sources that a validation translates, since writing is much slower than scoring."""
 
 MOST_LENGTH = 1 << 20
 SLACK = 2.0
-"""A translation is cut off at so many times the longest target per source character seen."""
+"""A translation is cut off at this multiple of the largest target length per source character."""
 
 WRITTEN = 64
-"""Steps of writing that count as one of reading in a batch of sources: of each a beam keeps two
+"""Steps of writing that count as one of reading in a batch of sources: for each, a beam keeps two
 numbers (64 MiB in all), where reading keeps features; smaller batches would take longer."""
 
 
 @dataclass(frozen=True)
 class TranslateSpec:
-    """The characters of both sides, and how long a target may get."""
+    """The characters of both sides, and the length limits of a translation."""
 
     source: Alphabet
     target: Alphabet
-    longest: int  # characters of the longest target trained on
-    ratio: float  # the most characters of a target for one of its source; neither by rows far off
+    longest: int  # characters of the longest training target
+    ratio: float  # the most target characters per source character; both without outliers
 
     def to_header(self) -> dict[str, Any]:
-        """For a checkpoint."""
+        """The entry of a checkpoint."""
         return {
             "source": self.source.to_json(),
             "target": self.target.to_json(),
@@ -81,7 +81,7 @@ class TranslateSpec:
         """The inverse of :meth:`to_header`.
 
         Raises:
-            KeyError, ValueError: it is not what that wrote.
+            KeyError, ValueError: the header is not from :meth:`to_header`.
         """
         longest, ratio = header["longest"], header["ratio"]
         if type(longest) is not int or not 0 < longest <= MOST_LENGTH:
@@ -92,7 +92,7 @@ class TranslateSpec:
         return cls(source, target, longest, ratio)
 
     def model(self, config: Config) -> Translator:
-        """The network of these settings."""
+        """The network with these settings."""
         check_level(self.source, config)
         check_level(self.target, config)
         return Translator(
@@ -114,7 +114,7 @@ class TranslateSpec:
         }
 
     def most(self, source_length: int) -> int:
-        """Symbols (the end is one) after which a translation of so many characters is cut off."""
+        """Symbols, including the end, after which a source's translation is cut off."""
         return int(min(SLACK * self.longest, 10 + SLACK * self.ratio * source_length)) + 1
 
 
@@ -139,7 +139,7 @@ class TranslateData(SupervisedData[Pair]):
             raise InputError("--layers 0: a translation needs an encoder and a decoder")
 
     def spec(self) -> TranslateSpec:
-        """Characters of the training part's sources and targets."""
+        """The characters of the training part's sources and targets."""
         rows, level = self.rows.train, self.config.level
         source = Alphabet.of(level, (row.left for row in rows))
         target = Alphabet.of(level, (row.right for row in rows))
@@ -151,16 +151,16 @@ class TranslateData(SupervisedData[Pair]):
     def task(
         self, spec: TranslateSpec, config: Config, model: Translator, threads: int
     ) -> "TranslateTask":
-        """The training."""
+        """The training task."""
         return TranslateTask(self.rows, spec, config, model, threads)
 
     def lengths(self, config: Config) -> list[int]:
-        """Steps of each training example."""
+        """The number of steps of each training example."""
         rows = self.rows.train
         return [max(units(r.left, config), units(r.right, config)) + 1 for r in rows]
 
     def describe(self, spec: TranslateSpec, config: Config) -> list[str]:
-        """Lines for people."""
+        """Lines on the data for the user."""
         return [
             f"{self.size:,} pairs, {len(spec.source.vocabulary)} and "
             f"{len(spec.target.vocabulary)} distinct characters",
@@ -169,7 +169,7 @@ class TranslateData(SupervisedData[Pair]):
         ]
 
     def _cut_off(self, spec: TranslateSpec, config: Config) -> Iterator[str]:
-        """Names the rows whose targets are longer than a translation may get."""
+        """A note that names the rows whose targets exceed the limit."""
         lengths = [(units(r.left, config), units(r.right, config)) for r in self.rows.train]
         cut = [k for k, (s, t) in enumerate(lengths) if t >= spec.most(s)]
         if cut:
@@ -207,7 +207,7 @@ class TranslateTask(SupervisedTask[Pair]):
     ) -> None:
         self.spec = spec
         self._pairs = [self._encode(row, config) for row in rows.train]
-        # By source first; those of one length by target.
+        # By source first; sources of equal length by target.
         longest = max((len(target) for _, target in self._pairs), default=0)
         lengths = [len(source) * (longest + 1) + len(target) for source, target in self._pairs]
         steps = [max(len(source), len(target)) for source, target in self._pairs]
@@ -305,14 +305,14 @@ def _by_source(rows: Sequence[Pair]) -> tuple[list[str], list[list[str]]]:
 
 
 def encoded_source(spec: TranslateSpec, text: str, *, backward: bool) -> Array:
-    """A source's numbers and an end; turned round if wanted (Sutskever et al., 2014)."""
+    """A source's numbers and an end; reversed if asked for (Sutskever et al., 2014)."""
     ids = spec.source.encode(text)
     return np.concatenate([ids[::-1] if backward else ids, [END]]).astype(np.intp)
 
 
 @dataclass(frozen=True)
 class Translation:
-    """A text, and the logarithm of the probability that the model gives it (with its end)."""
+    """A text, and its log-probability including its end."""
 
     source: str
     text: str
@@ -320,11 +320,11 @@ class Translation:
 
     @property
     def per_character(self) -> float:
-        """The mean logarithm, by which texts of different lengths are compared."""
+        """The mean log-probability, by which texts of different lengths are compared."""
         return self.log_probability / (len(self.text) + 1)
 
     def lines(self, form: str) -> Iterator[str]:
-        """As ``charrnn predict`` writes it."""
+        """The lines of ``charrnn predict``."""
         if form == "text":
             yield one_line(self.text)
         elif form == "tsv":
@@ -354,7 +354,7 @@ def translate(trained: Trained, texts: Sequence[str], *, beam: int = 1) -> list[
         source, lengths = padded([encoded[row] for row in rows])
         most = np.array([limits[row] for row in rows])
         for width in sorted({1, beam}):
-            with np.errstate(all="ignore"):  # a spoilt model is found by its numbers
+            with np.errstate(all="ignore"):  # a damaged model shows in its outputs
                 ends = beam_search(
                     trained.network, trained.parameters, source, lengths, most, width
                 )

@@ -79,7 +79,7 @@ def read_sentences(
         columns: the columns of tokens and tags, by number or name (of a header, of JSON lines, of
             ``# global.columns``, of CoNLL-U), with a comma between.
         column: the column of the tags, from 1, if it is not the default.
-        encoding: of the file; with the default, a byte order mark decides if there is one.
+        encoding: its encoding; with the default, a byte order mark decides if there is one.
         stdin: what ``-`` reads.
 
     Raises:

@@ -38,7 +38,7 @@ class Corpus:
     Attributes:
         level: ``"char"`` or ``"byte"``.
         text: ``(N,)`` code points or bytes; for a large text, a view of what is on disk.
-        sha256: of the bytes of all files in order; for characters, of the unpacked bytes.
+        sha256: the hash of all bytes in order; for characters, of the unpacked bytes.
         notes: notes for the user: a byte order mark removed, line ends changed, ...
         known_counts: :attr:`counts`, where they were counted in reading the text.
     """
@@ -105,7 +105,7 @@ def read_corpus(
         paths: file names, patterns of them, or folders, all files of which are read; ``-`` is
             standard input; none means the topics of Python's own help.
         level: ``"char"`` or ``"byte"``; bytes are taken as they are, also of a compressed file.
-        encoding: of the files. With the default a byte order mark decides instead, where there
+        encoding: the encoding. With the default a byte order mark decides instead, where there
             is one.
         keep_newlines: leave ``\\r\\n`` and ``\\r`` as they are; normally they become ``\\n``.
         lines: each line is an item: blank ones are left out, and the last of each file is ended.

@@ -91,7 +91,7 @@ def read_inputs(
         names: the task's names for its two columns, that of the texts first.
         columns: the column of the texts, by name or number.
         trained: the columns that the model was trained on, if the user named them.
-        encoding: of the file; with the default, a byte order mark decides if there is one.
+        encoding: its encoding; with the default, a byte order mark decides if there is one.
 
     Raises:
         InputError: a table cannot be read or decoded, or does not say which column to read.

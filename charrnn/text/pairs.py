@@ -60,7 +60,7 @@ def read_pairs(
         named: the names that the columns had in training, likewise; they are searched for first.
         several: what separates the labels of a row that has several; a row may then also have none.
             If empty, each row has one label.
-        encoding: of the file; with the default, a byte order mark decides if there is one.
+        encoding: its encoding; with the default, a byte order mark decides if there is one.
         stdin: what ``-`` reads.
 
     Raises:

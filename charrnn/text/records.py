@@ -52,7 +52,7 @@ def records(chunks: Iterable[bytes], encoding: str) -> Iterator[list[Record]]:
 
     Args:
         chunks: bytes; a line is yielded as soon as its end has arrived.
-        encoding: of the bytes. If a line is not valid in it, the line's ``fault`` says so.
+        encoding: the encoding. If a line is not valid in it, the line's ``fault`` says so.
     """
     number, blank = 0, list[Record]()
     for lines in _lines(_with_mark(chunks), encoding):

@@ -67,7 +67,7 @@ def read_series(
 
     Args:
         path: a file's name; ``-`` is standard input.
-        encoding: of the file; with the default, a byte order mark decides if there is one.
+        encoding: its encoding; with the default, a byte order mark decides if there is one.
         stdin: what ``-`` reads.
         columns: the columns to read, in this order: names or numbers from 1, separated by commas,
             or a list of names. A name is searched for exactly, then without regard to case, then as

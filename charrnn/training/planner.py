@@ -74,11 +74,11 @@ FEW_PROCESSES = 2
 """With more processes than this, a plan looks at more lanes than ``LANES``. Two gain nothing."""
 
 UPDATES_WANTED = 350.0
-"""How much more lanes teach: n updates teach 1 / (1 + (this / n)²) of what the same characters
-would teach in many small updates, if the learning rate suits them (docs/scaling.md)."""
+"""How much more lanes help: n updates are worth 1 / (1 + (this / n)²) of what the same characters
+are worth in many small updates, if the learning rate suits them (docs/scaling.md)."""
 
 WORTH_IT = 1.05
-"""More lanes must teach this many times as much, because measured speeds vary."""
+"""More lanes must help this many times as much, because measured speeds vary."""
 
 SAMPLE = 1 << 18
 """Characters of the text that speeds are measured on."""
@@ -126,18 +126,18 @@ def plan(
 ) -> Plan:
     """Choose what suits the data, the time and this machine.
 
-    Of a task of rows it is :mod:`charrnn.training.task_plan` that chooses the network.
+    For a task of rows, :mod:`charrnn.training.task_plan` chooses the network.
 
     Args:
         data: what will be trained on.
-        minutes: from ``begun`` to the end, validations included.
-        given: settings that stand as they are.
-        threads: how many processes compute; 0 for as many as is fastest.
-        begun: by :func:`time.monotonic`; now, if not given.
-        spec: what the model will know; what the data say, if not given.
+        minutes: the time from ``begun`` to the end, including validations.
+        given: settings that the plan must not change.
+        threads: how many processes compute; 0 means as many as is fastest.
+        begun: when the minutes began, by :func:`time.monotonic`; if not given, now.
+        spec: what the model will know; if not given, what the data contain.
         aside: seconds that something else will take before a language model's first update, by how
-            much of the text trains and how much is held out.
-        group: other ranks that will compute too.
+            much of the text is for training and how much for validation.
+        group: the other ranks that will compute too.
 
     Raises:
         InputError: a setting is out of range, or the data are too short for it.
@@ -186,13 +186,13 @@ def plan(
 
 @dataclass(frozen=True)
 class _Asked:
-    """What there is to plan for."""
+    """The data, the time and the given settings that a plan is made for."""
 
     data: Data
     spec: Spec
-    given: Mapping[str, Any]  # settings that stand as they are
-    fixed: Mapping[str, Any]  # these, and what no network changes
-    trained_on: int  # so many characters or examples, in one pass
+    given: Mapping[str, Any]  # settings that the plan must not change
+    fixed: Mapping[str, Any]  # these, and settings that do not depend on the network
+    trained_on: int  # characters or examples in an epoch
     end: float
     aside: float
     threads: int
@@ -200,30 +200,30 @@ class _Asked:
 
     @property
     def symbols(self) -> int:
-        """How many distinct ones there are."""
+        """The number of distinct characters."""
         size: int = self.spec.model(Config.of(**self.fixed)).input_size
         return size
 
     @property
     def rare(self) -> bool:
-        """Whether they are."""
+        """Whether the characters are rare."""
         return self.trained_on < RARE * self.symbols
 
     @property
     def may_tie(self) -> bool:
-        """Whether nothing given stands against a head that is the embedding."""
+        """Whether the given settings allow a tied head."""
         return not {"head", "embedding"} & set(self.given) and self.given.get("layers") != 0
 
     @property
     def may_average(self) -> bool:
-        """Whether time that is left may go to more members."""
+        """Whether the remaining time may go to more members."""
         return not {"members", "epochs"} & set(self.given)
 
     def speed(self, config: Config, symbols: int = 0) -> Speed:
-        """On a text like this, as fast to train on and made ready much sooner than a large one.
+        """Measure the speed on a similar text, which is prepared much sooner than a large one.
 
         Args:
-            symbols: so many distinct ones instead of its own.
+            symbols: this many distinct characters instead of the text's own number.
         """
         symbols = symbols or self.symbols
         sample = text_like(max(symbols, min(self.trained_on, SAMPLE)), symbols, config.level)
@@ -232,26 +232,26 @@ class _Asked:
 
     @property
     def ranks(self) -> int:
-        """How many machines compute."""
+        """The number of machines that compute."""
         return 1 if self.group is None else self.group.size
 
     @property
     def members(self) -> int:
-        """How many networks are wanted."""
+        """The number of networks that the settings ask for."""
         members: int = self.given.get("members", 1)
         return members
 
     @property
     def time_left(self) -> float:
-        """Seconds; never none at all."""
+        """The seconds that are left, always more than zero."""
         return max(1.0, self.end - self.aside - monotonic())
 
     def readable(self, speed: Speed) -> float:
-        """How much a network can be trained on until the end, repeats included."""
+        """Characters that a network can be trained on until the end, including repeats."""
         return speed.rate * self.time_left * IN_USE / self.members
 
     def epochs(self, speed: Speed) -> float:
-        """How often all of it can be trained on; at least what settings allow."""
+        """The epochs that there is time for; at least the least that settings allow."""
         return max(1e-3, self.readable(speed) / self.trained_on)
 
 
@@ -283,7 +283,7 @@ def _plan_text(asked: _Asked) -> Plan:
     }
     fixed = {"epochs": epochs, "members": members}
     config = replace(config, **{**chosen, **given, **fixed})
-    seconds = size / speed.rate / IN_USE  # of a pass
+    seconds = size / speed.rate / IN_USE  # of an epoch
     lines = [
         f"{name_of(config)} reads {speed.rate / 1000:.1f}k {symbols_of(config)} a second: "
         f"{config.epochs:.3g} epochs",
@@ -301,10 +301,10 @@ def _plan_text(asked: _Asked) -> Plan:
 
 
 def _largest_that_pays(asked: _Asked, most: float) -> tuple[Config, Speed, str]:
-    """The highest rung that there is time for, how fast it is, and why it is not the next.
+    """The highest rung that there is time for, its speed, and why it is not the next one.
 
     Args:
-        most: epochs that are of use.
+        most: the most epochs that help.
     """
     size = asked.trained_on
     fixed = {**recipe.for_text(size), **asked.fixed}
@@ -318,7 +318,7 @@ def _largest_that_pays(asked: _Asked, most: float) -> tuple[Config, Speed, str]:
             narrower = candidate.hidden < rung.hidden and rung.layers < recipe.LADDER[-1].layers
             if "layers" in asked.given or not narrower:
                 continue
-            # Before a narrow network gets another layer, the plan's own would have to pay.
+            # A narrow network gets another layer only if the plan's own width would pay.
             candidate = recipe.on_rung(rung, {**fixed, "hidden": rung.hidden})
         if recipe.recurrent_weights(candidate) > MOST_WEIGHTS * size:
             return config, speed, f"{name_of(candidate)} is too large for a text of this size"
@@ -330,7 +330,7 @@ def _largest_that_pays(asked: _Asked, most: float) -> tuple[Config, Speed, str]:
             )
         its_speed = asked.speed(candidate)
         needed, readable = recipe.needed(candidate, size) / 1e6, asked.readable(its_speed) / 1e6
-        # Not what it will read: of a short text that is less, and there width pays all the same.
+        # Not what it will read, which is less for a short text, where width pays anyway.
         if readable < needed:
             digits = 2 if f"{needed:.2g}" != f"{readable:.2g}" else 3
             why = (
@@ -354,10 +354,10 @@ def _largest_that_pays(asked: _Asked, most: float) -> tuple[Config, Speed, str]:
 def _lanes_that_pay(
     asked: _Asked, config: Config, speed: Speed, most: float
 ) -> tuple[Config, Speed]:
-    """Twice the lanes, and twice again, while that teaches more in the time.
+    """Double the lanes repeatedly, as long as more is learnt in the time.
 
     Args:
-        most: epochs that are of use.
+        most: the most epochs that help.
     """
 
     def taught(config: Config, speed: Speed) -> float:
@@ -380,7 +380,7 @@ def _lanes_that_pay(
 
 
 def _on_symbols(config: Config, speed: Speed, asked: _Asked) -> list[str]:
-    """What there is to say where there are so many that the time goes to their scores."""
+    """A line on a text whose many different characters take most of the time."""
     if config.level == "byte" or asked.symbols <= BYTES or not config.layers:
         return []
     assert isinstance(asked.data, TextData)

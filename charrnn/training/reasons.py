@@ -1,4 +1,4 @@
-"""What a plan has chosen, and why, in words."""
+"""The choices of a plan and their reasons, in words."""
 
 from collections.abc import Mapping
 from math import ceil
@@ -11,23 +11,23 @@ __all__ = ["in_short", "name_of", "on_length", "symbols_of"]
 
 
 def symbols_of(config: Config) -> str:
-    """What the text is made of."""
+    """The word for a text's symbols."""
     return "bytes" if config.level == "byte" else "characters"
 
 
 def name_of(config: Config) -> str:
-    """Of a network."""
+    """The name of a network: its layers, width and cell."""
     if not config.layers:
         return "softmax regression"
     return f"{config.layers} × {config.hidden} {config.cell}"
 
 
 def in_short(config: Config, seconds: float) -> str:
-    """A plan in one line, and how to ask for more.
+    """The plan in one line, and how to ask for more.
 
     Args:
-        seconds: that it will take. Where that is less than half of the time, there is more to be
-            had in the same: --minutes uses what is left for other members.
+        seconds: the time that it will take. If that is less than half of the time, there is more to
+            gain in the same time: --minutes uses the rest for more members.
     """
     epochs = f"{config.epochs:.2g} epoch{'s' * (config.epochs != 1)}"
     each = f" of each of {config.members} members" * (config.members > 1)
@@ -39,18 +39,18 @@ def in_short(config: Config, seconds: float) -> str:
 
 
 def _span(seconds: float) -> str:
-    """A time, in words."""
+    """A duration, in words."""
     if seconds < 100:
         return counted(ceil(seconds), "second")
     return counted(round(seconds / 60), "minute")
 
 
 def on_length(config: Config, given: Mapping[str, Any], most: float, seconds: float) -> list[str]:
-    """What there is to say of a run that will not take its time, or make the epochs asked for.
+    """Lines on a run that will not use its time, or not make the epochs that were asked for.
 
     Args:
-        most: epochs that are of use.
-        seconds: of one.
+        most: the most epochs that help.
+        seconds: the seconds of one epoch.
     """
     count, each = config.members, _length(config.epochs * seconds)
     enough = f"{most:.2g} epoch{'s are' if most != 1 else ' is'} enough"
@@ -69,7 +69,7 @@ def on_length(config: Config, given: Mapping[str, Any], most: float, seconds: fl
 
 
 def _length(seconds: float) -> str:
-    """A time that was planned: minutes, or seconds where it is less than one."""
+    """A planned duration: in minutes, or in seconds below one minute."""
     if round(seconds) < 60:
         return counted(max(1, round(seconds)), "second")
     minutes = f"{seconds / 60:.2g}"

@@ -60,7 +60,7 @@ READ = (3.5, 20.0)
 """Characters that there must be time to read for each recurrent weight, repeats included. A short
 text needs the first number. A longer one needs more, by the square root of its length, and at most
 the second: in too little time a larger network has not learnt yet what a smaller one has, and new
-characters teach more than repeats."""
+characters help more than repeats."""
 
 MOST_EPOCHS = (5.0, 8.0)
 """More epochs than this memorise the text: the second number for a text of ``SHORT`` characters or
@@ -128,7 +128,7 @@ def most_epochs(size: int) -> float:
 
 
 def updates(config: Config, epochs: float, size: int) -> float:
-    """Updates in so many epochs of a text of that size."""
+    """Updates in ``epochs`` epochs of a text of ``size`` characters."""
     return epochs * size / (config.batch_size * config.seq_len)
 
 

@@ -42,7 +42,7 @@ ESCAPES = ((b"\x1b$", "iso2022_jp"), (b"~{", "hz"))
 def wide_encoding(data: bytes) -> str | None:
     """The encoding of 16 or 32 bits a character that the NUL bytes of a file without a mark show.
 
-    UTF-32 has so many impossible values that nothing else can be decoded as UTF-32. In UTF-16 the
+    Most values are impossible in UTF-32, so nothing else can be decoded as UTF-32. In UTF-16 the
     high bytes are of fewer kinds than the low ones, and NUL in spaces, line ends and all of ASCII.
     """
     places = data[::2], data[1::2]
