@@ -64,7 +64,7 @@ def test_the_output_of_the_first_command_is_shown(tmp_path: Path) -> None:
 
 
 def test_the_gradient_check_is_shown_unchanged(tmp_path: Path) -> None:
-    """Its lines, except for the last digits of the errors, which are rounding."""
+    """Its lines, except for what is rounding, which depends on the processor."""
     (block,) = re.findall(r"```\n\$ (charrnn gradcheck.*?)```", README, flags=re.DOTALL)
     command, *lines = block.splitlines()
     done = charrnn(*shlex.split(command)[1:], cwd=tmp_path, env=environment(COLUMNS="80"))
@@ -73,7 +73,8 @@ def test_the_gradient_check_is_shown_unchanged(tmp_path: Path) -> None:
 
 
 def without_figures(line: str) -> str:
-    return re.sub(r"\d\.\de-\d\d  (\S+)", "", line).strip()
+    """Without the two errors, and the tensor that has the larger one: a matter of rounding."""
+    return " ".join(re.sub(r"(\d\.\de-\d\d  ){2}\S+", "", line).split())
 
 
 @pytest.mark.parametrize(
