@@ -304,8 +304,8 @@ def train(
         str | None,
         typer.Option(
             autocompletion=runs,
-            help="Start a new run from the weights of this checkpoint or run. It learns new "
-            "characters too. Default corpus: the one they were trained on.",
+            help="Start a new run from the weights of this checkpoint or run, also on another "
+            "corpus. classify and tag can take the layers of a language model.",
             show_default=False,
             rich_help_panel=OUTPUT,
         ),

@@ -67,11 +67,15 @@ def ancestors(model: Model) -> list[Noted]:
         return []
 
 
-def ancestor_json(model: Model) -> dict[str, Any]:
-    """What a run notes of the model whose weights it begins with."""
+def ancestor_json(model: Model, *, layers: bool = False) -> dict[str, Any]:
+    """What a run notes of the model whose weights it begins with.
+
+    Args:
+        layers: whether it takes the recurrent layers only.
+    """
     own = noted(model)
     corpora = [one.to_json() for one in ([own] if own else []) + ancestors(model)]
-    return {"checkpoint": model.name, "corpora": corpora}
+    return {"checkpoint": model.name, "corpora": corpora, **({"layers": True} if layers else {})}
 
 
 def _held_out(found: Mapping[str, Any]) -> HeldOut:
@@ -117,7 +121,8 @@ def bounded(ancestor: Mapping[str, Any]) -> dict[str, Any]:
         paths += len(_names(one))
         if paths <= MOST_PATHS:
             corpora.append(one)
-    return {"checkpoint": in_words([str(ancestor["checkpoint"])]), "corpora": corpora}
+    found = {"checkpoint": in_words([str(ancestor["checkpoint"])]), "corpora": corpora}
+    return found | {name: True for name in ("layers",) if ancestor.get(name) is True}
 
 
 def _names(corpus: Mapping[str, Any]) -> list[str]:

@@ -472,6 +472,7 @@ register(
         },
         without=OF_CARRIED,
         averages=True,
+        pretrained=True,
         least_updates=1000,
         evaluate=LabelledRows(
             _read,

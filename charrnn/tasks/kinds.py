@@ -36,6 +36,7 @@ class Kind:
         text: whether it models a text, which is planned for by its size, compared with n-grams, and
             needs no file of its own.
         averages: whether a model can be the average of several networks.
+        pretrained: whether its recurrent layers can begin as those of a language model.
         carried: whether it reads one long sequence in chunks, with the state carried from one to
             the next.
         lane: a carried sequence is read in fewer lanes where each would be shorter than this.
@@ -67,6 +68,7 @@ class Kind:
     least_updates: int = 0
     text: bool = False
     averages: bool = False
+    pretrained: bool = False
     carried: bool = False
     lane: int = 0
     author: Callable[..., Any] | None = None

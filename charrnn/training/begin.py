@@ -24,6 +24,7 @@ from charrnn.tasks.base import Data, Paths, Spec
 from charrnn.tasks.config import Config
 from charrnn.tasks.extension import extended_spec
 from charrnn.tasks.kinds import kind_of
+from charrnn.tasks.pretraining import settings_of_layers
 from charrnn.tasks.supervised import lanes_of
 from charrnn.text.columns import joined
 from charrnn.text.sources import matching
@@ -112,7 +113,7 @@ def begin(
                 "starts from the first"
             )
         settings = {**_of_the_same_network(settings, initial), "members": 1}
-        if not paths.train:
+        if not paths.train and settings["task"] == initial.config.task:
             paths = _ancestors_own(initial, paths, tell)
             own = (*OF_DATA, "seed") if initial.config.lines else OF_DATA  # the seed drew the lines
             settings = {name: getattr(initial.config, name) for name in own} | settings
@@ -128,7 +129,7 @@ def begin(
     if by_default:  # one network, so the run ends when the text is learnt
         settings = {"members": 1, **settings}
         config = replace(config, minutes=MINUTES)
-    if initial is not None and not config.kind.text:
+    if initial is not None and not config.kind.text and not initial.config.kind.text:
         tell(
             "note: that model may have been trained on rows of this test; to be sure, name "
             "files that it has not seen (--val, --test)"
@@ -139,7 +140,8 @@ def begin(
     names = getattr(data, "named", ())
     if names and not config.columns:
         config = replace(config, named=joined(names))
-    spec = extended_spec(initial.spec, data) if initial else data.spec()
+    same = initial is not None and initial.config.task == config.task
+    spec = extended_spec(initial.spec, data) if initial and same else data.spec()
     if out == "":
         raise InputError("--out: the folder name is empty")
     place = new_folder(_name(paths)) if out is None else Path(out)
@@ -245,18 +247,24 @@ def resume(
 def _of_the_same_network(settings: Mapping[str, Any], initial: Model) -> dict[str, Any]:
     """Complete the settings by those that a model's weights have fixed.
 
+    A classifier or tagger takes only the recurrent layers of a language model.
+
     Raises:
         InputError: a setting that was given contradicts the weights.
     """
-    names = {*OF_NETWORK, *initial.config.kind.own} - {*NOT_OF_NETWORK}
-    fixed = {name: getattr(initial.config, name) for name in sorted(names)}
+    kind = kind_of(settings.get("task", initial.config.task))
+    if kind.pretrained and initial.config.kind.text:
+        fixed = settings_of_layers(initial)
+    else:
+        names = {*OF_NETWORK, *initial.config.kind.own} - {*NOT_OF_NETWORK}
+        fixed = {name: getattr(initial.config, name) for name in sorted(names)}
     own_cell = initial.config.own_cell
     if own_cell is not None:  # whichever path named it
         fixed["cell"], settings = own_cell.text, {**settings, "cell": own_cell.text}
     for name, value in fixed.items():
         if settings.get(name, value) != value:
             raise InputError(f"the checkpoint has {name}={value}, not {settings[name]}")
-    return {**settings, **fixed, "own_cell": own_cell}
+    return {"task": kind.name, **settings, **fixed, "own_cell": own_cell}
 
 
 def _ancestors_own(initial: Model, paths: Paths, tell: Tell) -> Paths:

@@ -102,7 +102,7 @@ class Course(Kept):
             yield Measured(self.threads, tuple(timings), self.config.shards, engine.ranks)
         self._begun = self._member_begun = monotonic()
         self._set_deadline()
-        if self.ancestor is not None and not self.made:
+        if self.ancestor is not None and not self._only_layers and not self.made:
             yield self._inherited(self.ancestor)
         self._good = self._good or capture(self).copy()
         if not self.made and not self.history and self.task.held_out:
@@ -186,6 +186,11 @@ class Course(Kept):
         if failed is not None:
             raise failed
 
+    @property
+    def _only_layers(self) -> bool:
+        """Whether only the recurrent layers come from another model."""
+        return bool((self.ancestor or {}).get("layers"))
+
     def _inherited(self, ancestor: Mapping[str, Any]) -> Inherited:
         """How good another model's weights are to begin with; not one of the run's validations."""
         with np.errstate(all="ignore"):
@@ -199,7 +204,8 @@ class Course(Kept):
 
     def _as_fitted(self) -> Iterator[Validated]:
         """How good the weights are, where they have been fitted before the first update."""
-        if self.ancestor is not None or not isinstance(self.data, SupervisedData):
+        inherits = self.ancestor is not None and not self._only_layers
+        if inherits or not isinstance(self.data, SupervisedData):
             return
         fitted = self.data.fitted(self.spec, self.config)
         if fitted is None or not fitted.says_something:

@@ -19,6 +19,7 @@ from charrnn.tasks.base import Data, Outcome
 from charrnn.tasks.config import Config
 from charrnn.tasks.extension import begin_from
 from charrnn.tasks.figures import short
+from charrnn.tasks.pretraining import carry_layers
 from charrnn.training.bar import Bar
 from charrnn.training.compare import compare
 from charrnn.training.course import Course
@@ -74,7 +75,8 @@ class Run(Course):
         """Make a new run, from fresh weights or from another model's.
 
         A run from another model keeps that model's characters, and learns those that are new
-        (:func:`charrnn.tasks.extension.begin_from`).
+        (:func:`charrnn.tasks.extension.begin_from`). A run of another task takes only its recurrent
+        layers (:func:`charrnn.tasks.pretraining.carry_layers`).
 
         Args:
             deadline: when the run must end; it then changes its number of updates as it needs.
@@ -87,10 +89,14 @@ class Run(Course):
         if initial is None:
             spec = data.spec()
             parameters = fresh_weights(data, spec, config, 1)
-        else:
+        elif initial.config.task == config.task:
             data.check_labels(initial.spec)
             initial = initial.member(1)
             spec, parameters, notes = begin_from(initial.spec, initial.parameters, data, config)
+        else:
+            spec = data.spec()
+            parameters = fresh_weights(data, spec, config, 1)
+            notes = (carry_layers(initial.member(1), parameters, spec),)
         folder.cut_log(-1)  # what a run logged that ended before its first save
         run = cls(config, data, spec, parameters, folder, threads)
         if config.patience and not run.task.held_out:
@@ -100,7 +106,8 @@ class Run(Course):
             )
         run._deadline = run.timekeeper.deadline = deadline
         run.notes = notes
-        run.ancestor = None if initial is None else ancestor_json(initial)
+        layers = initial is not None and initial.config.task != config.task
+        run.ancestor = None if initial is None else ancestor_json(initial, layers=layers)
         return run
 
     @classmethod
