@@ -295,7 +295,10 @@ def test_the_share_is_what_the_rows_justify() -> None:
     assert chance < 0.05
     (half,) = changes.trusted(targets + noise, targets).share
     assert 0.35 < half < 0.5
-    assert changes.trusted(np.zeros((5, 1)), targets[:5]).share == (0.0,)
+    assert changes.trusted(np.zeros((20, 1)), targets[:20]).share == (0.0,)
+    few, enough = (changes.trusted(targets[:n], targets[:n]).share[0] for n in (7, 8))
+    assert few == 0
+    assert enough == pytest.approx(1)
     with pytest.raises(ValueError, match="between 0 and 1"):
         changes.with_share(np.array([1.5]))
 

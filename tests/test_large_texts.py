@@ -570,6 +570,7 @@ def _books(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (["b/*.txt"], "two\n"),
         (["b/**/*.txt"], "two\nthree\n"),
         (["~/b/*.txt"], "two\n"),
+        (["~/b/2.txt"], "two\n"),
         (["b/2.txt", "b"], "two\none\ntwo\nthree\n"),
     ],
 )

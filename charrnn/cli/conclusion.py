@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
 __all__ = ["best_so_far", "conclude", "outcome_lines", "quoted", "resume_command", "show_test"]
 
-Course = Literal["falling", "level", "rising", "unknown", "early"]
-"""What :func:`charrnn.training.outlook.outlook` says; or ``early``: a bigram is still better."""
+Course = Literal["falling", "level", "rising", "unknown", "early", "perfect", "map"]
+"""The outlook of :func:`charrnn.training.outlook.outlook`; or a bigram is still better, no answer
+is wrong, or the map of n-grams was best by itself."""
 
 FEW = 100
 """Updates in which little can be learnt."""
@@ -53,7 +54,7 @@ def conclude(run: "Run", again: Again | None, seconds: float) -> None:
         say(fold(f"best: {best}"))
     for line in () if found is None else _figures(found):
         say(line)
-    if run.config.minutes and run.trainer.total < FEW:
+    if run.config.minutes and run.trainer.total < FEW and not run.settling:
         say(
             f"note: {counted(run.trainer.total, 'update', 'are')} few to learn from; "
             "more --minutes make more, and so does a smaller network"
@@ -104,6 +105,10 @@ def _went(run: "Run") -> tuple[str, Course]:
     is_share = kind.good is not None  # a share of the answers, so chance makes a difference
     chance = sqrt(max(0.0, best * (1 - best)) / max(1, run.task.held_out)) if is_share else 0.0
     went: Course = outlook(errors, chance)
+    if is_share and _all_right(run):
+        return what, "perfect"
+    if run.best is not None and run.best.step == 0 and len(errors) > 1:
+        return what, "map"
     bigram = run.compared.get("bigram", 0.0) if kind.text else 0.0
     if went in ("level", "unknown") and best and best > bigram > 0:
         return what, "early"
@@ -114,6 +119,12 @@ def _went(run: "Run") -> tuple[str, Course]:
         if outlook([(k, losses[k]) for k, _ in errors if k in losses]) == "falling":
             return "validation loss", "falling"
     return what, went
+
+
+def _all_right(run: "Run") -> bool:
+    """Whether the best model gives no wrong answer on the validation set."""
+    numbers = {} if run.best_score is None else run.best_score.numbers
+    return next((share for name, share in numbers.items() if name != "loss"), 0.0) == 1
 
 
 def _alike(run: "Run") -> bool:
@@ -127,6 +138,10 @@ def _course(run: "Run", what: str, went: Course) -> str:
     last = run.history[-1] if run.history else None
     if run.best is None or last is None or last.val is None:
         return "this run has no validation set, so it is not known how good it is on new data"
+    if went == "perfect":
+        return "no answer on the validation set is wrong"
+    if went == "map":
+        return "the map of n-grams by itself was best: the recurrent layers added nothing"
     if went == "rising":
         return f"the {what} rose after step {run.best.step}: it overfits; more data would help most"
     if _alike(run) and last.train < OVERFITS * last.val:
@@ -154,7 +169,7 @@ def _next(
         epochs = 2 * config.epochs
         more = f"{ceil(epochs) if epochs >= 1 else epochs:g}"
         yield "train longer", resume_command(run, f" --epochs {more}")
-    elif scored and not minutes and again and (went == "rising" or not config.kind.text):
+    elif scored and not minutes and again and (went == "rising" or _may_gain(run, went)):
         yield "let charrnn choose", again(PLANNED, True)
     elif scored and config.kind.text:
         yield "average networks", resume_command(run, f" --members {config.members + 2}")
@@ -163,6 +178,11 @@ def _next(
     elif _behind(run):
         yield "add n-grams", f"charrnn eval {folder}{config.cell_option} --mix"
     yield "use it", config.kind.usage.replace("RUN", folder) + config.cell_option
+
+
+def _may_gain(run: "Run", went: Course) -> bool:
+    """Whether a task's plan may find better settings."""
+    return not run.config.kind.text and went != "perfect"
 
 
 def _behind(run: "Run") -> bool:

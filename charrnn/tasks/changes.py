@@ -29,6 +29,9 @@ DOUBT = 2.5
 """Standard errors by which the network's share is reduced: the best of some 25 validations is
 chosen, and among this many chance alone looks as good."""
 
+FEW_ROWS = 8
+"""With fewer validation rows than this the network adds nothing to the baseline."""
+
 
 @dataclass(frozen=True)
 class Correction(SequenceModel):
@@ -121,8 +124,11 @@ class Changes:
         """Set the share of the outputs that rows outside the training part justify, ``(M, D)``.
 
         It is the coefficient of the regression of the targets on the outputs, less ``DOUBT`` of its
-        standard errors: zero where chance could explain what the network gains.
+        standard errors: zero where chance could explain what the network gains, and for fewer than
+        ``FEW_ROWS`` rows, whose errors say little of it.
         """
+        if len(outputs) < FEW_ROWS:
+            return self.with_share(np.zeros(len(self.scale)))
         of_outputs = np.maximum((outputs**2).sum(axis=0), 1e-30)
         part = (outputs * targets).sum(axis=0) / of_outputs
         left = ((targets - part * outputs) ** 2).sum(axis=0) / max(1, len(outputs) - 1)

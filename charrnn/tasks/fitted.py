@@ -31,9 +31,9 @@ Rare features keep a high learning rate; only features that occur in a batch cos
 BATCH = 32
 
 
-SMOOTHINGS, SHARES = (0.1, 0.3), (0.06, 0.12, 0.25, 0.5, 1.0)
-"""What naive Bayes adds to each count, and the share of its weights that is taken: it is too sure
-of itself, the more so the more features a row has."""
+SMOOTHINGS, SHARES = (0.1, 0.3), (0.06, 0.12, 0.25)
+"""What naive Bayes adds to each count, and the share of its weights that is taken: it counts every
+n-gram as evidence of its own, and would be far too sure."""
 
 
 class Way(NamedTuple):

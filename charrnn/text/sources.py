@@ -27,16 +27,17 @@ def matching(paths: Sequence[str]) -> tuple[str, ...]:
         InputError: a pattern matches nothing.
     """
     found: list[str] = []
-    for path in paths:
+    for given in paths:
+        # No shell has replaced a leading ~ in quotes.
+        path = given if os.path.lexists(given) else os.path.expanduser(given)  # noqa: PTH111
         if not has_magic(path) or os.path.lexists(path):
             found.append(path)
             continue
-        # No shell has replaced a leading ~ in a quoted pattern. (A pattern of Path is relative.)
-        names = glob(os.path.expanduser(path), recursive=True)  # noqa: PTH111, PTH207
+        names = glob(path, recursive=True)  # noqa: PTH207 - Path.glob takes relative patterns only
         files = sorted(name for name in names if not Path(name).is_dir())
         if not files:
             raise InputError(
-                f"no file matches {path!r}",
+                f"no file matches {given!r}",
                 "check the folder and the ending; ** also reads the folders below",
             )
         found += files

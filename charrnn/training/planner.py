@@ -56,7 +56,8 @@ many times longer to write with."""
 
 MEMBERS_FIRST = 3
 """Where a network has a recurrent weight for each character of the text, a larger one gains less
-than an average does. So there must be time for this many of the larger ones."""
+than an average does. So there must be time for this many of the larger ones, unless there is no
+time for two of the smaller ones."""
 
 RARE, DROPOUT = 50, 0.5
 """A text whose characters occur less often than the first number, on average, gets dropout, a
@@ -219,6 +220,11 @@ class _Asked:
         """Whether the remaining time may go to more members."""
         return not {"members", "epochs"} & set(self.given)
 
+    def members_of(self, config: Config, speed: Speed, most: float) -> int:
+        """How many of a network there is time for, of so many epochs each."""
+        tied = replace(config, head="tied")  # as it is then
+        return members_within(self.epochs(self.speed(tied) if self.may_tie else speed) / most)
+
     def speed(self, config: Config, symbols: int = 0) -> Speed:
         """Measure the speed on a similar text, which is prepared much sooner than a large one.
 
@@ -339,11 +345,13 @@ def _largest_that_pays(asked: _Asked, most: float) -> tuple[Config, Speed, str]:
             )
             return config, speed, why
         if asked.may_average and recipe.recurrent_weights(candidate) > size:
-            whole = asked.speed(replace(candidate, head="tied")) if asked.may_tie else its_speed
-            if members_within(asked.epochs(whole) / most) < MEMBERS_FIRST:
+            theirs, own = (
+                asked.members_of(*one, most) for one in ((candidate, its_speed), (config, speed))
+            )
+            if theirs < MEMBERS_FIRST and own > max(1, theirs):
                 why = (
-                    f"{name_of(candidate)} leaves no time to average {MEMBERS_FIRST} networks, "
-                    "which is worth more"
+                    f"{name_of(candidate)} would leave no time for an average of {MEMBERS_FIRST} "
+                    "networks, which predicts better"
                 )
                 return config, speed, why
         if candidate.hidden == fixed.get("hidden", candidate.hidden):
