@@ -460,7 +460,7 @@ def test_from_the_command_line(tmp_path: Path) -> None:
     again = charrnn("train", "--resume", "other", "-q", cwd=tmp_path)
     assert "--members 3" in again.stderr.decode()
     for words, why in (
-        (("--task", "translate", "--members", "2"), "only a language model, a classifier or a"),
+        (("--task", "generate", "--members", "2"), "can be an average"),
         (("--members", "0"), "between 1 and 32"),
         (("--init-from", "run", "--members", "2"), "exclude each other"),
         (("--members", "32", "--layers", "15"), "31 members with this many layers, or fewer"),

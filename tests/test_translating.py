@@ -14,13 +14,16 @@ from charrnn.nn.losses import log_probabilities
 from charrnn.nn.parameters import Parameters
 from charrnn.nn.translator import Translator
 from charrnn.nn.workspace import Workspace
+from charrnn.runs.folder import RunFolder
 from charrnn.tasks import translate as module
 from charrnn.tasks.base import Paths, Trained
 from charrnn.tasks.beam import beam_search
 from charrnn.tasks.config import Config
 from charrnn.tasks.examples import MOST_STEPS, largest_of_its_kind
-from charrnn.tasks.translate import TranslateData, TranslateSpec, translate
+from charrnn.tasks.translate import TranslateData, TranslateSpec, Translation, translate
 from charrnn.text.alphabet import END, START, UNKNOWN, Alphabet
+from charrnn.text.pairs import Pair
+from charrnn.training.run import Run
 
 CONFIG = Config.of("translate", hidden=8, embedding=4)
 SHORT = "".join(f"red cat {k}\tred dog {k}\n" for k in range(100))
@@ -254,3 +257,28 @@ def test_as_many_stand_together_as_may_be_written(
     assert lanes_for(40, short) == lanes_for(2000, short) == 64
     assert lanes_for(150_000, short) == 8
     assert lanes_for(40, ["xyz" * 2000] * 70) == 8
+
+
+# Several as one
+
+
+def test_translators_are_trained_and_saved_as_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is written has the probability that their mean gives it."""
+    monkeypatch.chdir(tmp_path)
+    data, config = data_of(tmp_path, ""), replace(CONFIG, epochs=8.0, lr=0.03, members=2)
+    with Run.begin(config, data, RunFolder(tmp_path / "run", resume=False), threads=1) as run:
+        model = run.finish()
+    assert model.members == 2
+    (found,) = model.predict("red cow", beam=3)
+    assert isinstance(found, Translation)
+    task = data.task(model.spec, config, model.network, 1)
+    (pair,) = [task._encode(Pair(1, "red cow", found.text), config)]
+    batch, count = task._batch([pair], None)
+    loss = model.network.sum_loss(model.parameters, batch, Workspace()).total
+    assert found.log_probability == pytest.approx(-loss, rel=1e-5)
+    assert found.per_character == pytest.approx(-loss / count, rel=1e-5)
+    one, other = (model.member(k).predict("red cow", beam=3)[0] for k in (1, 2))
+    assert isinstance(one, Translation)
+    assert one.log_probability != getattr(other, "log_probability", 0.0)

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from charrnn.nn.ensemble import Translators
 from charrnn.nn.losses import log_probabilities
 from charrnn.nn.parameters import Parameters
 from charrnn.nn.translator import Translator
@@ -13,7 +14,7 @@ __all__ = ["beam_search"]
 
 
 def beam_search(
-    model: Translator,
+    model: Translator | Translators,
     parameters: Parameters,
     source: Array,
     lengths: Array,

@@ -396,6 +396,7 @@ register(
         },
         own={"directions": (), "attention": (), "noise": ()},
         without=OF_CARRIED,
+        averages=True,
         least_updates=2000,
         evaluate=LabelledRows(_read, TranslateTask, key=lambda row: row.left),
         predict=predict,
