@@ -3,12 +3,14 @@
 import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
+from math import log
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from charrnn.errors import DivergedError
 from charrnn.nn.cells import GRU
 from charrnn.nn.losses import log_probabilities
 from charrnn.nn.parameters import Parameters
@@ -20,7 +22,14 @@ from charrnn.tasks.base import Paths, Trained
 from charrnn.tasks.beam import beam_search
 from charrnn.tasks.config import Config
 from charrnn.tasks.examples import MOST_STEPS, largest_of_its_kind
-from charrnn.tasks.translate import TranslateData, TranslateSpec, Translation, translate
+from charrnn.tasks.translate import (
+    TranslateData,
+    TranslateSpec,
+    Translation,
+    fewest_corrections,
+    predict,
+    translate,
+)
 from charrnn.text.alphabet import END, START, UNKNOWN, Alphabet
 from charrnn.text.pairs import Pair
 from charrnn.training.run import Run
@@ -149,7 +158,7 @@ def test_the_longest_row_keeps_its_place_in_the_order(tmp_path: Path) -> None:
 
 def copying(
     model: Translator, parameters: Parameters, source: Any, lengths: Any, most: Any, beam: int
-) -> list[tuple[list[int], float]]:
+) -> list[list[tuple[list[int], float]]]:
     """The same search in plain lists: every beginning is copied at every step."""
     count = source.shape[1]
     memory, state, _ = model.encode(parameters, source, lengths, Workspace())
@@ -178,11 +187,11 @@ def copying(
             kept[lane] = [((*kept[lane][k][0], v), score) for score, k, v in ways]
         previous = np.array([text[-1] for some in kept for text, _ in some])
         state = tuple(tuple(part[parents] for part in layer) for layer in state)
-    best = []
+    found = []
     for lane, some in enumerate(kept):
         whole = [(t, s) for t, s in some if END in t[: most[lane]]] or some
-        best.append(max(whole, key=lambda way: way[1] / (sum(v != END for v in way[0]) + 1)))
-    return [([int(v) for v in text], float(score)) for text, score in best]
+        found.append([([int(v) for v in text], float(score)) for text, score in whole])
+    return found
 
 
 @pytest.mark.parametrize("beam", [1, 2, 4])
@@ -199,10 +208,11 @@ def test_a_beam_finds_what_copying_every_beginning_finds(beam: int, bias: float)
         source = rng.integers(3, 6, (9, 3))
         found = beam_search(model, parameters, source, lengths, most, beam)
         plain = copying(model, parameters, source, lengths, most, beam)
-        for (symbols, score), (others, other) in zip(found, plain, strict=True):
-            assert symbols.tolist() == others[: len(symbols)]
-            assert set(others[len(symbols) :]) <= {END}
-            assert score == other
+        for targets, others in zip(found, plain, strict=True):
+            for (symbols, score), (same, its_score) in zip(targets, others, strict=True):
+                assert symbols.tolist() == same[: len(symbols)]
+                assert set(same[len(symbols) :]) <= {END}
+                assert score == its_score
 
 
 def test_what_is_written_is_not_copied_at_each_step(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -241,7 +251,7 @@ def test_as_many_stand_together_as_may_be_written(
     def noted(*arguments: Any) -> Any:
         *_, source, _, most, width = arguments
         shapes.append((len(source), int(most.max()), source.shape[1] * width))
-        return [(np.array([END]), 0.0)] * source.shape[1]
+        return [[(np.array([END]), 0.0)]] * source.shape[1]
 
     def lanes_for(longest: int, texts: list[str]) -> int:
         shapes.clear()
@@ -257,6 +267,29 @@ def test_as_many_stand_together_as_may_be_written(
     assert lanes_for(40, short) == lanes_for(2000, short) == 64
     assert lanes_for(150_000, short) == 8
     assert lanes_for(40, ["xyz" * 2000] * 70) == 8
+
+
+# Which of those that it keeps
+
+
+def test_the_text_that_should_need_the_fewest_corrections() -> None:
+    """Not always the likeliest: three that differ by a letter outweigh one that stands alone."""
+    written = {"dogs": log(0.4), "cats": log(0.3), "cat": log(0.2), "bats": log(0.1)}
+    assert fewest_corrections(written) == "cats"
+    assert fewest_corrections({**written, "dogs": log(0.9)}) == "dogs"
+    assert (
+        fewest_corrections({"a": -2.0, "b": -1.0}) == fewest_corrections({"b": -1, "a": -2}) == "b"
+    )
+    small = {text: nats - 2000 for text, nats in written.items()}
+    assert fewest_corrections(small) == "cats"
+
+
+@pytest.mark.parametrize("beam", [1, 4])
+def test_a_spoilt_model_is_found_by_its_numbers(beam: int) -> None:
+    trained = endless(SPEC)
+    trained.parameters["head.b"][...] = np.nan
+    with pytest.raises(DivergedError, match="not finite"):
+        predict(trained, ["xy", "z"], beam=beam)
 
 
 # Several as one
