@@ -339,9 +339,9 @@ def translate(trained: Trained, texts: Sequence[str], *, beam: int = 1) -> list[
     """The translation of each text.
 
     Args:
-        beam: how many beginnings are kept at each step; 1 is greedy. Of what the beam has written
-            and the greedy translation, which the beam may have lost on the way, it is the one that
-            should need the fewest corrections.
+        beam: how many beginnings are kept at each step; 1 is greedy. The translation is the
+            one that should need the fewest corrections, among those of the beam and the greedy one,
+            which the beam may have lost on the way.
     """
     found = []
     for source, written in zip(texts, candidates(trained, texts, beam), strict=True):
@@ -416,9 +416,8 @@ register(
             "embedding": 64,
             "dropout": 0.4,
             "directions": "both",
-            "epochs": 16.0,
-            "lr": 3e-3,
-            "batch_size": 64,
+            "epochs": 14.0,
+            "lr": 2e-3,
             "noise": 0.01,
         },
         own={"directions": (), "attention": (), "noise": ()},
