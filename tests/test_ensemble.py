@@ -135,3 +135,5 @@ def test_translators_write_by_the_mean_of_their_probabilities() -> None:
         with Engine(average, threads) as engine:
             losses.append(engine.losses(weights, batch).total)
     assert losses == pytest.approx([(each * shown).sum()] * 2, rel=1e-12)
+    with pytest.raises(ValueError, match="no gradients"):
+        average.sum_loss(weights, batch, Workspace(), gradients=weights.zeros_like())

@@ -276,10 +276,16 @@ class Translators(Average[Translator]):
         batch: Translations,
         workspace: Workspace,
         *,
-        gradients: None = None,
+        gradients: Parameters | None = None,
         rng: np.random.Generator | None = None,
     ) -> Loss:
-        """-Σ ln p(target) over a batch; nothing is dropped, whatever ``rng``."""
+        """-Σ ln p(target) over a batch; nothing is dropped, whatever ``rng``.
+
+        Raises:
+            ValueError: gradients are wanted; members are trained one by one.
+        """
+        if gradients is not None:
+            raise ValueError("an average of translators has no gradients")
         memory, state, _ = self.encode(parameters, batch.source, batch.lengths, workspace)
         y, final = self.decode(parameters, batch.previous, state, memory, batch.lengths, workspace)
         rows = y.reshape(-1, self.target_size)
