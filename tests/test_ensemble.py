@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 
 from charrnn.engine import Engine
-from charrnn.nn.ensemble import Ensemble, log_mean, together
+from charrnn.nn.cells import LSTM
+from charrnn.nn.ensemble import Ensemble, Translators, average_of, log_mean, together
 from charrnn.nn.models import SequenceModel, Sequences
 from charrnn.nn.parameters import Parameters
 from charrnn.nn.stepper import stepper
+from charrnn.nn.translator import Translations, Translator
 from charrnn.nn.workspace import Workspace
 from charrnn.own_cells import make_cell
 
@@ -104,3 +106,34 @@ def test_impossible_averages_are_refused() -> None:
     ):
         with pytest.raises(ValueError, match="cannot be averaged"):
             Ensemble(member, count)
+
+
+# Translators
+
+
+def test_translators_write_by_the_mean_of_their_probabilities() -> None:
+    """Step by step as all at once, and the loss is that of this mean."""
+    member = Translator(6, 5, LSTM(4), 2, 3)
+    parts = [member.init(np.random.default_rng(k), np.float64) for k in range(3)]
+    average, weights = average_of(member, 3), together(member, parts)
+    assert isinstance(average, Translators)
+    rng, lengths = np.random.default_rng(9), np.array([5, 3])
+    source, (previous, targets) = rng.integers(6, size=(5, 2)), rng.integers(5, size=(2, 4, 2))
+    shown = np.array([[1.0, 1], [1, 1], [1, 0], [1, 0]])
+    expected, losses = np.zeros((4, 2, 5)), []
+    for w in parts:
+        memory, state, _ = member.encode(w, source, lengths, Workspace())
+        y, _ = member.decode(w, previous, state, memory, lengths, Workspace())
+        expected += np.exp(y) / np.exp(y).sum(axis=-1, keepdims=True) / 3
+    memory, state, _ = average.encode(weights, source, lengths, Workspace())
+    for step, symbols in enumerate(previous):
+        y, state = average.decode(weights, symbols[None], state, memory, lengths, Workspace())
+        np.testing.assert_allclose(np.exp(y[0]), expected[step], rtol=1e-12)
+    each = -np.log(np.take_along_axis(expected, targets[..., None], axis=-1)[..., 0])
+    batch = Translations(source, lengths, previous, targets, shown)
+    for threads in (1, 2):
+        with Engine(average, threads) as engine:
+            losses.append(engine.losses(weights, batch).total)
+    assert losses == pytest.approx([(each * shown).sum()] * 2, rel=1e-12)
+    with pytest.raises(ValueError, match="no gradients"):
+        average.sum_loss(weights, batch, Workspace(), gradients=weights.zeros_like())

@@ -49,6 +49,7 @@ from charrnn.training.events import Averaged, Event, Finished, Settled, Stopped,
 from charrnn.training.loop import Step
 from charrnn.training.members import generators
 from charrnn.training.pace import Deadline
+from charrnn.training.planner import Plan
 from charrnn.training.run import Run
 from charrnn.training.speed import Speed
 
@@ -458,7 +459,7 @@ def test_members_from_the_command_line(tmp_path: Path) -> None:
     again = charrnn("train", "--resume", "other", "-q", cwd=tmp_path)
     assert "--members 3" in again.stderr.decode()
     for words, why in (
-        (("--task", "translate", "--members", "2"), "only a language model, a classifier or a"),
+        (("--task", "generate", "--members", "2"), "can be an average"),
         (("--members", "0"), "between 1 and 32"),
         (("--init-from", "run", "--members", "2"), "exclude each other"),
         (("--members", "32", "--layers", "15"), "31 members with this many layers, or fewer"),
@@ -597,7 +598,32 @@ def test_a_plan_reports_the_given_members(monkeypatch: Any, epochs: Any) -> None
     assert "up to" not in told
 
 
-def test_commands_on_one_network_take_a_member(tmp_path: Path) -> None:
+def test_a_plan_for_translations_has_members_too(tmp_path: Path, monkeypatch: Any) -> None:
+    """Eighty pairs train; what is given stands, and a classifier is one network."""
+    rows = tmp_path / "rows.tsv"
+    rows.write_text("".join(f"a{k}\t{k % 2}\n" for k in range(100)))
+    monkeypatch.setattr(planner, "monotonic", lambda: 0.0)
+    monkeypatch.setattr(planner, "measure", lambda *_: Speed(1, 80.0))
+
+    def planned(passes: float, task: str = "translate", **given: Any) -> Plan:
+        given = {"task": task, **given}
+        data = Config.of(**given).kind.read(Paths((str(rows),)), Config.of(**given))
+        return planner.plan(data, passes / 60 / planner.IN_USE, given, begun=0.0)
+
+    most = planned(1e6).config.epochs
+    for times, members in ((0.5, 1), (1.7, 1), (1.95, 2), (4.0, 4), (1e3, planner.MOST_MEMBERS)):
+        found = planned(times * most)
+        assert found.config.members == members
+        assert found.config.epochs == pytest.approx(min(most, times * most / members))
+        assert found.deadline.most_epochs == most
+        assert found.deadline.most_members == planner.MOST_MEMBERS * (members > 1)
+    assert "the average of 4 networks" in planned(4 * most).summary
+    assert planned(4 * most, members=2).config.members == 2
+    assert planned(4 * most, epochs=1.0).config.members == 1
+    assert planned(4 * most, "classify").config.members == 1
+
+
+def test_what_shows_one_network_takes_a_member(tmp_path: Path) -> None:
     text = TEXT * 5
     (tmp_path / "corpus.txt").write_text(text, encoding="utf-8")
     words = ("train", "corpus.txt", *TINY, "--epochs", "0.1", "--members", "2", "--out", "run")

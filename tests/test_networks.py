@@ -36,7 +36,9 @@ from charrnn.nn.translator import Translations, Translator
 from charrnn.nn.types import Array, LayerState
 from charrnn.nn.workspace import Workspace
 from charrnn.tasks.base import Trained
+from charrnn.tasks.beam import beam_search
 from charrnn.tasks.config import Config
+from charrnn.tasks.measures import edit_distance
 from charrnn.tasks.translate import TranslateSpec, translate
 from charrnn.text.alphabet import END, START, Alphabet
 
@@ -1230,23 +1232,46 @@ def finished(most: int) -> list[tuple[int, ...]]:
     return [(*text, END) for size in range(most) for text in product(WRITABLE[1:], repeat=size)]
 
 
-def test_an_exhaustive_beam_finds_the_best() -> None:
-    """The highest probability for each character of all targets, which greedy search may miss."""
+def searched(model: Translator, p: Parameters, text: str, most: int, beam: int) -> dict[Any, float]:
+    """What a beam finds for one text: the logarithm of the probability of each target."""
+    source = np.array([*SPEC.source.encode(text), END])[:, None]
+    (found,) = beam_search(model, p, source, np.array([len(source)]), np.array([most]), beam)
+    return {tuple(SPEC.target.decode(ids)): nats for ids, nats in found}
+
+
+def test_a_beam_of_everything_finds_everything() -> None:
+    """Every target that ends, with its probability; greedy search misses the likeliest at times."""
     most, missed = SPEC.most(2), 0
     assert most == 3
     for seed in ENDING:
         model, p = small_translator(seed)
         source = [*SPEC.source.encode("xy").tolist(), END]
-        scores = {w: log_probability(model, p, source, w) for w in finished(most)}
-        best = max(scores, key=lambda w: scores[w] / len(w))
-        cut = [log_probability(model, p, source, w) for w in product(WRITABLE[1:], repeat=most)]
-        assert max(cut) / (most + 1) < scores[best] / len(best), "what is cut off is another matter"
-        (found,) = translate(Trained(model, p, SPEC, CONFIG), ["xy"], beam=len(SPEC.target) ** most)
-        assert found.text == SPEC.target.decode(np.array(best))
-        assert found.log_probability == pytest.approx(scores[best], rel=1e-9)
+        scores = {
+            tuple(SPEC.target.decode(np.array(w))): log_probability(model, p, source, w)
+            for w in finished(most)
+        }
+        found = searched(model, p, "xy", most, len(SPEC.target) ** most)
+        assert found == pytest.approx(scores, rel=1e-9)
+        assert list(found.values()) == sorted(found.values(), reverse=True)
         (greedy,) = translate(Trained(model, p, SPEC, CONFIG), ["xy"])
-        missed += greedy.text != found.text
+        missed += tuple(greedy.text) != next(iter(found))
     assert missed >= 1, "greedy search would have done as well"
+
+
+def test_of_all_that_it_finds_a_beam_gives_what_needs_the_fewest_corrections() -> None:
+    """By the definition: the mean edit distance from each target, over all of them."""
+    for seed in ENDING:
+        model, p = small_translator(seed)
+        most, beam = SPEC.most(2), len(SPEC.target) ** SPEC.most(2)
+        likely = {
+            "".join(t): np.exp(nats) for t, nats in searched(model, p, "xy", most, beam).items()
+        }
+        (greedy,) = translate(Trained(model, p, SPEC, CONFIG), ["xy"])
+        likely[greedy.text] = np.exp(greedy.log_probability)
+        (found,) = translate(Trained(model, p, SPEC, CONFIG), ["xy"], beam=beam)
+        costs = {t: sum(q * edit_distance(t, o) for o, q in likely.items()) for t in likely}
+        assert costs[found.text] == pytest.approx(min(costs.values()), rel=1e-12)
+        assert found.log_probability == pytest.approx(np.log(likely[found.text]), rel=1e-9)
 
 
 def test_greedy_writes_the_likeliest_next_character() -> None:
@@ -1267,19 +1292,22 @@ def test_greedy_writes_the_likeliest_next_character() -> None:
     assert 0 < endless < 24
 
 
-def test_a_cut_off_target_is_not_favoured() -> None:
-    """It has no end; if one were counted, it would win over better targets."""
+def test_what_was_cut_off_counts_only_where_nothing_ended() -> None:
+    """It has no end: with one counted all the same, it would win over better ones that have."""
+    cut = 0
     for seed in range(12):
         model, p = small_translator(seed)
         source = [*SPEC.source.encode("xy").tolist(), END]
-        scores = {
-            w: log_probability(model, p, source, w)
-            for w in [*finished(3), *product(WRITABLE[1:], repeat=3)]
-        }
-        ended = [w for w in scores if w[-1] == END]
-        best = [max(some, key=lambda w: scores[w] / len(w)) for some in (scores, ended)]
-        (found,) = translate(Trained(model, p, SPEC, CONFIG), ["xy"], beam=len(SPEC.target) ** 3)
-        assert found.text in [SPEC.target.decode(np.array(w)) for w in best], seed
+        found = searched(model, p, "xy", 3, 2)
+        ended = {tuple(SPEC.target.decode(np.array(w))) for w in finished(3)}
+        assert ended >= set(found) or not ended & set(found), seed
+        cut += not ended & set(found)
+        every = searched(model, p, "xy", 3, len(SPEC.target) ** 3)
+        assert set(every) == ended
+        for text, nats in found.items():
+            ids = [*SPEC.target.encode("".join(text)).tolist(), END][:3]
+            assert nats == pytest.approx(log_probability(model, p, source, tuple(ids)), rel=1e-9)
+    assert 0 < cut < 12
 
 
 def test_sources_of_a_batch_are_independent_in_a_beam() -> None:

@@ -24,7 +24,7 @@ from charrnn.tasks.generate import GenerateData
 from charrnn.tasks.kinds import KINDS
 from charrnn.tasks.supervised import Shuffled
 from charrnn.tasks.tag import TagData, tag
-from charrnn.tasks.translate import TranslateData, translate
+from charrnn.tasks.translate import TranslateData, candidates, fewest_corrections, translate
 from charrnn.text.alphabet import END, START, UNKNOWN
 from charrnn.training.events import Stopped, Validated
 from charrnn.training.loop import Step
@@ -429,14 +429,17 @@ def test_a_tagger_reads_each_token_where_it_stands(tmp_path: Path) -> None:
     assert spec.alphabet.decode(ids[1:-1]) == "ab c def"
 
 
-def test_a_wider_beam_is_no_less_likely(models: Models) -> None:
-    """Greedy search is a beam of one: it always takes the likeliest next character."""
+def test_a_wider_beam_finds_what_is_no_less_likely(models: Models) -> None:
+    """And greedy is a beam of one: always the likeliest next character."""
     m = models("translate", epochs=4.0, lr=0.02)
     texts = words(20, seed=9)
     greedy = translate(m, texts)
     wide = translate(m, texts, beam=8)
-    for one, other in zip(greedy, wide, strict=True):
-        assert other.per_character >= one.per_character - 1e-6
+    for one, other, found in zip(greedy, wide, candidates(m, texts, 8), strict=True):
+        assert one.text in found
+        assert max(found.values()) >= one.log_probability - 1e-6
+        assert found[other.text] == other.log_probability
+        assert other.text == fewest_corrections(found)
     alone = [translate(m, [t], beam=8)[0] for t in texts]
     assert [t.text for t in alone] == [t.text for t in wide]
 

@@ -3,24 +3,36 @@
 import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
+from math import log
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from charrnn.errors import DivergedError
 from charrnn.nn.cells import GRU
 from charrnn.nn.losses import log_probabilities
 from charrnn.nn.parameters import Parameters
 from charrnn.nn.translator import Translator
 from charrnn.nn.workspace import Workspace
+from charrnn.runs.folder import RunFolder
 from charrnn.tasks import translate as module
 from charrnn.tasks.base import Paths, Trained
 from charrnn.tasks.beam import beam_search
 from charrnn.tasks.config import Config
 from charrnn.tasks.examples import MOST_STEPS, largest_of_its_kind
-from charrnn.tasks.translate import TranslateData, TranslateSpec, translate
+from charrnn.tasks.translate import (
+    TranslateData,
+    TranslateSpec,
+    Translation,
+    fewest_corrections,
+    predict,
+    translate,
+)
 from charrnn.text.alphabet import END, START, UNKNOWN, Alphabet
+from charrnn.text.pairs import Pair
+from charrnn.training.run import Run
 
 CONFIG = Config.of("translate", hidden=8, embedding=4)
 SHORT = "".join(f"red cat {k}\tred dog {k}\n" for k in range(100))
@@ -146,8 +158,8 @@ def test_the_longest_row_keeps_its_place_in_the_order(tmp_path: Path) -> None:
 
 def copying(
     model: Translator, parameters: Parameters, source: Any, lengths: Any, most: Any, beam: int
-) -> list[tuple[list[int], float]]:
-    """The same search with plain lists, which copies every beginning at every step."""
+) -> list[list[tuple[list[int], float]]]:
+    """The same search in plain lists: every beginning is copied at every step."""
     count = source.shape[1]
     memory, state, _ = model.encode(parameters, source, lengths, Workspace())
     lanes = np.repeat(np.arange(count), beam)
@@ -175,11 +187,11 @@ def copying(
             kept[lane] = [((*kept[lane][k][0], v), score) for score, k, v in ways]
         previous = np.array([text[-1] for some in kept for text, _ in some])
         state = tuple(tuple(part[parents] for part in layer) for layer in state)
-    best = []
+    found = []
     for lane, some in enumerate(kept):
         whole = [(t, s) for t, s in some if END in t[: most[lane]]] or some
-        best.append(max(whole, key=lambda way: way[1] / (sum(v != END for v in way[0]) + 1)))
-    return [([int(v) for v in text], float(score)) for text, score in best]
+        found.append([([int(v) for v in text], float(score)) for text, score in whole])
+    return found
 
 
 @pytest.mark.parametrize("beam", [1, 2, 4])
@@ -196,10 +208,11 @@ def test_a_beam_finds_what_copying_every_beginning_finds(beam: int, bias: float)
         source = rng.integers(3, 6, (9, 3))
         found = beam_search(model, parameters, source, lengths, most, beam)
         plain = copying(model, parameters, source, lengths, most, beam)
-        for (symbols, score), (others, other) in zip(found, plain, strict=True):
-            assert symbols.tolist() == others[: len(symbols)]
-            assert set(others[len(symbols) :]) <= {END}
-            assert score == other
+        for targets, others in zip(found, plain, strict=True):
+            for (symbols, score), (same, its_score) in zip(targets, others, strict=True):
+                assert symbols.tolist() == same[: len(symbols)]
+                assert set(same[len(symbols) :]) <= {END}
+                assert score == its_score
 
 
 def test_written_symbols_are_not_copied_at_each_step(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -238,7 +251,7 @@ def test_sources_in_a_batch_are_limited_by_the_memory_to_write(
     def noted(*arguments: Any) -> Any:
         *_, source, _, most, width = arguments
         shapes.append((len(source), int(most.max()), source.shape[1] * width))
-        return [(np.array([END]), 0.0)] * source.shape[1]
+        return [[(np.array([END]), 0.0)]] * source.shape[1]
 
     def lanes_for(longest: int, texts: list[str]) -> int:
         shapes.clear()
@@ -254,3 +267,51 @@ def test_sources_in_a_batch_are_limited_by_the_memory_to_write(
     assert lanes_for(40, short) == lanes_for(2000, short) == 64
     assert lanes_for(150_000, short) == 8
     assert lanes_for(40, ["xyz" * 2000] * 70) == 8
+
+
+# Which of those that it keeps
+
+
+def test_the_text_that_should_need_the_fewest_corrections() -> None:
+    """Not always the likeliest: three that differ by a letter outweigh one that stands alone."""
+    written = {"dogs": log(0.4), "cats": log(0.3), "cat": log(0.2), "bats": log(0.1)}
+    assert fewest_corrections(written) == "cats"
+    assert fewest_corrections({**written, "dogs": log(0.9)}) == "dogs"
+    assert (
+        fewest_corrections({"a": -2.0, "b": -1.0}) == fewest_corrections({"b": -1, "a": -2}) == "b"
+    )
+    small = {text: nats - 2000 for text, nats in written.items()}
+    assert fewest_corrections(small) == "cats"
+
+
+@pytest.mark.parametrize("beam", [1, 4])
+def test_a_spoilt_model_is_found_by_its_numbers(beam: int) -> None:
+    trained = endless(SPEC)
+    trained.parameters["head.b"][...] = np.nan
+    with pytest.raises(DivergedError, match="not finite"):
+        predict(trained, ["xy", "z"], beam=beam)
+
+
+# Several as one
+
+
+def test_translators_are_trained_and_saved_as_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is written has the probability that their mean gives it."""
+    monkeypatch.chdir(tmp_path)
+    data, config = data_of(tmp_path, ""), replace(CONFIG, epochs=8.0, lr=0.03, members=2)
+    with Run.begin(config, data, RunFolder(tmp_path / "run", resume=False), threads=1) as run:
+        model = run.finish()
+    assert model.members == 2
+    (found,) = model.predict("red cow", beam=3)
+    assert isinstance(found, Translation)
+    task = data.task(model.spec, config, model.network, 1)
+    (pair,) = [task._encode(Pair(1, "red cow", found.text), config)]
+    batch, count = task._batch([pair], None)
+    loss = model.network.sum_loss(model.parameters, batch, Workspace()).total
+    assert found.log_probability == pytest.approx(-loss, rel=1e-5)
+    assert found.per_character == pytest.approx(-loss / count, rel=1e-5)
+    one, other = (model.member(k).predict("red cow", beam=3)[0] for k in (1, 2))
+    assert isinstance(one, Translation)
+    assert one.log_probability != getattr(other, "log_probability", 0.0)

@@ -7,7 +7,7 @@ network like any other, so that scoring, writing and checkpoints need no code fo
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -15,38 +15,98 @@ import numpy.typing as npt
 from charrnn.nn.body import Body
 from charrnn.nn.cells import Cell
 from charrnn.nn.head import Head
-from charrnn.nn.losses import SCORED_BY, log_sigmoid
+from charrnn.nn.losses import SCORED_BY, log_sigmoid, softmax_cross_entropy
 from charrnn.nn.models import Loss, SequenceModel, Sequences
 from charrnn.nn.parameters import Parameters
+from charrnn.nn.translator import Translations, Translator
 from charrnn.nn.types import Array, State
 from charrnn.nn.workspace import Workspace
 
-__all__ = ["Ensemble", "LanguageNetwork", "log_mean", "together"]
+__all__ = [
+    "Average",
+    "Ensemble",
+    "LanguageNetwork",
+    "Translators",
+    "average_of",
+    "log_mean",
+    "together",
+]
+
+Member = TypeVar("Member", SequenceModel, Translator)
 
 
 @dataclass(frozen=True)
-class Ensemble:
-    """N networks of one kind, each with its own weights, that read and predict together.
+class Average(Generic[Member]):
+    """N networks of one kind, each with weights of its own.
 
-    Its outputs are ln p, whose softmax is p again; if each output of the members is a yes or a no,
-    they are ln p - ln(1 - p), whose σ is p. Its weights have the members' names after
-    ``member.1.``, ``member.2.``, ...; its state is that of the members' layers, one after the
-    other. Members are trained one by one; the gradient here is for dynamic evaluation
-    (:mod:`charrnn.evaluation.dynamic`).
+    The weights have the members' names after ``member.1.``, ``member.2.``, ... Members are trained
+    one by one.
 
     Args:
-        member: the network of each; it predicts symbols at every step, or labels of its input.
+        member: each of them.
         count: N.
 
     Raises:
-        ValueError: the count is zero, or the members predict numbers.
+        ValueError: there is none.
     """
 
-    member: SequenceModel
+    member: Member
     count: int
 
     def __post_init__(self) -> None:
-        if self.count < 1 or self.member.loss == "squared":
+        if self.count < 1:
+            raise ValueError(f"these cannot be averaged: {self}")
+
+    @property
+    def head(self) -> Head:
+        """Of each member."""
+        return self.member.head
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Every tensor by name: ``member.1.body.0.W_x``, ..., ``member.2.head.b``, ..."""
+        own = self.member.shapes()
+        return {f"{name}.{one}": shape for name in self.names() for one, shape in own.items()}
+
+    def names(self) -> list[str]:
+        """What the names of each member's tensors begin with."""
+        return [f"member.{number}" for number in range(1, self.count + 1)]
+
+    def init(self, rng: np.random.Generator, dtype: npt.DTypeLike = np.float32) -> Parameters:
+        """Fresh weights."""
+        return together(self.member, [self.member.init(rng, dtype) for _ in range(self.count)])
+
+    def parts(self, parameters: Parameters) -> list[Parameters]:
+        """Each member's weights, or gradients: views."""
+        return [parameters.part(name) for name in self.names()]
+
+    def states(self, state: State) -> list[State]:
+        """Each member's part of a state: its layers."""
+        size = self.member.num_layers
+        return [state[k * size : (k + 1) * size] for k in range(self.count)]
+
+    def _each(
+        self, parameters: Parameters, state: State, workspace: Workspace
+    ) -> list[tuple[Parameters, State, Workspace]]:
+        """Each member's weights, state and buffers."""
+        places = [workspace.child(name) for name in self.names()]
+        return list(zip(self.parts(parameters), self.states(state), places, strict=True))
+
+
+@dataclass(frozen=True)
+class Ensemble(Average[SequenceModel]):
+    """Networks that predict symbols at every step, or labels of what they read.
+
+    Its outputs are ln p: their softmax is p again; of members whose outputs are a yes or a no each,
+    ln p - ln(1 - p): their σ is. Its state is the members' layers, one after the other. The
+    gradient here is for learning on the way (:mod:`charrnn.evaluation.dynamic`).
+
+    Raises:
+        ValueError: there is none, or they predict numbers.
+    """
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.member.loss == "squared":
             raise ValueError(f"these cannot be averaged: {self}")
 
     @property
@@ -80,36 +140,9 @@ class Ensemble:
         """The body of each member."""
         return self.member.body
 
-    @property
-    def head(self) -> Head:
-        """The head of each member."""
-        return self.member.head
-
-    def shapes(self) -> dict[str, tuple[int, ...]]:
-        """All tensors' shapes by name: ``member.1.body.0.W_x``, ..., ``member.2.head.b``, ..."""
-        own = self.member.shapes()
-        return {f"{name}.{one}": shape for name in self.names() for one, shape in own.items()}
-
-    def names(self) -> list[str]:
-        """How the names of each member's tensors begin."""
-        return [f"member.{number}" for number in range(1, self.count + 1)]
-
-    def init(self, rng: np.random.Generator, dtype: npt.DTypeLike = np.float32) -> Parameters:
-        """Fresh weights."""
-        return together(self.member, [self.member.init(rng, dtype) for _ in range(self.count)])
-
     def zero_state(self, batch_size: int, dtype: npt.DTypeLike = np.float32) -> State:
         """The state before anything has been read."""
         return self.member.zero_state(batch_size, dtype) * self.count
-
-    def parts(self, parameters: Parameters) -> list[Parameters]:
-        """Each member's weights, or gradients: views."""
-        return [parameters.part(name) for name in self.names()]
-
-    def states(self, state: State) -> list[State]:
-        """Each member's part of a state."""
-        size = self.num_layers
-        return [state[k * size : (k + 1) * size] for k in range(self.count)]
 
     def forward(
         self,
@@ -194,23 +227,92 @@ class Ensemble:
         """Some of a batch's sequences as a batch of their own."""
         return self.member.part(batch, lanes)
 
-    def _each(
-        self, parameters: Parameters, state: State, workspace: Workspace
-    ) -> list[tuple[Parameters, State, Workspace]]:
-        """Each member's weights, state and buffers."""
-        places = [workspace.child(name) for name in self.names()]
-        return list(zip(self.parts(parameters), self.states(state), places, strict=True))
+
+@dataclass(frozen=True)
+class Translators(Average[Translator]):
+    """Encoders and decoders that write one target together.
+
+    Its outputs are ln p. Its memory has the members' features side by side, its state their layers
+    one after the other.
+    """
+
+    @property
+    def target_size(self) -> int:
+        """V."""
+        return self.member.target_size
+
+    def encode(
+        self, parameters: Parameters, source: Array, lengths: Array, workspace: Workspace
+    ) -> tuple[Array, State, None]:
+        """As :meth:`charrnn.nn.translator.Translator.encode`; memory ``(S, B, N·F)``."""
+        found = [
+            self.member.encode(w, source, lengths, workspace.child(name))
+            for name, w in zip(self.names(), self.parts(parameters), strict=True)
+        ]
+        memory = np.concatenate([own for own, _, _ in found], axis=-1)
+        return memory, tuple(layer for _, own, _ in found for layer in own), None
+
+    def decode(
+        self,
+        parameters: Parameters,
+        previous: Array,
+        state: State,
+        memory: Array,
+        lengths: Array,
+        workspace: Workspace,
+    ) -> tuple[Array, State]:
+        """As :meth:`charrnn.nn.translator.Translator.decode`."""
+        memories = np.split(memory, self.count, axis=-1)
+        y = np.empty((self.count, *previous.shape, self.target_size), parameters.dtype)
+        final: State = ()
+        for k, (w, own, place) in enumerate(self._each(parameters, state, workspace)):
+            y[k], after = self.member.decode(w, previous, own, memories[k], lengths, place)
+            final += after
+        return log_mean(y, "softmax"), final
+
+    def sum_loss(
+        self,
+        parameters: Parameters,
+        batch: Translations,
+        workspace: Workspace,
+        *,
+        gradients: Parameters | None = None,
+        rng: np.random.Generator | None = None,
+    ) -> Loss:
+        """-Σ ln p(target) over a batch; nothing is dropped, whatever ``rng``.
+
+        Raises:
+            ValueError: gradients are wanted; members are trained one by one.
+        """
+        if gradients is not None:
+            raise ValueError("an average of translators has no gradients")
+        memory, state, _ = self.encode(parameters, batch.source, batch.lengths, workspace)
+        y, final = self.decode(parameters, batch.previous, state, memory, batch.lengths, workspace)
+        rows = y.reshape(-1, self.target_size)
+        total = softmax_cross_entropy(rows, batch.targets.reshape(-1), batch.weights.reshape(-1))
+        return Loss(total, final, ())
+
+    def part(self, batch: Translations, lanes: slice) -> Translations:
+        """Some of a batch's pairs as a batch of their own."""
+        return self.member.part(batch, lanes)
 
 
 LanguageNetwork = SequenceModel | Ensemble
 """The networks that can be a language model."""
 
 
-def together(member: SequenceModel, weights: Sequence[Parameters]) -> Parameters:
-    """The weights of an :class:`Ensemble` of networks of one kind: copies."""
-    ensemble = Ensemble(member, len(weights))
-    parameters = Parameters(ensemble.shapes(), weights[0].dtype)
-    for name, own in zip(ensemble.names(), weights, strict=True):
+def average_of(member: SequenceModel | Translator, count: int) -> Ensemble | Translators:
+    """Of so many networks of one kind."""
+    if isinstance(member, Translator):
+        return Translators(member, count)
+    return Ensemble(member, count)
+
+
+def together(member: SequenceModel | Translator, weights: Sequence[Parameters]) -> Parameters:
+    """Of some networks of one kind the weights of their average: copies."""
+    average = average_of(member, len(weights))
+    parameters = Parameters(average.shapes(), weights[0].dtype)
+    for name, own in zip(average.names(), weights, strict=True):
         parameters.fill(own, name)
     return parameters
 

@@ -13,7 +13,7 @@ from charrnn.checkpoint import read_checkpoint, write_checkpoint
 from charrnn.errors import CheckpointError, InputError, as_type
 from charrnn.evaluation.characters import Characters, score_text
 from charrnn.nn.cells import CellError
-from charrnn.nn.ensemble import Ensemble
+from charrnn.nn.ensemble import Average, average_of
 from charrnn.nn.parameters import Parameters
 from charrnn.nn.products import one_thread
 from charrnn.nn.types import Array
@@ -77,8 +77,8 @@ class Model(Trained, Writes):
 
     @property
     def members(self) -> int:
-        """The number of networks that the model averages; 1 for most models."""
-        return self.network.count if isinstance(self.network, Ensemble) else 1
+        """How many networks it averages; most models are 1."""
+        return self.network.count if isinstance(self.network, Average) else 1
 
     def member(self, number: int) -> "Model":
         """One network of an average, as a model. Number 1 of any other model is the model itself.
@@ -93,7 +93,7 @@ class Model(Trained, Writes):
         if number > self.members:
             there = f"{self.members} networks" if self.members > 1 else "one network"
             raise InputError(f"there is no member {number}: {self.path} is {there}")
-        if not isinstance(self.network, Ensemble):
+        if not isinstance(self.network, Average):
             return self
         network = self.network.member
         parameters = Parameters(network.shapes(), self.parameters.dtype)
@@ -365,15 +365,15 @@ def load_model(path: Path, cell: str | LoadedCell | None = None, *, exactly: boo
     return Model(network, parameters, spec, config, path, header, arrays)
 
 
-def _average(network: Any, config: Config, count: Any) -> Ensemble:
-    """The average of ``count`` networks.
+def _average(network: Any, config: Config, count: Any) -> Average[Any]:
+    """Of so many networks.
 
     Raises:
         ValueError: the count is out of range, or the task has no averages.
     """
     if type(count) is not int or not 1 < count <= MOST_MEMBERS or not config.kind.averages:
         raise ValueError(f"not an average of networks: {count!r}")
-    return Ensemble(network, count)
+    return average_of(network, count)
 
 
 def reason(error: Exception) -> str:

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from charrnn.nn.ensemble import Translators
 from charrnn.nn.losses import log_probabilities
 from charrnn.nn.parameters import Parameters
 from charrnn.nn.translator import Translator
@@ -13,14 +14,14 @@ __all__ = ["beam_search"]
 
 
 def beam_search(
-    model: Translator,
+    model: Translator | Translators,
     parameters: Parameters,
     source: Array,
     lengths: Array,
     most: Array,
     beam: int,
-) -> list[tuple[Array, float]]:
-    """Find the likeliest targets by beam search.
+) -> list[list[tuple[Array, float]]]:
+    """The likeliest targets that a beam finds, likeliest first.
 
     At each step every beginning is continued by every symbol, and the ``beam`` likeliest of each
     source are kept. With ``beam=1`` the search is greedy: it always takes the likeliest symbol.
@@ -32,8 +33,8 @@ def beam_search(
         beam: how many beginnings are kept.
 
     Returns:
-        For each source the symbols, and their log-probability; it is the kept target with the
-        highest log-probability for each symbol. One that has not ended is taken only if none has.
+        For each source the symbols of each target, and the logarithm of its probability: of the
+        beginnings kept those that have ended, and those that have not only if none has.
     """
     batch_size, vocab_size = source.shape[1], model.target_size
     workspace = Workspace()
@@ -44,8 +45,7 @@ def beam_search(
     # Each source has `beam` beginnings; at first all but one are impossible.
     scores = np.full((batch_size, beam), -np.inf)
     scores[:, 0] = 0
-    counts = np.ones((batch_size, beam), dtype=np.intp)  # symbols written, including the end
-    history: list[tuple[Array, Array]] = []  # for each step: which beginnings, continued by what
+    history: list[tuple[Array, Array]] = []  # of each step: which beginnings, continued by what
     symbols = np.full(batch_size * beam, START)
     ended = done = np.zeros((batch_size, beam), dtype=bool)
     stepping = Workspace()
@@ -70,7 +70,6 @@ def beam_search(
         state = _chosen(state, parents.reshape(-1))
         history.append((parents.reshape(-1), symbols))
         going_on = symbols.reshape(batch_size, beam) != END
-        counts = np.take_along_axis(counts, parents_of, axis=1) + going_on
         ended = np.where(
             np.take_along_axis(done, parents_of, axis=1),
             np.take_along_axis(ended, parents_of, axis=1),
@@ -80,10 +79,15 @@ def beam_search(
         done = ended | (step + 1 >= most)[:, None]
         if done.all():
             break
-    whole = ended | ~ended.any(axis=1, keepdims=True)  # else one that was cut off
-    best_of = np.where(whole, scores / counts, -np.inf).argmax(axis=1)
-    written = _followed_back(history, best_of + beam * np.arange(batch_size))
-    return [(written[:, lane], float(scores[lane, k])) for lane, k in enumerate(best_of)]
+    possible = ~np.isneginf(scores)  # not where a beam is wider than there are ways to go on
+    whole = ended & possible
+    whole |= possible & ~whole.any(axis=1, keepdims=True)  # what has not ended if nothing has
+    whole[:, 0] |= ~whole.any(axis=1)  # of a spoilt model, which is found by its numbers
+    written = _followed_back(history, np.arange(batch_size * beam))
+    return [
+        [(written[:, lane * beam + k], float(scores[lane, k])) for k in np.flatnonzero(whole[lane])]
+        for lane in range(batch_size)
+    ]
 
 
 def _followed_back(history: list[tuple[Array, Array]], rows: Array) -> Array:

@@ -9,7 +9,7 @@ import numpy as np
 from charrnn import __version__
 from charrnn.engine import shards
 from charrnn.errors import CheckpointError, DivergedError, InputError
-from charrnn.nn.ensemble import Ensemble, together
+from charrnn.nn.ensemble import average_of, together
 from charrnn.nn.parameters import Parameters
 from charrnn.nn.types import Array
 from charrnn.runs.folder import RunFolder
@@ -171,7 +171,7 @@ class Kept:
             return network, Parameters(network.shapes(), np.float32, self.members.finished[0])
         shapes = self.network.shapes()
         weights = [Parameters(shapes, np.float32, one) for one in self.members.finished]
-        return Ensemble(self.network, len(weights)), together(self.network, weights)
+        return average_of(self.network, len(weights)), together(self.network, weights)
 
     def _save(self, *, best: bool, stopped: bool = False) -> None:
         """Write ``last.npz``, and before it ``best.npz`` if these are the best weights so far.

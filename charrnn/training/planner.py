@@ -22,7 +22,7 @@ from charrnn.training import recipe
 from charrnn.training.pace import Deadline
 from charrnn.training.reasons import in_short, name_of, on_length, symbols_of
 from charrnn.training.speed import Speed, measure, text_like
-from charrnn.training.task_plan import network_for
+from charrnn.training.task_plan import AVERAGED, network_for
 from charrnn.training.timekeeper import members_within
 
 __all__ = ["CHOSEN", "Plan", "plan"]
@@ -175,11 +175,19 @@ def plan(
         asked.time_left * IN_USE,
         lambda config: measure(config, data, asked.spec, threads, group),
     )
-    deadline = Deadline(end, config.epochs)
-    epochs = min(config.epochs, asked.epochs(speed))
-    config = replace(config, epochs=epochs, shards=speed.shards or config.shards)
+    most, there = config.epochs, asked.passes(speed)
+    free = config.task in AVERAGED and not {"members", "epochs"} & set(given)
+    members = min(members_within(there / most), MOST_MEMBERS) if free else 0
+    deadline = Deadline(end, most, MOST_MEMBERS if members > 1 else 0)
+    config = replace(
+        config,
+        epochs=min(most, there / max(1, members)),
+        members=members or config.members,
+        shards=speed.shards or config.shards,
+    )
+    several = f"the average of {members} networks, each " if members > 1 else ""
     line = (
-        f"{config.hidden} hidden units, {config.epochs:.3g} epochs at {speed.rate:,.0f} "
+        f"{several}{config.hidden} hidden units, {config.epochs:.3g} epochs at {speed.rate:,.0f} "
         f"examples a second, batches of {config.batch_size}, peak learning rate {config.lr:g}"
     )
     return Plan(config, speed.threads, deadline, (line, *([why] if why else ())), line)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from charrnn.tasks.config import Config
 from charrnn.training.speed import Speed
 
-__all__ = ["CHOSEN_OF_ROWS", "network_for"]
+__all__ = ["AVERAGED", "CHOSEN_OF_ROWS", "network_for"]
 
 CHOSEN_OF_ROWS = ("hidden", "lr", "batch_size", "epochs")
 """The settings that are chosen where the user does not give them."""
@@ -36,6 +36,10 @@ FEWEST_EPOCHS = 8.0
 
 MOST_WEIGHTS = 5.0
 """Recurrent weights per training character beyond which a network memorises the rows."""
+
+AVERAGED = ("translate",)
+"""Tasks in which time for more than all epochs goes to other networks, whose average is the
+model."""
 
 BATCHES, OF_AN_EPOCH = (64, 32, 16), 80
 """Rows of an update: the most that leave this many updates to an epoch, else the fewest."""
