@@ -623,7 +623,7 @@ def test_a_plan_for_translations_has_members_too(tmp_path: Path, monkeypatch: An
     assert planned(4 * most, "classify").config.members == 1
 
 
-def test_what_shows_one_network_takes_a_member(tmp_path: Path) -> None:
+def test_commands_on_one_network_take_a_member(tmp_path: Path) -> None:
     text = TEXT * 5
     (tmp_path / "corpus.txt").write_text(text, encoding="utf-8")
     words = ("train", "corpus.txt", *TINY, "--epochs", "0.1", "--members", "2", "--out", "run")

@@ -50,11 +50,6 @@ DOCSTRINGS = PLAIN | {
 }
 """The same for docstrings, which readers of the code read."""
 
-NOT_YET = {
-    *("nn/translator.py", "tasks/translate.py"),
-}
-"""Modules of charrnn whose docstrings still use the old dialect."""
-
 NAMES = ("held-out end", "held-out repeats")
 """Names for programs, which ``charrnn inspect`` shows as other words."""
 
@@ -138,7 +133,6 @@ def test_docstrings_are_plain(folder: Path) -> None:
     found = [
         f"{path.relative_to(ROOT)}:{line}: {word!r}: {plain}"
         for path in sorted(folder.glob("*.py"))
-        if path.relative_to(ROOT / "charrnn").as_posix() not in NOT_YET
         for line, text in docstrings(path.read_text("utf-8"))
         for _, word, plain in dialect(text, DOCSTRINGS)
     ]

@@ -43,7 +43,7 @@ class Average(Generic[Member]):
     one by one.
 
     Args:
-        member: each of them.
+        member: the kind of network.
         count: N.
 
     Raises:
@@ -59,7 +59,7 @@ class Average(Generic[Member]):
 
     @property
     def head(self) -> Head:
-        """Of each member."""
+        """Each member's head."""
         return self.member.head
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -302,14 +302,14 @@ LanguageNetwork = SequenceModel | Ensemble
 
 
 def average_of(member: SequenceModel | Translator, count: int) -> Ensemble | Translators:
-    """Of so many networks of one kind."""
+    """The average of ``count`` networks of one kind."""
     if isinstance(member, Translator):
         return Translators(member, count)
     return Ensemble(member, count)
 
 
 def together(member: SequenceModel | Translator, weights: Sequence[Parameters]) -> Parameters:
-    """Of some networks of one kind the weights of their average: copies."""
+    """The weights of the average of networks of one kind: copies of theirs."""
     average = average_of(member, len(weights))
     parameters = Parameters(average.shapes(), weights[0].dtype)
     for name, own in zip(average.names(), weights, strict=True):

@@ -366,7 +366,7 @@ def load_model(path: Path, cell: str | LoadedCell | None = None, *, exactly: boo
 
 
 def _average(network: Any, config: Config, count: Any) -> Average[Any]:
-    """Of so many networks.
+    """The average of ``count`` networks.
 
     Raises:
         ValueError: the count is out of range, or the task has no averages.

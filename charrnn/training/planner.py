@@ -175,7 +175,7 @@ def plan(
         asked.time_left * IN_USE,
         lambda config: measure(config, data, asked.spec, threads, group),
     )
-    most, there = config.epochs, asked.passes(speed)
+    most, there = config.epochs, asked.epochs(speed)
     free = config.task in AVERAGED and not {"members", "epochs"} & set(given)
     members = min(members_within(there / most), MOST_MEMBERS) if free else 0
     deadline = Deadline(end, most, MOST_MEMBERS if members > 1 else 0)
@@ -229,7 +229,7 @@ class _Asked:
         return not {"members", "epochs"} & set(self.given)
 
     def members_of(self, config: Config, speed: Speed, most: float) -> int:
-        """How many of a network there is time for, of so many epochs each."""
+        """How many members there is time for, each trained for ``most`` epochs."""
         tied = replace(config, head="tied")  # as it is then
         return members_within(self.epochs(self.speed(tied) if self.may_tie else speed) / most)
 
