@@ -242,7 +242,7 @@ def test_texts_of_an_unknown_label_cannot_be_scored(place: Path) -> None:
     found = facts("generate", "generate.new", cwd=place)
     assert (found["loss"], found["unknown"]) == (alone["loss"], {"zzz": 1})
     assert (
-        "1 of 41 rows have a label that the model does not know, and are left out"
+        "1 of 41 rows has a label that the model does not know, and are left out"
         in (found["notes"][0])
     )
     new.write_text("zzz\tab\n", encoding="utf-8")
