@@ -47,7 +47,7 @@ def test_settings_beside_resume_are_put_into_a_whole_command(place: Path) -> Non
         done.stderr.decode().partition("to train from its weights with other settings: ")[2].strip()
     )
     assert hint == (
-        "charrnn train second.txt --init-from a --epochs 1.0 --lr 0.1 --out 'x y' --quiet"
+        "charrnn train second.txt --init-from a --epochs 1 --lr 0.1 --out 'x y' --quiet"
     )
     assert charrnn(*shlex.split(hint)[1:], cwd=place).returncode == 0
     done = charrnn("train", "--resume", "a", "--init-from", "b", cwd=place)

@@ -280,7 +280,7 @@ def test_a_sample_is_the_prime_and_the_requested_length(place: Path) -> None:
     assert text.endswith("\n")
     assert len(text) == 2 + 300 + 1
     assert set(text) <= set(TEXT)
-    assert done.stderr == b"run/best.npz (as given)\n"
+    assert done.stderr == b"run/best.npz\n"
     again = charrnn("sample", "run/best.npz", "-l", "300", "-p", "é,", "--seed", "1", cwd=place)
     assert again.stdout == done.stdout
     other = charrnn("sample", "run", "-l", "300", "-p", "é,", "--seed", "2", cwd=place)
@@ -306,7 +306,7 @@ def test_sample_number_writes_several_texts(place: Path) -> None:
     """Each begins with the prime and has the length asked for; they are different texts."""
     flags = ("-l", "40", "-p", "é,", "--seed", "1")
     done = charrnn("sample", "run", "-n", "3", *flags, cwd=place)
-    assert (done.returncode, done.stderr) == (0, b"run/best.npz (as given)\n")
+    assert (done.returncode, done.stderr) == (0, b"run/best.npz\n")
     texts = done.stdout.decode().split("\n---\n")
     assert [len(text) for text in texts] == [42, 42, 43]  # the last with its line end
     assert all(text.startswith("é,") for text in texts)
@@ -379,7 +379,7 @@ def test_a_sample_whose_reader_has_gone_ends_silently(place: Path) -> None:
     )
     assert done.returncode == 141
     assert done.stdout.strip() == b"10"
-    assert done.stderr == b"run/best.npz (as given)\n"
+    assert done.stderr == b"run/best.npz\n"
 
 
 def test_a_reader_that_has_gone_does_not_stop_a_training(place: Path, tmp_path: Path) -> None:
@@ -397,7 +397,7 @@ def test_a_full_disk_is_reported_on_one_line(place: Path) -> None:
     done = in_shell("charrnn sample run --seed 1 > /dev/full", place)
     assert done.returncode == 1
     assert done.stderr.decode().splitlines() == [
-        "run/best.npz (as given)",
+        "run/best.npz",
         "error: No space left on device",
     ]
     done = in_shell("charrnn gradcheck run --json --seq-len 1 > /dev/full", place)

@@ -172,7 +172,7 @@ def test_the_command_says_where_a_copy_is(trained: Path) -> None:
     assert set(found["new"]) == set(found["new_of_held_out"])
     shown = charrnn("eval", "run", "sample.txt", "--copies", cwd=trained)
     assert b"this text" in shown.stdout
-    assert b"validation text" in shown.stdout
+    assert b"validation set" in shown.stdout
     assert b"\x1b" not in shown.stdout
 
 

@@ -8,7 +8,7 @@ from support import charrnn
 
 from charrnn.tasks.base import Paths
 from charrnn.tasks.rows import Rows
-from charrnn.text.counts import counted
+from charrnn.text.counts import counted, counted_of, typed
 
 ONE = re.compile(r"(?<![\w.,=])1 (\w+ )?(?!is|was|has|ms|classes|series)[a-z]+(?<!s)s\b")
 """``1 rows``, ``1 distinct characters``; not ``1 row trains``."""
@@ -31,6 +31,15 @@ def test_a_count_has_the_right_number(number: int, words: str) -> None:
         counted(number, "row", "have"),
     )
     assert ", ".join(found) == words
+
+
+def test_a_part_of_a_count_has_the_verb_of_the_part() -> None:
+    found = [counted_of(number, 2000, "row", "have") for number in (1, 2)]
+    assert found == ["1 of 2,000 rows has", "2 of 2,000 rows have"]
+
+
+def test_a_setting_is_shown_as_people_type_it() -> None:
+    assert [*map(typed, (1.0, 0.5, 1e6, 3, "2.0"))] == ["1", "0.5", "1000000", "3", "2.0"]
 
 
 def test_rows_in_parts() -> None:

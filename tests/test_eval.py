@@ -391,7 +391,7 @@ def test_outputs_that_are_not_finite_are_found() -> None:
         report(Reader(Engine(model)), w, vocabulary, codes, 1)
     model, w = network(size=len(vocabulary))
     wild = Adaptation(rate=1e300)
-    with np.errstate(all="ignore"), pytest.raises(DivergedError, match="smaller rate"):
+    with np.errstate(all="ignore"), pytest.raises(DivergedError, match="smaller --adapt-rate"):
         report(Reader(Engine(model)), w, vocabulary, codes, 1, train=codes, adaptation=wild)
 
 
@@ -440,7 +440,7 @@ def test_without_a_file_the_validation_set_is_scored(place: Path) -> None:
     assert found["network"]["state carried"]["nats"] == pytest.approx(best, abs=1e-5)
     assert list(found["yardsticks"]) == ["unigram", "bigram", "5-gram", "gzip", "bz2", "xz"]
     assert (found["unknown"], found["mixture"], found["unit"]) == (0, None, "char")
-    assert found["text"] == "the validation part of corpus.txt"
+    assert found["text"] == "the validation set of corpus.txt"
     assert found["notes"] == []
 
 
@@ -448,7 +448,7 @@ def test_the_training_text_itself_is_never_scored(place: Path) -> None:
     end = facts(place, "run")
     for arguments in (["run", "corpus.txt"], ["alone.npz", "corpus.txt", "--train", "corpus.txt"]):
         found = facts(place, *arguments)
-        assert any("its validation part" in note for note in found["notes"])
+        assert any("its validation set" in note for note in found["notes"])
         assert found["network"] == end["network"]
         assert found["yardsticks"] == end["yardsticks"]
 
@@ -555,7 +555,7 @@ def test_eval_prints_every_figure_on_its_page(place: Path) -> None:
             for name, figure in part.items():
                 line = f"{name} {figure['nats']:.4f} {figure['bits']:.4f}"
                 assert line in " ".join(page.split()), line
-        assert "500 characters scored, state carried in one pass" in page
+        assert "500 characters scored, state carried\n" in page
         assert "1 of them are new to the model; at 27.7 nats" in page
 
 
@@ -620,7 +620,7 @@ def test_eval_whose_reader_has_gone_ends_silently(place: Path) -> None:
         (["run", "corpus.txt", "--train", "other.txt"], 2, "but --train names another"),
         (["run", "bytes.bin"], 2, "the model was trained on utf-8"),
         (["run", "--adapt", "--adapt-rate", "inf"], 2, "rate and decay"),
-        (["run", "--adapt", "--adapt-rate", "1e39"], 1, "smaller rate"),
+        (["run", "--adapt", "--adapt-rate", "1e39"], 1, "smaller --adapt-rate"),
         (["alone.npz"], 2, "does not say what it was trained on"),
         (["piped"], 2, "trained on standard input"),
         (["all"], 2, "trained on all of corpus.txt"),

@@ -272,7 +272,7 @@ def test_the_command_names_the_model_and_the_file(tmp_path: Path) -> None:
     done = charrnn("export", "m.npz", "\x1b[31m.SafeTensors", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     size = (tmp_path / "\x1b[31m.SafeTensors").stat().st_size
-    expected = f"\\x1b[31m.SafeTensors: {size:,} bytes, from m.npz (as given)\n"
+    expected = f"\\x1b[31m.SafeTensors: {size:,} bytes, from m.npz\n"
     assert (done.stdout, done.stderr.decode()) == (b"", expected)
 
 
@@ -310,7 +310,7 @@ KNOWN_THERE = KNOWN + "T"
 
 
 @pytest.mark.parametrize("settings", [{}, {"cell": "gru", "embedding": 5}, {"head": "tied"}])
-def test_the_documents_script_for_pytorch(
+def test_the_script_in_the_docs_reads_a_pytorch_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any]
 ) -> None:
     needs_torch()
@@ -326,7 +326,7 @@ def test_the_documents_script_for_pytorch(
     assert len([line for line in script.splitlines() if line.strip()]) <= 12
 
 
-def test_the_documents_script_for_safetensors(
+def test_the_script_in_the_docs_reads_a_safetensors_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     needs_safetensors()
@@ -337,7 +337,7 @@ def test_the_documents_script_for_safetensors(
     np.testing.assert_array_equal(names["weights"]["body.0.W_h"], model.parameters["body.0.W_h"])
 
 
-def test_the_documents_script_for_onnx(
+def test_the_script_in_the_docs_writes_with_an_onnx_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Its text follows the model's probabilities."""

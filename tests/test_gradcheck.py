@@ -509,7 +509,7 @@ def test_a_missing_cell_is_an_input_error(tmp_path: Path) -> None:
 
 def table() -> str:
     """The table of planted mistakes in docs/gradcheck.md."""
-    rows = ["| cell | mistake | instead of | stands | the message |", "|---|---|---|---|---|"]
+    rows = ["| cell | mistake | right line | planted line | the message |", "|---|---|---|---|---|"]
     for m in MISTAKES:
         message = told(m).replace("|", "\\|")
         rows.append(f"| {m.cell} | {m.what} | `{m.line}` | `{m.instead}` | {message} |")

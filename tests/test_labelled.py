@@ -222,7 +222,7 @@ def test_tags_that_the_model_lacks_count_as_missed(place: Path) -> None:
     (place / "odd").write_text("ab\tB-X\ncd\tB-Z\n\ned\tO\n", encoding="utf-8")
     found = facts("tag", "odd", cwd=place)
     assert found["unknown"] == {"B-Z": 1}
-    assert "1 of 2 sentences have a tag that the model does not know" in found["notes"][0]
+    assert "1 of 2 sentences has a tag that the model does not know" in found["notes"][0]
     assert found["spans"]["Z"]["recall"] == 0
     assert found["measures"]["token accuracy"] <= 2 / 3
 
@@ -242,7 +242,7 @@ def test_texts_of_an_unknown_label_cannot_be_scored(place: Path) -> None:
     found = facts("generate", "generate.new", cwd=place)
     assert (found["loss"], found["unknown"]) == (alone["loss"], {"zzz": 1})
     assert (
-        "1 of 41 rows have a label that the model does not know, and are left out"
+        "1 of 41 rows has a label that the model does not know, and are left out"
         in (found["notes"][0])
     )
     new.write_text("zzz\tab\n", encoding="utf-8")

@@ -233,7 +233,7 @@ def test_reports_on_a_text_are_the_same(place: Path, monkeypatch: pytest.MonkeyP
         said.append([line for line in lines if "cache" not in line and "reading" not in line])
         said[-1] = [line for line in said[-1] if "seconds" not in line]
     assert said[0] == said[1]
-    assert "are not in the training part" in "".join(said[0])
+    assert " in the validation set are characters not in the training text" in "".join(said[0])
 
 
 def test_a_long_validation_is_announced(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:

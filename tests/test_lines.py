@@ -135,12 +135,12 @@ def test_a_run_and_its_scores_use_the_same_lines(folder: Path, level: str) -> No
     expected = HeldOut(0.1, 3).part(read_corpus(["names.txt"], level=level).codes)
     for files, train in (([], []), (["names.txt"], []), ([], ["names.txt"])):
         scored = find_texts(model, files, train)
-        assert scored.what == "the validation part of names.txt"
+        assert scored.what == "the validation set of names.txt"
         assert scored.start == expected.start
         np.testing.assert_array_equal(scored.codes, expected.codes)
         assert scored.train is not None
         np.testing.assert_array_equal(scored.train, expected.codes[: expected.start])
-    assert b"the validation part of names.txt" in charrnn("eval", "run", cwd=folder).stdout
+    assert b"the validation set of names.txt" in charrnn("eval", "run", cwd=folder).stdout
 
 
 def test_a_run_of_lines_is_resumed_exactly(folder: Path) -> None:
@@ -201,7 +201,7 @@ def test_inspect_suggests_lines_and_checks_their_validation_set(folder: Path) ->
         assert "--lines draws lines from all over" in plain
         by_lines = charrnn("inspect", "names.txt", "--lines", "--level", level, cwd=folder)
         assert b"--lines" not in by_lines.stdout
-        assert b"fine  validation part" in by_lines.stdout
+        assert b"fine  validation set" in by_lines.stdout
     done = charrnn("inspect", "run", "--lines", cwd=folder)
     assert done.returncode == 2
 

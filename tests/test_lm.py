@@ -79,7 +79,7 @@ def test_texts_too_short_for_a_validation_set_are_refused() -> None:
         return text_like(size, 1).trained_on(Config(val_fraction=fraction))
 
     for size, fraction in ((4, 0.1), (3, 0.1), (2, 0.5), (1, 0.9)):
-        with pytest.raises(InputError, match="too short for a validation part"):
+        with pytest.raises(InputError, match="too short for a validation set"):
             trained_on(size, fraction)
     assert trained_on(9, 0.1) == 8
     assert trained_on(9, 0.0) == 9

@@ -63,7 +63,7 @@ def test_texts_computed_together_are_limited_as_well() -> None:
 def test_a_long_row_is_named(rows: Path) -> None:
     data = ClassifyData(Paths((str(rows),)), Config.of("classify"))
     (note,) = data.notes
-    assert note.startswith("row 81 takes 20,001 steps, half of the rows")
+    assert note.startswith("row 81 has 20,001 steps (about one a character); half")
     assert "--task classify,longest=N" in note
 
 

@@ -268,7 +268,7 @@ def test_what_cannot_be_resumed_says_so(corpus: Corpus) -> None:
         ({"members": 2}, "already has 2"),
         ({"members": 1}, "already has 2"),
         ({"epochs": 9.0}, "is complete"),
-        ({"members": 33}, "must be between 1 and 32"),
+        ({"members": 33}, "--members 33: must be 32 or less"),
     ):
         with pytest.raises(InputError, match=why):
             library.resume("run", "corpus.txt", **options)

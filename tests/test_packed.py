@@ -107,7 +107,7 @@ def test_a_run_on_a_compressed_text_equals_one_on_the_text(folder: Path) -> None
     Path("a.txt.gz").write_bytes(gzip.compress(TEXT.encode()))
     done = charrnn("train", "a.txt.gz", *BRIEF, "--out", "run", cwd=folder)
     assert done.returncode == 0, done.stderr
-    assert b"the validation part of a.txt.gz" in charrnn("eval", "run", cwd=folder).stdout
+    assert b"the validation set of a.txt.gz" in charrnn("eval", "run", cwd=folder).stdout
     Path("a.txt").write_text(TEXT, encoding="utf-8")
     done = charrnn("eval", "run", "a.txt", cwd=folder)
     assert b"this is the training text" in done.stderr

@@ -818,7 +818,7 @@ def test_a_text_that_is_too_short_is_refused_before_networks_are_timed(tmp_path:
     Path("corpus.txt").write_text("ab", encoding="utf-8")
     done = charrnn("train", "corpus.txt", "--minutes", "1", cwd=tmp_path)
     assert done.returncode == 2
-    assert b"is too short for a validation part" in done.stderr
+    assert b"is too short for a validation set" in done.stderr
     assert b"timing" not in done.stderr
 
 

@@ -829,7 +829,7 @@ def test_cells_are_parsed_from_their_names() -> None:
         ("", "unknown cell ''.*rnn, lstm, gru"),
         ("elman", "unknown cell 'elman'.*rnn, lstm, gru"),
         ("lstm,reset=before", r"no variant 'reset=before'.*gates=hidden\|cell.*bias=true\|false"),
-        ("gru,reset=never", r"no variant 'reset=never'.*reset=after\|before"),
+        ("gru,reset=never", r"no variant 'reset=never'.*reset=after\|before, update=keep"),
         ("gru,reset", "no variant 'reset'"),
         ("gru,", "no variant ''"),
         ("gru,hidden_size=3", "no variant 'hidden_size=3'"),

@@ -83,7 +83,7 @@ def test_a_label_asks_for_a_run_of_labelled_texts(place: Path, tmp_path: Path) -
     assert b"there is no run of --task generate here" in done.stderr
     done = charrnn("eval", cwd=tmp_path)  # the shipped model's text comes with one Python only
     if read_corpus([]).sha256.startswith("71f2ff5d99bd"):
-        assert b"pydoc.npz on the validation part of the help topics of Python" in done.stdout
+        assert b"pydoc.npz on the validation set of the help topics of Python" in done.stdout
     else:
         assert done.returncode == 2
         assert b"has changed since this run was trained on it" in done.stderr

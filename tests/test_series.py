@@ -96,7 +96,7 @@ def test_a_name_may_hold_another_separator(tmp_path: Path) -> None:
     assert read(tmp_path, "when,price (EUR; net)\n12:30,4\n").columns == ("price (EUR; net)",)
     comma = read(tmp_path, "price, net;b\n0,5;1\n", decimal="comma")
     assert comma.columns == ("price, net", "b")
-    assert "1 columns, not 2" in refused(tmp_path, "1;2\n3\n")[0]
+    assert "1 column, not 2" in refused(tmp_path, "1;2\n3\n")[0]
 
 
 def test_words_and_empty_columns_are_left_out(tmp_path: Path) -> None:

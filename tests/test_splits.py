@@ -185,12 +185,17 @@ def test_parts_that_nobody_asked_for_are_empty() -> None:
 @pytest.mark.parametrize(
     ("keys", "val", "test", "message"),
     [
-        ([], 0.0, 0.0, "no rows to train with: 1 of 0 rows"),
-        (distinct(4), 0.1, 0.0, r"no rows to validate with: 0.1 of 4 rows \(4 distinct inputs\)"),
-        (distinct(5), 0.1, 0.0, "no rows to validate with: 0.1 of 5 rows"),  # half a row is none
-        (distinct(4), 0.4, 0.1, "no rows to test with: 0.1 of 4 rows"),
-        (["same"] * 50, 0.2, 0.0, r"no rows to validate with: 0.2 of 50 rows \(1 distinct"),
-        (["same"] * 50, 0.6, 0.2, "no rows to"),
+        ([], 0.0, 0.0, "too few different texts to train with: 0 in 0 rows"),
+        (distinct(4), 0.1, 0.0, "too few different texts to validate with: 4 in 4 rows"),
+        (
+            distinct(5),
+            0.1,
+            0.0,
+            "too few different texts to validate with: 5 in 5 rows",
+        ),
+        (distinct(4), 0.4, 0.1, "too few different texts to test with: 4 in 4 rows"),
+        (["same"] * 50, 0.2, 0.0, "too few different texts to validate with: 1 in 50 rows"),
+        (["same"] * 50, 0.6, 0.2, "too few different texts to"),
         (distinct(50), 0.5, 0.5, "0.5 of the rows to validate and 0.5 to test leave none"),
         (distinct(50), -0.1, 0.5, "leave none"),
         (distinct(50), float("nan"), 0.5, "leave none"),

@@ -153,7 +153,7 @@ def test_columns_are_named_and_numbered(tmp_path: Path) -> None:
     [
         ("Text,Other", "no column 'Other'; its columns are 1 'Text' and 2 'Kind'"),
         ("1,3", "no column '3'; its columns are"),
-        ("Text", "1 columns, not 2"),
+        ("Text", "--columns Text: 1 column, not 2"),
         ("2,2", "the column '2' is named twice"),
         ("Text,text", "the column 'text' is named twice"),
         ('"Text', "unexpected end of data"),
@@ -321,6 +321,9 @@ def test_several_labels_are_joined_where_they_are_wanted(tmp_path: Path) -> None
     with pytest.raises(InputError, match="row 1: the label has 2 labels") as caught:
         read_pairs(put(tmp_path, data))
     assert "loss=sigmoid" in caught.value.hint
+    with pytest.raises(InputError, match="row 2: the label is empty") as caught:
+        read_pairs(put(tmp_path, "one\ta\ntwo\t\n"))
+    assert caught.value.hint == "for rows without a label: --task classify,loss=sigmoid"
     rows: list[Any] = [{"text": "a", "label": ["x", 1]}, {"text": "b", "label": []}]
     data = "\n".join(map(json.dumps, rows))
     assert pairs(tmp_path, data, several="|") == [("a", "x|1"), ("b", "")]
@@ -341,7 +344,7 @@ def test_nearly_equal_or_untested_labels_are_reported() -> None:
     assert notes == [
         "these labels differ only by case or spaces: 'Pos' (1 row), 'pos' (2 rows); "
         "are they the same?",
-        "no test row has the label 'Pos', 'a b', so the report leaves it out",
+        "no test row has any of the labels 'Pos', 'a b', so their recall cannot be measured",
     ]
     assert list(label_notes(["x", "y"], [], ["x", "y"])) == []
 

@@ -278,6 +278,22 @@ def test_a_wrong_variant_is_reported(given: dict[str, str], message: str) -> Non
         Config.parse(given)
 
 
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"dropout": 1.0}, "--dropout 1: must be 0.95 or less"),
+        ({"lr": -0.5}, "--lr -0.5: must be 0 or more"),
+        ({"minutes": float("nan")}, "--minutes nan: must be 0 or more"),
+        ({"minutes": 2e6}, "--minutes 2000000: must be 1000000 or less"),
+        ({"patience": -1}, "--patience -1: must be 0 or more"),
+        ({"eval_every": 1 << 41}, "--eval-every 2199023255552: must be 1099511627776 or less"),
+    ],
+)
+def test_the_limit_that_a_setting_breaks_is_named(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=re.escape(message) + "$"):
+        Config.of(**settings)
+
+
 def test_train_has_thirty_options_members_shards_and_no_cache() -> None:
     group = typer.main.get_command(app)
     options = [p for p in group.commands["train"].params if p.name != "corpus"]  # type: ignore[attr-defined]

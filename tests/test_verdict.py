@@ -108,7 +108,7 @@ def test_each_warning_has_advice_and_a_rule() -> None:
     json.dumps([verdict_of(text).to_json() for text in texts], allow_nan=False)
 
 
-def test_the_words_of_a_verdict() -> None:
+def test_a_verdict_says_whether_a_text_is_fit_to_train_on() -> None:
     def said(*severities: str) -> str:
         findings = tuple(Finding("x", severity, "") for severity in severities)
         verdict = Verdict(("x",), "char", "utf-8", 1, 1, findings)
@@ -127,7 +127,7 @@ def test_the_checked_validation_set_is_that_of_training() -> None:
     assert Config.of("lm").val_fraction == HELD_OUT
     found = of(verdict_of(GOOD, held_out=0.25), "held-out end")
     assert found.measured["held_out"] == round(len(GOOD) * 0.25)
-    assert of(verdict_of(GOOD, held_out=0.0), "held-out end").text == "there is no validation part"
+    assert of(verdict_of(GOOD, held_out=0.0), "held-out end").text == "there is no validation set"
 
 
 def test_files_are_read_as_training_reads_them(tmp_path: Path) -> None:

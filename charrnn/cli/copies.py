@@ -84,7 +84,7 @@ def _print(
     shares.add_column("n")
     for length in LENGTHS:
         shares.add_column(str(length), justify="right", no_wrap=True)
-    for name, new in (("this text", found.shares.new), ("validation text", beside.new)):
+    for name, new in (("this text", found.shares.new), ("validation set", beside.new)):
         if new:
             figures = [f"{100 * new[n]:.1f} %" if n in new else "" for n in LENGTHS]
             shares.add_row(name, *figures)

@@ -49,7 +49,7 @@ def evaluate(
         typer.Argument(
             metavar="FILE",
             help="Text or labelled rows to score; - is standard input. Default: what the run did "
-            "not train on. Other runs, before the files, are compared.",
+            "not train on; --by-line needs one. Other runs, before the files, are compared.",
             show_default=False,
         ),
     ] = None,
@@ -140,7 +140,11 @@ def evaluate(
     ] = False,
     form: Annotated[
         Literal["text", "jsonl", "html"],
-        typer.Option("--format", help="What --show and --by-line write.", rich_help_panel=LOOK),
+        typer.Option(
+            "--format",
+            help="What --show and --by-line write; html only with --show.",
+            rich_help_panel=LOOK,
+        ),
     ] = "text",
     guesses: Annotated[
         int | None,
@@ -398,7 +402,7 @@ def _print(model: "Model", scored: "ToScore", report: "Report") -> None:
     units = {"char": "characters", "byte": "bytes"}[unit]
     echo(f"{model.path} on {scored.what}")
     count = f"{report.count:,} {units if report.count > 1 else unit}"
-    echo(f"{count} scored, state carried {report.method}")
+    echo(f"{count} scored, state carried")
     if report.unknown:
         echo(
             f"{report.unknown:,} of them are new to the model; at {UNKNOWN_NATS:.1f} nats "

@@ -125,7 +125,7 @@ def export(
         write_page(model, file, precision=precision, with_text=text, note=note)
     else:
         formats.export(model, file)
-    say(f"{file}: {Path(file).stat().st_size:,} bytes, from {path} ({found})")
+    say(f"{file}: {Path(file).stat().st_size:,} bytes, from {path}" + f" ({found})" * bool(found))
 
 
 def _of_example(names: list[str], given: set[str]) -> str:

@@ -9,6 +9,7 @@ import typer
 
 from charrnn.cli.errors import say
 from charrnn.errors import InputError
+from charrnn.text.counts import typed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -33,7 +34,7 @@ def options_again(ctx: typer.Context) -> "Iterator[str]":
         value = ctx.params[one.name]
         name = max(one.opts, key=len)
         for each in value if isinstance(value, list) else [value]:
-            yield from [name] if each is True else [name, str(each)]
+            yield from [name] if each is True else [name, typed(each)]
 
 
 def no_checkpoint(

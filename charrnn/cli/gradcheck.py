@@ -52,7 +52,7 @@ def gradcheck(
         typer.Option(
             min=1,
             max=8,
-            help="Number of layers. Default: 1, and 2.",
+            help="Number of layers. Default: both 1 and 2.",
             show_default=False,
             rich_help_panel=WHAT,
         ),

@@ -314,7 +314,7 @@ def sample(
     own_seed = drawn_seed() if seed is None else seed
     for path, found in paths:
         kind = f"label {label}" if label is not None else found
-        say(f"{path} ({kind})" + (f", seed {own_seed}" if seed is None else ""))
+        say(f"{path}" + f" ({kind})" * bool(kind) + (f", seed {own_seed}" if seed is None else ""))
     if author.left_out:
         verb = "was" if author.left_out == 1 else "were"
         unknown_ones = counted(author.left_out, "character")

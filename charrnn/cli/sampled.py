@@ -44,9 +44,8 @@ def with_notes(grown: "Iterator[list[Piece]]", wanted: "Wanted") -> "Iterator[li
                 (e + p.data)[-ROUNDS * LONGEST_LOOP :] for e, p in zip(ends, pieces, strict=True)
             ]
     if copies:
-        verb = "stands" if copies == 1 else "stand"
         say(
-            f"note: {counted(copies, 'item')} {verb} in the training data: no other was found "
+            f"note: {counted(copies, 'item', 'are')} in the training data: no other was found "
             "(a higher --temp finds more)"
         )
     guarded = wanted.max_repeat or wanted.repeat_penalty > 1

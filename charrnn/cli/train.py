@@ -24,7 +24,7 @@ from charrnn.cli.errors import reported, say
 from charrnn.cli.given import given_options
 from charrnn.cli.help import Command
 from charrnn.errors import InputError
-from charrnn.text.counts import counted
+from charrnn.text.counts import counted, typed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -105,8 +105,8 @@ def train(
     val: Annotated[
         str,
         typer.Option(
-            help="File to validate with; for a text, the next part of it. Default: a part of the "
-            "corpus.",
+            help="File to validate with; for a text, another part of the same corpus. Default: a "
+            "part of the corpus.",
             show_default=False,
             rich_help_panel=TEXT,
         ),
@@ -210,7 +210,8 @@ def train(
         ),
     ] = 0.0,
     epochs: Annotated[
-        float, typer.Option(help="How often to read the training text.", rich_help_panel=TRAINING)
+        float,
+        typer.Option(help="How many times to read the training text.", rich_help_panel=TRAINING),
     ] = 10.0,
     patience: Annotated[
         int,
@@ -417,7 +418,7 @@ def _words(given: "Mapping[str, Any]") -> list[str]:
     words = ["charrnn", "train", *(given.get("corpus") or ())]
     for name, value in given.items():
         if name != "corpus":
-            words += [_option(name)] if value is True else [_option(name), str(value)]
+            words += [_option(name)] if value is True else [_option(name), typed(value)]
     return words
 
 

@@ -96,7 +96,7 @@ def _planned(size: int, distinct: int, level: str) -> tuple[list[str], dict[str,
 
 WORDS = {
     "mend": "fix",
-    "held-out end": "validation part",
+    "held-out end": "validation set",
     "held-out repeats": "validation repeats",
 }
 """Severities and checks whose names for people differ from those for programs."""

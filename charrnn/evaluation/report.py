@@ -140,7 +140,7 @@ def report(
                 known=~text.unknown,
                 advance=advance,
             )
-            _check(nats, "the adaptation diverged: use a smaller rate")
+            _check(nats, "the adaptation diverged: use a smaller --adapt-rate")
         ngrams = KneserNey(known, len(vocabulary))
         before, scored = codes[:start], codes[start:]
         found = baselines(train, scored, vocabulary, before=before, ngrams=ngrams)

@@ -58,20 +58,6 @@ class Score:
         numbers = {"nats": self.nats, "bits": self.bits}
         return numbers if self.own is None else numbers | {"loss": self.own}
 
-    @property
-    def method(self) -> str:
-        """How it was measured, in words."""
-        if self.lanes == 1:
-            return "state carried throughout"
-        return (
-            f"{self.lanes} lanes, state carried, each warmed up on the {self.warm_up} "
-            f"{_plural(self.unit)} before it"
-        )
-
-
-def _plural(unit: str) -> str:
-    return "bytes" if unit.endswith("byte") else "characters"
-
 
 def evaluate(
     reader: Reader,

@@ -40,7 +40,7 @@ SHIPPED = (
 
 
 def find_checkpoint(argument: str | None, tasks: Collection[str] | None = None) -> tuple[Path, str]:
-    """The file that a user means, and how it was found, in words.
+    """The file that a user means, and how it was found, in words; empty if it was named.
 
     Args:
         argument: a file, a run's folder (its best model, else its last) or a run's name; None means
@@ -58,7 +58,7 @@ def find_checkpoint(argument: str | None, tasks: Collection[str] | None = None) 
         if is_folder:
             for name in FILES:
                 if (path / name).is_file():
-                    return path / name, "as given"
+                    return path / name, ""
             hint = "name a run's folder or an .npz file"
             raise InputError(f"{argument!r} holds no checkpoint", there_are(path) or hint)
         if not is_there:
@@ -71,7 +71,7 @@ def find_checkpoint(argument: str | None, tasks: Collection[str] | None = None) 
                 f"to score it: charrnn eval {quote(scorer)} {quote(argument)}; to train on it: "
                 f"charrnn train {quote(argument)}",
             )
-        return path, "as given"
+        return path, ""
     for run in filter(None, (_latest(), *(DEFAULT_FOLDER / name for name in run_names()))):
         for name in FILES[:2]:
             if (run / name).is_file() and (tasks is None or _task(run / name) in tasks):

@@ -90,7 +90,7 @@ def find_texts(
                     f"{named(files)} is the training text of this run, but --train names another",
                     "leave out --train",
                 )
-            notes.append("this is the training text; scoring its validation part")
+            notes.append("this is the training text; scoring its validation set")
             what, data = named(files), data or TextData(text, Paths(tuple(files)))
     elif data is not None:
         tested = data.test is not None and not validated
@@ -141,7 +141,7 @@ def _own_part(model: Model, data: TextData, part: str, whole: str, notes: list[s
     """
     parted = data.parted(model.config)
     codes, start = parted.codes, parted.start
-    what = f"the validation part of {whole}"
+    what = f"the validation set of {whole}"
     if part == "test":
         codes, start = data.all_codes(model.config), len(codes)
         what = f"{data.paths.test}, this run's test file"

@@ -106,8 +106,6 @@ class Scored(Protocol):
     def text(self) -> str: ...  # a line for the user
     @property
     def numbers(self) -> dict[str, float]: ...  # the entry in the log
-    @property
-    def method(self) -> str: ...  # how it was measured, in words
 
 
 @dataclass(frozen=True)
@@ -121,7 +119,7 @@ class TaskScore:
     unit: str  # of the loss
     error: float
     measures: Mapping[str, float]
-    method: str
+    method: str  # how they were measured, in words
 
     @property
     def text(self) -> str:

@@ -56,7 +56,7 @@ from charrnn.tasks.rows import Rows, read_rows
 from charrnn.tasks.supervised import SupervisedData, SupervisedTask
 from charrnn.tasks.wide import WEIGHTS, buckets_for, features_of, map_in, thinned
 from charrnn.text.alphabet import Alphabet
-from charrnn.text.counts import counted
+from charrnn.text.counts import counted, counted_of
 from charrnn.text.hashed import of_text
 from charrnn.text.pairs import Pair, read_pairs
 from charrnn.text.tables import Source
@@ -163,7 +163,7 @@ class ClassifyData(SupervisedData[Pair]):
         """Notes on what the label cells look like and how they were read."""
         if without:
             yield (
-                f"{without:,} of {counted(self.size, 'row')} have no label, which counts as "
+                f"{counted_of(without, self.size, 'row', 'have')} no label, which counts as "
                 "a no to every label"
             )
         if self._several:

@@ -16,6 +16,7 @@ from charrnn.optim.optimizers import OPTIMIZERS
 from charrnn.optim.schedules import SCHEDULES
 from charrnn.own_cells import LoadedCell, load_cell, split_cell
 from charrnn.tasks.kinds import Kind, kind_of
+from charrnn.text.counts import typed
 from charrnn.text.held_out import HeldOut
 from charrnn.text.numerals import DECIMAL, MISSING
 from charrnn.text.vocab import LEVELS
@@ -171,15 +172,15 @@ class Config:
         _check_type(setting, value, option)
         words = self.kind.own.get(name) or rule.get("words")
         if not _has(self.kind, setting) and value != setting.default:
-            raise _meaningless(self.kind, name, option + str(value))
+            raise _meaningless(self.kind, name, option + typed(value))
         if words and value not in words:
             raise InputError(f"--{option}{value}: choose from {', '.join(words)}")
         if "pattern" in rule and not re.fullmatch(rule["pattern"], value):
             raise InputError(f"--{option}{value}: give {rule['such']}")
         if "low" in rule and not rule["low"] <= value <= rule["high"]:
-            raise InputError(
-                f"--{option}{value}: must be between {rule['low']:g} and {rule['high']:g}"
-            )
+            least, most = f"{typed(rule['low'])} or more", f"{typed(rule['high'])} or less"
+            limit = most if value > rule["high"] else least
+            raise InputError(f"--{option}{typed(value)}: must be {limit}")
         if type(setting.default) is float:  # so epochs=2 and --epochs 2 make the same file
             object.__setattr__(self, name, float(value))
 

@@ -179,7 +179,8 @@ def label_notes(train: Iterable[str], test: Iterable[str], known: Sequence[str])
     absent = [label for label in known if label not in tested]
     if tested and absent:
         listed = ", ".join(map(repr, absent[:SHOWN])) + (", ..." if len(absent) > SHOWN else "")
-        yield f"no test row has the label {listed}, so the report leaves it out"
+        which, whose = ("the label", "its") if len(absent) == 1 else ("any of the labels", "their")
+        yield f"no test row has {which} {listed}, so {whose} recall cannot be measured"
 
 
 def same_labels(found: Sequence[str], known: Sequence[str]) -> None:

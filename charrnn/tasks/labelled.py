@@ -11,7 +11,7 @@ from charrnn.tasks.base import Data, Outcome, Paths, TaskScore, Trained
 from charrnn.tasks.config import Config
 from charrnn.tasks.figures import figure
 from charrnn.tasks.rows import Rows
-from charrnn.text.counts import counted
+from charrnn.text.counts import counted_of
 from charrnn.text.splits import overlap
 from charrnn.text.tables import Source
 
@@ -129,7 +129,7 @@ class LabelledRows(Generic[R]):
         noun, _ = self.nouns
         if met:
             notes.append(
-                f"{met:,} of {counted(len(rows), noun)} have an input that the model was "
+                f"{counted_of(met, len(rows), noun, 'have')} an input that the model was "
                 "trained on; it will do worse on others"
             )
         every = Rows(Paths(tuple(files)), train, val, rows, "", (), 0, met)
@@ -147,7 +147,7 @@ class LabelledRows(Generic[R]):
         what = "are left out" if self.needs_label else missed
         noun, label = self.nouns
         return (
-            f"{odd:,} of {counted(size, noun)} have a {label} that the model does not know, "
+            f"{counted_of(odd, size, noun, 'have')} a {label} that the model does not know, "
             f"and {what}: {_listed(each)}"
         )
 

@@ -205,7 +205,7 @@ class TextData:
         if (config.val_fraction or self.val is not None) and not 2 <= train < size:
             what = {"char": "character", "byte": "byte"}[self.corpus.level]
             raise InputError(
-                f"a text of {size} {what}{'s' * (size != 1)} is too short for a validation part",
+                f"a text of {size} {what}{'s' * (size != 1)} is too short for a validation set",
                 "give a longer text, or --val-fraction 0",
             )
         return train
@@ -273,11 +273,12 @@ class TextData:
             validate = f", {len(held_out):,} validate (from {self.paths.val})"
         if len(held_out):
             lines[1] += validate
-            unseen = self._unseen(held_out)
-            if unseen:
-                lines[1] += f" ({unseen:,} of them are not in the training part)"
         if self.test is not None:
             lines[1] += f", {len(self.test.text):,} test (from {self.paths.test})"
+        unseen = self._unseen(held_out)
+        if unseen:
+            are = "is a character" if unseen == 1 else "are characters"
+            lines[1] += f"; {unseen:,} in the validation set {are} not in the training text"
         if len(spec.vocabulary) == 1:
             lines.append(
                 "note: the text has only one distinct character; there is nothing to learn"
@@ -389,11 +390,8 @@ class LanguageModelTask(LanesTask):
         found = baselines(train, text, self.vocabulary, before=before)
         level = self.vocabulary.level
         bits = f"bits per {'character' if level == 'char' else level}"
-        what = f"all {score.count:,} {'characters' if level == 'char' else 'bytes'}"
         return Outcome(
-            TaskScore(
-                score.nats, self.unit, score.nats, {bits: score.bits}, f"{what}, {score.method}"
-            ),
+            TaskScore(score.nats, self.unit, score.nats, {bits: score.bits}, "state carried"),
             {one.name: one.nats / log(2) for one in found},
         )
 

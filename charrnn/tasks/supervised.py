@@ -126,10 +126,13 @@ class SupervisedData(ABC, Generic[R]):
         if lanes_of(longest, lanes) < lanes and longest > MUCH_LONGER * usual:
             row = getattr(self.rows.train[lengths.index(longest)], "row", 0)
             many = sum(lanes_of(length, lanes) < lanes for length in lengths)
-            others = f"; {many:,} rows like it go into smaller batches" if many > 1 else ""
+            unit = "byte" if self.config.level == "byte" else "character"
+            slow = "It gets its own batch and slows training"
+            if many > 1:
+                slow = f"{many:,} rows like it get smaller batches and slow training"
             yield (
-                f"row {row} takes {longest:,} steps, half of the rows at most {usual:,}; long rows "
-                f"make training slow{others or ', and it gets its own batch'}{self._cure()}"
+                f"row {row} has {longest:,} steps (about one a {unit}); half of the rows have "
+                f"{usual:,} or fewer. {slow}{self._cure()}"
             )
 
     def _cure(self) -> str:

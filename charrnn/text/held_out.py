@@ -67,7 +67,7 @@ class HeldOut:
             distinct = len(set(items))
             raise InputError(
                 f"--lines: {self.fraction:g} of {len(items):,} line{'s' * (len(items) != 1)}, "
-                f"{distinct:,} of them distinct, are too few for a validation part",
+                f"{distinct:,} of them distinct, are too few for a validation set",
                 "give more lines or another --val-fraction, or leave out --lines",
             ) from None
         order = np.concatenate((rng.permutation(parts.train), rng.permutation(parts.val)))

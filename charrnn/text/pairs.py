@@ -18,6 +18,7 @@ FEW = 8
 
 KNOWN = {"text": TEXTS, "label": LABELS, "source": SOURCES, "target": TARGETS}
 SEVERAL = "for several labels a row: --task classify,loss=sigmoid"
+WITHOUT = "for rows without a label: --task classify,loss=sigmoid"
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +147,8 @@ def _texts(
         if not text and not (several and name == "label"):
             empty.append(name)
     if empty:
-        file.bad(row, f"the {' and the '.join(empty)} is empty", wanted)
+        hint = WITHOUT if empty == ["label"] else wanted
+        file.bad(row, f"the {' and the '.join(empty)} is empty", hint)
         return None
     return texts[0], texts[1]
 

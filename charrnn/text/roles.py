@@ -9,6 +9,7 @@ from typing import Any
 
 from charrnn.errors import InputError
 from charrnn.text.columns import found, listed, option, told
+from charrnn.text.counts import counted
 from charrnn.text.tables import TableFile, shown
 
 __all__ = [
@@ -131,7 +132,7 @@ def choose(
     if wanted and len(wanted) != len(roles):
         order = ",".join(role.name for role in roles)
         raise InputError(
-            f"--columns {columns}: {len(wanted)} columns, not {len(roles)}",
+            f"--columns {columns}: {counted(len(wanted), 'column')}, not {len(roles)}",
             f"name them in this order: {order}",
         )
     if wanted:

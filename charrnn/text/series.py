@@ -14,6 +14,7 @@ import numpy.typing as npt
 from charrnn.errors import InputError
 from charrnn.text.chosen import choice
 from charrnn.text.columns import column, found, option, told
+from charrnn.text.counts import counted
 from charrnn.text.numerals import (
     COMMAS,
     GAPS,
@@ -162,7 +163,7 @@ def _rows(file: TableFile, decimal: str, faults: Faults) -> Rows:
             even.append((row, cells))
         else:
             broken = width == 1 and kind_of(separator.join(cells)) == "numbers"
-            what = f"{len(cells)} columns, not {width} as in the first row"
+            what = f"{counted(len(cells), 'column')}, not {width} as in the first row"
             faults.append((row, what, COMMAS if broken else ""))
     return even
 

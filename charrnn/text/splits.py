@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from charrnn.errors import InputError
+from charrnn.text.counts import counted
 
 __all__ = ["Parts", "overlap", "split"]
 
@@ -71,8 +72,8 @@ def split(
     for (what, fraction), rows in zip(wanted, (parts.train, parts.val, parts.test), strict=True):
         if fraction and not len(rows):
             raise InputError(
-                f"no rows to {what} with: {fraction:.3g} of {len(keys)} rows "
-                f"({groups.size} distinct inputs) is too few",
+                f"too few different texts to {what} with: {groups.size} in "
+                f"{counted(len(keys), 'row')}",
                 "give more rows, another --val-fraction, or files with --val and --test",
             )
     return parts

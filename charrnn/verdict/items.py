@@ -72,7 +72,7 @@ def judge_items(codes: Codes, boundary: int, level: str) -> Finding:
     if in_order:
         text += "; the lines are sorted"
         advice.append(
-            "the validation part has only the last of them, so its loss says little about the "
+            "the validation set has only the last of them, so its loss says little about the "
             "rest; --lines draws lines from all over and shuffles them (as shuf does)"
         )
     return Finding(

@@ -78,8 +78,8 @@ def judge_repeats(codes: Codes, boundary: int) -> Iterator[Finding]:
             "held-out repeats",
             overlap,
             end - boundary,
-            "of the validation part is also in the training part",
-            f"no passage of {PASSAGE} characters of the validation part is in the training part",
+            "of the validation set is also in the training part",
+            f"no passage of {PASSAGE} characters of the validation set is in the training part",
             (OVERLAP_NOTE, OVERLAP_MEND),
             (
                 "the validation loss would look too good: the model can memorise these passages",

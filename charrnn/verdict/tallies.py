@@ -125,7 +125,7 @@ def judge_rare(tallies: Tallies) -> Finding:
 def judge_held_out(tallies: Tallies) -> Finding:
     """Whether the end, the validation set, is like the rest, the training part."""
     if not tallies.held_out:
-        return Finding("held-out end", "fine", "there is no validation part")
+        return Finding("held-out end", "fine", "there is no validation set")
     training = tallies.parts[:-1].sum(axis=0)
     lacking = np.flatnonzero((training == 0) & (tallies.parts[-1] > 0))
     unseen = int(tallies.parts[-1][lacking].sum())

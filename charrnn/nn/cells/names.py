@@ -52,7 +52,7 @@ def read_variants(kind: type[AnyCell], variants: Sequence[str]) -> dict[str, Any
     for variant in variants:
         option, _, word = variant.lower().partition("=")
         if word not in choices.get(option, ()):
-            known = " ".join(f"{o}={'|'.join(words)}" for o, words in choices.items())
+            known = ", ".join(f"{o}={'|'.join(words)}" for o, words in choices.items())
             raise UnknownCellError(f"{kind.name} has no variant {variant!r}: choose from {known}")
         name, value = choices[option][word]
         if name in options:
