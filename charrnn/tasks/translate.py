@@ -37,6 +37,7 @@ from charrnn.tasks.previews import fitted
 from charrnn.tasks.rows import Rows, read_rows
 from charrnn.tasks.supervised import SupervisedData, SupervisedTask
 from charrnn.text.alphabet import END, START, Alphabet
+from charrnn.text.counts import counted
 from charrnn.text.pairs import Pair, read_pairs
 from charrnn.text.tables import Source
 
@@ -283,7 +284,7 @@ class TranslateTask(SupervisedTask[Pair]):
         exact = exact_match(texts, references)
         measures = {"character error rate": rate, "exact match": exact}
         method = (
-            f"{len(sources)} sources, greedy, each beside the closest of its targets; loss on "
+            f"{counted(len(sources), 'source')}, greedy, each beside the closest of its targets; loss on "
             + self._rows.method(rows, "pairs")
         )
         return TaskScore(loss, self.unit, rate + min(loss, 100.0) / 1e5, measures, method)
