@@ -284,8 +284,8 @@ class TranslateTask(SupervisedTask[Pair]):
         exact = exact_match(texts, references)
         measures = {"character error rate": rate, "exact match": exact}
         method = (
-            f"{counted(len(sources), 'source')}, greedy, each beside the closest of its targets; loss on "
-            + self._rows.method(rows, "pairs")
+            f"{counted(len(sources), 'source')}, greedy, each beside the closest of its targets; "
+            f"loss on {self._rows.method(rows, 'pairs')}"
         )
         return TaskScore(loss, self.unit, rate + min(loss, 100.0) / 1e5, measures, method)
 
