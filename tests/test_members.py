@@ -460,7 +460,8 @@ def test_members_from_the_command_line(tmp_path: Path) -> None:
     assert "--members 3" in again.stderr.decode()
     for words, why in (
         (("--task", "generate", "--members", "2"), "can be an average"),
-        (("--members", "0"), "between 1 and 32"),
+        (("--members", "0"), "must be 1 or more"),
+        (("--members", "33"), "must be 32 or less"),
         (("--init-from", "run", "--members", "2"), "exclude each other"),
         (("--members", "32", "--layers", "15"), "31 members with this many layers, or fewer"),
     ):

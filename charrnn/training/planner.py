@@ -230,8 +230,9 @@ class _Asked:
 
     def members_of(self, config: Config, speed: Speed, most: float) -> int:
         """How many members there is time for, each trained for ``most`` epochs."""
-        tied = replace(config, head="tied")  # as it is then
-        return members_within(self.epochs(self.speed(tied) if self.may_tie else speed) / most)
+        if self.may_tie:  # as the plan does where there is time for all epochs
+            speed = self.speed(replace(config, head="tied"))
+        return members_within(self.epochs(speed) / most)
 
     def speed(self, config: Config, symbols: int = 0) -> Speed:
         """Measure the speed on a similar text, which is prepared much sooner than a large one.
