@@ -7,7 +7,7 @@ compares plans with other settings.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from time import monotonic
 from typing import Any
 
@@ -176,7 +176,7 @@ def plan(
         lambda config: measure(config, data, asked.spec, threads, group),
     )
     most, there = config.epochs, asked.epochs(speed)
-    free = config.task in AVERAGED and not {"members", "epochs"} & set(given)
+    free = config.task in AVERAGED and asked.may_average
     members = min(members_within(there / most), MOST_MEMBERS) if free else 0
     deadline = Deadline(end, most, MOST_MEMBERS if members > 1 else 0)
     config = replace(
@@ -206,6 +206,7 @@ class _Asked:
     aside: float
     threads: int
     group: Group | None
+    measured: dict[tuple[Config, int], Speed] = field(default_factory=dict)
 
     @property
     def symbols(self) -> int:
@@ -235,15 +236,19 @@ class _Asked:
         return members_within(self.epochs(speed) / most)
 
     def speed(self, config: Config, symbols: int = 0) -> Speed:
-        """Measure the speed on a similar text, which is prepared much sooner than a large one.
+        """Measure the speed, once, on a similar text, which is ready sooner than a large one.
 
         Args:
             symbols: this many distinct characters instead of the text's own number.
         """
         symbols = symbols or self.symbols
-        sample = text_like(max(symbols, min(self.trained_on, SAMPLE)), symbols, config.level)
         config = replace(config, val_fraction=0.0, lines=False)
-        return measure(config, sample, sample.spec(), self.threads, self.group)
+        if (config, symbols) not in self.measured:
+            size = max(symbols, min(self.trained_on, SAMPLE))
+            sample = text_like(size, symbols, config.level)
+            speed = measure(config, sample, sample.spec(), self.threads, self.group)
+            self.measured[config, symbols] = speed
+        return self.measured[config, symbols]
 
     @property
     def ranks(self) -> int:
