@@ -206,11 +206,13 @@ class FittedMap:
         rng = np.random.default_rng(0)
         W, chain = self._nothing
         squares, of_chain = (np.full_like(w, FIRST_SQUARES) for w in (W, chain))
-        scale = self._rarity(rows) if way.rare else np.ones(self._size)
+        scale = self._rarity(rows)[:, None] if way.rare else None
         for _ in range(self._effort.epochs):
             for some in _batches(rng.permutation(rows)):
                 features = without(self._features(some), way.dropped, rng)
-                features = replace(features, value=features.value * scale[features.column])
+                if scale is not None:
+                    larger = features.value * scale[features.column, 0]
+                    features = replace(features, value=larger)
                 y = wide_forward(W, features)
                 _, dy, dchain = self._loss_of(y, chain, some)
                 columns, dW = wide_sums(dy, features)
@@ -218,7 +220,7 @@ class FittedMap:
                 W[columns] -= RATE * dW / np.sqrt(squares[columns])
                 of_chain += dchain * dchain
                 chain -= RATE * dchain / np.sqrt(of_chain)
-            yield W * scale[:, None] if way.rare else W, chain
+            yield W if scale is None else W * scale, chain
 
     def _rarity(self, rows: Rows) -> Array:
         """A factor for each feature, ``(D,)``, 1 on average: the logarithm of its rarity."""
@@ -229,7 +231,10 @@ class FittedMap:
         return np.asarray(rarity / rarity.mean())
 
     def _counted(self, rows: Rows) -> Iterator[Weights]:
-        """Shares of log P(feature | k), less its mean over k; nothing for other losses."""
+        """Shares of log P(feature | k), less its mean over k; nothing for other losses.
+
+        As :mod:`charrnn.tasks.baselines.naive_bayes`, but a row counts each of its features once.
+        """
         if self._loss != "softmax":
             return
         W, chain = self._nothing
