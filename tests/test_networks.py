@@ -1258,7 +1258,7 @@ def test_a_beam_of_everything_finds_everything() -> None:
     assert missed >= 1, "greedy search would have done as well"
 
 
-def test_of_all_that_it_finds_a_beam_gives_what_needs_the_fewest_corrections() -> None:
+def test_a_beam_gives_the_text_that_needs_the_fewest_corrections() -> None:
     """By the definition: the mean edit distance from each target, over all of them."""
     for seed in ENDING:
         model, p = small_translator(seed)

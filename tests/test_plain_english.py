@@ -2,7 +2,7 @@
 
 import ast
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -121,24 +121,16 @@ def docstrings(source: str) -> Iterator[tuple[int, str]]:
 FOLDERS = sorted({path.parent for path in ROOT.glob("charrnn/**/*.py")})
 
 
+@pytest.mark.parametrize(("texts", "words"), [(messages, PLAIN), (docstrings, DOCSTRINGS)])
 @pytest.mark.parametrize("folder", FOLDERS)
-def test_messages_are_plain(folder: Path) -> None:
+def test_messages_and_docstrings_are_plain(
+    folder: Path, texts: Callable[[str], Iterator[tuple[int, str]]], words: Mapping[str, str]
+) -> None:
     found = [
         f"{path.relative_to(ROOT)}:{line}: {word!r}: {plain}"
         for path in sorted(folder.glob("*.py"))
-        for line, text in messages(path.read_text("utf-8"))
-        for _, word, plain in dialect(text)
-    ]
-    assert not found, "\n" + "\n".join(found)
-
-
-@pytest.mark.parametrize("folder", FOLDERS)
-def test_docstrings_are_plain(folder: Path) -> None:
-    found = [
-        f"{path.relative_to(ROOT)}:{line}: {word!r}: {plain}"
-        for path in sorted(folder.glob("*.py"))
-        for line, text in docstrings(path.read_text("utf-8"))
-        for _, word, plain in dialect(text, DOCSTRINGS)
+        for line, text in texts(path.read_text("utf-8"))
+        for _, word, plain in dialect(text, words)
     ]
     assert not found, "\n" + "\n".join(found)
 

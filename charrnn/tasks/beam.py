@@ -82,7 +82,7 @@ def beam_search(
     possible = ~np.isneginf(scores)  # not where a beam is wider than there are ways to go on
     whole = ended & possible
     whole |= possible & ~whole.any(axis=1, keepdims=True)  # what has not ended if nothing has
-    whole[:, 0] |= ~whole.any(axis=1)  # of a spoilt model, which is found by its numbers
+    whole[:, 0] |= ~whole.any(axis=1)  # a damaged model shows in its outputs
     written = _followed_back(history, np.arange(batch_size * beam))
     return [
         [(written[:, lane * beam + k], float(scores[lane, k])) for k in np.flatnonzero(whole[lane])]

@@ -43,8 +43,9 @@ def carry_layers(model: Trained, fresh: Parameters, spec: Any) -> str:
     language model lacks keep their random weights, and so do the signs for a text's ends.
 
     Args:
-        model: the language model.
-        fresh: the weights of the task's network, of the same :func:`settings_of_layers`.
+        model: the language model, of V characters.
+        fresh: the weights of the task's network, of the same :func:`settings_of_layers`; changed.
+            Its first matrix is ``(3 + V', ·)``: three signs, then the V' characters of ``spec``.
         spec: what the task knows, with the alphabet of its texts.
 
     Returns:

@@ -28,7 +28,7 @@ def matching(paths: Sequence[str]) -> tuple[str, ...]:
     """
     found: list[str] = []
     for given in paths:
-        # No shell has replaced a leading ~ in quotes.
+        # No shell has replaced a leading ~ in quotes. Path would fail where there is no such user.
         path = given if os.path.lexists(given) else os.path.expanduser(given)  # noqa: PTH111
         if not has_magic(path) or os.path.lexists(path):
             found.append(path)

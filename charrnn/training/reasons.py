@@ -54,17 +54,17 @@ def on_length(config: Config, given: Mapping[str, Any], most: float, seconds: fl
     """
     count, each = config.members, _length(config.epochs * seconds)
     enough = f"{most:.2g} epoch{'s are' if most != 1 else ' is'} enough"
-    by_heart = "more would memorise the text"
+    memorises = "more would memorise the text"
     average = f"{count} members of {each} each; their average writes {count} times slower, or more"
     if count > 1 and not {"members", "epochs"} & set(given):
-        return [f"{enough}; {by_heart}, so train up to {average} (--members 1: one network)"]
+        return [f"{enough}; {memorises}, so train up to {average} (--members 1: one network)"]
     lines = [average] if count > 1 else []
     if "epochs" in given:
         if config.epochs < given["epochs"]:
             lines.append(f"there is no time for {given['epochs']:g} epochs")
     elif config.epochs == most:
         one = " for each member" * (count > 1)
-        lines.append(f"{enough} (about {each}{one}); {by_heart}")
+        lines.append(f"{enough} (about {each}{one}); {memorises}")
     return lines
 
 
