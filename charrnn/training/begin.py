@@ -148,6 +148,8 @@ def begin(
     if command and out is None:
         command += f" --out {quote(str(place))}"
     folder = RunFolder(place, resume=False, command=command)
+    if getattr(spec, "fitted", "") == data.sha256:
+        tell("fitting a linear map of n-grams, whose errors the network then corrects")
     try:
         deadline = None
         with one_thread():

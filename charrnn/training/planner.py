@@ -55,9 +55,9 @@ MOST_MEMBERS = 8
 many times longer to write with."""
 
 MEMBERS_FIRST = 3
-"""Where a network has a recurrent weight for each character of the text, a larger one gains less
-than an average does. So there must be time for this many of the larger ones, unless there is no
-time for two of the smaller ones."""
+"""Once a network has a recurrent weight for each character of the text, a larger one gains less than
+an average does. So there must be time for this many of the larger ones, unless there is no time for
+two of the smaller ones."""
 
 RARE, DROPOUT = 50, 0.5
 """A text whose characters occur less often than the first number, on average, gets dropout, a
@@ -358,7 +358,7 @@ def _largest_that_pays(asked: _Asked, most: float) -> tuple[Config, Speed, str]:
                 f"million {symbols_of(config)}, and there is time for {readable:.{digits}g} million"
             )
             return config, speed, why
-        if asked.may_average and recipe.recurrent_weights(candidate) > size:
+        if asked.may_average and recipe.recurrent_weights(config) >= size:
             theirs, own = (
                 asked.members_of(*one, most) for one in ((candidate, its_speed), (config, speed))
             )
