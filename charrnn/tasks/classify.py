@@ -29,6 +29,7 @@ from charrnn.tasks.examples import (
     OF_CARRIED,
     check_labels,
     check_level,
+    disagreements,
     label_notes,
     labels_of,
     padded,
@@ -164,6 +165,8 @@ class ClassifyData(SupervisedData[Pair]):
         self.notes += tuple(self._remarks(counts.count(0)))
         names, tested = ([row.right for row in part] for part in (train, test))
         self.notes += tuple(label_notes(names, tested, self._labels))
+        cells = ((row.left, ", ".join(sorted(labels_in(row.right, config)))) for row in self._every)
+        self.notes += tuple(disagreements(cells, "text", "labels"))
 
     def _remarks(self, without: int) -> Iterator[str]:
         """Notes on what the label cells look like and how they were read."""

@@ -22,6 +22,7 @@ from charrnn.tasks.examples import (
     OF_CARRIED,
     as_json,
     check_level,
+    disagreements,
     labels_of,
     padded,
     same_labels,
@@ -144,6 +145,9 @@ class TagData(SupervisedData[Sentence]):
             )
         self.notes += tuple(self._unknown(paths.val, self.rows.val))
         self.notes += tuple(self._unknown(paths.test, self.rows.test))
+        every = (*rows.train, *rows.val, *rows.test)
+        words = ((" ".join(row.tokens), " ".join(row.tags)) for row in every)
+        self.notes += tuple(disagreements(words, "sentence", "tags"))
 
     def _unknown(self, path: str, part: Iterable[Sentence]) -> Iterator[str]:
         """Notes on what a validation or test part has that training lacks: it counts as wrong."""
