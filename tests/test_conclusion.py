@@ -16,6 +16,7 @@ from charrnn.cli import app, conclusion
 from charrnn.cli.errors import fold
 from charrnn.tasks.config import Config
 from charrnn.training.outlook import outlook
+from charrnn.training.task_plan import may_differ
 
 WORDS = "the old man and the sea went down to the shore to see the boats come in\n"
 NAMES = ["anna", "bella", "carla", "dora", "emma", "fiona", "gina", "hanna", "ida", "julia"]
@@ -126,6 +127,33 @@ def test_the_command_of_another_run_keeps_the_data_options(tmp_path: Path) -> No
     lines = trained(tmp_path, "classify", "--epochs", "1", "--columns", "1,2", "--lr", "1e-3")
     words = ["train", "data.txt", "--task", "classify", "--columns", "1,2", "--minutes", "10"]
     assert sorted(commands(lines)["let charrnn choose"]) == sorted(words)
+
+
+def test_charrnn_is_offered_to_choose_only_where_it_has_not(tmp_path: Path) -> None:
+    """A plan of a forecast keeps the network and the epochs of a forecast by default."""
+    assert "let charrnn choose" in commands(trained(tmp_path, "forecast"))
+    flags = ("--task", "forecast", "--seed", "1", "--threads", "1", "--quiet")
+    done = charrnn("train", "data.txt", *flags, "--out", "usual", cwd=tmp_path)
+    said = done.stderr.decode().splitlines()
+    assert [*commands(said)] == ["use it"], said
+
+
+@pytest.mark.parametrize(
+    ("task", "given", "may"),
+    [
+        ("forecast", {}, False),
+        ("forecast", {"seed": 3, "columns": "x", "base": "last", "epochs": 5}, False),
+        ("forecast", {"hidden": 8}, True),
+        ("forecast", {"lr": 1e-3}, True),
+        ("generate", {}, False),
+        ("generate", {"optimizer": "sgd"}, True),
+        ("classify", {}, True),
+        ("tag", {}, True),
+        ("translate", {}, True),
+    ],
+)
+def test_a_plan_may_differ_from_the_settings(task: str, given: dict[str, Any], may: bool) -> None:
+    assert may_differ(Config.of(task, **given)) == may
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,7 @@ def data_of(task: str, count: int = 60, seed: int = 0) -> str:
     return "".join(map(rows[task], own))
 
 
-FIRST = ("the baseline ", "a baseline ")
+FIRST = ("the baseline ", "a baseline ", "no difference beyond chance ")
 """The beginnings of a verdict."""
 
 TASKS = ("classify", "tag", "translate", "generate", "forecast")

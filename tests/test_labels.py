@@ -18,9 +18,9 @@ from charrnn.runs.folder import RunFolder
 from charrnn.runs.model import load_model
 from charrnn.tasks.base import Paths, TaskScore
 from charrnn.tasks.baselines import LabelBayes
-from charrnn.tasks.classify import ClassifyData, predict, table
+from charrnn.tasks.classify import ClassifyData, predict
 from charrnn.tasks.config import Config
-from charrnn.tasks.labels import label_table, labels_in, separator_of
+from charrnn.tasks.labels import confusion_table, label_table, labels_in, separator_of
 from charrnn.tasks.measures import label_f1, micro_f1, several_labels
 from charrnn.text.splits import split
 from charrnn.training.run import Run
@@ -253,7 +253,7 @@ def test_the_table_has_a_line_for_each_label() -> None:
 def test_a_label_of_two_lines_takes_one_line_in_a_table() -> None:
     yes = np.eye(2, dtype=bool)
     assert label_table(yes, yes, ["x\ny", "z"])[1].split()[0] == r"x\ny"
-    assert table(["x\ny", "z"], ["x\ny", "z"], ["x\ny", "z"]) == (
+    assert confusion_table(["x\ny", "z"], ["x\ny", "z"], ["x\ny", "z"]) == (
         r"      x\ny     z   (taken for)",
         r"x\ny     1     0",
         r"z        0     1",

@@ -14,8 +14,12 @@ from charrnn.tasks.measures import (
     edit_distance,
     exact_match,
     is_bio,
+    label_parts,
     macro_f1,
+    micro_f1,
+    share,
     span_f1,
+    span_parts,
     spans,
 )
 
@@ -225,3 +229,20 @@ def test_references_must_be_there(measure: object) -> None:
 def test_references_without_characters_give_no_rate() -> None:
     with pytest.raises(ValueError, match="no characters"):
         character_error_rate(["a"], [[""]])
+
+
+def test_the_parts_of_rows_add_up_to_f1() -> None:
+    draw = np.random.default_rng(0)
+    gold, found = draw.random((2, 50, 4)) < 0.4
+    parts = label_parts(gold, found)
+    assert parts.shape == (50, 2)
+    assert share(parts) == micro_f1(gold, found)
+    each = [label_parts(gold[k : k + 1], found[k : k + 1])[0] for k in range(50)]
+    np.testing.assert_array_equal(parts, each)
+    one = np.eye(4, dtype=bool)[draw.integers(0, 4, (2, 50))]  # a label for each row
+    assert share(label_parts(*one)) == accuracy(*one.argmax(axis=2))
+    sentences = [["B-x", "I-x", "O"], ["B-y", "O", "B-x"], ["O", "O", "O"]]
+    others = [["B-x", "I-x", "B-x"], ["B-x", "O", "B-x"], ["O", "O", "O"]]
+    np.testing.assert_array_equal(span_parts(sentences, others), [(2, 3), (2, 4), (0, 0)])
+    assert share(span_parts(sentences, others)) == span_f1(sentences, others) == 4 / 7
+    assert share(np.zeros((3, 2), dtype=int)) == 0

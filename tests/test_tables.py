@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from charrnn.errors import InputError
+from charrnn.tasks.base import Paths
+from charrnn.tasks.config import Config
 from charrnn.tasks.examples import label_notes
 from charrnn.text.conll import Sentence, looks_tagged, read_sentences
 from charrnn.text.pairs import Pair, read_pairs
@@ -347,6 +349,48 @@ def test_nearly_equal_or_untested_labels_are_reported() -> None:
         "no test row has any of the labels 'Pos', 'a b', so their recall cannot be measured",
     ]
     assert list(label_notes(["x", "y"], [], ["x", "y"])) == []
+
+
+LONG = "x" * 60
+
+
+@pytest.mark.parametrize(
+    ("task", "rows", "note"),
+    [
+        (
+            "classify",
+            ["good\tpos", "fine\tpos", "bad\tneg", "good\tpos", "good\tneg"],
+            "1 text has different labels in different rows, for example 'good': 'pos' and 'neg'",
+        ),
+        (
+            "classify",
+            [f"{LONG}\tneg", f"{LONG}\tpos", "good\tpos", "bad\tneg", "good\tneg"],
+            "2 texts have different labels in different rows, for example "
+            f"'{LONG[:40]}'...: 'neg' and 'pos'",
+        ),
+        (
+            "classify,loss=sigmoid",
+            ["good\tb|a", "good\ta|b", "none\t", "fine\tb|a", "fine\ta"],
+            "1 text has different labels in different rows, for example 'fine': 'a, b' and 'a'",
+        ),
+        ("classify", ["good\tpos", "good\tpos", "Good\tneg", "bad\tneg"], ""),
+        (
+            "tag",
+            ["a X\nb Y\n", "b Y\n", "a X\nb X\n"],
+            "1 sentence has different tags in different rows, for example 'a b': 'X Y' and 'X X'",
+        ),
+        ("tag", ["a X\nb Y\n", "b X\n", "a X\nb Y\n"], ""),
+    ],
+)
+def test_an_input_with_different_answers_is_reported(
+    tmp_path: Path, task: str, rows: list[str], note: str
+) -> None:
+    """In the last row, which is read from another file: all parts of the data count."""
+    config = Config.of(**Config.parse({"task": task}))
+    *others, last = (f"{row}\n" for row in rows)
+    paths = Paths((put(tmp_path, "".join(others)),), put(tmp_path, last, "val.txt"))
+    data = config.kind.read(paths, config)
+    assert [one for one in data.notes if " different " in one] == [note] * bool(note)
 
 
 # Sentences

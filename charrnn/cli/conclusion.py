@@ -169,7 +169,7 @@ def _next(
         epochs = 2 * config.epochs
         more = f"{ceil(epochs) if epochs >= 1 else epochs:g}"
         yield "train longer", resume_command(run, f" --epochs {more}")
-    elif scored and not minutes and again and (went == "rising" or _may_gain(run, went)):
+    elif scored and not minutes and again and _may_gain(run, went):
         yield "let charrnn choose", again(PLANNED, True)
     elif scored and config.kind.text:
         yield "average networks", resume_command(run, f" --members {config.members + 2}")
@@ -181,8 +181,12 @@ def _next(
 
 
 def _may_gain(run: "Run", went: Course) -> bool:
-    """Whether a task's plan may find better settings."""
-    return not run.config.kind.text and went != "perfect"
+    """Whether a plan may find better settings than the run had."""
+    from charrnn.training.task_plan import may_differ
+
+    if run.config.kind.text:
+        return went == "rising"
+    return went != "perfect" and may_differ(run.config)
 
 
 def _behind(run: "Run") -> bool:

@@ -20,6 +20,7 @@ from charrnn.errors import CharrnnError
 __all__ = [
     "drop_output",
     "escaped",
+    "fail",
     "fold",
     "open_streams",
     "output_errors",
@@ -135,15 +136,15 @@ def reported(command: Callable[P, None]) -> Callable[P, None]:
             command(*args, **kwargs)
             sys.stdout.flush()
         except CharrnnError as error:
-            _fail(error, str(error), error.hint, error.exit_code)
+            fail(error, str(error), error.hint, error.exit_code)
         except BrokenPipeError:
             _leave_quietly()
         except OSError as error:
             if error.errno == errno.EPIPE:
                 _leave_quietly()
-            _fail(error, _what_failed(error), "", 1)
+            fail(error, _what_failed(error), "", 1)
         except MemoryError as error:
-            _fail(
+            fail(
                 error,
                 "out of memory",
                 "use a smaller --batch-size, --seq-len, --hidden or --number",
@@ -159,7 +160,7 @@ def reported(command: Callable[P, None]) -> Callable[P, None]:
             versions = (
                 f"charrnn {__version__}, numpy {np.__version__}, Python {sys.version.split()[0]}"
             )
-            _fail(
+            fail(
                 error,
                 f"this is a bug in charrnn: {type(error).__name__}: {error} ({versions})",
                 "please report it with what CHARRNN_DEBUG=1 prints",
@@ -174,7 +175,8 @@ def _what_failed(error: OSError) -> str:
     return CLOSED if error.errno == errno.EBADF else error.strerror or str(error)
 
 
-def _fail(error: BaseException, message: str, hint: str, code: int) -> NoReturn:
+def fail(error: BaseException, message: str, hint: str, code: int) -> NoReturn:
+    """Print an error, and end the command with an exit code."""
     if os.environ.get("CHARRNN_DEBUG"):
         import traceback
 

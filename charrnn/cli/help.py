@@ -1,10 +1,12 @@
-"""Help pages: plain text in the width of the terminal, with options in groups."""
+"""The commands: their help pages, plain text in the terminal's width, and their usage errors."""
 
 import re
 from inspect import cleandoc
 from typing import Any
 
 from typer.core import TyperCommand, TyperGroup
+
+from charrnn.cli.usage import usage_errors
 
 __all__ = ["Command", "Commands"]
 
@@ -31,6 +33,11 @@ NAMES = 26
 
 class Command(TyperCommand):
     """A command with a help page of this form."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse arguments as Typer does, with errors in charrnn's form."""
+        with usage_errors(ctx):
+            return super().parse_args(ctx, args)
 
     def get_help(self, ctx: Any) -> str:
         """The help page."""
@@ -60,6 +67,18 @@ class Command(TyperCommand):
 
 class Commands(TyperGroup):
     """All commands, each with the first sentence of its help page."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the options before a command; without any, print the help page."""
+        if not args:
+            return super().parse_args(ctx, args)
+        with usage_errors(ctx):
+            return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was given."""
+        with usage_errors(ctx):
+            return super().invoke(ctx)
 
     def format_help_text(self, ctx: Any, formatter: Any) -> None:
         """Write the text as for a command."""

@@ -29,9 +29,9 @@ from charrnn.tasks.examples import (
     OF_CARRIED,
     check_labels,
     check_level,
+    disagreements,
     label_notes,
     labels_of,
-    one_line,
     padded,
     same_labels,
     units,
@@ -40,16 +40,25 @@ from charrnn.tasks.examples import (
 from charrnn.tasks.fitted import FittedMap
 from charrnn.tasks.kinds import Kind, register
 from charrnn.tasks.labelled import UNSEEN, LabelledRows, which_is_better
-from charrnn.tasks.labels import each_label, label_table, labels_in, separator_of, yes_of
+from charrnn.tasks.labels import (
+    confusion_table,
+    each_label,
+    label_table,
+    labels_in,
+    separator_of,
+    yes_of,
+)
 from charrnn.tasks.measures import (
+    Counts,
     accuracy,
     by_label,
     confusion,
     figures,
     label_counts,
+    label_parts,
     macro_f1,
-    micro_f1,
     several_labels,
+    share,
 )
 from charrnn.tasks.previews import fitted
 from charrnn.tasks.rows import Rows, read_rows
@@ -66,8 +75,6 @@ __all__ = ["Classification", "ClassifyData", "ClassifySpec", "ClassifyTask", "cl
 SHOWN = 5
 MOST_COUNTS = 1 << 24
 """Characters times labels up to which n-grams are counted; more would take gigabytes."""
-
-WIDEST_TABLE, LONGEST_HEAD, MOST_LISTED = 80, 10, 15
 
 
 @dataclass(frozen=True)
@@ -158,6 +165,8 @@ class ClassifyData(SupervisedData[Pair]):
         self.notes += tuple(self._remarks(counts.count(0)))
         names, tested = ([row.right for row in part] for part in (train, test))
         self.notes += tuple(label_notes(names, tested, self._labels))
+        cells = ((row.left, ", ".join(sorted(labels_in(row.right, config)))) for row in self._every)
+        self.notes += tuple(disagreements(cells, "text", "labels"))
 
     def _remarks(self, without: int) -> Iterator[str]:
         """Notes on what the label cells look like and how they were read."""
@@ -305,7 +314,7 @@ class ClassifyTask(SupervisedTask[Pair]):
             details["labels"] = each
         else:
             right, named = _names(gold, labels), _names(y, labels)
-            lines = table(right, named, labels)
+            lines = confusion_table(right, named, labels)
             details["labels"] = by_label(right, named, labels)
             counted = confusion(right, named, labels).tolist()
             details["confusion"] = {"labels": labels, "counts": counted}
@@ -317,20 +326,25 @@ class ClassifyTask(SupervisedTask[Pair]):
             return Outcome(score, {}, lines, details)
         simple = _naive_bayes(train, self.spec, self.config)
         name = " of each label" if self.spec.several else ""
-        baselines = {f"character n-gram naive Bayes{name}": self._of_simple(simple, rows)}
-        verdict = ""
-        if self._rows.val:
-            ours = self._score(parameters, self._rows.val)[0]
-            verdict = which_is_better(ours, self._of_simple(simple, self._rows.val))
+        baselines = {f"character n-gram naive Bayes{name}": share(self._by_simple(simple, rows))}
+        verdict, val = "", self._rows.val
+        if val:
+            ours, y = self._score(parameters, val)
+            own = self._parts(val, y >= 0 if self.spec.several else _likeliest(y))
+            verdict = which_is_better(next(iter(ours.measures)), own, self._by_simple(simple, val))
         return Outcome(score, baselines, lines, details, verdict)
 
-    def _of_simple(self, simple: NaiveBayes | LabelBayes, rows: Sequence[Pair]) -> float:
-        """A baseline's most important measure."""
+    def _by_simple(self, simple: NaiveBayes | LabelBayes, rows: Sequence[Pair]) -> Counts:
+        """The parts of the rows in a baseline's most important measure."""
+        y = simple.scores([row.left for row in rows])
+        return self._parts(rows, y > 0 if self.spec.several else _likeliest(y))
+
+    def _parts(self, rows: Sequence[Pair], found: npt.NDArray[np.bool_]) -> Counts:
+        """``(N, 2)``: the parts of the rows in the most important measure of these answers."""
         labels = self._with_unknown(rows)
-        gold, y = _yes(rows, labels, self.config), simple.scores([row.left for row in rows])
-        if self.spec.several:
-            return micro_f1(gold, _widened(y > 0, len(labels)))
-        return accuracy(_names(gold, labels), _names(y, labels))
+        gold = _yes(rows, labels, self.config)
+        gold = gold if self.spec.several else _likeliest(gold)
+        return label_parts(gold, _widened(found, len(labels)))
 
     def preview(self, parameters: Parameters, rng: np.random.Generator) -> bytes:
         rows = self._rows.val
@@ -404,6 +418,11 @@ def _widened(found: npt.NDArray[np.bool_], size: int) -> npt.NDArray[np.bool_]:
     return np.pad(found, ((0, 0), (0, size - found.shape[1])))
 
 
+def _likeliest(scores: Array) -> npt.NDArray[np.bool_]:
+    """``(N, K)``: a yes for the label with the highest score."""
+    return np.asarray(scores.argmax(axis=1)[:, None] == np.arange(scores.shape[1]))
+
+
 def _names(scores: Array, labels: Sequence[str]) -> list[str]:
     """The label with the highest score in each row."""
     return [labels[k] for k in scores.argmax(axis=1)]
@@ -419,26 +438,6 @@ def _yes(rows: Sequence[Pair], labels: Sequence[str], config: Config) -> npt.NDA
     number = {label: k for k, label in enumerate(labels)}
     names = (labels_in(row.right, config) for row in rows)
     return yes_of([[number[name] for name in own] for own in names], len(labels))
-
-
-def table(gold: Sequence[str], predicted: Sequence[str], labels: Sequence[str]) -> tuple[str, ...]:
-    """The confusion table, one line for each label: how often it was predicted as which.
-
-    Where that is too wide, the most frequent mistakes.
-    """
-    counts = confusion(gold, predicted, labels)
-    labels = [one_line(label) for label in labels]
-    short = [label[:LONGEST_HEAD] for label in labels]
-    width = max(map(len, short))
-    column = max(width, len(str(counts.max()))) + 2
-    if width + column * len(labels) > WIDEST_TABLE:
-        pairs = [(int(counts[i, j]), i, j) for i, j in np.argwhere(counts) if i != j]
-        worst = sorted(pairs, reverse=True)[:MOST_LISTED]
-        return tuple(f"{labels[i]} taken for {labels[j]}: {n}" for n, i, j in worst)
-    lines = [" " * width + "".join(f"{name:>{column}}" for name in short) + "   (taken for)"]
-    for label, row in zip(short, counts, strict=True):
-        lines.append(f"{label:<{width}}" + "".join(f"{count:>{column}}" for count in row))
-    return tuple(lines)
 
 
 register(

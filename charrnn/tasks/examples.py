@@ -13,6 +13,7 @@ from charrnn.text.alphabet import END, UNKNOWN, Alphabet
 from charrnn.text.counts import counted
 from charrnn.text.pairs import Pair
 from charrnn.text.records import unusable
+from charrnn.text.tables import shown
 
 __all__ = [
     "MOST_STEPS",
@@ -21,6 +22,7 @@ __all__ = [
     "check_labels",
     "check_level",
     "checked",
+    "disagreements",
     "label_notes",
     "labels_of",
     "largest_of_its_kind",
@@ -181,6 +183,26 @@ def label_notes(train: Iterable[str], test: Iterable[str], known: Sequence[str])
         listed = ", ".join(map(repr, absent[:SHOWN])) + (", ..." if len(absent) > SHOWN else "")
         which, whose = ("the label", "its") if len(absent) == 1 else ("any of the labels", "their")
         yield f"no test row has {which} {listed}, so {whose} recall cannot be measured"
+
+
+def disagreements(rows: Iterable[tuple[str, str]], what: str, labels: str) -> Iterator[str]:
+    """A note on inputs that occur with different answers, if there are any.
+
+    Args:
+        rows: the input and the answer of each.
+        what: the word for an input.
+        labels: the word for answers.
+    """
+    answers: dict[str, dict[str, None]] = defaultdict(dict)
+    for text, answer in rows:
+        answers[text][answer] = None
+    odd = {text: [*own] for text, own in answers.items() if len(own) > 1}
+    if odd:
+        text, own = next(iter(odd.items()))
+        yield (
+            f"{counted(len(odd), what, 'have')} different {labels} in different rows, for example "
+            f"{shown(text)}: {' and '.join(map(shown, own[:2]))}"
+        )
 
 
 def same_labels(found: Sequence[str], known: Sequence[str]) -> None:

@@ -7,9 +7,10 @@ from math import log
 from typing import Any, Generic, TypeVar
 
 from charrnn.errors import InputError
-from charrnn.tasks.base import Data, Outcome, Paths, TaskScore, Trained
+from charrnn.tasks.base import Data, Outcome, Paths, Trained
 from charrnn.tasks.config import Config
 from charrnn.tasks.figures import figure
+from charrnn.tasks.measures import Counts, beyond_chance, share
 from charrnn.tasks.rows import Rows
 from charrnn.text.counts import counted_of
 from charrnn.text.splits import overlap
@@ -20,20 +21,24 @@ __all__ = ["UNSEEN", "LabelledRows", "Measured", "which_is_better"]
 R = TypeVar("R")
 
 
-def which_is_better(network: TaskScore, simple: float) -> str:
-    """The line that begins a report if a baseline is better than the network.
+def which_is_better(measure: str, network: Counts, simple: Counts) -> str:
+    """The line that begins a report if a baseline is better than the network, or seems to be.
 
     Args:
-        network: its score on the rows that selected it.
-        simple: the baseline's first measure on the same rows.
+        measure: its name.
+        network, simple: ``(N, 2)``, what each row adds to both sums of the measure
+            (:func:`charrnn.tasks.measures.share`), by the network and by the baseline: on the rows
+            that selected the network.
     """
-    name, ours = next(iter(network.measures.items()))
-    if simple <= ours:
+    ours, theirs = share(network), share(simple)
+    if theirs <= ours:
         return ""
-    return (
-        f"the baseline beats the network: {name} {figure(simple)} beside {figure(ours)} on the "
-        "validation rows; charrnn predict --method baseline uses it"
-    )
+    figures = f"{measure} {figure(theirs)} beside {figure(ours)} on the validation rows"
+    if beyond_chance(network, simple):
+        return (
+            f"the baseline beats the network: {figures}; charrnn predict --method baseline uses it"
+        )
+    return f"no difference beyond chance between the baseline and the network: {figures}"
 
 
 UNSEEN = 30 * log(10)

@@ -1,4 +1,4 @@
-"""Several labels for a row: how a cell holds them, and a table of how often each is right."""
+"""The labels of rows: how a cell holds several, and tables of how often each is right."""
 
 from collections.abc import Iterator, Sequence
 
@@ -7,13 +7,14 @@ import numpy.typing as npt
 
 from charrnn.tasks.config import SEPARATORS, Config
 from charrnn.tasks.examples import one_line
-from charrnn.tasks.measures import label_counts, label_f1
+from charrnn.tasks.measures import confusion, label_counts, label_f1
 from charrnn.text.counts import counted
 from charrnn.text.pairs import Pair
 
-__all__ = ["each_label", "label_table", "labels_in", "separator_of", "yes_of"]
+__all__ = ["confusion_table", "each_label", "label_table", "labels_in", "separator_of", "yes_of"]
 
 MOST_LISTED, LONGEST_NAME = 50, 40
+WIDEST_TABLE, LONGEST_HEAD, MOST_MISTAKES = 80, 10, 15
 
 
 def labels_in(cell: str, config: Config) -> tuple[str, ...]:
@@ -94,3 +95,25 @@ def label_table(
 
 def _ratio(part: int, whole: int) -> str:
     return f"{part / whole:.4f}" if whole else "-"
+
+
+def confusion_table(
+    gold: Sequence[str], predicted: Sequence[str], labels: Sequence[str]
+) -> tuple[str, ...]:
+    """The confusion table, one line for each label: how often it was predicted as which.
+
+    Where that is too wide, the most frequent mistakes.
+    """
+    counts = confusion(gold, predicted, labels)
+    labels = [one_line(label) for label in labels]
+    short = [label[:LONGEST_HEAD] for label in labels]
+    width = max(map(len, short))
+    column = max(width, len(str(counts.max()))) + 2
+    if width + column * len(labels) > WIDEST_TABLE:
+        pairs = [(int(counts[i, j]), i, j) for i, j in np.argwhere(counts) if i != j]
+        worst = sorted(pairs, reverse=True)[:MOST_MISTAKES]
+        return tuple(f"{labels[i]} taken for {labels[j]}: {n}" for n, i, j in worst)
+    lines = [" " * width + "".join(f"{name:>{column}}" for name in short) + "   (taken for)"]
+    for label, row in zip(short, counts, strict=True):
+        lines.append(f"{label:<{width}}" + "".join(f"{count:>{column}}" for count in row))
+    return tuple(lines)

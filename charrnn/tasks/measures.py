@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 __all__ = [
     "accuracy",
+    "beyond_chance",
     "by_kind",
     "by_label",
     "character_error_rate",
@@ -19,10 +20,13 @@ __all__ = [
     "is_bio",
     "label_counts",
     "label_f1",
+    "label_parts",
     "macro_f1",
     "micro_f1",
     "several_labels",
+    "share",
     "span_f1",
+    "span_parts",
     "spans",
 ]
 
@@ -32,6 +36,42 @@ Labels = Sequence[Any] | npt.NDArray[Any]
 
 Yes = npt.NDArray[np.bool_]
 """``(N, K)``: whether each example has each of K labels, any number of which it may have."""
+
+
+CHANCE = 2.0
+"""Standard errors up to which a difference may be due to chance."""
+
+
+def share(parts: Counts) -> float:
+    """The quotient of two sums over rows; 0 if there is nothing to divide by.
+
+    Args:
+        parts: ``(N, 2)``: what each row adds to the two sums, such as right answers and answers.
+    """
+    above, below = (int(one) for one in parts.sum(axis=0))
+    return above / below if below else 0.0
+
+
+def beyond_chance(one: Counts, other: Counts) -> bool:
+    """Whether two methods, measured on the same rows, differ by more than chance.
+
+    Each row adds its part to the difference of the two quotients. The difference is due to chance
+    if it is at most twice the root of the sum of the squares of these parts. For rows that are
+    right or wrong this is McNemar's test ("Note on the sampling error of the difference between
+    correlated proportions or percentages", 1947): |b - c| <= 2 √(b + c), where b rows are right by
+    one method only, and c by the other only.
+
+    Args:
+        one, other: ``(N, 2)`` each, as for :func:`share`.
+    """
+    both = (share(one) + share(other)) / 2  # the quotient of both, if they do not differ
+    left, right = (
+        (parts[:, 0] - both * parts[:, 1]) / max(1, int(parts[:, 1].sum()))
+        for parts in (one, other)
+    )
+    gains = left - right
+    most = CHANCE * float(gains @ gains) ** 0.5
+    return bool(abs(gains.sum()) > most * (1 + 1e-9))  # not by the last bits of these sums
 
 
 def _listed(gold: Labels, predicted: Labels) -> tuple[list[Any], list[Any]]:
@@ -110,9 +150,13 @@ def label_counts(gold: Yes, predicted: Yes) -> tuple[Counts, Counts, Counts]:
     Raises:
         ValueError: there is nothing to compare, or the shapes differ.
     """
+    _check(gold, predicted)
+    return (gold & predicted).sum(axis=0), predicted.sum(axis=0), gold.sum(axis=0)
+
+
+def _check(gold: Yes, predicted: Yes) -> None:
     if gold.shape != predicted.shape or gold.ndim != 2 or not gold.size:
         raise ValueError(f"nothing to compare: {gold.shape} and {predicted.shape}")
-    return (gold & predicted).sum(axis=0), predicted.sum(axis=0), gold.sum(axis=0)
 
 
 def label_f1(gold: Yes, predicted: Yes) -> npt.NDArray[np.float64]:
@@ -133,8 +177,20 @@ def micro_f1(gold: Yes, predicted: Yes) -> float:
     Raises:
         ValueError: as for :func:`label_counts`.
     """
-    right, found, there = (int(counts.sum()) for counts in label_counts(gold, predicted))
-    return 2 * right / (found + there) if found + there else 0.0
+    return share(label_parts(gold, predicted))
+
+
+def label_parts(gold: Yes, predicted: Yes) -> Counts:
+    """``(N, 2)``: 2·TP and 2·TP + FP + FN of each example, whose :func:`share` is micro-F1.
+
+    Where each example has one label and gets one, that is accuracy.
+
+    Raises:
+        ValueError: as for :func:`label_counts`.
+    """
+    _check(gold, predicted)
+    both = gold.sum(axis=1) + predicted.sum(axis=1)
+    return np.stack([2 * (gold & predicted).sum(axis=1), both], axis=1)
 
 
 def several_labels(gold: Yes, predicted: Yes) -> dict[str, float]:
@@ -239,14 +295,23 @@ def span_f1(
     Raises:
         ValueError: the numbers or the lengths of the sentences differ, or a tag is not BIO.
     """
-    right = total = 0
+    return share(span_parts(gold_sentences, predicted_sentences))
+
+
+def span_parts(
+    gold_sentences: Sequence[Sequence[str]], predicted_sentences: Sequence[Sequence[str]]
+) -> Counts:
+    """``(N, 2)``: twice the right spans of each sentence, and the gold and predicted ones.
+
+    Their :func:`share` is :func:`span_f1`; arguments and errors are the same.
+    """
+    parts = []
     for gold, predicted in zip(gold_sentences, predicted_sentences, strict=True):
         if len(gold) != len(predicted):
             raise ValueError(f"{len(gold)} gold tags, but {len(predicted)} predicted")
         a, b = spans(gold), spans(predicted)
-        right += len(a & b)
-        total += len(a) + len(b)
-    return 2 * right / total if total else 0.0
+        parts.append((2 * len(a & b), len(a) + len(b)))
+    return np.array(parts, dtype=np.int64).reshape(-1, 2)
 
 
 def by_kind(

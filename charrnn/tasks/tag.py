@@ -22,6 +22,7 @@ from charrnn.tasks.examples import (
     OF_CARRIED,
     as_json,
     check_level,
+    disagreements,
     labels_of,
     padded,
     same_labels,
@@ -32,7 +33,15 @@ from charrnn.tasks.examples import (
 from charrnn.tasks.fitted import FittedMap
 from charrnn.tasks.kinds import Kind, register
 from charrnn.tasks.labelled import UNSEEN, LabelledRows, which_is_better
-from charrnn.tasks.measures import accuracy, by_kind, by_label, is_bio, span_f1
+from charrnn.tasks.measures import (
+    Counts,
+    accuracy,
+    by_kind,
+    by_label,
+    is_bio,
+    share,
+    span_parts,
+)
 from charrnn.tasks.rows import Rows, read_rows
 from charrnn.tasks.supervised import SupervisedData, SupervisedTask
 from charrnn.tasks.wide import WEIGHTS, buckets_for, features_of, map_in, thinned
@@ -136,6 +145,9 @@ class TagData(SupervisedData[Sentence]):
             )
         self.notes += tuple(self._unknown(paths.val, self.rows.val))
         self.notes += tuple(self._unknown(paths.test, self.rows.test))
+        every = (*rows.train, *rows.val, *rows.test)
+        words = ((" ".join(row.tokens), " ".join(row.tags)) for row in every)
+        self.notes += tuple(disagreements(words, "sentence", "tags"))
 
     def _unknown(self, path: str, part: Iterable[Sentence]) -> Iterator[str]:
         """Notes on what a validation or test part has that training lacks: it counts as wrong."""
@@ -258,17 +270,29 @@ class TagTask(SupervisedTask[Sentence]):
         if not self._rows.train:
             return Outcome(score, {}, (), details)
         simple = TagBaseline().fit([(row.tokens, row.tags) for row in self._rows.train])
-        baselines = {way: self._of_simple(simple, rows, way) for way in TagBaseline.WAYS}
+        of_simple = self._by_simple(simple, rows)
+        baselines = {way: share(parts) for way, parts in of_simple.items()}
         verdict, val = "", self._rows.val
         if val:
-            way = max(baselines, key=lambda way: self._of_simple(simple, val, way))
-            ours = self._score(parameters, val)[0]
-            verdict = which_is_better(ours, self._of_simple(simple, val, way))
+            ours, predicted = self._score(parameters, val)
+            best = max(self._by_simple(simple, val).values(), key=share)
+            parts = self._parts(val, predicted)
+            verdict = which_is_better(next(iter(ours.measures)), parts, best)
         return Outcome(score, baselines, (), details, verdict)
 
-    def _of_simple(self, simple: TagBaseline, rows: Sequence[Sentence], way: str) -> float:
-        """A baseline's most important measure."""
-        return self._measures(rows, simple.predict([row.tokens for row in rows], way))[0]
+    def _by_simple(self, simple: TagBaseline, rows: Sequence[Sentence]) -> dict[str, Counts]:
+        """The parts of the sentences in the most important measure of each baseline."""
+        tokens = [row.tokens for row in rows]
+        return {way: self._parts(rows, simple.predict(tokens, way)) for way in TagBaseline.WAYS}
+
+    def _parts(self, rows: Sequence[Sentence], predicted: Sequence[Sequence[str]]) -> Counts:
+        """``(N, 2)``: the parts of the sentences in the most important measure."""
+        gold = [row.tags for row in rows]
+        if self._bio:
+            return span_parts(gold, predicted)
+        pairs = zip(gold, predicted, strict=True)
+        right = [(sum(a == b for a, b in zip(*both, strict=True)), len(both[0])) for both in pairs]
+        return np.array(right)
 
     def preview(self, parameters: Parameters, rng: np.random.Generator) -> bytes:
         rows = self._rows.val
@@ -283,17 +307,6 @@ class TagTask(SupervisedTask[Sentence]):
             )
         return "".join(line + "\n" for line in lines).encode()
 
-    def _measures(
-        self, rows: Sequence[Sentence], predicted: Sequence[Sequence[str]]
-    ) -> tuple[float, float]:
-        """The most important measure, and the token accuracy."""
-        gold = [row.tags for row in rows]
-        right = accuracy(
-            [name for names in gold for name in names],
-            [name for names in predicted for name in names],
-        )
-        return (span_f1(gold, predicted) if self._bio else right), right
-
     def _score(
         self, parameters: Parameters, rows: Sequence[Sentence]
     ) -> tuple[TaskScore, list[list[str]]]:
@@ -305,9 +318,12 @@ class TagTask(SupervisedTask[Sentence]):
         nats = np.full(len(numbers), UNSEEN)
         nats[known] = LOSSES[self.model.head.loss](y[known], numbers[known], each=True)
         loss = float(nats.mean())
-        main, right = self._measures(rows, predicted)
+        main = share(self._parts(rows, predicted))
         measures = {"span F1": main} if self._bio else {}
-        measures["token accuracy"] = right
+        measures["token accuracy"] = accuracy(
+            [name for row in rows for name in row.tags],
+            [name for names in predicted for name in names],
+        )
         count = sum(len(row.tokens) for row in rows)
         method = self._rows.method(rows, "sentences", f" ({counted(count, 'token')})")
         error = 1 - main + min(loss, 100.0) / (1000 * count)

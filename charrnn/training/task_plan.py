@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from charrnn.tasks.config import Config
 from charrnn.training.speed import Speed
 
-__all__ = ["AVERAGED", "CHOSEN_OF_ROWS", "network_for"]
+__all__ = ["AVERAGED", "CHOSEN_OF_ROWS", "may_differ", "network_for"]
 
 CHOSEN_OF_ROWS = ("hidden", "lr", "batch_size", "epochs")
 """The settings that are chosen where the user does not give them."""
@@ -40,6 +40,12 @@ MOST_WEIGHTS = 5.0
 AVERAGED = ("translate",)
 """Tasks in which time for more than all epochs goes to other networks, whose average is the
 model."""
+
+OF_THE_TASK = (
+    *("cell", "layers", "hidden", "embedding", "dropout", "seq_len", "batch_size", "optimizer"),
+    *("lr", "schedule", "warmup", "lr_final", "clip", "weight_decay"),
+)
+"""Settings of the network and its training that a task has a default for."""
 
 BATCHES, OF_AN_EPOCH = (64, 32, 16), 80
 """Rows of an update: the most that leave this many updates to an epoch, else the fewest."""
@@ -91,6 +97,18 @@ def network_for(
             return _long_enough(chosen, given, rows), speed, why
         chosen, speed = wider, its_speed
     return _long_enough(chosen, given, rows), speed, ""
+
+
+def may_differ(config: Config) -> bool:
+    """Whether a plan may choose other settings than these.
+
+    Where a task has no ladder and no average, a plan keeps its defaults. Then only settings that
+    the user gave make a difference.
+    """
+    usual = Config.of(config.task)
+    return config.task in (*LADDERS, *AVERAGED) or any(
+        getattr(config, name) != getattr(usual, name) for name in OF_THE_TASK
+    )
 
 
 def _on(rung: Rung, config: Config, given: Mapping[str, Any]) -> Config:
