@@ -157,6 +157,31 @@ def test_real_gains_are_recognised() -> None:
     assert choose(noise, [], lags=(5,)).lags == (5,)  # as it is given, better or not
 
 
+def test_four_years_of_months_are_enough_for_their_season() -> None:
+    month = 0.2 * np.array([0, -1, 1, 0.5, 0.3, 2, 3, 2.5, 1, -0.5, -1.5, 0])
+    for seed in range(5):
+        noise = 0.03 * np.random.default_rng(seed).standard_normal(48)
+        values = np.exp(4 + 0.01 * np.arange(48) + np.tile(month, 4) + noise)
+        method = choose(values, seasons(values))
+        assert 12 in method.lags or method.order >= 12
+
+
+def test_logarithms_need_more_than_a_small_gain() -> None:
+    """They are wrong many times over where the rows to come are higher than those known."""
+    for seed in (27, 28, 40, 57):
+        noise = np.random.default_rng(seed).standard_normal(72)
+        values = 20 + 0.5 * np.arange(72) + noise
+        assert not choose(values, seasons(values)).log
+
+
+def test_the_last_value_is_left_for_a_method_that_is_surely_better() -> None:
+    """In parts where all counts are zero the last value has no error at all."""
+    for seed in range(7):
+        rng = np.random.default_rng(seed)
+        values = (rng.random(100) < 0.2) * rng.integers(1, 6, 100).astype(float)
+        assert not choose(values, []).is_last
+
+
 def test_exponential_growth_is_modelled_by_logarithms() -> None:
     values = growth(160)
     method = choose(values[:144], seasons(values[:120]))

@@ -33,11 +33,15 @@ HIGHEST = 100
 FIRST, FOLDS = 0.5, 8
 """The share of rows that the first fit has, and the number of parts that the rest is cut into."""
 
-UNKNOWNS = 4
+UNKNOWNS = 3
 """Rows that the first fit must have for each weight."""
 
 TOLERANCE = 0.01
 """How much worse a simpler method may be, in the logarithm of its error."""
+
+OF_LOGARITHMS = 0.2
+"""How much lower the error of a method on logarithms must be, in the same measure: where the rows
+to come leave the range of those that are known, such a method may be wrong many times over."""
 
 DOUBT = 2.0
 """How many standard errors better than the last value a method must be, row by row: among this
@@ -162,9 +166,9 @@ def choose(
     """The method with the lowest error on later rows; among those about as good, the simplest.
 
     The error is the mean, over the parts that are tested, of the logarithm of the squared error, so
-    that no single part decides, whether by a step in it or by its scale. Where the last value is
-    among the methods, only methods are considered that are better by more than chance: this is a
-    paired test of the squared errors (Diebold and Mariano, 1995, "Comparing predictive accuracy").
+    that no single part decides, whether by a step in it or by its scale. The last value is left
+    only for methods that are better by more than chance: this is a paired test of the squared
+    errors (Diebold and Mariano, 1995, "Comparing predictive accuracy").
 
     Args:
         values: ``(N,)``; they must not include test rows.
@@ -174,9 +178,10 @@ def choose(
     """
     values = values[-MOST:]
     found = [*_scored(values, periods, log, lags)]
-    if any(method.is_last for method, *_ in found):
-        found = [one for one in found if one[0].is_last or one[2]]
-    scores = {method: score for method, score, _ in found}
+    last = [one for one in found if one[0].is_last]
+    if last:
+        found = [one for one in found if one[2] and not one[0].is_last] or last
+    scores = {method: score + OF_LOGARITHMS * method.log for method, score, _ in found}
     if not scores:
         return Method(bool(log) and values.min() > 0, (1,) if lags is None else lags)
     least = min(scores.values())
@@ -203,7 +208,7 @@ def _scored(
         for taken in differences if lags is None else [lags]:
             room = edges[0] - sum(taken)
             some = sorted(k for k in orders if k <= min(room // UNKNOWNS, HIGHEST))
-            if room > edges[0] // 2 and some:
+            if room >= edges[0] // 2 and some:
                 yield from _of_differences(values, is_log, taken, some, edges, unit)
 
 
