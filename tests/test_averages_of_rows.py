@@ -1,5 +1,6 @@
 """Classifiers and taggers as the average of several networks."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -47,3 +48,23 @@ def test_probabilities_are_averaged(tmp_path: Path, task: str, loss: str, rows: 
     )
     assert np.abs(first - second).max() > 1e-4
     np.testing.assert_allclose(found, (first + second) / 2, atol=1e-5)
+
+
+def test_each_member_may_be_the_map_by_itself(tmp_path: Path) -> None:
+    """Every member is validated before its first update, not only the first."""
+    (tmp_path / "rows.txt").write_text(ROWS, encoding="utf-8")
+    line = ["--members", "3", "--hidden", "3", "--epochs", "2", "--batch-size", "8", "--lr", "1"]
+    done = charrnn(
+        *("train", "rows.txt", "--task", "classify", *line, "--out", "run"), cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    records = [
+        json.loads(line)
+        for line in (tmp_path / "run" / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
+    scored = [record for record in records if record["event"] == "validation"]
+    first = {one["member"]: one for one in reversed(scored)}
+    assert set(first) == {1, 2, 3}
+    assert first[1]["step"] == 0
+    assert first[2]["step"] == max(r["step"] for r in records if r.get("member") == 1)
+    assert first[1]["loss"] == first[2]["loss"] == first[3]["loss"]

@@ -916,6 +916,17 @@ def test_validations_tell_overfitting_from_divergence() -> None:
     assert judged(float("nan"), 1.5)
 
 
+def test_earlier_weights_may_have_a_higher_loss() -> None:
+    """Patience returns to weights that were best by another measure than the loss."""
+    watch = LossWatch(seen=100, start=4.0, first=4.0, mean=1.5, low=1.5)
+    assert not watch.validation_diverged(1.6, 1.5)
+    watch.returned()
+    assert not watch.validation_diverged(2.6, 2.5)
+    assert not any(watch.diverged(2.5) for _ in range(100))
+    assert watch.validation_diverged(3.4, 3.4)
+    assert any(watch.diverged(6.0) for _ in range(100))
+
+
 def test_much_worse_than_guessing_is_divergence() -> None:
     """Nothing was learnt yet, so no progress can be lost."""
     lost = [4.0] + [20.0] * SETTLED

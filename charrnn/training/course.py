@@ -105,9 +105,9 @@ class Course(Kept):
         if self.ancestor is not None and not self._only_layers and not self.made:
             yield self._inherited(self.ancestor)
         self._good = self._good or capture(self).copy()
-        if not self.made and not self.history and self.task.held_out:
-            yield from self._as_fitted()
         while True:
+            if not self.trainer.number and self.members.best is None and self.task.held_out:
+                yield from self._as_fitted()
             try:
                 yield from self._attempt(should_stop)
             except DivergedError as error:
@@ -203,7 +203,7 @@ class Course(Kept):
         return Inherited(ancestor["checkpoint"], known, score)
 
     def _as_fitted(self) -> Iterator[Validated]:
-        """How good the weights are, where they have been fitted before the first update."""
+        """How good a member's weights are, where they are fitted before its first update."""
         inherits = self.ancestor is not None and not self._only_layers
         if inherits or not isinstance(self.data, SupervisedData):
             return
@@ -213,8 +213,8 @@ class Course(Kept):
         score = self.task.validate(self.trainer.parameters)
         if score is None:
             return
-        found = self._noted(0, 0.0, fitted.nats, score)
-        self._log(0, "validation", **score.numbers, best=found.best)
+        found = self._noted(self.made, 0.0, fitted.nats, score)
+        self._log(self.made, "validation", **score.numbers, best=found.best)
         self._save(best=True)
         yield found
 
@@ -259,6 +259,7 @@ class Course(Kept):
         steps = max(2 * self.validate_every, round(SETTLING * (best.step - before)))
         total = min(number + steps, self.trainer.total)
         self.trainer.pace = self.trainer.pace.ending(number, total)
+        self.trainer.watch.returned()
         self.settling = number
         self._log(self.made, "settled", best=best.step, total=before + total)
         return Settled(self.made, best.step, before + total, self.total)

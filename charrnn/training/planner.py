@@ -55,9 +55,9 @@ MOST_MEMBERS = 8
 many times longer to write with."""
 
 MEMBERS_FIRST = 3
-"""Once a network has a recurrent weight for each character of the text, a larger one gains less than
-an average does. So there must be time for this many of the larger ones, unless there is no time for
-two of the smaller ones."""
+"""Once a network has a recurrent weight for each character of the text, a larger one gains less
+than an average does. So there must be time for this many of the larger ones, unless there is no
+time for two of the smaller ones."""
 
 RARE, DROPOUT = 50, 0.5
 """A text whose characters occur less often than the first number, on average, gets dropout, a

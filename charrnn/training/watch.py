@@ -104,6 +104,10 @@ class LossWatch:
             now - then > self.tolerance * self._allowed_at_validation(then) for now, then in climbs
         )
 
+    def returned(self) -> None:
+        """The training goes on from earlier weights: the losses reached since count no more."""
+        self.best_validation, self.low = None, self.first
+
     def _allowed_at_validation(self, then: float) -> float:
         first = self.start if self.seen < SETTLED else self.first  # not known before
         return max(GIVEN_BACK_AT_VALIDATION * (first - then), AT_LEAST_AT_VALIDATION * abs(first))
