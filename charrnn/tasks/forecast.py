@@ -17,12 +17,13 @@ from charrnn.nn.parameters import Parameters
 from charrnn.nn.types import Array
 from charrnn.tasks.ahead import Forecast, baseline, forecast, in_use, one_step, outputs_of, predict
 from charrnn.tasks.base import Data, Outcome, TaskScore, Trained
-from charrnn.tasks.baselines import linear_autoregression
+from charrnn.tasks.baselines import autoregression_errors
 from charrnn.tasks.carried import LanesTask
 from charrnn.tasks.config import Config
 from charrnn.tasks.figures import figure, side_by_side
 from charrnn.tasks.kinds import Kind, register
 from charrnn.tasks.labelled import Measured
+from charrnn.tasks.measures import CHANCE
 from charrnn.tasks.scaled import ForecastSpec, SeriesData, read_for
 from charrnn.text.counts import counted
 from charrnn.text.tables import shown
@@ -112,6 +113,10 @@ class ForecastTask(LanesTask):
 
         These rows also decide how much of the network's corrections is used.
         """
+        return self._validated(parameters)[0]
+
+    def _validated(self, parameters: Parameters) -> tuple[TaskScore, Numbers]:
+        """The score on the validation rows, and the error of each prediction."""
         start, end = self._edges
         values, changes = self._values[:end], self._spec.changes
         outputs, after = outputs_of(self._trained(parameters), values)
@@ -119,7 +124,8 @@ class ForecastTask(LanesTask):
             missed = changes.targets(values)[start:]
             changes = changes.trusted(outputs[start - 1 :].astype(np.float64), missed)
             self._spec = replace(self._spec, changes=changes)
-        return _score(self._trained(parameters), *_off(self._spec, outputs, after, values, start))
+        errors, loss = _off(self._spec, outputs, after, values, start)
+        return _score(self._trained(parameters), errors, loss), errors
 
     def test(self, parameters: Parameters) -> Outcome | None:
         """Score the test rows likewise, beside what baselines reach there.
@@ -129,25 +135,29 @@ class ForecastTask(LanesTask):
         start = self._edges[1]
         if start >= len(self._values):
             return None
-        known = self.validate(parameters)
+        _, errors = self._validated(parameters)
         outcome = score_series(self._trained(parameters), self._values, start)
-        return replace(outcome, verdict="" if known is None else self._verdict(known.error))
+        return replace(outcome, verdict=self._verdict(errors))
 
-    def _verdict(self, ours: float) -> str:
-        """Which baseline is at least as good as the network on the validation rows, if one is."""
+    def _verdict(self, errors: Numbers) -> str:
+        """Which baseline is at least as good as the network on the validation rows, if one is.
+
+        Args:
+            errors: the network's on these rows.
+        """
         spec, (start, end) = self._spec, self._edges
         changes, rival = spec.changes, spec.rival
         if rival is None:
             return ""
         values = self._values[:end]
-        beside = _figures(spec, _untrained(spec, values, start), values, start)
-        name = min(beside, key=lambda name: beside[name])
+        beside = _with_autoregression(spec, _untrained(spec, values, start), values, start)
+        name = min(beside, key=lambda name: spec.together(beside[name]))
+        theirs, ours = spec.together(beside[name]), spec.together(errors)
         rows = f"beside {figure(ours)} on the validation rows"
-        if (1 + TIE) * beside[name] < min(rival, ours):
-            return (
-                f"a baseline beats the network: {name}, {spec.measure} {figure(beside[name])} "
-                f"{rows}"
-            )
+        gains = spec.of_rows(errors) - spec.of_rows(beside[name])
+        beyond_chance = gains.mean() > CHANCE * gains.std() / len(gains) ** 0.5
+        if (1 + TIE) * theirs < min(rival, ours) and beyond_chance:
+            return f"a baseline beats the network: {name}, {spec.measure} {figure(theirs)} {rows}"
         if rival > (1 + TIE) * ours:
             return ""
         figures = f"{spec.measure} {figure(rival)}"
@@ -223,7 +233,8 @@ def score_series(
     if spec.simple is not None:
         off = spec.simple.one_step(values)[start - 1 : -1] - values[start:]
         found.setdefault(spec.simple_name, off)
-    baselines = _figures(spec, found, values, start)
+    every = _with_autoregression(spec, found, values, start)
+    baselines = {name: spec.together(off) for name, off in every.items()}
     by_column = {NETWORK: errors, **found}
     figures = {name: (off**2).mean(axis=0).tolist() for name, off in by_column.items()}
     details = {
@@ -244,15 +255,15 @@ def _untrained(spec: ForecastSpec, values: Numbers, start: int) -> dict[str, Num
     return found
 
 
-def _figures(
+def _with_autoregression(
     spec: ForecastSpec, found: Mapping[str, Numbers], values: Numbers, start: int
-) -> dict[str, float]:
-    """The measures of baselines on ``values[start:]``, including an autoregression's."""
-    figures = {name: spec.together(off) for name, off in found.items()}
+) -> dict[str, Numbers]:
+    """The errors of baselines on ``values[start:]``, and those of an autoregression."""
+    found = dict(found)
     if len(spec.columns) == 1:
         with suppress(ValueError):  # too few rows
-            figures[ON_ALL] = linear_autoregression(values[:start], values[start:])
-    return figures
+            found[ON_ALL] = autoregression_errors(values[:start], values[start:])
+    return found
 
 
 def evaluate(

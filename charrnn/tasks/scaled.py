@@ -138,9 +138,13 @@ class ForecastSpec:
 
     def together(self, errors: Array) -> float:
         """The mean squared error of ``(N, D)``: in a single column's own unit, else in ``unit``."""
-        if len(self.columns) == 1:
-            return float((errors**2).mean())
-        return float(((errors / np.array(self.unit or self.deviation)) ** 2).mean())
+        return float(self.of_rows(errors).mean())
+
+    def of_rows(self, errors: Array) -> Array:
+        """``(N,)``: what each row adds to :meth:`together`."""
+        if len(self.columns) > 1:
+            errors = errors / np.array(self.unit or self.deviation)
+        return np.asarray((errors**2).mean(axis=1))
 
     @property
     def simple_name(self) -> str:

@@ -10,7 +10,11 @@ from charrnn.tasks.baselines.labels import LabelBayes
 from charrnn.tasks.baselines.linear import Form, Linear, naive
 from charrnn.tasks.baselines.naive_bayes import NaiveBayes
 from charrnn.tasks.baselines.neighbours import NearestNeighbour
-from charrnn.tasks.baselines.series import last_value, linear_autoregression
+from charrnn.tasks.baselines.series import (
+    autoregression_errors,
+    last_value,
+    linear_autoregression,
+)
 from charrnn.tasks.baselines.tags import TagBaseline
 from charrnn.tasks.baselines.texts import labelled_ngrams
 
@@ -22,6 +26,7 @@ __all__ = [
     "NaiveBayes",
     "NearestNeighbour",
     "TagBaseline",
+    "autoregression_errors",
     "choose",
     "labelled_ngrams",
     "last_value",

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["last_value", "linear_autoregression"]
+__all__ = ["autoregression_errors", "last_value", "linear_autoregression"]
 
 Series = npt.NDArray[Any]
 ORDERS = range(1, 9)
@@ -31,7 +31,14 @@ def last_value(series: npt.ArrayLike) -> float:
 def linear_autoregression(
     train: npt.ArrayLike, test: npt.ArrayLike, orders: Iterable[int] = ORDERS
 ) -> float:
-    """The mean squared error of predicting each test value linearly from the p values before it.
+    """The mean squared error of :func:`autoregression_errors`, with its arguments."""
+    return float((autoregression_errors(train, test, orders) ** 2).mean())
+
+
+def autoregression_errors(
+    train: npt.ArrayLike, test: npt.ArrayLike, orders: Iterable[int] = ORDERS
+) -> Series:
+    """The errors ``(M, D)`` of predicting each test value linearly from the p values before it.
 
     x[t] = b + Σ x[t - k]·W_k, k = 1..p, by least squares (a vector autoregression; Lütkepohl, 2005,
     "New introduction to multiple time series analysis", §3.2). The order p is the one with the
@@ -55,10 +62,11 @@ def linear_autoregression(
     if not orders or orders[0] < 1:
         raise ValueError(f"orders must be 1 or more, got {orders}")
     split = len(past) - max(1, len(past) // 10)
-    errors = [(_error(past, split, p), p) for p in orders if split - p >= p * past.shape[1] + 1]
-    if not errors:
+    some = [p for p in orders if split - p >= p * past.shape[1] + 1]
+    if not some:
         raise ValueError(f"a series of {len(past)} is too short for the orders {orders}")
-    return _error(np.concatenate([past, future]), len(past), min(errors)[1])
+    order = min(some, key=lambda p: (_errors(past, split, p) ** 2).mean())
+    return _errors(np.concatenate([past, future]), len(past), order)
 
 
 def _series(values: npt.ArrayLike) -> Series:
@@ -69,10 +77,10 @@ def _series(values: npt.ArrayLike) -> Series:
     return series
 
 
-def _error(series: Series, split: int, order: int) -> float:
-    """The mean squared error on ``series[split:]`` after fitting to ``series[:split]``."""
+def _errors(series: Series, split: int, order: int) -> Series:
+    """The errors on ``series[split:]`` after fitting to ``series[:split]``."""
     lags = [series[order - k : len(series) - k] for k in range(1, order + 1)]
     x = np.concatenate([*lags, np.ones((len(series) - order, 1))], axis=1)
     y, cut = series[order:], split - order
     weights = np.linalg.lstsq(x[:cut], y[:cut], rcond=None)[0]
-    return float(np.mean((y[cut:] - x[cut:] @ weights) ** 2))
+    return np.asarray(x[cut:] @ weights - y[cut:])
