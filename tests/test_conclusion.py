@@ -3,6 +3,7 @@
 import re
 import shlex
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,6 +15,7 @@ from support import charrnn
 
 from charrnn.cli import app, conclusion
 from charrnn.cli.errors import fold
+from charrnn.cli.train import _again
 from charrnn.tasks.config import Config
 from charrnn.training.outlook import outlook
 from charrnn.training.task_plan import may_differ
@@ -127,6 +129,41 @@ def test_the_command_of_another_run_keeps_the_data_options(tmp_path: Path) -> No
     lines = trained(tmp_path, "classify", "--epochs", "1", "--columns", "1,2", "--lr", "1e-3")
     words = ["train", "data.txt", "--task", "classify", "--columns", "1,2", "--minutes", "10"]
     assert sorted(commands(lines)["let charrnn choose"]) == sorted(words)
+
+
+def test_the_command_of_another_run_trains_the_same_model(tmp_path: Path) -> None:
+    """Without a corpus, the task and the data are those of the checkpoint that is named."""
+    trained(tmp_path, "classify", "--epochs", "1")
+    flags = ("--epochs", "1", "--threads", "1", "--quiet")
+    done = charrnn("train", "--init-from", "run", *flags, "--out", "next", cwd=tmp_path)
+    said = commands(done.stderr.decode().splitlines())["let charrnn choose"]
+    assert said == ["train", "--init-from", "run", "--minutes", "10"]
+    data = ("--task", "classify", "--columns", "1,2", "--seed", "0")
+    flags = (*data, *flags, "--out", "again")
+    done = charrnn("train", "data.txt", "--init-from", "run", *flags, cwd=tmp_path)
+    said = commands(done.stderr.decode().splitlines())["let charrnn choose"]
+    words = ["train", "data.txt", "--init-from", "run", *data, "--minutes", "10"]
+    assert sorted(said) == sorted(words)
+    more = trained(tmp_path, "classify", "--epochs", "1", "--members", "2", "--out", "two")
+    assert "--members 2" in " ".join(commands(more)["let charrnn choose"])
+
+
+def test_the_last_run_is_named_in_the_command_of_another(tmp_path: Path) -> None:
+    """By then, latest is the run that has just ended."""
+    (tmp_path / "data.txt").write_text(DATA["classify"], encoding="utf-8")
+    charrnn("train", "data.txt", "--task", "classify", *SMALL, "--epochs", "1", cwd=tmp_path)
+    flags = ("--epochs", "1", "--threads", "1", "--quiet")
+    done = charrnn("train", "--init-from", "latest", *flags, cwd=tmp_path)
+    said = commands(done.stderr.decode().splitlines())["let charrnn choose"]
+    assert said == ["train", "--init-from", "checkpoints/data-1", "--minutes", "10"]
+
+
+def test_a_command_that_reads_standard_input_says_so() -> None:
+    flags = {"corpus": ["a.tsv"], "task": "classify", "val": "-", "cell": "mine.py:Cell"}
+    again = partial(_again, flags)
+    assert again(10, True) == "charrnn train a.tsv --task classify --val - --minutes 10 < TEXT"
+    begun = partial(_again, {"init_from": "run", "cell": "mine.py:Cell", "lr": 0.1})
+    assert begun(10, True) == "charrnn train --init-from run --cell mine.py:Cell --minutes 10"
 
 
 def test_charrnn_is_offered_to_choose_only_where_it_has_not(tmp_path: Path) -> None:
