@@ -429,17 +429,19 @@ def _words(given: "Mapping[str, Any]") -> list[str]:
     return words
 
 
-def _again(given: "Mapping[str, Any]", minutes: float, afresh: bool) -> str:
-    """The command of a new run like this one, with other minutes.
+def _again(given: "Mapping[str, Any]", length: "Mapping[str, Any]", afresh: bool) -> str:
+    """The command of a new run like this one, of another length.
 
     Args:
+        length: its minutes or its epochs.
         afresh: whether to leave out the settings, for charrnn to choose.
     """
     kept = [name for name in given if name not in ("out", "epochs", "minutes", "quiet")]
     if afresh:
         own_cell = ("cell",) * ("init_from" in given)  # such a checkpoint cannot be read without
         kept = [name for name in kept if name in (*OF_DATA, *own_cell)]
-    words = _words({name: given[name] for name in kept} | {"minutes": f"{minutes:g}"})
+    length = {name: f"{value:g}" for name, value in length.items()}
+    words = _words({**{name: given[name] for name in kept}, **length})
     return shlex.join(words) + " < TEXT" * ("-" in words)
 
 
