@@ -3,6 +3,7 @@
 import re
 import shlex
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,6 +15,7 @@ from support import charrnn
 
 from charrnn.cli import app, conclusion
 from charrnn.cli.errors import fold
+from charrnn.cli.train import _again
 from charrnn.tasks.config import Config
 from charrnn.training.outlook import outlook
 from charrnn.training.task_plan import may_differ
@@ -117,16 +119,130 @@ def test_a_model_behind_a_bigram_should_train_longer(tmp_path: Path) -> None:
     assert commands(lines)["train longer"] == ["train", "--resume", "run", "--epochs", "0.4"]
 
 
-def test_an_average_is_offered_another_member(tmp_path: Path) -> None:
+def test_an_average_is_offered_another_member() -> None:
+    level = [(k, 2.0, 2.0) for k in (1, 2, 3, 4, 1, 2, 3, 4)]
+    lines, said = ended("lm", level, members=2)
+    assert said == {"average networks": "charrnn train --resume run --members 4"}
+    assert not lines
+
+
+def test_an_average_of_undertrained_networks_should_train_longer(tmp_path: Path) -> None:
     lines = trained(tmp_path, "lm", "--epochs", "1", "--members", "2")
-    assert commands(lines)["average networks"] == ["train", "--resume", "run", "--members", "4"]
-    assert not any("falling" in line for line in lines)
+    longer = commands(lines)["train longer"]
+    assert longer[:2] == ["train", "data.txt"]
+    assert longer[-4:] == ["--members", "2", "--epochs", "2"]
+    assert "average networks" not in commands(lines)
+    assert "a bigram is still better: longer training would help" in lines
+    _, said = ended("lm", [(1, 3.0, 3.0)] * 3, members=3, minutes=1.0)
+    assert said == {"train longer": "charrnn train --members 3 --minutes 3"}
+
+
+def test_only_the_first_member_of_an_average_shows_a_trend() -> None:
+    falling = [(1, 3.0, 3.0), (2, 2.5, 2.5), (3, 2.2, 2.2), (4, 2.0, 2.0)]
+    worse = [(epoch, train + 0.2, val + 0.2) for epoch, train, val in falling]
+    _, said = ended("lm", falling + worse, members=2)
+    assert said == {"train longer": "charrnn train --members 2 --epochs 20"}
+
+
+def test_an_average_without_a_validation_set_says_so() -> None:
+    lines, said = ended("lm", [(1, 3.0, None), (1, 3.0, None)], members=2)
+    assert lines == [
+        "this run has no validation set, so it is not known how good it is on new data"
+    ]
+    assert said == {"score it": "charrnn eval run FILE"}
+
+
+def test_a_run_that_overfits_is_not_to_train_longer() -> None:
+    falling = [(1, 2.0, 3.0), (2, 1.8, 2.6), (3, 1.6, 2.3), (4, 1.53, 2.2)]
+    lines, said = ended("lm", falling)
+    assert lines == ["it overfits: the training loss is 1.5300; more data would help most"]
+    assert said == {"let charrnn choose": "charrnn train --minutes 10"}
+
+
+@pytest.mark.parametrize("steps", [(1,), (0, 1)])
+def test_a_run_of_few_updates_should_train_longer(steps: tuple[int, ...]) -> None:
+    """The only validation shows no trend, and no update has improved on the map of n-grams yet."""
+    _, said = ended("classify", [(k, 0.5, 0.3) for k in steps], minutes=1.0)
+    assert said == {"train longer": "charrnn train --minutes 3"}
+    _, said = ended("classify", [(k, 0.5, 0.3) for k in steps], minutes=1.0, updates=500)
+    assert not said
+
+
+def ended(
+    task: str, found: Sequence[tuple[int, float, float | None]], updates: int = 21, **settings: Any
+) -> tuple[list[str], dict[str, str]]:
+    """The sentence on how a run went, if there is one, and the commands except for the last.
+
+    Args:
+        found: epoch, training loss and validation error of each validation.
+        updates: how many each network has made.
+    """
+    history = [
+        SimpleNamespace(step=step, epoch=epoch, train=train, val=val)
+        for step, (epoch, train, val) in enumerate(found, start=found[0][0])
+    ]
+    best = min(
+        (one for one in history if one.val is not None), key=lambda one: one.val, default=None
+    )
+    run: Any = SimpleNamespace(
+        config=Config.of(task, hidden=8, **settings),
+        history=history,
+        best=best,
+        best_score=None,
+        compared={},
+        settling=0,
+        task=SimpleNamespace(held_out=1000),
+        trainer=SimpleNamespace(total=updates),
+        folder=SimpleNamespace(path=Path("run")),
+        data=SimpleNamespace(paths=SimpleNamespace(train=("data.txt",))),
+    )
+    members = {"members": run.config.members} if run.config.members > 1 else {}
+    what, went = conclusion._went(run)
+    said = dict(conclusion._next(run, went, partial(_again, members), 60.0))
+    del said["use it"]
+    return [*filter(None, [conclusion._course(run, what, went)])], said
 
 
 def test_the_command_of_another_run_keeps_the_data_options(tmp_path: Path) -> None:
     lines = trained(tmp_path, "classify", "--epochs", "1", "--columns", "1,2", "--lr", "1e-3")
     words = ["train", "data.txt", "--task", "classify", "--columns", "1,2", "--minutes", "10"]
     assert sorted(commands(lines)["let charrnn choose"]) == sorted(words)
+
+
+def test_the_command_of_another_run_trains_the_same_model(tmp_path: Path) -> None:
+    """Without a corpus, the task and the data are those of the checkpoint that is named."""
+    trained(tmp_path, "classify", "--epochs", "1")
+    flags = ("--epochs", "1", "--threads", "1", "--quiet")
+    done = charrnn("train", "--init-from", "run", *flags, "--out", "next", cwd=tmp_path)
+    said = commands(done.stderr.decode().splitlines())["let charrnn choose"]
+    assert said == ["train", "--init-from", "run", "--minutes", "10"]
+    data = ("--task", "classify", "--columns", "1,2", "--seed", "0")
+    words = ["data.txt", "--init-from", "run", *data, *flags, "--out", "again"]
+    done = charrnn("train", *words, cwd=tmp_path)
+    said = commands(done.stderr.decode().splitlines())["let charrnn choose"]
+    words = ["train", "data.txt", "--init-from", "run", *data, "--minutes", "10"]
+    assert sorted(said) == sorted(words)
+    more = trained(tmp_path, "classify", "--epochs", "1", "--members", "2", "--out", "two")
+    assert "--members 2" in " ".join(commands(more)["let charrnn choose"])
+
+
+def test_the_last_run_is_named_in_the_command_of_another(tmp_path: Path) -> None:
+    """By then, latest is the run that has just ended."""
+    (tmp_path / "data.txt").write_text(DATA["classify"], encoding="utf-8")
+    charrnn("train", "data.txt", "--task", "classify", *SMALL, "--epochs", "1", cwd=tmp_path)
+    flags = ("--epochs", "1", "--threads", "1", "--quiet")
+    done = charrnn("train", "--init-from", "latest", *flags, cwd=tmp_path)
+    said = commands(done.stderr.decode().splitlines())["let charrnn choose"]
+    assert said == ["train", "--init-from", "checkpoints/data-1", "--minutes", "10"]
+
+
+def test_a_command_that_reads_standard_input_says_so() -> None:
+    flags = {"corpus": ["a.tsv"], "task": "classify", "val": "-", "cell": "mine.py:Cell"}
+    ten = {"minutes": 10.0}
+    said = _again(flags, ten, True)
+    assert said == "charrnn train a.tsv --task classify --val - --minutes 10 < TEXT"
+    said = _again({"init_from": "run", "cell": "mine.py:Cell", "lr": 0.1}, ten, True)
+    assert said == "charrnn train --init-from run --cell mine.py:Cell --minutes 10"
 
 
 def test_charrnn_is_offered_to_choose_only_where_it_has_not(tmp_path: Path) -> None:
@@ -209,7 +325,7 @@ def test_nothing_is_suggested_where_no_answer_is_wrong(tmp_path: Path) -> None:
 )
 def test_the_map_by_itself_may_be_best(steps: tuple[int, ...], best: str) -> None:
     """It was validated at step 0, and no validation after that found a lower error."""
-    history = [SimpleNamespace(step=k, val=0.2 + 0.03 * k, train=0.1) for k in steps]
+    history = [SimpleNamespace(step=k, epoch=k, val=0.2 + 0.03 * k, train=0.1) for k in steps]
     run: Any = SimpleNamespace(
         config=Config.of("classify"),
         history=history,

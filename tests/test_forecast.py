@@ -48,6 +48,14 @@ def data_of(folder: Path, values: Numbers, **settings: Any) -> ForecastData:
     return ForecastData(Paths((written(folder, values),)), Config.of("forecast", **settings))
 
 
+def test_too_few_validation_rows_for_a_network_are_noted(tmp_path: Path) -> None:
+    note = "with 7 validation rows the forecast is its baseline; the network needs 8"
+    noted = data_of(tmp_path, growth(70)).notes[-1:]
+    assert noted == (f"{note}: give more rows, or --val",)
+    assert not data_of(tmp_path, growth(80)).notes
+    assert not data_of(tmp_path, growth(70), base="none").notes
+
+
 def task_of(data: ForecastData) -> tuple[ForecastTask, Any]:
     """A task and fresh weights."""
     config, spec = data._config, data.spec()

@@ -235,6 +235,21 @@ def test_a_model_of_spans_measures_spans_on_any_data(place: Path) -> None:
     assert "span F1" in facts("tag", "flat", cwd=place)["measures"]
 
 
+@pytest.mark.parametrize(
+    ("task", "rows", "message"),
+    [
+        ("classify", "ab\tmeh\ncd\twow\n", "no row has a label that the model knows"),
+        ("tag", "ab\tX\ncd\tZ\n\ned\tX\n", "no sentence has a tag that the model knows"),
+    ],
+)
+def test_rows_without_a_known_label_cannot_be_scored(
+    place: Path, task: str, rows: str, message: str
+) -> None:
+    """They are those of another file or column."""
+    (place / "other").write_text(rows, encoding="utf-8")
+    assert message in failure(task, "other", cwd=place)
+
+
 def test_texts_of_an_unknown_label_cannot_be_scored(place: Path) -> None:
     new = place / "generate.new"
     alone = facts("generate", "generate.new", cwd=place)

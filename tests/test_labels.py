@@ -294,6 +294,12 @@ def test_naive_bayes_of_each_label_follows_its_equation() -> None:
     assert model.predict([query]).tolist() == [[total > 0 for total in found]]
 
 
+def test_naive_bayes_of_single_characters_has_no_longer_n_grams() -> None:
+    with np.errstate(all="raise"):
+        model = LabelBayes(4, 0.5).fit(["a", "b"], np.array([[True], [False]]))
+        assert model.predict(["a", "b", "ab"])[:2].tolist() == [[True], [False]]
+
+
 def test_naive_bayes_learns_each_label_by_itself() -> None:
     rows = [row.rstrip("\n").split("\t") for row in rows_of(300)]
     texts = [text for text, _ in rows]

@@ -25,6 +25,7 @@ from support import (
 
 import charrnn as library
 from charrnn import checkpoint
+from charrnn.cli.progress import Progress
 from charrnn.engine import Engine
 from charrnn.errors import CheckpointError, InputError
 from charrnn.evaluation.dynamic import Adaptation
@@ -438,6 +439,16 @@ def test_a_member_is_a_separate_model(corpus: Corpus) -> None:
 
 
 # The command
+
+
+def test_an_average_that_was_planned_but_not_made_is_reported(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for of in (1, 6):
+        Progress(0, 40, quiet=True).show(Averaged(40, 1, of, 40, None, ""))
+    alone, first = capsys.readouterr().err.splitlines()
+    assert alone == "step 40/40: there is no time for an average; one network is trained"
+    assert first == "step 40/40: member 1 is trained"
 
 
 def test_members_from_the_command_line(tmp_path: Path) -> None:

@@ -1,11 +1,14 @@
 """The network that a plan chooses for rows, by their number, their length and the time."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from charrnn.tasks.base import Paths
 from charrnn.tasks.config import Config
+from charrnn.training import planner
 from charrnn.training.speed import Speed
 from charrnn.training.task_plan import network_for
 
@@ -59,3 +62,24 @@ def test_another_task_keeps_its_own_network() -> None:
     config = Config.of("translate")
     found, _, why = network_for(config, {}, 10**6, 10**5, 1.0, speed_of(1e6))
     assert (found, why) == (config, "")
+
+
+@pytest.mark.parametrize(
+    ("given", "rate", "said"),
+    [
+        ({}, 1234.5, "at 1,234 examples a second"),
+        ({}, 0.3456, "at 0.35 examples a second"),
+        ({"layers": 0}, 0.3456, "softmax regression, "),
+    ],
+)
+def test_a_plan_says_which_network_and_how_fast(
+    given: dict[str, Any], rate: float, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "rows.tsv"
+    path.write_text("".join(f"a{k}\t{'xy'[k % 2]}\n" for k in range(40)), encoding="utf-8")
+    given = {"task": "classify", "wide": 0, **given}
+    config = Config.of(**given)
+    monkeypatch.setattr(planner, "measure", lambda *_: Speed(1, rate))
+    found = planner.plan(config.kind.read(Paths((str(path),)), config), 0.01, given)
+    assert said in found.summary
+    assert ("hidden units" in " ".join(found.reasons)) is bool(config.layers)

@@ -15,6 +15,7 @@ def introduce(run: "Run") -> None:
     """Print what is trained, on what, how, and where it is saved."""
     from charrnn.engine import shards
     from charrnn.runs.find import in_words
+    from charrnn.training.reasons import regression_of
 
     config, data = run.config, run.data
     source = in_words(data.paths.train, ", ") or "the help topics that come with Python"
@@ -25,7 +26,7 @@ def introduce(run: "Run") -> None:
         say(fold(line))
     label = f"{config.layers} × {config.hidden} {run.network.cell.label}"
     if not config.layers:
-        label = "linear regression" if config.task == "forecast" else f"{config.loss} regression"
+        label = regression_of(config)
     trainer = run.trainer
     steps = min(data.longest(config), config.seq_len) if config.kind.carried else None
     batch = f"{run.task.batch_size}" + (f" × {steps}" if steps else "")

@@ -1,9 +1,9 @@
 """What a training prints after its last update: how good the model is, and what to do next."""
 
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from math import ceil, sqrt
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from charrnn.cli.errors import fold, say
 from charrnn.text.counts import counted
@@ -11,14 +11,32 @@ from charrnn.text.counts import counted
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from charrnn.runs.history import Validation
     from charrnn.tasks.base import Outcome
     from charrnn.training.run import Run
 
 __all__ = ["best_so_far", "conclude", "outcome_lines", "quoted", "resume_command", "show_test"]
 
-Course = Literal["falling", "level", "rising", "unknown", "early", "perfect", "map"]
-"""The outlook of :func:`charrnn.training.outlook.outlook`; or a bigram is still better, no answer
-is wrong, or the map of n-grams was best by itself."""
+Course = Literal[
+    "falling",
+    "level",
+    "rising",
+    "unknown",
+    "unscored",
+    "early",
+    "perfect",
+    "map",
+    "apart",
+]
+"""The outlook of :func:`charrnn.training.outlook.outlook`; or there is no validation set, a bigram
+is still better, no answer is wrong, the map of n-grams was best by itself, or the training loss is
+far below the validation loss."""
+
+OF_AN_AVERAGE = ("unscored", "early", "perfect")
+"""Courses that are said of an average, too; the others are those of its first network."""
+
+UNDERTRAINED = ("unknown", "map", "level", "falling", "early")
+"""Courses that a run may take where it has too few updates to learn from."""
 
 FEW = 100
 """Updates in which little can be learnt."""
@@ -35,8 +53,9 @@ PLANNED = 10
 OVERFITS = 0.85
 """A training loss below this part of the validation loss is a sign of overfitting."""
 
-Again = Callable[[float, bool], str]
-"""The command that began the run, with other minutes; without its settings, if the flag is set."""
+Again = Callable[[Mapping[str, Any], bool], str]
+"""The command that began the run, with another length (minutes or epochs); without its settings, if
+the flag is set."""
 
 
 def conclude(run: "Run", again: Again | None, seconds: float) -> None:
@@ -54,14 +73,15 @@ def conclude(run: "Run", again: Again | None, seconds: float) -> None:
         say(fold(f"best: {best}"))
     for line in () if found is None else _figures(found):
         say(line)
-    if run.config.minutes and run.trainer.total < FEW and not run.settling:
+    if _few(run):
         say(
             f"note: {counted(run.trainer.total, 'update', 'are')} few to learn from; "
             "more --minutes make more, and so does a smaller network"
         )
     what, went = _went(run)
-    if run.config.members == 1:
-        say(fold(_course(run, what, went)))
+    course = _course(run, what, went)
+    if course:
+        say(fold(course))
     commands = dict(_next(run, went, again, seconds))
     width = max(map(len, commands))
     for use, command in commands.items():
@@ -93,6 +113,21 @@ def _best(run: "Run") -> str:
     return f"{text}; the best baseline, {name}, has {nats:.4f}"
 
 
+def _few(run: "Run") -> bool:
+    """Whether the minutes were too few to learn much."""
+    return bool(run.config.minutes) and run.trainer.total < FEW and not run.settling
+
+
+def _first(run: "Run") -> "list[Validation]":
+    """The validations of the run's first network: another one begins with the first epoch again."""
+    found = run.history[:1]
+    for one in run.history[1:]:
+        if one.epoch <= found[-1].epoch:
+            break
+        found.append(one)
+    return found
+
+
 def _went(run: "Run") -> tuple[str, Course]:
     """The measure to look at, and its course: the error, or the loss where the error is level."""
     from charrnn.runs.history import validation_losses
@@ -100,17 +135,22 @@ def _went(run: "Run") -> tuple[str, Course]:
 
     kind = run.config.kind
     what = "validation loss" if _alike(run) else "validation error"
-    errors = [(one.step, one.val) for one in run.history if one.val is not None]
-    best = min((error for _, error in errors), default=0.0)
+    history = _first(run)
+    errors = [(one.step, one.val) for one in history if one.val is not None]
+    if run.best is None or run.best.val is None or not errors:
+        return what, "unscored"
+    best = run.best.val
     is_share = kind.good is not None  # a share of the answers, so chance makes a difference
     chance = sqrt(max(0.0, best * (1 - best)) / max(1, run.task.held_out)) if is_share else 0.0
     went: Course = outlook(errors, chance)
     if is_share and _all_right(run):
         return what, "perfect"
-    if run.best is not None and run.best.step == 0 and len(errors) > 1:
+    if run.best.step == 0 and len(errors) > 1:
         return what, "map"
     bigram = run.compared.get("bigram", 0.0) if kind.text else 0.0
-    if went in ("level", "unknown") and best and best > bigram > 0:
+    if went != "rising" and _alike(run) and history[-1].train < OVERFITS * errors[-1][1]:
+        return what, "apart"
+    if went in ("level", "unknown") and best > bigram > 0:
         return what, "early"
     if run.settling and went != "unknown":
         return what, "level"
@@ -134,9 +174,10 @@ def _alike(run: "Run") -> bool:
 
 
 def _course(run: "Run", what: str, went: Course) -> str:
-    """How the losses went, in a sentence."""
-    last = run.history[-1] if run.history else None
-    if run.best is None or last is None or last.val is None:
+    """How the losses went, in a sentence; empty for an average of which it would not be true."""
+    if run.config.members > 1 and went not in OF_AN_AVERAGE:
+        return ""
+    if went == "unscored" or run.best is None:
         return "this run has no validation set, so it is not known how good it is on new data"
     if went == "perfect":
         return "no answer on the validation set is wrong"
@@ -144,8 +185,9 @@ def _course(run: "Run", what: str, went: Course) -> str:
         return "the map of n-grams by itself was best: the recurrent layers added nothing"
     if went == "rising":
         return f"the {what} rose after step {run.best.step}: it overfits; more data would help most"
-    if _alike(run) and last.train < OVERFITS * last.val:
-        return f"it overfits: the training loss is {last.train:.4f}; more data would help most"
+    if went == "apart":
+        loss = _first(run)[-1].train
+        return f"it overfits: the training loss is {loss:.4f}; more data would help most"
     if went == "falling":
         return f"the {what} was still falling: longer training would help"
     if went == "early":
@@ -161,16 +203,18 @@ def _next(
     """What to try and for what purpose; finally how to use the model."""
     config, folder = run.config, quoted(run.folder.path)
     minutes, scored = config.minutes, run.best is not None
-    longer = went in ("falling", "early") and config.members == 1
+    longer = went in (UNDERTRAINED if _few(run) else ("falling", "early"))
     cut_short = bool(minutes) and seconds > USED * 60 * minutes
+    epochs = 2 * config.epochs
+    epochs = ceil(epochs) if epochs >= 1 else epochs
     if longer and cut_short and again is not None:
-        yield "train longer", again(MORE * minutes, False)
-    elif longer and not minutes:
-        epochs = 2 * config.epochs
-        more = f"{ceil(epochs) if epochs >= 1 else epochs:g}"
-        yield "train longer", resume_command(run, f" --epochs {more}")
+        yield "train longer", again({"minutes": MORE * minutes}, False)
+    elif longer and not minutes and config.members == 1:
+        yield "train longer", resume_command(run, f" --epochs {epochs:g}")
+    elif longer and not minutes and again is not None:  # the first network cannot go on
+        yield "train longer", again({"epochs": float(epochs)}, False)
     elif scored and not minutes and again and _may_gain(run, went):
-        yield "let charrnn choose", again(PLANNED, True)
+        yield "let charrnn choose", again({"minutes": PLANNED}, True)
     elif scored and config.kind.text:
         yield "average networks", resume_command(run, f" --members {config.members + 2}")
     if not scored:
@@ -185,7 +229,7 @@ def _may_gain(run: "Run", went: Course) -> bool:
     from charrnn.training.task_plan import may_differ
 
     if run.config.kind.text:
-        return went == "rising"
+        return went in ("rising", "apart")
     return went != "perfect" and may_differ(run.config)
 
 

@@ -167,6 +167,8 @@ class Progress:
         count, of = event.members, event.of
         many = str(count) if count == of else f"{count} of {of}"
         what = "member 1" if count == 1 else f"the average of {many} members"
+        if of == 1:  # of an average that was planned
+            what = "there is no time for an average; one network"
         score = "" if event.score is None else f": validation {event.score.text}"
         return f"step {event.step}/{self.total}: {what} is trained{score}"
 

@@ -49,8 +49,12 @@ FREE_WITH_RESUME = (
 NOT_SETTINGS = (
     *("corpus", "val", "test", "threads", "out", "resume_from", "init_from", "quiet", "no_cache"),
 )
-OF_DATA = ("corpus", "task", "val", "test", "level", "columns", "lines", "encoding", "val_fraction")
-"""Options on the data, not on the training."""
+OF_DATA = (
+    *("corpus", "task", "val", "test", "level", "columns", "lines", "encoding", "val_fraction"),
+    *("seed", "init_from", "members"),
+)
+"""Options on what is trained and on what data, not on how; the seed draws the validation rows, and
+without a corpus the data are those of the checkpoint."""
 
 STOPPED = "stopped before the training began; nothing is saved"
 
@@ -344,6 +348,7 @@ def train(
     begun = monotonic()
     given = given_options(ctx)
     from charrnn.cli.progress import reading
+    from charrnn.runs.find import LATEST, find_run
     from charrnn.tasks.base import Paths
     from charrnn.text.stored import Storing
     from charrnn.training.begin import begin, resume
@@ -370,6 +375,8 @@ def train(
             group=ctx.obj,
         )
     else:
+        if init_from == LATEST:  # at the end, that is this run
+            init_from = ctx.params["init_from"] = str(find_run(LATEST))
         # In the order of the command line's own list, so that messages do not depend on chance.
         names = [name for name in ctx.params if name in given and name not in NOT_SETTINGS]
         settings = {name: ctx.params[name] for name in names}
@@ -422,16 +429,20 @@ def _words(given: "Mapping[str, Any]") -> list[str]:
     return words
 
 
-def _again(given: "Mapping[str, Any]", minutes: float, afresh: bool) -> str:
-    """The command of a new run like this one, with other minutes.
+def _again(given: "Mapping[str, Any]", length: "Mapping[str, Any]", afresh: bool) -> str:
+    """The command of a new run like this one, of another length.
 
     Args:
+        length: its minutes or its epochs.
         afresh: whether to leave out the settings, for charrnn to choose.
     """
     kept = [name for name in given if name not in ("out", "epochs", "minutes", "quiet")]
-    kept = [name for name in kept if name in OF_DATA or not afresh]
-    words = _words({name: given[name] for name in kept} | {"minutes": f"{minutes:g}"})
-    return shlex.join(words) + " < TEXT" * ("-" in (given.get("corpus") or ()))
+    if afresh:
+        own_cell = ("cell",) * ("init_from" in given)  # such a checkpoint cannot be read without
+        kept = [name for name in kept if name in (*OF_DATA, *own_cell)]
+    length = {name: f"{value:g}" for name, value in length.items()}
+    words = _words({**{name: given[name] for name in kept}, **length})
+    return shlex.join(words) + " < TEXT" * ("-" in words)
 
 
 def _option(name: str) -> str:

@@ -17,7 +17,7 @@ from charrnn.nn.models import SequenceModel
 from charrnn.nn.parameters import Parameters
 from charrnn.tasks.baselines.linear import Linear, differenced, polynomial
 
-__all__ = ["Changes", "Correction"]
+__all__ = ["FEW_ROWS", "Changes", "Correction"]
 
 Numbers = npt.NDArray[np.float64]
 

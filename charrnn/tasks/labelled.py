@@ -118,14 +118,17 @@ class LabelledRows(Generic[R]):
         rows = tuple(row for source in sources for row in source.records)
         notes = [note for source in sources for note in source.notes]
         known = {*self.known(trained.spec)}
-        odd = [{*self.labels(trained.config, row)} - known for row in rows]
+        found = [{*self.labels(trained.config, row)} for row in rows]
+        if all(names and names.isdisjoint(known) for names in found):
+            raise InputError(
+                "no {} has a {} that the model knows".format(*self.nouns), _listed(sorted(known))
+            )
+        odd = [names - known for names in found]
         unknown = Counter(name for names in odd for name in sorted(names))
         if unknown:
             notes.append(self._of_unknown(unknown, sum(map(bool, odd)), len(rows)))
         if self.needs_label:
             rows = tuple(row for row, names in zip(rows, odd, strict=True) if not names)
-        if not rows:
-            raise InputError("no row has a label that the model knows", _listed(sorted(known)))
         parts: Any = getattr(data, "rows", None)
         train, val = (parts.train, parts.val) if parts else ((), ())
         met = None

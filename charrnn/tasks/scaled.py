@@ -14,7 +14,7 @@ from charrnn.nn.models import SequenceModel
 from charrnn.nn.types import Array
 from charrnn.tasks.base import Paths, Trained
 from charrnn.tasks.baselines import Form, Linear, Method, choose, naive, seasons
-from charrnn.tasks.changes import Changes, Correction
+from charrnn.tasks.changes import FEW_ROWS, Changes, Correction
 from charrnn.tasks.config import Config
 from charrnn.text.columns import columns_option, listed
 from charrnn.text.counts import counted
@@ -243,6 +243,12 @@ class SeriesData:
                 self.values = np.concatenate([self.values, other.records.values])
                 if role == "val":
                     self.edges[1] = len(self.values)
+        held_out = self.edges[1] - self.edges[0]
+        if config.base != "none" and 0 < held_out < FEW_ROWS:
+            notes.append(
+                f"with {counted(held_out, 'validation row')} the forecast is its baseline; the "
+                f"network needs {FEW_ROWS}: give more rows, or --val"
+            )
         self.sha256, self.notes = digest.hexdigest(), tuple(notes)
         if not paths.val and not config.val_fraction:
             raise InputError(

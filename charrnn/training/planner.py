@@ -20,7 +20,7 @@ from charrnn.tasks.lm import TextData
 from charrnn.tasks.supervised import SupervisedData
 from charrnn.training import recipe
 from charrnn.training.pace import Deadline
-from charrnn.training.reasons import in_short, name_of, on_length, symbols_of
+from charrnn.training.reasons import in_short, name_of, on_length, regression_of, symbols_of
 from charrnn.training.speed import Speed, measure, text_like
 from charrnn.training.task_plan import AVERAGED, network_for
 from charrnn.training.timekeeper import members_within
@@ -186,8 +186,10 @@ def plan(
         shards=speed.shards or config.shards,
     )
     several = f"the average of {members} networks, each " if members > 1 else ""
+    network = f"{config.hidden} hidden units" if config.layers else regression_of(config)
+    rate = f"{speed.rate:,.0f}" if speed.rate >= 10 else f"{speed.rate:.2g}"
     line = (
-        f"{several}{config.hidden} hidden units, {config.epochs:.3g} epochs at {speed.rate:,.0f} "
+        f"{several}{network}, {config.epochs:.3g} epochs at {rate} "
         f"examples a second, batches of {config.batch_size}, peak learning rate {config.lr:g}"
     )
     return Plan(config, speed.threads, deadline, (line, *([why] if why else ())), line)

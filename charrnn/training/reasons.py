@@ -7,7 +7,7 @@ from typing import Any
 from charrnn.tasks.config import Config
 from charrnn.text.counts import counted
 
-__all__ = ["in_short", "name_of", "on_length", "symbols_of"]
+__all__ = ["in_short", "name_of", "on_length", "regression_of", "symbols_of"]
 
 
 def symbols_of(config: Config) -> str:
@@ -15,10 +15,15 @@ def symbols_of(config: Config) -> str:
     return "bytes" if config.level == "byte" else "characters"
 
 
+def regression_of(config: Config) -> str:
+    """The name of a network without layers."""
+    return "linear regression" if config.task == "forecast" else f"{config.loss} regression"
+
+
 def name_of(config: Config) -> str:
     """The name of a network: its layers, width and cell."""
     if not config.layers:
-        return "softmax regression"
+        return regression_of(config)
     return f"{config.layers} × {config.hidden} {config.cell}"
 
 

@@ -80,7 +80,7 @@ def network_for(
         config = replace(config, batch_size=batch)
     chosen = _on(ladder[0], config, given)
     speed = measure(chosen)
-    for rung in ladder[1:]:
+    for rung in ladder[1:] if config.layers else ():
         wider = _on(rung, config, given)
         if wider.hidden == chosen.hidden:
             continue

@@ -83,7 +83,7 @@ class LabelBayes:
         scores = np.tile(self.priors, (len(texts), 1))
         found = []
         for (owners, grams), counts in zip(self.ngrams.numbers(texts), self.counts, strict=True):
-            logs = [np.log(c + smoothing) - np.log((c + smoothing).sum(axis=0)) for c in counts]
+            logs = [np.log((c + smoothing) / (c + smoothing).sum(axis=0)) for c in counts]
             odds = logs[0] - logs[1]
             for k in range(scores.shape[1]):
                 scores[:, k] += np.bincount(owners, odds[grams, k], minlength=len(texts))
