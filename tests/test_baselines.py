@@ -25,7 +25,7 @@ from charrnn.tasks.baselines import (
 from charrnn.tasks.baselines.naive_bayes import tenth
 from charrnn.tasks.baselines.numbering import NGrams
 from charrnn.tasks.baselines.texts import Texts
-from charrnn.tasks.measures import accuracy, character_error_rate
+from charrnn.tasks.measures import accuracy, character_error_rate, share
 
 texts = st.text("abcé𝄞", max_size=6)
 some_texts = st.lists(texts, min_size=1, max_size=6)
@@ -452,7 +452,8 @@ def _labelled(seed: int, count: int, *, told: bool) -> tuple[list[npt.NDArray[np
 def test_label_ngrams_help_where_labels_are_informative() -> None:
     for told, least, most in ((True, 0.05, 0.2), (False, -0.02, 0.03)):
         train, val, test = (_labelled(k, n, told=told) for k, n in ((1, 400), (2, 80), (3, 80)))
-        name, nats = labelled_ngrams(train, val, test, 9)
+        name, *parts = labelled_ngrams(train, val, test, 9)
+        nats = share(parts[1])
         everything = KneserNey(np.concatenate(train[0]), 9)
         part = Texts(*test)
         assert part.written.sum() == sum(len(text) - 1 for text in test[0])
@@ -461,10 +462,23 @@ def test_label_ngrams_help_where_labels_are_informative() -> None:
         assert name.endswith("-gram of all texts")
         if told:
             assert name.startswith("n-grams of each label, mixed with the ")
+        for (texts, _), own in zip((val, test), parts, strict=True):
+            assert own[:, 1].tolist() == [len(text) - 1 for text in texts]
     # A label that nothing trains with says nothing.
     test = test[0], np.full(len(test[0]), 7)
-    _, unknown = labelled_ngrams(train, val, test, 9)
-    assert unknown == pytest.approx(alone, abs=0.05)
+    *_, unknown = labelled_ngrams(train, val, test, 9)
+    assert share(unknown) == pytest.approx(alone, abs=0.05)
+
+
+def test_the_parts_of_texts_are_in_the_order_given() -> None:
+    """Whatever the order of their labels is."""
+    texts = [np.array(ids) for ids in ([1, 3, 2], [1, 4, 5, 2], [1, 2], [1, 5, 2])]
+    labels = np.array([2, 1, 2, 1])
+    ours = Texts(texts, labels)
+    assert ours.ids.tolist() == [1, 4, 5, 2, 1, 5, 2, 1, 3, 2, 1, 2]
+    p = np.exp(-ours.ids)
+    p[~ours.written] = 0
+    assert ours.parts(p).tolist() == [[5, 2], [11, 3], [2, 1], [7, 2]]
 
 
 def test_nearest_neighbours_translate_real_sentences(corpora: Path) -> None:

@@ -1,5 +1,6 @@
 """Whether a baseline is better than the network, or only seems to be."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -87,6 +88,16 @@ def test_a_baseline_is_better_only_by_more_than_chance(
     assert bool(said) == bool(begins)
     assert said.endswith("on the validation rows") == (TIE in said)
     assert ("--method baseline" in said) == ("beats" in said)
+    wrong = np.stack([right[..., 1] - right[..., 0], right[..., 1]], axis=-1)
+    less = which_is_better("error", wrong[1], wrong[0], lower=True)
+    assert less.partition(": ")[0] == said.partition(": ")[0]
+    alone = which_is_better("accuracy", right[1], right[0], predicts=False)
+    assert alone == said.partition(";")[0]
+
+
+def test_sums_need_not_be_whole_numbers() -> None:
+    """The nats of texts."""
+    assert share(np.array([(0.25, 1), (0.5, 2)])) == 0.25
 
 
 @pytest.mark.parametrize(
@@ -108,3 +119,29 @@ def test_two_validation_rows_do_not_prove_that_a_baseline_is_better(
         said.append(next(line for line in lines if line.startswith((TIE, BEATS))))
     assert said[0].startswith(f"{TIE}: {measure} 1.0000 beside 0.")
     assert said[1].startswith(f"{BEATS}: {measure} 1.0000 beside 0.")
+
+
+@pytest.mark.parametrize(
+    ("task", "measure", "ends"),
+    [
+        ("translate", "character error rate", "; charrnn predict --method baseline uses it"),
+        ("generate", "bits per character", ""),
+    ],
+)
+def test_nor_do_two_rows_where_less_is_better(
+    tmp_path: Path, task: str, measure: str, ends: str
+) -> None:
+    rows = [f"{'ab'[k % 2]}{k}\t{'xy'[k % 2] * 5}\n" for k in range(40)]
+    if task == "generate":
+        rows = [f"{'AB'[k % 2]}\t{'xy'[k % 2] * 5}\n" for k in range(40)]
+    for name, count in (("many", 40), ("few", 2)):
+        (tmp_path / name).write_text("".join(rows[:count]), encoding="utf-8")
+    figures = rf"{measure} (\d\.\d{{4}}) beside (\d\.\d{{4}}) on the validation rows"
+    for val, verdict, end in (("few", TIE, ""), ("many", BEATS, ends)):
+        flags = ("--task", task, "--lr", "0", "--out", f"with-{val}", *SMALL)
+        done = charrnn("train", "many", "--val", val, "--test", "many", *flags, cwd=tmp_path)
+        said = " ".join(done.stderr.decode().split())
+        found = re.search(f"{verdict}: {figures}{end} best: .*? {measure} ([\\d.]+)", said)
+        assert found, said
+        simple, network, best = found.groups()
+        assert float(simple) < float(network) == float(best)

@@ -12,6 +12,7 @@ from charrnn.tasks.measures import (
     character_error_rate,
     confusion,
     edit_distance,
+    error_parts,
     exact_match,
     is_bio,
     label_parts,
@@ -229,6 +230,13 @@ def test_references_must_be_there(measure: object) -> None:
 def test_references_without_characters_give_no_rate() -> None:
     with pytest.raises(ValueError, match="no characters"):
         character_error_rate(["a"], [[""]])
+
+
+def test_the_parts_of_rows_add_up_to_the_error_rate() -> None:
+    answers, references = ["va!", "cou"], [["partez", "va !"], ["cours", "courez vite"]]
+    parts = error_parts(answers, references)
+    assert parts.tolist() == [[1, 4], [2, 5]]
+    assert share(parts) == character_error_rate(answers, references)
 
 
 def test_the_parts_of_rows_add_up_to_f1() -> None:

@@ -943,6 +943,23 @@ def test_gradients_reach_the_rows_of_a_batchs_labels(cell: AnyCell) -> None:
         assert table.any(axis=1).tolist() == [False, True, False, True]
 
 
+def test_each_labelled_sequence_has_its_own_loss() -> None:
+    """Without the steps beyond its end; also in a part, and beside the same gradients."""
+    network = conditional()
+    p, batch = random_parameters(network), batch_of(network)
+    (_, gradients), (each, same) = (
+        loss_of(network, p, replace(batch, each=e)) for e in (False, True)
+    )
+    alone = [
+        loss_of(network, p, network.part(batch, slice(lane, lane + 1)))[0].total
+        for lane in range(batch.size)
+    ]
+    assert_close(each.total, alone)
+    assert_close(same.flat, gradients.flat)
+    part = network.part(replace(batch, each=True), slice(1, 3))
+    assert_close(loss_of(network, p, part)[0].total, alone[1:3])
+
+
 @pytest.mark.parametrize("label", [-1, LABELS])
 def test_a_label_out_of_range_is_refused(label: int) -> None:
     model = conditional()

@@ -10,18 +10,21 @@ from typing import Any
 import numpy as np
 import pytest
 
-from charrnn.errors import DivergedError
+from charrnn.errors import DivergedError, InputError
 from charrnn.nn.cells import GRU
 from charrnn.nn.losses import log_probabilities
 from charrnn.nn.parameters import Parameters
 from charrnn.nn.translator import Translator
 from charrnn.nn.workspace import Workspace
 from charrnn.runs.folder import RunFolder
+from charrnn.runs.model import load_model
 from charrnn.tasks import translate as module
 from charrnn.tasks.base import Paths, Trained
+from charrnn.tasks.baselines import NearestNeighbour
 from charrnn.tasks.beam import beam_search
 from charrnn.tasks.config import Config
 from charrnn.tasks.examples import MOST_STEPS, largest_of_its_kind
+from charrnn.tasks.measures import character_error_rate, share
 from charrnn.tasks.translate import (
     TranslateData,
     TranslateSpec,
@@ -290,6 +293,65 @@ def test_a_spoilt_model_is_found_by_its_numbers(beam: int) -> None:
     trained.parameters["head.b"][...] = np.nan
     with pytest.raises(DivergedError, match="not finite"):
         predict(trained, ["xy", "z"], beam=beam)
+
+
+# The baseline
+
+
+def test_the_nearest_neighbour_can_predict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    data = data_of(tmp_path, "a\tb c\n")
+    with Run.begin(CONFIG, data, RunFolder(tmp_path / "run", resume=False), threads=1) as run:
+        model = run.finish()
+    asked = ["a red cat 7", "red cats 12", "a"]
+    rows = data.rows.train
+    simple = NearestNeighbour().fit([row.left for row in rows], [row.right for row in rows])
+    found = model.predict(asked, method="baseline")
+    assert [one.text for one in found if isinstance(one, Translation)] == simple.predict(asked)
+    assert simple.predict(asked) == ["red dog 7", "red dog 12", "b c"]
+    assert [*found[2].lines("text"), *found[2].lines("tsv"), *found[2].lines("jsonl")] == [
+        "b c",
+        "a\tb c\t",
+        '{"source": "a", "target": "b c", "log_probability": null}',
+    ]
+    assert model.predict([], method="baseline") == []
+    with pytest.raises(InputError, match="beam 2: the baseline looks translations up"):
+        model.predict(asked, method="baseline", beam=2)
+    (tmp_path / "train.tsv").write_text("other\tdata\n", encoding="utf-8")
+    with pytest.raises(InputError, match="the baseline needs the training data"):
+        load_model(tmp_path / "run" / "best.npz").predict(asked, method="baseline")
+
+
+def test_the_verdict_is_on_the_sources_that_chose_the_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each counts once, however many targets it has."""
+    given: list[Any] = []
+    monkeypatch.setattr(module, "MOST_VALIDATED", 8)
+
+    def noted(*some: Any, lower: bool) -> str:
+        assert lower
+        given.extend(some)
+        return ""
+
+    monkeypatch.setattr(module, "which_is_better", noted)
+    paths = data_of(tmp_path, "").paths
+    pairs = [(f"red cow {k}", [f"red dog {k}", f"a cow {k}"]) for k in range(9)]
+    text = "".join(f"{source}\t{target}\n" for source, some in pairs for target in some)
+    (tmp_path / "more.tsv").write_text(text, encoding="utf-8")
+    data = TranslateData(replace(paths, val=str(tmp_path / "more.tsv"), test=paths.val), CONFIG)
+    trained = endless(data.spec())
+    task = data.task(trained.spec, CONFIG, trained.network, 1)
+    task.test(trained.parameters)
+    measure, network, simple = given
+    score = task.validate(trained.parameters)
+    assert score is not None
+    assert score.measures[measure] == next(iter(score.measures.values())) == share(network)
+    assert len(network) == len(simple) == 8
+    rows = data.rows.train
+    nearest = NearestNeighbour().fit([row.left for row in rows], [row.right for row in rows])
+    answers = nearest.predict([source for source, _ in pairs[:8]])
+    assert share(simple) == character_error_rate(answers, [some for _, some in pairs[:8]])
 
 
 # Several as one

@@ -18,12 +18,16 @@ __all__ = ["Conditional", "Labelled"]
 
 @dataclass(frozen=True)
 class Labelled:
-    """A batch of B sequences and their labels: see :class:`charrnn.nn.models.Sequences`."""
+    """A batch of B sequences and their labels: see :class:`charrnn.nn.models.Sequences`.
+
+    With ``each``, the loss of each sequence is asked for, ``(B,)``, instead of the sum.
+    """
 
     labels: Array  # (B,)
     x: Array  # (T, B)
     targets: Array  # (T, B)
     lengths: Array  # (B,) longest first
+    each: bool = False
 
     @property
     def size(self) -> int:
@@ -116,13 +120,16 @@ class Conditional:
         continues into the tables.
         """
         state = self.initial_state(parameters, batch.labels)
-        sequences = Sequences(batch.x, batch.targets, state, batch.lengths)
+        sequences = Sequences(batch.x, batch.targets, state, batch.lengths, each=batch.each)
         loss = self.generator.sum_loss(
             parameters, sequences, workspace, gradients=gradients, rng=rng
         )
         if gradients is not None:
             for name, layer, part in self._tables():
                 scatter_rows(batch.labels, loss.dinitial[layer][part], gradients[name])
+        if batch.each:
+            inside = np.arange(len(batch.x))[:, None] < batch.lengths
+            loss = loss._replace(total=np.where(inside, loss.total, 0).sum(axis=0, dtype=float))
         return loss
 
     def part(self, batch: Labelled, lanes: slice) -> Labelled:
@@ -132,4 +139,5 @@ class Conditional:
             batch.x[:, lanes],
             batch.targets[:, lanes],
             batch.lengths[lanes],
+            batch.each,
         )

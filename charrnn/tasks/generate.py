@@ -31,7 +31,8 @@ from charrnn.tasks.examples import (
     units,
 )
 from charrnn.tasks.kinds import Kind, register
-from charrnn.tasks.labelled import LabelledRows
+from charrnn.tasks.labelled import LabelledRows, which_is_better
+from charrnn.tasks.measures import Parts, share
 from charrnn.tasks.rows import Rows, read_rows
 from charrnn.tasks.supervised import SupervisedData, SupervisedTask
 from charrnn.tasks.writing import Author, Wanted, begun
@@ -52,6 +53,9 @@ SLACK = 2
 
 LONG = 64
 """Average length above which the end of a text may depend on its beginning (``reach``)."""
+
+BITS = np.array([1 / log(2), 1.0])
+"""By which the nats and the symbols of texts are multiplied to measure bits."""
 
 USUAL, SAFER = 0.8, 0.5
 PREVIEW_CHOICE = Choice(temperature=USUAL)
@@ -266,9 +270,6 @@ class GenerateTask(SupervisedTask[Pair]):
         x, lengths = padded(texts)
         return Labelled(labels, x[:-1], x[1:], lengths - 1), int((lengths - 1).sum())
 
-    def _of_rows(self, rows: Sequence[Pair]) -> tuple[Labelled, int]:
-        return self._batch(*self._encoded(rows))
-
     def _encoded(self, rows: Sequence[Pair]) -> tuple[list[Array], Array]:
         labels = np.array([self._number[row.left] for row in rows])
         return [self._encode(row) for row in rows], labels
@@ -279,13 +280,15 @@ class GenerateTask(SupervisedTask[Pair]):
     def test(self, parameters: Parameters) -> Outcome | None:
         if not self._rows.test:
             return None
-        baselines = {}
-        if self._rows.train and self._rows.val:
-            train = self._texts, self._labels
-            val, test = (self._encoded(rows) for rows in (self._rows.val, self._rows.test))
-            name, nats = labelled_ngrams(train, val, test, len(self.spec.alphabet))
-            baselines[name] = nats / log(2)
-        return Outcome(self._score(parameters, self._rows.test), baselines)
+        score = self._score(parameters, self._rows.test)
+        if not (self._rows.train and self._rows.val):
+            return Outcome(score, {})
+        train = self._texts, self._labels
+        val, test = (self._encoded(rows) for rows in (self._rows.val, self._rows.test))
+        name, of_val, of_test = labelled_ngrams(train, val, test, len(self.spec.alphabet))
+        own, measure = self._parts(parameters, self._rows.val), next(iter(score.measures))
+        verdict = which_is_better(measure, own * BITS, of_val * BITS, lower=True, predicts=False)
+        return Outcome(score, {name: share(of_test * BITS)}, verdict=verdict)
 
     def preview(self, parameters: Parameters, rng: np.random.Generator) -> bytes:
         labels = rng.permutation(len(self.spec.labels))[:SHOWN]
@@ -298,11 +301,21 @@ class GenerateTask(SupervisedTask[Pair]):
         return "".join(lines).encode()
 
     def _score(self, parameters: Parameters, rows: Sequence[Pair]) -> TaskScore:
-        parts = together([len(self._encode(row)) for row in rows])
-        loss = self.mean_loss(parameters, (self._of_rows([rows[k] for k in p]) for p in parts))
-        method = self._rows.method(rows, "texts", ", each scored to its end")
-        measures = {"bits per character": loss / np.log(2)}
+        parts = self._parts(parameters, rows)
+        loss, method = share(parts), self._rows.method(rows, "texts", ", each scored to its end")
+        measures = {"bits per character": share(parts * BITS)}
         return TaskScore(loss, self.unit, loss, measures, method)
+
+    def _parts(self, parameters: Parameters, rows: Sequence[Pair]) -> Parts:
+        """``(N, 2)``: the nats of each text, and its symbols with its end."""
+        texts, labels = self._encoded(rows)
+        lengths = [len(text) - 1 for text in texts]
+        nats = np.empty(len(rows))
+        for part in together(lengths):
+            batch, _ = self._batch([texts[k] for k in part], labels[part])
+            losses = self.engine.losses(parameters, replace(batch, each=True))
+            nats[part] = np.concatenate([loss.total for loss in losses])
+        return np.stack([nats, lengths], axis=1)
 
 
 def _voice(trained: Trained, labels: Array) -> ModelVoice:

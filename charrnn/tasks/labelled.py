@@ -10,7 +10,7 @@ from charrnn.errors import InputError
 from charrnn.tasks.base import Data, Outcome, Paths, Trained
 from charrnn.tasks.config import Config
 from charrnn.tasks.figures import figure
-from charrnn.tasks.measures import Counts, beyond_chance, share
+from charrnn.tasks.measures import Parts, beyond_chance, share
 from charrnn.tasks.rows import Rows
 from charrnn.text.counts import counted_of
 from charrnn.text.splits import overlap
@@ -21,7 +21,9 @@ __all__ = ["UNSEEN", "LabelledRows", "Measured", "which_is_better"]
 R = TypeVar("R")
 
 
-def which_is_better(measure: str, network: Counts, simple: Counts) -> str:
+def which_is_better(
+    measure: str, network: Parts, simple: Parts, *, lower: bool = False, predicts: bool = True
+) -> str:
     """The line that begins a report if a baseline is better than the network, or seems to be.
 
     Args:
@@ -29,15 +31,16 @@ def which_is_better(measure: str, network: Counts, simple: Counts) -> str:
         network, simple: ``(N, 2)``, what each row adds to both sums of the measure
             (:func:`charrnn.tasks.measures.share`), by the network and by the baseline: on the rows
             that selected the network.
+        lower: whether the lower value is the better one.
+        predicts: whether ``charrnn predict`` can use the baseline.
     """
     ours, theirs = share(network), share(simple)
-    if theirs <= ours:
+    if not (theirs < ours if lower else theirs > ours):
         return ""
     figures = f"{measure} {figure(theirs)} beside {figure(ours)} on the validation rows"
     if beyond_chance(network, simple):
-        return (
-            f"the baseline beats the network: {figures}; charrnn predict --method baseline uses it"
-        )
+        use = "; charrnn predict --method baseline uses it" if predicts else ""
+        return f"the baseline beats the network: {figures}{use}"
     return f"no difference beyond chance between the baseline and the network: {figures}"
 
 

@@ -16,6 +16,7 @@ __all__ = [
     "character_error_rate",
     "confusion",
     "edit_distance",
+    "error_parts",
     "exact_match",
     "figures",
     "is_bio",
@@ -32,6 +33,9 @@ __all__ = [
 ]
 
 Counts = npt.NDArray[np.int64]
+Parts = npt.NDArray[Any]
+"""``(N, 2)``: what each row adds to two sums, whose quotient (:func:`share`) is a measure."""
+
 Labels = Sequence[Any] | npt.NDArray[Any]
 """One label for each example: a sequence, or an array of shape ``(N,)``."""
 
@@ -43,17 +47,17 @@ CHANCE = 2.0
 """Standard errors up to which a difference may be due to chance."""
 
 
-def share(parts: Counts) -> float:
+def share(parts: Parts) -> float:
     """The quotient of two sums over rows; 0 if there is nothing to divide by.
 
     Args:
         parts: ``(N, 2)``: what each row adds to the two sums, such as right answers and answers.
     """
-    above, below = (int(one) for one in parts.sum(axis=0))
+    above, below = (float(one) for one in parts.sum(axis=0))
     return above / below if below else 0.0
 
 
-def beyond_chance(one: Counts, other: Counts) -> bool:
+def beyond_chance(one: Parts, other: Parts) -> bool:
     """Whether two methods, measured on the same rows, differ by more than chance.
 
     Each row adds its part to the difference of the two quotients. The difference is due to chance
@@ -385,14 +389,25 @@ def character_error_rate(hypotheses: Sequence[str], references: Sequence[Sequenc
         ValueError: a hypothesis has no references, the two numbers differ, or the references have
             no character to divide by.
     """
-    edits = length = 0
+    parts = error_parts(hypotheses, references)
+    if not parts[:, 1].any():
+        raise ValueError("the references have no characters")
+    return share(parts)
+
+
+def error_parts(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Counts:
+    """``(N, 2)``: the edits of each hypothesis, and the characters of its closest reference.
+
+    Their :func:`share` is :func:`character_error_rate`; the arguments are the same.
+
+    Raises:
+        ValueError: a hypothesis has no references, or the two numbers differ.
+    """
+    parts = []
     for hypothesis, acceptable in _answers(hypotheses, references):
         distance, shorter = min((edit_distance(hypothesis, r), -len(r)) for r in set(acceptable))
-        edits += distance
-        length -= shorter
-    if not length:
-        raise ValueError("the references have no characters")
-    return edits / length
+        parts.append((distance, -shorter))
+    return np.array(parts, dtype=np.int64).reshape(-1, 2)
 
 
 def exact_match(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> float:

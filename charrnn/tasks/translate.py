@@ -1,10 +1,10 @@
 """Many to many, T_x ≠ T_y: one text in, another one out, by an encoder and a decoder."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from math import exp
+from math import exp, isnan, nan
 from typing import Any
 
 import numpy as np
@@ -31,8 +31,15 @@ from charrnn.tasks.examples import (
     with_unknowns,
 )
 from charrnn.tasks.kinds import Kind, register
-from charrnn.tasks.labelled import LabelledRows
-from charrnn.tasks.measures import character_error_rate, edit_distance, exact_match
+from charrnn.tasks.labelled import LabelledRows, which_is_better
+from charrnn.tasks.measures import (
+    Counts,
+    character_error_rate,
+    edit_distance,
+    error_parts,
+    exact_match,
+    share,
+)
 from charrnn.tasks.previews import fitted
 from charrnn.tasks.rows import Rows, read_rows
 from charrnn.tasks.supervised import SupervisedData, SupervisedTask
@@ -241,14 +248,14 @@ class TranslateTask(SupervisedTask[Pair]):
         return batch, int(target_lengths.sum())
 
     def validate(self, parameters: Parameters) -> TaskScore | None:
-        return self._score(parameters, self._rows.val, MOST_VALIDATED)
+        return self._score(parameters, self._rows.val, MOST_VALIDATED)[0]
 
     def test(self, parameters: Parameters) -> Outcome | None:
         rows = self._rows.test
         if not rows:
             return None
         sources, references = _by_source(rows)
-        score = self._score(parameters, rows, len(rows))
+        score, _ = self._score(parameters, rows, len(rows))
         beam = [t.text for t in translate(self.trained(parameters), sources, beam=BEAM)]
         lines = (
             f"with a beam of {BEAM}: character error rate "
@@ -258,9 +265,15 @@ class TranslateTask(SupervisedTask[Pair]):
         train = self._rows.train
         if not train:
             return Outcome(score, {}, lines)
-        simple = NearestNeighbour().fit([r.left for r in train], [r.right for r in train])
+        simple = _nearest_neighbour(train)
         baseline = character_error_rate(simple.predict(sources), references)
-        return Outcome(score, {"nearest neighbour": baseline}, lines)
+        verdict, val = "", self._rows.val
+        if val:
+            ours, own = self._score(parameters, val, MOST_VALIDATED)
+            sources, references = _by_source(val, MOST_VALIDATED)
+            theirs = error_parts(simple.predict(sources), references)
+            verdict = which_is_better(next(iter(ours.measures)), own, theirs, lower=True)
+        return Outcome(score, {"nearest neighbour": baseline}, lines, verdict=verdict)
 
     def preview(self, parameters: Parameters, rng: np.random.Generator) -> bytes:
         rows = self._rows.val
@@ -274,20 +287,23 @@ class TranslateTask(SupervisedTask[Pair]):
         ]
         return "".join(line + "\n" for line in lines).encode()
 
-    def _score(self, parameters: Parameters, rows: Sequence[Pair], most: int) -> TaskScore:
+    def _score(
+        self, parameters: Parameters, rows: Sequence[Pair], most: int
+    ) -> tuple[TaskScore, Counts]:
+        """The measures, and the parts of the sources in the character error rate."""
         loss = self._loss(parameters, rows)
-        sources, references = _by_source(rows)
-        sources, references = sources[:most], references[:most]
-        found = translate(self.trained(parameters), sources)
-        texts = [t.text for t in found]
-        rate = character_error_rate(texts, references)
+        sources, references = _by_source(rows, most)
+        texts = [t.text for t in translate(self.trained(parameters), sources)]
+        parts = error_parts(texts, references)
+        rate = share(parts)
         exact = exact_match(texts, references)
         measures = {"character error rate": rate, "exact match": exact}
         method = (
             f"{counted(len(sources), 'source')}, greedy, each beside the closest of its targets; "
             f"loss on {self._rows.method(rows, 'pairs')}"
         )
-        return TaskScore(loss, self.unit, rate + min(loss, 100.0) / 1e5, measures, method)
+        score = TaskScore(loss, self.unit, rate + min(loss, 100.0) / 1e5, measures, method)
+        return score, parts
 
     def _loss(self, parameters: Parameters, rows: Sequence[Pair]) -> float:
         pairs = [self._encode(row, self.config) for row in rows]
@@ -297,12 +313,12 @@ class TranslateTask(SupervisedTask[Pair]):
         return self.mean_loss(parameters, batches)
 
 
-def _by_source(rows: Sequence[Pair]) -> tuple[list[str], list[list[str]]]:
-    """Each distinct source and all of its targets."""
+def _by_source(rows: Sequence[Pair], most: int | None = None) -> tuple[list[str], list[list[str]]]:
+    """Each distinct source and all of its targets; of the first ``most`` sources, if given."""
     targets: dict[str, list[str]] = defaultdict(list)
     for row in rows:
         targets[row.left].append(row.right)
-    return list(targets), list(targets.values())
+    return list(targets)[:most], list(targets.values())[:most]
 
 
 def encoded_source(spec: TranslateSpec, text: str, *, backward: bool) -> Array:
@@ -313,7 +329,7 @@ def encoded_source(spec: TranslateSpec, text: str, *, backward: bool) -> Array:
 
 @dataclass(frozen=True)
 class Translation:
-    """A text, and its log-probability including its end."""
+    """A text, and its log-probability including its end; NaN if the text was looked up."""
 
     source: str
     text: str
@@ -326,13 +342,14 @@ class Translation:
 
     def lines(self, form: str) -> Iterator[str]:
         """The lines of ``charrnn predict``."""
+        known = not isnan(self.log_probability)
         if form == "text":
             yield one_line(self.text)
         elif form == "tsv":
-            chance = exp(self.log_probability)
-            yield f"{one_line(self.source)}\t{one_line(self.text)}\t{chance:.4g}"
+            chance = f"{exp(self.log_probability):.4g}" if known else ""
+            yield f"{one_line(self.source)}\t{one_line(self.text)}\t{chance}"
         else:
-            nats = round(self.log_probability, 6)
+            nats = round(self.log_probability, 6) if known else None
             yield as_json(source=self.source, target=self.text, log_probability=nats)
 
 
@@ -404,6 +421,26 @@ def predict(trained: Trained, texts: Sequence[str], *, beam: int = 1) -> list[Tr
     return found
 
 
+def _nearest_neighbour(rows: Sequence[Pair]) -> NearestNeighbour:
+    """The baseline, fitted to rows."""
+    return NearestNeighbour().fit([row.left for row in rows], [row.right for row in rows])
+
+
+def by_nearest_neighbour(trained: Trained, data: TranslateData) -> Callable[..., list[Translation]]:
+    """Like :func:`predict`, but by the baseline, fitted to the model's training data."""
+    simple = _nearest_neighbour(data.rows.train)
+
+    def predict(texts: Sequence[str], *, beam: int = 1) -> list[Translation]:
+        if beam > 1:
+            raise InputError(
+                f"beam {beam}: the baseline looks translations up, without a beam", "leave it out"
+            )
+        found = zip(texts, simple.predict(texts), strict=True)
+        return [Translation(source, text, nan) for source, text in found]
+
+    return predict
+
+
 register(
     Kind(
         name="translate",
@@ -428,6 +465,7 @@ register(
         least_updates=2000,
         evaluate=LabelledRows(_read, TranslateTask, key=lambda row: row.left),
         predict=predict,
+        refitted=by_nearest_neighbour,
         options=("beam",),
     )
 )

@@ -25,16 +25,28 @@ class Texts:
     """
 
     def __init__(self, texts: Sequence[Ids], labels: Ids) -> None:
-        order = np.argsort(labels, kind="stable")
+        self._order = order = np.argsort(labels, kind="stable")
         lengths = np.array([len(texts[k]) for k in order])
         self.ids = np.concatenate([texts[k] for k in order])
         self.labels = np.repeat(labels[order], lengths)
+        self._starts = np.cumsum(lengths) - lengths
         self.written = np.ones(len(self.ids), dtype=np.bool_)
-        self.written[np.cumsum(lengths) - lengths] = False
+        self.written[self._starts] = False
 
     def of(self, label: int) -> slice:
         """The place of a label's texts."""
         return slice(*np.searchsorted(self.labels, (label, label + 1)).tolist())
+
+    def parts(self, p: Floats) -> Floats:
+        """``(N, 2)``: the nats of each text and its predicted symbols, in the order given.
+
+        Args:
+            p: the probability of each of ``ids``.
+        """
+        both = np.stack([-np.log(np.where(self.written, p, 1)), self.written], axis=1)
+        found = np.empty((len(self._order), 2))
+        found[self._order] = np.add.reduceat(both, self._starts)
+        return found
 
 
 def labelled_ngrams(
@@ -42,8 +54,8 @@ def labelled_ngrams(
     val: tuple[Sequence[Ids], Ids],
     test: tuple[Sequence[Ids], Ids],
     vocab_size: int,
-) -> tuple[str, float]:
-    """The loss of n-grams for a symbol of the test part.
+) -> tuple[str, Floats, Floats]:
+    """The loss of n-grams on the texts of the validation set and of the test part.
 
     The probability of a symbol is p = w·p_all + (1 - w)·p_label, so that all texts help where those
     of the label say little. The weight is fitted to the validation set. If the weight from one half
@@ -54,7 +66,7 @@ def labelled_ngrams(
         vocab_size: the number of symbols.
 
     Returns:
-        The name of the method, and its nats.
+        The name of the method, and its :meth:`Texts.parts` of both.
     """
     # The order of the n-grams is chosen on the last texts, which must not all have one label.
     rng = np.random.default_rng(0)
@@ -69,16 +81,17 @@ def labelled_ngrams(
         for part, p in zip(parts, own, strict=True):
             where = part.of(label)
             p[where], _ = model.probabilities(part.ids[where])
-    (known, scored), half = (part.written for part in parts), rng.random(len(own[0])) < 0.5
+    known, half = parts[0].written, rng.random(len(own[0])) < 0.5
     fitted, judged = known & half, known & ~half
-    name = f"{ngram_name(everything.order)} of all texts"
-    if not (fitted.any() and judged.any()):
-        return name, _nats(shared[1], scored)
-    mixed = _mixed(shared[0], own[0], _weight(shared[0], own[0], fitted))
-    if _nats(mixed, judged) >= _nats(shared[0], judged):
-        return name, _nats(shared[1], scored)
-    mixed = _mixed(shared[1], own[1], _weight(shared[0], own[0], known))
-    return f"n-grams of each label, mixed with the {name}", _nats(mixed, scored)
+    name, best = f"{ngram_name(everything.order)} of all texts", shared
+    if fitted.any() and judged.any():
+        mixed = _mixed(shared[0], own[0], _weight(shared[0], own[0], fitted))
+        if _nats(mixed, judged) < _nats(shared[0], judged):
+            weight = _weight(shared[0], own[0], known)
+            best = [_mixed(*both, weight) for both in zip(shared, own, strict=True)]
+            name = f"n-grams of each label, mixed with the {name}"
+    of_val, of_test = (part.parts(p) for part, p in zip(parts, best, strict=True))
+    return name, of_val, of_test
 
 
 def _weight(shared: Floats, own: Floats, where: Ids) -> float:
