@@ -33,7 +33,7 @@ is still better, no answer is wrong, the map of n-grams was best by itself, or t
 far below the validation loss."""
 
 OF_AN_AVERAGE = ("unscored", "early", "perfect")
-"""Courses that are said of an average, too; the others are those of its first network."""
+"""Courses that an average may have, too; the others are those of its first network."""
 
 UNDERTRAINED = ("unknown", "map", "level", "falling", "early")
 """Courses that a run may take where it has too few updates to learn from."""

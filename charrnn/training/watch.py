@@ -105,7 +105,7 @@ class LossWatch:
         )
 
     def returned(self) -> None:
-        """The training goes on from earlier weights: the losses reached since count no more."""
+        """The training continues from earlier weights: the losses reached since count no more."""
         self.best_validation, self.low = None, self.first
 
     def _allowed_at_validation(self, then: float) -> float:
