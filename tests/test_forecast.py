@@ -190,6 +190,12 @@ def test_the_last_value_is_left_for_a_method_that_is_surely_better() -> None:
         assert not choose(values, []).is_last
 
 
+def test_a_constant_series_is_its_last_value() -> None:
+    """A method without a gain is not surely better."""
+    for rows in (20, 60, 200):
+        assert choose(np.full(rows, 5.0), [7]).is_last
+
+
 def test_exponential_growth_is_modelled_by_logarithms() -> None:
     values = growth(160)
     method = choose(values[:144], seasons(values[:120]))

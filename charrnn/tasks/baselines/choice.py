@@ -254,7 +254,7 @@ def _of_differences(
                 parts.append(off**2 / unit)
         with np.errstate(over="ignore", invalid="ignore"):
             gain = of_last - np.concatenate(parts)
-            sure = bool(gain.mean() >= DOUBT * gain.std() / len(gain) ** 0.5)
+            sure = bool(gain.mean() > DOUBT * gain.std() / len(gain) ** 0.5)
             error = float(np.mean(np.log(np.array([part.mean() for part in parts]) + 1e-12)))
         return method, error, sure
 
