@@ -11,8 +11,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from support import charrnn
 
+from charrnn.tasks.chance import beyond_chance
 from charrnn.tasks.labelled import which_is_better
-from charrnn.tasks.measures import beyond_chance, label_parts, micro_f1, share
+from charrnn.tasks.measures import label_parts, micro_f1, share
 
 TIE = "no difference beyond chance between the baseline and the network"
 BEATS = "the baseline beats the network"

@@ -19,11 +19,11 @@ from charrnn.tasks.ahead import Forecast, baseline, forecast, in_use, one_step, 
 from charrnn.tasks.base import Data, Outcome, TaskScore, Trained
 from charrnn.tasks.baselines import autoregression_errors
 from charrnn.tasks.carried import LanesTask
+from charrnn.tasks.chance import surely_gains
 from charrnn.tasks.config import Config
 from charrnn.tasks.figures import figure, side_by_side
 from charrnn.tasks.kinds import Kind, register
 from charrnn.tasks.labelled import Measured
-from charrnn.tasks.measures import CHANCE
 from charrnn.tasks.scaled import ForecastSpec, SeriesData, read_for
 from charrnn.text.counts import counted
 from charrnn.text.tables import shown
@@ -155,8 +155,7 @@ class ForecastTask(LanesTask):
         theirs, ours = spec.together(beside[name]), spec.together(errors)
         rows = f"beside {figure(ours)} on the validation rows"
         gains = spec.of_rows(errors) - spec.of_rows(beside[name])
-        beyond_chance = gains.mean() > CHANCE * gains.std() / len(gains) ** 0.5
-        if (1 + TIE) * theirs < min(rival, ours) and beyond_chance:
+        if (1 + TIE) * theirs < min(rival, ours) and surely_gains(gains):
             return f"a baseline beats the network: {name}, {spec.measure} {figure(theirs)} {rows}"
         if rival > (1 + TIE) * ours:
             return ""

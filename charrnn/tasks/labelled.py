@@ -8,9 +8,10 @@ from typing import Any, Generic, TypeVar
 
 from charrnn.errors import InputError
 from charrnn.tasks.base import Data, Outcome, Paths, Trained
+from charrnn.tasks.chance import beyond_chance
 from charrnn.tasks.config import Config
 from charrnn.tasks.figures import figure
-from charrnn.tasks.measures import Parts, beyond_chance, share
+from charrnn.tasks.measures import Parts, share
 from charrnn.tasks.rows import Rows
 from charrnn.text.counts import counted_of
 from charrnn.text.splits import overlap

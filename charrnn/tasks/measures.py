@@ -8,9 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 __all__ = [
-    "CHANCE",
+    "Parts",
     "accuracy",
-    "beyond_chance",
     "by_kind",
     "by_label",
     "character_error_rate",
@@ -43,10 +42,6 @@ Yes = npt.NDArray[np.bool_]
 """``(N, K)``: whether each example has each of K labels, any number of which it may have."""
 
 
-CHANCE = 2.0
-"""Standard errors up to which a difference may be due to chance."""
-
-
 def share(parts: Parts) -> float:
     """The quotient of two sums over rows; 0 if there is nothing to divide by.
 
@@ -55,28 +50,6 @@ def share(parts: Parts) -> float:
     """
     above, below = (float(one) for one in parts.sum(axis=0))
     return above / below if below else 0.0
-
-
-def beyond_chance(one: Parts, other: Parts) -> bool:
-    """Whether two methods, measured on the same rows, differ by more than chance.
-
-    Each row adds its part to the difference of the two quotients. The difference is due to chance
-    if it is at most twice the root of the sum of the squares of these parts. For rows that are
-    right or wrong this is McNemar's test ("Note on the sampling error of the difference between
-    correlated proportions or percentages", 1947): |b - c| <= 2 √(b + c), where b rows are right by
-    one method only, and c by the other only.
-
-    Args:
-        one, other: ``(N, 2)`` each, as for :func:`share`.
-    """
-    both = (share(one) + share(other)) / 2  # the quotient of both, if they do not differ
-    left, right = (
-        (parts[:, 0] - both * parts[:, 1]) / max(1, int(parts[:, 1].sum()))
-        for parts in (one, other)
-    )
-    gains = left - right
-    most = CHANCE * float(gains @ gains) ** 0.5
-    return bool(abs(gains.sum()) > most * (1 + 1e-9))  # not by the last bits of these sums
 
 
 def _listed(gold: Labels, predicted: Labels) -> tuple[list[Any], list[Any]]:

@@ -12,8 +12,6 @@ from charrnn.tasks.baselines.naive_bayes import NaiveBayes
 from charrnn.tasks.baselines.neighbours import NearestNeighbour
 from charrnn.tasks.baselines.series import (
     autoregression_errors,
-    last_value,
-    linear_autoregression,
 )
 from charrnn.tasks.baselines.tags import TagBaseline
 from charrnn.tasks.baselines.texts import labelled_ngrams
@@ -29,8 +27,6 @@ __all__ = [
     "autoregression_errors",
     "choose",
     "labelled_ngrams",
-    "last_value",
-    "linear_autoregression",
     "naive",
     "seasons",
 ]

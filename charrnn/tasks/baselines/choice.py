@@ -19,6 +19,7 @@ from charrnn.tasks.baselines.linear import (
     naive,
     polynomial,
 )
+from charrnn.tasks.chance import surely_gains
 from charrnn.text.counts import counted
 
 __all__ = ["Method", "choose", "seasons"]
@@ -42,10 +43,6 @@ TOLERANCE = 0.01
 OF_LOGARITHMS = 0.2
 """How much lower the error of a method on logarithms must be, in the same measure: where the rows
 to come leave the range of those that are known, such a method may be wrong many times over."""
-
-DOUBT = 2.0
-"""How many standard errors better than the last value a method must be, row by row: among this
-many methods, one always seems better by chance."""
 
 SPREAD = 1.2
 """Logarithms are tried if the largest value is at least this many times the smallest."""
@@ -254,7 +251,7 @@ def _of_differences(
                 parts.append(off**2 / unit)
         with np.errstate(over="ignore", invalid="ignore"):
             gain = of_last - np.concatenate(parts)
-            sure = bool(gain.mean() > DOUBT * gain.std() / len(gain) ** 0.5)
+            sure = surely_gains(gain)
             error = float(np.mean(np.log(np.array([part.mean() for part in parts]) + 1e-12)))
         return method, error, sure
 

@@ -1,4 +1,4 @@
-"""Baselines of a series: the value before, and earlier values weighted by least squares."""
+"""A baseline of a series: earlier values weighted by least squares."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -6,33 +6,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["autoregression_errors", "last_value", "linear_autoregression"]
+__all__ = ["autoregression_errors"]
 
 Series = npt.NDArray[Any]
 ORDERS = range(1, 9)
-
-
-def last_value(series: npt.ArrayLike) -> float:
-    """The mean squared error of predicting that each value repeats the one before.
-
-    Args:
-        series: ``(N, D)``, or ``(N,)`` for D = 1, with N at least 2. The first value is not scored:
-            to score a part of a longer series, include the value before it.
-
-    Raises:
-        ValueError: there is nothing to predict, or a value is not finite.
-    """
-    values = _series(series)
-    if len(values) < 2:
-        raise ValueError(f"nothing to predict in a series of {len(values)}")
-    return float(np.mean(np.diff(values, axis=0) ** 2))
-
-
-def linear_autoregression(
-    train: npt.ArrayLike, test: npt.ArrayLike, orders: Iterable[int] = ORDERS
-) -> float:
-    """The mean squared error of :func:`autoregression_errors`, with its arguments."""
-    return float((autoregression_errors(train, test, orders) ** 2).mean())
 
 
 def autoregression_errors(
