@@ -20,6 +20,7 @@ from charrnn.text.stored import Storing
 __all__ = [
     "FRESH",
     "NOISE",
+    "RESET",
     "SHUFFLE",
     "SPLIT",
     "Data",
@@ -33,7 +34,7 @@ __all__ = [
     "Trained",
 ]
 
-SPLIT, SHUFFLE, NOISE, FRESH = 1, 2, 3, 4
+SPLIT, SHUFFLE, NOISE, FRESH, RESET = 1, 2, 3, 4, 5
 """The branches of the seed, one for each kind of draw."""
 
 

@@ -8,6 +8,7 @@ from charrnn.nn.models import Sequences
 from charrnn.nn.parameters import Parameters
 from charrnn.nn.runaway import RUNAWAY, restart_runaways
 from charrnn.nn.types import Array
+from charrnn.tasks.base import RESET
 from charrnn.text.batches import Lanes
 from charrnn.text.view import View
 
@@ -23,6 +24,9 @@ class LanesTask:
         batch_size, seq_len: B lanes, read in chunks of at most T.
         threads: how many processes compute.
         targets: ``(N, K)`` the target at each step, if it is not the step itself.
+        reset: the steps between two resets of a lane's state, on average; 0 means that the state is
+            always carried.
+        seed: decides where the resets are.
 
     Raises:
         InputError: the sequence is too short for this many lanes.
@@ -36,11 +40,15 @@ class LanesTask:
         seq_len: int,
         threads: int = 1,
         targets: Array | None = None,
+        reset: int = 0,
+        seed: int = 0,
     ) -> None:
         self.model = model
         self.batch_size = batch_size
         self.lanes = Lanes(sequence, batch_size, seq_len, targets)
         self.state = model.zero_state(batch_size)
+        self._chance = min(1.0, seq_len / reset) if reset else 0.0
+        self._seed = seed
         self.engine = Engine(model, threads)
 
     @property
@@ -77,12 +85,25 @@ class LanesTask:
         index = number % self.steps_per_epoch
         if index == 0:
             self.state = self.model.zero_state(self.batch_size, parameters.dtype)
+        elif self._chance:
+            self._reset_some(number)
         x, targets = self.lanes.chunk(index)
         batch = Sequences(x, targets, self.state)
         losses = self.engine.losses(parameters, batch, gradients=gradients, rng=rng)
         self.state = losses.final
         self._restart_runaways()
         return float(losses.total), x.shape[0] * x.shape[1]
+
+    def _reset_some(self, number: int) -> None:
+        """Reset random lanes to the zero state, from which texts are also written and scored.
+
+        Otherwise it occurs only at a few places, the same in each epoch, and is hardly learnt.
+        """
+        rng = np.random.default_rng([self._seed, RESET, number])
+        lanes = rng.random(self.batch_size) < self._chance
+        for parts in self.state:
+            for part in parts:
+                part[lanes] = 0
 
     def _restart_runaways(self) -> None:
         """Reset lanes whose state has run away to zero."""

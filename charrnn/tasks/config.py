@@ -105,6 +105,7 @@ class Config:
     separator: str = _one_of("|", tuple(SEPARATORS.values()), own=True)
     head: str = _one_of("free", ("free", "tied"), own=True)
     mask: str = _one_of("sequence", MASKS, own=True)
+    reset: int = _within(0, 0, 1 << 40, own=True)  # earlier runs always carried the state
     wide: int = _within(0, 0, 1 << 28, own=True)
     # the training
     seq_len: int = _within(64, 1, 1 << 20)

@@ -41,6 +41,10 @@ __all__ = ["LanguageModelTask", "TextData", "TextSpec", "author", "opening_of"]
 LONGER = 0x80, 0x800, 0x10000
 """The first characters that take one byte more in UTF-8."""
 
+RESET_EVERY = 256
+"""Characters between two resets of the state in training, on average. The network learns to begin
+anywhere, and learns as much as before where the state is carried (docs/log.md)."""
+
 PREVIEW_LENGTH = 300
 
 PREVIEW_READ = 1 << 22
@@ -244,6 +248,8 @@ class TextData:
             tested=0 if self.test is None else len(self.test.text),
             apart=apart,
             codes=codes,
+            reset=config.reset,
+            seed=config.seed,
         )
 
     def longest(self, config: Config) -> int:
@@ -329,6 +335,7 @@ class LanguageModelTask(LanesTask):
         tested: the number of symbols at the end that test the best model.
         apart: whether the vocabulary may lack characters of the validation set.
         codes: ``(N,)`` its code points or bytes; if not given, those of ``ids``.
+        reset, seed: as for :class:`charrnn.tasks.carried.LanesTask`.
 
     Raises:
         InputError: the text is too short.
@@ -347,6 +354,8 @@ class LanguageModelTask(LanesTask):
         tested: int = 0,
         apart: bool = False,
         codes: npt.NDArray[Any] | View | None = None,
+        reset: int = 0,
+        seed: int = 0,
     ) -> None:
         level = vocabulary.level if vocabulary else "char"
         self.unit = f"nats/{level}"
@@ -355,7 +364,8 @@ class LanguageModelTask(LanesTask):
         self.vocabulary = vocabulary
         self._tested_from = len(ids) - tested
         self._apart, self._codes = apart, codes
-        super().__init__(model, ids[: self.split], batch_size, seq_len, threads)
+        train = ids[: self.split]
+        super().__init__(model, train, batch_size, seq_len, threads, reset=reset, seed=seed)
 
     @property
     def codes(self) -> npt.NDArray[Any] | View:
@@ -466,7 +476,8 @@ register(
         key="vocabulary",
         usage="charrnn sample RUN",
         unit="nats/{level}",
-        own={"head": (), "mask": (), "loss": ()},
+        defaults={"reset": RESET_EVERY},
+        own={"head": (), "mask": (), "loss": (), "reset": ()},
         without={
             "directions": "a language model must not read what it predicts",
             "columns": "a text has no columns",

@@ -49,7 +49,9 @@ ABOUT_ELSE = {
 OF_NETWORK = ("task", "cell", "layers", "hidden", "embedding", "level")
 """Settings that the weights of a checkpoint have fixed, besides the task's own settings."""
 
-NOT_OF_NETWORK = ("noise", "column", "mask", "escapes", "longest", "decimal", "missing", "index")
+NOT_OF_NETWORK = (
+    *("noise", "column", "mask", "reset", "escapes", "longest", "decimal", "missing", "index"),
+)
 """Settings of tasks on which the weights do not depend."""
 
 
