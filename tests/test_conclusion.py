@@ -162,10 +162,20 @@ def test_a_run_that_overfits_is_not_to_train_longer() -> None:
 @pytest.mark.parametrize("steps", [(1,), (0, 1)])
 def test_a_run_of_few_updates_should_train_longer(steps: tuple[int, ...]) -> None:
     """The only validation shows no trend, and no update has improved on the map of n-grams yet."""
-    _, said = ended("classify", [(k, 0.5, 0.3) for k in steps], minutes=1.0)
+    lines, said = ended("classify", [(k, 0.5, 0.3) for k in steps], minutes=1.0)
     assert said == {"train longer": "charrnn train --minutes 3"}
-    _, said = ended("classify", [(k, 0.5, 0.3) for k in steps], minutes=1.0, updates=500)
+    assert lines[0].startswith("note: 21 updates are few to learn from")
+    lines, said = ended("classify", [(k, 0.5, 0.3) for k in steps], minutes=1.0, updates=500)
     assert not said
+    assert not any("few" in line for line in lines)
+
+
+@pytest.mark.parametrize("train", [1.0, 2.0])
+def test_a_run_of_few_updates_that_overfits_is_not_told_to_train_longer(train: float) -> None:
+    rising = [(1, train, 2.0), (2, train, 2.2), (3, train, 2.5), (4, train, 2.9)]
+    lines, _ = ended("lm", rising, minutes=1.0)
+    assert len(lines) == 1
+    assert "it overfits" in lines[0]
 
 
 def ended(
@@ -200,7 +210,7 @@ def ended(
     what, went = conclusion._went(run)
     said = dict(conclusion._next(run, went, partial(_again, members), 60.0))
     del said["use it"]
-    return [*filter(None, [conclusion._course(run, what, went)])], said
+    return [*conclusion._judged(run, what, went)], said
 
 
 def test_the_command_of_another_run_keeps_the_data_options(tmp_path: Path) -> None:

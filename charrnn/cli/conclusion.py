@@ -35,7 +35,7 @@ far below the validation loss."""
 OF_AN_AVERAGE = ("unscored", "early", "perfect")
 """Courses that an average may have, too; the others are those of its first network."""
 
-UNDERTRAINED = ("unknown", "map", "level", "falling", "early")
+UNDERTRAINED = ("unknown", "unscored", "map", "level", "falling", "early")
 """Courses that a run may take where it has too few updates to learn from."""
 
 FEW = 100
@@ -73,15 +73,9 @@ def conclude(run: "Run", again: Again | None, seconds: float) -> None:
         say(fold(f"best: {best}"))
     for line in () if found is None else _figures(found):
         say(line)
-    if _few(run):
-        say(
-            f"note: {counted(run.trainer.total, 'update', 'are')} few to learn from; "
-            "more --minutes make more, and so does a smaller network"
-        )
     what, went = _went(run)
-    course = _course(run, what, went)
-    if course:
-        say(fold(course))
+    for line in _judged(run, what, went):
+        say(fold(line))
     commands = dict(_next(run, went, again, seconds))
     width = max(map(len, commands))
     for use, command in commands.items():
@@ -171,6 +165,18 @@ def _alike(run: "Run") -> bool:
     """Whether training and validation measure the same."""
     kind, level = run.config.kind, run.config.level
     return kind.unit_of(level) == kind.measure_of(level)
+
+
+def _judged(run: "Run", what: str, went: Course) -> Iterator[str]:
+    """How the training went, in sentences, if there is something to say."""
+    if _few(run) and went in UNDERTRAINED:
+        yield (
+            f"note: {counted(run.trainer.total, 'update', 'are')} few to learn from; "
+            "more --minutes make more, and so does a smaller network"
+        )
+    course = _course(run, what, went)
+    if course:
+        yield course
 
 
 def _course(run: "Run", what: str, went: Course) -> str:
