@@ -187,7 +187,13 @@ WRONG_USAGE: list[tuple[list[str], str, str]] = [
     (
         ["train", "corpus.txt", "--colums", "3"],
         "there is no option --colums",
-        "did you mean --columns or --out? charrnn train -h shows the options",
+        "did you mean --columns? charrnn train -h shows the options",
+    ),
+    (["train", "--bogus"], "there is no option --bogus", "charrnn train -h shows the options"),
+    (
+        ["sample", "--temperature", "1"],
+        "there is no option --temperature",
+        "did you mean --temp? charrnn sample -h shows the options",
     ),
     (["train", "-z"], "there is no option -z", "charrnn train -h shows the options"),
     (["train", "--epochs"], "--epochs needs a value", "charrnn train -h shows the options"),

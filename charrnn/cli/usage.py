@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from difflib import SequenceMatcher
 from typing import Any
 
 import typer
@@ -34,6 +35,9 @@ NEEDS = (
     (r".* one of (.*)\.", r"must be one of \1"),
 )
 """What is wrong with an option's value, in Typer's words and in ours."""
+
+ALIKE = 0.6
+"""The part of their letters that two similar names share, at least."""
 
 
 @contextmanager
@@ -77,4 +81,11 @@ def _near(error: Any) -> str:
     names = getattr(error, "possibilities", None)
     if names is None:
         names = re.findall(r"'(.*?)'", error.message.partition("Did you mean ")[2])
-    return " or ".join(names)
+    wrong = getattr(error, "option_name", "")
+    return " or ".join(name for name in names if not wrong or _alike(wrong, name))
+
+
+def _alike(wrong: str, name: str) -> bool:
+    """Whether one option may be meant by the other; by their dashes, all look alike."""
+    wrong, name = wrong.strip("-"), name.strip("-")
+    return wrong.startswith(name) or SequenceMatcher(None, wrong, name).ratio() >= ALIKE
