@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from support import ROOT
 
-from charrnn.nn.ensemble import Ensemble
+from charrnn.nn.ensemble import average_of
 from charrnn.page.export import write_page
 from charrnn.runs.model import Model
 from charrnn.tasks.config import Config
@@ -69,7 +69,7 @@ def drawn_model(
     spec = TextSpec(Vocabulary.of(level, codes_of(known, level)))
     network: Any = spec.model(config)
     if config.members > 1:
-        network = Ensemble(network, config.members)
+        network = average_of(network, config.members)
     parameters = network.init(np.random.default_rng(seed))
     parameters.flat[:] *= scale
     for name in parameters:
@@ -84,10 +84,15 @@ def labelled_model(path: Path, labels: Sequence[str], **settings: Any) -> Model:
     """An untrained model of labelled texts that ends a text now and then."""
     config = Config.of(**{"task": "generate", "hidden": 24, "dropout": 0.0, **settings})
     spec = GenerateSpec(tuple(labels), Alphabet.of(config.level, [KNOWN]), 40)
-    network = spec.model(config)
+    network: Any = spec.model(config)
+    if config.members > 1:
+        network = average_of(network, config.members)
     parameters = network.init(np.random.default_rng(0))
-    parameters["head.W"][...] *= 2
-    parameters["head.b"][2] = 1
+    for name in parameters:
+        if name.endswith("head.W"):
+            parameters[name][...] *= 2
+        elif name.endswith("head.b"):
+            parameters[name][2] = 1
     return Model(network, parameters, spec, config, path, {}, {})
 
 

@@ -1,4 +1,4 @@
-"""Classifiers and taggers as the average of several networks."""
+"""Classifiers, taggers and generators as the average of several networks."""
 
 import json
 from pathlib import Path
@@ -68,3 +68,26 @@ def test_each_member_may_be_the_map_by_itself(tmp_path: Path) -> None:
     assert first[1]["step"] == 0
     assert first[2]["step"] == max(r["step"] for r in records if r.get("member") == 1)
     assert first[1]["loss"] == first[2]["loss"] == first[3]["loss"]
+
+
+def test_generators_are_averaged(tmp_path: Path) -> None:
+    rows = "".join(f"{'ab'[k % 2]}\t{'abcdefgh'[k % 5 :]}{k}\n" for k in range(60))
+    (tmp_path / "rows.tsv").write_text(rows, encoding="utf-8")
+    line = ["--task", "generate", "--members", "2", "--hidden", "8", "--epochs", "2"]
+    done = charrnn("train", "rows.tsv", *line, "--out", "run", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    model = load_model(tmp_path / "run" / "best.npz")
+    x, labels = np.array([[1, 1], [4, 5], [5, 6]]), np.array([0, 1])
+    found = []
+    for one in (model, model.member(1), model.member(2)):
+        state = one.network.initial_state(one.parameters, labels)
+        y, _, _ = one.network.generator.forward(one.parameters, x, state)
+        found.append(np.exp(log_probabilities("softmax", y)))
+    assert np.abs(found[1] - found[2]).max() > 1e-4
+    np.testing.assert_allclose(found[0], (found[1] + found[2]) / 2, atol=1e-5)
+    for label in "ab":
+        written = charrnn("sample", "run", "--label", label, "--seed", "1", cwd=tmp_path)
+        assert written.returncode == 0
+        assert written.stdout.decode() == model.sample(label=label, seed=1) + "\n"
+    scored = charrnn("eval", "run", "rows.tsv", cwd=tmp_path)
+    assert scored.returncode == 0, scored.stderr

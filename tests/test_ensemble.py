@@ -8,7 +8,8 @@ import pytest
 
 from charrnn.engine import Engine
 from charrnn.nn.cells import LSTM
-from charrnn.nn.ensemble import Ensemble, Translators, average_of, log_mean, together
+from charrnn.nn.conditional import Conditional, Labelled
+from charrnn.nn.ensemble import Ensemble, Generators, Translators, average_of, log_mean, together
 from charrnn.nn.models import SequenceModel, Sequences
 from charrnn.nn.parameters import Parameters
 from charrnn.nn.stepper import stepper
@@ -106,6 +107,37 @@ def test_impossible_averages_are_refused() -> None:
     ):
         with pytest.raises(ValueError, match="cannot be averaged"):
             Ensemble(member, count)
+
+
+# Generators
+
+
+def test_generators_write_by_the_mean_of_their_probabilities() -> None:
+    """Each from its own state for the label; and the loss is that of this mean."""
+    member = Conditional(SequenceModel(6, 6, LSTM(4), 2, 3), 3)
+    parts = [member.init(np.random.default_rng(k), np.float64) for k in range(3)]
+    average, weights = average_of(member, 3), together(member, parts)
+    assert isinstance(average, Generators)
+    rng, labels, lengths = np.random.default_rng(9), np.array([2, 0]), np.array([5, 3])
+    x, targets = rng.integers(6, size=(2, 5, 2))
+    expected = np.zeros((5, 2, 6))
+    for w in parts:
+        y, _, _ = member.generator.forward(w, x, member.initial_state(w, labels))
+        expected += np.exp(y) / np.exp(y).sum(axis=-1, keepdims=True) / 3
+    state = average.initial_state(weights, labels)
+    for step, symbols in enumerate(x):
+        y, state, _ = average.generator.forward(weights, symbols[None], state)
+        np.testing.assert_allclose(np.exp(y[0]), expected[step], rtol=1e-12)
+    each = -np.log(np.take_along_axis(expected, targets[..., None], axis=-1)[..., 0])
+    of_texts = [each[:5, 0].sum(), each[:3, 1].sum()]
+    batch = Labelled(labels, x, targets, lengths)
+    for threads in (1, 2):
+        with Engine(average, threads, shards=2) as engine:
+            assert engine.losses(weights, batch).total == pytest.approx(sum(of_texts), rel=1e-12)
+            found = engine.losses(weights, replace(batch, each=True))
+            assert [*np.concatenate([loss.total for loss in found])] == pytest.approx(of_texts)
+    with pytest.raises(ValueError, match="no gradients"):
+        average.sum_loss(weights, batch, Workspace(), gradients=weights.zeros_like())
 
 
 # Translators

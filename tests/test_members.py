@@ -470,7 +470,7 @@ def test_members_from_the_command_line(tmp_path: Path) -> None:
     again = charrnn("train", "--resume", "other", "-q", cwd=tmp_path)
     assert "--members 3" in again.stderr.decode()
     for words, why in (
-        (("--task", "generate", "--members", "2"), "can be an average"),
+        (("--task", "forecast", "--members", "2"), "a forecast cannot be an average"),
         (("--members", "0"), "must be 1 or more"),
         (("--members", "33"), "must be 32 or less"),
         (("--init-from", "run", "--members", "2"), "exclude each other"),
@@ -610,15 +610,22 @@ def test_a_plan_reports_the_given_members(monkeypatch: Any, epochs: Any) -> None
     assert "up to" not in told
 
 
-def test_a_plan_for_translations_has_members_too(tmp_path: Path, monkeypatch: Any) -> None:
+@pytest.mark.parametrize(
+    "task",
+    [{"task": "translate"}, {"task": "generate", "columns": "2,1"}],
+    ids=lambda one: one["task"],
+)
+def test_a_plan_for_pairs_has_members_too(
+    task: dict[str, str], tmp_path: Path, monkeypatch: Any
+) -> None:
     """Eighty pairs train; what is given stands, and a classifier is one network."""
     rows = tmp_path / "rows.tsv"
     rows.write_text("".join(f"a{k}\t{k % 2}\n" for k in range(100)))
     monkeypatch.setattr(planner, "monotonic", lambda: 0.0)
     monkeypatch.setattr(planner, "measure", lambda *_: Speed(1, 80.0))
 
-    def planned(passes: float, task: str = "translate", **given: Any) -> Plan:
-        given = {"task": task, **given}
+    def planned(passes: float, **given: Any) -> Plan:
+        given = {**task, **given}
         data = Config.of(**given).kind.read(Paths((str(rows),)), Config.of(**given))
         return planner.plan(data, passes / 60 / planner.IN_USE, given, begun=0.0)
 
@@ -632,7 +639,7 @@ def test_a_plan_for_translations_has_members_too(tmp_path: Path, monkeypatch: An
     assert "the average of 4 networks" in planned(4 * most).summary
     assert planned(4 * most, members=2).config.members == 2
     assert planned(4 * most, epochs=1.0).config.members == 1
-    assert planned(4 * most, "classify").config.members == 1
+    assert planned(4 * most, task="classify", columns="").config.members == 1
 
 
 def test_commands_on_one_network_take_a_member(tmp_path: Path) -> None:

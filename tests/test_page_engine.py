@@ -226,7 +226,10 @@ def test_a_shortened_text_continues_as_if_read_again(tmp_path: Path) -> None:
         assert (again["symbols"], again["nats"]) == (fresh["symbols"], fresh["nats"])
 
 
-@pytest.mark.parametrize("settings", [{"cell": "lstm", "layers": 2}, {"level": "byte"}])
+@pytest.mark.parametrize(
+    "settings",
+    [{"cell": "lstm", "layers": 2}, {"level": "byte"}, {"cell": "gru", "layers": 2, "members": 2}],
+)
 def test_labelled_texts(tmp_path: Path, settings: dict[str, Any]) -> None:
     """Each label has its own state, texts end by themselves, and signs are never written."""
     model = labelled_model(tmp_path / "m.npz", ["one", "two"], **settings)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from charrnn.nn.cells import Cell
 from charrnn.nn.head import Head
 from charrnn.nn.models import Loss, SequenceModel, Sequences
 from charrnn.nn.ops import check_symbols, scatter_rows
@@ -13,7 +14,7 @@ from charrnn.nn.parameters import Parameters
 from charrnn.nn.types import Array, State
 from charrnn.nn.workspace import Workspace
 
-__all__ = ["Conditional", "Labelled"]
+__all__ = ["Conditional", "Labelled", "of_sequences"]
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,13 @@ class Labelled:
     def size(self) -> int:
         """B."""
         return len(self.labels)
+
+
+def of_sequences(batch: Labelled, each: Array) -> Array:
+    """``(B,)`` the losses of whole sequences, from those of all steps, ``(T, B)``."""
+    inside = np.arange(len(batch.x))[:, None] < batch.lengths
+    total: Array = np.where(inside, each, 0).sum(axis=0, dtype=float)
+    return total
 
 
 @dataclass(frozen=True)
@@ -60,9 +68,14 @@ class Conditional:
             raise ValueError("a conditional generator needs a label and a layer")
 
     @property
-    def cell(self) -> Any:
+    def cell(self) -> Cell[Any]:
         """The generator's cell."""
         return self.generator.cell
+
+    @property
+    def num_layers(self) -> int:
+        """The generator's layers."""
+        return self.generator.num_layers
 
     @property
     def head(self) -> Head:
@@ -127,10 +140,7 @@ class Conditional:
         if gradients is not None:
             for name, layer, part in self._tables():
                 scatter_rows(batch.labels, loss.dinitial[layer][part], gradients[name])
-        if batch.each:
-            inside = np.arange(len(batch.x))[:, None] < batch.lengths
-            loss = loss._replace(total=np.where(inside, loss.total, 0).sum(axis=0, dtype=float))
-        return loss
+        return loss._replace(total=of_sequences(batch, loss.total)) if batch.each else loss
 
     def part(self, batch: Labelled, lanes: slice) -> Labelled:
         """Some of a batch's sequences as a batch of their own."""

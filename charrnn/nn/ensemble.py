@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from charrnn.nn.body import Body
 from charrnn.nn.cells import Cell
+from charrnn.nn.conditional import Conditional, Labelled, of_sequences
 from charrnn.nn.head import Head
 from charrnn.nn.losses import SCORED_BY, log_sigmoid, softmax_cross_entropy
 from charrnn.nn.models import Loss, SequenceModel, Sequences
@@ -25,6 +26,7 @@ from charrnn.nn.workspace import Workspace
 __all__ = [
     "Average",
     "Ensemble",
+    "Generators",
     "LanguageNetwork",
     "Translators",
     "average_of",
@@ -32,7 +34,8 @@ __all__ = [
     "together",
 ]
 
-Member = TypeVar("Member", SequenceModel, Translator)
+Member = TypeVar("Member", SequenceModel, Translator, Conditional)
+OneNetwork = SequenceModel | Translator | Conditional
 
 
 @dataclass(frozen=True)
@@ -297,18 +300,66 @@ class Translators(Average[Translator]):
         return self.member.part(batch, lanes)
 
 
+@dataclass(frozen=True)
+class Generators(Average[Conditional]):
+    """Networks that write a text of a kind together; the label sets the state of each."""
+
+    @property
+    def cell(self) -> Cell[Any]:
+        """The cell of every layer."""
+        return self.member.cell
+
+    @property
+    def generator(self) -> Ensemble:
+        """The networks that write."""
+        return Ensemble(self.member.generator, self.count)
+
+    def initial_state(self, parameters: Parameters, labels: Array) -> State:
+        """As :meth:`charrnn.nn.conditional.Conditional.initial_state`, member by member."""
+        found = (self.member.initial_state(w, labels) for w in self.parts(parameters))
+        return tuple(layer for state in found for layer in state)
+
+    def sum_loss(
+        self,
+        parameters: Parameters,
+        batch: Labelled,
+        workspace: Workspace,
+        *,
+        gradients: Parameters | None = None,
+        rng: np.random.Generator | None = None,
+    ) -> Loss:
+        """-Σ ln p(target) over a batch; nothing is dropped, whatever ``rng``.
+
+        Raises:
+            ValueError: gradients are wanted; members are trained one by one.
+        """
+        if gradients is not None:
+            raise ValueError("an average of generators has no gradients")
+        state = self.initial_state(parameters, batch.labels)
+        sequences = Sequences(batch.x, batch.targets, state, batch.lengths, each=True)
+        loss = self.generator.sum_loss(parameters, sequences, workspace)
+        each = of_sequences(batch, loss.total)
+        return loss._replace(total=each if batch.each else each.sum())
+
+    def part(self, batch: Labelled, lanes: slice) -> Labelled:
+        """Some of a batch's sequences as a batch of their own."""
+        return self.member.part(batch, lanes)
+
+
 LanguageNetwork = SequenceModel | Ensemble
 """The networks that can be a language model."""
 
 
-def average_of(member: SequenceModel | Translator, count: int) -> Ensemble | Translators:
+def average_of(member: OneNetwork, count: int) -> Ensemble | Translators | Generators:
     """The average of ``count`` networks of one kind."""
     if isinstance(member, Translator):
         return Translators(member, count)
+    if isinstance(member, Conditional):
+        return Generators(member, count)
     return Ensemble(member, count)
 
 
-def together(member: SequenceModel | Translator, weights: Sequence[Parameters]) -> Parameters:
+def together(member: OneNetwork, weights: Sequence[Parameters]) -> Parameters:
     """The weights of the average of networks of one kind: copies of theirs."""
     average = average_of(member, len(weights))
     parameters = Parameters(average.shapes(), weights[0].dtype)

@@ -6,6 +6,8 @@ from dataclasses import asdict
 from pathlib import Path, PureWindowsPath
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from charrnn.baselines.scores import baselines
 from charrnn.errors import CheckpointError, InputError
 from charrnn.explaining.cells import equations_of, gates_of
@@ -81,15 +83,13 @@ def content_of(model: Model, *, note: str = "", with_text: str | None = None) ->
         )
     labelled = isinstance(spec, GenerateSpec)
     symbols = _signs(spec) if labelled else _characters(model)
-    network = model.network.generator if labelled else model.member(1).network
+    network = model.member(1).network
+    network = network.generator if labelled else network
     if network.loss != "softmax":
         raise InputError(f"{model.path} was trained with another loss and gives no probabilities")
     texts = _texts(model)
-    tensors = {
-        name.replace("condition.", "opening."): array for name, array in model.parameters.items()
-    }
-    if not labelled:
-        tensors |= _opening(model)
+    tensors = {name: array for name, array in model.parameters.items() if "condition" not in name}
+    tensors |= _opening(model)
     cell = asdict(network.cell)
     del cell["hidden_size"]
     data = {
@@ -185,11 +185,16 @@ def _folder(model: Model) -> Path | None:
 
 
 def _opening(model: Model) -> dict[str, Array]:
-    """The state in which a text begins, ``opening.0.h`` (H,), ..."""
+    """The state in which a text begins, ``opening.0.h`` (H,), or (K, H) for K labels, ..."""
     parts = model.network.cell.state_names
+    if isinstance(model.spec, GenerateSpec):
+        every = np.arange(len(model.spec.labels))
+        state = model.network.initial_state(model.parameters, every)
+    else:
+        state = tuple(tuple(array[0] for array in layer) for layer in opening_of(model))
     return {
-        f"opening.{number}.{part}": array[0]
-        for number, layer in enumerate(opening_of(model))
+        f"opening.{number}.{part}": array
+        for number, layer in enumerate(state)
         for part, array in zip(parts, layer, strict=True)
     }
 

@@ -150,8 +150,7 @@ class Config:
             )
         if self.members > 1 and not self.kind.averages:
             raise InputError(
-                f"--members {self.members}: only a language model, a classifier, a tagger or a "
-                "translator can be an average of networks",
+                f"--members {self.members}: a forecast cannot be an average of networks",
                 "leave it out",
             )
         if self.members > 1 and self.members * (self.layers + 1) > MOST_OF_ALL_LAYERS:

@@ -373,6 +373,7 @@ register(
             **OF_CARRIED,
             "directions": "a generator must not read what it predicts",
         },
+        averages=True,
         least_updates=600,
         evaluate=LabelledRows(
             _read,

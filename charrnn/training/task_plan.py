@@ -37,7 +37,7 @@ FEWEST_EPOCHS = 8.0
 MOST_WEIGHTS = 5.0
 """Recurrent weights per training character beyond which a network memorises the rows."""
 
-AVERAGED = ("translate",)
+AVERAGED = ("translate", "generate")
 """Tasks in which time for more than all epochs goes to other networks, whose average is the
 model."""
 
