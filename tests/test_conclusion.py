@@ -1,5 +1,6 @@
 """The end of a training: how good the model is, how the loss went, and commands that work."""
 
+import json
 import re
 import shlex
 from collections.abc import Sequence
@@ -74,8 +75,8 @@ def test_a_training_ends_with_commands_that_work(tmp_path: Path, task: str) -> N
     assert len(judged) <= 1  # how the loss went
     if "train longer" in said:
         assert charrnn(*said["train longer"], cwd=tmp_path).returncode == 0
-    if "add n-grams" in said:
-        assert charrnn(*said["add n-grams"], cwd=tmp_path).returncode == 0
+    if "score with n-grams" in said:
+        assert charrnn(*said["score with n-grams"], cwd=tmp_path).returncode == 0
 
 
 def size_of(run: Path) -> str:
@@ -87,7 +88,8 @@ def test_a_language_model_is_compared_with_the_best_baseline(tmp_path: Path) -> 
     best = r"best: [\d.]+ nats/char \([\d.]+ bits\) at step \d+; the \S+ baseline is better, with"
     assert re.match(best, lines[0])
     assert lines[1] == "the validation loss was still falling: longer training would help"
-    assert commands(lines)["train longer"] == ["train", "--resume", "run", "--epochs", "4"]
+    chosen = commands(lines)["let charrnn choose"]  # for ten updates are few
+    assert chosen == ["train", "data.txt", "--task", "lm", "--minutes", "10"]
     assert len(lines) <= 6
 
 
@@ -116,7 +118,8 @@ def test_a_model_behind_a_bigram_should_train_longer(tmp_path: Path) -> None:
     """One validation does not show a trend, and a few do not show its end."""
     lines = trained(tmp_path, "lm", "--epochs", "0.2")
     assert "a bigram is still better: longer training would help" in lines
-    assert commands(lines)["train longer"] == ["train", "--resume", "run", "--epochs", "0.4"]
+    chosen = commands(lines)["let charrnn choose"]
+    assert chosen == ["train", "data.txt", "--task", "lm", "--minutes", "10"]
 
 
 def test_an_average_is_offered_another_member() -> None:
@@ -138,9 +141,8 @@ def test_an_average_of_undertrained_networks_should_train_longer(tmp_path: Path)
 
 
 def test_only_the_first_member_of_an_average_shows_a_trend() -> None:
-    falling = [(1, 3.0, 3.0), (2, 2.5, 2.5), (3, 2.2, 2.2), (4, 2.0, 2.0)]
-    worse = [(epoch, train + 0.2, val + 0.2) for epoch, train, val in falling]
-    _, said = ended("lm", falling + worse, members=2)
+    worse = [(epoch, train + 0.2, val + 0.2) for epoch, train, val in FALLING]
+    _, said = ended("lm", FALLING + worse, members=2)
     assert said == {"train longer": "charrnn train --members 2 --epochs 20"}
 
 
@@ -155,7 +157,9 @@ def test_an_average_without_a_validation_set_says_so() -> None:
 def test_a_run_that_overfits_is_not_to_train_longer() -> None:
     falling = [(1, 2.0, 3.0), (2, 1.8, 2.6), (3, 1.6, 2.3), (4, 1.53, 2.2)]
     lines, said = ended("lm", falling)
-    assert lines == ["it overfits: the training loss is 1.5300; more data would help most"]
+    assert lines == [
+        "the training loss, 1.5300, is far below the validation loss: more data would help most"
+    ]
     assert said == {"let charrnn choose": "charrnn train --minutes 10"}
 
 
@@ -175,17 +179,78 @@ def test_a_run_of_few_updates_that_overfits_is_not_told_to_train_longer(train: f
     rising = [(1, train, 2.0), (2, train, 2.2), (3, train, 2.5), (4, train, 2.9)]
     lines, _ = ended("lm", rising, minutes=1.0)
     assert len(lines) == 1
-    assert "it overfits" in lines[0]
+    assert "more data would help most" in lines[0]
+
+
+FALLING = [(1, 3.0, 3.0), (2, 2.5, 2.5), (3, 2.2, 2.2), (4, 2.0, 2.0)]
+
+
+def test_a_network_that_made_all_planned_epochs_is_offered_more_of_them() -> None:
+    """More minutes would go to other networks."""
+    _, said = ended("lm", FALLING, 500, minutes=1.0, epochs=5.0, capped=True)
+    assert said == {"train longer": "charrnn train --minutes 1 --epochs 10"}
+
+
+def test_a_few_updates_of_given_settings_are_better_chosen() -> None:
+    _, said = ended("lm", FALLING)
+    assert said == {"let charrnn choose": "charrnn train --minutes 10"}
+    _, said = ended("lm", FALLING, 500)
+    assert said == {"train longer": "charrnn train --resume run --epochs 20"}
+
+
+@pytest.mark.parametrize(("begun", "worse"), [(1.9, True), (2.1, False)])
+def test_a_run_that_made_its_first_weights_worse_says_so(begun: float, worse: bool) -> None:
+    level = [(k, 2.0, 2.0) for k in (1, 2, 3, 4)]
+    lines, said = ended(
+        "lm", level, 500, minutes=1.0, ancestor={}, inherited=SimpleNamespace(error=begun)
+    )
+    line = "the weights that it began with are better on the validation set: 1.9000 nats/char"
+    assert (line in lines) == worse
+    assert not said  # no average: other members would begin with random weights
+
+
+@pytest.mark.parametrize(
+    ("losses", "expected"),
+    [
+        ([3.0, 2.5, 2.2, 2.0], "the validation loss was still falling: longer training would help"),
+        ([2.0, 2.5, 2.7, 2.9], "the validation error rose after step 3: it overfits; more data"),
+    ],
+)
+def test_an_error_that_rises_while_the_loss_falls_is_no_overfitting(
+    tmp_path: Path, losses: list[float], expected: str
+) -> None:
+    errors = [0.5, 0.45, 0.4, 0.41]
+    records = [
+        json.dumps({"event": "validation", "step": k, "loss": loss})
+        for k, loss in enumerate(losses, start=1)
+    ]
+    (tmp_path / "metrics.jsonl").write_text("\n".join(records) + "\n", encoding="utf-8")
+    found = [
+        (k, loss, error) for k, (loss, error) in enumerate(zip(losses, errors, strict=True), 1)
+    ]
+    (line,), _ = ended("translate", found, 500, folder=tmp_path)
+    assert line.startswith(expected)
 
 
 def ended(
-    task: str, found: Sequence[tuple[int, float, float | None]], updates: int = 21, **settings: Any
+    task: str,
+    found: Sequence[tuple[int, float, float | None]],
+    updates: int = 21,
+    *,
+    capped: bool = False,
+    ancestor: dict[str, Any] | None = None,
+    inherited: Any = None,
+    folder: Path = Path("run"),
+    **settings: Any,
 ) -> tuple[list[str], dict[str, str]]:
     """The sentence on how a run went, if there is one, and the commands except for the last.
 
     Args:
         found: epoch, training loss and validation error of each validation.
         updates: how many each network has made.
+        capped: whether it made all the epochs that its plan considers enough.
+        ancestor, inherited: the checkpoint that it began with, and how good that was.
+        folder: its folder, which may have a log.
     """
     history = [
         SimpleNamespace(step=step, epoch=epoch, train=train, val=val)
@@ -203,7 +268,10 @@ def ended(
         settling=0,
         task=SimpleNamespace(held_out=1000),
         trainer=SimpleNamespace(total=updates),
-        folder=SimpleNamespace(path=Path("run")),
+        capped=capped,
+        ancestor=ancestor,
+        inherited=inherited,
+        folder=SimpleNamespace(path=folder),
         data=SimpleNamespace(paths=SimpleNamespace(train=("data.txt",))),
     )
     members = {"members": run.config.members} if run.config.members > 1 else {}
@@ -271,7 +339,7 @@ def test_charrnn_is_offered_to_choose_only_where_it_has_not(tmp_path: Path) -> N
         ("forecast", {"seed": 3, "columns": "x", "base": "last", "epochs": 5}, False),
         ("forecast", {"hidden": 8}, True),
         ("forecast", {"lr": 1e-3}, True),
-        ("generate", {}, False),
+        ("generate", {}, True),
         ("generate", {"optimizer": "sgd"}, True),
         ("classify", {}, True),
         ("tag", {}, True),
@@ -344,6 +412,7 @@ def test_the_map_by_itself_may_be_best(steps: tuple[int, ...], best: str) -> Non
         compared={},
         settling=0,
         task=SimpleNamespace(held_out=1000),
+        folder=SimpleNamespace(path=Path("nowhere")),
     )
     what, went = conclusion._went(run)
     assert (what, went) == ("validation error", best)

@@ -27,10 +27,11 @@ Course = Literal[
     "perfect",
     "map",
     "apart",
+    "unused",
 ]
 """The outlook of :func:`charrnn.training.outlook.outlook`; or there is no validation set, a bigram
-is still better, no answer is wrong, the map of n-grams was best by itself, or the training loss is
-far below the validation loss."""
+is still better, no answer is wrong, the map of n-grams was best by itself, the training loss is far
+below the validation loss, or a forecast does not use its network."""
 
 OF_AN_AVERAGE = ("unscored", "early", "perfect")
 """Courses that an average may have, too; the others are those of its first network."""
@@ -50,8 +51,8 @@ USED = 0.5
 PLANNED = 10
 """The minutes that are suggested where charrnn should choose the settings."""
 
-OVERFITS = 0.85
-"""A training loss below this part of the validation loss is a sign of overfitting."""
+APART = 0.85
+"""A training loss below this part of the validation loss is far below it."""
 
 Again = Callable[[Mapping[str, Any], bool], str]
 """The command that began the run, with another length (minutes or epochs); without its settings, if
@@ -74,6 +75,8 @@ def conclude(run: "Run", again: Again | None, seconds: float) -> None:
     for line in () if found is None else _figures(found):
         say(line)
     what, went = _went(run)
+    if found is not None and not found.adds:
+        went = "unused"
     for line in _judged(run, what, went):
         say(fold(line))
     commands = dict(_next(run, went, again, seconds))
@@ -142,16 +145,17 @@ def _went(run: "Run") -> tuple[str, Course]:
     if run.best.step == 0 and len(errors) > 1:
         return what, "map"
     bigram = run.compared.get("bigram", 0.0) if kind.text else 0.0
-    if went != "rising" and _alike(run) and history[-1].train < OVERFITS * errors[-1][1]:
+    if went != "rising" and _alike(run) and history[-1].train < APART * errors[-1][1]:
         return what, "apart"
     if went in ("level", "unknown") and best > bigram > 0:
         return what, "early"
     if run.settling and went != "unknown":
         return what, "level"
-    if went == "level":
+    if went in ("level", "rising") and not _alike(run):
         losses = validation_losses(run.folder.path)
-        if outlook([(k, losses[k]) for k, _ in errors if k in losses]) == "falling":
-            return "validation loss", "falling"
+        found = outlook([(k, losses[k]) for k, _ in errors if k in losses])
+        if found == "falling" or (went, found) == ("rising", "level"):
+            return "validation loss", found
     return what, went
 
 
@@ -169,6 +173,15 @@ def _alike(run: "Run") -> bool:
 
 def _judged(run: "Run", what: str, went: Course) -> Iterator[str]:
     """How the training went, in sentences, if there is something to say."""
+    from charrnn.tasks.figures import figure
+
+    begun = run.inherited
+    if begun is not None and run.best is not None and begun.error < (run.best.val or 0.0):
+        unit = run.config.kind.measure_of(run.config.level)
+        yield (
+            "the weights that it began with are better on the validation set: "
+            f"{figure(begun.error)} {unit}"
+        )
     if _few(run) and went in UNDERTRAINED:
         yield (
             f"note: {counted(run.trainer.total, 'update', 'are')} few to learn from; "
@@ -193,7 +206,10 @@ def _course(run: "Run", what: str, went: Course) -> str:
         return f"the {what} rose after step {run.best.step}: it overfits; more data would help most"
     if went == "apart":
         loss = _first(run)[-1].train
-        return f"it overfits: the training loss is {loss:.4f}; more data would help most"
+        return (
+            f"the training loss, {loss:.4f}, is far below the validation loss: "
+            "more data would help most"
+        )
     if went == "falling":
         return f"the {what} was still falling: longer training would help"
     if went == "early":
@@ -213,7 +229,12 @@ def _next(
     cut_short = bool(minutes) and seconds > USED * 60 * minutes
     epochs = 2 * config.epochs
     epochs = ceil(epochs) if epochs >= 1 else epochs
-    if longer and cut_short and again is not None:
+    few = config.kind.text and run.trainer.total < FEW
+    if longer and run.capped and again is not None:
+        yield "train longer", again({"minutes": minutes, "epochs": 2 * config.epochs}, False)
+    elif longer and few and not minutes and config.members == 1 and again is not None:
+        yield "let charrnn choose", again({"minutes": PLANNED}, True)
+    elif longer and cut_short and again is not None:
         yield "train longer", again({"minutes": MORE * minutes}, False)
     elif longer and not minutes and config.members == 1:
         yield "train longer", resume_command(run, f" --epochs {epochs:g}")
@@ -221,12 +242,12 @@ def _next(
         yield "train longer", again({"epochs": float(epochs)}, False)
     elif scored and not minutes and again and _may_gain(run, went):
         yield "let charrnn choose", again({"minutes": PLANNED}, True)
-    elif scored and config.kind.text:
+    elif scored and config.kind.text and run.ancestor is None:
         yield "average networks", resume_command(run, f" --members {config.members + 2}")
     if not scored:
         yield "score it", f"charrnn eval {folder}{config.cell_option} FILE"
     elif _behind(run):
-        yield "add n-grams", f"charrnn eval {folder}{config.cell_option} --mix"
+        yield "score with n-grams", f"charrnn eval {folder}{config.cell_option} --mix"
     yield "use it", config.kind.usage.replace("RUN", folder) + config.cell_option
 
 
@@ -236,7 +257,7 @@ def _may_gain(run: "Run", went: Course) -> bool:
 
     if run.config.kind.text:
         return went in ("rising", "apart")
-    return went != "perfect" and may_differ(run.config)
+    return went not in ("perfect", "unused") and may_differ(run.config)
 
 
 def _behind(run: "Run") -> bool:

@@ -139,7 +139,7 @@ class Outcome:
     """The best model's measures on the test part, beside what baselines reach there.
 
     ``details`` are figures for JSON that do not fit the printed report; ``verdict`` begins the
-    report, if there is something to say.
+    report, if there is something to say; ``adds`` is whether the network's outputs are used at all.
     """
 
     score: TaskScore
@@ -147,6 +147,7 @@ class Outcome:
     lines: tuple[str, ...] = ()  # a table, if the task has one
     details: Mapping[str, Any] = field(default_factory=dict)
     verdict: str = ""
+    adds: bool = True
 
 
 class Task(Protocol):

@@ -68,6 +68,12 @@ class Course(Kept):
         return self.timekeeper.validate_every(self.trainer.pace)
 
     @property
+    def capped(self) -> bool:
+        """Whether a network has made all the epochs that its plan considers enough."""
+        deadline, made = self._deadline, self.trainer.number / self.task.steps_per_epoch
+        return deadline is not None and made >= 0.99 * deadline.most_epochs
+
+    @property
     def _stalled(self) -> bool:
         """Whether the last validations, as many as the run's patience, have brought no progress."""
         best = self.members.best
@@ -195,6 +201,7 @@ class Course(Kept):
         """How good another model's weights are to begin with; not one of the run's validations."""
         with np.errstate(all="ignore"):
             score = self.task.validate(self.trainer.parameters)
+        self.inherited = score
         numbers = {} if score is None else score.numbers
         self._log(0, "inherited", checkpoint=ancestor["checkpoint"], **numbers)
         known = tuple(

@@ -76,6 +76,7 @@ class Kept:
         self.timekeeper = Timekeeper(config, self.task, data.trained_on(config))
         self.notes: tuple[str, ...] = ()  # lines for the user on how the run began
         self.ancestor: dict[str, Any] | None = None  # what is noted of the model it began with
+        self.inherited: Scored | None = None  # how good that was, if this process measured it
         self.shown = False  # whether a progress bar is shown
         self._stopping = self._running = self._closed = False
         self._course: Iterator[Event] | None = None

@@ -176,6 +176,12 @@ class Run(Course):
             if epochs is not None:
                 run._extend()
             if members is not None:
+                if run.ancestor is not None:
+                    raise InputError(
+                        f"--members {members}: this run began with other weights, "
+                        "and each member needs its own",
+                        "leave it out",
+                    )
                 run._add_members(saved.config.members)
         except (KeyError, TypeError, ValueError, IndexError, OverflowError) as error:
             raise CheckpointError(
