@@ -17,6 +17,7 @@ from charrnn.runs.model import load_model
 from charrnn.tasks.base import Paths, Trained
 from charrnn.tasks.baselines import Form, Linear, Method, choose, naive, seasons
 from charrnn.tasks.baselines.linear import differenced, fit, polynomial
+from charrnn.tasks.chance import SAME
 from charrnn.tasks.changes import Changes
 from charrnn.tasks.config import Config
 from charrnn.tasks.figures import figure
@@ -330,6 +331,29 @@ def test_the_verdict_names_the_best_baseline(tmp_path: Path) -> None:
         verdicts.append(outcome.verdict)
     assert verdicts[0].startswith("the baseline is as good alone: ")
     assert verdicts[1].startswith("a baseline beats the network: last value, ")
+
+
+def test_a_network_must_be_better_beyond_chance(tmp_path: Path) -> None:
+    """On a single row it may be; on every row by a tenth, it is."""
+    data = data_of(tmp_path, growth(120))
+    task, weights = task_of(data)
+    *_, alone = task._validated(weights)
+    by_chance = alone.copy()
+    by_chance[np.abs(alone).argmax()] = 0
+    verdict = task._verdict(by_chance, alone)
+    rival = figure(task.spec.rival or 0.0)
+    assert verdict.startswith(f"{SAME}: mean squared error {rival} beside ")
+    assert task._verdict(0.9 * alone, alone) == ""
+    task.engine.close()
+
+
+def test_an_unused_network_needs_no_more_training(tmp_path: Path) -> None:
+    path = written(tmp_path, np.arange(10.0)[:, None] ** 2)
+    done = charrnn("train", path, "--task", "forecast", "--out", "run", cwd=tmp_path)
+    said = done.stderr.decode()
+    assert "the forecast is its baseline" in said
+    assert "train longer" not in said
+    assert "falling" not in said
 
 
 def test_the_share_is_what_the_rows_justify() -> None:

@@ -6,10 +6,12 @@ import numpy.typing as npt
 
 from charrnn.tasks.measures import Parts, share
 
-__all__ = ["beyond_chance", "surely_gains"]
+__all__ = ["SAME", "beyond_chance", "surely_gains"]
 
 CHANCE = 2.0
 """Standard errors up to which a difference may be due to chance."""
+
+SAME = "no difference beyond chance between the baseline and the network"
 
 
 def surely_gains(gains: npt.NDArray[Any]) -> bool:

@@ -19,7 +19,7 @@ from charrnn.tasks.ahead import Forecast, baseline, forecast, in_use, one_step, 
 from charrnn.tasks.base import Data, Outcome, TaskScore, Trained
 from charrnn.tasks.baselines import autoregression_errors
 from charrnn.tasks.carried import LanesTask
-from charrnn.tasks.chance import surely_gains
+from charrnn.tasks.chance import SAME, surely_gains
 from charrnn.tasks.config import Config
 from charrnn.tasks.figures import figure, side_by_side
 from charrnn.tasks.kinds import Kind, register
@@ -115,8 +115,10 @@ class ForecastTask(LanesTask):
         """
         return self._validated(parameters)[0]
 
-    def _validated(self, parameters: Parameters) -> tuple[TaskScore, Numbers]:
-        """The score on the validation rows, and the error of each prediction."""
+    def _validated(self, parameters: Parameters) -> tuple[TaskScore, Numbers, Numbers]:
+        """The score on the validation rows, and the error of each prediction, with and without the
+        network's corrections.
+        """
         start, end = self._edges
         values, changes = self._values[:end], self._spec.changes
         outputs, after = outputs_of(self._trained(parameters), values)
@@ -125,7 +127,11 @@ class ForecastTask(LanesTask):
             changes = changes.trusted(outputs[start - 1 :].astype(np.float64), missed)
             self._spec = replace(self._spec, changes=changes)
         errors, loss = _off(self._spec, outputs, after, values, start)
-        return _score(self._trained(parameters), errors, loss), errors
+        alone = errors
+        if changes is not None:
+            unused = replace(changes, share=(0.0,) * len(changes.share))
+            alone, _ = _off(replace(self._spec, changes=unused), outputs, after, values, start)
+        return _score(self._trained(parameters), errors, loss), errors, alone
 
     def test(self, parameters: Parameters) -> Outcome | None:
         """Score the test rows likewise, beside what baselines reach there.
@@ -135,15 +141,18 @@ class ForecastTask(LanesTask):
         start = self._edges[1]
         if start >= len(self._values):
             return None
-        _, errors = self._validated(parameters)
+        _, errors, alone = self._validated(parameters)
         outcome = score_series(self._trained(parameters), self._values, start)
-        return replace(outcome, verdict=self._verdict(errors))
+        changes = self._spec.changes
+        adds = changes is None or any(changes.share)
+        return replace(outcome, verdict=self._verdict(errors, alone), adds=adds)
 
-    def _verdict(self, errors: Numbers) -> str:
+    def _verdict(self, errors: Numbers, alone: Numbers) -> str:
         """Which baseline is at least as good as the network on the validation rows, if one is.
 
         Args:
             errors: the network's on these rows.
+            alone: those of the forecast without its corrections.
         """
         spec, (start, end) = self._spec, self._edges
         changes, rival = spec.changes, spec.rival
@@ -157,10 +166,13 @@ class ForecastTask(LanesTask):
         gains = spec.of_rows(errors) - spec.of_rows(beside[name])
         if (1 + TIE) * theirs < min(rival, ours) and surely_gains(gains):
             return f"a baseline beats the network: {name}, {spec.measure} {figure(theirs)} {rows}"
-        if rival > (1 + TIE) * ours:
-            return ""
         figures = f"{spec.measure} {figure(rival)}"
-        if changes is not None and self.config.base == "linear" and not any(changes.share):
+        corrects = changes is not None and self.config.base == "linear"
+        if rival > (1 + TIE) * ours:
+            if not corrects or surely_gains(spec.of_rows(alone) - spec.of_rows(errors)):
+                return ""
+            return f"{SAME}: {figures} {rows}"
+        if changes is not None and corrects and not any(changes.share):
             return (
                 "the baseline is as good alone: the network adds nothing to it on the "
                 f"validation rows ({figures} with the network and without), so the forecasts "

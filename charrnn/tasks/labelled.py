@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 
 from charrnn.errors import InputError
 from charrnn.tasks.base import Data, Outcome, Paths, Trained
-from charrnn.tasks.chance import beyond_chance
+from charrnn.tasks.chance import SAME, beyond_chance
 from charrnn.tasks.config import Config
 from charrnn.tasks.figures import figure
 from charrnn.tasks.measures import Parts, share
@@ -42,7 +42,7 @@ def which_is_better(
     if beyond_chance(network, simple):
         use = "; charrnn predict --method baseline uses it" if predicts else ""
         return f"the baseline beats the network: {figures}{use}"
-    return f"no difference beyond chance between the baseline and the network: {figures}"
+    return f"{SAME}: {figures}"
 
 
 UNSEEN = 30 * log(10)
