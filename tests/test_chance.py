@@ -1,5 +1,6 @@
 """Whether a baseline is better than the network, or only seems to be."""
 
+import random
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +12,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from support import charrnn
 
+from charrnn.tasks.base import Paths
 from charrnn.tasks.chance import beyond_chance
+from charrnn.tasks.classify import ClassifyData
+from charrnn.tasks.config import Config
 from charrnn.tasks.labelled import which_is_better
 from charrnn.tasks.measures import label_parts, micro_f1, share
 
@@ -146,3 +150,35 @@ def test_nor_do_two_rows_where_less_is_better(
         assert found, said
         simple, network, best = found.groups()
         assert float(simple) < float(network) == float(best)
+
+
+@pytest.mark.parametrize(
+    ("answer", "begins", "ends"),
+    [
+        ("n", "the network answers 'n' for every validation text", "validation text"),
+        ("y", f"{BEATS}: accuracy ", "on the validation rows"),  # predict has naive Bayes only
+    ],
+)
+def test_always_the_commonest_label_is_a_baseline(
+    answer: str, begins: str, ends: str, tmp_path: Path
+) -> None:
+    """The texts tell nothing, so naive Bayes is worse than that, and so is any other answer."""
+    draw = random.Random(3)
+    rows = [
+        f"{''.join(draw.choices('abcdefgh', k=9))}\t{draw.choice('nnny')}\n" for _ in range(600)
+    ]
+    (tmp_path / "rows.tsv").write_text("".join(rows), encoding="utf-8")
+    config = Config.of("classify", hidden=4, wide=0)
+    data = ClassifyData(Paths((str(tmp_path / "rows.tsv"),)), config)
+    spec = data.spec()
+    task = data.task(spec, config, spec.model(config), 1)
+    weights = task.model.init(np.random.default_rng(0))
+    weights["head.b"]["ny".index(answer)] = 9
+    outcome = task.test(weights)
+    task.engine.close()
+    assert outcome is not None
+    assert outcome.verdict.startswith(begins)
+    assert outcome.verdict.endswith(ends)
+    naive, always = outcome.baselines.values()
+    accuracy = outcome.score.measures["accuracy"]
+    assert naive < always == pytest.approx(accuracy if answer == "n" else 1 - accuracy)

@@ -1,6 +1,6 @@
 """Many to one: a text in, one of K labels out; or several labels, each a yes or a no."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -13,11 +13,10 @@ from charrnn.nn.losses import LOSSES
 from charrnn.nn.models import SequenceModel, Sequences
 from charrnn.nn.parameters import Parameters
 from charrnn.nn.types import Array
-from charrnn.tasks.base import Outcome, Paths, TaskScore, Trained
+from charrnn.tasks.base import Outcome, Paths, TaskScore
 from charrnn.tasks.baselines import LabelBayes, NaiveBayes
 from charrnn.tasks.classification import (
     Classification,
-    answers,
     classify,
     cut,
     framed,
@@ -64,6 +63,7 @@ from charrnn.tasks.previews import fitted
 from charrnn.tasks.rows import Rows, read_rows
 from charrnn.tasks.supervised import SupervisedData, SupervisedTask
 from charrnn.tasks.wide import WEIGHTS, buckets_for, features_of, map_in, thinned
+from charrnn.tasks.without_network import by_naive_bayes, commonest, naive_bayes
 from charrnn.text.alphabet import Alphabet
 from charrnn.text.counts import counted, counted_of
 from charrnn.text.hashed import of_text
@@ -324,20 +324,40 @@ class ClassifyTask(SupervisedTask[Pair]):
         if sum(len(row.left) for row in train) * len(self.spec.labels) > MOST_COUNTS:
             lines = (*lines, "naive Bayes is left out: there are too many labels")
             return Outcome(score, {}, lines, details)
-        simple = _naive_bayes(train, self.spec, self.config)
-        name = " of each label" if self.spec.several else ""
-        baselines = {f"character n-gram naive Bayes{name}": share(self._by_simple(simple, rows))}
+        spec, several = self.spec, self.spec.several
+        simple = naive_bayes(train, spec.labels, self.config, several=several)
+        baselines = {name: share(own) for name, own in self._by_simple(simple, rows).items()}
         verdict, val = "", self._rows.val
         if val:
             ours, y = self._score(parameters, val)
-            own = self._parts(val, y >= 0 if self.spec.several else _likeliest(y))
-            verdict = which_is_better(next(iter(ours.measures)), own, self._by_simple(simple, val))
+            found = y >= 0 if several else _likeliest(y)
+            of_simple = self._by_simple(simple, val)
+            name = max(of_simple, key=lambda name: share(of_simple[name]))
+            verdict = which_is_better(
+                next(iter(ours.measures)),
+                self._parts(val, found),
+                of_simple[name],
+                predicts=name == next(iter(of_simple)),
+            )
+            one_answer = not several and found.all(axis=0).any()
+            if one_answer and not verdict and len({row.right for row in val}) > 1:
+                label = spec.labels[int(found[0].argmax())]
+                verdict = f"the network answers {label!r} for every validation text"
         return Outcome(score, baselines, lines, details, verdict)
 
-    def _by_simple(self, simple: NaiveBayes | LabelBayes, rows: Sequence[Pair]) -> Counts:
-        """The parts of the rows in a baseline's most important measure."""
+    def _by_simple(
+        self, simple: NaiveBayes | LabelBayes, rows: Sequence[Pair]
+    ) -> dict[str, Counts]:
+        """The parts of the rows in the most important measure of each baseline."""
         y = simple.scores([row.left for row in rows])
-        return self._parts(rows, y > 0 if self.spec.several else _likeliest(y))
+        if self.spec.several:
+            return {"character n-gram naive Bayes of each label": self._parts(rows, y > 0)}
+        label = commonest(self._rows.train, self.config)
+        always = np.tile(np.array(self.spec.labels) == label, (len(rows), 1))
+        return {
+            "character n-gram naive Bayes": self._parts(rows, _likeliest(y)),
+            f"always {label!r}": self._parts(rows, always),
+        }
 
     def _parts(self, rows: Sequence[Pair], found: npt.NDArray[np.bool_]) -> Counts:
         """``(N, 2)``: the parts of the rows in the most important measure of these answers."""
@@ -384,33 +404,6 @@ class ClassifyTask(SupervisedTask[Pair]):
         error = 1 - next(iter(measures.values())) + min(loss, 100.0) / (1000 * len(rows))
         method = self._rows.method(rows, "texts")
         return TaskScore(loss, self.unit, error, measures, method), y
-
-
-def _naive_bayes(
-    rows: Sequence[Pair], spec: ClassifySpec, config: Config
-) -> NaiveBayes | LabelBayes:
-    """The baseline, fitted to rows that have each label at least once."""
-    texts = [row.left for row in rows]
-    if not spec.several:
-        names = (labels_in(row.right, config)[0] for row in rows)
-        return NaiveBayes().fit(texts, list(names))
-    number = {label: k for k, label in enumerate(spec.labels)}
-    own = [[number[name] for name in labels_in(row.right, config)] for row in rows]
-    return LabelBayes().fit(texts, yes_of(own, len(spec.labels)))
-
-
-def by_naive_bayes(trained: Trained, data: ClassifyData) -> Callable[..., list[Classification]]:
-    """Like :func:`predict`, but by the baseline, fitted to the model's training data."""
-    simple = _naive_bayes(data.rows.train, trained.spec, trained.config)
-    loss = "sigmoid" if trained.spec.several else "softmax"
-
-    def predict(
-        texts: Sequence[str], *, top: int | None = None, threshold: float | None = None
-    ) -> list[Classification]:
-        y = simple.scores([cut(text, trained.config.longest) for text in texts])
-        return answers(trained, texts, y, loss, top, threshold)
-
-    return predict
 
 
 def _widened(found: npt.NDArray[np.bool_], size: int) -> npt.NDArray[np.bool_]:
