@@ -54,6 +54,7 @@ from charrnn.training.recipe import (
     SHRINKAGE,
     SHRUNK,
     TINY,
+    TUNED,
     WIDE,
 )
 from charrnn.training.run import Run
@@ -103,6 +104,23 @@ def test_more_time_gives_a_larger_network(machine: Callable[[float], None]) -> N
     assert chosen == sorted(chosen)
     assert len(set(chosen)) == 4
     assert set(chosen) <= {(rung.layers, rung.hidden) for rung in LADDER}
+
+
+@pytest.mark.parametrize(("size", "minutes"), [(20_000, 1), (3_000_000, 60)])
+def test_trained_weights_learn_a_new_text_more_gently(
+    size: int, minutes: float, machine: Callable[[float], None]
+) -> None:
+    """At a lower learning rate, and a short training does not shrink them."""
+    machine(2e9)
+    fresh, tuned = (plan(text_of(size), minutes, {}, tuned=tuned).config for tuned in (False, True))
+    assert replace(tuned, lr=fresh.lr, weight_decay=fresh.weight_decay) == fresh
+    assert tuned.lr == pytest.approx(TUNED * fresh.lr, rel=0.05)
+    if size < 100_000:
+        assert tuned.weight_decay * tuned.lr < 0.3 * fresh.weight_decay * fresh.lr
+    else:
+        assert tuned.weight_decay * tuned.lr == pytest.approx(fresh.weight_decay * fresh.lr, 0.05)
+    given = plan(text_of(size), 1, {"lr": 0.02}, tuned=True).config
+    assert given.lr == 0.02
 
 
 def test_an_average_comes_before_a_network_larger_than_one_of_a_weight_a_character(

@@ -156,7 +156,8 @@ def begin(
         deadline = None
         with one_thread():
             if config.minutes:
-                planned = _plan(config, data, spec, settings, threads, begun, tell, group)
+                of = config, data, spec, settings, threads, begun, tell, group
+                planned = _plan(*of, tuned=initial is not None)
                 config, threads, deadline = planned.config, planned.threads, planned.deadline
                 for line in (planned.summary,) if by_default else planned.reasons:
                     tell(f"plan: {line}")
@@ -332,6 +333,8 @@ def _plan(
     begun: float,
     tell: Tell,
     group: Group | None,
+    *,
+    tuned: bool,
 ) -> Plan:
     """Plan a training that suits the data and the time."""
     data.trained_on(config)  # raises InputError if there is too little data
@@ -345,6 +348,7 @@ def _plan(
         spec=spec,
         aside=partial(baselines_take, minutes=config.minutes),
         group=group,
+        tuned=tuned,
     )
 
 

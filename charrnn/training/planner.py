@@ -124,6 +124,7 @@ def plan(
     spec: Spec | None = None,
     aside: Callable[[int, int], float] = lambda trained_on, held_out: 0.0,
     group: Group | None = None,
+    tuned: bool = False,
 ) -> Plan:
     """Choose what suits the data, the time and this machine.
 
@@ -139,6 +140,7 @@ def plan(
         aside: seconds that something else will take before a language model's first update, by how
             much of the text is for training and how much for validation.
         group: the other ranks that will compute too.
+        tuned: whether a language model begins with the weights of another.
 
     Raises:
         InputError: a setting is out of range, or the data are too short for it.
@@ -162,6 +164,7 @@ def plan(
         aside(trained_on, data.size - trained_on) if config.kind.text else 0.0,
         threads,
         group,
+        tuned,
     )
     if config.kind.text:
         return _plan_text(asked)
@@ -208,6 +211,7 @@ class _Asked:
     aside: float
     threads: int
     group: Group | None
+    tuned: bool
     measured: dict[tuple[Config, int], Speed] = field(default_factory=dict)
 
     @property
@@ -297,9 +301,11 @@ def _plan_text(asked: _Asked) -> Plan:
     if "seq_len" not in given:
         config = replace(config, seq_len=recipe.seq_len(config, epochs, size))
     if "lr" not in given:
-        config = replace(config, lr=recipe.learning_rate(config, wide="batch_size" not in given))
+        wide, tuned = "batch_size" not in given, asked.tuned
+        config = replace(config, lr=recipe.learning_rate(config, wide=wide, tuned=tuned))
+    count = recipe.updates(config, epochs, size)
     chosen = {
-        "weight_decay": recipe.weight_decay(config.lr, recipe.updates(config, epochs, size)),
+        "weight_decay": recipe.weight_decay(config.lr, count, tuned=asked.tuned),
         "dropout": DROPOUT if asked.rare else 0.0,
         "shards": speed.shards,
     }

@@ -73,6 +73,9 @@ says, but no more epochs than the second."""
 SHRUNK = 0.6
 """The weight decay times the sum of all learning rates, at least."""
 
+TUNED = 0.3
+"""The part of the learning rate with which the weights of another training learn a new text."""
+
 SHRINKAGE = 3.1e-7, 1.2e-3
 """The weight decay times the peak learning rate. A longer run would memorise more, so it is the
 first number times the number of updates, but no more than the second."""
@@ -138,23 +141,26 @@ def seq_len(config: Config, epochs: float, size: int) -> int:
     return LENGTHS[1] if few else config.seq_len
 
 
-def learning_rate(config: Config, *, wide: bool) -> float:
+def learning_rate(config: Config, *, wide: bool, tuned: bool = False) -> float:
     """The rung's learning rate changed to suit the number of characters in an update.
 
     Args:
         wide: whether the plan chose the number of lanes.
+        tuned: whether the training begins with the weights of another.
     """
     more = max(1.0, config.batch_size / LANES) if wide else 1.0
     batch = config.batch_size * config.seq_len / more
-    return _rounded(config.lr * (batch / UPDATE) ** 0.25 * more**WIDE)
+    begun = TUNED if tuned else 1.0
+    return _rounded(begun * config.lr * (batch / UPDATE) ** 0.25 * more**WIDE)
 
 
-def weight_decay(lr: float, count: float) -> float:
+def weight_decay(lr: float, count: float, *, tuned: bool = False) -> float:
     """λ for a peak learning rate and a number of updates.
 
-    An update at a learning rate η takes λ·η of the weights; η is half its peak on average.
+    An update at a learning rate η takes λ·η of the weights; η is half its peak on average. Weights
+    that another training has made are not shrunk by ``SHRUNK``.
     """
-    least, most = SHRUNK / (0.5 * count + 1), SHRINKAGE[1]
+    least, most = 0.0 if tuned else SHRUNK / (0.5 * count + 1), SHRINKAGE[1]
     return _rounded(min(1.0, max(least, min(SHRINKAGE[0] * count, most)) / lr)) if lr else 0.0
 
 
