@@ -24,11 +24,13 @@ from charrnn.tasks.base import Data, Paths, Spec
 from charrnn.tasks.config import Config
 from charrnn.tasks.extension import extended_spec
 from charrnn.tasks.kinds import kind_of
+from charrnn.tasks.lm import TextData
 from charrnn.tasks.pretraining import settings_of_layers
 from charrnn.tasks.supervised import lanes_of
 from charrnn.text.columns import joined
 from charrnn.text.sources import matching
 from charrnn.training.compare import baselines_take
+from charrnn.training.familiar import familiar
 from charrnn.training.memory import memory_needed
 from charrnn.training.planner import Plan, plan
 from charrnn.training.run import Run
@@ -156,8 +158,11 @@ def begin(
         deadline = None
         with one_thread():
             if config.minutes:
+                tuned = initial is not None and _knows(initial, config, data)
+                if tuned and "lr" not in settings:
+                    tell("plan: the model knows this kind of text, so the learning rate is lower")
                 of = config, data, spec, settings, threads, begun, tell, group
-                planned = _plan(*of, tuned=initial is not None)
+                planned = _plan(*of, tuned=tuned)
                 config, threads, deadline = planned.config, planned.threads, planned.deadline
                 for line in (planned.summary,) if by_default else planned.reasons:
                     tell(f"plan: {line}")
@@ -349,6 +354,15 @@ def _plan(
         aside=partial(baselines_take, minutes=config.minutes),
         group=group,
         tuned=tuned,
+    )
+
+
+def _knows(initial: Model, config: Config, data: Data) -> bool:
+    """Whether a language model knows the kind of text that it is to learn."""
+    return (
+        isinstance(data, TextData)
+        and initial.config.kind.text
+        and familiar(initial, data.parted(config).codes, data.trained_on(config))
     )
 
 

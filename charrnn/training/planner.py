@@ -140,7 +140,7 @@ def plan(
         aside: seconds that something else will take before a language model's first update, by how
             much of the text is for training and how much for validation.
         group: the other ranks that will compute too.
-        tuned: whether a language model begins with the weights of another.
+        tuned: whether the training begins with a model that knows this kind of text.
 
     Raises:
         InputError: a setting is out of range, or the data are too short for it.

@@ -73,8 +73,8 @@ says, but no more epochs than the second."""
 SHRUNK = 0.6
 """The weight decay times the sum of all learning rates, at least."""
 
-TUNED = 0.3
-"""The part of the learning rate with which the weights of another training learn a new text."""
+TUNED = 0.4
+"""The part of the learning rate with which a model learns a text of a kind that it knows."""
 
 SHRINKAGE = 3.1e-7, 1.2e-3
 """The weight decay times the peak learning rate. A longer run would memorise more, so it is the
@@ -146,7 +146,7 @@ def learning_rate(config: Config, *, wide: bool, tuned: bool = False) -> float:
 
     Args:
         wide: whether the plan chose the number of lanes.
-        tuned: whether the training begins with the weights of another.
+        tuned: whether the training begins with a model that knows this kind of text.
     """
     more = max(1.0, config.batch_size / LANES) if wide else 1.0
     batch = config.batch_size * config.seq_len / more
@@ -157,8 +157,8 @@ def learning_rate(config: Config, *, wide: bool, tuned: bool = False) -> float:
 def weight_decay(lr: float, count: float, *, tuned: bool = False) -> float:
     """λ for a peak learning rate and a number of updates.
 
-    An update at a learning rate η takes λ·η of the weights; η is half its peak on average. Weights
-    that another training has made are not shrunk by ``SHRUNK``.
+    An update at a learning rate η takes λ·η of the weights; η is half its peak on average. The
+    weights of a model that knows this kind of text are not shrunk by ``SHRUNK``.
     """
     least, most = 0.0 if tuned else SHRUNK / (0.5 * count + 1), SHRINKAGE[1]
     return _rounded(min(1.0, max(least, min(SHRINKAGE[0] * count, most)) / lr)) if lr else 0.0
