@@ -287,6 +287,9 @@ def _plan_text(asked: _Asked) -> Plan:
     most = float(given.get("epochs", recipe.most_epochs(size)))
     config, speed, larger = _largest_that_pays(asked, most)
     config, speed = _lanes_that_pay(asked, config, speed, most)
+    longer = recipe.most_epochs(size, averaged=True)
+    if asked.may_average and asked.members_of(config, speed, longer) >= MEMBERS_FIRST:
+        most = longer
     if config.head == "free" and asked.may_tie and asked.epochs(speed) > most:
         tied = replace(config, head="tied")
         its_speed = asked.speed(tied)

@@ -70,6 +70,10 @@ TINY = 400.0, 10.0
 """A tiny text gets more epochs than those, until there are as many updates as the first number
 says, but no more epochs than the second."""
 
+LONGER = 1e5, 2.0
+"""A text of so many characters, or fewer, is worth this many times as many epochs where an average
+is trained: it gains more from them than one network does."""
+
 SHRUNK = 0.6
 """The weight decay times the sum of all learning rates, at least."""
 
@@ -122,12 +126,17 @@ def needed(config: Config, size: int) -> float:
     return for_each * recurrent_weights(config)
 
 
-def most_epochs(size: int) -> float:
-    """Epochs that a text of that size is worth, at most."""
+def most_epochs(size: int, *, averaged: bool = False) -> float:
+    """Epochs that a text of that size is worth, at most.
+
+    Args:
+        averaged: whether there is time for an average of networks with so many.
+    """
     least, most = TINY
     for_updates = least * LENGTHS[1] / size  # in one lane
     epochs = float(np.clip(MOST_EPOCHS[1] * size / SHORT, *MOST_EPOCHS))
-    return max(epochs, min(for_updates, most))
+    epochs = max(epochs, min(for_updates, most))
+    return LONGER[1] * epochs if averaged and size <= LONGER[0] else epochs
 
 
 def updates(config: Config, epochs: float, size: int) -> float:
