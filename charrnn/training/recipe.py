@@ -71,8 +71,8 @@ TINY = 400.0, 10.0
 says, but no more epochs than the second."""
 
 LONGER = 1e5, 2.0
-"""A text of so many characters, or fewer, is worth this many times as many epochs where an average
-is trained: it gains more from them than one network does."""
+"""A text of this many characters, or fewer, is worth twice as many epochs where an average is
+trained, which gains more from them than one network does."""
 
 SHRUNK = 0.6
 """The weight decay times the sum of all learning rates, at least."""
@@ -130,7 +130,7 @@ def most_epochs(size: int, *, averaged: bool = False) -> float:
     """Epochs that a text of that size is worth, at most.
 
     Args:
-        averaged: whether there is time for an average of networks with so many.
+        averaged: whether there is time for an average of networks that each make them.
     """
     least, most = TINY
     for_updates = least * LENGTHS[1] / size  # in one lane
