@@ -257,7 +257,7 @@ def _may_gain(run: "Run", went: Course) -> bool:
 
     if run.config.kind.text:
         return went in ("rising", "apart")
-    return went not in ("perfect", "unused") and may_differ(run.config)
+    return went != "perfect" and may_differ(run.config)
 
 
 def _behind(run: "Run") -> bool:
