@@ -65,6 +65,15 @@ class Average(Generic[Member]):
         """Each member's head."""
         return self.member.head
 
+    @property
+    def cell(self) -> Cell[Any]:
+        """The cell of every layer. (If one member's state runs away, all are reset.)"""
+        return self.member.cell
+
+    def part(self, batch: Any, lanes: slice) -> Any:
+        """Some of a batch's sequences as a batch of their own."""
+        return self.member.part(batch, lanes)
+
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Every tensor by name: ``member.1.body.0.W_x``, ..., ``member.2.head.b``, ..."""
         own = self.member.shapes()
@@ -132,11 +141,6 @@ class Ensemble(Average[SequenceModel]):
     def num_layers(self) -> int:
         """The number of layers of each member."""
         return self.member.num_layers
-
-    @property
-    def cell(self) -> Cell[Any]:
-        """The cell of every layer. (If one member's state runs away, all are reset.)"""
-        return self.member.cell
 
     @property
     def body(self) -> Body:
@@ -226,10 +230,6 @@ class Ensemble(Average[SequenceModel]):
             total = costs.sum(dtype=np.result_type(nats.dtype, np.float64))
         return Loss(total, tuple(layer for loss in alone for layer in loss.final), ())
 
-    def part(self, batch: Sequences, lanes: slice) -> Sequences:
-        """Some of a batch's sequences as a batch of their own."""
-        return self.member.part(batch, lanes)
-
 
 @dataclass(frozen=True)
 class Translators(Average[Translator]):
@@ -295,19 +295,10 @@ class Translators(Average[Translator]):
         total = softmax_cross_entropy(rows, batch.targets.reshape(-1), batch.weights.reshape(-1))
         return Loss(total, final, ())
 
-    def part(self, batch: Translations, lanes: slice) -> Translations:
-        """Some of a batch's pairs as a batch of their own."""
-        return self.member.part(batch, lanes)
-
 
 @dataclass(frozen=True)
 class Generators(Average[Conditional]):
     """Networks that write a text of a kind together; the label sets the state of each."""
-
-    @property
-    def cell(self) -> Cell[Any]:
-        """The cell of every layer."""
-        return self.member.cell
 
     @property
     def generator(self) -> Ensemble:
@@ -340,10 +331,6 @@ class Generators(Average[Conditional]):
         loss = self.generator.sum_loss(parameters, sequences, workspace)
         each = of_sequences(batch, loss.total)
         return loss._replace(total=each if batch.each else each.sum())
-
-    def part(self, batch: Labelled, lanes: slice) -> Labelled:
-        """Some of a batch's sequences as a batch of their own."""
-        return self.member.part(batch, lanes)
 
 
 LanguageNetwork = SequenceModel | Ensemble

@@ -10,9 +10,7 @@ from charrnn.tasks.baselines.labels import LabelBayes
 from charrnn.tasks.baselines.linear import Form, Linear, naive
 from charrnn.tasks.baselines.naive_bayes import NaiveBayes
 from charrnn.tasks.baselines.neighbours import NearestNeighbour
-from charrnn.tasks.baselines.series import (
-    autoregression_errors,
-)
+from charrnn.tasks.baselines.series import autoregression_errors
 from charrnn.tasks.baselines.tags import TagBaseline
 from charrnn.tasks.baselines.texts import labelled_ngrams
 
