@@ -65,6 +65,17 @@ def test_epochs_stay_in_the_hint_where_the_text_is_gone(place: Path) -> None:
     assert b"charrnn train - --resume s --epochs 2 < TEXT" in done.stderr
 
 
+def test_a_run_from_other_weights_takes_no_other_members(place: Path) -> None:
+    """They would begin with random weights, and make the average worse than it is."""
+    done = charrnn("train", "--init-from", "a", "--epochs", "1", "--out", "b", "-q", cwd=place)
+    assert done.returncode == 0, done.stderr
+    before = (place / "b" / "best.npz").read_bytes()
+    refused = charrnn("train", "--resume", "b", "--members", "2", cwd=place)
+    assert refused.returncode == 2
+    assert b"--members 2: this run began with other weights" in refused.stderr
+    assert (place / "b" / "best.npz").read_bytes() == before
+
+
 def test_without_a_corpus_the_ancestors_own_is_taken(place: Path) -> None:
     done = charrnn("train", "--init-from", "a", "--epochs", "1", "--out", "b", "-q", cwd=place)
     assert done.returncode == 0, done.stderr

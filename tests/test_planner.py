@@ -758,6 +758,16 @@ def test_a_fast_machine_stops_at_the_useful_epochs(
     assert run_until(run)[-1].step == 11 * 17  # type: ignore[union-attr]
 
 
+@pytest.mark.parametrize(("most_epochs", "capped"), [(60.0, False), (11.0, True)])
+def test_a_run_knows_whether_its_plan_or_the_clock_ended_it(
+    most_epochs: float, capped: bool, tmp_path: Path, clock: Callable[[Run, float], None]
+) -> None:
+    run = timed_run("run", corpus_of(tmp_path), 30.0, most_epochs=most_epochs)
+    clock(run, 0.1)
+    run_until(run)
+    assert run.capped == capped
+
+
 def test_a_resumed_run_makes_the_updates_that_it_had_planned(
     tmp_path: Path, clock: Callable[[Run, float], None]
 ) -> None:

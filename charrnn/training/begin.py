@@ -158,11 +158,7 @@ def begin(
         deadline = None
         with one_thread():
             if config.minutes:
-                tuned = initial is not None and _knows(initial, config, data)
-                if tuned and "lr" not in settings:
-                    tell("plan: the model knows this kind of text, so the learning rate is lower")
-                of = config, data, spec, settings, threads, begun, tell, group
-                planned = _plan(*of, tuned=tuned)
+                planned = _plan(config, data, spec, settings, initial, threads, begun, tell, group)
                 config, threads, deadline = planned.config, planned.threads, planned.deadline
                 for line in (planned.summary,) if by_default else planned.reasons:
                     tell(f"plan: {line}")
@@ -334,16 +330,23 @@ def _plan(
     data: Data,
     spec: Spec,
     settings: Mapping[str, Any],
+    initial: Model | None,
     threads: int,
     begun: float,
     tell: Tell,
     group: Group | None,
-    *,
-    tuned: bool,
 ) -> Plan:
     """Plan a training that suits the data and the time."""
     data.trained_on(config)  # raises InputError if there is too little data
     tell("plan: timing networks on this machine")
+    tuned = (
+        isinstance(data, TextData)
+        and initial is not None
+        and initial.config.kind.text
+        and familiar(initial, data.parted(config).codes, data.trained_on(config))
+    )
+    if tuned and "lr" not in settings:
+        tell("plan: the model knows this kind of text, so the learning rate is lower")
     return plan(
         data,
         config.minutes,
@@ -354,15 +357,6 @@ def _plan(
         aside=partial(baselines_take, minutes=config.minutes),
         group=group,
         tuned=tuned,
-    )
-
-
-def _knows(initial: Model, config: Config, data: Data) -> bool:
-    """Whether a language model knows the kind of text that it is to learn."""
-    return (
-        isinstance(data, TextData)
-        and initial.config.kind.text
-        and familiar(initial, data.parted(config).codes, data.trained_on(config))
     )
 
 

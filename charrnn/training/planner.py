@@ -1,7 +1,8 @@
 """Which network, how long and how, for a text and the time that there is: ``train --minutes``.
 
 A plan depends on the length of the training text, on how many distinct characters it has and how
-many bytes they take, on the time and on the speed of this machine; never on what the text says.
+many bytes they take, on the time and on the speed of this machine. What the text says matters only
+where a model is trained further: it may know the kind (:mod:`charrnn.training.familiar`).
 :mod:`charrnn.training.recipe` has what suits a text whatever the time. ``benchmarks/plans.py``
 compares plans with other settings.
 """
