@@ -13,7 +13,7 @@ from charrnn.tasks import lm
 from charrnn.tasks.base import Paths
 from charrnn.tasks.config import Config
 from charrnn.training import planner, recipe
-from charrnn.training.begin import MINUTES, begin
+from charrnn.training.begin import MEMBERS, MINUTES, begin
 from charrnn.training.run import Run
 from charrnn.training.speed import Speed
 
@@ -41,14 +41,35 @@ def test_without_settings_a_plan_is_made_and_printed_in_one_line() -> None:
     lines = [line for line in done.stderr.decode().splitlines() if line.startswith("plan:")]
     assert lines[0] == "plan: timing networks on this machine"
     assert re.fullmatch(
-        r"plan: 1 × 16 gru, 10 epochs, about \d+ seconds; for a better model: --minutes 10",
+        r"plan: an average of 3 networks, each 1 × 16 gru, 20 epochs, about \d minutes; for a "
+        "better model: --minutes 60; for one network: --members 1",
         lines[1],
     )
     assert len(lines) == 2
     model = load_model(Path("run/last.npz"))
-    assert (model.config.minutes, model.config.epochs) == (MINUTES, 10)
+    assert (model.config.minutes, model.config.epochs) == (MINUTES, 20)
+    assert load_model(Path("run/best.npz")).members == model.config.members == MEMBERS
     again = charrnn("train", "--resume", "run", cwd=Path())
     assert b"this run is complete" in again.stderr
+
+
+def test_one_network_can_be_asked_for() -> None:
+    told: list[str] = []
+    run = begun({"members": 1}, tell=told.append)
+    line = r"plan: 1 × 16 gru, 10 epochs, about \d+ seconds; for a better model: --minutes 10"
+    assert any(re.fullmatch(line, one) for one in told)
+    assert (run.config.members, run.config.epochs) == (1, 10)
+    assert run.timekeeper.deadline is not None
+    assert run.timekeeper.deadline.most_members == 0
+
+
+def test_no_more_networks_are_averaged_than_a_first_try_is_worth() -> None:
+    """``--minutes`` uses all of its time."""
+    found, asked = begun({}), begun({"minutes": MINUTES})
+    assert asked.config.members > found.config.members == MEMBERS
+    for run, most in ((found, MEMBERS), (asked, planner.MOST_MEMBERS)):
+        assert run.timekeeper.deadline is not None
+        assert run.timekeeper.deadline.most_members == most
 
 
 def test_minutes_print_all_choices() -> None:

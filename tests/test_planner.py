@@ -840,7 +840,8 @@ def test_inspect_says_what_a_training_would_choose(
         r"charrnn train would choose, for 10 minutes at most:\n\d × \d+ gru reads", shown
     )
     found = json.loads(charrnn("inspect", "corpus.txt", "--json", cwd=tmp_path).stdout)["plan"]
-    assert found["epochs"] == min(MOST_EPOCHS)  # a text this short
+    assert found["members"] == beginning.MEMBERS
+    assert found["epochs"] == LONGER[1] * min(MOST_EPOCHS)  # a text this short
     assert set(found) == {*CHOSEN, "why"}
     (tmp_path / "two.txt").write_text("ab", encoding="utf-8")
     assert json.loads(charrnn("inspect", "two.txt", "--json", cwd=tmp_path).stdout)["plan"] is None

@@ -71,7 +71,7 @@ def _planned(size: int, distinct: int, level: str) -> tuple[list[str], dict[str,
         distinct: the number of its distinct symbols.
     """
     from charrnn.nn.products import one_thread
-    from charrnn.training.begin import MINUTES
+    from charrnn.training.begin import MEMBERS, MINUTES
     from charrnn.training.compare import baselines_take
     from charrnn.training.planner import CHOSEN, plan
     from charrnn.training.speed import text_like
@@ -83,8 +83,9 @@ def _planned(size: int, distinct: int, level: str) -> tuple[list[str], dict[str,
             found = plan(
                 text_like(size, distinct, level),
                 MINUTES,
-                {"level": level, "members": 1},
+                {"level": level},
                 aside=partial(baselines_take, minutes=MINUTES),
+                most_members=MEMBERS,
             )
     except InputError:  # too little to train on, as the verdict has said
         return [], None

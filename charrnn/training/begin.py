@@ -32,15 +32,17 @@ from charrnn.text.sources import matching
 from charrnn.training.compare import baselines_take
 from charrnn.training.familiar import familiar
 from charrnn.training.memory import memory_needed
-from charrnn.training.planner import Plan, plan
+from charrnn.training.planner import MOST_MEMBERS, Plan, plan
 from charrnn.training.run import Run
 
-__all__ = ["MINUTES", "begin", "resume"]
+__all__ = ["MEMBERS", "MINUTES", "begin", "resume"]
 
 Tell = Callable[[str], object]
 
-MINUTES = 10.0
-"""Minutes that a training on a text is planned for at most, where no length is given."""
+MINUTES, MEMBERS = 10.0, 3
+"""Minutes that a training on a text is planned for at most, where no length is given, and the
+networks that it averages at most. The first three gain most, and who tries a text should not wait
+for the others."""
 
 ABOUT_ELSE = {
     *("task", "level", "encoding", "keep_newlines", "val_fraction", "lines"),
@@ -130,8 +132,7 @@ def begin(
         settings["val_fraction"] = 0.0
     config = Config.of(**settings)
     by_default = by_default and config.kind.text
-    if by_default:  # one network, so the run ends when the text is learnt
-        settings = {"members": 1, **settings}
+    if by_default:
         config = replace(config, minutes=MINUTES)
     if initial is not None and not config.kind.text and not initial.config.kind.text:
         tell(
@@ -153,12 +154,15 @@ def begin(
         command += f" --out {quote(str(place))}"
     folder = RunFolder(place, resume=False, command=command)
     if getattr(spec, "fitted", "") == data.sha256:
-        tell("fitting a linear map of n-grams, whose errors the network then corrects")
+        tell("fitting a linear map of n-grams, to which the network is then added")
     try:
         deadline = None
         with one_thread():
             if config.minutes:
-                planned = _plan(config, data, spec, settings, initial, threads, begun, tell, group)
+                most = MEMBERS if by_default else MOST_MEMBERS
+                planned = _plan(
+                    config, data, spec, settings, initial, threads, begun, tell, group, most
+                )
                 config, threads, deadline = planned.config, planned.threads, planned.deadline
                 for line in (planned.summary,) if by_default else planned.reasons:
                     tell(f"plan: {line}")
@@ -335,6 +339,7 @@ def _plan(
     begun: float,
     tell: Tell,
     group: Group | None,
+    most_members: int,
 ) -> Plan:
     """Plan a training that suits the data and the time."""
     data.trained_on(config)  # raises InputError if there is too little data
@@ -357,6 +362,7 @@ def _plan(
         aside=partial(baselines_take, minutes=config.minutes),
         group=group,
         tuned=tuned,
+        most_members=most_members,
     )
 
 

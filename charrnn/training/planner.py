@@ -26,7 +26,7 @@ from charrnn.training.speed import Speed, measure, text_like
 from charrnn.training.task_plan import AVERAGED, network_for
 from charrnn.training.timekeeper import members_within
 
-__all__ = ["CHOSEN", "Plan", "plan"]
+__all__ = ["CHOSEN", "MOST_MEMBERS", "Plan", "plan"]
 
 
 CHOSEN = (
@@ -126,6 +126,7 @@ def plan(
     aside: Callable[[int, int], float] = lambda trained_on, held_out: 0.0,
     group: Group | None = None,
     tuned: bool = False,
+    most_members: int = MOST_MEMBERS,
 ) -> Plan:
     """Choose what suits the data, the time and this machine.
 
@@ -142,6 +143,7 @@ def plan(
             much of the text is for training and how much for validation.
         group: the other ranks that will compute too.
         tuned: whether the training begins with a model that knows this kind of text.
+        most_members: networks in an average, at most.
 
     Raises:
         InputError: a setting is out of range, or the data are too short for it.
@@ -166,6 +168,7 @@ def plan(
         threads,
         group,
         tuned,
+        most_members,
     )
     if config.kind.text:
         return _plan_text(asked)
@@ -181,8 +184,8 @@ def plan(
     )
     most, there = config.epochs, asked.epochs(speed)
     free = config.task in AVERAGED and asked.may_average
-    members = min(members_within(there / most), MOST_MEMBERS) if free else 0
-    deadline = Deadline(end, most, MOST_MEMBERS if members > 1 else 0)
+    members = min(members_within(there / most), most_members) if free else 0
+    deadline = Deadline(end, most, most_members if members > 1 else 0)
     config = replace(
         config,
         epochs=min(most, there / max(1, members)),
@@ -213,6 +216,7 @@ class _Asked:
     threads: int
     group: Group | None
     tuned: bool
+    most_members: int
     measured: dict[tuple[Config, int], Speed] = field(default_factory=dict)
 
     @property
@@ -300,7 +304,7 @@ def _plan_text(asked: _Asked) -> Plan:
     free = epochs == most and asked.may_average
     if free:
         there = asked.epochs(speed) / most
-        members = int(np.clip(members_within(there), 1, MOST_MEMBERS))
+        members = int(np.clip(members_within(there), 1, asked.most_members))
         epochs = min(most, asked.epochs(speed) / members)
     if "seq_len" not in given:
         config = replace(config, seq_len=recipe.seq_len(config, epochs, size))
@@ -327,7 +331,7 @@ def _plan_text(asked: _Asked) -> Plan:
         f"{config.weight_decay:g}{', tied weights' * (config.head == 'tied')}",
     ]
     shared = free and members > 1
-    deadline = Deadline(asked.end, epochs if shared else most, MOST_MEMBERS if shared else 0)
+    deadline = Deadline(asked.end, epochs if shared else most, asked.most_members if shared else 0)
     summary = in_short(config, members * epochs * seconds)
     return Plan(config, speed.threads, deadline, tuple(lines), summary)
 

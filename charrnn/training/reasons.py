@@ -35,12 +35,12 @@ def in_short(config: Config, seconds: float) -> str:
             gain in the same time: --minutes uses the rest for more members.
     """
     epochs = f"{config.epochs:.2g} epoch{'s' * (config.epochs != 1)}"
-    each = f" of each of {config.members} members" * (config.members > 1)
     more = config.minutes if 2 * seconds < 60 * config.minutes else 6 * config.minutes
-    return (
-        f"{name_of(config)}, {epochs}{each}, about {_span(seconds)}; for a better model: "
-        f"--minutes {more:g}"
-    )
+    what, one = f"{name_of(config)}, {epochs}", ""
+    if config.members > 1:
+        what = f"an average of {config.members} networks, each {what}"
+        one = "; for one network: --members 1"
+    return f"{what}, about {_span(seconds)}; for a better model: --minutes {more:g}{one}"
 
 
 def _span(seconds: float) -> str:
