@@ -22,6 +22,7 @@ from charrnn.tasks.classify import ClassifyData, predict
 from charrnn.tasks.config import Config
 from charrnn.tasks.labels import confusion_table, label_table, labels_in, separator_of
 from charrnn.tasks.measures import label_f1, micro_f1, several_labels
+from charrnn.tasks.shares import without_shares
 from charrnn.text.splits import split
 from charrnn.training.run import Run
 
@@ -313,7 +314,7 @@ def test_naive_bayes_learns_each_label_by_itself() -> None:
 
 def score_of(data: ClassifyData, logits: list[float]) -> tuple[TaskScore, Any, Any]:
     """The validation of a model with the same answer to each text, and the task and weights."""
-    spec = data.spec()
+    spec = without_shares(data.spec())
     model = spec.model(data.config)
     task = data.task(spec, data.config, model, threads=1)
     weights = model.init(np.random.default_rng(0))

@@ -50,8 +50,7 @@ class Sequences:
         each: whether the loss of each target is asked for, instead of the sum.
         loss: another loss than the network's own, if given.
         features: those of each target, for a network that has a map of them.
-        beside: ``(N, K)``, added to the outputs instead of what the map makes of features; the map
-            then learns nothing.
+        alone: whether the map of features, and the chain of tags, take no part and learn nothing.
     """
 
     x: Array
@@ -63,7 +62,7 @@ class Sequences:
     each: bool = False
     loss: str = ""
     features: Features | None = None
-    beside: Array | None = None
+    alone: bool = False
 
     @property
     def size(self) -> int:
@@ -275,7 +274,7 @@ class SequenceModel:
         beside = self._beside(parameters, batch, len(x))
         if beside is not None:
             y += beside
-        if self.loss == "chain":
+        if self.loss == "chain" and not batch.alone:
             return self._chain(parameters, y, batch).log_marginals
         return y
 
@@ -336,6 +335,8 @@ class SequenceModel:
         rows, reading = self._read(saved.features, batch)
         heads = x.shape[:2] if self.readout == "steps" else rows.shape[:1]
         loss = batch.loss or self.loss
+        if batch.alone and loss == "chain":
+            loss = "softmax"
         check_targets(loss, batch.targets, heads, self.output_size)
         targets = batch.targets.reshape(len(rows), *batch.targets.shape[len(heads) :])
         weights = self._weights(batch, heads)
@@ -370,8 +371,9 @@ class SequenceModel:
         if gradients is not None and g is not None:
             if dfeatures is not None and drows is not None:
                 read_out_backward(reading, drows, dfeatures)
-            if batch.beside is not None:
-                gradients["wide.W"][...] = 0
+            if batch.alone:
+                for name in {"wide.W", "chain.W"} & set(gradients):
+                    gradients[name][...] = 0
             elif beside is not None and batch.features is not None:
                 wide_backward(gradients["wide.W"], beside, batch.features)
             _, dinitial = self._features_backward(parameters, gradients, g, dfeatures, None, saved)
@@ -428,17 +430,15 @@ class SequenceModel:
             if self.readout == "steps":
                 targets = targets[: lengths[0]]
                 weights = None if weights is None else weights[: lengths[0]]
-        beside = None if batch.beside is None else batch.beside[chosen]
         return Sequences(
-            x, targets, state, lengths, spans, weights, batch.each, batch.loss, features, beside
+            *(x, targets, state, lengths, spans, weights),
+            *(batch.each, batch.loss, features, batch.alone),
         )
 
     def _beside(self, parameters: Parameters, batch: Sequences, count: int) -> Array | None:
         """What the map of sparse features adds to the outputs, ``(count, K)``; None without one."""
-        if not self.wide:
+        if not self.wide or batch.alone:
             return None
-        if batch.beside is not None:
-            return batch.beside.astype(parameters.dtype)
         if batch.features is None or batch.features.count != count:
             raise ValueError(f"this network needs sparse features of each of {count} targets")
         return wide_forward(parameters["wide.W"], batch.features)

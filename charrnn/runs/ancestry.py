@@ -146,8 +146,10 @@ CHANGING = ("epochs", "minutes", "members", "shards")
 def _identity(header: Mapping[str, Any], kind: Kind) -> tuple[Any, ...]:
     """What all checkpoints of a run have in common."""
     config = {name: value for name, value in header["config"].items() if name not in CHANGING}
-    # A validation may refine what a forecast knows of its data.
-    return (config,) if kind.carried and not kind.text else (config, header[kind.key])
+    # A validation may refine what a forecast knows of its data, and the shares of a map.
+    if kind.carried and not kind.text:
+        return (config,)
+    return config, {name: one for name, one in header[kind.key].items() if name != "shares"}
 
 
 def training_of(model: Model) -> Mapping[str, Any]:

@@ -49,17 +49,27 @@ class Validation:
         step: updates made so far.
         epoch: epochs of the training part so far.
         train: the mean training loss since the last validation.
-        val: the error that the best model has least of; None without a validation set.
+        val: the validation error; None without a validation set.
+        chosen_by: what the best model has least of, if that is not ``val``.
     """
 
     step: int
     epoch: float
     train: float
     val: float | None
+    chosen_by: float | None = None
+
+    @property
+    def key(self) -> float | None:
+        """What the best model has least of; None without a validation set."""
+        return self.val if self.chosen_by is None else self.chosen_by
 
     def to_json(self) -> dict[str, Any]:
         """The entry in a checkpoint."""
-        return asdict(self)
+        found = asdict(self)
+        if self.chosen_by is None:
+            del found["chosen_by"]
+        return found
 
     @classmethod
     def from_json(cls, written: Mapping[str, Any]) -> "Validation":
@@ -68,18 +78,19 @@ class Validation:
         Raises:
             KeyError, TypeError, ValueError, OverflowError: the entry is not a validation.
         """
-        val = written["val"]
+        val, chosen_by = written["val"], written.get("chosen_by")
         return cls(
             whole(written["step"]),
             finite(written["epoch"]),
             finite(written["train"]),
             None if val is None else finite(val),
+            None if chosen_by is None else finite(chosen_by),
         )
 
 
 def lowest(history: Sequence[Validation]) -> Validation | None:
-    """The validation with the lowest error; None if there is none."""
-    scored = [(one.val, one) for one in history if one.val is not None]
+    """The best validation; None if there is none."""
+    scored = [(one.key, one) for one in history if one.key is not None]
     return min(scored, key=lambda pair: pair[0], default=(None, None))[1]
 
 

@@ -25,6 +25,7 @@ from charrnn.tasks.base import Prediction, Trained
 from charrnn.tasks.config import MOST_MEMBERS, Config
 from charrnn.tasks.examples import checked
 from charrnn.tasks.lm import TextSpec, opening_of
+from charrnn.tasks.shares import settled
 from charrnn.tasks.writing import Author, Wanted
 from charrnn.text.vocab import Vocabulary
 
@@ -325,7 +326,8 @@ def load_model(path: Path, cell: str | LoadedCell | None = None, *, exactly: boo
     Args:
         cell: for a model that uses your own cell, ``FILE.py:CLASS`` or the loaded cell.
         exactly: whether the cell's source must be the one that the model was trained with, and the
-            file bit for bit the one that was written.
+            file bit for bit the one that was written. Then the weights are those that train, before
+            they are multiplied by any shares (:mod:`charrnn.tasks.shares`).
 
     Raises:
         CheckpointError: the file cannot be read, or its parts do not fit together.
@@ -358,6 +360,10 @@ def load_model(path: Path, cell: str | LoadedCell | None = None, *, exactly: boo
             parameters[name][...] = arrays.pop(name)
         if not np.isfinite(parameters.flat).all():
             raise ValueError("a weight is not a finite number")
+        if not exactly and MEMBERS not in header:
+            whole, parameters = settled(spec, parameters)
+            if whole is not spec:
+                spec, header = whole, header | {config.kind.key: whole.to_header()}
     except CellError:
         raise
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError, InputError) as error:

@@ -113,7 +113,9 @@ class Scored(Protocol):
 class TaskScore:
     """Measures on a part of the examples.
 
-    ``measures`` are in the order of their importance; ``error`` selects the best model.
+    ``measures`` are in the order of their importance; ``error`` selects the best model, unless
+    ``chosen_by`` does: a loss says more than a share of the answers, where probabilities can be
+    relied on.
     """
 
     loss: float
@@ -121,6 +123,7 @@ class TaskScore:
     error: float
     measures: Mapping[str, float]
     method: str  # how they were measured, in words
+    chosen_by: float | None = None
 
     @property
     def text(self) -> str:

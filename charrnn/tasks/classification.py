@@ -31,10 +31,13 @@ def framed(alphabet: Alphabet, text: str) -> Array:
     return np.concatenate([[START], alphabet.encode(text), [END]])
 
 
-def classify(trained: Trained, texts: Sequence[str]) -> Array:
+def classify(trained: Trained, texts: Sequence[str], *, alone: bool = False) -> Array:
     """The logit of each label for each text, ``(N, K)`` float64.
 
     Decisions use these, not the probabilities, which round to 0 and 1 where a model is sure.
+
+    Args:
+        alone: whether the map of n-grams takes no part.
     """
     network, parameters, spec = trained.network, trained.parameters, trained.spec
     most = trained.config.longest
@@ -45,8 +48,9 @@ def classify(trained: Trained, texts: Sequence[str]) -> Array:
     for rows in together([len(text) for text in encoded]):
         x, lengths = padded([encoded[row] for row in rows])
         state = network.zero_state(len(rows), parameters.dtype)
-        batch = Sequences(x, np.zeros(len(rows), dtype=np.intp), state, lengths)
-        if spec.buckets:
+        targets = np.zeros(len(rows), dtype=np.intp)
+        batch = Sequences(x, targets, state, lengths, alone=alone)
+        if spec.buckets and not alone:
             features = features_of([of_text(texts[row]) for row in rows], spec.buckets)
             batch = replace(batch, features=features)
         with np.errstate(all="ignore"):  # a damaged model shows in its outputs

@@ -61,8 +61,10 @@ from charrnn.tasks.measures import (
 )
 from charrnn.tasks.previews import fitted
 from charrnn.tasks.rows import Rows, read_rows
-from charrnn.tasks.supervised import SupervisedData, SupervisedTask
-from charrnn.tasks.wide import WEIGHTS, buckets_for, features_of, map_in, thinned
+from charrnn.tasks.shares import Objective, Shares, of_targets, shares_in
+from charrnn.tasks.summed import SummedTask
+from charrnn.tasks.supervised import SupervisedData
+from charrnn.tasks.wide import WEIGHTS, buckets_for, map_in
 from charrnn.tasks.without_network import by_naive_bayes, commonest, naive_bayes
 from charrnn.text.alphabet import Alphabet
 from charrnn.text.counts import counted, counted_of
@@ -85,6 +87,8 @@ class ClassifySpec:
         several: whether a text may have no label, or several.
         buckets: for hashed n-grams that are mapped to the labels as well; 0 means no map.
         fitted: the digest of the data that the map was fitted to.
+        shares: of the map and the recurrence, while they train by themselves
+            (:mod:`charrnn.tasks.shares`).
     """
 
     alphabet: Alphabet
@@ -92,11 +96,13 @@ class ClassifySpec:
     several: bool = False
     buckets: int = 0
     fitted: str = ""
+    shares: Shares | None = None
 
     def to_header(self) -> dict[str, Any]:
         """The entry of a checkpoint."""
         header = {"alphabet": self.alphabet.to_json(), "labels": list(self.labels)}
         own = {"several": self.several, "buckets": self.buckets, "fitted": self.fitted}
+        own |= {"shares": self.shares and list(self.shares)}
         return header | {name: value for name, value in own.items() if value}
 
     @classmethod
@@ -110,7 +116,7 @@ class ClassifySpec:
         if not isinstance(several, bool):
             raise ValueError("whether there are several labels must be true or false")
         alphabet, labels = Alphabet.from_json(header["alphabet"]), labels_of(header["labels"])
-        return cls(alphabet, labels, several, *map_in(header))
+        return cls(alphabet, labels, several, *map_in(header), shares_in(header))
 
     def model(self, config: Config) -> SequenceModel:
         """The network with these settings."""
@@ -210,8 +216,7 @@ class ClassifyData(SupervisedData[Pair]):
         self, spec: ClassifySpec, config: Config, model: SequenceModel, threads: int
     ) -> "ClassifyTask":
         """The training task."""
-        fitted = self.fitted(spec, config)
-        return ClassifyTask(self.rows, spec, config, model, threads, fitted)
+        return ClassifyTask(self.rows, spec, config, model, threads)
 
     def lengths(self, config: Config) -> list[int]:
         """The number of steps of each training example."""
@@ -258,7 +263,7 @@ def _read(config: Config, path: str) -> Source[tuple[Pair, ...]]:
     return replace(source, records=rows, notes=(*source.notes, note))
 
 
-class ClassifyTask(SupervisedTask[Pair]):
+class ClassifyTask(SummedTask[Pair]):
     """Trains on texts and labels."""
 
     def __init__(
@@ -268,9 +273,7 @@ class ClassifyTask(SupervisedTask[Pair]):
         config: Config,
         model: SequenceModel,
         threads: int = 1,
-        fitted: FittedMap | None = None,
     ) -> None:
-        self._fitted = fitted
         self._texts = [framed(spec.alphabet, row.left) for row in rows.train]
         self._number = {label: k for k, label in enumerate(spec.labels)}
         self._labels = [
@@ -287,22 +290,32 @@ class ClassifyTask(SupervisedTask[Pair]):
         targets = targets_of(yes, self.model.loss)
         state = self.model.zero_state(len(rows))
         batch = Sequences(x, targets, state, lengths)
-        if self._fitted is not None:
-            batch = replace(batch, beside=self._fitted.beside(rows.tolist()))
-        elif self.spec.buckets:
-            hashes = [of_text(self._rows.train[row].left) for row in rows]
-            features = thinned(features_of(hashes, self.spec.buckets), rng)
-            batch = replace(batch, features=features)
-        return batch, len(rows)
+        train = [self._rows.train[row] for row in rows]
+        return self.with_map(batch, lambda: [*self.hashes(train)], rng), len(rows)
 
-    def validate(self, parameters: Parameters) -> TaskScore | None:
-        return self._score(parameters, self._rows.val)[0]
+    def hashes(self, rows: Sequence[Pair]) -> Iterator[Array]:
+        return (of_text(row.left) for row in rows)
+
+    def outputs(
+        self, parameters: Parameters, rows: Sequence[Pair], *, alone: bool = False
+    ) -> Array:
+        return classify(self.trained(parameters), [row.left for row in rows], alone=alone)
+
+    def objective(
+        self, parameters: Parameters, rows: Sequence[Pair]
+    ) -> tuple[npt.NDArray[np.bool_], Objective]:
+        del parameters
+        yes, count = _yes(rows, self._with_unknown(rows), self.config), len(self.spec.labels)
+        known = np.logical_not(yes[:, count:].any(axis=1))
+        targets = targets_of(yes[known, :count], self.model.loss)
+        return known, of_targets(targets, self.model.loss)
 
     def test(self, parameters: Parameters) -> Outcome | None:
         rows = self._rows.test
         if not rows:
             return None
-        score, y = self._score(parameters, rows)
+        y = self.outputs(parameters, rows)
+        score = self.score(y, rows)
         labels = self._with_unknown(rows)
         gold = _yes(rows, labels, self.config)
         details: dict[str, Any] = {}
@@ -329,7 +342,8 @@ class ClassifyTask(SupervisedTask[Pair]):
         baselines = {name: share(own) for name, own in self._by_simple(simple, rows).items()}
         verdict, val = "", self._rows.val
         if val:
-            ours, y = self._score(parameters, val)
+            y = self.outputs(parameters, val)
+            ours = self.score(y, val)
             found = y >= 0 if several else _likeliest(y)
             of_simple = self._by_simple(simple, val)
             name = max(of_simple, key=lambda name: share(of_simple[name]))
@@ -369,7 +383,7 @@ class ClassifyTask(SupervisedTask[Pair]):
     def preview(self, parameters: Parameters, rng: np.random.Generator) -> bytes:
         rows = self._rows.val
         chosen = [rows[k] for k in rng.permutation(len(rows))[:SHOWN]]
-        found = predictions(self.trained(parameters), [row.left for row in chosen])
+        found = predictions(self.settled(parameters), [row.left for row in chosen])
         lines = []
         for row, one in zip(chosen, found, strict=True):
             right = set(one.labels) == set(labels_in(row.right, self.config))
@@ -383,9 +397,7 @@ class ClassifyTask(SupervisedTask[Pair]):
         found = {name for row in rows for name in labels_in(row.right, self.config)}
         return [*self.spec.labels, *sorted(found - {*self.spec.labels})]
 
-    def _score(self, parameters: Parameters, rows: Sequence[Pair]) -> tuple[TaskScore, Array]:
-        """The measures, and the logits ``(N, K)`` that they are based on."""
-        y = classify(self.trained(parameters), [row.left for row in rows])
+    def score(self, y: Array, rows: Sequence[Pair]) -> TaskScore:
         labels, known = self._with_unknown(rows), len(self.spec.labels)
         yes = _yes(rows, labels, self.config)
         targets = targets_of(yes[:, :known], self.model.loss)
@@ -403,7 +415,7 @@ class ClassifyTask(SupervisedTask[Pair]):
         # Where many models are right equally often, the more confident one is better.
         error = 1 - next(iter(measures.values())) + min(loss, 100.0) / (1000 * len(rows))
         method = self._rows.method(rows, "texts")
-        return TaskScore(loss, self.unit, error, measures, method), y
+        return TaskScore(loss, self.unit, error, measures, method)
 
 
 def _widened(found: npt.NDArray[np.bool_], size: int) -> npt.NDArray[np.bool_]:

@@ -1,13 +1,12 @@
-"""Fit the map of sparse features by itself, so that the recurrence learns what the map lacks.
+"""Fit the map of sparse features by itself, before the recurrence trains.
 
 A linear model fits its training rows, and would leave a network that is trained with it nothing to
-learn. So the rows are divided into folds, and while the recurrence trains, the map's part of the
-output comes from a map that was fitted to the other folds (Wolpert, 1992, "Stacked
-generalization"). Afterwards it comes from the map that was fitted to all rows.
+learn. So both learn by themselves (:mod:`charrnn.tasks.shares`). There are several ways to fit the
+map; the rows are divided into folds, and the way is taken that is best on rows of other folds.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from itertools import islice, product
 from typing import NamedTuple
@@ -118,16 +117,6 @@ class FittedMap:
             return self._nothing
         return next(islice(self._fits(self._rows, best.way), best.number - 1, None))
 
-    def beside(self, rows: Iterable[int]) -> Array:
-        """The outputs, ``(n, K)``, for examples from maps that were not fitted to them."""
-        known = self._best.outputs
-        return np.concatenate(
-            [
-                known[row] if row in known else wide_forward(self.weights[0], self._features([row]))
-                for row in rows
-            ]
-        )
-
     @property
     def says_something(self) -> bool:
         """Whether it is better than no map for rows that it was not fitted to."""
@@ -191,9 +180,6 @@ class FittedMap:
         """Add a map's errors on some examples to a result."""
         W, chain = weights
         y = wide_forward(W, self._features(rows))
-        ends = np.cumsum([len(self._targets[row]) for row in rows])[:-1]
-        parts = np.split(y.astype(np.float32), ends)
-        one.outputs.update(zip(rows.tolist(), parts, strict=True))
         nats, _, _ = self._loss_of(y, chain, rows)
         one.nats += nats
         one.wrong += self._wrong(y, rows)
@@ -281,11 +267,10 @@ class FittedMap:
 
 @dataclass
 class _OfOthers:
-    """The outputs of maps for examples that they were not fitted to, and their loss."""
+    """The errors of maps on examples that they were not fitted to."""
 
     way: Way
     number: int  # of the map that the way found; 0 is no map
-    outputs: dict[int, Array] = field(default_factory=dict)
     wrong: int = 0
     nats: float = 0.0
 

@@ -1,32 +1,30 @@
 """Many to many, one tag for each token: reads the characters, predicts where a token ends."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
-from itertools import chain
+from itertools import accumulate, chain
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from charrnn.errors import InputError
-from charrnn.nn.losses import LOSSES, log_probabilities
+from charrnn.nn.chain import Chain
+from charrnn.nn.losses import LOSSES
 from charrnn.nn.models import SequenceModel, Sequences
 from charrnn.nn.parameters import Parameters
 from charrnn.nn.types import Array
-from charrnn.nn.workspace import Workspace
-from charrnn.tasks.base import Outcome, Paths, TaskScore, Trained
+from charrnn.tasks.base import Outcome, Paths, TaskScore
 from charrnn.tasks.baselines import TagBaseline
 from charrnn.tasks.config import Config
 from charrnn.tasks.examples import (
     OF_CARRIED,
-    as_json,
     check_level,
     disagreements,
     labels_of,
     padded,
     same_labels,
-    together,
     units,
     with_unknowns,
 )
@@ -43,12 +41,14 @@ from charrnn.tasks.measures import (
     span_parts,
 )
 from charrnn.tasks.rows import Rows, read_rows
-from charrnn.tasks.supervised import SupervisedData, SupervisedTask
-from charrnn.tasks.wide import WEIGHTS, buckets_for, features_of, map_in, thinned
+from charrnn.tasks.shares import Objective, Shares, of_chain, of_targets, shares_in
+from charrnn.tasks.summed import SummedTask
+from charrnn.tasks.supervised import SupervisedData
+from charrnn.tasks.tagging import Tagging, by_lookup, hashes_of, predict, spans_of, tag
+from charrnn.tasks.wide import WEIGHTS, buckets_for, map_in
 from charrnn.text.alphabet import END, START, Alphabet
 from charrnn.text.conll import Sentence, read_sentences
 from charrnn.text.counts import counted
-from charrnn.text.hashed import of_tokens
 from charrnn.text.tables import Source
 
 __all__ = ["TagData", "TagSpec", "TagTask", "Tagging", "predict", "tag"]
@@ -64,17 +64,20 @@ class TagSpec:
         buckets: for hashed features of tokens that are mapped to the tags as well; 0 means no
             such map.
         fitted: the digest of the data that the map was fitted to.
+        shares: as for :class:`charrnn.tasks.classify.ClassifySpec`.
     """
 
     alphabet: Alphabet
     tags: tuple[str, ...]
     buckets: int = 0
     fitted: str = ""
+    shares: Shares | None = None
 
     def to_header(self) -> dict[str, Any]:
         """The entry of a checkpoint."""
         header = {"alphabet": self.alphabet.to_json(), "tags": list(self.tags)}
         own = {"buckets": self.buckets, "fitted": self.fitted}
+        own |= {"shares": self.shares and list(self.shares)}
         return header | {name: value for name, value in own.items() if value}
 
     @classmethod
@@ -85,7 +88,7 @@ class TagSpec:
             KeyError, ValueError: the header is not from :meth:`to_header`.
         """
         alphabet, tags = Alphabet.from_json(header["alphabet"]), labels_of(header["tags"])
-        return cls(alphabet, tags, *map_in(header))
+        return cls(alphabet, tags, *map_in(header), shares_in(header))
 
     def model(self, config: Config) -> SequenceModel:
         """The network with these settings."""
@@ -166,7 +169,7 @@ class TagData(SupervisedData[Sentence]):
     def spec(self) -> TagSpec:
         """The characters and tags of the training part."""
         texts = [token for row in self.rows.train for token in row.tokens]
-        hashes = _hashes((row.tokens for row in self.rows.train), self.config)
+        hashes = hashes_of((row.tokens for row in self.rows.train), self.config)
         buckets = buckets_for(hashes, len(self._tags), self.config.wide)
         fitted = self.sha256 if buckets else ""
         return TagSpec(Alphabet.of(self.config.level, [" ", *texts]), self._tags, buckets, fitted)
@@ -175,7 +178,7 @@ class TagData(SupervisedData[Sentence]):
         """The map from the features of each token."""
         rows, number = self.rows.train, {name: k for k, name in enumerate(spec.tags)}
         return FittedMap(
-            lambda row: [*_hashes([rows[row].tokens], config)],
+            lambda row: [*hashes_of([rows[row].tokens], config)],
             [np.array([number[name] for name in row.tags]) for row in rows],
             spec.buckets,
             len(spec.tags),
@@ -185,8 +188,7 @@ class TagData(SupervisedData[Sentence]):
 
     def task(self, spec: TagSpec, config: Config, model: SequenceModel, threads: int) -> "TagTask":
         """The training task."""
-        fitted = self.fitted(spec, config)
-        return TagTask(self.rows, spec, config, model, threads, fitted)
+        return TagTask(self.rows, spec, config, model, threads)
 
     def lengths(self, config: Config) -> list[int]:
         """The number of steps of each training example."""
@@ -215,7 +217,7 @@ def _read(config: Config, path: str) -> Source[tuple[Sentence, ...]]:
     )
 
 
-class TagTask(SupervisedTask[Sentence]):
+class TagTask(SummedTask[Sentence]):
     """Trains on sentences and their tags."""
 
     def __init__(
@@ -225,9 +227,7 @@ class TagTask(SupervisedTask[Sentence]):
         config: Config,
         model: SequenceModel,
         threads: int = 1,
-        fitted: FittedMap | None = None,
     ) -> None:
-        self._fitted = fitted
         self._sentences = [spec.encode(row.tokens) for row in rows.train]
         number = {name: k for k, name in enumerate(spec.tags)}
         self._tags = [np.array([number[name] for name in row.tags]) for row in rows.train]
@@ -242,26 +242,53 @@ class TagTask(SupervisedTask[Sentence]):
     ) -> tuple[Sequences, int]:
         x, lengths = padded([self._sentences[row][0] for row in rows])
         x = with_unknowns(x, self.config.noise, rng)
-        spans = _spans([self._sentences[row][1] for row in rows])
+        spans = spans_of([self._sentences[row][1] for row in rows])
         targets = np.concatenate([self._tags[row] for row in rows])
         state = self.model.zero_state(len(rows))
         batch = Sequences(x, targets, state, lengths, spans)
-        if self._fitted is not None:
-            batch = replace(batch, beside=self._fitted.beside(rows.tolist()))
-        elif self.spec.buckets:
-            tokens = [self._rows.train[row].tokens for row in rows]
-            features = features_of([*_hashes(tokens, self.config)], self.spec.buckets)
-            batch = replace(batch, features=thinned(features, rng))
-        return batch, len(targets)
+        train = [self._rows.train[row] for row in rows]
+        return self.with_map(batch, lambda: [*self.hashes(train)], rng), len(targets)
 
-    def validate(self, parameters: Parameters) -> TaskScore | None:
-        return self._score(parameters, self._rows.val)[0]
+    def hashes(self, rows: Sequence[Sentence]) -> Iterator[Array]:
+        return hashes_of((row.tokens for row in rows), self.config)
+
+    def outputs(
+        self, parameters: Parameters, rows: Sequence[Sentence], *, alone: bool = False
+    ) -> Array:
+        found = tag(self.trained(parameters), [row.tokens for row in rows], alone=alone)
+        return np.concatenate(found)
+
+    def objective(
+        self, parameters: Parameters, rows: Sequence[Sentence]
+    ) -> tuple[npt.NDArray[np.bool_], Objective]:
+        gold, lane = self._gold(rows), _lane(rows)
+        if self.model.loss == "chain":
+            known = ~np.isin(lane, lane[gold < 0])
+            return known, of_chain(parameters["chain.W"], lane[known], gold[known])
+        known = gold >= 0
+        return known, of_targets(gold[known], self.model.head.loss)
+
+    def joined(self, parameters: Parameters, y: Array, a: float, rows: Sequence[Sentence]) -> Array:
+        if self.model.loss != "chain":
+            return y
+        return Chain(a * parameters["chain.W"], y, _lane(rows)).log_marginals
+
+    def _gold(self, rows: Sequence[Sentence]) -> Array:
+        """The number of each token's tag, -1 for a tag that the model does not know."""
+        return np.array([self._number.get(name, -1) for row in rows for name in row.tags])
+
+    def _predicted(self, y: Array, rows: Sequence[Sentence]) -> list[list[str]]:
+        """The likeliest tags of each sentence."""
+        names = [self.spec.tags[k] for k in y.argmax(axis=1)]
+        ends = accumulate(len(row.tokens) for row in rows)
+        return [names[end - len(row.tokens) : end] for end, row in zip(ends, rows, strict=True)]
 
     def test(self, parameters: Parameters) -> Outcome | None:
         rows = self._rows.test
         if not rows:
             return None
-        score, predicted = self._score(parameters, rows)
+        y = self.outputs(parameters, rows)
+        score, predicted = self.score(y, rows), self._predicted(y, rows)
         gold = [row.tags for row in rows]
         flat, found = list(chain.from_iterable(gold)), list(chain.from_iterable(predicted))
         details: dict[str, Any] = {"tags": by_label(flat, found, sorted({*flat, *found}))}
@@ -274,7 +301,8 @@ class TagTask(SupervisedTask[Sentence]):
         baselines = {way: share(parts) for way, parts in of_simple.items()}
         verdict, val = "", self._rows.val
         if val:
-            ours, predicted = self._score(parameters, val)
+            y = self.outputs(parameters, val)
+            ours, predicted = self.score(y, val), self._predicted(y, val)
             best = max(self._by_simple(simple, val).values(), key=share)
             parts = self._parts(val, predicted)
             verdict = which_is_better(next(iter(ours.measures)), parts, best)
@@ -297,7 +325,7 @@ class TagTask(SupervisedTask[Sentence]):
     def preview(self, parameters: Parameters, rng: np.random.Generator) -> bytes:
         rows = self._rows.val
         chosen = [rows[k] for k in rng.permutation(len(rows))[:SHOWN]]
-        found = tag(self.trained(parameters), [row.tokens for row in chosen])
+        found = tag(self.settled(parameters), [row.tokens for row in chosen])
         lines = []
         for row, y in zip(chosen, found, strict=True):
             names = [self.spec.tags[k] for k in y.argmax(axis=1)]
@@ -307,14 +335,9 @@ class TagTask(SupervisedTask[Sentence]):
             )
         return "".join(line + "\n" for line in lines).encode()
 
-    def _score(
-        self, parameters: Parameters, rows: Sequence[Sentence]
-    ) -> tuple[TaskScore, list[list[str]]]:
-        """The measures, and the predicted tags of each sentence."""
-        found = tag(self.trained(parameters), [row.tokens for row in rows])
-        predicted = [[self.spec.tags[k] for k in y.argmax(axis=1)] for y in found]
-        numbers = np.array([self._number.get(name, -1) for row in rows for name in row.tags])
-        known, y = numbers >= 0, np.concatenate(found)
+    def score(self, y: Array, rows: Sequence[Sentence]) -> TaskScore:
+        predicted, numbers = self._predicted(y, rows), self._gold(rows)
+        known = numbers >= 0
         nats = np.full(len(numbers), UNSEEN)
         nats[known] = LOSSES[self.model.head.loss](y[known], numbers[known], each=True)
         loss = float(nats.mean())
@@ -327,116 +350,12 @@ class TagTask(SupervisedTask[Sentence]):
         count = sum(len(row.tokens) for row in rows)
         method = self._rows.method(rows, "sentences", f" ({counted(count, 'token')})")
         error = 1 - main + min(loss, 100.0) / (1000 * count)
-        return TaskScore(loss, self.unit, error, measures, method), predicted
+        return TaskScore(loss, self.unit, error, measures, method)
 
 
-def _spans(ends: Sequence[Array]) -> Array:
-    """``(N, 3)``: lane, first and last step of every token."""
-    lanes = np.concatenate([np.full(len(e), lane) for lane, e in enumerate(ends)])
-    return np.column_stack([lanes, np.concatenate(ends)]).astype(np.intp)
-
-
-def _hashes(sentences: Iterable[Sequence[str]], config: Config) -> Iterator[Array]:
-    """The feature hashes of each token; a tagger that only reads forwards sees none ahead."""
-    ahead = config.directions == "both"
-    return (own for tokens in sentences for own in of_tokens(tokens, ahead=ahead))
-
-
-def tag(trained: Trained, sentences: Sequence[Sequence[str]]) -> list[Array]:
-    """The logit of each tag for each token, ``(tokens, K)`` float64 for each sentence."""
-    network, parameters, spec = trained.network, trained.parameters, trained.spec
-    encoded = [spec.encode(tokens) for tokens in sentences]
-    found = [np.zeros((0, len(spec.tags)))] * len(sentences)
-    workspace = Workspace()
-    there = [k for k, tokens in enumerate(sentences) if len(tokens)]
-    for part in together([len(encoded[k][0]) for k in there]):
-        rows = [there[k] for k in part]
-        x, lengths = padded([encoded[row][0] for row in rows])
-        spans = _spans([encoded[row][1] for row in rows])
-        state = network.zero_state(len(rows), parameters.dtype)
-        batch = Sequences(x, np.zeros(len(spans), dtype=np.intp), state, lengths, spans)
-        if spec.buckets:
-            hashes = [*_hashes((sentences[row] for row in rows), trained.config)]
-            batch = replace(batch, features=features_of(hashes, spec.buckets))
-        with np.errstate(all="ignore"):  # a damaged model shows in its outputs
-            y = network.outputs(parameters, batch, workspace)
-        cuts = np.cumsum([len(sentences[row]) for row in rows])[:-1]
-        for row, own in zip(rows, np.split(y.astype(np.float64), cuts), strict=True):
-            found[row] = own
-    return found
-
-
-@dataclass(frozen=True)
-class Tagging:
-    """The tokens of a sentence, the likeliest tag of each, and its probability.
-
-    With ``loss=sigmoid`` it is the probability of a yes, and those of all tags need not sum to one.
-    """
-
-    tokens: tuple[str, ...]
-    tags: tuple[str, ...]
-    probabilities: tuple[float, ...]
-
-    def lines(self, form: str) -> Iterator[str]:
-        """The lines of ``charrnn predict``."""
-        rows = zip(self.tokens, self.tags, self.probabilities, strict=True)
-        if form == "text":
-            yield " ".join(f"{token}/{name}" for token, name, _ in rows)
-        elif form == "tsv":
-            yield from (f"{token}\t{name}\t{p:.4f}" for token, name, p in rows)
-            yield ""
-        else:
-            shown = [round(p, 6) for p in self.probabilities]
-            yield as_json(tokens=self.tokens, tags=self.tags, probabilities=shown)
-
-
-def predict(trained: Trained, texts: Sequence[str]) -> list[Tagging]:
-    """The tag of each token of each text.
-
-    Only spaces separate tokens, as in the training files: a number with no-break spaces in it is
-    one token.
-
-    Raises:
-        DivergedError: the outputs are not finite.
-    """
-    sentences = [_tokens(text) for text in texts]
-    taggings = []
-    for tokens, y in zip(sentences, tag(trained, sentences), strict=True):
-        trained.check_finite(y)
-        names = tuple(trained.spec.tags[k] for k in y.argmax(axis=1))
-        p = np.exp(log_probabilities(trained.config.loss, y).max(axis=1))
-        taggings.append(Tagging(tuple(tokens), names, tuple(p.tolist())))
-    return taggings
-
-
-def _tokens(text: str) -> list[str]:
-    return [token for token in text.split(" ") if token]
-
-
-def by_lookup(trained: Trained, data: TagData) -> Callable[..., list[Tagging]]:
-    """Like :func:`predict`, but by the baseline, fitted to the model's training data.
-
-    The baseline is the way of looking tags up that is right more often on the validation rows.
-    """
-    train, val = data.rows.train, data.rows.val
-    simple = TagBaseline().fit([(row.tokens, row.tags) for row in train])
-
-    def right(way: str) -> int:
-        found = simple.predict([row.tokens for row in val], way)
-        pairs = zip(found, val, strict=True)
-        return sum(a == b for own, row in pairs for a, b in zip(own, row.tags, strict=True))
-
-    way = max(TagBaseline.WAYS, key=right)
-
-    def predict(texts: Sequence[str]) -> list[Tagging]:
-        sentences = [_tokens(text) for text in texts]
-        found = simple.answers(sentences, way)
-        return [
-            Tagging(tuple(tokens), tuple(name for name, _ in own), tuple(p for _, p in own))
-            for tokens, own in zip(sentences, found, strict=True)
-        ]
-
-    return predict
+def _lane(rows: Sequence[Sentence]) -> Array:
+    """The sentence of each token."""
+    return np.repeat(np.arange(len(rows)), [len(row.tokens) for row in rows])
 
 
 register(

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from charrnn.nn.types import Array
-from charrnn.nn.wide import Features
+from charrnn.nn.wide import Features, wide_forward
 from charrnn.text.hashed import buckets_of
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "buckets_for",
     "features_of",
     "map_in",
+    "mapped",
     "thinned",
     "without",
 ]
@@ -94,6 +95,12 @@ def features_of(hashes: Sequence[Array], size: int) -> Features:
     value = 1 + np.log(count)
     length = np.sqrt(np.bincount(row, value * value, minlength=len(hashes)))
     return Features(len(hashes), row, column, (value * (SCALE / length[row])).astype(np.float32))
+
+
+def mapped(W: Array, hashes: Iterable[Array]) -> Array:
+    """What a map ``(D, K)`` says of targets with these feature hashes, ``(N, K)``."""
+    found = [wide_forward(W, features_of([own], len(W))) for own in hashes]
+    return np.concatenate(found or [np.zeros((0, W.shape[1]))])
 
 
 def thinned(features: Features, rng: np.random.Generator | None) -> Features:

@@ -16,7 +16,6 @@ from charrnn.nn.parameters import Parameters
 from charrnn.nn.products import on_one_thread
 from charrnn.runs.find import in_words
 from charrnn.runs.history import Validation
-from charrnn.runs.model import MEMBERS
 from charrnn.tasks.base import Scored
 from charrnn.tasks.supervised import SupervisedData
 from charrnn.training.events import (
@@ -261,7 +260,7 @@ class Course(Kept):
             for name, weight in self._unwritten_best.weights.items():
                 np.copyto(self.trainer.parameters[name], weight)
         else:
-            np.copyto(self.trainer.parameters.flat, self._saved_best().flat)
+            np.copyto(self.trainer.parameters.flat, self._saved_best(exactly=True).flat)
         before = self.members.before
         steps = max(2 * self.validate_every, round(SETTLING * (best.step - before)))
         total = min(number + steps, self.trainer.total)
@@ -299,11 +298,11 @@ class Course(Kept):
     ) -> Validated:
         """Add a validation to the run's history; note whether it is the current member's best."""
         error = None if score is None else score.error
-        found = Validation(number, epoch, train_nats, error)
+        found = Validation(number, epoch, train_nats, error, getattr(score, "chosen_by", None))
         self.history.append(found)
         members = self.members
-        known = None if members.best is None else members.best.val
-        improved = error is None or known is None or error < known
+        known = None if members.best is None else members.best.key
+        improved = found.key is None or known is None or found.key < known
         if improved and score is not None:
             members.best = found
             if members.number == 1:
@@ -328,8 +327,7 @@ class Course(Kept):
             score, last = self.best_score, self.history[-1]
             error = None if score is None else score.error
             self.best = Validation(self.made, last.epoch, last.train, error)
-            header = self._header() | {MEMBERS: number}
-            self.folder.save_best(header, dict(parameters))
+            self.folder.save_best(self._header(number), dict(parameters))
         if not self.folder.has_logged("averaged", self.made):
             numbers = {} if self.best_score is None else self.best_score.numbers
             self._log(self.made, "averaged", **numbers)

@@ -18,6 +18,7 @@ from charrnn.runs.model import MEMBERS, load_model
 from charrnn.runs.own_cell import source_of
 from charrnn.tasks.base import Data, Scored, Spec, Task
 from charrnn.tasks.config import Config
+from charrnn.tasks.shares import with_shares, without_shares
 from charrnn.training.events import (
     Compared,
     Event,
@@ -53,7 +54,7 @@ class Kept:
     ) -> None:
         self.config = self.asked = config  # asked: the settings that made the restored state
         self.data = data
-        self._spec = spec
+        self._spec = spec = with_shares(spec, data.sha256)
         self.folder = folder
         self.network = spec.model(config)
         self._noted_threads = 0  # in the log; checkpoints do not note it
@@ -116,8 +117,12 @@ class Kept:
             return False
         return self.trainer.number >= self.trainer.total
 
-    def _saved_best(self) -> Parameters:
+    def _saved_best(self, *, exactly: bool = False) -> Parameters:
         """The best weights of the member at work.
+
+        Args:
+            exactly: whether to continue the training with them (see
+                :func:`charrnn.runs.model.load_model`).
 
         Raises:
             CheckpointError: they cannot be read.
@@ -125,8 +130,8 @@ class Kept:
         number, own_cell = self.members.number, self.config.own_cell
         own = self.folder.best_of(number)
         if own != self.folder.best and own.exists():
-            return load_model(own, own_cell).parameters
-        return load_model(self.folder.best, own_cell).member(number).parameters
+            return load_model(own, own_cell, exactly=exactly).parameters
+        return load_model(self.folder.best, own_cell, exactly=exactly).member(number).parameters
 
     def _repaired(self) -> tuple[str, ...]:
         """Write best weights again that can no longer be read; return a line on each for the user.
@@ -145,8 +150,7 @@ class Kept:
                 load_model(folder.best, self.config.own_cell)
             except CheckpointError as error:
                 _, parameters = self._average()
-                header = self._header() | ({MEMBERS: finished} if finished > 1 else {})
-                folder.save_best(header, dict(parameters))
+                folder.save_best(self._header(finished), dict(parameters))
                 notes.append(f"warning: {error}; it was rebuilt from {folder.last}")
         if finished < number and (members.best or folder.best_of(number).exists()):
             try:
@@ -163,7 +167,8 @@ class Kept:
 
     def _task_of(self, network: Any) -> Task:
         """The run's task, for the average of its members."""
-        return self.data.task(self.spec, self.config, network, self.threads or 1)
+        spec = without_shares(self.spec)
+        return self.data.task(spec, self.config, network, self.threads or 1)
 
     def _average(self) -> tuple[Any, Parameters]:
         """The network that averages all members trained so far, and its weights."""
@@ -223,12 +228,18 @@ class Kept:
         if failed is not None:
             raise failed
 
-    def _header(self) -> dict[str, Any]:
-        """What a checkpoint notes besides its arrays."""
+    def _header(self, finished: int = 0) -> dict[str, Any]:
+        """What a checkpoint notes besides its arrays.
+
+        Args:
+            finished: how many trained members it averages; 0 for the one that trains.
+        """
+        spec = without_shares(self.spec) if finished else self.spec
         return {
             "charrnn": __version__,
             "config": self.config.to_json(),
-            self.config.kind.key: self.spec.to_header(),
+            self.config.kind.key: spec.to_header(),
+            **({MEMBERS: finished} if finished > 1 else {}),
             "history": [one.to_json() for one in self.history],
             "best": None if self.best is None else self.best.to_json(),
             **source_of(self.config.own_cell),

@@ -20,6 +20,7 @@ from charrnn.tasks.config import Config
 from charrnn.tasks.extension import begin_from
 from charrnn.tasks.figures import short
 from charrnn.tasks.pretraining import carry_layers
+from charrnn.tasks.shares import settled
 from charrnn.training.bar import Bar
 from charrnn.training.compare import compare
 from charrnn.training.course import Course
@@ -312,9 +313,9 @@ class Run(Course):
         for path in (self.folder.best, self.folder.last):
             if path.exists():
                 return load_model(path, self.config.own_cell)
-        parameters = self.trainer.parameters.astype(np.float32)
-        header = self._header()
-        return Model(self.network, parameters, self.spec, self.config, path, header, {})
+        spec, parameters = settled(self.spec, self.trainer.parameters.astype(np.float32))
+        header = self._header(finished=1)
+        return Model(self.network, parameters, spec, self.config, path, header, {})
 
     def close(self) -> None:
         """End the other processes and free the folder; remove it if nothing was saved in it."""
@@ -340,7 +341,7 @@ class Run(Course):
         Raises:
             CheckpointError: the best model cannot be read.
         """
-        task, parameters = self.task, self.trainer.parameters
+        task, (_, parameters) = self.task, settled(self.spec, self.trainer.parameters)
         if self.config.members > 1:
             network, parameters = self._average()
             task = self._task_of(network)

@@ -1,0 +1,86 @@
+"""Training a network that has a map of features beside its recurrence."""
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from charrnn.nn.models import Sequences
+from charrnn.nn.parameters import Parameters
+from charrnn.nn.types import Array
+from charrnn.tasks.base import TaskScore, Trained
+from charrnn.tasks.shares import Objective, best_shares, settled
+from charrnn.tasks.supervised import SupervisedTask
+from charrnn.tasks.wide import features_of, mapped, thinned
+
+__all__ = ["SummedTask"]
+
+R = TypeVar("R")
+
+
+class SummedTask(SupervisedTask[R]):
+    """A task whose outputs may be the sum of a recurrence and a map.
+
+    If the map was fitted to the training rows, the recurrence learns by itself, and each validation
+    finds the shares of both (:mod:`charrnn.tasks.shares`). A map that was fitted to other rows
+    learns together with the recurrence. There may be no map, too.
+    """
+
+    @abstractmethod
+    def hashes(self, rows: Sequence[R]) -> Iterable[Array]:
+        """The feature hashes of each target."""
+
+    @abstractmethod
+    def outputs(self, parameters: Parameters, rows: Sequence[R], *, alone: bool = False) -> Array:
+        """The network's outputs ``(N, K)`` for all targets; alone: those of the recurrence."""
+
+    @abstractmethod
+    def objective(
+        self, parameters: Parameters, rows: Sequence[R]
+    ) -> tuple[npt.NDArray[np.bool_], Objective]:
+        """The targets that the model knows, ``(N,)``, and their loss."""
+
+    @abstractmethod
+    def score(self, y: Array, rows: Sequence[R]) -> TaskScore:
+        """The measures of outputs ``(N, K)``."""
+
+    def joined(self, parameters: Parameters, y: Array, a: float, rows: Sequence[R]) -> Array:
+        """Outputs ``(N, K)`` of sums of map and recurrence, ``a`` being the map's share."""
+        del parameters, a, rows
+        return y
+
+    def with_map(
+        self,
+        batch: Sequences,
+        hashes: Callable[[], Sequence[Array]],
+        rng: np.random.Generator | None,
+    ) -> Sequences:
+        """A batch of training rows with what the map reads of them, if it learns, too."""
+        if self.spec.shares is not None:
+            return replace(batch, alone=True)
+        if not self.spec.buckets:
+            return batch
+        return replace(batch, features=thinned(features_of(hashes(), self.spec.buckets), rng))
+
+    def validate(self, parameters: Parameters) -> TaskScore | None:
+        """Score the validation rows, which also decide the shares."""
+        rows = self._rows.val
+        if self.spec.shares is None:
+            return self.score(self.outputs(parameters, rows), rows)
+        of_map = mapped(parameters["wide.W"], self.hashes(rows))
+        of_network = self.outputs(parameters, rows, alone=True)
+        known, objective = self.objective(parameters, rows)
+        a, b = best_shares(of_map[known], of_network[known], objective)
+        self.spec = replace(self.spec, shares=(a, b))
+        y = self.joined(parameters, a * of_map + b * of_network, a, rows)
+        found = self.score(y, rows)
+        return replace(found, chosen_by=found.loss)
+
+    def settled(self, parameters: Parameters) -> Trained:
+        """The network with these weights in their shares."""
+        spec, weights = settled(self.spec, parameters)
+        own: Any = self.model
+        return Trained(own, weights, spec, self.config)

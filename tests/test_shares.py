@@ -1,0 +1,337 @@
+"""How much the map of n-grams and the recurrence each add to a classifier's outputs."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from support import charrnn, fingerprint, metrics
+
+from charrnn.checkpoint import read_checkpoint, write_checkpoint
+from charrnn.errors import CheckpointError
+from charrnn.nn.chain import Chain
+from charrnn.nn.losses import LOSSES
+from charrnn.nn.types import Array
+from charrnn.runs.folder import RunFolder
+from charrnn.runs.model import load_model
+from charrnn.tasks.base import Paths
+from charrnn.tasks.classify import ClassifyData, classify
+from charrnn.tasks.config import Config
+from charrnn.tasks.shares import (
+    HALVES,
+    MOST,
+    best_shares,
+    of_chain,
+    of_targets,
+    settled,
+    without_shares,
+)
+from charrnn.tasks.tag import TagData
+from charrnn.training.events import Settled, Stopped
+from charrnn.training.run import Run
+
+SMALL: dict[str, Any] = {"hidden": 6, "batch_size": 8, "epochs": 4.0, "noise": 0.0}
+
+
+def rows(count: int = 160) -> list[str]:
+    """The label says whether there is an x, or is wrong: so no answer is sure."""
+    draw = np.random.default_rng(0)
+    found = []
+    for number in range(count):
+        word = "".join(draw.choice(list("abcdefx"), 5, p=[0.15] * 6 + [0.1]))
+        right = ("x" in word) is bool(draw.random() < 0.85)
+        found.append(f"{number} {word}\t{'yes' if right else 'no'}\n")
+    return found
+
+
+def begun(folder: Path, lines: Sequence[str] = (), task: str = "classify", **settings: Any) -> Run:
+    (folder.parent / "rows.tsv").write_text("".join(lines or rows()), encoding="utf-8")
+    config = Config.of("classify", **{**SMALL, **settings})
+    data = ClassifyData(Paths((str(folder.parent / "rows.tsv"),)), config)
+    return Run.begin(config, data, RunFolder(folder, resume=False))
+
+
+def finished(folder: Path, **settings: Any) -> Any:
+    run = begun(folder, **settings)
+    for _ in run:
+        pass
+    run.close()
+    return run
+
+
+def two_experts(loss: str, count: int = 400) -> tuple[Array, Array, Array]:
+    """Outputs of two that each see the truth through noise, and the truth."""
+    draw = np.random.default_rng(3)
+    truth = draw.standard_normal((count, 3))
+    one, other = (truth + scale * draw.standard_normal(truth.shape) for scale in (0.5, 1.5))
+    if loss == "softmax":
+        noisy = truth + draw.gumbel(size=truth.shape)
+        return one, other, noisy.argmax(axis=1)
+    return one, other, (truth + draw.logistic(size=truth.shape) > 0).astype(np.float64)
+
+
+def objective(at: Array, outputs: Array, targets: Array, loss: str) -> float:
+    y = np.tensordot(at, outputs, 1)
+    return float(LOSSES[loss](y, targets)) + float(((at - 0.5) ** 2).sum()) / 2
+
+
+@pytest.mark.parametrize("loss", ["softmax", "sigmoid"])
+def test_the_shares_minimise_the_loss(loss: str) -> None:
+    one, other, targets = two_experts(loss)
+    a, b = best_shares(one, other, of_targets(targets, loss))
+    assert a > 3 * b > 0  # who sees more has the larger share
+    outputs = np.stack([one, other])
+    least = objective(np.array([a, b]), outputs, targets, loss)
+    for da in (-1e-3, 0, 1e-3):
+        for db in (-1e-3, 0, 1e-3):
+            assert objective(np.array([a + da, b + db]), outputs, targets, loss) >= least
+    assert best_shares(other, one, of_targets(targets, loss)) == pytest.approx((b, a), abs=1e-5)
+
+
+@pytest.mark.parametrize("loss", ["softmax", "sigmoid"])
+def test_whoever_is_always_wrong_has_no_share(loss: str) -> None:
+    one, other, targets = two_experts(loss)
+    a, b = best_shares(one, -other, of_targets(targets, loss))
+    assert a > 0.5
+    assert b == 0
+    assert best_shares(-other, one, of_targets(targets, loss)) == pytest.approx((0, a), abs=1e-5)
+
+
+def test_the_chain_is_a_part_of_the_map() -> None:
+    draw = np.random.default_rng(4)
+    lane, W = np.repeat(np.arange(60), 5), draw.standard_normal((3, 3))
+    one, other = draw.standard_normal((2, 300, 3))
+    gold = Chain(W, one + 0.5 * other, lane).log_marginals.argmax(axis=1)
+    objective = of_chain(W, lane, gold)
+    a, b = best_shares(one, other, objective)
+    assert a > b > 0
+
+    def least(a: float, b: float) -> float:
+        total = Chain(a * W, a * one + b * other, lane).nats(gold)
+        return float(total + ((a - 0.5) ** 2 + (b - 0.5) ** 2) / 2)
+
+    for da, db in ((1e-3, 0), (-1e-3, 0), (0, 1e-3), (0, -1e-3)):
+        assert least(a + da, b + db) >= least(a, b)
+
+
+def test_few_rows_decide_little() -> None:
+    targets = np.arange(400) % 3
+    right = 0.1 * np.eye(3)[targets]  # never wrong, and could be surer
+    assert best_shares(right, 0 * right, of_targets(targets, "softmax")) == (MOST, 0.5)
+    a, b = best_shares(right[:4], 0 * right[:4], of_targets(targets[:4], "softmax"))
+    assert 0.5 < a < 1
+    assert b == 0.5
+    assert best_shares(right[:0], right[:0], of_targets(targets[:0], "softmax")) == HALVES
+
+
+def test_the_network_learns_as_if_there_were_no_map(tmp_path: Path) -> None:
+    run: Any = begun(tmp_path / "run")
+    assert run.spec.shares == HALVES
+    parameters = run.trainer.parameters
+    draw = np.random.default_rng(0)
+    parameters["head.W"][...] = draw.standard_normal(parameters["head.W"].shape)
+    found: list[Any] = []
+    for scale in (1, 100):
+        parameters["wide.W"][...] *= scale
+        gradients = parameters.zeros_like()
+        found.append(run.task.gradients(parameters, gradients, 0, None))
+        assert not gradients["wide.W"].any()
+        found.append(gradients["head.W"].copy())
+    assert found[0] == found[2]
+    np.testing.assert_array_equal(found[1], found[3])
+    run.close()
+
+
+def test_a_saved_model_is_the_sum_in_its_shares(tmp_path: Path) -> None:
+    run = finished(tmp_path / "run")
+    path = tmp_path / "run" / "best.npz"
+    training, model = load_model(path, exactly=True), load_model(path)
+    spec: Any = training.spec
+    a, b = spec.shares
+    assert (a, b) != HALVES
+    assert model.spec == without_shares(training.spec)
+    for name, share in (("wide.W", a), ("head.W", b), ("head.b", b), ("body.0.back.W_x", 1)):
+        expected = training.parameters[name] * np.float32(share)
+        np.testing.assert_array_equal(model.parameters[name], expected)
+    texts = [row.left for row in run.data.rows.val]
+    alone = training.parameters.astype(np.float32)
+    alone["wide.W"][...] = 0
+    of_network = classify(replace(training, parameters=alone), texts)
+    alone = training.parameters.astype(np.float32)
+    alone["head.W"][...], alone["head.b"][...] = 0, 0
+    of_map = classify(replace(training, parameters=alone), texts)
+    y = classify(model, texts)
+    np.testing.assert_allclose(y, a * of_map + b * of_network, atol=1e-5)
+    right = np.array([row.right == model.spec.labels[1] for row in run.data.rows.val])
+    scored = [one for one in metrics(tmp_path / "run") if one["event"] == "validation"]
+    best = min(scored, key=lambda one: one["loss"])
+    assert ((y[:, 1] > y[:, 0]) == right).mean() == best["accuracy"]
+    again = tmp_path / "again.npz"
+    model.save(again)  # multiplied once
+    np.testing.assert_array_equal(load_model(again).parameters.flat, model.parameters.flat)
+    assert load_model(again).spec == model.spec
+
+
+@pytest.mark.parametrize("loss", ["chain", "softmax", "sigmoid"])
+def test_a_saved_tagger_is_as_good_as_its_best_validation(tmp_path: Path, loss: str) -> None:
+    draw = np.random.default_rng(0)
+    lines = []
+    for _ in range(120):
+        words = ["".join(draw.choice(list("abc"), 3)) for _ in range(4)]
+        tags = [word[0] if draw.random() < 0.8 else "b" for word in words]
+        lines.append("".join(f"{w}\t{t}\n" for w, t in zip(words, tags, strict=True)) + "\n")
+    (tmp_path / "rows.conll").write_text("".join(lines), encoding="utf-8")
+    config = Config.of("tag", **{**SMALL, "loss": loss, "dropout": 0.0, "epochs": 8.0, "lr": 0.02})
+    data = TagData(Paths((str(tmp_path / "rows.conll"),)), config)
+    run: Any = Run.begin(config, data, RunFolder(tmp_path / "run", resume=False))
+    gradients = run.trainer.parameters.zeros_like()
+    gradients.flat[...] = 1
+    run.task.gradients(run.trainer.parameters, gradients, 0, None)
+    assert not any(gradients[name].any() for name in {"wide.W", "chain.W"} & set(gradients))
+    for _ in run:
+        pass
+    model = load_model(tmp_path / "run" / "best.npz")
+    a, b = load_model(tmp_path / "run" / "best.npz", exactly=True).spec.shares
+    assert a > 0
+    assert b > 0
+    score: Any = data.task(model.spec, config, model.network, 1).validate(model.parameters)
+    scored = [one for one in metrics(tmp_path / "run") if one["event"] == "validation"]
+    assert score.loss == pytest.approx(min(one["loss"] for one in scored), abs=1e-6)
+    if loss == "chain":
+        last = load_model(tmp_path / "run" / "last.npz", exactly=True)
+        share = np.float32(a)
+        np.testing.assert_array_equal(
+            model.parameters["chain.W"], share * last.parameters["chain.W"]
+        )
+    run.close()
+
+
+def test_a_run_that_saved_nothing_yet_has_half_of_both(tmp_path: Path) -> None:
+    run: Any = begun(tmp_path / "run")
+    run.trainer.parameters["head.b"][...] = 3, 1
+    model = run.model
+    assert model.spec.shares is None
+    assert model.parameters["head.b"].tolist() == [1.5, 0.5]
+    assert run.trainer.parameters["head.b"].tolist() == [3, 1]
+    run.close()
+
+
+def test_members_are_averaged_in_their_shares(tmp_path: Path) -> None:
+    run = finished(tmp_path / "run", members=2)
+    model = load_model(tmp_path / "run" / "best.npz")
+    assert (model.members, model.spec.shares) == (2, None)
+    assert "shares" not in model.header["spec"]
+    texts = [row.left for row in run.data.rows.val]
+    each = [classify(model.member(k), texts) for k in (1, 2)]
+    mean = np.mean([np.exp(y) / np.exp(y).sum(axis=1, keepdims=True) for y in each], axis=0)
+    np.testing.assert_allclose(np.exp(classify(model, texts)), mean, atol=1e-5)
+    right = np.array([row.right == model.spec.labels[1] for row in run.data.rows.val])
+    logged = [one for one in metrics(tmp_path / "run") if one["event"] == "averaged"]
+    nats = -np.log(np.where(right, mean[:, 1], mean[:, 0])).mean()
+    assert logged[-1]["loss"] == pytest.approx(nats, abs=1e-5)
+    outcome = run.report()
+    assert outcome is not None
+    tested = np.exp(classify(model, [row.left for row in run.data.rows.test]))
+    gold = np.array([row.right == model.spec.labels[1] for row in run.data.rows.test])
+    nats = -np.log(np.where(gold, tested[:, 1], tested[:, 0])).mean()
+    assert outcome.score.loss == pytest.approx(nats, abs=1e-5)
+
+
+@pytest.mark.parametrize("members", [1, 2])
+def test_a_run_in_shares_resumes_exactly(tmp_path: Path, members: int) -> None:
+    whole = finished(tmp_path / "whole", members=members)
+    broken = begun(tmp_path / "broken", members=members)
+    for number, event in enumerate(broken):
+        if number == 25:
+            broken.stop()
+        if isinstance(event, Stopped):
+            break
+    broken.close()
+    folder = RunFolder(tmp_path / "broken", resume=True)
+    saved, _ = folder.load_last()
+    assert saved.spec.shares not in (None, HALVES)
+    for _ in Run.resume(saved, whole.data, folder):
+        pass
+    assert fingerprint(tmp_path / "broken") == fingerprint(tmp_path / "whole")
+    assert metrics(tmp_path / "broken")[-1] == metrics(tmp_path / "whole")[-1]
+
+
+def test_the_best_weights_continue_as_they_were(tmp_path: Path) -> None:
+    """Out of patience, a run returns to them, and not to what their shares make of them."""
+    run = begun(tmp_path / "run", epochs=60.0, patience=2, lr=0.05, eval_every=5)
+    for event in run:
+        if isinstance(event, Settled):
+            best = load_model(tmp_path / "run" / "best.npz", exactly=True)
+            assert best.spec.shares != (1, 1)
+            np.testing.assert_array_equal(run.trainer.parameters.flat, best.parameters.flat)
+            break
+    else:
+        pytest.fail("it never ran out of patience")
+    run.close()
+
+
+def test_a_run_of_before_goes_on_with_shares(tmp_path: Path) -> None:
+    """Its network was to correct the errors of the map; its files do not speak of shares."""
+    run = finished(tmp_path / "run", epochs=2.0)
+    last = tmp_path / "run" / "last.npz"
+    header, arrays = read_checkpoint(last)
+    header["spec"].pop("shares")
+    write_checkpoint(last, header, arrays)
+    folder = RunFolder(tmp_path / "run", resume=True)
+    saved, _ = folder.load_last()
+    assert saved.spec.shares is None
+    again: Any = Run.resume(saved, run.data, folder, epochs=3.0)
+    assert again.spec.shares == HALVES
+    for _ in again:
+        pass
+    assert again.spec.shares != HALVES
+
+
+def test_a_run_from_the_same_rows_has_shares(tmp_path: Path) -> None:
+    first = finished(tmp_path / "first")
+    model = load_model(tmp_path / "first" / "best.npz")
+    config, folder = Config.of("classify", **SMALL), RunFolder(tmp_path / "second", resume=False)
+    run: Any = Run.begin(config, first.data, folder, model)
+    assert run.spec.shares == HALVES
+    score = run.task.validate(run.trainer.parameters)
+    assert run.spec.shares != HALVES
+    of_model = first.data.task(model.spec, config, model.network, 1).validate(model.parameters)
+    assert score.loss == pytest.approx(of_model.loss, abs=0.02)
+    run.close()
+
+
+def test_settled_changes_nothing_without_shares(tmp_path: Path) -> None:
+    run: Any = begun(tmp_path / "run")
+    spec, parameters = without_shares(run.spec), run.trainer.parameters
+    assert settled(spec, parameters) == (spec, parameters)
+    run.close()
+
+
+def test_several_labels_have_shares_too(tmp_path: Path) -> None:
+    lines = [
+        f"{k} {'xy'[: k % 3]}b{'z' * (k % 2)}\t{'|'.join(['x', 'y'][: k % 3])}\n"
+        for k in range(120)
+    ]
+    run = begun(tmp_path / "run", lines, loss="sigmoid")
+    for _ in run:
+        pass
+    assert load_model(tmp_path / "run" / "best.npz", exactly=True).spec.shares != HALVES
+    run.close()
+
+
+@pytest.mark.parametrize(
+    "wrong", [[0.5], [0.5, "1"], [0.5, -0.1], [0.5, MOST + 1], "ab", [1, True]]
+)
+def test_damaged_shares_are_refused(tmp_path: Path, wrong: Any) -> None:
+    finished(tmp_path / "run", epochs=1.0)
+    path = tmp_path / "run" / "best.npz"
+    header, arrays = read_checkpoint(path)
+    header["spec"]["shares"] = wrong
+    write_checkpoint(path, header, arrays)
+    with pytest.raises(CheckpointError, match="share"):
+        load_model(path)
+    done = charrnn("predict", "run", "0 abc", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert b"share" in done.stderr
