@@ -46,7 +46,7 @@ def rows(count: int = 160) -> list[str]:
     return found
 
 
-def begun(folder: Path, lines: Sequence[str] = (), task: str = "classify", **settings: Any) -> Run:
+def begun(folder: Path, lines: Sequence[str] = (), **settings: Any) -> Run:
     (folder.parent / "rows.tsv").write_text("".join(lines or rows()), encoding="utf-8")
     config = Config.of("classify", **{**SMALL, **settings})
     data = ClassifyData(Paths((str(folder.parent / "rows.tsv"),)), config)
