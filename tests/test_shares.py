@@ -16,6 +16,7 @@ from charrnn.nn.losses import LOSSES
 from charrnn.nn.types import Array
 from charrnn.runs.folder import RunFolder
 from charrnn.runs.model import load_model
+from charrnn.tasks import wide
 from charrnn.tasks.base import Paths
 from charrnn.tasks.classify import ClassifyData, classify
 from charrnn.tasks.config import Config
@@ -29,8 +30,10 @@ from charrnn.tasks.shares import (
     without_shares,
 )
 from charrnn.tasks.tag import TagData
+from charrnn.tasks.wide import mapped
 from charrnn.training.events import Settled, Stopped
 from charrnn.training.run import Run
+from charrnn.training.watch import LossWatch
 
 SMALL: dict[str, Any] = {"hidden": 6, "batch_size": 8, "epochs": 4.0, "noise": 0.0}
 
@@ -272,34 +275,113 @@ def test_the_best_weights_continue_as_they_were(tmp_path: Path) -> None:
     run.close()
 
 
-def test_a_run_of_before_goes_on_with_shares(tmp_path: Path) -> None:
-    """Its network was to correct the errors of the map; its files do not speak of shares."""
-    run = finished(tmp_path / "run", epochs=2.0)
+def test_a_run_of_an_earlier_version_is_refused(tmp_path: Path) -> None:
+    """Its network learnt the errors of the map; its files do not speak of shares."""
+    finished(tmp_path / "run", epochs=1.0)
     last = tmp_path / "run" / "last.npz"
     header, arrays = read_checkpoint(last)
-    header["spec"].pop("shares")
+    del header["spec"]["shares"]
     write_checkpoint(last, header, arrays)
-    folder = RunFolder(tmp_path / "run", resume=True)
-    saved, _ = folder.load_last()
-    assert saved.spec.shares is None
-    again: Any = Run.resume(saved, run.data, folder, epochs=3.0)
-    assert again.spec.shares == HALVES
-    for _ in again:
-        pass
-    assert again.spec.shares != HALVES
+    done = charrnn("train", "--resume", "run", "--epochs", "3", cwd=tmp_path)
+    assert done.returncode == 2
+    assert b"an earlier version began this run" in done.stderr
+    assert b"--init-from run" in done.stderr
 
 
-def test_a_run_from_the_same_rows_has_shares(tmp_path: Path) -> None:
-    first = finished(tmp_path / "first")
-    model = load_model(tmp_path / "first" / "best.npz")
-    config, folder = Config.of("classify", **SMALL), RunFolder(tmp_path / "second", resume=False)
-    run: Any = Run.begin(config, first.data, folder, model)
-    assert run.spec.shares == HALVES
-    score = run.task.validate(run.trainer.parameters)
-    assert run.spec.shares != HALVES
-    of_model = first.data.task(model.spec, config, model.network, 1).validate(model.parameters)
-    assert score.loss == pytest.approx(of_model.loss, abs=0.02)
+class Broken:
+    """A network whose outputs are what a test wants."""
+
+    def __init__(self, value: float) -> None:
+        self.value = value
+
+    def __call__(self, parameters: Any, rows: Any, *, alone: bool = False) -> Array:
+        return np.full((len(rows), 2), self.value)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e200])
+def test_outputs_without_sense_leave_the_shares(tmp_path: Path, value: float) -> None:
+    run: Any = begun(tmp_path / "run")
+    with pytest.MonkeyPatch.context() as patch, np.errstate(all="ignore"):
+        patch.setattr(run.task, "outputs", Broken(value))
+        run.task.validate(run.trainer.parameters)
+    assert all(np.isfinite(run.spec.shares))
     run.close()
+
+
+def test_shares_of_huge_outputs_are_finite() -> None:
+    draw = np.random.default_rng(0)
+    targets = np.arange(50) % 3
+    for scale in (1e10, 1e30, 1e150):
+        one, other = draw.standard_normal((2, 50, 3)) * np.array([1, scale])[:, None, None]
+        with np.errstate(all="ignore"):
+            shares = best_shares(one, other, of_targets(targets, "softmax"))
+        assert all(0 <= share <= MOST for share in shares)
+
+
+def test_what_trains_is_watched_and_not_the_sum(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A share of zero would hide that the recurrence has gone astray."""
+    seen: list[float] = []
+
+    def noted(watch: LossWatch, loss: float, train: float) -> bool:
+        seen.append(loss)
+        return False
+
+    monkeypatch.setattr(LossWatch, "validation_diverged", noted)
+    run: Any = finished(tmp_path / "run")
+    now, rows = run.trainer.parameters, run.data.rows.val
+    y = run.task.outputs(now, rows, alone=True)
+    gold = np.array([run.spec.labels.index(row.right) for row in rows])
+    nats = LOSSES["softmax"](y, gold) / len(rows)
+    assert seen[-1] == pytest.approx(nats)
+    assert seen[-1] != pytest.approx(metrics(tmp_path / "run")[-1].get("loss", 0), abs=1e-3)
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+def test_weight_decay_leaves_the_map(tmp_path: Path, optimizer: str) -> None:
+    run: Any = begun(tmp_path / "run", weight_decay=0.5, optimizer=optimizer)
+    before = run.trainer.parameters.astype(np.float32)
+    for _ in run:
+        pass
+    after = run.trainer.parameters
+    np.testing.assert_array_equal(after["wide.W"], before["wide.W"])
+    assert np.abs(after["embedding.W"] - before["embedding.W"]).max() > 0
+    run.close()
+
+
+def test_a_state_includes_the_shares(tmp_path: Path) -> None:
+    run: Any = finished(tmp_path / "run")
+    arrays = run.task.arrays()
+    assert tuple(arrays["shares"]) == run.spec.shares != HALVES
+    again: Any = begun(tmp_path / "again")
+    again.task.restore(arrays)
+    assert again.spec.shares == run.spec.shares
+    with pytest.raises(KeyError):
+        again.task.restore({})
+    again.close()
+
+
+def test_the_map_of_many_targets_is_that_of_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    draw = np.random.default_rng(0)
+    hashes = [draw.integers(1 << 40, size=n % 7 + 1, dtype=np.uint64) for n in range(20)]
+    W = draw.standard_normal((64, 3)).astype(np.float32)
+    each = np.concatenate([mapped(W, [own]) for own in hashes])
+    for at_once in (1, 6, 20, 50):
+        monkeypatch.setattr(wide, "AT_ONCE", at_once)
+        np.testing.assert_allclose(mapped(W, iter(hashes)), each, atol=1e-6)
+    assert mapped(W, []).shape == (0, 3)
+
+
+def test_the_advice_speaks_of_the_loss_that_chose(tmp_path: Path) -> None:
+    (tmp_path / "rows.tsv").write_text("".join(rows()), encoding="utf-8")
+    line = ["--hidden", "6", "--epochs", "4", "--batch-size", "8", "--lr", "0", "--out", "run"]
+    done = charrnn("train", "rows.tsv", "--task", "classify", *line, cwd=tmp_path)
+    said = done.stderr.decode()
+    assert "at step 0" in said
+    assert "validation error" not in said
+    shown = charrnn("inspect", "run/last.npz", cwd=tmp_path).stdout.decode()
+    assert "validated at step 0" in shown
 
 
 def test_settled_changes_nothing_without_shares(tmp_path: Path) -> None:

@@ -130,17 +130,18 @@ def _went(run: "Run") -> tuple[str, Course]:
     from charrnn.runs.history import validation_losses
     from charrnn.training.outlook import outlook
 
-    kind = run.config.kind
-    what = "validation loss" if _alike(run) else "validation error"
-    history = _first(run)
-    errors = [(one.step, one.val) for one in history if one.val is not None]
-    if run.best is None or run.best.val is None or not errors:
+    kind, history = run.config.kind, _first(run)
+    by_loss = any(one.chosen_by is not None for one in history)
+    what = "validation loss" if by_loss or _alike(run) else "validation error"
+    errors = [(one.step, one.key) for one in history if one.key is not None]
+    if run.best is None or run.best.key is None or not errors:
         return what, "unscored"
-    best = run.best.val
-    is_share = kind.good is not None  # a share of the answers, so chance makes a difference
+    best = run.best.key
+    # A share of the answers, so chance makes a difference.
+    is_share = kind.good is not None and not by_loss
     chance = sqrt(max(0.0, best * (1 - best)) / max(1, run.task.held_out)) if is_share else 0.0
     went: Course = outlook(errors, chance)
-    if is_share and _all_right(run):
+    if kind.good is not None and _all_right(run):
         return what, "perfect"
     if run.best.step == 0 and len(errors) > 1:
         return what, "map"
@@ -151,7 +152,7 @@ def _went(run: "Run") -> tuple[str, Course]:
         return what, "early"
     if run.settling and went != "unknown":
         return what, "level"
-    if went in ("level", "rising") and not _alike(run):
+    if went in ("level", "rising") and not by_loss and not _alike(run):
         losses = validation_losses(run.folder.path)
         found = outlook([(k, losses[k]) for k, _ in errors if k in losses])
         if found == "falling" or (went, found) == ("rising", "level"):

@@ -199,8 +199,13 @@ def best_validation(header: Mapping[str, Any]) -> Point | None:
 
     The checkpoint of a training that has returned to an earlier state may lack both.
     """
-    noted = _points(_history({"history": [header.get("best")]}), "val")
-    return min(noted or _points(_history(header), "val"), key=lambda p: p[1], default=None)
+    noted = _points(_history({"history": [header.get("best")]}, after=-1), "val")
+    if noted:
+        return noted[0]
+    scored = [one for one in _history(header) if _is_loss(one.get("val"))]
+    chosen = [one.get("chosen_by") for one in scored]
+    keys = [k if _is_loss(k) else one["val"] for k, one in zip(chosen, scored, strict=True)]
+    return min(zip(keys, _points(scored, "val"), strict=True), default=(None, None))[1]
 
 
 def is_number(value: object) -> TypeGuard[float]:
@@ -221,9 +226,9 @@ def _headers(folder: Path) -> Iterator[Mapping[str, Any]]:
                 continue
 
 
-def _history(header: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The entries of a header's history whose steps are ascending numbers."""
-    history, kept, last = header.get("history"), [], 0
+def _history(header: Mapping[str, Any], after: int = 0) -> list[dict[str, Any]]:
+    """The entries of a header's history whose steps are numbers that ascend from ``after``."""
+    history, kept, last = header.get("history"), [], after
     for entry in history if isinstance(history, list) else ():
         if isinstance(entry, dict) and _is_step(entry.get("step"), last):
             last = entry["step"]

@@ -124,6 +124,7 @@ class TaskScore:
     measures: Mapping[str, float]
     method: str  # how they were measured, in words
     chosen_by: float | None = None
+    alone: float | None = None  # the loss of what trains, if that is a part of what is scored
 
     @property
     def text(self) -> str:

@@ -61,7 +61,7 @@ from charrnn.tasks.measures import (
 )
 from charrnn.tasks.previews import fitted
 from charrnn.tasks.rows import Rows, read_rows
-from charrnn.tasks.shares import Objective, Shares, of_targets, shares_in
+from charrnn.tasks.shares import HALVES, Objective, Shares, of_targets, shares_in
 from charrnn.tasks.summed import SummedTask
 from charrnn.tasks.supervised import SupervisedData
 from charrnn.tasks.wide import WEIGHTS, buckets_for, map_in
@@ -196,8 +196,8 @@ class ClassifyData(SupervisedData[Pair]):
         texts = [row.left for row in self.rows.train]
         alphabet = Alphabet.of(self.config.level, texts)
         buckets = buckets_for(map(of_text, texts), len(self._labels), self.config.wide)
-        fitted = self.sha256 if buckets else ""
-        return ClassifySpec(alphabet, self._labels, self._several, buckets, fitted)
+        fitted, shares = (self.sha256, HALVES) if buckets else ("", None)
+        return ClassifySpec(alphabet, self._labels, self._several, buckets, fitted, shares)
 
     def fit(self, spec: ClassifySpec, config: Config) -> FittedMap:
         """The map from all n-grams of a text."""

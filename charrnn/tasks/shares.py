@@ -28,7 +28,7 @@ __all__ = [
     "of_targets",
     "settled",
     "shares_in",
-    "with_shares",
+    "unfitted",
     "without_shares",
 ]
 
@@ -70,7 +70,10 @@ def of_chain(W: Array, lane: Array, gold: Array) -> Objective:
 
 
 def best_shares(of_map: Array, of_network: Array, objective: Objective) -> Shares:
-    """The shares that suit the outputs ``(N, K)`` of both for some rows: Newton's method."""
+    """The shares that suit the outputs ``(N, K)`` of both for some rows: Newton's method.
+
+    Where outputs are so large that it fails, they are the best found so far.
+    """
     outputs, half = np.stack([of_map, of_network]).astype(np.float64), np.array(HALVES)
 
     def found(at: Array) -> tuple[float, Array]:
@@ -86,7 +89,12 @@ def best_shares(of_map: Array, of_network: Array, objective: Objective) -> Share
         curvature = np.stack([(found(at + d)[1] - slope) / STEP for d in STEP * np.eye(2)])
         free = (at > 0) | (slope < 0)
         step = np.zeros(2)
-        step[free] = np.linalg.solve(curvature[np.ix_(free, free)], slope[free])
+        try:
+            step[free] = np.linalg.solve(curvature[np.ix_(free, free)], slope[free])
+        except np.linalg.LinAlgError:
+            break
+        if not np.isfinite(step).all():
+            break
         before, at = at, np.clip(at - step, 0.0, MOST)
         while found(at)[0] > value and np.abs(at - before).max() > ENOUGH:
             at = (before + at) / 2
@@ -110,12 +118,9 @@ def settled(spec: Any, parameters: Parameters) -> tuple[Any, Parameters]:
     return without_shares(spec), own
 
 
-def with_shares(spec: Any, sha256: str) -> Any:
-    """The spec of a training on the data with this digest: with shares, if its map was fitted to
-    them.
-    """
-    mapped = sha256 and getattr(spec, "fitted", "") == sha256
-    return replace(spec, shares=HALVES) if mapped and spec.shares is None else spec
+def unfitted(spec: Any) -> Any:
+    """The spec of a model that is trained on: its map then learns, too, whatever the rows are."""
+    return replace(spec, fitted="", shares=None) if getattr(spec, "fitted", "") else spec
 
 
 def without_shares(spec: Any) -> Any:
@@ -136,4 +141,6 @@ def shares_in(header: Any) -> Shares | None:
         raise ValueError("the shares must be two numbers")
     if not all(0 <= share <= MOST for share in found):
         raise ValueError(f"a share must be between 0 and {MOST:g}")
+    if not header.get("buckets"):
+        raise ValueError("there are shares without a map")
     return found[0], found[1]

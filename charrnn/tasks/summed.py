@@ -73,11 +73,36 @@ class SummedTask(SupervisedTask[R]):
         of_map = mapped(parameters["wide.W"], self.hashes(rows))
         of_network = self.outputs(parameters, rows, alone=True)
         known, objective = self.objective(parameters, rows)
-        a, b = best_shares(of_map[known], of_network[known], objective)
-        self.spec = replace(self.spec, shares=(a, b))
+        alone, _, _ = objective(of_network[known], 0.0)
+        if np.isfinite(alone):
+            shares = best_shares(of_map[known], of_network[known], objective)
+            self.spec = replace(self.spec, shares=shares)
+        a, b = self.spec.shares
         y = self.joined(parameters, a * of_map + b * of_network, a, rows)
         found = self.score(y, rows)
-        return replace(found, chosen_by=found.loss)
+        return replace(found, chosen_by=found.loss, alone=alone / max(1, int(known.sum())))
+
+    def arrays(self) -> dict[str, Array]:
+        """The shares."""
+        shares = self.spec.shares
+        return super().arrays() | ({} if shares is None else {"shares": np.array(shares)})
+
+    def restore(self, arrays: dict[str, Array]) -> None:
+        """The inverse of :meth:`arrays`.
+
+        Raises:
+            KeyError, ValueError: they are missing or not two numbers.
+        """
+        super().restore(arrays)
+        if self.spec.shares is not None:
+            a, b = arrays["shares"].tolist()
+            self.spec = replace(self.spec, shares=(a, b))
+
+    @property
+    def frozen(self) -> tuple[str, ...]:
+        """Weights that the training leaves as they are, weight decay included."""
+        shapes = self.model.shapes()
+        return tuple({"wide.W", "chain.W"} & set(shapes)) if self.spec.shares else ()
 
     def settled(self, parameters: Parameters) -> Trained:
         """The network with these weights in their shares."""

@@ -41,7 +41,7 @@ from charrnn.tasks.measures import (
     span_parts,
 )
 from charrnn.tasks.rows import Rows, read_rows
-from charrnn.tasks.shares import Objective, Shares, of_chain, of_targets, shares_in
+from charrnn.tasks.shares import HALVES, Objective, Shares, of_chain, of_targets, shares_in
 from charrnn.tasks.summed import SummedTask
 from charrnn.tasks.supervised import SupervisedData
 from charrnn.tasks.tagging import Tagging, by_lookup, hashes_of, predict, spans_of, tag
@@ -171,8 +171,9 @@ class TagData(SupervisedData[Sentence]):
         texts = [token for row in self.rows.train for token in row.tokens]
         hashes = hashes_of((row.tokens for row in self.rows.train), self.config)
         buckets = buckets_for(hashes, len(self._tags), self.config.wide)
-        fitted = self.sha256 if buckets else ""
-        return TagSpec(Alphabet.of(self.config.level, [" ", *texts]), self._tags, buckets, fitted)
+        fitted, shares = (self.sha256, HALVES) if buckets else ("", None)
+        alphabet = Alphabet.of(self.config.level, [" ", *texts])
+        return TagSpec(alphabet, self._tags, buckets, fitted, shares)
 
     def fit(self, spec: TagSpec, config: Config) -> FittedMap:
         """The map from the features of each token."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 from typing import Any, TypeVar
 
 import numpy as np
@@ -40,6 +41,9 @@ ALONE = 0.5
 training rows from the beginning, and would leave the recurrence nothing to learn from them."""
 
 LEAST = 1 << 6
+
+AT_ONCE = 256
+"""Targets whose features are found and mapped together."""
 
 SAMPLE = 1 << 22
 """Hashes that suffice to estimate the number of buckets."""
@@ -99,8 +103,10 @@ def features_of(hashes: Sequence[Array], size: int) -> Features:
 
 def mapped(W: Array, hashes: Iterable[Array]) -> Array:
     """What a map ``(D, K)`` says of targets with these feature hashes, ``(N, K)``."""
-    found = [wide_forward(W, features_of([own], len(W))) for own in hashes]
-    return np.concatenate(found or [np.zeros((0, W.shape[1]))])
+    found, rest = [np.zeros((0, W.shape[1]))], iter(hashes)
+    while some := list(islice(rest, AT_ONCE)):
+        found.append(wide_forward(W, features_of(some, len(W))))
+    return np.concatenate(found)
 
 
 def thinned(features: Features, rng: np.random.Generator | None) -> Features:

@@ -26,6 +26,7 @@ from charrnn.tasks.extension import extended_spec
 from charrnn.tasks.kinds import kind_of
 from charrnn.tasks.lm import TextData
 from charrnn.tasks.pretraining import settings_of_layers
+from charrnn.tasks.shares import unfitted
 from charrnn.tasks.supervised import lanes_of
 from charrnn.text.columns import joined
 from charrnn.text.sources import matching
@@ -146,7 +147,7 @@ def begin(
     if names and not config.columns:
         config = replace(config, named=joined(names))
     same = initial is not None and initial.config.task == config.task
-    spec = extended_spec(initial.spec, data) if initial and same else data.spec()
+    spec = extended_spec(unfitted(initial.spec), data) if initial and same else data.spec()
     if out == "":
         raise InputError("--out: the folder name is empty")
     place = new_folder(_name(paths)) if out is None else Path(out)
@@ -174,7 +175,7 @@ def begin(
             if initial is not None and config.kind.text:
                 _say_if_met(initial, data, config, tell)
             usual, chosen = Config.of(config.task).epochs, {"epochs", "minutes"} & {*settings}
-            if config.kind.text and config.epochs > usual and not chosen:
+            if config.kind.text and config.epochs > usual and not chosen and not by_default:
                 tell(
                     f"note: {config.epochs:g} epochs instead of {usual:g}, because this text "
                     "is short (to choose: --epochs)"

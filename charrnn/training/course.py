@@ -286,10 +286,13 @@ class Course(Kept):
             score = self.task.validate(self.trainer.parameters)
         self.timekeeper.scoring = monotonic() - begun
         train_nats = self.interval.mean
-        if score is not None and self.trainer.watch.validation_diverged(score.loss, train_nats):
-            raise DivergedError(
-                f"training diverged by step {step.number}: the validation loss is {score.loss:.4g}"
-            )
+        if score is not None:
+            alone = getattr(score, "alone", None)
+            loss = score.loss if alone is None else alone
+            if self.trainer.watch.validation_diverged(loss, train_nats):
+                raise DivergedError(
+                    f"training diverged by step {step.number}: the validation loss is {loss:.4g}"
+                )
         self.interval = Interval()
         return self._noted(step.number, step.epoch, train_nats, score)
 

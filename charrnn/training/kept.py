@@ -18,7 +18,7 @@ from charrnn.runs.model import MEMBERS, load_model
 from charrnn.runs.own_cell import source_of
 from charrnn.tasks.base import Data, Scored, Spec, Task
 from charrnn.tasks.config import Config
-from charrnn.tasks.shares import with_shares, without_shares
+from charrnn.tasks.shares import without_shares
 from charrnn.training.events import (
     Compared,
     Event,
@@ -54,7 +54,7 @@ class Kept:
     ) -> None:
         self.config = self.asked = config  # asked: the settings that made the restored state
         self.data = data
-        self._spec = spec = with_shares(spec, data.sha256)
+        self._spec = spec
         self.folder = folder
         self.network = spec.model(config)
         self._noted_threads = 0  # in the log; checkpoints do not note it

@@ -61,6 +61,8 @@ class Trainer:
         self.lowered = 1.0
         self.watch = LossWatch(guess=task.guess)
         self._gradients = parameters.zeros_like()
+        frozen = getattr(task, "frozen", ()) if config.weight_decay else ()
+        self._frozen = {name: parameters[name].copy() for name in frozen}
 
     @property
     def number(self) -> int:
@@ -105,5 +107,6 @@ class Trainer:
                     f"try --lr {config.lr / 3:.2g}, or a smaller clip (--optimizer NAME,clip=...)",
                 )
             self.optimizer.step(self.parameters, self._gradients, lr)
+            self.parameters.fill(self._frozen)
             epoch = self.number / self.task.steps_per_epoch
             yield Step(self.number, epoch, nats / count, count, lr, grad_norm)

@@ -332,7 +332,7 @@ def _plan_text(asked: _Asked) -> Plan:
     ]
     shared = free and members > 1
     deadline = Deadline(asked.end, epochs if shared else most, asked.most_members if shared else 0)
-    summary = in_short(config, members * epochs * seconds)
+    summary = in_short(config, given, members * epochs * seconds)
     return Plan(config, speed.threads, deadline, tuple(lines), summary)
 
 

@@ -27,10 +27,11 @@ def name_of(config: Config) -> str:
     return f"{config.layers} × {config.hidden} {config.cell}"
 
 
-def in_short(config: Config, seconds: float) -> str:
+def in_short(config: Config, given: Mapping[str, Any], seconds: float) -> str:
     """The plan in one line, and how to ask for more.
 
     Args:
+        given: the settings that the plan did not choose.
         seconds: the time that it will take. If that is less than half of the time, there is more to
             gain in the same time: --minutes uses the rest for more members.
     """
@@ -39,7 +40,7 @@ def in_short(config: Config, seconds: float) -> str:
     what, one = f"{name_of(config)}, {epochs}", ""
     if config.members > 1:
         what = f"an average of {config.members} networks, each {what}"
-        one = "; for one network: --members 1"
+        one = "" if "members" in given else "; for one network: --members 1"
     return f"{what}, about {_span(seconds)}; for a better model: --minutes {more:g}{one}"
 
 

@@ -20,7 +20,7 @@ from charrnn.tasks.config import Config
 from charrnn.tasks.extension import begin_from
 from charrnn.tasks.figures import short
 from charrnn.tasks.pretraining import carry_layers
-from charrnn.tasks.shares import settled
+from charrnn.tasks.shares import settled, unfitted
 from charrnn.training.bar import Bar
 from charrnn.training.compare import compare
 from charrnn.training.course import Course
@@ -93,7 +93,8 @@ class Run(Course):
         elif initial.config.task == config.task:
             data.check_labels(initial.spec)
             initial = initial.member(1)
-            spec, parameters, notes = begin_from(initial.spec, initial.parameters, data, config)
+            spec = unfitted(initial.spec)
+            spec, parameters, notes = begin_from(spec, initial.parameters, data, config)
         else:
             spec = data.spec()
             parameters = fresh_weights(data, spec, config, 1)
@@ -143,6 +144,12 @@ class Run(Course):
                     f"then {state['corpus']['sha256'][:12]}…)",
                     "to train on another text: "
                     f"charrnn train CORPUS --init-from {quote(str(folder.path))}",
+                )
+            if getattr(saved.spec, "fitted", "") and saved.spec.shares is None:
+                raise InputError(
+                    "an earlier version began this run, whose network learnt the map's errors",
+                    "to train on with its weights: "
+                    f"charrnn train DATA --init-from {quote(str(folder.path))}",
                 )
             noted = folder.noted_threads()
             if threads is None:  # checkpoints of earlier versions note it
