@@ -72,7 +72,8 @@ def of_chain(W: Array, lane: Array, gold: Array) -> Objective:
 def best_shares(of_map: Array, of_network: Array, objective: Objective) -> Shares:
     """The shares that suit the outputs ``(N, K)`` of both for some rows: Newton's method.
 
-    Where outputs are so large that it fails, they are the best found so far.
+    Where outputs are so large that it fails, or are not finite, they are the best found so far,
+    a half of each at first.
     """
     outputs, half = np.stack([of_map, of_network]).astype(np.float64), np.array(HALVES)
 

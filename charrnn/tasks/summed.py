@@ -74,10 +74,8 @@ class SummedTask(SupervisedTask[R]):
         of_network = self.outputs(parameters, rows, alone=True)
         known, objective = self.objective(parameters, rows)
         alone, _, _ = objective(of_network[known], 0.0)
-        if np.isfinite(alone):
-            shares = best_shares(of_map[known], of_network[known], objective)
-            self.spec = replace(self.spec, shares=shares)
-        a, b = self.spec.shares
+        a, b = best_shares(of_map[known], of_network[known], objective)
+        self.spec = replace(self.spec, shares=(a, b))
         y = self.joined(parameters, a * of_map + b * of_network, a, rows)
         found = self.score(y, rows)
         return replace(found, chosen_by=found.loss, alone=alone / max(1, int(known.sum())))
