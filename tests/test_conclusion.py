@@ -17,6 +17,7 @@ from support import charrnn
 from charrnn.cli import app, conclusion
 from charrnn.cli.errors import fold
 from charrnn.cli.train import _again
+from charrnn.runs.history import Validation, lowest
 from charrnn.tasks.config import Config
 from charrnn.training.outlook import outlook
 from charrnn.training.task_plan import may_differ
@@ -253,12 +254,10 @@ def ended(
         folder: its folder, which may have a log.
     """
     history = [
-        SimpleNamespace(step=step, epoch=epoch, train=train, val=val)
+        Validation(step, epoch, train, val)
         for step, (epoch, train, val) in enumerate(found, start=found[0][0])
     ]
-    best = min(
-        (one for one in history if one.val is not None), key=lambda one: one.val, default=None
-    )
+    best = lowest(history)
     run: Any = SimpleNamespace(
         config=Config.of(task, hidden=8, **settings),
         history=history,
@@ -300,7 +299,7 @@ def test_the_command_of_another_run_trains_the_same_model(tmp_path: Path) -> Non
     said = commands(done.stderr.decode().splitlines())["let charrnn choose"]
     words = ["train", "data.txt", "--init-from", "run", *data, "--minutes", "10"]
     assert sorted(said) == sorted(words)
-    more = trained(tmp_path, "classify", "--epochs", "1", "--members", "2", "--out", "two")
+    more = trained(tmp_path, "classify", "--epochs", "3", "--members", "2", "--out", "two")
     assert "--members 2" in " ".join(commands(more)["let charrnn choose"])
 
 
@@ -403,7 +402,7 @@ def test_nothing_is_suggested_where_no_answer_is_wrong(tmp_path: Path) -> None:
 )
 def test_the_map_by_itself_may_be_best(steps: tuple[int, ...], best: str) -> None:
     """It was validated at step 0, and no validation after that found a lower error."""
-    history = [SimpleNamespace(step=k, epoch=k, val=0.2 + 0.03 * k, train=0.1) for k in steps]
+    history = [Validation(k, k, 0.1, 0.2 + 0.03 * k) for k in steps]
     run: Any = SimpleNamespace(
         config=Config.of("classify"),
         history=history,
