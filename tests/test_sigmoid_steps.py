@@ -19,6 +19,7 @@ from charrnn.tasks.base import Paths, TaskScore
 from charrnn.tasks.config import Config
 from charrnn.tasks.labelled import UNSEEN
 from charrnn.tasks.lm import LanguageModelTask
+from charrnn.tasks.shares import without_shares
 from charrnn.tasks.tag import TagData, TagTask
 
 SENTENCES = [[("ab", "X"), ("c", "Y"), ("de", "Z")], [("c", "Y"), ("ab", "Z")], [("e", "X")]] * 12
@@ -58,7 +59,7 @@ def tagger(folder: Path, loss: str, val: list[list[tuple[str, str]]]) -> tuple[T
     numbered = [[(f"{w}{k}", t) for w, t in s] for k, s in enumerate(SENTENCES)]
     paths = Paths((written(folder / "a.conll", numbered),), val=written(folder / "v.conll", val))
     data = TagData(paths, Config.of("tag", hidden=4, embedding=3, loss=loss))
-    spec = data.spec()
+    spec = without_shares(data.spec())
     return data, data.task(spec, data.config, spec.model(data.config), threads=1)
 
 

@@ -331,8 +331,8 @@ def train(
     --cell gru,reset=before. Give a wrong one, and charrnn lists the right ones;
     docs/tasks.md explains them.
 
-    With --minutes, time that is left trains more networks (--members 1: only one). The test
-    at the end of a task comes on top.
+    Time that is left trains more networks, whose average is the model: three at most, eight
+    with --minutes (--members 1: only one). The test at the end of a task comes on top.
 
     Progress goes to standard error, samples to standard output. Ctrl-C saves the run and
     prints the command that continues it.
