@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support import charrnn, fingerprint, metrics
+from support import charrnn, fingerprint, metrics, run_until
 
 from charrnn.checkpoint import read_checkpoint, write_checkpoint
 from charrnn.errors import CheckpointError
@@ -31,7 +31,7 @@ from charrnn.tasks.shares import (
 )
 from charrnn.tasks.tag import TagData
 from charrnn.tasks.wide import mapped
-from charrnn.training.events import Settled, Stopped
+from charrnn.training.events import Settled
 from charrnn.training.run import Run
 from charrnn.training.watch import LossWatch
 
@@ -247,13 +247,7 @@ def test_members_are_averaged_in_their_shares(tmp_path: Path) -> None:
 @pytest.mark.parametrize("members", [1, 2])
 def test_a_run_in_shares_resumes_exactly(tmp_path: Path, members: int) -> None:
     whole = finished(tmp_path / "whole", members=members)
-    broken = begun(tmp_path / "broken", members=members)
-    for number, event in enumerate(broken):
-        if number == 25:
-            broken.stop()
-        if isinstance(event, Stopped):
-            break
-    broken.close()
+    run_until(begun(tmp_path / "broken", members=members), 40)
     folder = RunFolder(tmp_path / "broken", resume=True)
     saved, _ = folder.load_last()
     assert saved.spec.shares not in (None, HALVES)
@@ -288,6 +282,21 @@ def test_a_run_of_an_earlier_version_is_refused(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert b"an earlier version began this run" in done.stderr
     assert b"--init-from run" in done.stderr
+
+
+def test_an_earlier_run_whose_map_learnt_too_is_continued(tmp_path: Path) -> None:
+    """It began with another run's weights; its map was fitted to other rows, and has no shares."""
+    first = finished(tmp_path / "first", epochs=1.0)
+    model = load_model(tmp_path / "first" / "best.npz")
+    config, folder = Config.of("classify", **SMALL), RunFolder(tmp_path / "run", resume=False)
+    run_until(Run.begin(config, first.data, folder, model))
+    last = tmp_path / "run" / "last.npz"
+    header, arrays = read_checkpoint(last)
+    assert "fitted" not in header["spec"]
+    header["spec"]["fitted"] = "0a"  # as earlier versions noted
+    write_checkpoint(last, header, arrays)
+    done = charrnn("train", "--resume", "run", "--epochs", "5", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
 
 
 class Broken:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support import charrnn, fingerprint
+from support import charrnn, fingerprint, run_until
 
 from charrnn.engine import Engine
 from charrnn.nn.cells import GRU
@@ -27,7 +27,6 @@ from charrnn.tasks.tag import TagSpec
 from charrnn.tasks.wide import SCALE, buckets_for, features_of, thinned
 from charrnn.text import hashed
 from charrnn.text.alphabet import Alphabet
-from charrnn.training.events import Stopped
 from charrnn.training.run import Run
 
 SMALL: dict[str, Any] = {"hidden": 4, "batch_size": 8, "epochs": 3.0}
@@ -445,21 +444,12 @@ def begin(folder: Path, task: str, lines: Sequence[str], **settings: Any) -> Run
 @pytest.mark.parametrize(("task", "lines"), [("classify", rows()), ("tag", sentences())])
 def test_a_run_with_a_map_resumes_exactly(tmp_path: Path, task: str, lines: list[str]) -> None:
     whole = begin(tmp_path / "whole", task, lines)
-    for _ in whole:
-        pass
-    broken = begin(tmp_path / "broken", task, lines)
-    for number, event in enumerate(broken):
-        if number == 9:
-            broken.stop()
-        if isinstance(event, Stopped):
-            break
-    broken.close()
+    run_until(whole)
+    run_until(begin(tmp_path / "broken", task, lines), 9)
     folder = RunFolder(tmp_path / "broken", resume=True)
     saved, _ = folder.load_last()
     assert saved.parameters["wide.W"].any()
-    resumed = Run.resume(saved, whole.data, folder)
-    for _ in resumed:
-        pass
+    run_until(Run.resume(saved, whole.data, folder))
     assert fingerprint(tmp_path / "broken") == fingerprint(tmp_path / "whole")
 
 

@@ -145,7 +145,8 @@ class Run(Course):
                     "to train on another text: "
                     f"charrnn train CORPUS --init-from {quote(str(folder.path))}",
                 )
-            if getattr(saved.spec, "fitted", "") and saved.spec.shares is None:
+            fitted = getattr(saved.spec, "fitted", "")
+            if fitted == data.sha256 and saved.spec.shares is None:
                 raise InputError(
                     "an earlier version began this run, whose network learnt the map's errors",
                     "to train on with its weights: "
