@@ -63,6 +63,13 @@ def test_one_network_can_be_asked_for() -> None:
     assert run.timekeeper.deadline.most_members == 0
 
 
+def test_who_asks_for_members_is_not_told_how_to_have_one() -> None:
+    told: list[str] = []
+    begun({"members": 2}, tell=told.append)
+    assert any("an average of 2 networks" in line for line in told)
+    assert not any("--members 1" in line for line in told)
+
+
 def test_no_more_networks_are_averaged_than_a_first_try_is_worth() -> None:
     """``--minutes`` uses all of its time."""
     found, asked = begun({}), begun({"minutes": MINUTES})

@@ -204,7 +204,7 @@ def best_validation(header: Mapping[str, Any]) -> Point | None:
         return noted[0]
     scored = [one for one in _history(header) if _is_loss(one.get("val"))]
     chosen = [one.get("chosen_by") for one in scored]
-    keys = [k if _is_loss(k) else one["val"] for k, one in zip(chosen, scored, strict=True)]
+    keys = [key if _is_loss(key) else one["val"] for key, one in zip(chosen, scored, strict=True)]
     return min(zip(keys, _points(scored, "val"), strict=True), default=(None, None))[1]
 
 

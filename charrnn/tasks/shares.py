@@ -70,10 +70,13 @@ def of_chain(W: Array, lane: Array, gold: Array) -> Objective:
 
 
 def best_shares(of_map: Array, of_network: Array, objective: Objective) -> Shares:
-    """The shares that suit the outputs ``(N, K)`` of both for some rows: Newton's method.
+    """The shares that minimise the objective, by Newton's method.
 
-    Where outputs are so large that it fails, or are not finite, they are the best found so far,
-    a half of each at first.
+    Args:
+        of_map, of_network: the outputs of both for the same targets, ``(N, K)``. Where they are so
+            large that the method fails, or not finite, the shares are the best found so far, and
+            a half of each at first.
+        objective: the loss of these targets.
     """
     outputs, half = np.stack([of_map, of_network]).astype(np.float64), np.array(HALVES)
 

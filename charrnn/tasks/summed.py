@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -31,11 +31,15 @@ class SummedTask(SupervisedTask[R]):
 
     @abstractmethod
     def hashes(self, rows: Sequence[R]) -> Iterable[Array]:
-        """The feature hashes of each target."""
+        """The feature hashes of each of the N targets, one after the other."""
 
     @abstractmethod
     def outputs(self, parameters: Parameters, rows: Sequence[R], *, alone: bool = False) -> Array:
-        """The network's outputs ``(N, K)`` for all targets; alone: those of the recurrence."""
+        """The network's outputs for all targets, ``(N, K)``.
+
+        Args:
+            alone: whether the map takes no part.
+        """
 
     @abstractmethod
     def objective(
@@ -65,7 +69,7 @@ class SummedTask(SupervisedTask[R]):
             return batch
         return replace(batch, features=thinned(features_of(hashes(), self.spec.buckets), rng))
 
-    def validate(self, parameters: Parameters) -> TaskScore | None:
+    def validate(self, parameters: Parameters) -> TaskScore:
         """Score the validation rows, which also decide the shares."""
         rows = self._rows.val
         if self.spec.shares is None:
@@ -105,5 +109,4 @@ class SummedTask(SupervisedTask[R]):
     def settled(self, parameters: Parameters) -> Trained:
         """The network with these weights in their shares."""
         spec, weights = settled(self.spec, parameters)
-        own: Any = self.model
-        return Trained(own, weights, spec, self.config)
+        return Trained(self.model, weights, spec, self.config)
