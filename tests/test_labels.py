@@ -428,9 +428,9 @@ def test_a_training_of_several_labels_says_how_good_each_is(trained: tuple[Path,
     assert last["micro-F1"] > 0.9
     assert {"macro-F1", "exact match", "Hamming loss"} < set(last)
     validated = [one for one in log if one["event"] == "validation"]
-    best = [one["micro-F1"] for one in validated if one["best"]]
-    assert best == sorted(best)
-    assert best[-1] == max(one["micro-F1"] for one in validated)
+    best = [one["loss"] for one in validated if one["best"]]
+    assert best == sorted(best, reverse=True)
+    assert best[-1] == min(one["loss"] for one in validated)
 
 
 def lines_of(folder: Path, *more: str) -> list[str]:

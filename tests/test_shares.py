@@ -83,23 +83,43 @@ def objective(at: Array, outputs: Array, targets: Array, loss: str) -> float:
 @pytest.mark.parametrize("loss", ["softmax", "sigmoid"])
 def test_the_shares_minimise_the_loss(loss: str) -> None:
     one, other, targets = two_experts(loss)
-    a, b = best_shares(one, other, of_targets(targets, loss))
-    assert a > 3 * b > 0  # who sees more has the larger share
     outputs = np.stack([one, other])
+    a, b = best_shares(of_targets(outputs, targets, loss))
+    assert a > 3 * b > 0  # who sees more has the larger share
     least = objective(np.array([a, b]), outputs, targets, loss)
     for da in (-1e-3, 0, 1e-3):
         for db in (-1e-3, 0, 1e-3):
             assert objective(np.array([a + da, b + db]), outputs, targets, loss) >= least
-    assert best_shares(other, one, of_targets(targets, loss)) == pytest.approx((b, a), abs=1e-5)
+    swapped = best_shares(of_targets(outputs[::-1], targets, loss))
+    assert swapped == pytest.approx((b, a), abs=1e-5)
 
 
 @pytest.mark.parametrize("loss", ["softmax", "sigmoid"])
 def test_whoever_is_always_wrong_has_no_share(loss: str) -> None:
     one, other, targets = two_experts(loss)
-    a, b = best_shares(one, -other, of_targets(targets, loss))
+    outputs = np.stack([one, -other])
+    a, b = best_shares(of_targets(outputs, targets, loss))
     assert a > 0.5
     assert b == 0
-    assert best_shares(-other, one, of_targets(targets, loss)) == pytest.approx((0, a), abs=1e-5)
+    swapped = best_shares(of_targets(outputs[::-1], targets, loss))
+    assert swapped == pytest.approx((0, a), abs=1e-5)
+
+
+@pytest.mark.parametrize("loss", ["softmax", "sigmoid"])
+def test_shares_of_many_are_the_best_within_their_limits(loss: str) -> None:
+    """Some useless, some alike, so that Newton's steps would often lead below zero."""
+    draw = np.random.default_rng(5)
+    one, other, targets = two_experts(loss)
+    for _ in range(20):
+        mixed = [a * one + b * other for a, b in draw.standard_normal((4, 2))]
+        outputs = np.stack([*mixed, draw.standard_normal(one.shape)])
+        found = of_targets(outputs, targets, loss)
+        at = best_shares(found, 5)
+        slope = found(at)[1] + at - 1 / 5
+        inside = (at > 0) & (at < MOST)
+        assert np.abs(slope[inside]).max(initial=0) < 0.01
+        assert (slope[at == 0] >= 0).all()
+        assert (slope[at == MOST] <= 0).all()
 
 
 def test_the_chain_is_a_part_of_the_map() -> None:
@@ -107,8 +127,8 @@ def test_the_chain_is_a_part_of_the_map() -> None:
     lane, W = np.repeat(np.arange(60), 5), draw.standard_normal((3, 3))
     one, other = draw.standard_normal((2, 300, 3))
     gold = Chain(W, one + 0.5 * other, lane).log_marginals.argmax(axis=1)
-    objective = of_chain(W, lane, gold)
-    a, b = best_shares(one, other, objective)
+    chains = np.stack([W, np.zeros_like(W)])
+    a, b = best_shares(of_chain(np.stack([one, other]), chains, lane, gold))
     assert a > b > 0
 
     def least(a: float, b: float) -> float:
@@ -122,11 +142,16 @@ def test_the_chain_is_a_part_of_the_map() -> None:
 def test_few_rows_decide_little() -> None:
     targets = np.arange(400) % 3
     right = 0.1 * np.eye(3)[targets]  # never wrong, and could be surer
-    assert best_shares(right, 0 * right, of_targets(targets, "softmax")) == (MOST, 0.5)
-    a, b = best_shares(right[:4], 0 * right[:4], of_targets(targets[:4], "softmax"))
+    outputs = np.stack([right, 0 * right])
+
+    def shares(count: int) -> Array:
+        return best_shares(of_targets(outputs[:, :count], targets[:count], "softmax"))
+
+    assert shares(400).tolist() == [MOST, 0.5]
+    a, b = shares(4)
     assert 0.5 < a < 1
     assert b == 0.5
-    assert best_shares(right[:0], right[:0], of_targets(targets[:0], "softmax")) == HALVES
+    assert tuple(shares(0)) == HALVES
 
 
 def test_the_network_learns_as_if_there_were_no_map(tmp_path: Path) -> None:
@@ -323,9 +348,9 @@ def test_shares_of_huge_outputs_are_finite() -> None:
     draw = np.random.default_rng(0)
     targets = np.arange(50) % 3
     for scale in (1e10, 1e30, 1e150):
-        one, other = draw.standard_normal((2, 50, 3)) * np.array([1, scale])[:, None, None]
+        outputs = draw.standard_normal((2, 50, 3)) * np.array([1, scale])[:, None, None]
         with np.errstate(all="ignore"):
-            shares = best_shares(one, other, of_targets(targets, "softmax"))
+            shares = best_shares(of_targets(outputs, targets, "softmax"))
         assert all(0 <= share <= MOST for share in shares)
 
 

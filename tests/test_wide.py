@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,16 @@ from charrnn.tasks.base import Paths
 from charrnn.tasks.baselines import NaiveBayes, TagBaseline
 from charrnn.tasks.classify import ClassifyData, ClassifySpec
 from charrnn.tasks.config import Config
-from charrnn.tasks.fitted import FIRST_SQUARES, RATE, SHARES, SMOOTHINGS, THOROUGH, FittedMap, Way
+from charrnn.tasks.fitted import (
+    FIRST_SQUARES,
+    QUICK,
+    RATE,
+    SHARES,
+    SMOOTHINGS,
+    THOROUGH,
+    FittedMap,
+    Way,
+)
 from charrnn.tasks.kinds import KINDS
 from charrnn.tasks.tag import TagSpec
 from charrnn.tasks.wide import SCALE, buckets_for, features_of, thinned
@@ -231,26 +240,20 @@ def fitted(targets: Sequence[int]) -> FittedMap:
     return FittedMap(rows.__getitem__, gold, 1 << 10, 3, "softmax", range(len(rows)))
 
 
-def of_other_folds(found: FittedMap, way: Way) -> list[dict[int, Any]]:
-    """What the maps of each number say of the rows that they were not fitted to."""
-    said: dict[int, dict[int, Any]] = {}
-    take = found._take
-
-    def noted(one: Any, weights: Any, rows: Any) -> None:
-        y = wide_forward(weights[0], found._features(rows))
-        said.setdefault(one.number, {}).update(zip(rows.tolist(), y, strict=True))
-        take(one, weights, rows)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(found, "_take", noted)
-        found._across_folds(way)
-    return [said[number] for number in sorted(said)]
+def of_other_folds(found: FittedMap, way: Way) -> dict[int, Any]:
+    """What the best maps of a way say of the rows that they were not fitted to."""
+    best = found._best(way)
+    assert best is not None
+    said: dict[int, Any] = {}
+    for (own, _), outputs in zip(found._folds, best.outputs, strict=True):
+        said.update(zip(own.tolist(), outputs, strict=True))
+    return said
 
 
 def test_a_map_is_judged_on_rows_that_it_was_not_fitted_to() -> None:
     targets = [k % 3 for k in range(30)]
     changed = [(targets[0] + 1) % 3, *targets[1:]]
-    one, other = (of_other_folds(fitted(own), Way(0.5))[1] for own in (targets, changed))
+    one, other = (of_other_folds(fitted(own), Way(0.5)) for own in (targets, changed))
     same = [np.array_equal(one[row], other[row]) for row in range(30)]
     assert same[0]
     assert same.count(True) == 10  # its own fold
@@ -260,11 +263,18 @@ def test_rows_of_one_input_are_in_one_fold() -> None:
     rows = [[hashed.of_text(word)] for word in ("abc", "abc", "bca", "cab")]
     gold = [[np.array([k]) for k in own] for own in ((0, 1, 2, 0), (0, 2, 2, 0))]
     one, other = (
-        of_other_folds(FittedMap(rows.__getitem__, own, 1 << 10, 3, "softmax", "aabc"), Way())[0]
+        of_other_folds(FittedMap(rows.__getitem__, own, 1 << 10, 3, "softmax", "aabc"), Way())
         for own in gold
     )
     np.testing.assert_array_equal(one[0], one[1])
     np.testing.assert_array_equal(one[0], other[0])
+
+
+def best_number(found: FittedMap) -> int:
+    """The number of epochs that is best."""
+    best = found._best(Way())
+    assert best is not None
+    return best.number
 
 
 def test_the_map_is_fitted_for_the_best_number_of_epochs() -> None:
@@ -278,8 +288,8 @@ def test_the_map_is_fitted_for_the_best_number_of_epochs() -> None:
         gold = list(targets[:, None])
         found.append(FittedMap(rows.__getitem__, gold, 1 << 12, 3, "softmax", range(60)))
     by_heart, learnt = found
-    assert by_heart._best.number < learnt._best.number
-    assert learnt._best.wrong < 6
+    assert best_number(by_heart) < best_number(learnt)
+    assert learnt.nats < 0.4
 
 
 def test_a_map_by_counts_is_naive_bayes() -> None:
@@ -309,8 +319,9 @@ def test_there_is_no_map_by_counts_for_other_losses() -> None:
     hashes = [np.arange(k, k + 3, dtype=np.uint64) for k in range(4)]
     gold = [np.array([[k % 2, 1]]) for k in range(4)]
     found = FittedMap(lambda k: [hashes[k]], gold, 64, 2, "sigmoid", range(4))
-    assert found._across_folds(Way(counted=True)) == []
-    assert found._best.number == 0
+    assert found._best(Way(counted=True)) is None
+    found.fit()
+    assert all(not one.way.counted for one in found._tried)
 
 
 def test_a_rare_feature_has_a_larger_factor() -> None:
@@ -331,10 +342,12 @@ def test_what_a_map_says_of_other_folds_is_what_its_weights_say(way: Way) -> Non
     """Whatever the features are multiplied by while it is fitted."""
     found = fitted([k % 3 for k in range(30)])
     every = np.arange(30)
-    assert sorted(of_other_folds(found, way)[0]) == every.tolist()
-    W, _ = next(found._fits(every, way))
+    assert sorted(of_other_folds(found, way)) == every.tolist()
     alone = FittedMap(found._hashes, found._targets, 1 << 10, 3, "softmax", [0] * 30)
-    outputs = of_other_folds(alone, way)[0]  # in one fold all are fitted to
+    outputs = of_other_folds(alone, way)  # in one fold all are fitted to
+    best = alone._best(way)
+    assert best is not None
+    W, _ = next(islice(found._fits(every, way), best.number - 1, None))
     np.testing.assert_allclose(
         np.array([outputs[row] for row in range(30)]),
         wide_forward(W, found._features(every)),
@@ -353,13 +366,40 @@ def test_the_weights_of_rare_features_are_for_features_as_they_are() -> None:
     np.testing.assert_allclose(W, factor[:, None] * step, atol=1e-5)
 
 
-def test_the_best_of_all_ways_is_chosen() -> None:
+def partly_learnt() -> FittedMap:
+    """A map of labels of which one in eight is wrong."""
     targets = ["abc".index(word[0]) for word in words_of(40)]
-    found = fitted([(k + (row % 8 == 0)) % 3 for row, k in enumerate(targets)])
-    tried = [one for way in THOROUGH.ways for one in found._across_folds(way)]
-    useful = [(one.wrong, one.nats) for one in tried if one.nats < 40 * np.log(3)]
-    assert len(useful) > len(THOROUGH.ways)
-    assert (found._best.wrong, found._best.nats) == min(useful)
+    return fitted([(k + (row % 8 == 0)) % 3 for row, k in enumerate(targets)])
+
+
+def test_the_map_is_the_sum_of_maps_in_their_shares() -> None:
+    found, every = partly_learnt(), np.arange(40)
+    W, _ = found.weights
+    expected = np.zeros_like(W)
+    for one, share in zip(found._tried, found._shares, strict=True):
+        fits = [own.copy() for own, _ in islice(found._fits(every, one.way), one.number)]
+        expected += share * fits[-1]
+    assert np.count_nonzero(found._shares) > 1
+    np.testing.assert_allclose(W, expected, atol=1e-6)
+
+
+def test_the_sum_is_better_than_each_map() -> None:
+    """For rows that the maps were not fitted to, and with the share that is best for it."""
+    found = partly_learnt()
+    assert [one.way for one in found._tried] == [*THOROUGH.ways]
+    for one in found._tried:
+        objective = found._loss_of_sum([one])
+        least = min(objective(np.array([share]))[0] for share in np.linspace(0, 2, 41))
+        assert found.nats * 40 < least + 0.1  # a weak pull towards equal shares
+
+
+def test_the_loss_of_a_sum_has_the_slope_of_its_differences() -> None:
+    found = partly_learnt()
+    objective, at = found._loss_of_sum(found._tried), np.array([0.1, 0.2, 0.3, 0.4])
+    _, slope = objective(at)
+    for k, step in enumerate(1e-5 * np.eye(4)):
+        difference = (objective(at + step)[0] - objective(at - step)[0]) / 2e-5
+        assert slope[k] == pytest.approx(difference, rel=1e-5)
 
 
 def test_the_features_of_few_rows_are_found_once() -> None:
@@ -377,7 +417,7 @@ def test_the_features_of_few_rows_are_found_once() -> None:
 def test_a_map_that_is_worse_than_none_is_not_used() -> None:
     draw = np.random.default_rng(5)
     found = fitted(draw.integers(3, size=40).tolist())  # which no letter tells
-    assert found._best.number == 0
+    assert not found.says_something
     assert not found.weights[0].any()
     assert found.nats == pytest.approx(np.log(3))
 
@@ -386,13 +426,14 @@ def test_a_map_is_fitted_to_a_part_of_very_many_rows(monkeypatch: pytest.MonkeyP
     targets = ["abc".index(word[0]) for word in words_of(30)]
     monkeypatch.setattr("charrnn.tasks.fitted.MANY", 0)
     quick = fitted(targets)
-    assert quick._best.number == 1
+    assert len(list(quick._fits(quick._rows, Way()))) == 1
+    assert [one.way for one in quick._tried] == [*QUICK.ways]
     assert quick._rows.tolist() == [*range(30)]
     monkeypatch.setattr("charrnn.tasks.fitted.ENOUGH", 15 * quick._products)
     half = fitted(targets)
     assert half._rows.tolist() == [*range(0, 30, 2)]
-    assert half._best.nats <= 15 * np.log(3)  # all rows would have twice as much
-    every = wide_forward(half.weights[0], half._features(range(30)))
+    assert half.nats <= np.log(3)
+    every = wide_forward(half.weights[0], half._features(np.arange(30)))
     assert every.shape == (30, 3)
 
 

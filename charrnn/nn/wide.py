@@ -4,6 +4,7 @@ Cheng et al. (2016), "Wide & deep learning for recommender systems": the outputs
 of many features, which learns quickly, and of a network that reads the sequence are added.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 from charrnn.nn.ops import check_symbols
 from charrnn.nn.types import Array
 
-__all__ = ["Features", "wide_backward", "wide_forward", "wide_sums"]
+__all__ = ["Features", "joined", "wide_backward", "wide_forward", "wide_sums"]
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,17 @@ class Features:
         kept = row >= 0
         count = int(np.count_nonzero(number >= 0))
         return Features(count, row[kept], self.column[kept], self.value[kept])
+
+
+def joined(parts: Sequence[Features]) -> Features:
+    """The rows of all parts, one after the other."""
+    counts = [part.count for part in parts]
+    first = np.repeat(np.cumsum([0, *counts[:-1]]), [len(part.row) for part in parts])
+    row, column, value = (
+        np.concatenate([getattr(part, name) for part in parts])
+        for name in ("row", "column", "value")
+    )
+    return Features(sum(counts), row + first, column, value)
 
 
 def wide_forward(W: Array, features: Features) -> Array:

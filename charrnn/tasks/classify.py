@@ -302,13 +302,13 @@ class ClassifyTask(SummedTask[Pair]):
         return classify(self.trained(parameters), [row.left for row in rows], alone=alone)
 
     def objective(
-        self, parameters: Parameters, rows: Sequence[Pair]
-    ) -> tuple[npt.NDArray[np.bool_], Objective]:
+        self, parameters: Parameters, rows: Sequence[Pair], outputs: Array
+    ) -> tuple[int, Objective]:
         del parameters
         yes, count = _yes(rows, self._with_unknown(rows), self.config), len(self.spec.labels)
         known = np.logical_not(yes[:, count:].any(axis=1))
         targets = targets_of(yes[known, :count], self.model.loss)
-        return known, of_targets(targets, self.model.loss)
+        return len(targets), of_targets(outputs[:, known], targets, self.model.loss)
 
     def test(self, parameters: Parameters) -> Outcome | None:
         rows = self._rows.test

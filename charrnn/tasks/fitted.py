@@ -2,7 +2,9 @@
 
 A linear model fits its training rows, and would leave a network that is trained with it nothing to
 learn. So both learn by themselves (:mod:`charrnn.tasks.shares`). There are several ways to fit the
-map; the rows are divided into folds, and the way is taken that is best on rows of other folds.
+map. Which is best differs, and a sum of several is better still; since all of them are linear, the
+sum is one map. Its shares are those of the lowest loss on rows that the maps were not fitted to:
+the rows are divided into folds. Wolpert (1992), "Stacked generalization".
 """
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
@@ -18,7 +20,8 @@ from charrnn.nn.chain import Chain
 from charrnn.nn.losses import LOSSES
 from charrnn.nn.products import one_thread
 from charrnn.nn.types import Array
-from charrnn.nn.wide import Features, wide_forward, wide_sums
+from charrnn.nn.wide import Features, joined, wide_forward, wide_sums
+from charrnn.tasks.shares import Objective, best_shares, of_chain, of_targets
 from charrnn.tasks.wide import features_of, without
 
 __all__ = ["FittedMap"]
@@ -52,12 +55,12 @@ class Way(NamedTuple):
 
 
 class Effort(NamedTuple):
-    """How much is tried. What is best for rows of other folds is chosen.
+    """How much is tried.
 
     Attributes:
         folds: how many folds the examples are divided into.
-        epochs: the most epochs.
-        ways: the ways to fit a map.
+        epochs: the most epochs; what is taken is best for rows of other folds.
+        ways: the ways to fit a map, whose sum is taken.
     """
 
     folds: int
@@ -65,11 +68,14 @@ class Effort(NamedTuple):
     ways: tuple[Way, ...]
 
 
-THOROUGH = Effort(3, 5, (Way(), Way(0.5), Way(0.5, rare=True), Way(counted=True)))
-QUICK = Effort(2, 1, (Way(0.5),))
-MANY, ENOUGH = 1 << 26, 1 << 31
+THOROUGH = Effort(3, 8, (Way(), Way(0.5), Way(0.5, rare=True), Way(counted=True)))
+QUICK = Effort(2, 1, (Way(), Way(counted=True)))
+MANY, ENOUGH = 1 << 27, 1 << 30
 """Products of features and outputs in an epoch: with more than the first, less is tried; examples
 beyond the second are left out."""
+
+JUDGED = 1 << 12
+"""Examples of each fold that the maps of the other folds are tried on, at most."""
 
 FEW_OUTPUTS = 16
 """Fewer outputs are counted as this many, since finding the features takes time, too."""
@@ -112,20 +118,26 @@ class FittedMap:
     @cached_property
     def weights(self) -> Weights:
         """The weights of the features, ``(D, K)``, and of the chain, ``(K, K)``, zero if none."""
-        best = self._best
-        if not best.number:
-            return self._nothing
-        return next(islice(self._fits(self._rows, best.way), best.number - 1, None))
+        W, chain = self._nothing
+        for one, share in zip(self._tried, self._shares, strict=True):
+            if share:
+                fits = self._fits(self._rows, one.way)
+                own, transitions = next(islice(fits, one.number - 1, None))
+                W += share * own
+                chain += share * transitions
+        return W, chain
 
     @property
     def says_something(self) -> bool:
         """Whether it is better than no map for rows that it was not fitted to."""
-        return self._best.number > 0
+        return bool(self._shares.any())
 
     @property
     def nats(self) -> float:
-        """The mean loss of a target under these outputs."""
-        return self._best.nats / len(self._gold(self._rows))
+        """The mean loss of a target of rows that the map was not fitted to."""
+        count = sum(len(self._gold(own)) for own, _ in self._folds)
+        total, _ = self._loss_of_sum(self._tried)(self._shares)
+        return total / count
 
     @cached_property
     def _products(self) -> float:
@@ -144,45 +156,70 @@ class FittedMap:
     def _effort(self) -> Effort:
         return THOROUGH if self._products * len(self._targets) <= MANY else QUICK
 
-    @cached_property
-    def _best(self) -> "_OfOthers":
-        """The best choice for rows of other folds; no map if none is better than that."""
-        none, W = _OfOthers(Way(), 0), self._nothing
-        for some in _batches(self._rows):
-            self._take(none, W, some)
-        tried = [one for way in self._effort.ways for one in self._across_folds(way)]
-        useful = [one for one in tried if one.nats < none.nats]
-        return min(useful, key=lambda one: (one.wrong, one.nats), default=none)
-
     @property
     def _nothing(self) -> Weights:
         """The weights before fitting: zero."""
-        return np.zeros((self._size, self._outputs)), np.zeros((self._outputs, self._outputs))
+        K = self._outputs
+        return np.zeros((self._size, K), np.float32), np.zeros((K, K))
 
-    def _across_folds(self, way: Way) -> list["_OfOthers"]:
-        """The results on all folds of the maps that are fitted to the other folds."""
+    @cached_property
+    def _folds(self) -> list[tuple[Rows, Rows]]:
+        """For each fold, some of its examples, and all the others, to which a map is fitted."""
         rows, folds = self._rows, self._effort.folds
-        group = self._group[rows]
-        fold = np.random.default_rng(0).permutation(self._group.max() + 1)[group] % folds
-        found: list[_OfOthers] = []
+        fold = np.random.default_rng(0).permutation(self._group.max() + 1)[self._group[rows]]
+        found = []
         for k in range(folds):
-            own, others = rows[fold == k], rows[fold != k]
+            own, others = rows[fold % folds == k], rows[fold % folds != k]
             if not len(own) or not len(others):
                 own = others = rows
-            for number, weights in enumerate(self._fits(others, way)):
-                if number == len(found):
-                    found.append(_OfOthers(way, number + 1))
-                for some in _batches(own):
-                    self._take(found[number], weights, some)
+            found.append((own[:: -(-len(own) // JUDGED)], others))
         return found
 
-    def _take(self, one: "_OfOthers", weights: Weights, rows: Rows) -> None:
-        """Add a map's errors on some examples to a result."""
-        W, chain = weights
-        y = wide_forward(W, self._features(rows))
-        nats, _, _ = self._loss_of(y, chain, rows)
-        one.nats += nats
-        one.wrong += self._wrong(y, rows)
+    @cached_property
+    def _tried(self) -> list["_Tried"]:
+        """The best map of each way."""
+        found = (self._best(way) for way in self._effort.ways)
+        return [one for one in found if one is not None]
+
+    def _best(self, way: Way) -> "_Tried | None":
+        """The map of a way with the lowest loss of rows of other folds, if there is any."""
+        best: _Tried | None = None
+        fits = (self._fits(others, way) for _, others in self._folds)
+        for number, weights in enumerate(zip(*fits, strict=True), start=1):
+            both = zip(self._folds, weights, strict=True)
+            outputs = [self._outputs_of(W, own) for (own, _), (W, _) in both]
+            one = _Tried(way, number, outputs, [chain.copy() for _, chain in weights])
+            one.nats, _ = self._loss_of_sum([one])(np.ones(1))
+            if best is None or one.nats < best.nats:
+                best = one
+            elif not way.counted:  # more epochs fit the maps ever closer to their own rows
+                break
+        return best
+
+    @cached_property
+    def _shares(self) -> Array:
+        """How much of each map is in the sum; nothing of any if no map is better."""
+        objective, none = self._loss_of_sum(self._tried), np.zeros(len(self._tried))
+        shares = best_shares(objective, len(none))
+        return shares if objective(shares)[0] < objective(none)[0] else none
+
+    def _loss_of_sum(self, maps: Sequence["_Tried"]) -> Objective:
+        """The loss of a sum of maps for rows that they were not fitted to, by their shares."""
+        parts = []
+        for k, (own, _) in enumerate(self._folds):
+            outputs = np.stack([one.outputs[k] for one in maps]).astype(np.float64)
+            if self._loss == "chain":
+                chains = np.stack([one.chains[k] for one in maps])
+                parts.append(of_chain(outputs, chains, self._lane(own), self._gold(own)))
+            else:
+                parts.append(of_targets(outputs, self._gold(own), self._loss))
+
+        def found(at: Array) -> tuple[float, Array]:
+            with one_thread():
+                each = [part(at) for part in parts]
+            return sum(total for total, _ in each), np.sum([slope for _, slope in each], axis=0)
+
+        return found
 
     def _fits(self, rows: Rows, way: Way) -> Iterator[Weights]:
         """The weights after each epoch of some of the examples, or those of naive Bayes."""
@@ -191,7 +228,7 @@ class FittedMap:
             return
         rng = np.random.default_rng(0)
         W, chain = self._nothing
-        squares, of_chain = (np.full_like(w, FIRST_SQUARES) for w in (W, chain))
+        squares, squares_of_chain = (np.full_like(w, FIRST_SQUARES) for w in (W, chain))
         scale = self._rarity(rows)[:, None] if way.rare else None
         for _ in range(self._effort.epochs):
             for some in _batches(rng.permutation(rows)):
@@ -199,13 +236,12 @@ class FittedMap:
                 if scale is not None:
                     larger = features.value * scale[features.column, 0]
                     features = replace(features, value=larger)
-                y = wide_forward(W, features)
-                _, dy, dchain = self._loss_of(y, chain, some)
+                dy, dchain = self._gradients(wide_forward(W, features), chain, some)
                 columns, dW = wide_sums(dy, features)
                 squares[columns] += dW * dW
                 W[columns] -= RATE * dW / np.sqrt(squares[columns])
-                of_chain += dchain * dchain
-                chain -= RATE * dchain / np.sqrt(of_chain)
+                squares_of_chain += dchain * dchain
+                chain -= RATE * dchain / np.sqrt(squares_of_chain)
             yield W if scale is None else W * scale, chain
 
     def _rarity(self, rows: Rows) -> Array:
@@ -238,41 +274,48 @@ class FittedMap:
             yield W, chain
 
     @cached_property
-    def _hashes_of(self) -> Callable[[int], list[Array]]:
+    def _features_of(self) -> Callable[[int], Features]:
         """Found once, unless they are many."""
-        return cache(self._hashes) if self._effort is THOROUGH else self._hashes
 
-    def _features(self, rows: Iterable[int]) -> Features:
-        return features_of([h for row in rows for h in self._hashes_of(int(row))], self._size)
+        def found(row: int) -> Features:
+            return features_of(self._hashes(row), self._size)
+
+        return cache(found) if self._effort is THOROUGH else found
+
+    def _features(self, rows: Rows) -> Features:
+        return joined([self._features_of(row) for row in rows.tolist()])
+
+    def _outputs_of(self, W: Array, rows: Rows) -> Array:
+        """What a map says of some examples, ``(N, K)``."""
+        return np.concatenate([wide_forward(W, self._features(some)) for some in _batches(rows)])
 
     def _gold(self, rows: Rows) -> Array:
         return np.concatenate([self._targets[row] for row in rows])
 
-    def _wrong(self, y: Array, rows: Rows) -> int:
-        """How many targets the outputs get wrong."""
-        gold = self._gold(rows)
-        return int(np.count_nonzero((y > 0) != gold if gold.ndim == 2 else y.argmax(1) != gold))
+    def _lane(self, rows: Rows) -> Array:
+        """The example of each target."""
+        return np.repeat(np.arange(len(rows)), [len(self._targets[row]) for row in rows])
 
-    def _loss_of(self, y: Array, chain: Array, rows: Rows) -> tuple[float, Array, Array]:
-        """The loss of some examples, and its gradients by the outputs and by the chain."""
+    def _gradients(self, y: Array, chain: Array, rows: Rows) -> tuple[Array, Array]:
+        """The gradients of the loss of some examples by the outputs and by the chain."""
         gold = self._gold(rows)
         if self._loss != "chain":
             dy = y.copy()
-            return float(LOSSES[self._loss](dy, gold)), dy, np.zeros_like(chain)
-        lane = np.repeat(np.arange(len(rows)), [len(self._targets[row]) for row in rows])
+            LOSSES[self._loss](dy, gold)
+            return dy, np.zeros_like(chain)
         with one_thread():
-            found = Chain(chain, y, lane)
-            return (float(found.nats(gold)), *found.gradients(gold))
+            return Chain(chain, y, self._lane(rows)).gradients(gold)
 
 
 @dataclass
-class _OfOthers:
-    """The errors of maps on examples that they were not fitted to."""
+class _Tried:
+    """What maps of one way say of examples that they were not fitted to."""
 
     way: Way
-    number: int  # of the map that the way found; 0 is no map
-    wrong: int = 0
-    nats: float = 0.0
+    number: int  # of the map that the way found, from 1
+    outputs: list[Array]  # (N, K) for each fold
+    chains: list[Array]  # (K, K) for each fold
+    nats: float = np.inf
 
 
 def _batches(rows: Rows) -> Iterator[Rows]:

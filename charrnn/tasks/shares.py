@@ -6,6 +6,7 @@ Both learn by themselves, and the outputs are a sum with two numbers:
 
 A plain sum would be too sure, since both have seen the same evidence. So a and b minimise the loss
 on the validation rows, plus ((a - ½)² + (b - ½)²) / 2, which matters where there are few of them.
+The map is a sum as well, of maps that were fitted in several ways (:mod:`charrnn.tasks.fitted`).
 Heskes (1998), "Selecting weighting factors in logarithmic opinion pools".
 """
 
@@ -40,71 +41,81 @@ HALVES: Shares = (0.5, 0.5)
 MOST = 4.0
 """The largest share."""
 
-MOST_ROUNDS, ENOUGH, STEP = 50, 1e-6, 1e-4
+MOST_ROUNDS, ENOUGH, STEP, DIGITS = 50, 1e-6, 1e-4, 9
 
 
-Objective = Callable[[Array, float], tuple[float, Array, float]]
-"""From outputs ``(N, K)`` and a to the summed loss, and its gradients by both."""
+Objective = Callable[[Array], tuple[float, Array]]
+"""From n shares ``(n,)`` to the summed loss, which is convex, and its gradient ``(n,)``."""
 
 
-def of_targets(targets: Array, loss: str) -> Objective:
-    """A loss of :data:`charrnn.nn.losses.LOSSES`, which does not depend on a."""
+def of_targets(outputs: Array, targets: Array, loss: str) -> Objective:
+    """A loss of :data:`charrnn.nn.losses.LOSSES` of a sum of ``outputs`` ``(n, N, K)``."""
 
-    def found(y: Array, a: float) -> tuple[float, Array, float]:
-        del a
-        dy = y.copy()
-        return float(LOSSES[loss](dy, targets)), dy, 0.0
+    def found(at: Array) -> tuple[float, Array]:
+        dy = np.tensordot(at, outputs, 1)
+        total = float(LOSSES[loss](dy, targets))
+        return total, (outputs * dy).sum(axis=(1, 2))
 
     return found
 
 
-def of_chain(W: Array, lane: Array, gold: Array) -> Objective:
-    """The loss of tags in a chain (:mod:`charrnn.nn.chain`), whose W belongs to the map."""
+def of_chain(outputs: Array, W: Array, lane: Array, gold: Array) -> Objective:
+    """The loss of tags in a chain (:mod:`charrnn.nn.chain`), the sum of chains ``(n, K, K)``."""
 
-    def found(y: Array, a: float) -> tuple[float, Array, float]:
-        chain = Chain(a * W, y, lane)
+    def found(at: Array) -> tuple[float, Array]:
+        chain = Chain(np.tensordot(at, W, 1), np.tensordot(at, outputs, 1), lane)
         dy, dW = chain.gradients(gold)
-        return float(chain.nats(gold)), dy, float((dW * W).sum())
+        slope = (outputs * dy).sum(axis=(1, 2)) + (W * dW).sum(axis=(1, 2))
+        return float(chain.nats(gold)), slope
 
     return found
 
 
-def best_shares(of_map: Array, of_network: Array, objective: Objective) -> Shares:
-    """The shares that minimise the objective, by Newton's method.
+def best_shares(objective: Objective, count: int = 2) -> Array:
+    """The ``count`` shares that minimise the objective, by Newton's method.
 
-    Args:
-        of_map, of_network: the outputs of both for the same targets, ``(N, K)``. Where they are so
-            large that the method fails, or not finite, the shares are the best found so far, and
-            a half of each at first.
-        objective: the loss of these targets.
+    Where outputs are so large that the method fails, or not finite, they are the best found so far,
+    and equal at first.
     """
-    outputs, half = np.stack([of_map, of_network]).astype(np.float64), np.array(HALVES)
+    equal = np.full(count, 1 / count)
 
     def found(at: Array) -> tuple[float, Array]:
         """What is to be least, which is convex, and its gradient."""
-        total, dy, da = objective(np.tensordot(at, outputs, 1), float(at[0]))
-        away = at - half
-        slope = (outputs * dy).sum(axis=(1, 2)) + np.array([da, 0.0])
+        total, slope = objective(at)
+        away = at - equal
         return total + away @ away / 2, slope + away
 
-    at = half
+    at = equal
     for _ in range(MOST_ROUNDS):
         value, slope = found(at)
-        curvature = np.stack([(found(at + d)[1] - slope) / STEP for d in STEP * np.eye(2)])
-        free = (at > 0) | (slope < 0)
-        step = np.zeros(2)
+        curvature = np.stack([(found(at + d)[1] - slope) / STEP for d in STEP * np.eye(count)])
+        step = _inside(at, slope, curvature)
+        if not np.isfinite(step).all():
+            break
+        moved, longest = step != 0, float(np.abs(step).max())
+        room = np.where(step > 0, at, at - MOST)[moved] / step[moved]  # in steps
+        part = float(room.min(initial=1.0))
+        while part * longest > ENOUGH and found(at - part * step)[0] > value:
+            part /= 2
+        if part * longest <= ENOUGH:
+            break
+        at = np.clip((at - part * step).round(DIGITS), 0.0, MOST)
+    return at
+
+
+def _inside(at: Array, slope: Array, curvature: Array) -> Array:
+    """Newton's step for the shares that it does not take out of their limits, or NaN."""
+    free = ~((at <= 0) & (slope >= 0) | (at >= MOST) & (slope <= 0))
+    while True:
+        step = np.zeros(len(at))
         try:
             step[free] = np.linalg.solve(curvature[np.ix_(free, free)], slope[free])
         except np.linalg.LinAlgError:
-            break
-        if not np.isfinite(step).all():
-            break
-        before, at = at, np.clip(at - step, 0.0, MOST)
-        while found(at)[0] > value and np.abs(at - before).max() > ENOUGH:
-            at = (before + at) / 2
-        if np.abs(at - before).max() <= ENOUGH:
-            break
-    return float(at[0]), float(at[1])
+            return np.full(len(at), np.nan)
+        outside = (at <= 0) & (step > 0) | (at >= MOST) & (step < 0)
+        if not outside.any():
+            return step
+        free &= ~outside
 
 
 def settled(spec: Any, parameters: Parameters) -> tuple[Any, Parameters]:

@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
 from charrnn.nn.models import Sequences
 from charrnn.nn.parameters import Parameters
@@ -43,9 +42,13 @@ class SummedTask(SupervisedTask[R]):
 
     @abstractmethod
     def objective(
-        self, parameters: Parameters, rows: Sequence[R]
-    ) -> tuple[npt.NDArray[np.bool_], Objective]:
-        """The targets that the model knows, ``(N,)``, and their loss."""
+        self, parameters: Parameters, rows: Sequence[R], outputs: Array
+    ) -> tuple[int, Objective]:
+        """The number of targets that the model knows, and their loss.
+
+        Args:
+            outputs: what the map and the recurrence say of all targets, ``(2, N, K)``.
+        """
 
     @abstractmethod
     def score(self, y: Array, rows: Sequence[R]) -> TaskScore:
@@ -76,13 +79,14 @@ class SummedTask(SupervisedTask[R]):
             return self.score(self.outputs(parameters, rows), rows)
         of_map = mapped(parameters["wide.W"], self.hashes(rows))
         of_network = self.outputs(parameters, rows, alone=True)
-        known, objective = self.objective(parameters, rows)
-        alone, _, _ = objective(of_network[known], 0.0)
-        a, b = best_shares(of_map[known], of_network[known], objective)
+        both = np.stack([of_map, of_network]).astype(np.float64)
+        known, objective = self.objective(parameters, rows, both)
+        alone, _ = objective(np.array([0.0, 1.0]))
+        a, b = best_shares(objective).tolist()
         self.spec = replace(self.spec, shares=(a, b))
         y = self.joined(parameters, a * of_map + b * of_network, a, rows)
         found = self.score(y, rows)
-        return replace(found, chosen_by=found.loss, alone=alone / max(1, int(known.sum())))
+        return replace(found, chosen_by=found.loss, alone=alone / max(1, known))
 
     def arrays(self) -> dict[str, Array]:
         """The shares."""

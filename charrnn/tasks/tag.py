@@ -55,6 +55,9 @@ __all__ = ["TagData", "TagSpec", "TagTask", "Tagging", "predict", "tag"]
 
 SHOWN = 3
 
+LONGEST = 200
+"""Tokens beyond which a file of one sentence is an error."""
+
 
 @dataclass(frozen=True)
 class TagSpec:
@@ -213,9 +216,21 @@ class TagData(SupervisedData[Sentence]):
 
 
 def _read(config: Config, path: str) -> Source[tuple[Sentence, ...]]:
-    return read_sentences(
+    """The sentences of a file.
+
+    Raises:
+        InputError: they are not separated, or as for :func:`read_sentences`.
+    """
+    source = read_sentences(
         path, columns=config.columns, column=config.column or None, encoding=config.encoding
     )
+    tokens = len(source.records[0].tokens)
+    if len(source.records) == 1 and tokens > LONGEST:
+        raise InputError(
+            f"{path}: there is no empty line, so its {tokens:,} tokens are one sentence",
+            "put an empty line after each sentence",
+        )
+    return source
 
 
 class TagTask(SummedTask[Sentence]):
@@ -260,14 +275,17 @@ class TagTask(SummedTask[Sentence]):
         return np.concatenate(found)
 
     def objective(
-        self, parameters: Parameters, rows: Sequence[Sentence]
-    ) -> tuple[npt.NDArray[np.bool_], Objective]:
+        self, parameters: Parameters, rows: Sequence[Sentence], outputs: Array
+    ) -> tuple[int, Objective]:
         gold, lane = self._gold(rows), _lane(rows)
         if self.model.loss == "chain":
             known = ~np.isin(lane, lane[gold < 0])
-            return known, of_chain(parameters["chain.W"], lane[known], gold[known])
+            W = parameters["chain.W"]
+            chains = np.stack([W, np.zeros_like(W)])
+            return int(known.sum()), of_chain(outputs[:, known], chains, lane[known], gold[known])
         known = gold >= 0
-        return known, of_targets(gold[known], self.model.head.loss)
+        objective = of_targets(outputs[:, known], gold[known], self.model.head.loss)
+        return int(known.sum()), objective
 
     def joined(self, parameters: Parameters, y: Array, a: float, rows: Sequence[Sentence]) -> Array:
         if self.model.loss != "chain":
