@@ -13,6 +13,7 @@ from charrnn.errors import InputError
 from charrnn.tasks.base import Paths
 from charrnn.tasks.config import Config
 from charrnn.tasks.examples import label_notes
+from charrnn.tasks.tag import TagData
 from charrnn.text.conll import Sentence, looks_tagged, read_sentences
 from charrnn.text.pairs import Pair, read_pairs
 
@@ -441,6 +442,13 @@ def test_lines_left_out_are_reported(tmp_path: Path) -> None:
 def test_a_first_line_whose_tag_recurs_is_not_a_header(tmp_path: Path) -> None:
     found = read_sentences(put(tmp_path, "word\ttag\nanother\ttag\n")).records
     assert found[0].tokens == ("word", "another")
+
+
+def test_sentences_without_an_empty_line_between_them_are_an_error(tmp_path: Path) -> None:
+    path = put(tmp_path, "EU\tB\nrejects\tO\n" * 500)
+    message = "there is no empty line, so its 1,000 tokens are one sentence"
+    with pytest.raises(InputError, match=message):
+        TagData(Paths((path,)), Config.of("tag"))
 
 
 def test_a_first_line_that_may_be_a_header_is_asked_about_in_sentences(tmp_path: Path) -> None:

@@ -271,9 +271,11 @@ def test_settings_are_given_as_variants_of_others(
         ({"optimizer": "adamax,clip=1"}, "--optimizer adamax: choose from sgd, momentum"),
         ({"optimizer": "sgd,clip=much"}, "clip=much is not a number"),
         ({"optimizer": "sgd,clip=1,clip=2"}, "clip is given twice"),
+        ({"optimizer": "sgd,clip=1", "clip": 2.0}, "--optimizer sgd,clip=1: clip is given twice"),
+        ({"task": "lm,reset=5", "reset": 6}, "--task lm,reset=5: reset is given twice"),
     ],
 )
-def test_a_wrong_variant_is_reported(given: dict[str, str], message: str) -> None:
+def test_a_wrong_variant_is_reported(given: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=re.escape(message)):
         Config.parse(given)
 

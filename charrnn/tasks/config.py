@@ -2,7 +2,7 @@
 
 import codecs
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import Field, dataclass, field, fields, replace
 from difflib import get_close_matches
 from math import ceil
@@ -250,10 +250,11 @@ class Config:
             if name in settings:
                 raise InputError(f"there is no setting {name!r}", f"did you mean {meant!r}?")
         if "task" in settings:
-            settings |= cls._parse_task(as_type("task", settings["task"], str))
+            settings |= cls._parse_task(as_type("task", settings["task"], str), given)
         for name in dict.fromkeys(of for of, _ in GIVEN_IN.values()):
             if name in settings:
-                settings |= cls._parse_with_variants(name, as_type(name, settings[name], str))
+                text = as_type(name, settings[name], str)
+                settings |= cls._parse_with_variants(name, text, given)
         kind = kind_of(settings.get("task", cls.task))
         for name in given:
             if name in kind.without:
@@ -267,7 +268,7 @@ class Config:
         return settings
 
     @classmethod
-    def _parse_task(cls, text: str) -> dict[str, Any]:
+    def _parse_task(cls, text: str, given: Collection[str]) -> dict[str, Any]:
         task, variants = text.split(",")[0].strip(), text.split(",")[1:]
         kind = kind_of(task)
         for variant in variants:
@@ -275,23 +276,34 @@ class Config:
             if name in kind.without:
                 raise _meaningless(kind, name, f"task {task},{variant.strip()}")
         names = {name: name for name in kind.own}
-        return {"task": task, **cls._parse_variants("task", text, task, variants, names)}
+        own = cls._parse_variants("task", text, task, variants, names, given)
+        return {"task": task, **own}
 
     @classmethod
-    def _parse_with_variants(cls, option: str, text: str) -> dict[str, Any]:
+    def _parse_with_variants(cls, option: str, text: str, given: Collection[str]) -> dict[str, Any]:
         what, *variants = text.split(",")
         words = cls.__dataclass_fields__[option].metadata.get("words")
         if words and what.strip() not in words:
             raise InputError(f"--{option} {what.strip()}: choose from {', '.join(words)}")
         names = {word: name for name, (of, word) in GIVEN_IN.items() if of == option}
-        settings = cls._parse_variants(option, text, what.strip(), variants, names)
+        settings = cls._parse_variants(option, text, what.strip(), variants, names, given)
         return {option: what.strip(), **settings}
 
     @classmethod
     def _parse_variants(
-        cls, option: str, text: str, what: str, variants: list[str], names: Mapping[str, str]
+        cls,
+        option: str,
+        text: str,
+        what: str,
+        variants: list[str],
+        names: Mapping[str, str],
+        given: Collection[str],
     ) -> dict[str, Any]:
-        """Parse ``name=word`` variants: the settings of those names, by their defaults' types."""
+        """Parse ``name=word`` variants: the settings of those names, by their defaults' types.
+
+        Args:
+            given: settings that are given by themselves, so not as variants, too.
+        """
         settings: dict[str, Any] = {}
         for variant in variants:
             name, _, word = (part.strip() for part in variant.partition("="))
@@ -300,7 +312,7 @@ class Config:
                     f"--{option} {text}: {what} has no variant {name!r}",
                     f"its variants: {', '.join(names) or 'none'}",
                 )
-            if names[name] in settings:
+            if names[name] in {*settings, *given}:
                 raise InputError(f"--{option} {text}: {name} is given twice")
             spelt = SPELT.get(names[name])
             if spelt is not None and word not in spelt:
