@@ -28,7 +28,7 @@ def probabilities(model: Model, loss: str) -> np.ndarray:
     ("task", "loss", "rows"),
     [
         ("classify,wide=0", "softmax", ROWS),  # one map of n-grams would be all of both
-        ("classify", "sigmoid", ROWS),
+        ("classify,wide=0", "sigmoid", ROWS),
         ("tag", "chain", SENTENCES),
         ("tag", "sigmoid", SENTENCES),
     ],
