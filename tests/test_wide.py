@@ -1,6 +1,6 @@
 """The map of hashed n-grams beside the recurrence: its input, its output, its first weights."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import islice, pairwise
 from pathlib import Path
@@ -22,16 +22,18 @@ from charrnn.tasks.baselines import NaiveBayes, TagBaseline
 from charrnn.tasks.classify import ClassifyData, ClassifySpec
 from charrnn.tasks.config import Config
 from charrnn.tasks.fitted import (
+    CERTAINTY,
     FIRST_SQUARES,
     QUICK,
     RATE,
-    SHARES,
     SMOOTHINGS,
     THOROUGH,
     FittedMap,
     Way,
+    _Tried,
 )
 from charrnn.tasks.kinds import KINDS
+from charrnn.tasks.shares import best_shares
 from charrnn.tasks.tag import TagSpec
 from charrnn.tasks.wide import SCALE, buckets_for, features_of, thinned
 from charrnn.text import hashed
@@ -309,10 +311,10 @@ def test_a_map_by_counts_is_naive_bayes() -> None:
     logs = np.log((having + SMOOTHINGS[0]) / (having + SMOOTHINGS[0]).sum(axis=0))
     for own in hashes:
         y = wide_forward(W, features_of([own], 64))[0]
-        expected = logs[own.astype(int) - 1].sum(axis=0) * SHARES[0] * SCALE / np.sqrt(2)
+        expected = logs[own.astype(int) - 1].sum(axis=0) * CERTAINTY * SCALE / np.sqrt(2)
         np.testing.assert_allclose(y - y.mean(), expected - expected.mean(), atol=1e-6)
     assert not chain.any()
-    assert len(list(found._fits(np.arange(6), Way(counted=True)))) == len(SMOOTHINGS) * len(SHARES)
+    assert len(list(found._fits(np.arange(6), Way(counted=True)))) == len(SMOOTHINGS)
 
 
 def test_there_is_no_map_by_counts_for_other_losses() -> None:
@@ -372,15 +374,61 @@ def partly_learnt() -> FittedMap:
     return fitted([(k + (row % 8 == 0)) % 3 for row, k in enumerate(targets)])
 
 
-def test_the_map_is_the_sum_of_maps_in_their_shares() -> None:
-    found, every = partly_learnt(), np.arange(40)
-    W, _ = found.weights
-    expected = np.zeros_like(W)
+def tagged(count: int = 40) -> FittedMap:
+    """A map of tags that words tell, and now and then the tag before."""
+    words = words_of(count)
+    rows = [[hashed.of_text(one) for one in word] for word in words]
+    draw = np.random.default_rng(6)
+    gold = [np.array(["abc".index(one) for one in word]) for word in words]
+    for tags in gold:
+        if draw.random() < 0.4:
+            tags[1] = tags[0]
+    return FittedMap(rows.__getitem__, gold, 1 << 8, 3, "chain", range(count))
+
+
+@pytest.mark.parametrize("of", [partly_learnt, tagged])
+def test_the_map_is_the_sum_of_maps_in_their_shares(of: Callable[[], FittedMap]) -> None:
+    found, every = of(), np.arange(40)
+    W, chain = found.weights
+    sums = [np.zeros_like(W), np.zeros_like(chain)]
     for one, share in zip(found._tried, found._shares, strict=True):
-        fits = [own.copy() for own, _ in islice(found._fits(every, one.way), one.number)]
-        expected += share * fits[-1]
+        fits = [(a.copy(), b.copy()) for a, b in islice(found._fits(every, one.way), one.number)]
+        for total, own in zip(sums, fits[-1], strict=True):
+            total += share * own
     assert np.count_nonzero(found._shares) > 1
-    np.testing.assert_allclose(W, expected, atol=1e-6)
+    np.testing.assert_allclose(W, sums[0], atol=1e-6)
+    np.testing.assert_allclose(chain, sums[1], atol=1e-6)
+    assert chain.any() == (of is tagged)
+
+
+def test_chains_are_those_of_the_best_epoch() -> None:
+    found = tagged()
+    best = found._best(Way())
+    assert best is not None
+    assert best.number < THOROUGH.epochs
+    for (_, others), chain in zip(found._folds, best.chains, strict=True):
+        _, expected = next(islice(found._fits(others, Way()), best.number - 1, None))
+        np.testing.assert_array_equal(chain, expected)
+
+
+def test_a_sum_that_is_worse_than_no_map_is_not_used() -> None:
+    """The weak pull towards equal shares alone would keep it."""
+    found = fitted([0, 1, 2, 0, 1, 2])
+    worse = [0.1 * (np.arange(3) != found._gold(own)[:, None]) for own, _ in found._folds]
+    found._tried = [_Tried(Way(), 1, worse, [np.zeros((3, 3)) for _ in worse])]
+    assert best_shares(found._loss_of_sum(found._tried), 1) > 0
+    assert not found.says_something
+    assert not found.weights[0].any()
+
+
+def test_an_empty_fold_is_left_out() -> None:
+    """A map must not be judged on its own rows where there are others."""
+    rows = [[hashed.of_text(word)] for word in ("abc", "cab")]
+    found = FittedMap(rows.__getitem__, [np.array([k]) for k in (0, 1)], 64, 2, "softmax", "ab")
+    assert [(own.tolist(), others.tolist()) for own, others in found._folds] in (
+        [([0], [1]), ([1], [0])],
+        [([1], [0]), ([0], [1])],
+    )
 
 
 def test_the_sum_is_better_than_each_map() -> None:
@@ -393,11 +441,12 @@ def test_the_sum_is_better_than_each_map() -> None:
         assert found.nats * 40 < least + 0.1  # a weak pull towards equal shares
 
 
-def test_the_loss_of_a_sum_has_the_slope_of_its_differences() -> None:
-    found = partly_learnt()
-    objective, at = found._loss_of_sum(found._tried), np.array([0.1, 0.2, 0.3, 0.4])
+@pytest.mark.parametrize("of", [partly_learnt, tagged])
+def test_the_loss_of_a_sum_has_the_slope_of_its_differences(of: Callable[[], FittedMap]) -> None:
+    found = of()
+    objective, at = found._loss_of_sum(found._tried), 0.1 * np.arange(1, 1 + len(found._tried))
     _, slope = objective(at)
-    for k, step in enumerate(1e-5 * np.eye(4)):
+    for k, step in enumerate(1e-5 * np.eye(len(at))):
         difference = (objective(at + step)[0] - objective(at - step)[0]) / 2e-5
         assert slope[k] == pytest.approx(difference, rel=1e-5)
 

@@ -10,7 +10,7 @@ the rows are divided into folds. Wolpert (1992), "Stacked generalization".
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
-from itertools import islice, product
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -33,8 +33,8 @@ Rare features keep a high learning rate; only features that occur in a batch cos
 BATCH = 32
 
 
-SMOOTHINGS, SHARES = (0.1, 0.3), (0.06, 0.12, 0.25)
-"""What naive Bayes adds to each count, and the share of its weights that is taken: it counts every
+SMOOTHINGS, CERTAINTY = (0.1, 0.3), 0.12
+"""What naive Bayes adds to each count, and what its weights are multiplied by: it counts every
 n-gram as evidence of its own, and would be far too sure."""
 
 
@@ -59,7 +59,7 @@ class Effort(NamedTuple):
 
     Attributes:
         folds: how many folds the examples are divided into.
-        epochs: the most epochs; what is taken is best for rows of other folds.
+        epochs: the most epochs; there are fewer if rows of other folds show no gain.
         ways: the ways to fit a map, whose sum is taken.
     """
 
@@ -166,14 +166,13 @@ class FittedMap:
     def _folds(self) -> list[tuple[Rows, Rows]]:
         """For each fold, some of its examples, and all the others, to which a map is fitted."""
         rows, folds = self._rows, self._effort.folds
-        fold = np.random.default_rng(0).permutation(self._group.max() + 1)[self._group[rows]]
-        found = []
+        draw = np.random.default_rng(0).permutation(self._group.max() + 1)
+        fold, found = draw[self._group[rows]] % folds, []
         for k in range(folds):
-            own, others = rows[fold % folds == k], rows[fold % folds != k]
-            if not len(own) or not len(others):
-                own = others = rows
-            found.append((own[:: -(-len(own) // JUDGED)], others))
-        return found
+            own, others = rows[fold == k], rows[fold != k]
+            if len(own) and len(others):
+                found.append((own[:: -(-len(own) // JUDGED)], others))
+        return found or [(rows, rows)]
 
     @cached_property
     def _tried(self) -> list["_Tried"]:
@@ -192,7 +191,7 @@ class FittedMap:
             one.nats, _ = self._loss_of_sum([one])(np.ones(1))
             if best is None or one.nats < best.nats:
                 best = one
-            elif not way.counted:  # more epochs fit the maps ever closer to their own rows
+            else:  # more epochs fit the maps ever closer to their own rows
                 break
         return best
 
@@ -253,7 +252,7 @@ class FittedMap:
         return np.asarray(rarity / rarity.mean())
 
     def _counted(self, rows: Rows) -> Iterator[Weights]:
-        """Shares of log P(feature | k), less its mean over k; nothing for other losses.
+        """A part of log P(feature | k), less its mean over k; nothing for other losses.
 
         As :mod:`charrnn.tasks.baselines.naive_bayes`, but a row counts each of its features once.
         """
@@ -267,10 +266,10 @@ class FittedMap:
             columns, sums = wide_sums(np.eye(self._outputs)[self._gold(some)], there)
             counts[columns] += sums
         known = counts.any(axis=1)
-        for smoothing, share in product(SMOOTHINGS, SHARES):
+        for smoothing in SMOOTHINGS:
             logs = np.log(counts[known] + smoothing)
             logs -= np.log(np.exp(logs).sum(axis=0))
-            W[known] = share * (logs - logs.mean(axis=1, keepdims=True))
+            W[known] = CERTAINTY * (logs - logs.mean(axis=1, keepdims=True))
             yield W, chain
 
     @cached_property

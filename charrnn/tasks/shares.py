@@ -41,7 +41,7 @@ HALVES: Shares = (0.5, 0.5)
 MOST = 4.0
 """The largest share."""
 
-MOST_ROUNDS, ENOUGH, STEP, DIGITS = 50, 1e-6, 1e-4, 9
+MOST_ROUNDS, ENOUGH, STEP = 50, 1e-6, 1e-4
 
 
 Objective = Callable[[Array], tuple[float, Array]]
@@ -99,7 +99,9 @@ def best_shares(objective: Objective, count: int = 2) -> Array:
             part /= 2
         if part * longest <= ENOUGH:
             break
-        at = np.clip((at - part * step).round(DIGITS), 0.0, MOST)
+        at = at - part * step
+        # A share that is almost at its limit would shorten the next step to nothing.
+        at = np.where(at <= ENOUGH, 0.0, np.where(at >= MOST - ENOUGH, MOST, at))
     return at
 
 

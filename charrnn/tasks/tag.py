@@ -56,7 +56,7 @@ __all__ = ["TagData", "TagSpec", "TagTask", "Tagging", "predict", "tag"]
 SHOWN = 3
 
 LONGEST = 200
-"""Tokens beyond which a file of one sentence is an error."""
+"""A file of one sentence with more tokens than this cannot be divided into parts."""
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ class TagData(SupervisedData[Sentence]):
     """
 
     def __init__(self, paths: Paths, config: Config) -> None:
-        read = partial(_read, config)
+        read = partial(_read if paths.val else _read_several, config)
         rows: Rows[Sentence] = read_rows(paths, read, config, key=lambda row: row.tokens)
         super().__init__(rows, config)
         self._tags = tuple(sorted({tag for row in self.rows.train for tag in row.tags}))
@@ -216,19 +216,22 @@ class TagData(SupervisedData[Sentence]):
 
 
 def _read(config: Config, path: str) -> Source[tuple[Sentence, ...]]:
-    """The sentences of a file.
-
-    Raises:
-        InputError: they are not separated, or as for :func:`read_sentences`.
-    """
-    source = read_sentences(
+    return read_sentences(
         path, columns=config.columns, column=config.column or None, encoding=config.encoding
     )
+
+
+def _read_several(config: Config, path: str) -> Source[tuple[Sentence, ...]]:
+    """As :func:`_read`, of a file that will be divided.
+
+    Raises:
+        InputError: there is one long sentence, so they are probably not separated.
+    """
+    source = _read(config, path)
     tokens = len(source.records[0].tokens)
     if len(source.records) == 1 and tokens > LONGEST:
         raise InputError(
-            f"{path}: there is no empty line, so its {tokens:,} tokens are one sentence",
-            "put an empty line after each sentence",
+            f"{path}: all {tokens:,} tokens are one sentence", "put an empty line between sentences"
         )
     return source
 
