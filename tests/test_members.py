@@ -611,14 +611,18 @@ def test_a_plan_reports_the_given_members(monkeypatch: Any, epochs: Any) -> None
 
 
 @pytest.mark.parametrize(
-    "task",
-    [{"task": "translate"}, {"task": "generate", "columns": "2,1"}],
-    ids=lambda one: one["task"],
+    ("task", "limit"),
+    [
+        ({"task": "translate"}, 8),
+        ({"task": "generate", "columns": "2,1"}, 8),
+        ({"task": "classify"}, 3),
+    ],
+    ids=["translate", "generate", "classify"],
 )
 def test_a_plan_for_pairs_has_members_too(
-    task: dict[str, str], tmp_path: Path, monkeypatch: Any
+    task: dict[str, str], limit: int, tmp_path: Path, monkeypatch: Any
 ) -> None:
-    """Eighty pairs train; what is given stands, and a classifier is one network."""
+    """Eighty pairs train; what is given stands."""
     rows = tmp_path / "rows.tsv"
     rows.write_text("".join(f"a{k}\t{k % 2}\n" for k in range(100)))
     monkeypatch.setattr(planner, "monotonic", lambda: 0.0)
@@ -630,16 +634,17 @@ def test_a_plan_for_pairs_has_members_too(
         return planner.plan(data, passes / 60 / planner.IN_USE, given, begun=0.0)
 
     most = planned(1e6).config.epochs
-    for times, members in ((0.5, 1), (1.7, 1), (1.95, 2), (4.0, 4), (1e3, planner.MOST_MEMBERS)):
+    assert limit <= planner.MOST_MEMBERS
+    for times, members in ((0.5, 1), (1.7, 1), (1.95, 2), (3.0, 3), (1e3, limit)):
         found = planned(times * most)
         assert found.config.members == members
         assert found.config.epochs == pytest.approx(min(most, times * most / members))
         assert found.deadline.most_epochs == most
-        assert found.deadline.most_members == planner.MOST_MEMBERS * (members > 1)
-    assert "the average of 4 networks" in planned(4 * most).summary
+        assert found.deadline.most_members == limit * (members > 1)
+    assert "the average of 3 networks (--members 1: only one), each" in planned(3 * most).summary
     assert planned(4 * most, members=2).config.members == 2
+    assert planned(4 * most, members=1).deadline.most_members == 0
     assert planned(4 * most, epochs=1.0).config.members == 1
-    assert planned(4 * most, task="classify", columns="").config.members == 1
 
 
 def test_commands_on_one_network_take_a_member(tmp_path: Path) -> None:

@@ -331,7 +331,7 @@ def train(
     --cell gru,reset=before. Give a wrong one, and charrnn lists the right ones;
     docs/tasks.md explains them.
 
-    Time that is left trains more networks, whose average is the model: three at most, eight
+    Time that is left trains more networks, whose average is the model: up to three, or eight
     with --minutes (--members 1: only one). The test at the end of a task comes on top.
 
     Progress goes to standard error, samples to standard output. Ctrl-C saves the run and

@@ -183,8 +183,8 @@ def plan(
         lambda config: measure(config, data, asked.spec, threads, group),
     )
     most, there = config.epochs, asked.epochs(speed)
-    free = config.task in AVERAGED and asked.may_average
-    members = min(members_within(there / most), most_members) if free else 0
+    most_members = min(most_members, AVERAGED.get(config.task, 0)) if asked.may_average else 0
+    members = min(members_within(there / most), most_members)
     deadline = Deadline(end, most, most_members if members > 1 else 0)
     config = replace(
         config,
@@ -192,7 +192,7 @@ def plan(
         members=members or config.members,
         shards=speed.shards or config.shards,
     )
-    several = f"the average of {members} networks, each " if members > 1 else ""
+    several = f"the average of {members} networks (--members 1: only one), each " * (members > 1)
     network = f"{config.hidden} hidden units" if config.layers else regression_of(config)
     rate = f"{speed.rate:,.0f}" if speed.rate >= 10 else f"{speed.rate:.2g}"
     line = (
