@@ -144,6 +144,20 @@ def test_the_chain_is_a_part_of_the_map() -> None:
         assert least(a + da, b + db) >= least(a, b)
 
 
+def test_a_share_at_its_upper_limit_does_not_stop_the_others() -> None:
+    """Newton's step would take it further, which once ended the search."""
+    draw = np.random.default_rng(23)
+    truth = draw.standard_normal((300, 3))
+    targets = (truth + 0.5 * draw.gumbel(size=truth.shape)).argmax(axis=1)
+    parts = np.stack([truth, *draw.standard_normal((2, 300, 3))])
+    mixed = np.tensordot(draw.uniform(-0.3, 1.5, (4, 3)), parts, 1)
+    found = of_targets(mixed + 0.05 * draw.standard_normal((4, 300, 3)), targets, "softmax")
+    at = best_shares(found, 4)
+    slope = found(at)[1] + at - 1 / 4
+    assert MOST in at
+    assert np.abs(slope[(at > 0) & (at < MOST)]).max() < 0.01
+
+
 def test_the_recurrence_has_no_chain(tmp_path: Path) -> None:
     """Its outputs are added to the map's, whose share the chain has."""
     lines = [f"a{k}\tx\nb{k % 3}\t{'xy'[k % 2]}\n\n" for k in range(60)]
