@@ -317,7 +317,18 @@ def test_a_map_by_counts_is_naive_bayes() -> None:
     assert len(list(found._fits(np.arange(6), Way(counted=True)))) == len(SMOOTHINGS)
 
 
-def test_there_is_no_map_by_counts_for_other_losses() -> None:
+def test_tags_of_a_chain_are_counted_as_if_each_were_alone() -> None:
+    every, counted = np.arange(40), Way(counted=True)
+    (W, chain), (alone, _) = (
+        next(tagged(loss=loss)._fits(every, counted)) for loss in ("chain", "softmax")
+    )
+    assert W.any()
+    np.testing.assert_array_equal(W, alone)
+    assert not chain.any()
+    assert [one.way for one in tagged()._tried] == [*THOROUGH.ways]
+
+
+def test_there_is_no_map_by_counts_for_several_labels() -> None:
     hashes = [np.arange(k, k + 3, dtype=np.uint64) for k in range(4)]
     gold = [np.array([[k % 2, 1]]) for k in range(4)]
     found = FittedMap(lambda k: [hashes[k]], gold, 64, 2, "sigmoid", range(4))
@@ -374,7 +385,7 @@ def partly_learnt() -> FittedMap:
     return fitted([(k + (row % 8 == 0)) % 3 for row, k in enumerate(targets)])
 
 
-def tagged(count: int = 40) -> FittedMap:
+def tagged(count: int = 40, loss: str = "chain") -> FittedMap:
     """A map of tags that words tell, and now and then the tag before."""
     words = words_of(count)
     rows = [[hashed.of_text(one) for one in word] for word in words]
@@ -383,7 +394,7 @@ def tagged(count: int = 40) -> FittedMap:
     for tags in gold:
         if draw.random() < 0.4:
             tags[1] = tags[0]
-    return FittedMap(rows.__getitem__, gold, 1 << 8, 3, "chain", range(count))
+    return FittedMap(rows.__getitem__, gold, 1 << 8, 3, loss, range(count))
 
 
 @pytest.mark.parametrize("of", [partly_learnt, tagged])

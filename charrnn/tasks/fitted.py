@@ -252,11 +252,11 @@ class FittedMap:
         return np.asarray(rarity / rarity.mean())
 
     def _counted(self, rows: Rows) -> Iterator[Weights]:
-        """A part of log P(feature | k), less its mean over k; nothing for other losses.
+        """A part of log P(feature | k), less its mean over k; nothing for several labels.
 
         As :mod:`charrnn.tasks.baselines.naive_bayes`, but a row counts each of its features once.
         """
-        if self._loss != "softmax":
+        if self._loss not in ("softmax", "chain"):
             return
         W, chain = self._nothing
         counts = np.zeros_like(W)
