@@ -4,8 +4,8 @@
 
 Each NAME is trained by ``charrnn train --minutes`` in one process, once for each seed, and the
 report on the test part is printed with its baseline; then the tools of benchmarks/outside.py run
-without a time limit. The corpora are those of benchmarks/tasks.py. ``speakers`` and ``capitals``
-were not used for any decision.
+without a time limit. The corpora are those of benchmarks/tasks.py. Of ``speakers`` and
+``capitals`` only the training parts were used for decisions.
 """
 
 import argparse

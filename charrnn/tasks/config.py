@@ -2,7 +2,7 @@
 
 import codecs
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import Field, dataclass, field, fields, replace
 from difflib import get_close_matches
 from math import ceil
@@ -242,19 +242,22 @@ class Config:
         ``latin-1,newlines=keep``.
 
         Raises:
-            InputError: a word or a variant is unknown, or a setting does not apply to the task; the
-                hint lists what would do.
+            InputError: a word or a variant is unknown, or a setting does not apply to the task (the
+                hint lists what would do), or is given twice.
         """
         settings = dict(given)
         for name, meant in (("own_cell", "cell"), ("named", "columns")):
             if name in settings:
                 raise InputError(f"there is no setting {name!r}", f"did you mean {meant!r}?")
-        if "task" in settings:
-            settings |= cls._parse_task(as_type("task", settings["task"], str), given)
-        for name in dict.fromkeys(of for of, _ in GIVEN_IN.values()):
-            if name in settings:
-                text = as_type(name, settings[name], str)
-                settings |= cls._parse_with_variants(name, text, given)
+        for option in dict.fromkeys(("task", *(of for of, _ in GIVEN_IN.values()))):
+            if option in settings:
+                text = as_type(option, settings[option], str)
+                parse = cls._parse_task if option == "task" else cls._parse_with_variants
+                parsed = parse(option, text)
+                for name in parsed:
+                    if name in given and name != option:
+                        raise InputError(f"--{option} {text}: {name} is given twice")
+                settings |= parsed
         kind = kind_of(settings.get("task", cls.task))
         for name in given:
             if name in kind.without:
@@ -268,7 +271,7 @@ class Config:
         return settings
 
     @classmethod
-    def _parse_task(cls, text: str, given: Collection[str]) -> dict[str, Any]:
+    def _parse_task(cls, option: str, text: str) -> dict[str, Any]:
         task, variants = text.split(",")[0].strip(), text.split(",")[1:]
         kind = kind_of(task)
         for variant in variants:
@@ -276,34 +279,23 @@ class Config:
             if name in kind.without:
                 raise _meaningless(kind, name, f"task {task},{variant.strip()}")
         names = {name: name for name in kind.own}
-        own = cls._parse_variants("task", text, task, variants, names, given)
-        return {"task": task, **own}
+        return {option: task, **cls._parse_variants(option, text, task, variants, names)}
 
     @classmethod
-    def _parse_with_variants(cls, option: str, text: str, given: Collection[str]) -> dict[str, Any]:
+    def _parse_with_variants(cls, option: str, text: str) -> dict[str, Any]:
         what, *variants = text.split(",")
         words = cls.__dataclass_fields__[option].metadata.get("words")
         if words and what.strip() not in words:
             raise InputError(f"--{option} {what.strip()}: choose from {', '.join(words)}")
         names = {word: name for name, (of, word) in GIVEN_IN.items() if of == option}
-        settings = cls._parse_variants(option, text, what.strip(), variants, names, given)
+        settings = cls._parse_variants(option, text, what.strip(), variants, names)
         return {option: what.strip(), **settings}
 
     @classmethod
     def _parse_variants(
-        cls,
-        option: str,
-        text: str,
-        what: str,
-        variants: list[str],
-        names: Mapping[str, str],
-        given: Collection[str],
+        cls, option: str, text: str, what: str, variants: list[str], names: Mapping[str, str]
     ) -> dict[str, Any]:
-        """Parse ``name=word`` variants: the settings of those names, by their defaults' types.
-
-        Args:
-            given: settings that are given by themselves, so not as variants, too.
-        """
+        """Parse ``name=word`` variants: the settings of those names, by their defaults' types."""
         settings: dict[str, Any] = {}
         for variant in variants:
             name, _, word = (part.strip() for part in variant.partition("="))
@@ -312,7 +304,7 @@ class Config:
                     f"--{option} {text}: {what} has no variant {name!r}",
                     f"its variants: {', '.join(names) or 'none'}",
                 )
-            if names[name] in {*settings, *given}:
+            if names[name] in settings:
                 raise InputError(f"--{option} {text}: {name} is given twice")
             spelt = SPELT.get(names[name])
             if spelt is not None and word not in spelt:

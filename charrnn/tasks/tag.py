@@ -136,7 +136,8 @@ class TagData(SupervisedData[Sentence]):
     """Sentences of tagged tokens: CoNLL or CoNLL-U.
 
     Raises:
-        InputError: a file cannot be read, or a part has a tag that the training part lacks.
+        InputError: a file cannot be read, a part has a tag that the training part lacks, or what
+            must be divided is one long sentence.
     """
 
     def __init__(self, paths: Paths, config: Config) -> None:
