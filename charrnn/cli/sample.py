@@ -197,14 +197,16 @@ def sample(
         ),
     ] = None,
     best_of: Annotated[
-        int,
+        int | None,
         typer.Option(
             min=1,
             max=1 << 16,
-            help="Write this many texts and print the likeliest one.",
+            help="Write this many texts and print the likeliest one. Default: 1; for labelled "
+            "texts whose ends fit their beginnings, 8, and one is drawn by how well they fit.",
+            show_default=False,
             rich_help_panel=TEXT,
         ),
-    ] = 1,
+    ] = None,
     weights: Annotated[str | None, typer.Option(hidden=True)] = None,
     forbid: Annotated[str, typer.Option(hidden=True)] = "",
     new: Annotated[bool, typer.Option("--new", hidden=True)] = False,
@@ -237,8 +239,9 @@ def sample(
     from charrnn.runs.model import load_model
     from charrnn.runs.writes import drawn_seed
     from charrnn.sampling import Choice
+    from charrnn.tasks.ends import CANDIDATES
     from charrnn.tasks.kinds import KINDS
-    from charrnn.tasks.writing import Wanted, write
+    from charrnn.tasks.writing import Wanted, candidates, write
     from charrnn.text.vocab import UnknownCharacterError
 
     given = given_options(ctx)
@@ -312,8 +315,10 @@ def sample(
         again = shlex.join(["charrnn", "sample", *(checkpoints or ()), "--prime", known])
         raise InputError(str(error), error.hint.replace(repr(known), again)) from None
     own_seed = drawn_seed() if seed is None else seed
+    chosen = best_of is None and candidates(author, wanted) > 1 and not interactive
     for path, found in paths:
         kind = f"label {label}" if label is not None else found
+        kind += f", one of {CANDIDATES} texts, by how well its end fits" * chosen
         say(f"{path}" + f" ({kind})" * bool(kind) + (f", seed {own_seed}" if seed is None else ""))
     if author.left_out:
         verb = "was" if author.left_out == 1 else "were"

@@ -27,7 +27,9 @@ def progress(author: "Author", wanted: "Wanted") -> "tqdm[Any]":
     """A progress bar at a terminal, if nothing is shown until all texts are done."""
     from tqdm import tqdm
 
-    many = wanted.number > 1 or wanted.best_of > 1
+    from charrnn.tasks.writing import candidates
+
+    many = wanted.number > 1 or candidates(author, wanted) > 1
     shown = many and sys.stderr is not None and sys.stderr.isatty()
     total = author.length if wanted.length is None else wanted.length
     return tqdm(total=total, disable=not shown, leave=False, unit="character", delay=0.5)
@@ -69,7 +71,7 @@ def write_texts(
     bar: "tqdm[Any]",
 ) -> None:
     """Write one text as it is made, or several one after the other when all are made."""
-    if wanted.number == wanted.best_of == 1:
+    if wanted.number == 1 and bar.disable:
         any_yet = wanted.label is not None
         for (piece,) in grown:
             writer.write(piece.data)

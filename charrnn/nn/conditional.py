@@ -21,7 +21,8 @@ __all__ = ["Conditional", "Labelled", "of_sequences"]
 class Labelled:
     """A batch of B sequences and their labels: see :class:`charrnn.nn.models.Sequences`.
 
-    With ``each``, the loss of each sequence is asked for, ``(B,)``, instead of the sum.
+    With ``each``, the loss of each sequence is asked for, ``(B,)``, instead of the sum: that of all
+    its steps, or of those from ``since`` on, ``(B,)``.
     """
 
     labels: Array  # (B,)
@@ -29,6 +30,7 @@ class Labelled:
     targets: Array  # (T, B)
     lengths: Array  # (B,) longest first
     each: bool = False
+    since: Array | None = None
 
     @property
     def size(self) -> int:
@@ -37,8 +39,11 @@ class Labelled:
 
 
 def of_sequences(batch: Labelled, each: Array) -> Array:
-    """``(B,)`` the losses of whole sequences, from those of all steps, ``(T, B)``."""
-    inside = np.arange(len(batch.x))[:, None] < batch.lengths
+    """``(B,)`` the losses of sequences, from those of all steps, ``(T, B)``."""
+    steps = np.arange(len(batch.x))[:, None]
+    inside = steps < batch.lengths
+    if batch.since is not None:
+        inside &= steps >= batch.since
     total: Array = np.where(inside, each, 0).sum(axis=0, dtype=float)
     return total
 
@@ -150,4 +155,5 @@ class Conditional:
             batch.targets[:, lanes],
             batch.lengths[lanes],
             batch.each,
+            None if batch.since is None else batch.since[lanes],
         )

@@ -141,7 +141,8 @@ def _signs(spec: GenerateSpec) -> dict[str, Any]:
 
 def _sample(model: Model, temperature: float) -> dict[str, Any]:
     label = model.spec.labels[0] if isinstance(model.spec, GenerateSpec) else None
-    text = model.sample(length=SAMPLE_LENGTH, temperature=temperature, seed=0, label=label)
+    length = SAMPLE_LENGTH  # best_of: the page itself writes one text at a time
+    text = model.sample(length=length, temperature=temperature, seed=0, label=label, best_of=1)
     return {"temperature": temperature, "label": label, "text": text}
 
 

@@ -170,7 +170,7 @@ class Draft:
 
     def _continued(self, unit: str, count: int) -> Iterator[str]:
         """The model's continuation, in pieces."""
-        how: How = {**self._how, "temperature": self.temperature}
+        how: How = {"best_of": 1, **self._how, "temperature": self.temperature}
         how["length"] = count if unit == "characters" else MOST
         context = self.text[-CONTEXT:]
         seed = int(self._rng.integers(1 << 62))

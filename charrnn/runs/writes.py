@@ -33,7 +33,7 @@ class How(TypedDict, total=False):
     max_repeat: int
     max_copy: int | None
     stop: Sequence[str]
-    best_of: int
+    best_of: int | None
     skip_unknown: bool
     train: Sequence[str]
 
@@ -98,7 +98,8 @@ class Writes(ABC):
                 of labelled texts.
             stop: texts that end the text; they are not written.
             best_of: write this many texts and keep the one with the highest mean
-                log-probability.
+                log-probability. Default: 1; of labelled texts whose ends fit their beginnings,
+                one of 8 is drawn by how well they fit.
             skip_unknown: drop the characters of the prime that the model does not know.
             train: files with the training text, if the run does not lead to it.
 
@@ -179,7 +180,7 @@ class Writes(ABC):
         max_repeat: int = 0,
         max_copy: int | None = None,
         stop: Sequence[str] = (),
-        best_of: int = 1,
+        best_of: int | None = None,
         skip_unknown: bool = False,
         train: Sequence[str] = (),
     ) -> Wanted:
@@ -211,7 +212,7 @@ class Writes(ABC):
             stop=tuple(as_type("a stop", one, str) for one in stops),
             lines=lines,
             new=new,
-            best_of=as_type("best_of", best_of, int, 1),
+            best_of=None if best_of is None else as_type("best_of", best_of, int, 1),
             trained_on=self.trained_on(files) if copies or new else (),
         )
 

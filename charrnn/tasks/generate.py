@@ -1,6 +1,6 @@
 """One to many: a label in, a text of that kind out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from math import log
@@ -14,12 +14,14 @@ from charrnn.nn.conditional import Conditional, Labelled
 from charrnn.nn.models import SequenceModel
 from charrnn.nn.parameters import Parameters
 from charrnn.nn.types import Array
-from charrnn.sampling.choice import Choice, streams
+from charrnn.nn.workspace import Workspace
+from charrnn.sampling.choice import Choice, Ids, streams
 from charrnn.sampling.texts import Steering, write
 from charrnn.sampling.voices import ModelVoice
 from charrnn.tasks.base import Outcome, Paths, TaskScore, Trained
 from charrnn.tasks.baselines import labelled_ngrams
 from charrnn.tasks.config import Config
+from charrnn.tasks.ends import JUDGED, OPENING, fit, log_weights, split
 from charrnn.tasks.examples import (
     OF_CARRIED,
     check_labels,
@@ -63,14 +65,23 @@ PREVIEW_CHOICE = Choice(temperature=USUAL)
 
 @dataclass(frozen=True)
 class GenerateSpec:
-    """The labels and characters that a generator knows, the maximal length of a text, and the
-    training texts.
+    """What a generator knows.
+
+    Attributes:
+        labels, alphabet: the labels and characters.
+        longest: the length of the longest training text.
+        items: the training texts.
+        opening: how many symbols of its opening follow a text's end in training
+            (:mod:`charrnn.tasks.ends`).
+        fits: whether ends surely fit their beginnings, so that texts are chosen by that.
     """
 
     labels: tuple[str, ...]
     alphabet: Alphabet
     longest: int
     items: Items = NONE
+    opening: int = 0
+    fits: bool = False
 
     def to_header(self) -> dict[str, Any]:
         """The entry of a checkpoint."""
@@ -79,6 +90,7 @@ class GenerateSpec:
             "alphabet": self.alphabet.to_json(),
             "longest": self.longest,
             **({"items": self.items.to_json()} if self.items else {}),
+            **({"opening": self.opening, "fits": self.fits} if self.opening else {}),
         }
 
     @classmethod
@@ -91,8 +103,12 @@ class GenerateSpec:
         longest = header["longest"]
         if type(longest) is not int or not 0 < longest <= MOST_LENGTH:
             raise ValueError("the longest text is out of range")
+        opening, fits = header.get("opening", 0), header.get("fits", False)
+        if opening not in (0, OPENING) or type(fits) is not bool:
+            raise ValueError("the openings are not of this kind")
         alphabet, items = Alphabet.from_json(header["alphabet"]), header.get("items", "")
-        return cls(labels_of(header["labels"]), alphabet, longest, Items.from_json(items))
+        labels = labels_of(header["labels"])
+        return cls(labels, alphabet, longest, Items.from_json(items), opening, fits)
 
     def model(self, config: Config) -> Conditional:
         """The network with these settings."""
@@ -174,7 +190,7 @@ class GenerateData(SupervisedData[Pair]):
         longest = max(len(alphabet.encode(text)) for text in texts)
         rows = (*self.rows.train, *self.rows.val, *self.rows.test)
         items = Items.of([row.right.encode("utf-8", "surrogatepass") for row in rows])
-        return GenerateSpec(self._labels, alphabet, longest, items)
+        return GenerateSpec(self._labels, alphabet, longest, items, _opening(longest))
 
     def task(
         self, spec: GenerateSpec, config: Config, model: Conditional, threads: int
@@ -184,7 +200,8 @@ class GenerateData(SupervisedData[Pair]):
 
     def lengths(self, config: Config) -> list[int]:
         """The number of steps of each training example."""
-        return [units(row.right, config) + 1 for row in self.rows.train]
+        own = [units(row.right, config) for row in self.rows.train]
+        return [length + 1 + _opening(max(own)) for length in own]
 
     def check_labels(self, spec: GenerateSpec) -> None:
         """Raise InputError unless these are the labels that ``spec`` has."""
@@ -204,6 +221,11 @@ class GenerateData(SupervisedData[Pair]):
             + counted(len(spec.alphabet.vocabulary), "distinct character"),
             self.rows.described("texts"),
         ]
+
+
+def _opening(longest: int) -> int:
+    """How many symbols of an opening follow the ends of texts up to a length."""
+    return OPENING if longest > LONG else 0
 
 
 def _read(config: Config, path: str) -> Source[tuple[Pair, ...]]:
@@ -255,7 +277,11 @@ class GenerateTask(SupervisedTask[Pair]):
         self._number = {label: k for k, label in enumerate(spec.labels)}
         self._texts = [self._encode(row) for row in rows.train]
         self._labels = np.array([self._number[row.left] for row in rows.train])
-        super().__init__(rows, model, spec, list(map(len, self._texts)), config, threads)
+        self._sequences = self._texts
+        if spec.opening:
+            openings = (split(row.right, spec.alphabet)[1] for row in rows.train)
+            self._sequences = [np.r_[one] for one in zip(self._texts, openings, strict=True)]
+        super().__init__(rows, model, spec, list(map(len, self._sequences)), config, threads)
 
     def _encode(self, row: Pair) -> Array:
         """A text between its start and its end."""
@@ -264,7 +290,7 @@ class GenerateTask(SupervisedTask[Pair]):
     def batch(
         self, rows: npt.NDArray[np.intp], rng: np.random.Generator | None
     ) -> tuple[Labelled, int]:
-        return self._batch([self._texts[row] for row in rows], self._labels[rows])
+        return self._batch([self._sequences[row] for row in rows], self._labels[rows])
 
     def _batch(self, texts: Sequence[Array], labels: Array) -> tuple[Labelled, int]:
         x, lengths = padded(texts)
@@ -275,7 +301,25 @@ class GenerateTask(SupervisedTask[Pair]):
         return [self._encode(row) for row in rows], labels
 
     def validate(self, parameters: Parameters) -> TaskScore | None:
-        return self._score(parameters, self._rows.val)
+        rows = self._rows.val
+        if self.spec.opening:
+            some, labels = rows[:JUDGED], self._encoded(rows[:JUDGED])[1]
+            nats, texts = partial(self._nats, parameters), [row.right for row in some]
+            self.spec = replace(self.spec, fits=fit(texts, labels, self.spec.alphabet, nats))
+        return self._score(parameters, rows)
+
+    def arrays(self) -> dict[str, Array]:
+        """Whether ends fit their beginnings."""
+        return {"fits": np.array(float(self.spec.fits))} if self.spec.opening else {}
+
+    def restore(self, arrays: dict[str, Array]) -> None:
+        """The inverse of :meth:`arrays`.
+
+        Raises:
+            KeyError, ValueError: it is missing, or not a number.
+        """
+        if self.spec.opening:
+            self.spec = replace(self.spec, fits=bool(arrays["fits"].item()))
 
     def test(self, parameters: Parameters) -> Outcome | None:
         if not self._rows.test:
@@ -313,9 +357,13 @@ class GenerateTask(SupervisedTask[Pair]):
         nats = np.empty(len(rows))
         for part in together(lengths):
             batch, _ = self._batch([texts[k] for k in part], labels[part])
-            losses = self.engine.losses(parameters, replace(batch, each=True))
-            nats[part] = np.concatenate([loss.total for loss in losses])
+            nats[part] = self._nats(parameters, replace(batch, each=True))
         return np.stack([nats, lengths], axis=1)
+
+    def _nats(self, parameters: Parameters, batch: Labelled) -> Array:
+        """The loss of each sequence, ``(B,)``."""
+        losses = self.engine.losses(parameters, batch)
+        return np.concatenate([loss.total for loss in losses])
 
 
 def _voice(trained: Trained, labels: Array) -> ModelVoice:
@@ -351,7 +399,22 @@ def author(trained: Trained, wanted: Wanted) -> Author:
         spec.most,
         left_out,
         spec.items,
+        _weigher(trained, spec.labels.index(label)) if spec.fits else None,
     )
+
+
+def _weigher(trained: Trained, label: int) -> Callable[[Sequence[Ids]], Array]:
+    """What tells ln w of texts of one label (:mod:`charrnn.tasks.ends`)."""
+
+    def nats(batch: Labelled) -> Array:
+        found: Array = trained.network.sum_loss(trained.parameters, batch, Workspace()).total
+        return found
+
+    def weigh(texts: Sequence[Ids]) -> Array:
+        alphabet, labels = trained.spec.alphabet, np.full(len(texts), label)
+        return log_weights([alphabet.decode(one) for one in texts], labels, alphabet, nats)
+
+    return weigh
 
 
 register(

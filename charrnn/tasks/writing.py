@@ -1,9 +1,9 @@
 """Writing texts with a trained model: what is asked for, and the texts piece by piece."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,20 +11,31 @@ import numpy.typing as npt
 
 from charrnn.errors import InputError, StuckError
 from charrnn.nn.products import on_one_thread
+from charrnn.nn.types import Array
 from charrnn.sampling.again import Refusal
-from charrnn.sampling.choice import DEFAULT, Choice, Ids, streams
+from charrnn.sampling.choice import DEFAULT, Choice, Ids, Streams, streams
 from charrnn.sampling.passages import sorted_windows
 from charrnn.sampling.text import Symbols, Text
 from charrnn.sampling.texts import Steering
 from charrnn.sampling.texts import write as write_texts
 from charrnn.sampling.voices import Voice
+from charrnn.tasks.ends import CANDIDATES, drawn
 from charrnn.text.corpora import encoded
 from charrnn.text.counts import counted
 from charrnn.text.escapes import escape
 from charrnn.text.items import LONGEST, NONE, Items
 from charrnn.text.vocab import UnknownCharacterError, Vocabulary, codes_of
 
-__all__ = ["SEPARATOR", "Author", "Character", "Piece", "Wanted", "begun", "write"]
+__all__ = [
+    "SEPARATOR",
+    "Author",
+    "Character",
+    "Piece",
+    "Wanted",
+    "begun",
+    "candidates",
+    "write",
+]
 
 LENGTH = 500
 """Characters that are written by default."""
@@ -43,6 +54,9 @@ MOST_TOGETHER = 1 << 28
 
 TRIES, TRIES_EACH = 2000, 200
 """Texts that are written in search of lines: the first number, plus the second for each line."""
+
+PICKS = 1 << 32
+"""The number of the stream that decides which candidates for the first text are kept."""
 
 SEPARATOR = 0x110000
 """Not a character: the separator between texts that are joined to one."""
@@ -72,7 +86,8 @@ class Wanted:
         stop: texts that end a text, and are not written.
         lines: write this many complete lines, all different, instead of texts; 0: no lines.
         new: whether lines that are in ``trained_on`` are left out.
-        best_of: write this many texts and keep the one that the model considers likeliest.
+        best_of: write this many texts and keep the one that the model considers likeliest. If not
+            given, one text is written, or several where the author can weigh them.
         guesses: whether the pieces include what the model expected.
         trained_on: code points or bytes of the model's training texts.
 
@@ -95,12 +110,12 @@ class Wanted:
     stop: tuple[str, ...] = ()
     lines: int = 0
     new: bool = False
-    best_of: int = 1
+    best_of: int | None = None
     guesses: bool = False
     trained_on: tuple[Codes, ...] = ()
 
     def __post_init__(self) -> None:
-        together = self.number * self.best_of
+        together = self.number * (self.best_of or 1)
         length = LENGTH if self.length is None else self.length
         if together > 1 and length * together > MOST_TOGETHER:
             raise InputError(
@@ -152,6 +167,8 @@ class Author:
         length: the number of characters by default.
         left_out: how many characters of the prime are unknown.
         items: the training items: lines, or whole texts if a symbol ends a text.
+        weigh: tells ln w of texts, given by their symbols, without start or end: of several, one is
+            kept with a probability proportional to w (:mod:`charrnn.tasks.ends`).
     """
 
     voice: Voice
@@ -164,6 +181,7 @@ class Author:
     length: int = LENGTH
     left_out: int = 0
     items: Items = NONE
+    weigh: Callable[[Sequence[Ids]], Array] | None = None
 
     def encode(self, text: str, what: str) -> tuple[int, ...]:
         """The symbols of a text.
@@ -250,6 +268,14 @@ def write(
     return _texts(author, wanted, steering, rng, advance)
 
 
+def candidates(author: Author, wanted: Wanted) -> int:
+    """How many texts are written for each one that is asked for."""
+    if wanted.best_of or wanted.lines or author.weigh is None or not wanted.choice.temperature:
+        return wanted.best_of or 1
+    length = author.length if wanted.length is None else wanted.length
+    return CANDIDATES if CANDIDATES * wanted.number * length <= MOST_TOGETHER else 1
+
+
 def _steering(author: Author, wanted: Wanted) -> Steering:
     ends = [] if author.end is None else [(author.end,)]
     if wanted.lines:
@@ -273,7 +299,7 @@ def _steering(author: Author, wanted: Wanted) -> Steering:
         sorted_windows(texts, author.voice.size + 1, max_copy),
         wanted.max_repeat,
         _refusal(author, wanted),
-        scored=wanted.best_of > 1,
+        scored=(wanted.best_of or 1) > 1,
         guesses=wanted.guesses,
     )
 
@@ -302,11 +328,12 @@ def _texts(
     prime = Piece(_shown(author, wanted), [])
     yield [prime] * wanted.number
     done, texts = [len(author.start)] * wanted.number, list[Text]()
-    held = steering.held
-    together = wanted.number * wanted.best_of
-    blocks = _written(author, wanted, steering, rng, 0, together, advance)
-    if wanted.best_of > 1:
-        blocks = (_best(texts, wanted.best_of) for texts in list(blocks)[-1:])
+    held, among = steering.held, candidates(author, wanted)
+    picks = Streams(rng, wanted.number, PICKS)
+    blocks = _written(author, wanted, steering, rng, 0, wanted.number * among, advance)
+    if among > 1:
+        keep = _best if wanted.best_of else partial(_fitting, author, picks)
+        blocks = (keep(texts, among) for texts in list(blocks)[-1:])
     for texts in blocks:
         upto = [text.certain(held) for text in texts]
         yield [_piece(author, text, *part) for text, *part in zip(texts, done, upto, strict=True)]
@@ -323,7 +350,7 @@ def _lines(
     prime = author.prime.encode().rpartition(b"\n")[2]
     had = _lines_of(author, wanted.trained_on) if wanted.new else set()
     refuses = wanted.new or wanted.max_copy is None
-    pristine, tried, found = deepcopy(rng), 0, 0
+    pristine, tried, found, among = deepcopy(rng), 0, 0, wanted.best_of or 1
     while found < wanted.lines:
         if tried > TRIES + TRIES_EACH * wanted.lines:
             raise StuckError(
@@ -331,11 +358,11 @@ def _lines(
                 "the others were incomplete, empty or repeated",
                 "a higher --temp writes more different lines; --length allows longer ones",
             )
-        count = min(max(TOGETHER // wanted.best_of, 1), 2 * (wanted.lines - found) + 6)
-        first, each = tried * wanted.best_of, count * wanted.best_of
+        count = min(max(TOGETHER // among, 1), 2 * (wanted.lines - found) + 6)
+        first, each = tried * among, count * among
         blocks = list(_written(author, wanted, steering, deepcopy(pristine), first, each))
         tried += count
-        for text in _best(blocks[-1], wanted.best_of) if blocks else []:
+        for text in _best(blocks[-1], among) if blocks else []:
             piece = _piece(author, text, text.first, text.certain(0))
             line = prime + piece.data
             met = line in had or (refuses and line in author.items)
@@ -391,10 +418,27 @@ def _every(
         yield texts
 
 
+def _groups(texts: list[Text], among: int) -> list[list[Text]]:
+    """Every ``among`` texts in a row."""
+    return [texts[k : k + among] for k in range(0, len(texts), among)]
+
+
 def _best(texts: list[Text], among: int) -> list[Text]:
-    """The best text of every ``among`` in a row, by score; among equals the first."""
-    groups = (texts[k : k + among] for k in range(0, len(texts), among))
-    return [max(group, key=lambda text: text.score) for group in groups]
+    """The best text of each group, by score; among equals the first."""
+    return [max(group, key=lambda text: text.score) for group in _groups(texts, among)]
+
+
+def _fitting(author: Author, picks: Streams, texts: list[Text], among: int) -> list[Text]:
+    """A text of each group, drawn by what the author says of them."""
+    assert author.weigh is not None
+    signs = len(author.start) - len(author.encode(author.prime, "the prime"))
+    whole = [np.array(text.symbols[signs : text.end], dtype=np.intp) for text in texts]
+    weights, groups = author.weigh(whole), _groups(texts, among)
+    u = picks.random(np.empty((len(groups), 1)))
+    return [
+        group[drawn(own, [text.ended for text in group], float(at))]
+        for group, own, (at,) in zip(groups, weights.reshape(-1, among), u, strict=True)
+    ]
 
 
 def _piece(author: Author, text: Text, begin: int, end: int) -> Piece:

@@ -1,0 +1,317 @@
+"""Labelled texts whose end fits their beginning: of several, one is kept by how well it fits."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from support import charrnn
+
+import charrnn as package
+from charrnn.nn.conditional import Conditional, Labelled
+from charrnn.nn.ensemble import Generators, together
+from charrnn.nn.models import SequenceModel
+from charrnn.nn.workspace import Workspace
+from charrnn.runs.draft import Draft
+from charrnn.runs.model import Model
+from charrnn.sampling.voices import log_softmax
+from charrnn.tasks import writing
+from charrnn.tasks.base import Paths
+from charrnn.tasks.config import Config
+from charrnn.tasks.ends import CANDIDATES, FEWEST, OPENING, drawn, fit, log_weights, split
+from charrnn.tasks.generate import LONG, GenerateData, GenerateSpec
+from charrnn.tasks.writing import Wanted
+from charrnn.text.alphabet import END, START, Alphabet
+from charrnn.training.loop import Step
+
+HOW: dict[str, Any] = {
+    "task": "generate",
+    "cell": "gru",
+    "hidden": 32,
+    "dropout": 0.0,
+    "lr": 0.02,
+    "epochs": 8,
+    "batch_size": 4,
+    "threads": 1,
+}
+LENGTH = 80
+
+
+def rows(count: int, *, fitting: bool) -> list[str]:
+    """Texts of a field and random letters; the last is P, Q or R as the first one is, or any."""
+    rng = np.random.default_rng(7)
+    texts = []
+    for _ in range(count):
+        inner = "abcdabcd" + "".join(rng.choice(list("abcd"), LENGTH))
+        first = rng.choice(list("pqr"))
+        last = first if fitting else rng.choice(list("pqr"))
+        texts.append(f"k\tK:k\\n{first}{inner}{last.upper()}\n")
+    return texts
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("ends")
+    for name, fitting in (("round", True), ("other", False)):
+        (place / f"{name}.tsv").write_text("".join(rows(300, fitting=fitting)))
+        package.train(place / f"{name}.tsv", out=place / name, **HOW).finish()
+    return place
+
+
+@pytest.fixture(scope="module")
+def model(folder: Path) -> Model:
+    return package.load(folder / "round")
+
+
+def fitting(texts: list[str]) -> float:
+    """The share of the texts whose last letter is their first."""
+    return float(np.mean([text[4:5].upper() == text[-1:] for text in texts]))
+
+
+# What is compared
+
+
+@pytest.mark.parametrize(
+    ("text", "before"),
+    [
+        ("abc", ""),
+        ("K:D\nabc def ghi", "K:D\n"),
+        ("M:C|\nK: D Major\n\n|:abc", "M:C|\nK: D Major\n\n"),
+        ("Title of it: x\nabc", "Title of it: x\n"),
+        ("K:D abc", ""),  # nothing but a field
+        ("12:30\nabc", ""),
+        ("\n\n", ""),
+    ],
+)
+def test_an_opening_begins_after_fields_and_blank_lines(text: str, before: str) -> None:
+    alphabet = Alphabet.of("char", [text])
+    parts = split(text, alphabet)
+    assert alphabet.decode(parts[0]) == before
+    assert len(parts[1]) == min(OPENING, len(text) - len(before))
+    assert "".join(map(alphabet.decode, parts)) == text
+
+
+def test_openings_of_bytes_are_of_bytes() -> None:
+    alphabet = Alphabet.of("byte", [])
+    before, opening, rest = split("ä:ö\nüüüüüü", alphabet)
+    assert (len(before), len(opening), len(rest)) == (6, OPENING, 12 - OPENING)
+
+
+def test_the_weights_are_probabilities_of_openings(model: Model) -> None:
+    """By the model's own steps: after the end of a text without its opening, and in place."""
+    alphabet, texts = model.spec.alphabet, ["K:k\npabcdabcdabcQ", "K:k\nqabc", "abcdQ"]
+
+    def cost(read: list[int], asked: list[int]) -> float:
+        state = model.network.initial_state(model.parameters, np.array([0]))
+        ids = np.array([*read, *asked])[:, None]
+        y, *_ = model.network.generator.forward(model.parameters, ids, state, Workspace())
+        log_p = log_softmax(y[:, 0])
+        return -float(sum(log_p[len(read) - 1 + k, asked[k]] for k in range(len(asked))))
+
+    wanted = []
+    for text in texts:
+        before, opening, rest = (part.tolist() for part in split(text, alphabet))
+        in_place = cost([START, *before], opening)
+        wanted.append(in_place - cost([START, *before, *rest, END], opening))
+
+    def nats(batch: Labelled) -> Any:
+        return model.network.sum_loss(model.parameters, batch, Workspace()).total
+
+    found = log_weights(texts, np.zeros(3, dtype=np.intp), alphabet, nats)
+    np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-4)
+    weigh = model.author(Wanted(label="k")).weigh
+    assert weigh is not None
+    np.testing.assert_allclose(weigh([alphabet.encode(text) for text in texts]), found, rtol=1e-4)
+
+
+def test_losses_may_be_those_of_the_last_steps() -> None:
+    """They add up to those of all steps, also in parts and in an average's networks."""
+    network = Conditional(SequenceModel(7, 7, package.cell("gru", 5)), 2)
+    parameters = network.init(np.random.default_rng(0))
+    ids = np.random.default_rng(1).integers(0, 7, (10, 3))
+    batch = Labelled(np.array([0, 1, 1]), ids[:-1], ids[1:], np.array([9, 8, 4]), True)
+
+    def losses(batch: Labelled) -> Any:
+        return network.sum_loss(parameters, batch, Workspace()).total
+
+    since = np.array([3, 0, 4])
+    last = losses(replace(batch, since=since))
+    np.testing.assert_allclose(last[[1, 2]], [losses(batch)[1], 0.0], rtol=1e-6)
+    first = replace(batch, x=ids[:3], targets=ids[1:4], lengths=np.array([3, 3, 3]))
+    np.testing.assert_allclose(last[0] + losses(first)[0], losses(batch)[0], rtol=1e-5)
+    both = together(network, [parameters, parameters])
+    averaged = Generators(network, 2).sum_loss(both, replace(batch, since=since), Workspace())
+    np.testing.assert_allclose(averaged.total, last, rtol=1e-5)
+    part = network.part(replace(batch, since=since), slice(1, 3))
+    np.testing.assert_allclose(losses(part), last[1:], rtol=1e-6)
+
+
+# When texts are chosen
+
+
+def test_the_validation_texts_decide(folder: Path) -> None:
+    one, other = (package.load(folder / name) for name in ("round", "other"))
+    assert (one.spec.opening, one.spec.fits) == (OPENING, True)
+    assert (other.spec.opening, other.spec.fits) == (OPENING, False)
+    assert one.author(Wanted(label="k")).weigh is not None
+    assert other.author(Wanted(label="k")).weigh is None
+
+
+def test_ends_fit_if_openings_are_likelier_after_their_own_text() -> None:
+    """Than in place, and than after another text with the same label; if there are enough."""
+    texts = [f"{k % 10}{'abc'[k % 3] * 20}" for k in range(2 * FEWEST)]
+    alphabet, labels = Alphabet.of("char", texts), np.arange(2 * FEWEST) % 2
+
+    def decided(
+        own: float, other: float, place: float, odd: float = 0.0, count: int = len(texts)
+    ) -> bool:
+        def nats(batch: Labelled) -> Any:
+            """What a network might say, by what it reads."""
+            found = []
+            for lane, length in enumerate(batch.lengths):
+                read = [int(batch.x[0, lane]), *batch.targets[:length, lane].tolist()]
+                opening, rest = read[-OPENING:], read[1 : -OPENING - 1]
+                mine = own + odd * (opening[0] % 2)
+                found.append(place if not rest else mine if rest[0] == opening[1] else other)
+            return np.array(found)
+
+        return fit(texts[:count], labels[:count], alphabet, nats)
+
+    assert decided(1.0, 2.0, 2.0)
+    assert not decided(1.0, 2.0, 1.0)
+    assert not decided(1.0, 1.0, 2.0)
+    assert not decided(1.0, 2.0, 2.0, odd=1.9)
+    assert not decided(np.nan, np.nan, np.nan)
+    assert decided(1.0, 2.0, 2.0, count=FEWEST)
+    assert not decided(1.0, 2.0, 2.0, count=FEWEST - 1)
+    assert not decided(1.0, 2.0, 2.0, count=0)
+
+
+def test_only_long_texts_go_on_with_their_opening(tmp_path: Path) -> None:
+    for length, opening in ((LONG, 0), (LONG + 1, OPENING)):
+        (tmp_path / "t.tsv").write_text(
+            "".join(f"k\t{k % 10}{'a' * (length - 1)}\n" for k in range(30))
+        )
+        config = Config.of("generate", batch_size=4)
+        data = GenerateData(Paths((str(tmp_path / "t.tsv"),)), config)
+        spec = data.spec()
+        assert spec.opening == opening
+        assert set(data.lengths(config)) == {length + 1 + opening}
+        task = data.task(spec, config, spec.model(config), 1)
+        batch, count = task.batch(np.arange(4), None)
+        assert count == batch.lengths.sum() == 4 * (length + 1 + opening)
+        read = np.concatenate([batch.x[:1], batch.targets])[:, 0]
+        assert read[length + 1] == END
+        np.testing.assert_array_equal(read[length + 2 :], read[1 : 1 + opening])
+
+
+def test_the_validation_loss_is_that_of_the_texts_alone(folder: Path, model: Model) -> None:
+    config = replace(model.config, seed=0)
+    data = GenerateData(Paths((str(folder / "round.tsv"),)), config)
+    task = data.task(model.spec, config, model.network, 1)
+    score = task.validate(model.parameters)
+    assert score is not None
+    total = count = 0.0
+    for row in data.rows.val:
+        ids = np.r_[START, model.spec.alphabet.encode(row.right), END][:, None]
+        state = model.network.initial_state(model.parameters, np.array([0]))
+        y, *_ = model.network.generator.forward(model.parameters, ids[:-1], state, Workspace())
+        log_p = log_softmax(y[:, 0])
+        total -= float(log_p[np.arange(len(ids) - 1), ids[1:, 0]].sum())
+        count += len(ids) - 1
+    assert score.loss == pytest.approx(total / count, rel=1e-5)
+
+
+# What is written
+
+
+def test_the_ends_of_texts_fit_more_often(model: Model) -> None:
+    """Those that are written, without any that would not have been written otherwise."""
+    plain = model.sample(label="k", n=100, seed=1, best_of=1)
+    chosen = model.sample(label="k", n=100, seed=1)
+    assert fitting(plain) < 0.75
+    assert fitting(chosen) > 0.9
+    assert set(chosen) <= set(model.sample(label="k", n=100 * CANDIDATES, seed=1, best_of=1))
+
+
+def test_a_text_does_not_depend_on_how_many_there_are(model: Model) -> None:
+    several = model.sample(label="k", n=5, seed=3)
+    assert model.sample(label="k", seed=3) == several[0]
+    assert model.sample(label="k", n=2, seed=3) == several[:2]
+
+
+def test_one_is_drawn_by_the_weights() -> None:
+    weights, ended = np.log([1.0, 3.0, 4.0]), [True, True, True]
+    assert [drawn(weights, ended, u) for u in (0.0, 0.12, 0.13, 0.49, 0.51, 0.99)] == [
+        0,
+        0,
+        1,
+        1,
+        2,
+        2,
+    ]
+    assert [drawn(weights, [True, False, True], u) for u in (0.19, 0.21)] == [0, 2]
+    assert drawn(weights, [False] * 3, 0.9) == 0
+    assert drawn(np.array([-2000.0, -2001.0]), [True, True], 0.9) == 1
+
+
+def test_plain_texts_can_be_asked_for(folder: Path, model: Model) -> None:
+    """With a number of texts, at temperature 0, of lines, and in turns; all as they are drawn."""
+    author = model.author(Wanted(label="k"))
+    for how, count in (
+        ({}, CANDIDATES),
+        ({"best_of": 1}, 1),
+        ({"best_of": 3}, 3),
+        ({"lines": 2}, 1),
+        ({"choice": replace(Wanted().choice, temperature=0.0)}, 1),
+        ({"number": 3, "length": writing.MOST_TOGETHER // 4}, 1),
+    ):
+        assert writing.candidates(author, Wanted(label="k", **how)) == count, how
+    for best_of in (1, None):
+        drafts = [Draft(model, 1, label="k"), Draft(model, 1, label="k", best_of=best_of)]
+        for draft in drafts:
+            list(draft.go_on("characters", 300))
+        assert (drafts[0].text == drafts[1].text) == (best_of == 1)
+    line = ("sample", "round", "--label", "k", "--seed", "1")
+    plain, chosen = charrnn(*line, "--best-of", "1", cwd=folder), charrnn(*line, cwd=folder)
+    assert plain.stdout.decode() == model.sample(label="k", seed=1, best_of=1) + "\n"
+    assert chosen.stdout.decode() == model.sample(label="k", seed=1) + "\n"
+    assert b"one of 8 texts, by how well its end fits" in chosen.stderr
+    assert b"fits" not in plain.stderr
+
+
+def test_texts_that_are_cut_off_are_the_plain_ones(model: Model) -> None:
+    how: dict[str, Any] = {"label": "k", "seed": 2, "length": 9}
+    assert model.sample(**how) == model.sample(best_of=1, **how)
+
+
+# What is kept
+
+
+def test_the_choice_is_part_of_a_model(model: Model) -> None:
+    spec = model.spec
+    assert GenerateSpec.from_header(json.loads(json.dumps(spec.to_header()))) == spec
+    before = {k: v for k, v in spec.to_header().items() if k not in ("opening", "fits")}
+    assert GenerateSpec.from_header(before) == replace(spec, opening=0, fits=False)
+    for wrong in ({"opening": 3}, {"opening": "8"}, {"fits": 1}):
+        with pytest.raises(ValueError, match="openings"):
+            GenerateSpec.from_header({**spec.to_header(), **wrong})
+
+
+def test_a_resumed_run_goes_on_with_the_same_choice(folder: Path, tmp_path: Path) -> None:
+    """Stopped between two validations, and compared with one that was not stopped."""
+    how = {**HOW, "epochs": 6, "eval_every": 150}
+    whole = package.train(folder / "round.tsv", out=tmp_path / "whole", **how)
+    whole.finish()
+    run = package.train(folder / "round.tsv", out=tmp_path / "part", **how)
+    for event in run:
+        if isinstance(event, Step) and event.number == 310:
+            run.stop()
+    package.resume(tmp_path / "part").finish()
+    one, two = (package.load(tmp_path / name / "last.npz") for name in ("whole", "part"))
+    np.testing.assert_array_equal(one.parameters.flat, two.parameters.flat)
+    assert one.spec == two.spec
+    assert one.header["history"] == two.header["history"]
+    assert one.spec.fits
