@@ -83,6 +83,25 @@ def test_more_cores_use_more_shards_if_that_is_clearly_faster(
     assert fastest(close) == close[0]  # not worth other bits
 
 
+@pytest.mark.parametrize(("cores", "asked"), [(1, 0), (2, 1)])
+def test_one_process_computes_a_single_shard_if_that_is_clearly_faster(
+    start: Start, monkeypatch: pytest.MonkeyPatch, cores: int, asked: int
+) -> None:
+    """On a single core, or where one process is asked for; in a plan, which may choose."""
+    seconds = {1: 7.0, 2: 8.0}
+    monkeypatch.setattr(threads, "available_cores", lambda: cores)
+    monkeypatch.setattr(
+        threads, "_step", lambda task, _: seconds[len(shards(32, task.engine.shards))]
+    )
+    run = start(batch_size=32, seq_len=4)
+    task, parameters = text_task(run), run.trainer.parameters
+    timings = time_threads(task, parameters, asked, recut=True)
+    assert timings == [Timing(1, 8.0), Timing(1, 7.0, 1)]
+    assert fastest(timings).shards == 1
+    assert time_threads(task, parameters, asked) == [Timing(1, 8.0)]
+    assert time_threads(task, parameters, 2, recut=True) == [Timing(2, 8.0)]
+
+
 def test_more_ranks_use_more_shards_too(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each has one process, whatever cores rank 0 has; two ranks keep the usual shards."""
     seconds = {2: 4.0, 4: 2.0, 8: 3.0}

@@ -51,7 +51,7 @@ class Parts(NamedTuple):
 
 
 def split(text: str, alphabet: Alphabet) -> Parts:
-    """The parts of a text; its opening begins with the first line of it that is not a field."""
+    """The parts of a text: the opening begins with the first line neither blank nor a field."""
     place = 0
     for line in text.splitlines(keepends=True):
         if line.strip() and not FIELD.match(line):

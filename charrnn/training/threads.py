@@ -64,11 +64,15 @@ def time_threads(
 
     Args:
         threads: the only number of processes to time; 0 for all.
-        recut: also time more shards than usual, where there are more cores or ranks than that.
+        recut: also time more shards than usual, where there are more cores or ranks than that, and
+            a single one where one process computes alone: its products are larger, thus faster.
     """
     own, alone = task.engine.shards, task.engine.ranks == 1
-    tried = [(count, 0) for count in ([threads] if threads else _counts(task))]
-    if recut and not threads:
+    counts = [threads] if threads else _counts(task)
+    tried = [(count, 0) for count in counts]
+    if recut and alone and counts == [1]:
+        tried += [(1, 1)] * (_usual(task) > 1)
+    elif recut and not threads:
         tried += [(parts if alone else 1, parts) for parts in _cuts(task)]
     timings: list[Timing] = []
     for count, parts in tried:
