@@ -79,15 +79,18 @@ def fitting(texts: list[str]) -> float:
         ("abc", ""),
         ("K:D\nabc def ghi", "K:D\n"),
         ("M:C|\nK: D Major\n\n|:abc", "M:C|\nK: D Major\n\n"),
-        ("Title of it: x\nabc", "Title of it: x\n"),
+        ("Title: x\r\nabc", "Title: x\r\n"),
+        ("he said: x\nabc", ""),
         ("K:D abc", ""),  # nothing but a field
         ("12:30\nabc", ""),
+        ("GAB:|\nabc", ""),
+        ("http://x\nabc", ""),
         ("\n\n", ""),
     ],
 )
 def test_an_opening_begins_after_fields_and_blank_lines(text: str, before: str) -> None:
     alphabet = Alphabet.of("char", [text])
-    parts = split(text, alphabet)
+    parts = split(alphabet.encode(text), alphabet)
     assert alphabet.decode(parts[0]) == before
     assert len(parts[1]) == min(OPENING, len(text) - len(before))
     assert "".join(map(alphabet.decode, parts)) == text
@@ -95,13 +98,17 @@ def test_an_opening_begins_after_fields_and_blank_lines(text: str, before: str) 
 
 def test_openings_of_bytes_are_of_bytes() -> None:
     alphabet = Alphabet.of("byte", [])
-    before, opening, rest = split("ä:ö\nüüüüüü", alphabet)
-    assert (len(before), len(opening), len(rest)) == (6, OPENING, 12 - OPENING)
+    parts = split(alphabet.encode("ä:ö\nüüüüüü"), alphabet)
+    assert tuple(map(len, parts)) == (6, OPENING, 12 - OPENING)
+    odd = np.r_[alphabet.encode("k:\n"), 3 + 0xFF, 3 + 0xC3, alphabet.encode("abcdefgh")]
+    parts = split(odd, alphabet)
+    assert tuple(map(len, parts)) == (3, OPENING, 2)
+    np.testing.assert_array_equal(np.concatenate(parts), odd)
 
 
 def test_the_weights_are_probabilities_of_openings(model: Model) -> None:
     """By the model's own steps: after the end of a text without its opening, and in place."""
-    alphabet, texts = model.spec.alphabet, ["K:k\npabcdabcdabcQ", "K:k\nqabc", "abcdQ"]
+    alphabet, texts = model.spec.alphabet, ["K:k\npabcdabcdabcQ", "", "K:k\nqabc", "abcdQ"]
 
     def cost(read: list[int], asked: list[int]) -> float:
         state = model.network.initial_state(model.parameters, np.array([0]))
@@ -112,18 +119,20 @@ def test_the_weights_are_probabilities_of_openings(model: Model) -> None:
 
     wanted = []
     for text in texts:
-        before, opening, rest = (part.tolist() for part in split(text, alphabet))
+        parts = split(alphabet.encode(text), alphabet)
+        before, opening, rest = (part.tolist() for part in parts)
         in_place = cost([START, *before], opening)
         wanted.append(in_place - cost([START, *before, *rest, END], opening))
 
     def nats(batch: Labelled) -> Any:
         return model.network.sum_loss(model.parameters, batch, Workspace()).total
 
-    found = log_weights(texts, np.zeros(3, dtype=np.intp), alphabet, nats)
+    read = [alphabet.encode(text) for text in texts]
+    found = log_weights(read, np.zeros(4, dtype=np.intp), alphabet, nats)
     np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-4)
     weigh = model.author(Wanted(label="k")).weigh
     assert weigh is not None
-    np.testing.assert_allclose(weigh([alphabet.encode(text) for text in texts]), found, rtol=1e-4)
+    np.testing.assert_allclose(weigh(read), found, rtol=1e-4)
 
 
 def test_losses_may_be_those_of_the_last_steps() -> None:
@@ -177,7 +186,7 @@ def test_ends_fit_if_openings_are_likelier_after_their_own_text() -> None:
                 found.append(place if not rest else mine if rest[0] == opening[1] else other)
             return np.array(found)
 
-        return fit(texts[:count], labels[:count], alphabet, nats)
+        return fit([alphabet.encode(t) for t in texts[:count]], labels[:count], alphabet, nats)
 
     assert decided(1.0, 2.0, 2.0)
     assert not decided(1.0, 2.0, 1.0)
@@ -236,10 +245,15 @@ def test_the_ends_of_texts_fit_more_often(model: Model) -> None:
     assert set(chosen) <= set(model.sample(label="k", n=100 * CANDIDATES, seed=1, best_of=1))
 
 
-def test_a_text_does_not_depend_on_how_many_there_are(model: Model) -> None:
+def test_a_text_does_not_depend_on_how_many_there_are(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
     several = model.sample(label="k", n=5, seed=3)
     assert model.sample(label="k", seed=3) == several[0]
     assert model.sample(label="k", n=2, seed=3) == several[:2]
+    length = model.author(Wanted(label="k")).length
+    monkeypatch.setattr(writing, "MOST_TOGETHER", 2 * CANDIDATES * length)
+    assert model.sample(label="k", n=5, seed=3) == several
 
 
 def test_one_is_drawn_by_the_weights() -> None:
@@ -254,6 +268,8 @@ def test_one_is_drawn_by_the_weights() -> None:
     ]
     assert [drawn(weights, [True, False, True], u) for u in (0.19, 0.21)] == [0, 2]
     assert drawn(weights, [False] * 3, 0.9) == 0
+    assert drawn(np.array([np.nan, 0.0, -np.inf]), ended, 0.9) == 1
+    assert drawn(np.full(3, np.nan), ended, 0.9) == 0
     assert drawn(np.array([-2000.0, -2001.0]), [True, True], 0.9) == 1
 
 
@@ -265,8 +281,10 @@ def test_plain_texts_can_be_asked_for(folder: Path, model: Model) -> None:
         ({"best_of": 1}, 1),
         ({"best_of": 3}, 3),
         ({"lines": 2}, 1),
+        ({"stop": ("P",)}, 1),
         ({"choice": replace(Wanted().choice, temperature=0.0)}, 1),
-        ({"number": 3, "length": writing.MOST_TOGETHER // 4}, 1),
+        ({"length": writing.MOST_TOGETHER // 8}, CANDIDATES),
+        ({"length": writing.MOST_TOGETHER // 8 + 1}, 1),
     ):
         assert writing.candidates(author, Wanted(label="k", **how)) == count, how
     for best_of in (1, None):
@@ -282,6 +300,30 @@ def test_plain_texts_can_be_asked_for(folder: Path, model: Model) -> None:
     assert b"fits" not in plain.stderr
 
 
+def test_empty_texts_can_be_among_the_candidates(model: Model) -> None:
+    """A high temperature ends some texts at once."""
+    many = model.sample(label="k", n=100, seed=2, temperature=4.0, best_of=1)
+    assert "" in many
+    assert len(model.sample(label="k", n=20, seed=2, temperature=4.0)) == 20
+
+
+def test_a_prime_is_part_of_what_is_weighed(model: Model) -> None:
+    """All texts begin with it, so its letter decides which ends fit."""
+    texts = model.sample("K:k\nq", label="k", n=40, seed=1)
+    assert np.mean([text.endswith("Q") for text in texts]) > 0.9
+    plain = model.sample("K:k\nq", label="k", n=40, seed=1, best_of=1)
+    assert np.mean([text.endswith("Q") for text in plain]) < 0.75
+
+
+def test_only_complete_texts_are_kept_if_there_are_any(model: Model) -> None:
+    """Half of the texts are longer than ``length``."""
+    plain = model.sample(label="k", n=200, seed=4, best_of=1)
+    how: dict[str, Any] = {"label": "k", "seed": 4, "length": int(np.median([*map(len, plain)]))}
+    cut = {text for text in model.sample(n=200, best_of=1, **how) if text not in plain}
+    assert len(cut) > 50
+    assert not cut & set(model.sample(n=25, **how))
+
+
 def test_texts_that_are_cut_off_are_the_plain_ones(model: Model) -> None:
     how: dict[str, Any] = {"label": "k", "seed": 2, "length": 9}
     assert model.sample(**how) == model.sample(best_of=1, **how)
@@ -295,9 +337,58 @@ def test_the_choice_is_part_of_a_model(model: Model) -> None:
     assert GenerateSpec.from_header(json.loads(json.dumps(spec.to_header()))) == spec
     before = {k: v for k, v in spec.to_header().items() if k not in ("opening", "fits")}
     assert GenerateSpec.from_header(before) == replace(spec, opening=0, fits=False)
-    for wrong in ({"opening": 3}, {"opening": "8"}, {"fits": 1}):
+    for wrong in ({"opening": 3}, {"opening": 8.0}, {"fits": 1}, {"opening": 0}):
         with pytest.raises(ValueError, match="openings"):
             GenerateSpec.from_header({**spec.to_header(), **wrong})
+
+
+def test_each_text_is_weighed_by_its_label(tmp_path: Path) -> None:
+    """Whatever else is weighed with it; in an average, too, whose own validation decides."""
+    texts = [row.split("\t")[1] for row in rows(80, fitting=True)]
+    (tmp_path / "two.tsv").write_text("".join(f"{'mn'[k % 2]}\t{t}" for k, t in enumerate(texts)))
+    how = {**HOW, "epochs": 1, "members": 2}
+    model = package.train(tmp_path / "two.tsv", out=tmp_path / "two", **how).finish()
+    data = GenerateData(Paths((str(tmp_path / "two.tsv"),)), model.config)
+    for fits in (False, True):
+        spec = replace(model.spec, fits=fits)
+        task = data.task(spec, model.config, model.network, 1)
+        task.validate(model.parameters)
+        assert task.spec == model.spec
+    alphabet = model.spec.alphabet
+    read = [alphabet.encode(text) for text in ("K:m\npabc", "K:m\nqabcdabcdabcdR", "abcdabcdabcQ")]
+    object.__setattr__(model, "spec", replace(model.spec, fits=True))
+    weighs = [model.author(Wanted(label=label)).weigh for label in "mn"]
+    one, other = ([float(w([own])[0]) for own in read] for w in weighs if w is not None)
+    assert not np.allclose(one, other, atol=1e-3)
+
+    def nats(batch: Labelled) -> Any:
+        return model.network.sum_loss(model.parameters, batch, Workspace()).total
+
+    mixed = log_weights(read * 2, np.array([0, 1, 0, 1, 0, 1]), alphabet, nats)
+    wanted = [one[0], other[1], one[2], other[0], one[1], other[2]]
+    np.testing.assert_allclose(mixed, wanted, rtol=1e-3, atol=1e-4)
+
+
+def test_a_run_begun_from_another_generator_learns_openings(
+    folder: Path, model: Model, tmp_path: Path
+) -> None:
+    """From one that knows none, as before, and from one that does."""
+    short = [
+        f"k\tK:k\\n{''.join(row)}\n"
+        for row in np.random.default_rng(0).choice([*"abcdpqrPQR"], (60, 9))
+    ]
+    (tmp_path / "short.tsv").write_text("".join(short))
+    package.train(tmp_path / "short.tsv", out=tmp_path / "short", **{**HOW, "epochs": 1}).finish()
+    assert package.load(tmp_path / "short").spec.opening == 0
+    for start in (tmp_path / "short", folder / "round"):
+        out = tmp_path / f"from-{start.name}"
+        how = {
+            k: v
+            for k, v in HOW.items()
+            if k in ("task", "lr", "epochs", "batch_size", "threads", "dropout")
+        }
+        found = package.train(folder / "round.tsv", init_from=start, out=out, **how).finish()
+        assert (found.spec.opening, found.spec.fits) == (OPENING, True), start.name
 
 
 def test_a_resumed_run_goes_on_with_the_same_choice(folder: Path, tmp_path: Path) -> None:

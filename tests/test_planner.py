@@ -48,6 +48,7 @@ from charrnn.training.planner import (
 )
 from charrnn.training.recipe import (
     FEW_UPDATES,
+    HIGHER,
     LADDER,
     LENGTHS,
     LONGER,
@@ -57,6 +58,7 @@ from charrnn.training.recipe import (
     TINY,
     TUNED,
     WIDE,
+    learning_rate,
 )
 from charrnn.training.run import Run
 from charrnn.training.speed import Speed, text_like
@@ -289,8 +291,21 @@ def test_few_updates_use_shorter_chunks(machine: Callable[[float], None]) -> Non
     assert (short.seq_len, long.seq_len) == LENGTHS[::-1]
     for config, fewer in ((short, True), (long, False)):
         of_the_longer = config.epochs * 1_000_000 / (config.batch_size * LENGTHS[0])
-        assert (of_the_longer < FEW_UPDATES) is fewer
+        assert (of_the_longer < FEW_UPDATES[config.layers > 1]) is fewer
     assert plan(data, 0.5, {"seq_len": 64}).config.seq_len == 64
+
+
+@pytest.mark.parametrize(
+    ("size", "layers", "higher"),
+    [(400_000, 1, 1.0), (750_000, 1, 1.5), (1_000_000, 1, HIGHER), (9e6, 1, HIGHER), (9e6, 2, 1.0)],
+)
+def test_a_single_layer_learns_faster_in_short_chunks(
+    size: float, layers: int, higher: float
+) -> None:
+    """From half a million characters on, up to twice as fast at a million."""
+    config = Config.of(layers=layers, batch_size=32, lr=0.01)
+    rates = [learning_rate(replace(config, seq_len=T), int(size), wide=True) for T in LENGTHS]
+    assert rates == pytest.approx([0.01, 0.01 * 0.5**0.25 * higher], rel=0.02)
 
 
 def test_a_longer_text_is_read_more_often_before_it_is_memorised(

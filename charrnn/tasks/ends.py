@@ -14,6 +14,7 @@ done is decided by the validation texts (:func:`fit`).
 
 import re
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -22,7 +23,7 @@ from charrnn.nn.conditional import Labelled
 from charrnn.nn.types import Array
 from charrnn.tasks.chance import surely_gains
 from charrnn.tasks.examples import padded, together
-from charrnn.text.alphabet import END, START, Alphabet
+from charrnn.text.alphabet import END, START, UNKNOWN, Alphabet
 
 __all__ = ["CANDIDATES", "JUDGED", "OPENING", "drawn", "fit", "log_weights", "split"]
 
@@ -32,13 +33,13 @@ OPENING = 8
 CANDIDATES = 8
 """How many texts are written for one that is kept."""
 
-JUDGED, FEWEST = 256, 16
+JUDGED, FEWEST = 128, 16
 """How many validation texts decide, at most; with fewer than the second number, none do."""
 
 Nats = Callable[[Labelled], Array]
 """The loss of each sequence of a batch, ``(B,)``."""
 
-FIELD = re.compile(r"[^\W\d_][\w ]*:")
+FIELD = re.compile(r"[^\W\d_]\w*:(?![|:/])")
 """How a line begins that is not yet part of the text itself, such as ``K:D Major``."""
 
 
@@ -50,30 +51,32 @@ class Parts(NamedTuple):
     rest: Array
 
 
-def split(text: str, alphabet: Alphabet) -> Parts:
-    """The parts of a text: the opening begins with the first line neither blank nor a field."""
+def split(ids: Array, alphabet: Alphabet) -> Parts:
+    """The parts of a text ``(T,)``: the opening begins with the first line that is neither blank
+    nor a field; with the text, if there is no other line.
+    """
+    ends = np.flatnonzero((ids == alphabet.encode("\n")) & (ids != UNKNOWN)) + 1
     place = 0
-    for line in text.splitlines(keepends=True):
+    for begin, end in pairwise([0, *ends.tolist(), len(ids)]):
+        line = alphabet.decode(ids[begin:end])
         if line.strip() and not FIELD.match(line):
+            place = begin
             break
-        place += len(line)
-    else:
-        place = 0
-    after = alphabet.encode(text[place:])
-    return Parts(alphabet.encode(text[:place]), after[:OPENING], after[OPENING:])
+    return Parts(ids[:place], ids[place : place + OPENING], ids[place + OPENING :])
 
 
-def log_weights(texts: Sequence[str], labels: Array, alphabet: Alphabet, nats: Nats) -> Array:
-    """ln w of each text, ``(N,)``.
+def log_weights(texts: Sequence[Array], labels: Array, alphabet: Alphabet, nats: Nats) -> Array:
+    """ln w of each text, ``(N,)``; 0 for a text without characters.
 
     Args:
+        texts: the symbols of each, without start or end.
         labels: ``(N,)`` the numbers of the texts' labels.
     """
     parts = [split(text, alphabet) for text in texts]
     return _in_place(parts, labels, nats) - _after(parts, parts, labels, nats)
 
 
-def fit(texts: Sequence[str], labels: Array, alphabet: Alphabet, nats: Nats) -> bool:
+def fit(texts: Sequence[Array], labels: Array, alphabet: Alphabet, nats: Nats) -> bool:
     """Whether the ends of these texts fit their beginnings; arguments as for :func:`log_weights`.
 
     An opening must surely be likelier after its own text's end than in its place, and than after
@@ -112,7 +115,9 @@ def _after(texts: Sequence[Parts], openings: Sequence[Parts], labels: Array, nat
 def _of_last(sequences: Sequence[Array], count: Sequence[int], labels: Array, nats: Nats) -> Array:
     """The loss of the last ``count`` symbols of each sequence, ``(N,)``."""
     found = np.zeros(len(sequences))
-    for some in together([len(one) for one in sequences]):
+    asked = [k for k, own in enumerate(count) if own]
+    for group in together([len(sequences[k]) for k in asked]):
+        some = [asked[k] for k in group]
         x, lengths = padded([sequences[k] for k in some])
         since = lengths - 1 - np.array([count[k] for k in some])
         found[some] = nats(Labelled(labels[some], x[:-1], x[1:], lengths - 1, True, since))
@@ -120,15 +125,15 @@ def _of_last(sequences: Sequence[Array], count: Sequence[int], labels: Array, na
 
 
 def drawn(weights: Array, ended: Sequence[bool], u: float) -> int:
-    """The place of the text that is kept; the first, if none has ended.
+    """The place of the text that is kept; the first, if none has ended or none can be weighed.
 
     Args:
         weights: ``(n,)`` ln w.
         ended: which texts have ended by themselves; the others are kept only if none has.
         u: a random number from [0, 1).
     """
-    if not any(ended):
+    allowed = np.where(np.isfinite(weights) & ended, weights, -np.inf)
+    if np.isneginf(allowed).all():
         return 0
-    allowed = np.where(ended, weights, -np.inf)
     heights = np.cumsum(np.exp(allowed - allowed.max()))
     return int(np.searchsorted(heights, u * heights[-1], side="right"))

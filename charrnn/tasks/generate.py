@@ -104,8 +104,10 @@ class GenerateSpec:
         if type(longest) is not int or not 0 < longest <= MOST_LENGTH:
             raise ValueError("the longest text is out of range")
         opening, fits = header.get("opening", 0), header.get("fits", False)
-        if opening not in (0, OPENING) or type(fits) is not bool:
+        if type(opening) is not int or opening not in (0, OPENING) or type(fits) is not bool:
             raise ValueError("the openings are not of this kind")
+        if fits and not opening:
+            raise ValueError("without openings, no ends fit them")
         alphabet, items = Alphabet.from_json(header["alphabet"]), header.get("items", "")
         labels = labels_of(header["labels"])
         return cls(labels, alphabet, longest, Items.from_json(items), opening, fits)
@@ -148,6 +150,7 @@ class GenerateSpec:
             self,
             alphabet=Alphabet(vocabulary),
             longest=max(self.longest, found.longest),
+            opening=max(self.opening, found.opening),
             items=self.items.union(found.items),
         )
 
@@ -201,7 +204,8 @@ class GenerateData(SupervisedData[Pair]):
     def lengths(self, config: Config) -> list[int]:
         """The number of steps of each training example."""
         own = [units(row.right, config) for row in self.rows.train]
-        return [length + 1 + _opening(max(own)) for length in own]
+        opening = _opening(max(own))
+        return [length + 1 + opening for length in own]
 
     def check_labels(self, spec: GenerateSpec) -> None:
         """Raise InputError unless these are the labels that ``spec`` has."""
@@ -279,7 +283,7 @@ class GenerateTask(SupervisedTask[Pair]):
         self._labels = np.array([self._number[row.left] for row in rows.train])
         self._sequences = self._texts
         if spec.opening:
-            openings = (split(row.right, spec.alphabet)[1] for row in rows.train)
+            openings = (split(text[1:-1], spec.alphabet).opening for text in self._texts)
             self._sequences = [np.r_[one] for one in zip(self._texts, openings, strict=True)]
         super().__init__(rows, model, spec, list(map(len, self._sequences)), config, threads)
 
@@ -303,8 +307,8 @@ class GenerateTask(SupervisedTask[Pair]):
     def validate(self, parameters: Parameters) -> TaskScore | None:
         rows = self._rows.val
         if self.spec.opening:
-            some, labels = rows[:JUDGED], self._encoded(rows[:JUDGED])[1]
-            nats, texts = partial(self._nats, parameters), [row.right for row in some]
+            some, labels = self._encoded(rows[:: -(-len(rows) // JUDGED) or 1])
+            texts, nats = [text[1:-1] for text in some], partial(self._nats, parameters)
             self.spec = replace(self.spec, fits=fit(texts, labels, self.spec.alphabet, nats))
         return self._score(parameters, rows)
 
@@ -411,8 +415,7 @@ def _weigher(trained: Trained, label: int) -> Callable[[Sequence[Ids]], Array]:
         return found
 
     def weigh(texts: Sequence[Ids]) -> Array:
-        alphabet, labels = trained.spec.alphabet, np.full(len(texts), label)
-        return log_weights([alphabet.decode(one) for one in texts], labels, alphabet, nats)
+        return log_weights(texts, np.full(len(texts), label), trained.spec.alphabet, nats)
 
     return weigh
 

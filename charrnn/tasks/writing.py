@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -270,10 +270,14 @@ def write(
 
 def candidates(author: Author, wanted: Wanted) -> int:
     """How many texts are written for each one that is asked for."""
-    if wanted.best_of or wanted.lines or author.weigh is None or not wanted.choice.temperature:
+    plain = author.weigh is None or wanted.lines or wanted.stop or not wanted.choice.temperature
+    if wanted.best_of or plain or CANDIDATES * _length(author, wanted) > MOST_TOGETHER:
         return wanted.best_of or 1
-    length = author.length if wanted.length is None else wanted.length
-    return CANDIDATES if CANDIDATES * wanted.number * length <= MOST_TOGETHER else 1
+    return CANDIDATES
+
+
+def _length(author: Author, wanted: Wanted) -> int:
+    return author.length if wanted.length is None else wanted.length
 
 
 def _steering(author: Author, wanted: Wanted) -> Steering:
@@ -329,11 +333,12 @@ def _texts(
     yield [prime] * wanted.number
     done, texts = [len(author.start)] * wanted.number, list[Text]()
     held, among = steering.held, candidates(author, wanted)
-    picks = Streams(rng, wanted.number, PICKS)
-    blocks = _written(author, wanted, steering, rng, 0, wanted.number * among, advance)
-    if among > 1:
-        keep = _best if wanted.best_of else partial(_fitting, author, picks)
-        blocks = (keep(texts, among) for texts in list(blocks)[-1:])
+    if among > 1 and not wanted.best_of:
+        blocks = _fitting(author, wanted, steering, rng, among, advance)
+    else:
+        blocks = _written(author, wanted, steering, rng, 0, wanted.number * among, advance)
+        if among > 1:
+            blocks = (_best(texts, among) for texts in list(blocks)[-1:])
     for texts in blocks:
         upto = [text.certain(held) for text in texts]
         yield [_piece(author, text, *part) for text, *part in zip(texts, done, upto, strict=True)]
@@ -394,11 +399,10 @@ def _written(
     advance: Callable[[int], object] = lambda count: None,
 ) -> Iterator[list[Text]]:
     """Texts number ``first`` to ``first + count``, yielded every few steps."""
-    length = author.length if wanted.length is None else wanted.length
     steps = write_texts(
         author.voice,
         np.tile(author.start[:, None], count),
-        length,
+        _length(author, wanted),
         streams(rng, count, first),
         wanted.choice,
         steering,
@@ -428,17 +432,31 @@ def _best(texts: list[Text], among: int) -> list[Text]:
     return [max(group, key=lambda text: text.score) for group in _groups(texts, among)]
 
 
-def _fitting(author: Author, picks: Streams, texts: list[Text], among: int) -> list[Text]:
-    """A text of each group, drawn by what the author says of them."""
+def _fitting(
+    author: Author,
+    wanted: Wanted,
+    steering: Steering,
+    rng: np.random.Generator,
+    among: int,
+    advance: Callable[[int], object],
+) -> Iterator[list[Text]]:
+    """All texts at once: a text of each group, drawn by what the author says of them."""
     assert author.weigh is not None
     signs = len(author.start) - len(author.encode(author.prime, "the prime"))
-    whole = [np.array(text.symbols[signs : text.end], dtype=np.intp) for text in texts]
-    weights, groups = author.weigh(whole), _groups(texts, among)
-    u = picks.random(np.empty((len(groups), 1)))
-    return [
-        group[drawn(own, [text.ended for text in group], float(at))]
-        for group, own, (at,) in zip(groups, weights.reshape(-1, among), u, strict=True)
-    ]
+    u = Streams(rng, wanted.number, PICKS).random(np.empty((wanted.number, 1)))
+    most = max(1, MOST_TOGETHER // (among * max(1, _length(author, wanted))))
+    kept = list[Text]()
+    for first in range(0, wanted.number, most):
+        count = min(most, wanted.number - first) * among
+        own = deepcopy(rng)
+        for texts in _written(author, wanted, steering, own, first * among, count, advance):
+            last = texts
+        whole = [np.array(text.symbols[signs : text.end], dtype=np.intp) for text in last]
+        weights = author.weigh(whole).reshape(-1, among)
+        for group, weight in zip(_groups(last, among), weights, strict=True):
+            ended = [text.ended for text in group]
+            kept.append(group[drawn(weight, ended, float(u[len(kept), 0]))])
+    yield kept
 
 
 def _piece(author: Author, text: Text, begin: int, end: int) -> Piece:

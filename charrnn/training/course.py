@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from charrnn.errors import CheckpointError, DivergedError, RunError
-from charrnn.nn.parameters import Parameters
 from charrnn.nn.products import on_one_thread
 from charrnn.runs.find import in_words
 from charrnn.runs.history import Validation
@@ -324,13 +323,13 @@ class Course(Kept):
         begun = monotonic()
         if number > 1 or self.best_score is None:
             network, parameters = self._average()
-            self.best_score = self._score(network, parameters)
+            self.best_score, spec = self._judged(network, parameters)
         averaging = (monotonic() - begun) * (number + 1) / number
         if number > 1:
             score, last = self.best_score, self.history[-1]
             error = None if score is None else score.error
             self.best = Validation(self.made, last.epoch, last.train, error)
-            self.folder.save_best(self._header(number), dict(parameters))
+            self.folder.save_best(self._header(number, spec), dict(parameters))
         if not self.folder.has_logged("averaged", self.made):
             numbers = {} if self.best_score is None else self.best_score.numbers
             self._log(self.made, "averaged", **numbers)
@@ -344,11 +343,6 @@ class Course(Kept):
         self.folder.drop_best(number)
         count = self.config.members
         return Averaged(made, number, count, self.total, self.best_score, following)
-
-    def _score(self, network: Any, parameters: Parameters) -> Scored | None:
-        task = self._task_of(network)
-        with np.errstate(all="ignore"), task.engine:
-            return task.validate(parameters)
 
     def _begin_member(self) -> None:
         """Begin the next member: fresh weights, and all else as at the beginning of a run."""

@@ -149,8 +149,9 @@ class Kept:
             try:
                 load_model(folder.best, self.config.own_cell)
             except CheckpointError as error:
-                _, parameters = self._average()
-                folder.save_best(self._header(finished), dict(parameters))
+                network, parameters = self._average()
+                _, spec = self._judged(network, parameters)
+                folder.save_best(self._header(finished, spec), dict(parameters))
                 notes.append(f"warning: {error}; it was rebuilt from {folder.last}")
         if finished < number and (members.best or folder.best_of(number).exists()):
             try:
@@ -178,6 +179,13 @@ class Kept:
         shapes = self.network.shapes()
         weights = [Parameters(shapes, np.float32, one) for one in self.members.finished]
         return average_of(self.network, len(weights)), together(self.network, weights)
+
+    def _judged(self, network: Any, parameters: Parameters) -> tuple[Scored | None, Spec]:
+        """How good an average is, and what validating it has shown."""
+        task = self._task_of(network)
+        with np.errstate(all="ignore"), task.engine:
+            score = task.validate(parameters)
+        return score, getattr(task, "spec", without_shares(self.spec))
 
     def _save(self, *, best: bool, stopped: bool = False) -> None:
         """Write ``last.npz``, and before it ``best.npz`` if these are the best weights so far.
@@ -228,13 +236,15 @@ class Kept:
         if failed is not None:
             raise failed
 
-    def _header(self, finished: int = 0) -> dict[str, Any]:
+    def _header(self, finished: int = 0, spec: Spec | None = None) -> dict[str, Any]:
         """What a checkpoint notes besides its arrays.
 
         Args:
             finished: how many trained members it averages; 0 for the one that trains.
+            spec: what the average knows of its data.
         """
-        spec = without_shares(self.spec) if finished else self.spec
+        if spec is None:
+            spec = without_shares(self.spec) if finished else self.spec
         return {
             "charrnn": __version__,
             "config": self.config.to_json(),

@@ -310,7 +310,7 @@ def _plan_text(asked: _Asked) -> Plan:
         config = replace(config, seq_len=recipe.seq_len(config, epochs, size))
     if "lr" not in given:
         wide, tuned = "batch_size" not in given, asked.tuned
-        config = replace(config, lr=recipe.learning_rate(config, wide=wide, tuned=tuned))
+        config = replace(config, lr=recipe.learning_rate(config, size, wide=wide, tuned=tuned))
     count = recipe.updates(config, epochs, size)
     chosen = {
         "weight_decay": recipe.weight_decay(config.lr, count, tuned=asked.tuned),

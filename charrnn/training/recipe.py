@@ -77,6 +77,10 @@ trained, which gains more from them than one network does."""
 SHRUNK = 0.6
 """The weight decay times the sum of all learning rates, at least."""
 
+HIGHER = 2.0
+"""How much higher the learning rate of a single layer is in chunks of the shorter of ``LENGTHS``,
+for texts of ``SHORT`` characters or more; not for texts of half that length or fewer."""
+
 TUNED = 0.4
 """The part of the learning rate with which a model learns a text of a kind that it knows."""
 
@@ -95,7 +99,7 @@ LENGTHS = (64, 32)
 """Steps to backpropagate through. With fewer updates than ``FEW_UPDATES`` it is the second number:
 twice as many updates are then worth more than the longer reach."""
 
-FEW_UPDATES = 2000.0
+FEW_UPDATES = 4000.0, 2000.0  # of a single layer; of several
 
 
 def for_text(size: int) -> dict[str, Any]:
@@ -146,20 +150,23 @@ def updates(config: Config, epochs: float, size: int) -> float:
 
 def seq_len(config: Config, epochs: float, size: int) -> int:
     """Steps to backpropagate through."""
-    few = updates(config, epochs, size) < FEW_UPDATES
+    few = updates(config, epochs, size) < FEW_UPDATES[config.layers > 1]
     return LENGTHS[1] if few else config.seq_len
 
 
-def learning_rate(config: Config, *, wide: bool, tuned: bool = False) -> float:
+def learning_rate(config: Config, size: int, *, wide: bool, tuned: bool = False) -> float:
     """The rung's learning rate changed to suit the number of characters in an update.
 
     Args:
+        size: the number of characters in the text.
         wide: whether the plan chose the number of lanes.
         tuned: whether the training begins with a model that knows this kind of text.
     """
     more = max(1.0, config.batch_size / LANES) if wide else 1.0
     batch = config.batch_size * config.seq_len / more
     begun = TUNED if tuned else 1.0
+    if config.layers == 1 and config.seq_len <= LENGTHS[1]:
+        begun *= float(np.clip(HIGHER * size / SHORT, 1.0, HIGHER))
     return _rounded(begun * config.lr * (batch / UPDATE) ** 0.25 * more**WIDE)
 
 

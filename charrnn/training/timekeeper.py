@@ -23,7 +23,7 @@ OF_SHORT = 25
 SCORED = 3.0
 """How many times as fast scoring is as training, for a task that does not decode."""
 
-VALIDATING = 0.05
+VALIDATING = 0.1
 """The part of the time that validations may take."""
 
 OFF_PACE = 0.02
@@ -65,7 +65,7 @@ class Timekeeper:
     def validate_every(self, pace: Pace) -> int:
         """Updates between validations: those of an epoch, at most 500, or of several short epochs.
 
-        But enough that validations take at most about a twentieth of the time.
+        But enough that validations take at most about a tenth of the time.
         """
         if self.config.eval_every:
             return self.config.eval_every
