@@ -533,8 +533,12 @@ def test_the_time_decides_the_number_of_members(
         assert again.complete
 
 
-def test_members_that_lose_patience_leave_time_for_more(corpus: Corpus, by_updates: Any) -> None:
-    settings = {"epochs": 6, "patience": 1, "lr": 0.05, "schedule": "constant", "members": 2}
+@pytest.mark.parametrize("planned", [2, 1])
+def test_members_that_lose_patience_leave_time_for_more(
+    corpus: Corpus, by_updates: Any, planned: int
+) -> None:
+    """Also the only network of a plan; but not where one was asked for."""
+    settings = {"epochs": 6, "patience": 1, "lr": 0.05, "schedule": "constant", "members": planned}
     run = timed(corpus, 204, 8, **settings)
     by_updates(run, 1.0)
     events = train(run)
@@ -542,6 +546,18 @@ def test_members_that_lose_patience_leave_time_for_more(corpus: Corpus, by_updat
     assert load_model(run.folder.best).members == 5
     assert events[-1] == Finished(run.made)
     assert run.made <= 204
+    with library.resume(run.folder.path, "corpus.txt") as again:
+        assert again.complete
+        assert again.config.members == 5
+
+
+def test_a_single_network_that_is_asked_for_stays_alone(corpus: Corpus, by_updates: Any) -> None:
+    settings = {"epochs": 6, "patience": 1, "lr": 0.05, "schedule": "constant", "members": 1}
+    run = timed(corpus, 203, 0, **settings)
+    by_updates(run, 1.0)
+    assert any(isinstance(event, Settled) for event in train(run))
+    assert load_model(run.folder.best).members == 1
+    assert run.made < 100
 
 
 def test_members_that_are_asked_for_share_the_time(corpus: Corpus, by_updates: Any) -> None:
@@ -640,7 +656,7 @@ def test_a_plan_for_pairs_has_members_too(
         assert found.config.members == members
         assert found.config.epochs == pytest.approx(min(most, times * most / members))
         assert found.deadline.most_epochs == most
-        assert found.deadline.most_members == limit * (members > 1)
+        assert found.deadline.most_members == limit
     assert "the average of 3 networks (--members 1: only one), each" in planned(3 * most).summary
     assert planned(4 * most, members=2).config.members == 2
     assert planned(4 * most, members=1).deadline.most_members == 0

@@ -305,7 +305,7 @@ def test_a_single_layer_learns_faster_in_short_chunks(
     """From half a million characters on, up to twice as fast at a million."""
     config = Config.of(layers=layers, batch_size=32, lr=0.01)
     rates = [learning_rate(replace(config, seq_len=T), int(size), wide=True) for T in LENGTHS]
-    assert rates == pytest.approx([0.01, 0.01 * 0.5**0.25 * higher], rel=0.02)
+    assert rates == pytest.approx([0.01, 0.01 * 0.5**0.25 * higher], rel=0.04)
 
 
 def test_a_longer_text_is_read_more_often_before_it_is_memorised(

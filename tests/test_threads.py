@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from support import TEXT, begin, corpus_of, reader_of, run_until, text_data, text_task
 
+from charrnn import library
 from charrnn.engine import Engine, shards
 from charrnn.evaluation.validation import evaluate
 from charrnn.runs.folder import RunFolder
@@ -143,6 +144,20 @@ def test_a_measured_number_of_shards_is_kept(
     np.testing.assert_array_equal(weights, alike.trainer.parameters.flat)
     assert (weights != usual.trainer.parameters.flat).any()
     np.testing.assert_allclose(weights, usual.trainer.parameters.flat, atol=1e-3)
+
+
+@pytest.mark.parametrize(("shards", "said"), [(1, True), (2, False)])
+def test_a_resumed_run_says_that_a_single_shard_leaves_one_process(
+    start: Start, shards: int, said: bool
+) -> None:
+    run = start(batch_size=32, seq_len=4, epochs=0.5, shards=shards)
+    run_until(run, 3)
+    run.close()
+    for count in (1, 2):
+        with library.resume(run.folder.path, threads=count) as again:
+            noted = "one process computes, since the run has a single shard" in again.notes
+            assert noted is (said and count > 1)
+            assert again.threads == min(count, shards)
 
 
 @pytest.mark.usefixtures("eight_cores")

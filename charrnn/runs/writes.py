@@ -122,6 +122,8 @@ class Writes(ABC):
     ) -> Iterator[str]:
         """Yield the text of :meth:`sample` in pieces, as it is written; the prime is the first.
 
+        A text that is chosen among several (``best_of``) is one piece.
+
         Arguments and errors are those of :meth:`sample`.
         """
         return _decoded(self.write(self._wanted(prime, 1, **how), seed))

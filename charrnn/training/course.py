@@ -119,6 +119,7 @@ class Course(Kept):
                 continue
             if self.trainer.number < self.trainer.total:
                 return
+            self._take_others()
             if self.config.members > 1:
                 yield self._conclude_member()
             if self.complete:
@@ -353,6 +354,11 @@ class Course(Kept):
         self.trainer = Trainer(self.task, parameters, self.config, dropout)
         self.interval, self.settling, self._unwritten_best = Interval(), 0, None
         self._good, self._member_begun = capture(self).copy(), monotonic()
+
+    def _take_others(self) -> None:
+        """Make a single network the first of several, if it has left time for others."""
+        if self.config.members == 1:
+            self._look_at_the_time(2 * self.timekeeper.scoring)
 
     def _look_at_the_time(self, averaging: float) -> None:
         """Set the number of members to what there is time for, where the time decides."""

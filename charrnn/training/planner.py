@@ -185,7 +185,7 @@ def plan(
     most, there = config.epochs, asked.epochs(speed)
     most_members = min(most_members, AVERAGED.get(config.task, 0)) if asked.may_average else 0
     members = min(members_within(there / most), most_members)
-    deadline = Deadline(end, most, most_members if members > 1 else 0)
+    deadline = Deadline(end, most, most_members)
     config = replace(
         config,
         epochs=min(most, there / max(1, members)),

@@ -162,6 +162,8 @@ class Run(Course):
                 config = replace(config, members=members)
             run = cls(config, data, saved.spec, saved.parameters, folder, threads)
             run._noted_threads = noted
+            if config.shards == 1 < threads:
+                run.notes = ("one process computes, since the run has a single shard",)
             run.asked = saved.config
             history = [Validation.from_json(one) for one in saved.header["history"]]
             restore(run, Snapshot(state, history, saved.arrays))
@@ -173,7 +175,7 @@ class Run(Course):
                 run.members = Members.restored(state["members"], saved.arrays, size)
                 for number in range(1, len(run.members.finished) + 1):
                     folder.drop_best(number)  # left by a run killed just before it did this
-                run.notes = run._repaired()
+                run.notes += run._repaired()
             run._good = good_of(state, saved.arrays)
             if run._good is not None:
                 check(run, run._good)
