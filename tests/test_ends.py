@@ -17,7 +17,7 @@ from charrnn.nn.workspace import Workspace
 from charrnn.runs.draft import Draft
 from charrnn.runs.model import Model
 from charrnn.sampling.voices import log_softmax
-from charrnn.tasks import writing
+from charrnn.tasks import generate, writing
 from charrnn.tasks.base import Paths
 from charrnn.tasks.config import Config
 from charrnn.tasks.ends import CANDIDATES, FEWEST, OPENING, drawn, fit, log_weights, split
@@ -174,7 +174,12 @@ def test_ends_fit_if_openings_are_likelier_after_their_own_text() -> None:
     alphabet, labels = Alphabet.of("char", texts), np.arange(2 * FEWEST) % 2
 
     def decided(
-        own: float, other: float, place: float, odd: float = 0.0, count: int = len(texts)
+        own: float,
+        other: float,
+        place: float,
+        odd: float = 0.0,
+        count: int = len(texts),
+        labels: Any = labels,
     ) -> bool:
         def nats(batch: Labelled) -> Any:
             """What a network might say, by what it reads."""
@@ -196,6 +201,35 @@ def test_ends_fit_if_openings_are_likelier_after_their_own_text() -> None:
     assert decided(1.0, 2.0, 2.0, count=FEWEST)
     assert not decided(1.0, 2.0, 2.0, count=FEWEST - 1)
     assert not decided(1.0, 2.0, 2.0, count=0)
+    alike = np.arange(len(texts)) % 3  # the ends of a label's texts are all the same
+    assert not decided(1.0, 2.0, 2.0, labels=alike)
+    some = np.r_[np.zeros(FEWEST - 1), np.arange(1, FEWEST + 2)].astype(np.intp)
+    assert not decided(1.0, 2.0, 2.0, labels=some)
+    assert decided(1.0, 2.0, 2.0, labels=np.r_[0, some[:-1]])
+
+
+def test_texts_from_all_over_the_validation_part_decide(
+    folder: Path, model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And what they decide is part of a run's state."""
+    data = GenerateData(Paths((str(folder / "round.tsv"),)), model.config)
+    task = data.task(replace(model.spec, fits=False), model.config, model.network, 1)
+    known = task.arrays()
+    seen: list[Any] = []
+
+    def judged(texts: list[Any], *_: object) -> bool:
+        seen.append(texts)
+        return True
+
+    monkeypatch.setattr(generate, "fit", judged)
+    for most, step in ((128, 1), (30, 1), (29, 2), (8, 4), (1, 30)):
+        monkeypatch.setattr(generate, "JUDGED", most)
+        task.validate(model.parameters)
+        wanted = [model.spec.alphabet.encode(row.right) for row in data.rows.val[::step]]
+        assert [ids.tolist() for ids in seen.pop()] == [ids.tolist() for ids in wanted]
+    assert task.spec.fits
+    task.restore(known)
+    assert not task.spec.fits
 
 
 def test_only_long_texts_go_on_with_their_opening(tmp_path: Path) -> None:
@@ -298,6 +332,9 @@ def test_plain_texts_can_be_asked_for(folder: Path, model: Model) -> None:
     assert chosen.stdout.decode() == model.sample(label="k", seed=1) + "\n"
     assert b"one of 8 texts, by how well its end fits" in chosen.stderr
     assert b"fits" not in plain.stderr
+    in_turns = charrnn(*line, "--interactive", cwd=folder, stdin=b"K:k\n")
+    assert in_turns.returncode == 0
+    assert b"fits" not in in_turns.stderr
 
 
 def test_empty_texts_can_be_among_the_candidates(model: Model) -> None:
@@ -367,6 +404,19 @@ def test_each_text_is_weighed_by_its_label(tmp_path: Path) -> None:
     mixed = log_weights(read * 2, np.array([0, 1, 0, 1, 0, 1]), alphabet, nats)
     wanted = [one[0], other[1], one[2], other[0], one[1], other[2]]
     np.testing.assert_allclose(mixed, wanted, rtol=1e-3, atol=1e-4)
+
+
+def test_an_average_has_its_own_decision(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of two members is validated once, and then the average."""
+    found = iter([False, False, True])
+    monkeypatch.setattr(generate, "fit", lambda *_: next(found))
+    how = {**HOW, "epochs": 0.2, "members": 2, "eval_every": 1000}
+    run = package.train(folder / "round.tsv", out=tmp_path / "two", **how)
+    run.finish()
+    assert next(found, None) is None
+    assert package.load(tmp_path / "two").spec.fits
 
 
 def test_a_run_begun_from_another_generator_learns_openings(

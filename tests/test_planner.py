@@ -59,6 +59,7 @@ from charrnn.training.recipe import (
     TUNED,
     WIDE,
     learning_rate,
+    seq_len,
 )
 from charrnn.training.run import Run
 from charrnn.training.speed import Speed, text_like
@@ -293,6 +294,14 @@ def test_few_updates_use_shorter_chunks(machine: Callable[[float], None]) -> Non
         of_the_longer = config.epochs * 1_000_000 / (config.batch_size * LENGTHS[0])
         assert (of_the_longer < FEW_UPDATES[config.layers > 1]) is fewer
     assert plan(data, 0.5, {"seq_len": 64}).config.seq_len == 64
+
+
+def test_a_single_layer_keeps_short_chunks_longer() -> None:
+    for layers, few in ((1, FEW_UPDATES[0]), (2, FEW_UPDATES[1]), (3, FEW_UPDATES[1])):
+        config, size = Config.of(layers=layers, batch_size=32, seq_len=LENGTHS[0]), 1_000_000
+        an_epoch = size / (32 * LENGTHS[0])
+        found = [seq_len(config, part * few / an_epoch, size) for part in (0.99, 1.01)]
+        assert found == [LENGTHS[1], LENGTHS[0]]
 
 
 @pytest.mark.parametrize(
