@@ -362,8 +362,10 @@ def test_only_complete_texts_are_kept_if_there_are_any(model: Model) -> None:
 
 
 def test_texts_that_are_cut_off_are_the_plain_ones(model: Model) -> None:
-    how: dict[str, Any] = {"label": "k", "seed": 2, "length": 9}
-    assert model.sample(**how) == model.sample(best_of=1, **how)
+    for length in (0, 1, 9):
+        how: dict[str, Any] = {"label": "k", "seed": 2, "length": length}
+        assert model.sample(**how) == model.sample(best_of=1, **how)
+    assert model.sample("K:k\nq", label="k", length=0) == "K:k\nq"
 
 
 # What is kept

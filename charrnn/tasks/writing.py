@@ -449,8 +449,10 @@ def _fitting(
     for first in range(0, wanted.number, most):
         count = min(most, wanted.number - first) * among
         own = deepcopy(rng)
-        for texts in _written(author, wanted, steering, own, first * among, count, advance):
-            last = texts
+        blocks = list(_written(author, wanted, steering, own, first * among, count, advance))
+        if not blocks:  # no characters are asked for
+            return
+        last = blocks[-1]
         whole = [np.array(text.symbols[signs : text.end], dtype=np.intp) for text in last]
         weights = author.weigh(whole).reshape(-1, among)
         for group, weight in zip(_groups(last, among), weights, strict=True):
