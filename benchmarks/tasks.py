@@ -274,8 +274,12 @@ def tunes(folder: Path, seeds: int) -> None:
             print(
                 "  a bar cut short by a pickup must be completed" if completed else "  bars filled"
             )
+            faults = partial(problems, completed=completed)
             for temperature in (None, 0.8, 0.5, 0.3):
-                count_tunes(run, partial(problems, completed=completed), 50, common, temperature)
+                count_tunes(run, faults, 50, common, temperature)
+            print("  one text for each that is asked for (--best-of 1)")
+            for temperature in (None, 0.8):
+                count_tunes(run, faults, 50, common, temperature, best_of=1)
 
 
 def count_tunes(
@@ -284,13 +288,16 @@ def count_tunes(
     each: int,
     keys: Sequence[str] | None = None,
     temperature: float | None = None,
+    best_of: int | None = None,
 ) -> None:
     """How many tunes of each key are without faults."""
     model = load_model(run / "best.npz")
     good = total = 0
     wrong: Counter[str] = Counter()
     for seed, key in enumerate(keys or model.spec.labels):
-        for text in model.sample(label=key, n=each, temperature=temperature, seed=seed):
+        for text in model.sample(
+            label=key, n=each, temperature=temperature, best_of=best_of, seed=seed
+        ):
             found = problems(key, text)
             good += not found
             total += 1

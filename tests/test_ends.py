@@ -20,7 +20,7 @@ from charrnn.sampling.voices import log_softmax
 from charrnn.tasks import generate, writing
 from charrnn.tasks.base import Paths
 from charrnn.tasks.config import Config
-from charrnn.tasks.ends import CANDIDATES, FEWEST, OPENING, drawn, fit, log_weights, split
+from charrnn.tasks.ends import CANDIDATES, FEWEST, OPENING, drawn, ends_fit, log_weights, split
 from charrnn.tasks.generate import LONG, GenerateData, GenerateSpec
 from charrnn.tasks.writing import Wanted
 from charrnn.text.alphabet import END, START, Alphabet
@@ -191,7 +191,7 @@ def test_ends_fit_if_openings_are_likelier_after_their_own_text() -> None:
                 found.append(place if not rest else mine if rest[0] == opening[1] else other)
             return np.array(found)
 
-        return fit([alphabet.encode(t) for t in texts[:count]], labels[:count], alphabet, nats)
+        return ends_fit([alphabet.encode(t) for t in texts[:count]], labels[:count], alphabet, nats)
 
     assert decided(1.0, 2.0, 2.0)
     assert not decided(1.0, 2.0, 1.0)
@@ -221,7 +221,7 @@ def test_texts_from_all_over_the_validation_part_decide(
         seen.append(texts)
         return True
 
-    monkeypatch.setattr(generate, "fit", judged)
+    monkeypatch.setattr(generate, "ends_fit", judged)
     for most, step in ((128, 1), (30, 1), (29, 2), (8, 4), (1, 30)):
         monkeypatch.setattr(generate, "JUDGED", most)
         task.validate(model.parameters)
@@ -413,7 +413,7 @@ def test_an_average_has_its_own_decision(
 ) -> None:
     """Each of two members is validated once, and then the average."""
     found = iter([False, False, True])
-    monkeypatch.setattr(generate, "fit", lambda *_: next(found))
+    monkeypatch.setattr(generate, "ends_fit", lambda *_: next(found))
     how = {**HOW, "epochs": 0.2, "members": 2, "eval_every": 1000}
     run = package.train(folder / "round.tsv", out=tmp_path / "two", **how)
     run.finish()

@@ -9,7 +9,7 @@ proportional to
 
 (sampling importance resampling: Rubin, 1988, "Using the SIR algorithm to simulate posterior
 distributions"). "The rest" lacks the opening, so that nothing can be remembered. Whether this is
-done is decided by the validation texts (:func:`fit`).
+done is decided by the validation texts (:func:`ends_fit`).
 """
 
 import re
@@ -25,7 +25,7 @@ from charrnn.tasks.chance import surely_gains
 from charrnn.tasks.examples import padded, together
 from charrnn.text.alphabet import END, START, UNKNOWN, Alphabet
 
-__all__ = ["CANDIDATES", "JUDGED", "OPENING", "drawn", "fit", "log_weights", "split"]
+__all__ = ["CANDIDATES", "JUDGED", "OPENING", "drawn", "ends_fit", "log_weights", "split"]
 
 OPENING = 8
 """The symbols of an opening, at most."""
@@ -76,7 +76,7 @@ def log_weights(texts: Sequence[Array], labels: Array, alphabet: Alphabet, nats:
     return _in_place(parts, labels, nats) - _after(parts, parts, labels, nats)
 
 
-def fit(texts: Sequence[Array], labels: Array, alphabet: Alphabet, nats: Nats) -> bool:
+def ends_fit(texts: Sequence[Array], labels: Array, alphabet: Alphabet, nats: Nats) -> bool:
     """Whether the ends of these texts fit their beginnings; arguments as for :func:`log_weights`.
 
     An opening must surely be likelier after its own text's end than in its place, and than after

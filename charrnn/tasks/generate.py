@@ -21,7 +21,7 @@ from charrnn.sampling.voices import ModelVoice
 from charrnn.tasks.base import Outcome, Paths, TaskScore, Trained
 from charrnn.tasks.baselines import labelled_ngrams
 from charrnn.tasks.config import Config
-from charrnn.tasks.ends import JUDGED, OPENING, fit, log_weights, split
+from charrnn.tasks.ends import JUDGED, OPENING, ends_fit, log_weights, split
 from charrnn.tasks.examples import (
     OF_CARRIED,
     check_labels,
@@ -309,7 +309,7 @@ class GenerateTask(SupervisedTask[Pair]):
         if self.spec.opening:
             some, labels = self._encoded(rows[:: -(-len(rows) // JUDGED) or 1])
             texts, nats = [text[1:-1] for text in some], partial(self._nats, parameters)
-            self.spec = replace(self.spec, fits=fit(texts, labels, self.spec.alphabet, nats))
+            self.spec = replace(self.spec, fits=ends_fit(texts, labels, self.spec.alphabet, nats))
         return self._score(parameters, rows)
 
     def arrays(self) -> dict[str, Array]:
