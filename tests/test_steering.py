@@ -12,6 +12,7 @@ from charrnn.nn.parameters import Parameters
 from charrnn.nn.types import Array
 from charrnn.sampling import Choice, retreat
 from charrnn.sampling import texts as texts_module
+from charrnn.sampling.again import Refusal
 from charrnn.sampling.choice import streams
 from charrnn.sampling.passages import Passages, sorted_windows
 from charrnn.sampling.repeats import LEAST, MOST, REMEMBERED, Repeats
@@ -40,6 +41,9 @@ class Table:
 
     def begin(self, prime: Array) -> "Table":
         return self
+
+    def keep(self, rows: Any) -> None:
+        """There is nothing to keep."""
 
     def step(self, symbols: Array) -> Array:
         y: Array = self.log_p[symbols]
@@ -275,6 +279,7 @@ def test_symbols_taken_back_do_not_count_as_repeats(monkeypatch: pytest.MonkeyPa
             made.append(self)
 
     monkeypatch.setattr(texts_module, "Repeats", Recorded)
+    monkeypatch.setattr(texts_module, "FULL", 0)  # both are computed to the end
     start, numbers = np.zeros((1, 2), dtype=int), streams(np.random.default_rng(0), 2)
     rules, lengths = Steering(penalty=1.2, max_repeat=7), [0]
     for texts in write(network(), start, 300, numbers, Choice(0.3), rules):
@@ -385,6 +390,61 @@ def test_all_steering_is_independent_of_the_number_of_texts() -> None:
         fewer = written(voice, 250, count, choice, **steering)
         assert [symbols(a) for a in fewer] == [symbols(b) for b in together[:count]]
     assert len({tuple(symbols(text)) for text in together}) == 5
+
+
+def test_texts_that_have_ended_are_no_longer_computed() -> None:
+    """Symbol 0 ends a text; the others must not change with that."""
+    seen: list[int] = []
+
+    class Counted(Table):
+        def step(self, symbols: Array) -> Array:
+            seen.append(len(symbols))
+            return super().step(symbols)
+
+    texts = written(Counted([P] * 5), 300, 200, stops=((0,),), prime=(1,))
+    lengths = np.array([len(symbols(text)) for text in texts])
+    for step, count in enumerate(seen):
+        going = (lengths >= step).sum()
+        assert going <= count <= going / texts_module.FULL + 1
+    assert len(seen) == lengths.max() + 1
+    assert seen[-1] < 5
+
+
+WAYS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "penalty": {"penalty": 1.3},
+    "passages": {
+        "max_repeat": 9,
+        "max_copy": 8,
+        "windows": sorted_windows([np.arange(300) * 7 // 3 % SIZE], SIZE + 1, 8),
+    },
+    "items": {"refusal": Refusal({0}, 1, 30, lambda item: len(item) in (2, 5, 6))},
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("mixed", [False, True])
+def test_texts_are_the_same_when_others_are_dropped(
+    way: str, mixed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their states, random numbers, places and passages remain theirs."""
+    voice: Voice = network()
+    if mixed:
+        table, known = np.arange(SIZE), np.ones(SIZE, dtype=bool)
+        voice = MixedVoice([network(), network(4)], [table] * 2, [known] * 2, [0.5, 0.5])
+    steering = {"stops": ((0,),), "scored": True, "guesses": True, **WAYS[way]}
+    alike = written(voice, 200, 40, Choice(0.9), prime=(1,), **steering)
+    monkeypatch.setattr(texts_module, "FULL", 0)
+    for text, whole in zip(
+        alike, written(voice, 200, 40, Choice(0.9), prime=(1,), **steering), strict=True
+    ):
+        assert symbols(text) == symbols(whole)
+        assert (text.ended, text.copies, text.end) == (whole.ended, whole.copies, whole.end)
+        np.testing.assert_allclose(text.costs, whole.costs, rtol=1e-9)
+        assert [guess.best[0][0] for guess in text.guesses] == [
+            guess.best[0][0] for guess in whole.guesses
+        ]
+    assert len({len(text.symbols) for text in alike}) > 5
 
 
 # Several voices as one

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from charrnn.nn.types import Array
 from charrnn.sampling.text import Symbols, Text
+from charrnn.sampling.voices import Reading
 
 __all__ = ["TRIES", "Again", "Refusal"]
 
@@ -35,21 +35,28 @@ class Refusal:
     refuses: Callable[[Symbols], bool]
 
 
+@dataclass
+class _Item:
+    """The item that a text is writing: where it begins, and how often it was drawn again."""
+
+    begin: int
+    place: int  # to which the text returns; a prime stays
+    tries: int = 0
+
+
 class Again:
     """Where the items of n texts begin, and the states there.
 
     Args:
-        states: ``(n, H)`` each, views of the reader's states.
+        reading: reads the texts.
         texts: the n texts, as they begin.
         refusal: which items must not be written.
     """
 
-    def __init__(self, states: Sequence[Array], texts: Sequence[Text], refusal: Refusal) -> None:
-        self._states, self._texts, self._refusal = states, texts, refusal
-        self._kept = [np.empty_like(state) for state in states]
-        self._begins = [self._begin(text.symbols) for text in texts]
-        self._places = [text.first for text in texts]  # the places to return to; a prime stays
-        self._tries = [0] * len(texts)
+    def __init__(self, reading: Reading, texts: Sequence[Text], refusal: Refusal) -> None:
+        self._reading, self._texts, self._refusal = reading, texts, refusal
+        self._kept = [np.empty_like(state) for state in reading.states]
+        self._items = [_Item(self._begin(text.symbols), text.first) for text in texts]
 
     def _begin(self, symbols: Symbols) -> int:
         ends = [at for at, symbol in enumerate(symbols) if symbol in self._refusal.ends]
@@ -57,12 +64,13 @@ class Again:
 
     def save(self) -> None:
         """Keep the states of texts that are at the beginning of an item, before the next draw."""
-        for row, text in enumerate(self._texts):
-            if len(text.symbols) == self._places[row]:
-                for kept, state in zip(self._kept, self._states, strict=True):
+        states = self._reading.states
+        for row, (text, item) in enumerate(zip(self._texts, self._items, strict=True)):
+            if len(text.symbols) == item.place:
+                for kept, state in zip(self._kept, states, strict=True):
                     kept[row] = state[row]
-            long = len(text.symbols) - self._begins[row] > self._refusal.longest
-            text.settled = None if long else self._places[row]
+            long = len(text.symbols) - item.begin > self._refusal.longest
+            text.settled = None if long else item.place
 
     def refused(self, going: Sequence[int], drawn: Sequence[int]) -> list[int]:
         """The texts in which the symbol drawn now ends an item that must be drawn again."""
@@ -70,19 +78,24 @@ class Again:
         for row in going:
             if drawn[row] not in self._refusal.ends:
                 continue
-            text = self._texts[row]
-            if self._refusal.refuses(text.symbols[self._begins[row] :]):
-                if self._tries[row] < TRIES:
-                    self._tries[row] += 1
+            text, item = self._texts[row], self._items[row]
+            if self._refusal.refuses(text.symbols[item.begin :]):
+                if item.tries < TRIES:
+                    item.tries += 1
                     found.append(row)
                     continue
                 text.copies += 1
-            self._places[row] = self._begins[row] = len(text.symbols) + 1
-            self._tries[row] = 0
+            after = len(text.symbols) + 1
+            self._items[row] = _Item(after, after)
         return found
 
     def go_back(self, row: int) -> None:
         """Take back the item that a text has just ended."""
-        self._texts[row].cut(self._places[row])
-        for kept, state in zip(self._kept, self._states, strict=True):
+        self._texts[row].cut(self._items[row].place)
+        for kept, state in zip(self._kept, self._reading.states, strict=True):
             state[row] = kept[row]
+
+    def keep(self, rows: Sequence[int]) -> None:
+        """Keep these texts; their list has been cut already."""
+        self._kept = [kept[rows] for kept in self._kept]
+        self._items = [self._items[row] for row in rows]

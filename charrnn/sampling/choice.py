@@ -4,6 +4,7 @@ The filters work on weights proportional to the probabilities, and set those to 
 be drawn. docs/sampling.md has the definitions.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -70,6 +71,10 @@ class Streams:
         out[:, 0] = self._block[:, self._used]
         self._used += 1
         return out
+
+    def keep(self, rows: Sequence[int]) -> None:
+        """Keep the streams of these texts."""
+        self._rngs, self._block = [self._rngs[row] for row in rows], self._block[rows]
 
 
 @dataclass(frozen=True)

@@ -122,6 +122,12 @@ class Passages:
             gone = self._repeated[row].take_back(length)
             self._had[row].difference_update(gone[:-1] if refused else gone)
 
+    def keep(self, rows: Sequence[int]) -> None:
+        """Keep these texts."""
+        self._copied = self._copied and [self._copied[row] for row in rows]
+        self._repeated = self._repeated and [self._repeated[row] for row in rows]
+        self._had = [self._had[row] for row in rows]
+
     def _add(self, row: int, window: int | None) -> None:
         if window is not None:
             self._had[row].add(window)

@@ -5,6 +5,7 @@ the more.
 """
 
 from array import array
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -40,6 +41,10 @@ class Repeats:
         row[:] = np.arange(-REMEMBERED, 0)  # not symbols, and all different
         last = symbols[-REMEMBERED:]
         row[REMEMBERED - len(last) :] = last
+
+    def keep(self, rows: Sequence[int]) -> None:
+        """Keep these texts."""
+        self._ends = self._ends[rows]
 
     def push(self, symbols: Ids) -> None:
         """Add a symbol ``(n,)`` to each text."""

@@ -1,6 +1,8 @@
 """Going back in a text that cannot continue, and continuing differently."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from math import exp
 
 import numpy as np
@@ -8,11 +10,23 @@ import numpy as np
 from charrnn.errors import StuckError
 from charrnn.nn.types import Array
 from charrnn.sampling.text import Text
+from charrnn.sampling.voices import Reading
 
 __all__ = ["Retreat"]
 
 PATIENCE = 5000
 """How often a text goes back without growing before the search is given up."""
+
+
+@dataclass
+class _Search:
+    """How the search for one text stands."""
+
+    furthest: int
+    tries: int = 0  # since the text last grew
+    hasty: bool = True
+    # For each place, the symbols that must not be drawn there, with their probabilities.
+    bans: dict[int, dict[int, float]] = field(default_factory=dict)
 
 
 class Retreat:
@@ -24,20 +38,15 @@ class Retreat:
     the places, and tries all continuations.
 
     Args:
-        states: ``(n, H)`` each, views of the reader's states.
+        reading: reads the texts.
         texts: the n texts.
         places: how many places a text goes back at most.
     """
 
-    def __init__(self, states: Sequence[Array], texts: Sequence[Text], places: int) -> None:
-        self._states, self._texts, self._places = states, texts, places
-        self._rings = [np.empty((places, *state.shape), state.dtype) for state in states]
-        self._rows = np.arange(len(texts))
-        self._furthest = [text.first for text in texts]
-        self._tries = [0] * len(texts)
-        self._hasty = [True] * len(texts)
-        # For each place, the symbols that must not be drawn there, with their probabilities.
-        self._bans: list[dict[int, dict[int, float]]] = [{} for _ in texts]
+    def __init__(self, reading: Reading, texts: Sequence[Text], places: int) -> None:
+        self._reading, self._texts, self._places = reading, texts, places
+        self._rings = [np.empty((places, *state.shape), state.dtype) for state in reading.states]
+        self._searches = [_Search(text.first) for text in texts]
         for text in texts:
             text.settled = text.first
 
@@ -45,19 +54,18 @@ class Retreat:
         """Keep the states, before the next symbols are drawn."""
         at = [len(text.symbols) for text in self._texts]
         slots = np.array(at) % self._places
-        for ring, state in zip(self._rings, self._states, strict=True):
-            ring[slots, self._rows] = state
-        for row, place in enumerate(at):
-            if place > self._furthest[row]:
-                self._furthest[row], self._tries[row], self._hasty[row] = place, 0, True
-                text = self._texts[row]
+        for ring, state in zip(self._rings, self._reading.states, strict=True):
+            ring[slots, range(len(at))] = state
+        for text, search, place in zip(self._texts, self._searches, at, strict=True):
+            if place > search.furthest:
+                search.furthest, search.tries, search.hasty = place, 0, True
                 text.settled = max(text.first, place - self._places + 1)
 
     def forbid(self, y: Array) -> set[int]:
         """Set to -∞ in ``y (n, V)`` what must not be drawn; return the texts that are stuck."""
         stuck = set()
-        for row, bans in enumerate(self._bans):
-            banned = bans.get(len(self._texts[row].symbols)) if bans else None
+        for row, (text, search) in enumerate(zip(self._texts, self._searches, strict=True)):
+            banned = search.bans.get(len(text.symbols)) if search.bans else None
             if banned:
                 y[row, list(banned)] = -np.inf
                 if y[row].max() == -np.inf:
@@ -75,33 +83,39 @@ class Retreat:
         Raises:
             StuckError: there is no place to go back to, or the text has gone back too often.
         """
-        text, bans = self._texts[row], self._bans[row]
-        self._tries[row] += 1
+        text, search = self._texts[row], self._searches[row]
+        bans = search.bans
+        search.tries += 1
         first = text.first if text.settled is None else text.settled
         places = range(len(text.symbols) - (2 if stuck else 1), first - 1, -1)
-        if self._tries[row] > PATIENCE or not (places or self._hasty[row]):
+        if search.tries > PATIENCE or not (places or search.hasty):
             raise StuckError(
                 "found no text without the passages to avoid",
                 "allow longer passages, or try a higher temperature or another seed",
             )
         if places:
             # At first a symbol is given up when one continuation fails; later only when all have.
-            hasty = self._hasty[row]
-            place = max(places, key=lambda p: self._room(row, p)) if hasty else places[0]
+            room = partial(_room, text, bans)
+            place = max(places, key=room) if search.hasty else places[0]
             cost = text.costs[place - text.first]
             bans.setdefault(place, {})[text.symbols[place]] = exp(cost)
         else:
-            place, self._hasty[row] = first, False
+            place, search.hasty = first, False
             bans.clear()
         for later in [p for p in bans if p > place]:
             del bans[later]
-        for ring, state in zip(self._rings, self._states, strict=True):
+        for ring, state in zip(self._rings, self._reading.states, strict=True):
             state[row] = ring[place % self._places, row]
         return place
 
-    def _room(self, row: int, place: int) -> float:
-        """The probability of all symbols that have not been tried there."""
-        text = self._texts[row]
-        banned = self._bans[row].get(place)
-        had = exp(text.costs[place - text.first])
-        return 1 - had - (sum(banned.values()) if banned else 0)
+    def keep(self, rows: Sequence[int]) -> None:
+        """Keep these texts; their list has been cut already."""
+        self._rings = [ring[:, rows] for ring in self._rings]
+        self._searches = [self._searches[row] for row in rows]
+
+
+def _room(text: Text, bans: dict[int, dict[int, float]], place: int) -> float:
+    """The probability of all symbols that have not been tried there."""
+    banned = bans.get(place)
+    had = exp(text.costs[place - text.first])
+    return 1 - had - (sum(banned.values()) if banned else 0)

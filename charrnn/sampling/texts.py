@@ -2,7 +2,8 @@
 
 All texts are written here: a voice gives the outputs, a choice draws, and each text decides what
 follows from the symbol: it ends, continues, or goes back to an earlier place, whose state was kept.
-docs/sampling.md defines what steers texts. What one text does does not change another.
+docs/sampling.md defines what steers texts. What one text does does not change another. Texts that
+have ended are no longer computed, once enough have.
 """
 
 from array import array
@@ -19,7 +20,7 @@ from charrnn.sampling.passages import Hashes, Passages
 from charrnn.sampling.repeats import Repeats
 from charrnn.sampling.retreat import Retreat
 from charrnn.sampling.text import Guess, Symbols, Text
-from charrnn.sampling.voices import Voice, log_softmax
+from charrnn.sampling.voices import Reading, Voice, log_softmax
 
 __all__ = ["BEST", "FURTHEST", "Steering", "write"]
 
@@ -28,6 +29,9 @@ BEST = 5
 
 FURTHEST = 32
 """The most places that a text goes back."""
+
+FULL = 0.75
+"""Once fewer than this part of the computed texts continue, the others are no longer computed."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +93,8 @@ def write(
         voice: predicts the next symbols.
         prime: ``(T, n)`` symbols to read first, at least one row.
         length: the most symbols of a text.
-        numbers: draws the symbols, one number for each text at each step.
+        numbers: draws the symbols, one number for each computed text at each step; the streams of
+            texts that have ended are dropped from it.
         choice: how a symbol is chosen.
         steering: what the texts must and must not contain.
 
@@ -101,14 +106,16 @@ def write(
         StuckError: every continuation of a text is ruled out.
     """
     texts, full = [Text(column) for column in prime.T], len(prime) + length
-    rows = [text.symbols for text in texts]
-    going = _unfinished(list(range(len(texts))), texts, full)
+    computed = list(texts)  # shared with what follows them, row by row
+    rows = [text.symbols for text in computed]
+    going = _unfinished(list(range(len(computed))), computed, full)
     reading, symbols = voice.begin(prime), prime[-1].astype(np.intp)
-    scratch, never = Scratch((len(texts), voice.size)), list(steering.never)
+    scratch, never = Scratch((len(computed), voice.size)), list(steering.never)
     stops, last = _stops(steering.stops)
     repeats = Repeats(prime) if steering.penalty > 1 else None
-    way = _Way(reading.states, texts, voice.size, steering) if steering.goes_back else None
-    again = Again(reading.states, texts, steering.refusal) if steering.refusal else None
+    way = _Way(reading, computed, voice.size, steering) if steering.goes_back else None
+    again = Again(reading, computed, steering.refusal) if steering.refusal else None
+    own = numbers if isinstance(numbers, Streams) else None
     keeps = steering.scored or steering.guesses or way is not None
     for step in count(1):
         if not going:
@@ -130,9 +137,9 @@ def write(
         for row in going:
             rows[row].append(drawn[row])
             if drawn[row] in last and row not in stuck and row not in refused:
-                ended = _stop(texts[row], stops) or ended
+                ended = _stop(computed[row], stops) or ended
         if keeps:
-            _keep(texts, going, log_p, symbols, guesses=steering.guesses)
+            _keep(computed, going, log_p, symbols, guesses=steering.guesses)
         if repeats:
             repeats.push(symbols)
         if again:
@@ -143,7 +150,15 @@ def write(
             if repeats:
                 repeats.rewrite(row, rows[row])
         if way or again or ended or step == length:
-            going = _unfinished(going, texts, full)
+            going = _unfinished(going, computed, full)
+        if going and len(going) < FULL * len(computed):
+            computed[:] = [computed[row] for row in going]
+            rows, symbols = [text.symbols for text in computed], symbols[going]
+            scratch = Scratch((len(computed), voice.size))
+            for part in (reading, own, repeats, way, again):
+                if part:
+                    part.keep(going)
+            going = list(range(len(computed)))
         yield texts
 
 
@@ -194,9 +209,7 @@ def _keep(
 class _Way:
     """Which passages must not be in the texts, and how the texts go back."""
 
-    def __init__(
-        self, states: Sequence[Array], texts: list[Text], size: int, steering: Steering
-    ) -> None:
+    def __init__(self, reading: Reading, texts: list[Text], size: int, steering: Steering) -> None:
         self._texts = texts
         self._passages = Passages(
             [text.symbols for text in texts],
@@ -205,7 +218,7 @@ class _Way:
             steering.windows,
             steering.max_repeat,
         )
-        self.retreat = Retreat(states, texts, steering.places)
+        self.retreat = Retreat(reading, texts, steering.places)
 
     def turned_back(self, going: list[int], stuck: Collection[int]) -> list[int]:
         """Check what was written last; return the texts that were cut."""
@@ -216,3 +229,8 @@ class _Way:
             self._passages.take_back(row, place, refused=row not in stuck)
             self._texts[row].cut(place)
         return [*stuck, *refused]
+
+    def keep(self, rows: list[int]) -> None:
+        """Keep these texts; their list has been cut already."""
+        self._passages.keep(rows)
+        self.retreat.keep(rows)

@@ -28,6 +28,7 @@ class Reading(Protocol):
     """n texts that are being read, one symbol of each at a time."""
 
     def step(self, symbols: Ids) -> Array: ...
+    def keep(self, rows: Sequence[int]) -> None: ...
     @property
     def states(self) -> list[Array]: ...
 
@@ -105,12 +106,18 @@ class ModelReading:
 
     def __init__(self, voice: ModelVoice, state: State, count: int, *, restart: bool) -> None:
         self._stepper = stepper(voice.model, voice.parameters, state, count)
-        self._model, self._restart, self._number = voice.model, restart, 0
+        self._model, self._parameters = voice.model, voice.parameters
+        self._restart, self._number = restart, 0
 
     @property
     def states(self) -> list[Array]:
         """``(n, H)`` each: views, which the next step changes."""
         return [part for layer in self._stepper.state for part in layer]
+
+    def keep(self, rows: Sequence[int]) -> None:
+        """Read only these texts from now on."""
+        state = tuple(tuple(h[rows] for h in layer) for layer in self._stepper.state)
+        self._stepper = stepper(self._model, self._parameters, state, len(rows))
 
     def step(self, symbols: Ids) -> Array:
         """Read one symbol ``(n,)`` of each; the outputs ``(n, V)`` are valid until the next step.
@@ -175,6 +182,12 @@ class MixedReading:
     def states(self) -> list[Array]:
         """The states of all models."""
         return [state for one in self._readings for state in one.states]
+
+    def keep(self, rows: Sequence[int]) -> None:
+        """As for one model."""
+        for one in self._readings:
+            one.keep(rows)
+        self._y = self._y[: len(rows)]
 
     def step(self, symbols: Ids) -> Array:
         """As for one model; the outputs are log-probabilities, float64."""

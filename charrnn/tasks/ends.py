@@ -36,6 +36,9 @@ CANDIDATES = 8
 JUDGED, FEWEST = 128, 16
 """How many validation texts decide, at most; with fewer than the second number, none do."""
 
+TOGETHER = 32
+"""How many texts are read at a time: with more, most of the time is spent on getting memory."""
+
 Nats = Callable[[Labelled], Array]
 """The loss of each sequence of a batch, ``(B,)``."""
 
@@ -116,7 +119,7 @@ def _of_last(sequences: Sequence[Array], count: Sequence[int], labels: Array, na
     """The loss of the last ``count`` symbols of each sequence, ``(N,)``."""
     found = np.zeros(len(sequences))
     asked = [k for k, own in enumerate(count) if own]
-    for group in together([len(sequences[k]) for k in asked]):
+    for group in together([len(sequences[k]) for k in asked], TOGETHER):
         some = [asked[k] for k in group]
         x, lengths = padded([sequences[k] for k in some])
         since = lengths - 1 - np.array([count[k] for k in some])
