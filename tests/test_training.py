@@ -143,6 +143,31 @@ def test_biases_do_not_decay(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
+def test_some_tensors_can_be_left_as_they_are(name: str) -> None:
+    """They do not decay, they do not count in the norm, and the others move as without them."""
+    for left in SHAPES:
+        parameters = Parameters(SHAPES, np.float64, drawn(0))
+        gradients = Parameters(SHAPES, np.float64, drawn(1))
+        others = {key: shape for key, shape in SHAPES.items() if key != left}
+        rest, of_rest = (Parameters(others, np.float64) for _ in range(2))
+        rest.fill({key: parameters[key] for key in others})
+        of_rest.fill({key: gradients[key] for key in others})
+        parts = parameters.without([left])
+        assert sum(part.stop - part.start for part in parts) == rest.flat.size
+        kept = gradients[left].copy()
+        norm = clip_by_global_norm(gradients, 0.5, parts)
+        assert norm == pytest.approx(clip_by_global_norm(of_rest, 0.5), rel=1e-12)
+        np.testing.assert_array_equal(gradients[left], kept)
+        make_optimizer(name, parameters, 0.3).step(parameters, gradients, 0.1, parts)
+        make_optimizer(name, rest, 0.3).step(rest, of_rest, 0.1)
+        for key in SHAPES:
+            expected = rest[key] if key in others else Parameters(SHAPES, np.float64, drawn(0))[key]
+            np.testing.assert_allclose(parameters[key], expected, rtol=1e-12)
+    assert parameters.without(list(SHAPES)) == []
+    assert parameters.without([]) == [slice(0, parameters.flat.size)]
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
 def test_updates_keep_the_dtype(name: str) -> None:
     parameters = Parameters(SHAPES, np.float32)
     optimizer = make_optimizer(name, parameters, 0.1)

@@ -6,7 +6,7 @@ only their views, whose names are the checkpoint's keys. Gradients are a second
 checks, and complex128 takes the complex step through the very code that trains.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from math import prod
 from typing import Any
 
@@ -82,6 +82,15 @@ class Parameters(Mapping[str, Array]):
         part._views, part.dtype = self.scope(prefix), self.dtype
         part.shapes = {name: view.shape for name, view in part._views.items()}
         return part
+
+    def without(self, names: Collection[str]) -> list[slice]:
+        """The parts of :attr:`flat` beside the tensors of these names."""
+        edges = [0]
+        for start, stop in sorted((self.slices[n].start, self.slices[n].stop) for n in names):
+            edges += [start, stop]
+        edges.append(self.flat.size)
+        pairs = zip(edges[::2], edges[1::2], strict=True)
+        return [slice(start, stop) for start, stop in pairs if start < stop]
 
     def fill(self, values: Mapping[str, Array], prefix: str = "") -> None:
         """Copy ``values`` into the tensors of these names, after ``prefix.`` if one is given."""

@@ -5,7 +5,7 @@ little more than reading memory once.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -18,22 +18,34 @@ __all__ = ["OPTIMIZERS", "Optimizer", "clip_by_global_norm", "make_optimizer"]
 SLICE = 1 << 14
 
 
-def _slices(size: int) -> Iterator[slice]:
-    return (slice(start, min(start + SLICE, size)) for start in range(0, size, SLICE))
+Parts = Sequence[slice]
+"""The parts of the flat vector that are updated."""
 
 
-def clip_by_global_norm(gradients: Parameters, max_norm: float) -> float:
+def _slices(parts: Parts) -> Iterator[slice]:
+    for part in parts:
+        for start in range(part.start, part.stop, SLICE):
+            yield slice(start, min(start + SLICE, part.stop))
+
+
+def clip_by_global_norm(
+    gradients: Parameters, max_norm: float, parts: Parts | None = None
+) -> float:
     """Scale all gradients by max_norm / ‖g‖ where ‖g‖ is larger; 0 never clips.
 
     Pascanu, Mikolov and Bengio (2013), "On the difficulty of training recurrent neural networks".
 
+    Args:
+        parts: the parts of ``gradients.flat`` that count; all, if not given.
+
     Returns:
         ‖g‖ before clipping; it is not finite if any gradient is not.
     """
-    flat = gradients.flat
-    norm = float(np.sqrt(sum(float(np.dot(flat[s], flat[s])) for s in _slices(flat.size))))
+    flat, parts = gradients.flat, gradients.without(()) if parts is None else parts
+    norm = float(np.sqrt(sum(float(np.dot(flat[s], flat[s])) for s in _slices(parts))))
     if 0 < max_norm < norm and np.isfinite(norm):
-        flat *= max_norm / norm
+        for part in parts:
+            flat[part] *= max_norm / norm
     return norm
 
 
@@ -53,11 +65,13 @@ class Optimizer(ABC):
         self.number = 0
         self.memory = {name: np.zeros_like(parameters.flat) for name in self.slots}
 
-    def step(self, parameters: Parameters, gradients: Parameters, lr: float) -> None:
-        """Update ``parameters`` in place. ``gradients`` are used as scratch."""
+    def step(
+        self, parameters: Parameters, gradients: Parameters, lr: float, parts: Parts | None = None
+    ) -> None:
+        """Update ``parameters`` in place, or parts of them. ``gradients`` are used as scratch."""
         self.number += 1
         decayed = parameters.num_matrix if self.weight_decay else 0
-        for s in _slices(parameters.flat.size):
+        for s in _slices(parameters.without(()) if parts is None else parts):
             theta, g = parameters.flat[s], gradients.flat[s]
             matrices = slice(0, max(0, decayed - s.start))
             if decayed:

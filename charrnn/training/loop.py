@@ -61,8 +61,7 @@ class Trainer:
         self.lowered = 1.0
         self.watch = LossWatch(guess=task.guess)
         self._gradients = parameters.zeros_like()
-        frozen = getattr(task, "frozen", ()) if config.weight_decay else ()
-        self._frozen = {name: parameters[name].copy() for name in frozen}
+        self._parts = parameters.without(getattr(task, "frozen", ()))
 
     @property
     def number(self) -> int:
@@ -98,15 +97,15 @@ class Trainer:
                     self.number,
                     self.rng if config.dropout else None,
                 )
-                self._gradients.flat *= 1 / count
-                grad_norm = clip_by_global_norm(self._gradients, config.clip)
+                for part in self._parts:
+                    self._gradients.flat[part] *= 1 / count
+                grad_norm = clip_by_global_norm(self._gradients, config.clip, self._parts)
             if self.watch.diverged(nats / count) or not isfinite(grad_norm):
                 raise DivergedError(
                     f"training diverged at step {self.number + 1}: loss {nats / count:.4g}, "
                     f"gradient norm {grad_norm:.4g}, learning rate {lr:.2g}",
                     f"try --lr {config.lr / 3:.2g}, or a smaller clip (--optimizer NAME,clip=...)",
                 )
-            self.optimizer.step(self.parameters, self._gradients, lr)
-            self.parameters.fill(self._frozen)
+            self.optimizer.step(self.parameters, self._gradients, lr, self._parts)
             epoch = self.number / self.task.steps_per_epoch
             yield Step(self.number, epoch, nats / count, count, lr, grad_norm)
