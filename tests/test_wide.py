@@ -19,7 +19,7 @@ from charrnn.runs.folder import RunFolder
 from charrnn.runs.model import load_model
 from charrnn.tasks.base import Paths
 from charrnn.tasks.baselines import NaiveBayes, TagBaseline
-from charrnn.tasks.classify import ClassifyData, ClassifySpec
+from charrnn.tasks.classify import ClassifyData, ClassifySpec, classify
 from charrnn.tasks.config import Config
 from charrnn.tasks.fitted import (
     CERTAINTY,
@@ -35,7 +35,7 @@ from charrnn.tasks.fitted import (
 from charrnn.tasks.kinds import KINDS
 from charrnn.tasks.shares import best_shares
 from charrnn.tasks.tag import TagSpec
-from charrnn.tasks.wide import SCALE, buckets_for, features_of, thinned
+from charrnn.tasks.wide import SCALE, buckets_for, features_of, mapped, thinned
 from charrnn.text import hashed
 from charrnn.text.alphabet import Alphabet
 from charrnn.training.run import Run
@@ -115,6 +115,17 @@ def test_a_hash_is_the_same_everywhere_and_always() -> None:
     assert {*hashed.of_text("ab").tolist()} >= {
         hashed.hashed(1, *map(ord, gram)) for gram in (" ", "a", "ab", "\x02 ab ")
     }
+
+
+def test_sentences_have_longer_ngrams_than_names_and_documents() -> None:
+    assert hashed.longest_for(["Ng", "Featherstonehaugh", "x" * 77]) == 8
+    assert hashed.longest_for(["Ng", "Featherstonehaugh", "x" * 76]) == 5
+    assert hashed.longest_for(["", "x" * 2000]) == 8
+    assert hashed.longest_for(["", "x" * 2001]) == hashed.longest_for([]) == 5
+    by_length = [{*hashed.of_text("abcdefgh", n).tolist()} for n in (1, 5, 8)]
+    assert by_length[0] < by_length[1] < by_length[2]
+    assert {*hashed.of_text("abcdefgh").tolist()} == by_length[1]
+    assert hashed.hashed(1, *b"abcdefgh") in by_length[2] - by_length[1]
 
 
 def test_words_count_whatever_their_case_and_neighbours_in_order() -> None:
@@ -571,6 +582,30 @@ def test_without_a_map_a_network_is_that_of_the_notes(tmp_path: Path) -> None:
         for wrong in (-1, "64", 1.5, True):
             with pytest.raises(ValueError, match="buckets"):
                 type(spec).from_header({**header, "buckets": wrong})
+
+
+def test_a_checkpoint_names_its_longest_ngrams(tmp_path: Path) -> None:
+    """The training, the validation and the predictions read the same ones; earlier models 5."""
+    short: Any = begin(tmp_path / "short", "classify", rows())
+    assert short.spec.to_header()["ngrams"] == short.spec.ngrams == 5
+    short.close()
+    longer = [f"some words before it, and some {row}" for row in rows()]
+    run: Any = begin(tmp_path / "run", "classify", longer)
+    assert run.spec.to_header()["ngrams"] == run.spec.ngrams == 8
+    task, parameters = run.trainer.task, run.trainer.parameters
+    text = task._rows.val[0].left
+    (expected,) = mapped(parameters["wide.W"], [hashed.of_text(text, 8)])
+    network = task.outputs(parameters, task._rows.val[:1], alone=True)[0]
+    both = classify(task.trained(parameters), [text])[0]
+    np.testing.assert_allclose(both - network, expected, rtol=1e-4, atol=1e-5)
+    run.close()
+    header = run.spec.to_header()
+    assert ClassifySpec.from_header(header) == run.spec
+    header.pop("ngrams")
+    assert ClassifySpec.from_header(header).ngrams == 5
+    for wrong in (0, "8", 1.5, True):
+        with pytest.raises(ValueError, match="n-grams"):
+            ClassifySpec.from_header({**header, "ngrams": wrong})
 
 
 def test_the_baseline_can_predict(tmp_path: Path) -> None:

@@ -13,7 +13,6 @@ from charrnn.tasks.base import Trained
 from charrnn.tasks.examples import as_json, one_line, padded, together
 from charrnn.tasks.wide import features_of
 from charrnn.text.alphabet import END, START, Alphabet
-from charrnn.text.hashed import of_text
 
 __all__ = ["Classification", "answers", "classify", "cut", "framed", "predict", "predictions"]
 
@@ -51,7 +50,7 @@ def classify(trained: Trained, texts: Sequence[str], *, alone: bool = False) -> 
         targets = np.zeros(len(rows), dtype=np.intp)
         batch = Sequences(x, targets, state, lengths, alone=alone)
         if spec.buckets and not alone:
-            features = features_of([of_text(texts[row]) for row in rows], spec.buckets)
+            features = features_of([spec.hashes(texts[row]) for row in rows], spec.buckets)
             batch = replace(batch, features=features)
         with np.errstate(all="ignore"):  # a damaged model shows in its outputs
             y[rows] = network.outputs(parameters, batch, workspace)

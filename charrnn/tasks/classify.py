@@ -64,11 +64,11 @@ from charrnn.tasks.rows import Rows, read_rows
 from charrnn.tasks.shares import HALVES, Objective, Shares, of_targets, shares_in
 from charrnn.tasks.summed import SummedTask
 from charrnn.tasks.supervised import SupervisedData
-from charrnn.tasks.wide import WEIGHTS, buckets_for, map_in
+from charrnn.tasks.wide import WEIGHTS, buckets_for, map_in, ngrams_in
 from charrnn.tasks.without_network import by_naive_bayes, commonest, naive_bayes
 from charrnn.text.alphabet import Alphabet
 from charrnn.text.counts import counted, counted_of
-from charrnn.text.hashed import of_text
+from charrnn.text.hashed import CHARACTERS, longest_for, of_text
 from charrnn.text.pairs import Pair, read_pairs
 from charrnn.text.tables import Source
 
@@ -89,6 +89,7 @@ class ClassifySpec:
         fitted: the digest of the data that the map was fitted to.
         shares: of the map and the recurrence, while they train by themselves
             (:mod:`charrnn.tasks.shares`).
+        ngrams: the length of the longest n-grams that are mapped, in characters.
     """
 
     alphabet: Alphabet
@@ -97,12 +98,13 @@ class ClassifySpec:
     buckets: int = 0
     fitted: str = ""
     shares: Shares | None = None
+    ngrams: int = CHARACTERS
 
     def to_header(self) -> dict[str, Any]:
         """The entry of a checkpoint."""
         header = {"alphabet": self.alphabet.to_json(), "labels": list(self.labels)}
         own = {"several": self.several, "buckets": self.buckets, "fitted": self.fitted}
-        own |= {"shares": self.shares and list(self.shares)}
+        own |= {"shares": self.shares and list(self.shares), "ngrams": self.buckets and self.ngrams}
         return header | {name: value for name, value in own.items() if value}
 
     @classmethod
@@ -116,7 +118,12 @@ class ClassifySpec:
         if not isinstance(several, bool):
             raise ValueError("whether there are several labels must be true or false")
         alphabet, labels = Alphabet.from_json(header["alphabet"]), labels_of(header["labels"])
-        return cls(alphabet, labels, several, *map_in(header), shares_in(header))
+        shares, ngrams = shares_in(header), ngrams_in(header)
+        return cls(alphabet, labels, several, *map_in(header), shares, ngrams)
+
+    def hashes(self, text: str) -> Array:
+        """The hashes of the n-grams that are mapped."""
+        return of_text(text, self.ngrams)
 
     def model(self, config: Config) -> SequenceModel:
         """The network with these settings."""
@@ -195,16 +202,17 @@ class ClassifyData(SupervisedData[Pair]):
         """The characters and labels of the training part."""
         texts = [row.left for row in self.rows.train]
         alphabet = Alphabet.of(self.config.level, texts)
-        buckets = buckets_for(map(of_text, texts), len(self._labels), self.config.wide)
+        spec = ClassifySpec(alphabet, self._labels, self._several, ngrams=longest_for(texts))
+        buckets = buckets_for(map(spec.hashes, texts), len(self._labels), self.config.wide)
         fitted, shares = (self.sha256, HALVES) if buckets else ("", None)
-        return ClassifySpec(alphabet, self._labels, self._several, buckets, fitted, shares)
+        return replace(spec, buckets=buckets, fitted=fitted, shares=shares)
 
     def fit(self, spec: ClassifySpec, config: Config) -> FittedMap:
         """The map from all n-grams of a text."""
         rows = self.rows.train
         targets = targets_of(_yes(rows, spec.labels, config), config.loss)
         return FittedMap(
-            lambda row: [of_text(rows[row].left)],
+            lambda row: [spec.hashes(rows[row].left)],
             list(targets[:, None]),
             spec.buckets,
             len(spec.labels),
@@ -294,7 +302,7 @@ class ClassifyTask(SummedTask[Pair]):
         return self.with_map(batch, lambda: [*self.hashes(train)], rng), len(rows)
 
     def hashes(self, rows: Sequence[Pair]) -> Iterator[Array]:
-        return (of_text(row.left) for row in rows)
+        return (self.spec.hashes(row.left) for row in rows)
 
     def outputs(
         self, parameters: Parameters, rows: Sequence[Pair], *, alone: bool = False

@@ -1,8 +1,7 @@
 """The sparse features of examples, for the linear map beside the recurrence."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import islice
 from typing import Any, TypeVar
 
 import numpy as np
@@ -10,7 +9,7 @@ import numpy.typing as npt
 
 from charrnn.nn.types import Array
 from charrnn.nn.wide import Features, wide_forward
-from charrnn.text.hashed import buckets_of
+from charrnn.text.hashed import CHARACTERS, buckets_of
 
 __all__ = [
     "WEIGHTS",
@@ -18,6 +17,7 @@ __all__ = [
     "features_of",
     "map_in",
     "mapped",
+    "ngrams_in",
     "thinned",
     "without",
 ]
@@ -33,7 +33,7 @@ DROPPED = 0.5
 recurrence (with ``--init-from``). Wager, Wang and Liang (2013), "Dropout training as adaptive
 regularization"."""
 
-WEIGHTS = 1 << 20
+WEIGHTS = 1 << 22
 """The most weights of the map, by default."""
 
 ALONE = 0.5
@@ -42,8 +42,8 @@ training rows from the beginning, and would leave the recurrence nothing to lear
 
 LEAST = 1 << 6
 
-AT_ONCE = 256
-"""Targets whose features are found and mapped together."""
+AT_ONCE = 1 << 17
+"""Features that are mapped together; a few more, if a target has many."""
 
 SAMPLE = 1 << 22
 """Hashes that suffice to estimate the number of buckets."""
@@ -84,6 +84,18 @@ def map_in(header: Mapping[str, Any]) -> tuple[int, str]:
     return buckets, fitted
 
 
+def ngrams_in(header: Mapping[str, Any]) -> int:
+    """The length of the longest n-grams that are mapped, by the notes of a checkpoint.
+
+    Raises:
+        ValueError: the entry is not valid.
+    """
+    longest = header.get("ngrams", CHARACTERS)
+    if type(longest) is not int or longest < 1:
+        raise ValueError("the length of the longest n-grams must be a whole number above 0")
+    return longest
+
+
 def features_of(hashes: Sequence[Array], size: int) -> Features:
     """A row for each example: 1 + ln(count) in each of its buckets, the row of length ``SCALE``.
 
@@ -103,10 +115,23 @@ def features_of(hashes: Sequence[Array], size: int) -> Features:
 
 def mapped(W: Array, hashes: Iterable[Array]) -> Array:
     """What a map ``(D, K)`` says of targets with these feature hashes, ``(N, K)``."""
-    found, rest = [np.zeros((0, W.shape[1]))], iter(hashes)
-    while some := list(islice(rest, AT_ONCE)):
+    found = [np.zeros((0, W.shape[1]))]
+    for some in _some(hashes):
         found.append(wide_forward(W, features_of(some, len(W))))
     return np.concatenate(found)
+
+
+def _some(hashes: Iterable[Array]) -> Iterator[list[Array]]:
+    """These of several targets at a time."""
+    some, count = list[Array](), 0
+    for own in hashes:
+        some.append(own)
+        count += len(own)
+        if count >= AT_ONCE:
+            yield some
+            some, count = [], 0
+    if some:
+        yield some
 
 
 def thinned(features: Features, rng: np.random.Generator | None) -> Features:

@@ -12,7 +12,7 @@ from zlib import crc32
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["buckets_of", "hashed", "of_text", "of_tokens"]
+__all__ = ["CHARACTERS", "buckets_of", "hashed", "longest_for", "of_text", "of_tokens"]
 
 Hashes = npt.NDArray[np.uint64]
 
@@ -20,6 +20,11 @@ BASIS, PRIME, MASK = 0xCBF29CE484222325, 0x100000001B3, (1 << 64) - 1
 
 CHARACTERS, WORDS = 5, 2
 """The lengths of the longest n-grams of a text: in characters, and in words."""
+
+OF_SENTENCES, FEWEST, MOST = 8, 32, 1000
+"""The length of the longest n-grams of texts that have so many characters on average. In names,
+n-grams of more than five characters only take the buckets of others; of documents, they are many.
+"""
 
 START, END = "\x02", "\x03"
 """The signs for the beginning and the end of a text."""
@@ -43,11 +48,20 @@ def buckets_of(hashes: Hashes, size: int) -> npt.NDArray[np.intp]:
     return ((hashes ^ (hashes >> np.uint64(32))) % np.uint64(size)).astype(np.intp)
 
 
-def of_text(text: str) -> Hashes:
-    """Hash all n-grams of a text: of up to five characters and of up to two words, in lower case.
+def longest_for(texts: Sequence[str]) -> int:
+    """The length of the longest character n-grams that suit these texts."""
+    mean = sum(map(len, texts)) / max(1, len(texts))
+    return OF_SENTENCES if FEWEST <= mean <= MOST else CHARACTERS
+
+
+def of_text(text: str, longest: int = CHARACTERS) -> Hashes:
+    """Hash all n-grams of a text: of characters, and of up to two words in lower case.
 
     A sign marks the text's beginning and one its end; character n-grams see a space next to each,
     so that the first word looks like any other.
+
+    Args:
+        longest: the length of the longest n-grams, in characters.
 
     Returns:
         One hash for each n-gram, as often as it occurs.
@@ -58,7 +72,7 @@ def of_text(text: str) -> Hashes:
     found = [ord(START), *(_word(word) for word in WORD.findall(text.lower())), ord(END)]
     words = np.array(found, dtype=np.uint64)
     return np.concatenate(
-        [*_ngrams(framed.astype(np.uint64), CHARACTERS, 1), *_ngrams(words, WORDS, 2)]
+        [*_ngrams(framed.astype(np.uint64), longest, 1), *_ngrams(words, WORDS, 2)]
     )
 
 
