@@ -152,7 +152,7 @@ def test_some_tensors_can_be_left_as_they_are(name: str) -> None:
         rest, of_rest = (Parameters(others, np.float64) for _ in range(2))
         rest.fill({key: parameters[key] for key in others})
         of_rest.fill({key: gradients[key] for key in others})
-        parts = parameters.without([left])
+        parts = parameters.parts_without([left])
         assert sum(part.stop - part.start for part in parts) == rest.flat.size
         kept = gradients[left].copy()
         norm = clip_by_global_norm(gradients, 0.5, parts)
@@ -163,8 +163,8 @@ def test_some_tensors_can_be_left_as_they_are(name: str) -> None:
         for key in SHAPES:
             expected = rest[key] if key in others else Parameters(SHAPES, np.float64, drawn(0))[key]
             np.testing.assert_allclose(parameters[key], expected, rtol=1e-12)
-    assert parameters.without(list(SHAPES)) == []
-    assert parameters.without([]) == [slice(0, parameters.flat.size)]
+    assert parameters.parts_without(list(SHAPES)) == []
+    assert parameters.parts_without([]) == [slice(0, parameters.flat.size)]
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)

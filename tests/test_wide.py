@@ -17,6 +17,7 @@ from charrnn.nn.wide import Features, wide_backward, wide_forward
 from charrnn.nn.workspace import Workspace
 from charrnn.runs.folder import RunFolder
 from charrnn.runs.model import load_model
+from charrnn.tasks import wide
 from charrnn.tasks.base import Paths
 from charrnn.tasks.baselines import NaiveBayes, TagBaseline
 from charrnn.tasks.classify import ClassifyData, ClassifySpec, classify
@@ -584,28 +585,73 @@ def test_without_a_map_a_network_is_that_of_the_notes(tmp_path: Path) -> None:
                 type(spec).from_header({**header, "buckets": wrong})
 
 
-def test_a_checkpoint_names_its_longest_ngrams(tmp_path: Path) -> None:
-    """The training, the validation and the predictions read the same ones; earlier models 5."""
-    short: Any = begin(tmp_path / "short", "classify", rows())
-    assert short.spec.to_header()["ngrams"] == short.spec.ngrams == 5
-    short.close()
-    longer = [f"some words before it, and some {row}" for row in rows()]
-    run: Any = begin(tmp_path / "run", "classify", longer)
-    assert run.spec.to_header()["ngrams"] == run.spec.ngrams == 8
-    task, parameters = run.trainer.task, run.trainer.parameters
-    text = task._rows.val[0].left
-    (expected,) = mapped(parameters["wide.W"], [hashed.of_text(text, 8)])
-    network = task.outputs(parameters, task._rows.val[:1], alone=True)[0]
-    both = classify(task.trained(parameters), [text])[0]
-    np.testing.assert_allclose(both - network, expected, rtol=1e-4, atol=1e-5)
-    run.close()
-    header = run.spec.to_header()
-    assert ClassifySpec.from_header(header) == run.spec
+def test_a_checkpoint_names_its_longest_ngrams() -> None:
+    """Five are not named, as in earlier versions, so that their runs remain the same."""
+    alphabet = Alphabet.of("char", ["ab"])
+    spec = ClassifySpec(alphabet, ("a", "b"), False, 64, "0a")
+    assert "ngrams" not in spec.to_header()
+    assert "ngrams" not in replace(spec, buckets=0, ngrams=8).to_header()
+    header = replace(spec, ngrams=8).to_header()
+    assert ClassifySpec.from_header(header) == replace(spec, ngrams=8)
     header.pop("ngrams")
-    assert ClassifySpec.from_header(header).ngrams == 5
+    assert ClassifySpec.from_header(header) == spec
     for wrong in (0, "8", 1.5, True):
         with pytest.raises(ValueError, match="n-grams"):
             ClassifySpec.from_header({**header, "ngrams": wrong})
+
+
+@pytest.mark.parametrize("longest", [5, 8])
+def test_the_map_is_fitted_to_the_ngrams_that_it_reads(tmp_path: Path, longest: int) -> None:
+    """So are its buckets, the shares of the validation and the predictions."""
+    made = rows() if longest == 5 else [f"some words before it, and some {row}" for row in rows()]
+    run: Any = begin(tmp_path / "run", "classify", made)
+    task, parameters, spec, data = run.trainer.task, run.trainer.parameters, run.spec, run.data
+    assert spec.ngrams == longest
+    train, val = data.rows.train, data.rows.val
+    hashes = [hashed.of_text(row.left, longest) for row in train]
+    assert spec.buckets == buckets_for(hashes, len(spec.labels), run.config.wide)
+    number = {label: k for k, label in enumerate(spec.labels)}
+    W, _ = FittedMap(
+        lambda row: [hashes[row]],
+        [np.array([number[row.right]]) for row in train],
+        spec.buckets,
+        len(spec.labels),
+        "softmax",
+        [row.left for row in train],
+    ).weights
+    np.testing.assert_array_equal(parameters["wide.W"], W.astype(np.float32))
+    expected = [hashed.of_text(row.left, longest) for row in val]
+    for own, other in zip(task.hashes(val), expected, strict=True):
+        np.testing.assert_array_equal(own, other)
+    both = classify(task.trained(parameters), [row.left for row in val])
+    network = task.outputs(parameters, val, alone=True)
+    np.testing.assert_allclose(both - network, mapped(W, expected), rtol=1e-4, atol=1e-5)
+    run.close()
+
+
+@pytest.mark.parametrize("task", ["classify", "tag"])
+def test_a_training_leaves_the_map_and_the_chain(tmp_path: Path, task: str) -> None:
+    lines = rows() if task == "classify" else sentences()
+    run: Any = begin(tmp_path / "run", task, lines, weight_decay=0.5, optimizer="adamw")
+    before = {name: own.copy() for name, own in run.trainer.parameters.items()}
+    run_until(run)
+    for name, own in run.trainer.parameters.items():
+        same = np.array_equal(own, before[name])
+        assert same == (name in ("wide.W", "chain.W")), name
+    assert before["wide.W"].any()
+    assert task == "classify" or before["chain.W"].any()
+
+
+def test_all_rows_count_where_there_are_not_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    hashes = [np.arange(100 * k, 100 * k + 150).astype(np.uint64) for k in range(12)]  # 1,250
+    for sample in (1, 400, 10_000):
+        monkeypatch.setattr(wide, "SAMPLE", sample)
+        monkeypatch.setattr(wide, "SAMPLES", 12)
+        assert buckets_for(hashes, 2, 1 << 20) == 4096
+        assert buckets_for(hashes, 2, 1 << 11) == 1024
+    monkeypatch.setattr(wide, "SAMPLE", 1)
+    monkeypatch.setattr(wide, "SAMPLES", 2)
+    assert buckets_for(hashes, 2, 1 << 20) == 512  # 250 in the first two
 
 
 def test_the_baseline_can_predict(tmp_path: Path) -> None:

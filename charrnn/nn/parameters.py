@@ -83,8 +83,8 @@ class Parameters(Mapping[str, Array]):
         part.shapes = {name: view.shape for name, view in part._views.items()}
         return part
 
-    def without(self, names: Collection[str]) -> list[slice]:
-        """The parts of :attr:`flat` beside the tensors of these names."""
+    def parts_without(self, names: Collection[str]) -> list[slice]:
+        """The parts of :attr:`flat` outside the tensors of these names."""
         edges = [0]
         for start, stop in sorted((self.slices[n].start, self.slices[n].stop) for n in names):
             edges += [start, stop]

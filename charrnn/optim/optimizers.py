@@ -17,7 +17,6 @@ __all__ = ["OPTIMIZERS", "Optimizer", "clip_by_global_norm", "make_optimizer"]
 
 SLICE = 1 << 14
 
-
 Parts = Sequence[slice]
 """The parts of the flat vector that are updated."""
 
@@ -31,17 +30,17 @@ def _slices(parts: Parts) -> Iterator[slice]:
 def clip_by_global_norm(
     gradients: Parameters, max_norm: float, parts: Parts | None = None
 ) -> float:
-    """Scale all gradients by max_norm / ‖g‖ where ‖g‖ is larger; 0 never clips.
+    """Scale gradients by max_norm / ‖g‖ where ‖g‖ is larger; 0 never clips.
 
     Pascanu, Mikolov and Bengio (2013), "On the difficulty of training recurrent neural networks".
 
     Args:
-        parts: the parts of ``gradients.flat`` that count; all, if not given.
+        parts: the parts of ``gradients.flat`` that count and are scaled; all, if not given.
 
     Returns:
         ‖g‖ before clipping; it is not finite if any gradient is not.
     """
-    flat, parts = gradients.flat, gradients.without(()) if parts is None else parts
+    flat, parts = gradients.flat, gradients.parts_without(()) if parts is None else parts
     norm = float(np.sqrt(sum(float(np.dot(flat[s], flat[s])) for s in _slices(parts))))
     if 0 < max_norm < norm and np.isfinite(norm):
         for part in parts:
@@ -71,7 +70,7 @@ class Optimizer(ABC):
         """Update ``parameters`` in place, or parts of them. ``gradients`` are used as scratch."""
         self.number += 1
         decayed = parameters.num_matrix if self.weight_decay else 0
-        for s in _slices(parameters.without(()) if parts is None else parts):
+        for s in _slices(parameters.parts_without(()) if parts is None else parts):
             theta, g = parameters.flat[s], gradients.flat[s]
             matrices = slice(0, max(0, decayed - s.start))
             if decayed:

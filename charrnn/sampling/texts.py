@@ -31,7 +31,7 @@ FURTHEST = 32
 """The most places that a text goes back."""
 
 FULL = 0.75
-"""Once fewer than this part of the computed texts continue, the others are no longer computed."""
+"""Texts that have ended are dropped once fewer than this part of the computed ones continue."""
 
 
 @dataclass(frozen=True)
@@ -93,8 +93,8 @@ def write(
         voice: predicts the next symbols.
         prime: ``(T, n)`` symbols to read first, at least one row.
         length: the most symbols of a text.
-        numbers: draws the symbols, one number for each computed text at each step; the streams of
-            texts that have ended are dropped from it.
+        numbers: draws the symbols: for several texts, streams of their own, of which those of texts
+            that have ended are dropped.
         choice: how a symbol is chosen.
         steering: what the texts must and must not contain.
 

@@ -104,7 +104,8 @@ class ClassifySpec:
         """The entry of a checkpoint."""
         header = {"alphabet": self.alphabet.to_json(), "labels": list(self.labels)}
         own = {"several": self.several, "buckets": self.buckets, "fitted": self.fitted}
-        own |= {"shares": self.shares and list(self.shares), "ngrams": self.buckets and self.ngrams}
+        ngrams = self.ngrams if self.buckets and self.ngrams != CHARACTERS else None
+        own |= {"shares": self.shares and list(self.shares), "ngrams": ngrams}
         return header | {name: value for name, value in own.items() if value}
 
     @classmethod

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 from typing import Any, TypeVar
 
 import numpy as np
@@ -42,11 +43,11 @@ training rows from the beginning, and would leave the recurrence nothing to lear
 
 LEAST = 1 << 6
 
-AT_ONCE = 1 << 17
-"""Features that are mapped together; a few more, if a target has many."""
+AT_ONCE = 1 << 20
+"""Products of features and outputs that are computed together."""
 
-SAMPLE = 1 << 22
-"""Hashes that suffice to estimate the number of buckets."""
+SAMPLE, SAMPLES = 1 << 22, 8
+"""Hashes that are counted together, and how often at most: more rows have few new ones."""
 
 
 def buckets_for(hashes: Iterable[Array], outputs: int, weights: int) -> int:
@@ -59,16 +60,13 @@ def buckets_for(hashes: Iterable[Array], outputs: int, weights: int) -> int:
     """
     if not weights:
         return 0
-    some: list[Array] = []
-    count = 0
-    for own in hashes:
-        some.append(own)
-        count += len(own)
-        if count > SAMPLE:
-            break
-    distinct = len(np.unique(np.concatenate(some))) if some else 0
-    wanted = 1 << max(LEAST - 1, 2 * distinct - 1).bit_length()
     most = 1 << max(1, weights // outputs).bit_length() - 1
+    distinct = np.empty(0, dtype=np.uint64)
+    for some in islice(_grouped(hashes, SAMPLE), SAMPLES):
+        distinct = np.union1d(distinct, np.concatenate(some))
+        if 4 * len(distinct) > most:
+            return most
+    wanted = 1 << max(LEAST - 1, 2 * len(distinct) - 1).bit_length()
     return int(min(wanted, most))
 
 
@@ -116,18 +114,18 @@ def features_of(hashes: Sequence[Array], size: int) -> Features:
 def mapped(W: Array, hashes: Iterable[Array]) -> Array:
     """What a map ``(D, K)`` says of targets with these feature hashes, ``(N, K)``."""
     found = [np.zeros((0, W.shape[1]))]
-    for some in _some(hashes):
+    for some in _grouped(hashes, AT_ONCE // W.shape[1]):
         found.append(wide_forward(W, features_of(some, len(W))))
     return np.concatenate(found)
 
 
-def _some(hashes: Iterable[Array]) -> Iterator[list[Array]]:
-    """These of several targets at a time."""
+def _grouped(hashes: Iterable[Array], size: int) -> Iterator[list[Array]]:
+    """Groups of targets' hashes, each as soon as it has ``size`` hashes."""
     some, count = list[Array](), 0
     for own in hashes:
         some.append(own)
         count += len(own)
-        if count >= AT_ONCE:
+        if count >= size:
             yield some
             some, count = [], 0
     if some:

@@ -22,8 +22,9 @@ CHARACTERS, WORDS = 5, 2
 """The lengths of the longest n-grams of a text: in characters, and in words."""
 
 OF_SENTENCES, FEWEST, MOST = 8, 32, 1000
-"""The length of the longest n-grams of texts that have so many characters on average. In names,
-n-grams of more than five characters only take the buckets of others; of documents, they are many.
+"""The length of the longest n-grams of texts that have between 32 and 1,000 characters on average.
+In names, n-grams of more than five characters only take the buckets of others. Documents have so
+many n-grams that longer ones would take minutes.
 """
 
 START, END = "\x02", "\x03"

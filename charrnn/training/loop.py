@@ -61,7 +61,7 @@ class Trainer:
         self.lowered = 1.0
         self.watch = LossWatch(guess=task.guess)
         self._gradients = parameters.zeros_like()
-        self._parts = parameters.without(getattr(task, "frozen", ()))
+        self._parts = parameters.parts_without(getattr(task, "frozen", ()))
 
     @property
     def number(self) -> int:
