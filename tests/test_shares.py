@@ -14,6 +14,7 @@ from charrnn.errors import CheckpointError
 from charrnn.nn.chain import Chain
 from charrnn.nn.losses import LOSSES
 from charrnn.nn.types import Array
+from charrnn.nn.wide import Features
 from charrnn.runs.folder import RunFolder
 from charrnn.runs.model import load_model
 from charrnn.tasks import wide
@@ -30,7 +31,7 @@ from charrnn.tasks.shares import (
     without_shares,
 )
 from charrnn.tasks.tag import TagData
-from charrnn.tasks.wide import mapped
+from charrnn.tasks.wide import features_of, mapped
 from charrnn.training.events import Settled
 from charrnn.training.run import Run
 from charrnn.training.watch import LossWatch
@@ -450,9 +451,18 @@ def test_the_map_of_many_targets_is_that_of_each(monkeypatch: pytest.MonkeyPatch
     hashes = [draw.integers(1 << 40, size=n % 7 + 1, dtype=np.uint64) for n in range(20)]
     W = draw.standard_normal((64, 3)).astype(np.float32)
     each = np.concatenate([mapped(W, [own]) for own in hashes])
+    sizes: list[int] = []
+
+    def counted(own: Sequence[Array], size: int) -> Features:
+        sizes.append(sum(map(len, own)))
+        return features_of(own, size)
+
+    monkeypatch.setattr(wide, "features_of", counted)
     for at_once in (1, 6, 20, 50):
+        sizes.clear()
         monkeypatch.setattr(wide, "AT_ONCE", at_once)
         np.testing.assert_allclose(mapped(W, iter(hashes)), each, atol=1e-6)
+        assert max(sizes) < max(1, at_once // 3) + 7  # products of three outputs; a target has 7
     assert mapped(W, []).shape == (0, 3)
 
 

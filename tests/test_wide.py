@@ -649,6 +649,7 @@ def test_all_rows_count_where_there_are_not_too_many(monkeypatch: pytest.MonkeyP
         monkeypatch.setattr(wide, "SAMPLES", 12)
         assert buckets_for(hashes, 2, 1 << 20) == 4096
         assert buckets_for(hashes, 2, 1 << 11) == 1024
+        assert buckets_for(hashes[:1], 2, 1 << 11) == 512
     monkeypatch.setattr(wide, "SAMPLE", 1)
     monkeypatch.setattr(wide, "SAMPLES", 2)
     assert buckets_for(hashes, 2, 1 << 20) == 512  # 250 in the first two
