@@ -25,10 +25,13 @@ from typing import NamedTuple
 SETTINGS = (
     "plan",
     "gru:1x256:lr=8e-3",
-    "gru:1x512:lr=4e-3",
+    "gru:2x256",
     "gru:2x384",
+    "gru:1x512:lr=4e-3",
+    "gru:1x384",
     "lstm:1x256:lr=8e-3",
     "lstm:2x256:dropout=0.2",
+    "gru:1x256:members=2",
 )
 
 

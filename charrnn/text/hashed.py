@@ -23,8 +23,8 @@ CHARACTERS, WORDS = 5, 2
 
 OF_SENTENCES, FEWEST, MOST = 8, 32, 1000
 """The length of the longest n-grams of texts that have between 32 and 1,000 characters on average.
-In names, n-grams of more than five characters only take the buckets of others. Documents have so
-many n-grams that longer ones would take minutes.
+In names, n-grams of more than five characters only take the buckets of others; in documents, there
+are too many of them to fit a map in a minute.
 """
 
 START, END = "\x02", "\x03"
