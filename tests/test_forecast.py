@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,18 @@ from charrnn.checkpoint import read_checkpoint, write_checkpoint
 from charrnn.errors import CheckpointError, InputError
 from charrnn.runs.model import load_model
 from charrnn.tasks.base import Paths, Trained
-from charrnn.tasks.baselines import Form, Linear, Method, choose, naive, seasons
-from charrnn.tasks.baselines.linear import differenced, fit, polynomial
+from charrnn.tasks.baselines import (
+    Combination,
+    Form,
+    Linear,
+    Method,
+    autoregression_errors,
+    combine,
+    naive,
+    seasons,
+)
+from charrnn.tasks.baselines.linear import Column, differenced, fit, polynomial
+from charrnn.tasks.baselines.trust import AT_FIRST, trust
 from charrnn.tasks.chance import SAME
 from charrnn.tasks.changes import Changes
 from charrnn.tasks.config import Config
@@ -80,23 +91,27 @@ def test_differences_are_a_polynomial(lags: tuple[int, ...]) -> None:
 
 @pytest.mark.parametrize("lags", [(), (1,), (4,), (1, 4)])
 @pytest.mark.parametrize("order", [0, 1, 3])
+@pytest.mark.parametrize("shrinkage", [0.0, 5.0])
 def test_an_autoregression_of_differences_equals_one_of_values(
-    lags: tuple[int, ...], order: int
+    lags: tuple[int, ...], order: int, shrinkage: float
 ) -> None:
     x = walk(60)
-    column = fit(x, lags, order, "")
+    column = fit(x, lags, order, "", shrinkage)
     assert len(column.weights) == max(1, sum(lags) + order)
     w = differenced(x, lags)
-    lagged = np.stack(
-        [*(w[order - k : len(w) - k] for k in range(1, order + 1)), w[order:] * 0 + 1]
-    )
-    weights = np.linalg.lstsq(lagged.T, w[order:], rcond=None)[0]
-    expected = x[sum(lags) + order :] - w[order:] + weights @ lagged
+    off = (w - w.mean()) / w.std()
+    lagged = [off[order - k : len(w) - k] for k in range(1, order + 1)]
+    lagged += [np.ones(len(w) - order)] * (shrinkage > 0)
+    known = np.stack(lagged, axis=1) if lagged else np.zeros((len(w), 0))
+    penalty = shrinkage**0.5 * np.eye(order, known.shape[1])
+    rows = np.concatenate([known, penalty]), np.concatenate([off[order:], np.zeros(order)])
+    change = w.mean() + w.std() * (known @ np.linalg.lstsq(*rows, rcond=None)[0])
+    expected = x[sum(lags) + order :] - w[order:] + change
     method = Linear((Form(0.0, lags),), (column,))
     found, size = method.one_step(x[:, None])[:-1, 0], min(len(expected), len(x) - 1)
-    np.testing.assert_allclose(found[-size:], expected[-size:], atol=1e-9)
+    np.testing.assert_allclose(found[-size:], expected[-size:], atol=1e-7)
     with pytest.raises(ValueError, match="too few"):
-        fit(x[: sum(lags) + 2 * order], lags, order, "")
+        fit(x[: sum(lags) + (1 if shrinkage else 2) * order], lags, order, "", shrinkage)
 
 
 def test_a_linear_method_continues_from_its_own_predictions() -> None:
@@ -126,6 +141,9 @@ def test_a_linear_method_continues_from_its_own_predictions() -> None:
         ("weights", [float("nan")]),
         ("constant", float("inf")),
         ("name", 1),
+        ("noise", -1.0),
+        ("noise", float("nan")),
+        ("noise", "1"),
     ],
 )
 def test_a_modified_method_is_refused(name: str, value: Any) -> None:
@@ -148,22 +166,100 @@ def test_seasons_are_found_only_where_there_are_any() -> None:
         assert seasons(values) == []
 
 
-@pytest.mark.parametrize("rows", [135, 270])
-def test_a_random_walk_is_predicted_by_its_last_value(rows: int) -> None:
-    """Another method must be better by more than chance, so it is hardly ever chosen."""
-    walks = [100 + walk(rows, seed) for seed in range(20)]
-    found = [choose(one, seasons(one)) for one in walks]
-    assert sum(method != Method() for method in found) <= 1
+Drawn = Callable[[np.random.Generator, int], Numbers]
+
+
+def drift(rng: np.random.Generator, rows: int) -> Numbers:
+    return np.cumsum(rng.standard_normal(rows) + 0.5)
+
+
+def trend(rng: np.random.Generator, rows: int) -> Numbers:
+    return np.arange(rows) + rng.standard_normal(rows)
+
+
+def year(rng: np.random.Generator, rows: int) -> Numbers:
+    wave: Numbers = np.sin(2 * np.pi * np.arange(rows) / 12 + rng.uniform(0, 6))
+    return 3 * wave + rng.standard_normal(rows)
+
+
+def week(rng: np.random.Generator, rows: int) -> Numbers:
+    of_day: Numbers = rng.uniform(5, 20, 7)[np.arange(rows) % 7]
+    return of_day + 1.5 * rng.standard_normal(rows)
+
+
+def step(rng: np.random.Generator, rows: int) -> Numbers:
+    values = 0.5 * rng.standard_normal(rows)
+    values[rows // 2 :] += 6
+    return values
+
+
+def level(rng: np.random.Generator, rows: int) -> Numbers:
+    return rng.standard_normal(rows)
+
+
+def prices(rng: np.random.Generator, rows: int) -> Numbers:
+    return 100 * np.exp(np.cumsum(0.015 * rng.standard_normal(rows)))
+
+
+def steps(rng: np.random.Generator, rows: int) -> Numbers:
+    return np.cumsum(rng.standard_normal(rows))
+
+
+def errors_of(draw: Drawn, known: int, seed: int, after: int = 40) -> Numbers:
+    """Mean squared errors on ``after`` rows: combined, last value, linear autoregression."""
+    values = draw(np.random.default_rng(seed), known + after)
+    before, later = values[:known], values[known:]
+    method = combine(before, seasons(before))
+    simple = Linear((method.form(before),), (method.fitted(before),))
+    off = simple.one_step(values[:, None])[known - 1 : -1, 0] - later
+    of_last = np.diff(values)[known - 1 :]
+    of_others = autoregression_errors(before, later)
+    return np.array([(some**2).mean() for some in (off, of_last, of_others)])
+
+
+@pytest.mark.parametrize("rows", [36, 72, 150])
+@pytest.mark.parametrize("draw", [steps, prices, drift, trend, year, week, level])
+def test_short_series_are_predicted_about_as_well_as_by_the_better_method(
+    draw: Drawn, rows: int
+) -> None:
+    """In hindsight: the last value or the autoregression, whichever is better on these rows."""
+    ours, *others = np.mean([errors_of(draw, rows, seed) for seed in range(20)], axis=0)
+    assert ours < 1.05 * min(others)
+
+
+@pytest.mark.parametrize("rows", [24, 60])
+def test_a_step_in_the_rows_to_come_costs_a_row_more_than_the_last_value(rows: int) -> None:
+    """The mean of the known rows would be wrong for all that follow: some 20 times as much."""
+
+    def late(rng: np.random.Generator, count: int) -> Numbers:
+        values = 0.5 * rng.standard_normal(count)
+        values[rows + 5 :] += 6
+        return values
+
+    ours, last, _ = np.mean([errors_of(late, rows, seed) for seed in range(10)], axis=0)
+    assert ours < 1.5 * last
+
+
+def test_the_last_value_has_most_weight_in_a_random_walk() -> None:
+    for seed in range(10):
+        one = 100 + walk(270, seed)
+        assert combine(one, seasons(one)).parts[0][0] == Method()
 
 
 def test_real_gains_are_recognised() -> None:
     """A drift, a season, and a return to the mean."""
     t, noise = np.arange(270), np.random.default_rng(0).standard_normal(270)
-    assert choose(walk(270) + t, []).constant
-    week = choose(5 * np.sin(2 * np.pi * t / 7) + noise, [7])
-    assert 7 in week.lags or week.order >= 6
-    assert not choose(noise, []).lags
-    assert choose(noise, [], lags=(5,)).lags == (5,)  # as it is given, better or not
+    assert combine(walk(270) + t, []).parts[0][0].constant
+    of_week = combine(5 * np.sin(2 * np.pi * t / 7) + noise, [7])
+    assert 7 in of_week.lags or of_week.parts[0][0].order >= 6
+    assert combine(noise, []).lags == ()
+
+
+def test_given_differences_are_taken_better_or_not() -> None:
+    for lags in ((5,), (1,), (1, 5), ()):
+        found = combine(walk(200), [], lags=lags)
+        assert {method.lags for method, _ in found.parts} == {lags}
+        assert not found.noise  # it does not give way to the last value either
 
 
 def test_four_years_of_months_are_enough_for_their_season() -> None:
@@ -171,8 +267,8 @@ def test_four_years_of_months_are_enough_for_their_season() -> None:
     for seed in range(5):
         noise = 0.03 * np.random.default_rng(seed).standard_normal(48)
         values = np.exp(4 + 0.01 * np.arange(48) + np.tile(month, 4) + noise)
-        method = choose(values, seasons(values))
-        assert 12 in method.lags or method.order >= 12
+        method = combine(values, seasons(values))
+        assert 12 in method.lags or method.parts[0][0].order >= 12
 
 
 def test_logarithms_need_more_than_a_small_gain() -> None:
@@ -180,41 +276,64 @@ def test_logarithms_need_more_than_a_small_gain() -> None:
     for seed in (27, 28, 40, 57):
         noise = np.random.default_rng(seed).standard_normal(72)
         values = 20 + 0.5 * np.arange(72) + noise
-        assert not choose(values, seasons(values)).log
-
-
-def test_the_last_value_is_left_for_a_method_that_is_surely_better() -> None:
-    """In parts where all counts are zero the last value has no error at all."""
-    for seed in range(7):
-        rng = np.random.default_rng(seed)
-        values = (rng.random(100) < 0.2) * rng.integers(1, 6, 100).astype(float)
-        assert not choose(values, []).is_last
+        assert not combine(values, seasons(values)).log
 
 
 def test_a_constant_series_is_its_last_value() -> None:
-    """A method without a gain is not surely better."""
     for rows in (20, 60, 200):
-        assert choose(np.full(rows, 5.0), [7]).is_last
+        found = combine(np.full(rows, 5.0), [7])
+        assert found == Combination(False, ((Method(), 1.0),))
+        assert found.name == found.described == "last value"
+
+
+def test_rows_without_a_change_are_no_error() -> None:
+    """Every method is right about the later ones."""
+    values = np.concatenate([walk(30), np.zeros(50)])
+    found = combine(values, [])
+    assert np.isfinite([weight for _, weight in found.parts]).all()
+    assert found.parts[0][0] == Method()
 
 
 def test_exponential_growth_is_modelled_by_logarithms() -> None:
     values = growth(160)
-    method = choose(values[:144], seasons(values[:120]))
+    method = combine(values[:144], seasons(values[:120]))
     assert method.log
-    assert 12 in method.lags or method.order >= 12
+    assert method.name.endswith("of logarithms")
+    assert 12 in method.lags or method.parts[0][0].order >= 12
     known = values[:144, None]
     simple = Linear((method.form(known[:, 0]),), (method.fitted(known[:, 0]),))
     off = simple.one_step(values[:, None])[143:-1, 0] - values[144:]
     assert (off**2).mean() < 0.1 * (np.diff(values[143:]) ** 2).mean()
-    assert not choose(values, [12], log=False).log
-    assert choose(values, [12], lags=(1,)).lags == (1,)
-    assert not choose(values - 300, [12]).log  # some are below zero
+    assert not combine(values, [12], log=False).log
+    assert not combine(values - 300, [12]).log  # some are below zero
 
 
 def test_short_and_constant_series_have_a_method() -> None:
     for values in (np.zeros(40), np.ones(2), np.array([1.0, 2, 4]), walk(9)):
-        method = choose(values, seasons(values))
+        method = combine(values, seasons(values))
         assert np.isfinite(method.fitted(values).weights).all()
+
+
+def test_weights_add_up_and_the_largest_is_first() -> None:
+    found = combine(year(np.random.default_rng(0), 60), [12])
+    weights = [weight for _, weight in found.parts]
+    assert len(weights) > 3
+    assert sum(weights) == pytest.approx(1)
+    assert weights == sorted(weights, reverse=True)
+    assert found.name == f"mean of {len(weights)} linear methods"
+    share = f"({weights[0]:.0%})"
+    assert found.described == f"{found.name}, chiefly {found.parts[0][0].name} {share}"
+
+
+def test_a_mean_of_methods_is_one_method() -> None:
+    values = walk(50)
+    parts = ((Method((), 2, True), 0.6), (Method((4,)), 0.3), (Method((1,), 0, True), 0.1))
+    both = Linear((Form(),), (Combination(False, parts).fitted(values),))
+    expected = np.zeros(50)
+    for method, weight in parts:
+        one = Linear((Form(),), (method.fitted(values),))
+        expected += weight * one.one_step(values[:, None])[:, 0]
+    np.testing.assert_allclose(both.one_step(values[:, None])[3:, 0], expected[3:], atol=1e-12)
 
 
 def test_the_test_rows_choose_nothing(tmp_path: Path) -> None:
@@ -229,17 +348,68 @@ def test_methods_have_names() -> None:
     found = [
         Method(),
         Method(constant=True),
-        Method(True, (12,)),
-        Method(False, (), 3, True),
-        Method(True, (1, 12), 1, True),
+        Method((12,)),
+        Method((1, 12)),
+        Method((), 0, True),
+        Method((), 3, True),
+        Method((1, 12), 1, True),
+        Method((1,), 12, True, 5.0),
     ]
     assert [one.name for one in found] == [
         "last value",
         "last value and drift",
         "value 12 rows before",
+        "no change of differences of 1 and 12",
+        "mean",
         "autoregression over 3 rows",
-        "autoregression over 1 row of differences of 1 and 12 of logarithms",
+        "autoregression over 1 row of differences of 1 and 12",
+        "shrunken autoregression over 12 rows of differences of 1",
     ]
+
+
+# How far it is trusted
+
+
+def test_trust_follows_bayes_rule() -> None:
+    """By hand, for one row: the weights times the likelihoods, then a step back."""
+    seen, after = np.array([1.0, 2.0]), np.array([1.5, 9.0])
+    ours, theirs = np.exp(-(0.5**2) / 2 / 0.3), np.exp(-(1.0**2) / 2 / 0.3)
+    weight = AT_FIRST * ours / (AT_FIRST * ours + (1 - AT_FIRST) * theirs)
+    expected = [AT_FIRST, 0.99 * weight + 0.01 * AT_FIRST]
+    np.testing.assert_allclose(trust(seen, after, 0.3), expected)
+
+
+def test_trust_is_lost_by_a_step_and_comes_back() -> None:
+    rng = np.random.default_rng(0)
+    values = rng.standard_normal(300)
+    values[100:110] += 20
+    found = trust(values, np.zeros(300), 1.0)
+    assert found[90:100].min() > 0.9
+    assert found[101:110].max() < 0.01
+    assert found[112:].min() > 0.05
+    assert found[150:].min() > 0.9
+
+
+def test_a_method_with_errors_of_any_size_is_trusted_by_number() -> None:
+    """Exact rows for long, and huge errors."""
+    seen = np.concatenate([np.arange(40000.0), [1e200, -1e200, 3.0]])
+    after = np.append(seen[1:], 0.0)
+    found = trust(seen, np.where(np.arange(len(seen)) < 39999, after, 0.0), 1e-8)
+    assert np.isfinite(found).all()
+    assert found[39998] > 0.99
+
+
+def test_a_method_gives_way_in_forecasts_of_many_steps(tmp_path: Path) -> None:
+    """Beyond the last row nothing changes its trust."""
+    values = np.concatenate([np.random.default_rng(0).standard_normal(60), [9.0, 9.5, 8.5]])
+    mean = Linear((Form(),), (Column("mean", 0.0, (0.0,), 1.0),))
+    settled = mean.settled(values[:, None])
+    part = 1 - settled.columns[0].weights[0]
+    assert part < 0.01
+    assert not settled.columns[0].noise
+    ahead = mean.ahead(values[:, None], 3)[:, 0]
+    np.testing.assert_allclose(ahead, 8.5 * (1 - part) ** np.arange(1, 4))
+    assert mean.one_step(values[:, None])[-1, 0] == pytest.approx(ahead[0])
 
 
 # What the network reads and says
@@ -258,8 +428,9 @@ def test_perfect_outputs_restore_the_series(tmp_path: Path, base: str) -> None:
     np.testing.assert_allclose(found, data.values[1:], rtol=1e-9)
     again = Changes.from_header(json.loads(json.dumps(changes.to_header())), 2)
     assert again == changes
-    # What is read at a row depends on so many before it alone.
-    late, _ = changes.inputs(data.values[-changes.reach :])
+    # What is read at a row depends on so many before it alone, and on how far they are trusted.
+    settled = replace(changes, base=changes.base.settled(data.values))
+    late, _ = settled.inputs(data.values[-changes.reach :])
     np.testing.assert_allclose(late[-1], inputs[-1], atol=1e-9)
 
 
@@ -429,7 +600,8 @@ def test_given_settings_are_followed(tmp_path: Path) -> None:
     assert plain.model(config).input_size == 1
     described = data.describe(spec, config)[2]
     assert described.startswith("baseline: ")
-    assert "differences of 1 and 4 of logarithms" in described
+    assert " linear methods of logarithms, chiefly " in described
+    assert "differences of 1 and 4 (" in described
 
 
 # From a checkpoint

@@ -3,7 +3,7 @@
 import csv
 import io
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -87,6 +87,9 @@ def _ahead(trained: Trained, spec: ForecastSpec, values: Array, steps: int) -> N
     inputs, after = spec.inputs(values)
     for step in range(steps):
         end = known + step
+        if step == 1:
+            settled = spec.changes.base.settled(values)
+            spec = replace(spec, changes=replace(spec.changes, base=settled))
         if step:
             if step % WATCHED == 0:
                 restart_runaways(trained.network.cell, state)

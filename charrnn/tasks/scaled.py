@@ -13,7 +13,7 @@ from charrnn.errors import InputError
 from charrnn.nn.models import SequenceModel
 from charrnn.nn.types import Array
 from charrnn.tasks.base import Paths, Trained
-from charrnn.tasks.baselines import Form, Linear, Method, choose, naive, seasons
+from charrnn.tasks.baselines import Combination, Form, Linear, combine, naive, seasons
 from charrnn.tasks.changes import FEW_ROWS, Changes, Correction
 from charrnn.tasks.config import Config
 from charrnn.text.columns import columns_option, listed
@@ -304,15 +304,15 @@ class SeriesData:
         return [seasons(column) for column in self.values[: self.edges[0]].T]
 
     @cached_property
-    def _methods(self) -> list[Method]:
-        """The baseline of each column, chosen on the rows before the test part."""
+    def _methods(self) -> list[Combination]:
+        """The baseline of each column, whose weights the rows before the test part decide."""
         config, known = self._config, self.edges[1]
         log = None if config.log == "auto" else config.log == "yes"
         lags = None
         if config.difference != "auto":
             lags = tuple(int(lag) for lag in config.difference.split("+") if int(lag))
         columns = zip(self.values[:known].T, self._seasons, strict=True)
-        return [choose(values, periods, log=log, lags=lags) for values, periods in columns]
+        return [combine(values, periods, log=log, lags=lags) for values, periods in columns]
 
     @cached_property
     def _spec(self) -> ForecastSpec:
@@ -363,20 +363,19 @@ class SeriesData:
             text += f", the last {counted(self.size - val, '', 'test')}"
         names = ", ".join(spec.columns[:8]) + (", ..." if len(spec.columns) > 8 else "")
         of = counted(len(spec.columns), "column")
-        return [f"{counted(self.size, 'row')} of {of} ({names})", text, *_chosen(spec)]
+        return [f"{counted(self.size, 'row')} of {of} ({names})", text, *self._chosen(spec)]
 
-
-def _chosen(spec: ForecastSpec) -> list[str]:
-    """Lines on the baselines, one for each group of columns with the same baseline."""
-    if spec.simple is None:
-        return []
-    of: dict[str, list[str]] = {}
-    for name, column in zip(spec.columns, spec.simple.columns, strict=True):
-        of.setdefault(column.name, []).append(shown(name))
-    alone = len(of) == 1
-    parts = [what if alone else f"{what} ({', '.join(names)})" for what, names in of.items()]
-    added = "" if spec.changes is None else spec.changes.added
-    return [f"baseline: {'; '.join(parts)}{added}"]
+    def _chosen(self, spec: ForecastSpec) -> list[str]:
+        """A line on the baselines; columns with the same baseline stand together."""
+        if spec.simple is None:
+            return []
+        of: dict[str, list[str]] = {}
+        for name, method in zip(spec.columns, self._methods, strict=True):
+            of.setdefault(method.described, []).append(shown(name))
+        alone = len(of) == 1
+        parts = [what if alone else f"{', '.join(names)}: {what}" for what, names in of.items()]
+        added = "" if spec.changes is None else spec.changes.added
+        return [f"baseline: {'; '.join(parts)}{added}"]
 
 
 def read_for(trained: Trained, path: str, columns: str = "") -> Source[Series]:

@@ -5,7 +5,7 @@ mixture of n-grams for labelled texts is fitted to the validation set, which als
 network.
 """
 
-from charrnn.tasks.baselines.choice import Method, choose, seasons
+from charrnn.tasks.baselines.choice import Combination, Method, combine, seasons
 from charrnn.tasks.baselines.labels import LabelBayes
 from charrnn.tasks.baselines.linear import Form, Linear, naive
 from charrnn.tasks.baselines.naive_bayes import NaiveBayes
@@ -15,6 +15,7 @@ from charrnn.tasks.baselines.tags import TagBaseline
 from charrnn.tasks.baselines.texts import labelled_ngrams
 
 __all__ = [
+    "Combination",
     "Form",
     "LabelBayes",
     "Linear",
@@ -23,7 +24,7 @@ __all__ = [
     "NearestNeighbour",
     "TagBaseline",
     "autoregression_errors",
-    "choose",
+    "combine",
     "labelled_ngrams",
     "naive",
     "seasons",

@@ -1,48 +1,63 @@
-"""Choose the baseline that suits a column: by its error on rows that come later.
+"""The baseline of a column: a mean of linear methods, weighted by their errors on later rows.
 
-A method is fitted several times to the first rows and tested on the next ones (Tashman, 2000,
-"Out-of-sample tests of forecasting accuracy"). docs/log.md has the figures behind the constants.
+Each method is fitted several times to the first rows and tested on the next ones (Tashman, 2000,
+"Out-of-sample tests of forecasting accuracy"). A mean of methods is better than the one that seems
+best (Bates and Granger, 1969, "The combination of forecasts"), the more so where rows are few.
+docs/log.md has the figures behind the constants.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from charrnn.tasks.baselines.linear import (
-    Column,
-    Form,
-    differenced,
-    fit,
-    naive,
-    polynomial,
-)
-from charrnn.tasks.chance import surely_gains
+from charrnn.tasks.baselines.linear import Column, Form, fit, naive
 from charrnn.text.counts import counted
 
-__all__ = ["Method", "choose", "seasons"]
+__all__ = ["Combination", "Method", "combine", "seasons"]
 
 Numbers = npt.NDArray[np.float64]
 
-ORDERS = (0, 1, 2, 3, 4, 5, 6, 8, 10, 12, 13, 16, 18, 24, 25, 30, 36)
+ORDERS = (0, 1, 2, 3, 4, 6, 8, 12, 13, 18, 24, 25, 36)
 """Orders of autoregressions that are tried; for a season, also those around it and twice it."""
 
-HIGHEST = 100
+SHRINKAGES = (1.0, 11.0, 100.0)
+"""Shrinkages of the longest autoregression; one over their square roots is about how large its
+coefficients may be."""
+
+HIGHEST, USUAL = 100, 12
+"""The highest order, and that of a shrunken autoregression, unless twice a season is more."""
 
 FIRST, FOLDS = 0.5, 8
 """The share of rows that the first fit has, and the number of parts that the rest is cut into."""
 
-UNKNOWNS = 3
-"""Rows that the first fit must have for each weight."""
+FEWEST, UNKNOWNS, OF_SHRUNKEN = 4, 3, 2
+"""Differences that the first fit must have, and for each weight, where it is shrunken or not."""
 
-TOLERANCE = 0.01
-"""How much worse a simpler method may be, in the logarithm of its error."""
+PART = 24
+"""Rows in which errors are averaged before their logarithms are: no step and no change of scale
+may decide, nor may chance in a few rows."""
 
-OF_LOGARITHMS = 0.2
-"""How much lower the error of a method on logarithms must be, in the same measure: where the rows
-to come leave the range of those that are known, such a method may be wrong many times over."""
+SHARPNESS = 0.5
+"""How much of the rows' likelihood counts: neighbouring errors are not independent, and the methods
+are alike."""
+
+OF_FIRST = 0.5
+"""The weight of the simplest method, usually the last value, before anything is tested."""
+
+LEAST = 0.002
+"""Methods with less weight are left out."""
+
+LOGARITHMS, FOR_FEW = 0.2, 4.0
+"""How much lower the logarithm of the error must be on logarithms of values, and how much more for
+one tested row: where the rows to come leave the range of those that are known, such a method may be
+wrong many times over."""
+
+ORDINARY, TIMES = 0.9, 2.0
+"""The noise is twice the mean of this part of the squared errors, the smallest: no steps."""
 
 SPREAD = 1.2
 """Logarithms are tried if the largest value is at least this many times the smallest."""
@@ -50,8 +65,8 @@ SPREAD = 1.2
 FLOOR = 0.01
 """Under logarithms, values below this part of the smallest known one are raised to it."""
 
-MOST = 5000
-"""In a longer series, the methods are chosen on this many last rows."""
+MOST = 2000
+"""In a longer series, the methods are weighted by this many last rows."""
 
 PEAKS, LONGEST_SEASON = 3, 400
 """How many seasons are tried, and the longest that a season may be."""
@@ -60,70 +75,104 @@ AS_HIGH = 0.7
 """If a shorter peak of the correlations divides a longer one and has at least this part of its
 height, the longer one is only its multiple."""
 
-RIDGE = 1e-8
+TINY = 1e-12
 
 
-@dataclass(frozen=True)
-class Method:
-    """A baseline: an autoregression of differences; of order 0 and without a constant, no change.
+class Method(NamedTuple):
+    """An autoregression of differences; of order 0 and without a constant, no change.
 
     Attributes:
-        log: whether it works on logarithms.
         lags: the lags of the differences.
         order: the order of the autoregression.
         constant: whether there is a constant.
+        shrinkage: as for :func:`charrnn.tasks.baselines.linear.fit`.
     """
 
-    log: bool = False
     lags: tuple[int, ...] = (1,)
     order: int = 0
     constant: bool = False
-
-    @property
-    def is_last(self) -> bool:
-        """Whether it predicts the last value, on logarithms or not."""
-        return self.lags == (1,) and not self.order and not self.constant
-
-    @property
-    def size(self) -> float:
-        """How complex it is, compared with predicting the last value."""
-        return (
-            len(self.lags)
-            + self.order
-            + 0.5 * (self.log + self.constant)
-            + 1.5 * (not self.lags)
-            + 0.1 * (self.lags[:1] != (1,))
-        )
+    shrinkage: float = 0.0
 
     @property
     def name(self) -> str:
         """The name of the method."""
-        of = " of logarithms" if self.log else ""
         if not self.order and len(self.lags) == 1:
             (lag,) = self.lags
             what = "last value" if lag == 1 else f"value {lag} rows before"
-            return what + f" and drift{of}" * self.constant
+            return what + " and drift" * self.constant
         steps = " and ".join(map(str, self.lags))
-        of = f" of differences of {steps}{of}" if self.lags else of
-        rows = f"autoregression over {counted(self.order, 'row')}" if self.order else "mean"
-        return rows + of if self.constant or self.order else "no change" + of
+        of = f" of differences of {steps}" if self.lags else ""
+        if not self.order:
+            return ("mean" if self.constant else "no change") + of
+        kind = "shrunken autoregression" if self.shrinkage else "autoregression"
+        return f"{kind} over {counted(self.order, 'row')}{of}"
+
+    def fitted(self, seen: Numbers) -> Column:
+        """Fit the method to ``(N,)``; to the last value if there are too few."""
+        if not self.order and not self.constant:
+            return naive(self.lags or (1,), self.name)
+        try:
+            return fit(seen, self.lags, self.order, self.name, self.shrinkage)
+        except ValueError:
+            return naive((1,), Method().name)
+
+
+class Tested(NamedTuple):
+    """A method, and its errors on rows that it was not fitted to, ``(M,)``."""
+
+    method: Method
+    off: Numbers  # in the form that is used
+    of_values: Numbers
+
+
+@dataclass(frozen=True)
+class Combination:
+    """A baseline: a weighted mean of methods.
+
+    Attributes:
+        log: whether they work on logarithms.
+        parts: each method and its weight, the largest first.
+        noise: as for :class:`charrnn.tasks.baselines.linear.Column`.
+    """
+
+    log: bool
+    parts: tuple[tuple[Method, float], ...]
+    noise: float = 0.0
+
+    @property
+    def name(self) -> str:
+        """A short name."""
+        first, count = self.parts[0][0], len(self.parts)
+        name = first.name if count == 1 else f"mean of {count} linear methods"
+        return name + " of logarithms" * self.log
+
+    @property
+    def described(self) -> str:
+        """The name, with the method that has most weight."""
+        (first, weight), *others = self.parts
+        return f"{self.name}, chiefly {first.name} ({weight:.0%})" if others else self.name
+
+    @property
+    def lags(self) -> tuple[int, ...]:
+        """The lags of the differences whose methods have most weight."""
+        of: dict[tuple[int, ...], float] = {}
+        for method, weight in self.parts:
+            of[method.lags] = of.get(method.lags, 0.0) + weight
+        return max(of, key=of.__getitem__)
 
     def form(self, values: Numbers) -> Form:
         """The form in which a column of ``values`` ``(N,)`` is used."""
         return Form(float(FLOOR * values.min()) if self.log else 0.0, self.lags)
 
     def fitted(self, values: Numbers) -> Column:
-        """Fit the method to ``(N,)``; to the last value if there are too few."""
-        form = self.form(values)
-        if not self.order and not self.constant:
-            return naive(self.lags or (1,), self.name)
-        try:
-            return fit(form.seen(values), self.lags, self.order, self.name)
-        except ValueError:
-            return naive((1,), LAST.name)
-
-
-LAST = Method()
+        """Fit each method to ``(N,)``, and take their mean."""
+        seen = self.form(values).seen(values)
+        columns = [(method.fitted(seen), weight) for method, weight in self.parts]
+        weights = np.zeros(max(len(column.weights) for column, _ in columns))
+        for column, weight in columns:
+            weights[: len(column.weights)] += weight * np.array(column.weights)
+        constant = sum(weight * column.constant for column, weight in columns)
+        return Column(self.name, float(constant), tuple(weights.tolist()), self.noise)
 
 
 def seasons(values: Numbers) -> list[int]:
@@ -153,109 +202,104 @@ def seasons(values: Numbers) -> list[int]:
     return found[:PEAKS]
 
 
-def choose(
+def combine(
     values: Numbers,
     periods: Sequence[int],
     *,
     log: bool | None = None,
     lags: tuple[int, ...] | None = None,
-) -> Method:
-    """The method with the lowest error on later rows; among those about as good, the simplest.
+) -> Combination:
+    """The methods of a column and their weights.
 
-    The error is the mean, over the parts that are tested, of the logarithm of the squared error, so
-    that no single part decides, whether by a step in it or by its scale. The last value is left
-    only for methods that are better by more than chance: this is a paired test of the squared
-    errors (Diebold and Mariano, 1995, "Comparing predictive accuracy").
+    With M rows tested and the mean square s² of a method's errors, its weight is proportional to
+    its prior times (s²)^(-M/4): to the root of the likelihood of these errors, if they are normal
+    with this variance. It has the mean, over parts of the rows, of the logarithm of s².
 
     Args:
         values: ``(N,)``; they must not include test rows.
         periods: the possible seasons.
-        log: whether logarithms are used; if not given, both are tried.
+        log: whether logarithms are used; if not given, they are where that is surely better.
         lags: the lags of the differences; if not given, several are tried.
     """
     values = values[-MOST:]
-    found = [*_scored(values, periods, log, lags)]
-    last = [one for one in found if one[0].is_last]
-    if last:
-        found = [one for one in found if one[2] and not one[0].is_last] or last
-    scores = {method: score + OF_LOGARITHMS * method.log for method, score, _ in found}
+    first = Method((1,) if lags is None else lags, constant=lags == ())
+    positive = bool(values.min() > 0)
+    plain = Combination(bool(log) and positive, ((first, 1.0),))
+    if not np.ptp(values):
+        return plain
+    if log is None:
+        forms = [False, True] if positive and values.max() > SPREAD * values.min() else [False]
+    else:
+        forms = [plain.log]
+
+    def score(found: Sequence[Tested], is_log: bool) -> float:
+        least = min(_mean_log([one.of_values for one in found], values))
+        return float(least) + is_log * (LOGARITHMS + FOR_FEW / len(found[0].off))
+
+    tested = {is_log: [*_tested(values, periods, is_log, lags)] for is_log in forms}
+    scores = {is_log: score(found, is_log) for is_log, found in tested.items() if found}
     if not scores:
-        return Method(bool(log) and values.min() > 0, (1,) if lags is None else lags)
-    least = min(scores.values())
-    good = [method for method, score in scores.items() if score <= least + TOLERANCE]
-    return min(good, key=lambda method: (method.size, scores[method]))
+        return plain
+    best = min(scores, key=scores.__getitem__)
+    seen = np.log(values) if best else values
+    logs = _mean_log([one.off for one in tested[best]], seen)
+    return _weighted(best, tested[best], logs, gives_way=lags is None)
 
 
-def _scored(
-    values: Numbers, periods: Sequence[int], log: bool | None, lags: tuple[int, ...] | None
-) -> Iterator[tuple[Method, float, bool]]:
-    """Every method with enough rows, its error, and whether it surely beats the last value."""
+def _mean_log(errors: Sequence[Numbers], values: Numbers) -> Numbers:
+    """For each method, the mean over parts of the rows of the logarithm of the mean square."""
+    rows, unit = len(errors[0]), float(np.mean(np.diff(values) ** 2))
+    parts = np.array_split(np.stack(errors) ** 2, min(max(rows // PART, 1), FOLDS), axis=1)
+    logs = [np.log(part.mean(axis=1) + TINY * unit) for part in parts]
+    return np.asarray(np.mean(logs, axis=0))
+
+
+def _weighted(log: bool, found: Sequence[Tested], logs: Numbers, *, gives_way: bool) -> Combination:
+    off = np.stack([one.off for one in found])
+    prior = np.full(len(found), (1 - OF_FIRST) / max(1, len(found) - 1))
+    prior[0] = OF_FIRST
+    weights = prior * np.exp(-SHARPNESS * off.shape[1] / 2 * (logs - logs.min()))
+    weights[weights < LEAST * weights.sum()] = 0
+    weights /= weights.sum()
+    squares = np.sort((weights @ off) ** 2)
+    noise = TIMES * squares[: max(1, int(ORDINARY * len(squares)))].mean()
+    order = np.argsort(-weights, kind="stable")
+    parts = [(found[k].method, float(weights[k])) for k in order if weights[k]]
+    alone = [method for method, _ in parts] == [Method()]
+    return Combination(log, tuple(parts), float(noise) if gives_way and not alone else 0.0)
+
+
+def _tested(
+    values: Numbers, periods: Sequence[int], log: bool, lags: tuple[int, ...] | None
+) -> Iterator[Tested]:
+    """Every method with enough rows, the simplest first."""
     edges = [round(len(values) * (FIRST + (1 - FIRST) * k / FOLDS)) for k in range(FOLDS + 1)]
     if edges[0] < 2 or len({*edges}) <= FOLDS:
         return
-    positive = values.min() > 0
-    may = [False] if not positive or log is False else [True] if log else [False]
-    if log is None and positive and values.max() > SPREAD * values.min():
-        may.append(True)
-    differences: list[tuple[int, ...]] = [(), (1,), *((s,) for s in periods)]
+    seen = np.log(values) if log else values
+    differences: list[tuple[int, ...]] = [(1,), (), *((s,) for s in periods)]
     differences += [(1, s) for s in periods]
     orders = {*ORDERS, *(k for s in periods for k in (s, s + 1, 2 * s, 2 * s + 1))}
-    unit = float(np.mean(np.diff(values) ** 2)) or 1.0
-    for is_log in may:
-        for taken in differences if lags is None else [lags]:
-            room = edges[0] - sum(taken)
-            some = sorted(k for k in orders if k <= min(room // UNKNOWNS, HIGHEST))
-            if room >= edges[0] // 2 and some:
-                yield from _of_differences(values, is_log, taken, some, edges, unit)
-
-
-def _of_differences(
-    values: Numbers,
-    log: bool,
-    lags: tuple[int, ...],
-    orders: Sequence[int],
-    edges: Sequence[int],
-    unit: float,
-) -> Iterator[tuple[Method, float, bool]]:
-    """The methods for given differences; all orders share the same products."""
-    seen = np.log(values) if log else values
-    w = differenced(seen, lags)
-    most, reach = orders[-1], len(polynomial(lags)) - 1
-    first = w[: edges[0] - reach]
-    mean, deviation = first.mean(), float(first.std()) or 1.0
-    scaled = (w - mean) / deviation
-    lagged = [scaled[most - k : len(w) - k] for k in range(1, most + 1)]
-    x, y = np.stack([*lagged, np.ones(len(w) - most)], axis=1), scaled[most:]
-    known = seen[reach + most :] - w[most:]  # what the differences do not determine
-    true = values[reach + most :]
-    of_last = np.diff(values)[edges[0] - 1 :] ** 2 / unit
-    cuts = [max(0, edge - reach - most) for edge in edges]
-    products, xx, xy = [], np.zeros((most + 1, most + 1)), np.zeros(most + 1)
-    for start, end in pairwise([0, *cuts[:-1]]):
-        part = x[start:end]
-        xx, xy = xx + part.T @ part, xy + part.T @ y[start:end]
-        products.append((xx, xy))
-
-    def tried(method: Method) -> tuple[Method, float, bool]:
-        columns = [*range(method.order), most]
-        parts = []
-        for (xx, xy), start, end in zip(products, cuts[:-1], cuts[1:], strict=True):
-            change = np.zeros(end - start)
-            if method.constant:
-                ridge = RIDGE * start * np.eye(len(columns))
-                weights = np.linalg.solve(xx[np.ix_(columns, columns)] + ridge, xy[columns])
-                change = x[start:end][:, columns] @ weights * deviation + mean
+    longest = min(HIGHEST, max([USUAL, *(2 * s + 1 for s in periods)]))
+    for taken in differences if lags is None else [lags]:
+        room = edges[0] - sum(taken)
+        if room < max(FEWEST, edges[0] // UNKNOWNS):
+            continue
+        some = [k for k in sorted(orders) if k <= min(room // UNKNOWNS, HIGHEST)]
+        methods = [Method(taken)] if taken else []
+        methods += [Method(taken, order, True) for order in some]
+        order = min(longest, room // OF_SHRUNKEN)
+        if order:
+            methods += [Method(taken, order, True, shrinkage) for shrinkage in SHRINKAGES]
+        for method in methods:
+            parts = [_after(method.fitted(seen[:a]), seen, a, b) for a, b in pairwise(edges)]
+            found = np.concatenate(parts)
             with np.errstate(over="ignore"):
-                found = known[start:end] + change
-                off = (np.exp(found) if log else found) - true[start:end]
-                parts.append(off**2 / unit)
-        with np.errstate(over="ignore", invalid="ignore"):
-            gain = of_last - np.concatenate(parts)
-            sure = surely_gains(gain)
-            error = float(np.mean(np.log(np.array([part.mean() for part in parts]) + 1e-12)))
-        return method, error, sure
+                after = np.exp(found) if log else found
+            yield Tested(method, found - seen[edges[0] :], after - values[edges[0] :])
 
-    if lags:
-        yield tried(Method(log, lags))
-    for order in orders:
-        yield tried(Method(log, lags, order, True))
+
+def _after(column: Column, seen: Numbers, start: int, end: int) -> Numbers:
+    """What a column predicts for ``seen[start:end]``, each from the true rows before it."""
+    before = seen[start - len(column.weights) : end - 1]
+    return np.asarray(column.constant + np.convolve(before, column.weights, "valid"))

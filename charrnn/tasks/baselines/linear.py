@@ -1,15 +1,18 @@
 """Each number of a series linearly from those before it: all baselines for series.
 
 The last value, the value one season before, and an autoregression of any order, on values or
-logarithms, differenced or not: each is a constant and a weight for every earlier value.
+logarithms, differenced or not: each is a constant and a weight for every earlier value. So is a
+weighted mean of several.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from charrnn.tasks.baselines.trust import trust
 
 __all__ = ["Column", "Form", "Linear", "differenced", "fit", "naive", "polynomial"]
 
@@ -17,6 +20,9 @@ Numbers = npt.NDArray[np.float64]
 
 LONGEST = 1 << 14
 """The most weights of a column."""
+
+EXACT = 1e-10
+"""The least shrinkage for each equation: lagged values may depend on each other."""
 
 
 @dataclass(frozen=True)
@@ -71,11 +77,14 @@ class Column:
         name: the name of the method.
         constant: the constant in the sum.
         weights: ``(K,)``, K at least 1, beginning with the weight of the row before.
+        noise: the mean square of its errors, if it gives way to the last value where that predicts
+            better (:mod:`charrnn.tasks.baselines.trust`); else 0.
     """
 
     name: str
     constant: float
     weights: tuple[float, ...]
+    noise: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -105,6 +114,15 @@ class Linear:
 
     def expected(self, seen: Numbers) -> Numbers:
         """The prediction after each row of ``(N, D)``, all in the form that is used."""
+        after = self._alone(seen)
+        for k, column in enumerate(self.columns):
+            if column.noise:
+                part = trust(seen[:, k], after[:, k], column.noise)
+                after[:, k] = seen[:, k] + part * (after[:, k] - seen[:, k])
+        return after
+
+    def _alone(self, seen: Numbers) -> Numbers:
+        """As :meth:`expected`, but never giving way to the last value."""
         after = seen.copy()  # the last value
         for k, column in enumerate(self.columns):
             weights, size = np.array(column.weights), len(column.weights)
@@ -112,17 +130,30 @@ class Linear:
                 after[size - 1 :, k] = column.constant + np.convolve(seen[:, k], weights, "valid")
         return after
 
+    def settled(self, values: Numbers) -> "Linear":
+        """The same after ``values`` ``(N, D)``, where nothing is known that changes its trust."""
+        seen, columns = self.seen(values), list(self.columns)
+        after = self._alone(seen)
+        for k, column in enumerate(self.columns):
+            if column.noise:
+                part = trust(seen[:, k], after[:, k], column.noise)[-1]
+                weights = part * np.array(column.weights)
+                weights[0] += 1 - part
+                constant = float(part * column.constant)
+                columns[k] = Column(column.name, constant, tuple(weights.tolist()))
+        return replace(self, columns=tuple(columns))
+
     def one_step(self, values: Numbers) -> Numbers:
         """The prediction after each of ``values`` ``(N, D)``."""
         return self.restored(self.expected(self.seen(values)))
 
     def ahead(self, values: Numbers, steps: int) -> Numbers:
         """The ``steps`` rows after ``values``, each from the predictions before it."""
-        seen = self.seen(values)
+        seen, settled = self.seen(values), self.settled(values)
         known = min(len(seen), self.reach)
         rows = np.concatenate([seen[len(seen) - known :], np.zeros((steps, seen.shape[1]))])
         for row in range(known, known + steps):
-            rows[row] = self.expected(rows[max(0, row - self.reach) : row])[-1]
+            rows[row] = settled.expected(rows[max(0, row - self.reach) : row])[-1]
         return self.restored(rows[known:])
 
     def to_header(self) -> list[dict[str, Any]]:
@@ -134,6 +165,7 @@ class Linear:
                 "name": column.name,
                 "constant": column.constant,
                 "weights": list(column.weights),
+                "noise": column.noise,
             }
             for form, column in zip(self.forms, self.columns, strict=True)
         ]
@@ -162,14 +194,16 @@ def _form(one: Mapping[str, Any]) -> Form:
 
 
 def _column(one: Mapping[str, Any]) -> Column:
-    weights = one["weights"]
+    weights, noise = one["weights"], one.get("noise", 0.0)  # earlier versions had none
     if not isinstance(weights, list) or not 1 <= len(weights) <= LONGEST:
         raise ValueError("a method has no weights, or too many")
     if not all(type(x) is float and np.isfinite(x) for x in (one["constant"], *weights)):
         raise ValueError("weights must be finite numbers")
+    if type(noise) is not float or not 0 <= noise < np.inf:
+        raise ValueError("noise must be a number, 0 or more")
     if not isinstance(one["name"], str):
         raise ValueError("a method's name must be a text")
-    return Column(one["name"], one["constant"], tuple(weights))
+    return Column(one["name"], one["constant"], tuple(weights), noise)
 
 
 def naive(lags: Sequence[int], name: str) -> Column:
@@ -177,22 +211,34 @@ def naive(lags: Sequence[int], name: str) -> Column:
     return Column(name, 0.0, tuple((-polynomial(lags)[1:]).tolist()))
 
 
-def fit(seen: Numbers, lags: Sequence[int], order: int, name: str) -> Column:
-    """Fit an autoregression of the differences of ``(N,)`` by least squares.
+def fit(
+    seen: Numbers, lags: Sequence[int], order: int, name: str, shrinkage: float = 0.0
+) -> Column:
+    """Fit an autoregression of the differences w of ``(N,)`` by least squares.
 
     w[t] = b + Σ w[t-k]·φ[k], k = 1..order, which is also an autoregression of z: its polynomial is
     that of the differences times 1 - Σ φ[k]·B^k (Box and Jenkins, 1970, "Time series analysis", ch.
-    4).
+    4). Without shrinkage b is such that the mean of w is that of all rows, which a short series
+    estimates better than b itself.
+
+    Args:
+        shrinkage: what is added to the sum of squares for each φ[k]², with the differences scaled
+            to a deviation of 1 (Hoerl and Kennard, 1970, "Ridge regression").
 
     Raises:
         ValueError: there are fewer equations than unknowns.
     """
     w = differenced(seen, lags)
-    if len(w) - order < order + 1:
+    if len(w) - order < (1 if shrinkage else order + 1):
         raise ValueError(f"{len(seen)} values are too few")
-    lagged = [w[order - k : len(w) - k] for k in range(1, order + 1)]
-    x = np.stack([*lagged, np.ones(len(w) - order)], axis=1)
-    *phi, constant = np.linalg.lstsq(x, w[order:], rcond=None)[0]
+    mean, deviation = w.mean(), float(w.std()) or 1.0
+    scaled = (w - mean) / deviation
+    lagged = [scaled[order - k : len(w) - k] for k in range(1, order + 1)]
+    y, free = scaled[order:], float(shrinkage > 0)
+    x = np.stack([*lagged, np.full(len(y), free)], axis=1)
+    penalty = np.diag([shrinkage + EXACT * len(y)] * order + [1 - free])
+    *phi, offset = np.linalg.solve(x.T @ x + penalty, x.T @ y).tolist()
+    constant = mean * (1 - sum(phi)) + offset * deviation
     whole = np.convolve(polynomial(lags), [1.0, *(-phi_k for phi_k in phi)])
     weights = (-whole[1:]).tolist() or [0.0]
     return Column(name, float(constant), tuple(weights))
