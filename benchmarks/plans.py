@@ -2,11 +2,13 @@
 
 With `--minutes` each setting trains for the same time, and what it does not name is chosen as
 `--minutes` chooses it. Without, each names its epochs (`epochs=4`): the figures behind the tables
-in `charrnn/training/planner.py`, which are in docs/log.md, are of this kind.
+in `charrnn/training/planner.py`, which are in docs/log.md, are of this kind. All settings at the
+same time on one core, by processor time, is the fairest: none has a quieter machine.
 
     python benchmarks/plans.py TEXT ... --minutes 5
     python benchmarks/plans.py TEXT --minutes 1 --only plan gru:1x512 lstm:1x384:lr=5e-3
     python benchmarks/plans.py TEXT --minutes 0.6 --processor --only plan gru:1x256:members=1
+    taskset -c 1 python benchmarks/plans.py TEXT --minutes 5 --processor --jobs 9
     python benchmarks/plans.py TEXT --seeds 0 1 2 --jobs 2 --only gru:2x256:epochs=4:lr=5e-3
 """
 

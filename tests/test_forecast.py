@@ -1,4 +1,4 @@
-"""Forecasts: the baselines, which one is chosen, and the network that corrects it."""
+"""Forecasts: linear methods, their weights, and the network that corrects their mean."""
 
 import json
 import shutil
@@ -26,13 +26,14 @@ from charrnn.tasks.baselines import (
     naive,
     seasons,
 )
+from charrnn.tasks.baselines.choice import Trial, _weighted
 from charrnn.tasks.baselines.linear import Column, differenced, fit, polynomial
 from charrnn.tasks.baselines.trust import AT_FIRST, trust
 from charrnn.tasks.chance import SAME
 from charrnn.tasks.changes import Changes
 from charrnn.tasks.config import Config
 from charrnn.tasks.figures import figure
-from charrnn.tasks.forecast import ForecastData, ForecastTask, one_step
+from charrnn.tasks.forecast import ForecastData, ForecastTask, forecast, one_step
 
 FIXTURES = Path(__file__).parent / "fixtures"
 Numbers = Any
@@ -154,7 +155,7 @@ def test_a_modified_method_is_refused(name: str, value: Any) -> None:
         Linear.from_header(header, 2)
 
 
-# Which is chosen
+# Their weights
 
 
 def test_seasons_are_found_only_where_there_are_any() -> None:
@@ -238,6 +239,114 @@ def test_a_step_in_the_rows_to_come_costs_a_row_more_than_the_last_value(rows: i
 
     ours, last, _ = np.mean([errors_of(late, rows, seed) for seed in range(10)], axis=0)
     assert ours < 1.5 * last
+
+
+@pytest.mark.parametrize("rows", [24, 48, 100, 300])
+def test_an_outlier_in_the_known_rows_does_not_spoil_the_mean(rows: int) -> None:
+    def spoilt(rng: np.random.Generator, count: int) -> Numbers:
+        values = rng.standard_normal(count)
+        values[rng.integers(rows // 4, rows // 2)] += 1000
+        return np.cumsum(values) if rows > 100 else values
+
+    ours, *others = np.mean([errors_of(spoilt, rows, seed) for seed in range(10)], axis=0)
+    assert ours < 1.2 * min(others)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.arange(60.0),
+        np.arange(16.0),
+        np.sin(np.arange(60) / 3),
+        np.arange(40.0) % 2,
+        np.tile([0.0, 0, 1, 1], 8),
+        1.1 ** np.arange(50),
+    ],
+)
+def test_a_series_without_noise_is_continued_exactly(values: Numbers) -> None:
+    """And it gives no warning."""
+    known = values[:-4]
+    with np.errstate(all="raise", under="ignore"):
+        method = combine(known, seasons(known))
+    simple = Linear((method.form(known),), (method.fitted(known),))
+    np.testing.assert_allclose(
+        simple.ahead(known[:, None], 4)[:, 0], values[-4:], rtol=1e-6, atol=1e-6
+    )
+
+
+def test_a_value_near_zero_does_not_overflow_logarithms() -> None:
+    for seed in range(5):
+        values = 100 + walk(120, seed)
+        values[50] = 1e-8
+        with np.errstate(all="raise", under="ignore"):
+            assert not combine(values, seasons(values)).log
+
+
+def test_logarithms_need_positive_values_in_all_rows() -> None:
+    """Also in those that are too long ago to count."""
+    values = np.concatenate([np.full(300, -4.0), 1 + np.abs(walk(2300))])
+    found = combine(values, [], log=True)
+    assert not found.log
+    assert np.isfinite(found.fitted(values).weights).all()
+
+
+def test_the_last_rows_of_a_long_series_decide() -> None:
+    rng = np.random.default_rng(0)
+    values = np.concatenate([rng.standard_normal(3000), 5 + np.cumsum(rng.standard_normal(2000))])
+    assert combine(values, []).parts[0][0] == Method()
+
+
+def test_eleven_rows_are_too_few_to_test_methods() -> None:
+    line = np.arange(12.0)
+    assert combine(line[:11], []).parts == ((Method(), 1.0),)
+    assert len(combine(line, []).parts) > 1
+
+
+def trials(*errors: Numbers) -> list[Trial]:
+    methods = [Method(), Method((), 0, True), Method((), 1, True)]
+    return [Trial(m, off, off) for m, off in zip(methods, errors, strict=False)]
+
+
+def weights_of(rows: int, *errors: Numbers) -> dict[Method, float]:
+    return dict(_weighted(False, trials(*errors), steps_of(rows), gives_way=True).parts)
+
+
+def steps_of(rows: int) -> Numbers:
+    """Changes of 1 and -1."""
+    return np.arange(rows) % 2.0
+
+
+def test_weights_are_by_the_root_of_the_likelihood() -> None:
+    found = weights_of(30, np.full(10, 1.0), np.full(10, 1.2), np.full(10, 0.9))
+    expected = np.array([0.5, 0.25 * 1.44 ** (-10 / 4), 0.25 * 0.81 ** (-10 / 4)])
+    expected /= expected.sum()
+    np.testing.assert_allclose([found[t.method] for t in trials(*np.ones((3, 1)))], expected)
+
+
+def test_no_part_of_the_rows_decides_by_its_scale() -> None:
+    """From 48 tested rows on there are two parts, each as important."""
+    uneven = np.repeat([2.0, 0.5], 24)
+    found = weights_of(120, np.ones(48), uneven)
+    assert [*found.values()] == pytest.approx([0.5, 0.5])
+    alone = weights_of(120, np.ones(47), uneven[:47])
+    assert alone[Method()] > 0.99
+
+
+def test_an_error_counts_as_that_of_five_usual_changes_at_most() -> None:
+    errors = np.ones(20)
+    far = errors.copy()
+    far[3] = 1e200
+    five = errors.copy()
+    five[3] = 5
+    assert weights_of(40, errors, far) == pytest.approx(weights_of(40, errors, five))
+
+
+def test_noise_is_that_of_ordinary_errors() -> None:
+    errors = np.ones(20)
+    errors[[3, 9]] = 1000
+    found = _weighted(False, trials(errors), steps_of(40), gives_way=True)
+    assert found.noise == pytest.approx(4)
+    assert not _weighted(False, trials(errors), steps_of(40), gives_way=False).noise
 
 
 def test_the_last_value_has_most_weight_in_a_random_walk() -> None:
@@ -379,6 +488,17 @@ def test_trust_follows_bayes_rule() -> None:
     np.testing.assert_allclose(trust(seen, after, 0.3), expected)
 
 
+def test_the_noise_that_errors_are_measured_by_grows_with_those_of_the_mean() -> None:
+    """By hand, for two rows, where the method errs by 1 and the last value by 2."""
+    seen = np.array([0.0, 2.0, 4.0])
+    found = trust(seen, np.array([1.0, 3.0, 9.0]), 0.2)
+    missed = (2 - AT_FIRST * 1) ** 2
+    noise = 0.2 + 0.05 * (min(missed, 5 * 0.2) - 0.2)
+    weight = found[1] / (found[1] + (1 - found[1]) * np.exp((1 - 4) / 2 / noise))
+    assert noise > 0.2
+    assert found[2] == pytest.approx(0.99 * weight + 0.01 * AT_FIRST)
+
+
 def test_trust_is_lost_by_a_step_and_comes_back() -> None:
     rng = np.random.default_rng(0)
     values = rng.standard_normal(300)
@@ -410,6 +530,23 @@ def test_a_method_gives_way_in_forecasts_of_many_steps(tmp_path: Path) -> None:
     ahead = mean.ahead(values[:, None], 3)[:, 0]
     np.testing.assert_allclose(ahead, 8.5 * (1 - part) ** np.arange(1, 4))
     assert mean.one_step(values[:, None])[-1, 0] == pytest.approx(ahead[0])
+
+
+def test_the_network_keeps_the_trust_of_the_last_known_row(tmp_path: Path) -> None:
+    """Some steps ahead, too: the baseline's mean, which a step has refuted, does not come back."""
+    values = np.concatenate([np.random.default_rng(0).standard_normal(80), np.full(20, 9.0)])
+    data = data_of(tmp_path, values)
+    task, weights = task_of(data)
+    spec = data.spec()
+    assert spec.changes is not None
+    mean = Linear((Form(),), (Column("mean", 0.0, (0.0,), 1.0),))
+    spec = replace(spec, changes=replace(spec.changes, base=mean), simple=mean)
+    trained = Trained(task.model, weights, spec, data._config)
+    known = values[:, None]
+    found = forecast(trained, known, 5)
+    np.testing.assert_allclose(found, mean.ahead(known, 5))
+    assert found.min() > 8
+    task.engine.close()
 
 
 # What the network reads and says

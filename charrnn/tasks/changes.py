@@ -64,7 +64,7 @@ class Changes:
 
     @property
     def reach(self) -> int:
-        """How many rows the input at a row depends on."""
+        """How many rows the input at a row depends on, if ``base`` is settled."""
         return max(self.base.reach, *(1 + sum(form.lags) for form in self.base.forms))
 
     @classmethod

@@ -363,9 +363,9 @@ class SeriesData:
             text += f", the last {counted(self.size - val, '', 'test')}"
         names = ", ".join(spec.columns[:8]) + (", ..." if len(spec.columns) > 8 else "")
         of = counted(len(spec.columns), "column")
-        return [f"{counted(self.size, 'row')} of {of} ({names})", text, *self._chosen(spec)]
+        return [f"{counted(self.size, 'row')} of {of} ({names})", text, *self._baselines(spec)]
 
-    def _chosen(self, spec: ForecastSpec) -> list[str]:
+    def _baselines(self, spec: ForecastSpec) -> list[str]:
         """A line on the baselines; columns with the same baseline stand together."""
         if spec.simple is None:
             return []

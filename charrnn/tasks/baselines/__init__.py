@@ -2,7 +2,7 @@
 
 Each is fitted to the training part alone, and makes its choices on a piece of that. Only the
 mixture of n-grams for labelled texts is fitted to the validation set, which also selects the
-network.
+network; the methods of a series are weighted by its rows, too.
 """
 
 from charrnn.tasks.baselines.choice import Combination, Method, combine, seasons

@@ -34,12 +34,16 @@ HIGHEST, USUAL = 100, 12
 FIRST, FOLDS = 0.5, 8
 """The share of rows that the first fit has, and the number of parts that the rest is cut into."""
 
+SHORTEST = 12
+"""The least rows in which methods are tested."""
+
 FEWEST, UNKNOWNS, OF_SHRUNKEN = 4, 3, 2
-"""Differences that the first fit must have, and for each weight, where it is shrunken or not."""
+"""The least differences that the first fit has: in all, for each weight, and for each weight that
+is shrunken."""
 
 PART = 24
-"""Rows in which errors are averaged before their logarithms are: no step and no change of scale
-may decide, nor may chance in a few rows."""
+"""The least rows of a part. Mean squares are taken of each part, and logarithms of these, so that
+no part decides alone by its scale; in fewer rows chance would decide."""
 
 SHARPNESS = 0.5
 """How much of the rows' likelihood counts: neighbouring errors are not independent, and the methods
@@ -56,8 +60,14 @@ LOGARITHMS, FOR_FEW = 0.2, 4.0
 one tested row: where the rows to come leave the range of those that are known, such a method may be
 wrong many times over."""
 
-ORDINARY, TIMES = 0.9, 2.0
-"""The noise is twice the mean of this part of the squared errors, the smallest: no steps."""
+ORDINARY, TIMES = 0.9, 4.0
+"""The noise, and how large changes usually are, come from this part of the squares, the smallest
+ones: outliers and steps do not count. The noise is four times their mean: with less, a method would
+give way to chance."""
+
+EXACT, FAR = 1e-9, 25.0
+"""Parts of the mean square of usual changes: squared errors below the first are those of rounding,
+and larger ones count as the second, so that one outlier does not decide."""
 
 SPREAD = 1.2
 """Logarithms are tried if the largest value is at least this many times the smallest."""
@@ -74,8 +84,6 @@ PEAKS, LONGEST_SEASON = 3, 400
 AS_HIGH = 0.7
 """If a shorter peak of the correlations divides a longer one and has at least this part of its
 height, the longer one is only its multiple."""
-
-TINY = 1e-12
 
 
 class Method(NamedTuple):
@@ -117,7 +125,7 @@ class Method(NamedTuple):
             return naive((1,), Method().name)
 
 
-class Tested(NamedTuple):
+class Trial(NamedTuple):
     """A method, and its errors on rows that it was not fitted to, ``(M,)``."""
 
     method: Method
@@ -221,9 +229,9 @@ def combine(
         log: whether logarithms are used; if not given, they are where that is surely better.
         lags: the lags of the differences; if not given, several are tried.
     """
+    positive = bool(values.min() > 0)
     values = values[-MOST:]
     first = Method((1,) if lags is None else lags, constant=lags == ())
-    positive = bool(values.min() > 0)
     plain = Combination(bool(log) and positive, ((first, 1.0),))
     if not np.ptp(values):
         return plain
@@ -232,8 +240,8 @@ def combine(
     else:
         forms = [plain.log]
 
-    def score(found: Sequence[Tested], is_log: bool) -> float:
-        least = min(_mean_log([one.of_values for one in found], values))
+    def score(found: Sequence[Trial], is_log: bool) -> float:
+        least = _mean_log(np.stack([one.of_values for one in found]), values).min()
         return float(least) + is_log * (LOGARITHMS + FOR_FEW / len(found[0].off))
 
     tested = {is_log: [*_tested(values, periods, is_log, lags)] for is_log in forms}
@@ -241,41 +249,63 @@ def combine(
     if not scores:
         return plain
     best = min(scores, key=scores.__getitem__)
-    seen = np.log(values) if best else values
-    logs = _mean_log([one.off for one in tested[best]], seen)
-    return _weighted(best, tested[best], logs, gives_way=lags is None)
+    return _weighted(best, tested[best], values, gives_way=lags is None)
 
 
-def _mean_log(errors: Sequence[Numbers], values: Numbers) -> Numbers:
-    """For each method, the mean over parts of the rows of the logarithm of the mean square."""
-    rows, unit = len(errors[0]), float(np.mean(np.diff(values) ** 2))
-    parts = np.array_split(np.stack(errors) ** 2, min(max(rows // PART, 1), FOLDS), axis=1)
-    logs = [np.log(part.mean(axis=1) + TINY * unit) for part in parts]
-    return np.asarray(np.mean(logs, axis=0))
+def _ordinary(errors: Numbers) -> Numbers:
+    """The mean of the squares of ``(..., M)`` without the largest."""
+    with np.errstate(over="ignore"):
+        squares = np.sort(errors**2, axis=-1)[..., : max(1, int(ORDINARY * errors.shape[-1]))]
+        return np.asarray(squares.mean(axis=-1))
 
 
-def _weighted(log: bool, found: Sequence[Tested], logs: Numbers, *, gives_way: bool) -> Combination:
-    off = np.stack([one.off for one in found])
+def _mean_log(errors: Numbers, values: Numbers) -> Numbers:
+    """For each method, the mean over parts of the rows of the logarithm of the mean square.
+
+    Args:
+        errors: ``(methods, M)``.
+        values: what was predicted, and the rows before.
+    """
+    usual = _usual(values)
+    with np.errstate(over="ignore"):
+        squares = np.minimum(errors**2, FAR * usual)
+    parts = np.array_split(squares, min(max(errors.shape[1] // PART, 1), FOLDS), axis=1)
+    return np.asarray(
+        np.mean([np.log(part.mean(axis=1) + EXACT * usual) for part in parts], axis=0)
+    )
+
+
+def _usual(values: Numbers) -> float:
+    """The mean square of changes that are not outliers."""
+    change = np.diff(values)
+    return float(_ordinary(change)) or float(np.mean(change**2))
+
+
+def _weighted(
+    log: bool, found: Sequence[Trial], values: Numbers, *, gives_way: bool
+) -> Combination:
+    seen, off = np.log(values) if log else values, np.stack([one.off for one in found])
+    logs = _mean_log(off, seen)
     prior = np.full(len(found), (1 - OF_FIRST) / max(1, len(found) - 1))
     prior[0] = OF_FIRST
     weights = prior * np.exp(-SHARPNESS * off.shape[1] / 2 * (logs - logs.min()))
     weights[weights < LEAST * weights.sum()] = 0
     weights /= weights.sum()
-    squares = np.sort((weights @ off) ** 2)
-    noise = TIMES * squares[: max(1, int(ORDINARY * len(squares)))].mean()
     order = np.argsort(-weights, kind="stable")
     parts = [(found[k].method, float(weights[k])) for k in order if weights[k]]
-    alone = [method for method, _ in parts] == [Method()]
-    return Combination(log, tuple(parts), float(noise) if gives_way and not alone else 0.0)
+    noise = TIMES * float(_ordinary(weights @ off))
+    exact = noise < EXACT * _usual(seen)
+    return Combination(log, tuple(parts), noise if gives_way and not exact else 0.0)
 
 
 def _tested(
     values: Numbers, periods: Sequence[int], log: bool, lags: tuple[int, ...] | None
-) -> Iterator[Tested]:
+) -> Iterator[Trial]:
     """Every method with enough rows, the simplest first."""
-    edges = [round(len(values) * (FIRST + (1 - FIRST) * k / FOLDS)) for k in range(FOLDS + 1)]
-    if edges[0] < 2 or len({*edges}) <= FOLDS:
+    if len(values) < SHORTEST:
         return
+    shares = (FIRST + (1 - FIRST) * k / FOLDS for k in range(FOLDS + 1))
+    edges = sorted({round(len(values) * share) for share in shares})
     seen = np.log(values) if log else values
     differences: list[tuple[int, ...]] = [(1,), (), *((s,) for s in periods)]
     differences += [(1, s) for s in periods]
@@ -296,7 +326,7 @@ def _tested(
             found = np.concatenate(parts)
             with np.errstate(over="ignore"):
                 after = np.exp(found) if log else found
-            yield Tested(method, found - seen[edges[0] :], after - values[edges[0] :])
+            yield Trial(method, found - seen[edges[0] :], after - values[edges[0] :])
 
 
 def _after(column: Column, seen: Numbers, start: int, end: int) -> Numbers:

@@ -21,7 +21,7 @@ Numbers = npt.NDArray[np.float64]
 LONGEST = 1 << 14
 """The most weights of a column."""
 
-EXACT = 1e-10
+EXACT = 1e-12
 """The least shrinkage for each equation: lagged values may depend on each other."""
 
 
@@ -77,8 +77,8 @@ class Column:
         name: the name of the method.
         constant: the constant in the sum.
         weights: ``(K,)``, K at least 1, beginning with the weight of the row before.
-        noise: the mean square of its errors, if it gives way to the last value where that predicts
-            better (:mod:`charrnn.tasks.baselines.trust`); else 0.
+        noise: the squared errors that are ordinary, if it gives way to the last value where that
+            predicts better (:mod:`charrnn.tasks.baselines.trust`); else 0.
     """
 
     name: str
@@ -218,8 +218,8 @@ def fit(
 
     w[t] = b + Σ w[t-k]·φ[k], k = 1..order, which is also an autoregression of z: its polynomial is
     that of the differences times 1 - Σ φ[k]·B^k (Box and Jenkins, 1970, "Time series analysis", ch.
-    4). Without shrinkage b is such that the mean of w is that of all rows, which a short series
-    estimates better than b itself.
+    4). Without shrinkage, b follows from the mean of w over all rows, which a short series tells
+    better than b.
 
     Args:
         shrinkage: what is added to the sum of squares for each φ[k]², with the differences scaled

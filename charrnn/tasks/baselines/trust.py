@@ -18,11 +18,11 @@ Numbers = npt.NDArray[np.float64]
 AT_FIRST, RETURN = 0.9, 0.01
 """The weight of the method before any row, and how much of the way back to it each row goes."""
 
-MEMORY, MOST = 0.05, 5.0
-"""The errors' mean square is a running one: how much of it each new row makes up, and the most that
-a row's error counts as, in parts of that mean, so that one step does not hide what follows it. It
-stays at its first value at least: where nothing happens for a while, the last value is right, but
-no better a method."""
+MEMORY, AT_MOST = 0.05, 5.0
+"""The mean square of the errors is a running one: how much of it a new row makes up, and the most
+that a row's squared error counts as, in parts of it, so that one step does not hide what follows.
+It never falls below its first value: while nothing changes the last value is right, which says
+little of what it will be."""
 
 
 def trust(seen: Numbers, after: Numbers, noise: float) -> Numbers:
@@ -31,7 +31,7 @@ def trust(seen: Numbers, after: Numbers, noise: float) -> Numbers:
     Args:
         seen: ``(N,)``.
         after: ``(N,)``, what the method predicts after each row.
-        noise: the mean square of its errors before any row, above 0.
+        noise: the mean square of its errors, above 0; rows may show that it is larger.
     """
     weight, found, least = AT_FIRST, [AT_FIRST], noise
     rows = zip(seen[1:].tolist(), seen[:-1].tolist(), after[:-1].tolist(), strict=True)
@@ -42,7 +42,7 @@ def trust(seen: Numbers, after: Numbers, noise: float) -> Numbers:
             gain = min(max((ours - theirs) / (2 * noise), -500.0), 500.0)
             weight /= weight + (1 - weight) * exp(gain)
             weight += RETURN * (AT_FIRST - weight)
-            noise = max(noise + MEMORY * (min(missed, MOST * noise) - noise), least)
+            noise = max(noise + MEMORY * (min(missed, AT_MOST * noise) - noise), least)
         found.append(weight)
     return np.array(found)
 
