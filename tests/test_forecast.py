@@ -26,7 +26,7 @@ from charrnn.tasks.baselines import (
     naive,
     seasons,
 )
-from charrnn.tasks.baselines.choice import Trial, _weighted
+from charrnn.tasks.baselines.combination import Trial, _weighted
 from charrnn.tasks.baselines.linear import Column, differenced, fit, polynomial
 from charrnn.tasks.baselines.trust import AT_FIRST, trust
 from charrnn.tasks.chance import SAME
@@ -599,6 +599,18 @@ def test_an_untrained_network_equals_the_baseline(tmp_path: Path) -> None:
     assert described[-1].endswith("; the network adds nothing to it")
     assert data.describe(spec, data._config)[-1].endswith(", which the network corrects")
     task.engine.close()
+
+
+def test_columns_with_one_baseline_stand_together_and_only_some_are_named(tmp_path: Path) -> None:
+    values = np.stack([np.full(60, 3.0), np.full(60, 4.0), year(np.random.default_rng(0), 60)], 1)
+    data = data_of(tmp_path, values)
+    line = data.describe(data.spec(), data._config)[2]
+    assert line.startswith("baseline: '1', '2': last value; '3': mean of ")
+    many = np.stack([year(np.random.default_rng(k), 60) for k in range(12)], axis=1)
+    data = data_of(tmp_path, many)
+    line = data.describe(data.spec(), data._config)[2]
+    assert line.count("; ") == 8
+    assert line.endswith("; 4 more, which the network corrects")
 
 
 def test_a_network_worse_than_a_baseline_is_reported(tmp_path: Path) -> None:

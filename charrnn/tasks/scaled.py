@@ -28,6 +28,9 @@ LARGEST = 1e12
 LONGEST = 1 << 14
 """The most rows of a season."""
 
+MOST_LISTED = 8
+"""The most columns, and the most baselines, that are named."""
+
 
 @dataclass(frozen=True)
 class ForecastSpec:
@@ -361,7 +364,8 @@ class SeriesData:
         text += f", the next {counted(val - train, '', 'validate')}"
         if self.size > val:
             text += f", the last {counted(self.size - val, '', 'test')}"
-        names = ", ".join(spec.columns[:8]) + (", ..." if len(spec.columns) > 8 else "")
+        names = ", ".join(spec.columns[:MOST_LISTED])
+        names += ", ..." if len(spec.columns) > MOST_LISTED else ""
         of = counted(len(spec.columns), "column")
         return [f"{counted(self.size, 'row')} of {of} ({names})", text, *self._baselines(spec)]
 
@@ -374,6 +378,8 @@ class SeriesData:
             of.setdefault(method.described, []).append(shown(name))
         alone = len(of) == 1
         parts = [what if alone else f"{', '.join(names)}: {what}" for what, names in of.items()]
+        if len(parts) > MOST_LISTED:
+            parts[MOST_LISTED:] = [f"{len(parts) - MOST_LISTED} more"]
         added = "" if spec.changes is None else spec.changes.added
         return [f"baseline: {'; '.join(parts)}{added}"]
 

@@ -5,7 +5,7 @@ mixture of n-grams for labelled texts is fitted to the validation set, which als
 network; the methods of a series are weighted by its rows, too.
 """
 
-from charrnn.tasks.baselines.choice import Combination, Method, combine, seasons
+from charrnn.tasks.baselines.combination import Combination, Method, combine, seasons
 from charrnn.tasks.baselines.labels import LabelBayes
 from charrnn.tasks.baselines.linear import Form, Linear, naive
 from charrnn.tasks.baselines.naive_bayes import NaiveBayes

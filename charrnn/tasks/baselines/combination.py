@@ -226,7 +226,7 @@ def combine(
     Args:
         values: ``(N,)``; they must not include test rows.
         periods: the possible seasons.
-        log: whether logarithms are used; if not given, they are where that is surely better.
+        log: whether logarithms are used; if not given, they are where that is clearly better.
         lags: the lags of the differences; if not given, several are tried.
     """
     positive = bool(values.min() > 0)
