@@ -505,7 +505,7 @@ def test_a_series_is_scored_one_step_ahead(tmp_path: Path) -> None:
             figure((errors[:, 1] ** 2).mean()),
             figure((np.diff(rows[start - 1 :, 1]) ** 2).mean()),
         )
-        assert outcome.lines[0].split()[-5:] == ["network", "last", "value", "season", "simple"]
+        assert outcome.lines[0].split()[-5:] == ["network", "last", "value", "season", "baseline"]
         assert outcome.lines[2].split()[:3] == ["'b'", own, last]
         assert outcome.details["columns"]["b"]["mean squared error"] == pytest.approx(
             (errors[:, 1] ** 2).mean()

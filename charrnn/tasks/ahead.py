@@ -85,11 +85,10 @@ def _ahead(trained: Trained, spec: ForecastSpec, values: Array, steps: int) -> N
     reach, known, state = spec.changes.reach, len(values), trained.network.zero_state(1)
     rows = np.concatenate([values, np.zeros((steps, values.shape[1]))]).astype(np.float64)
     inputs, after = spec.inputs(values)
+    settled = replace(spec.changes, base=spec.changes.base.settled(values))
+    spec = replace(spec, changes=settled)
     for step in range(steps):
         end = known + step
-        if step == 1:
-            settled = spec.changes.base.settled(values)
-            spec = replace(spec, changes=replace(spec.changes, base=settled))
         if step:
             if step % WATCHED == 0:
                 restart_runaways(trained.network.cell, state)

@@ -336,7 +336,7 @@ def _by_column(spec: ForecastSpec, figures: Mapping[str, Sequence[float]]) -> tu
     if len(names) == 1:
         return ()
     words = {NETWORK: "network", LAST: LAST, spec.season_name: "season"}
-    heads = [words.get(name, "simple") for name in figures]
+    heads = [words.get(name, "baseline") for name in figures]
     rows = [(NETWORK, heads)]
     for k, name in enumerate(names[:MOST_SHOWN]):
         rows.append((shown(name), [figure(some[k]) for some in figures.values()]))

@@ -44,7 +44,8 @@ class ForecastSpec:
         changes: what the network reads and predicts; None for values scaled by mean and deviation.
         simple: the baseline of each column, fitted to all rows before the test, if it is known.
         rival: the error of ``simple`` on the validation rows after fitting it to the training rows,
-            in the measure that selects the best network.
+            in the measure that selects the best network. These rows have helped to weight its
+            methods.
         seasons: the rows of each column's season; 0 for none.
     """
 
@@ -153,7 +154,7 @@ class ForecastSpec:
     def simple_name(self) -> str:
         """The name of the baseline; a common word where the columns' baselines differ."""
         names = {column.name for column in self.simple.columns} if self.simple else set()
-        return names.pop() if len(names) == 1 else "simple method of each column"
+        return names.pop() if len(names) == 1 else "mean of linear methods for each column"
 
     @property
     def season_name(self) -> str:
@@ -380,7 +381,8 @@ class SeriesData:
         parts = [what if alone else f"{', '.join(names)}: {what}" for what, names in of.items()]
         if len(parts) > MOST_LISTED:
             parts[MOST_LISTED:] = [f"{len(parts) - MOST_LISTED} more"]
-        added = "" if spec.changes is None else spec.changes.added
+        few = self.edges[1] - self.edges[0] < FEW_ROWS
+        added = "" if spec.changes is None or few else spec.changes.added
         return [f"baseline: {'; '.join(parts)}{added}"]
 
 

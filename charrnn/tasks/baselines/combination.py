@@ -25,11 +25,11 @@ ORDERS = (0, 1, 2, 3, 4, 6, 8, 12, 13, 18, 24, 25, 36)
 """Orders of autoregressions that are tried; for a season, also those around it and twice it."""
 
 SHRINKAGES = (1.0, 11.0, 100.0)
-"""Shrinkages of the longest autoregression; one over their square roots is about how large its
-coefficients may be."""
+"""Shrinkages of an autoregression over twice a season; one over their square roots is about how
+large its coefficients may be."""
 
-HIGHEST, USUAL = 100, 12
-"""The highest order, and that of a shrunken autoregression, unless twice a season is more."""
+HIGHEST, AT_LEAST = 100, 12
+"""The highest order, and the least order of a shrunken autoregression, unless rows are few."""
 
 FIRST, FOLDS = 0.5, 8
 """The share of rows that the first fit has, and the number of parts that the rest is cut into."""
@@ -46,8 +46,8 @@ PART = 24
 no part decides alone by its scale; in fewer rows chance would decide."""
 
 SHARPNESS = 0.5
-"""How much of the rows' likelihood counts: neighbouring errors are not independent, and the methods
-are alike."""
+"""The power of the likelihood that counts: neighbouring errors are not independent, and the methods
+resemble each other."""
 
 OF_FIRST = 0.5
 """The weight of the simplest method, usually the last value, before anything is tested."""
@@ -56,18 +56,18 @@ LEAST = 0.002
 """Methods with less weight are left out."""
 
 LOGARITHMS, FOR_FEW = 0.2, 4.0
-"""How much lower the logarithm of the error must be on logarithms of values, and how much more for
-one tested row: where the rows to come leave the range of those that are known, such a method may be
-wrong many times over."""
+"""How much lower the logarithm of the error must be on logarithms of values, and how much more,
+divided by the number of tested rows: where later values leave the known range, a method on
+logarithms may be wrong many times over."""
 
 ORDINARY, TIMES = 0.9, 4.0
-"""The noise, and how large changes usually are, come from this part of the squares, the smallest
+"""The noise and the usual size of changes are computed from this share of the squares, the smallest
 ones: outliers and steps do not count. The noise is four times their mean: with less, a method would
 give way to chance."""
 
-EXACT, FAR = 1e-9, 25.0
-"""Parts of the mean square of usual changes: squared errors below the first are those of rounding,
-and larger ones count as the second, so that one outlier does not decide."""
+ROUNDING, FAR = 1e-9, 25.0
+"""Multiples of the mean square of usual changes: squared errors below the first are those of
+rounding, and none counts as more than the second, so that one outlier does not decide."""
 
 SPREAD = 1.2
 """Logarithms are tried if the largest value is at least this many times the smallest."""
@@ -158,7 +158,7 @@ class Combination:
     def described(self) -> str:
         """The name, with the method that has most weight."""
         (first, weight), *others = self.parts
-        return f"{self.name}, chiefly {first.name} ({weight:.0%})" if others else self.name
+        return f"{self.name}, most weight ({weight:.0%}) on {first.name}" if others else self.name
 
     @property
     def lags(self) -> tuple[int, ...]:
@@ -221,7 +221,7 @@ def combine(
 
     With M rows tested and the mean square s² of a method's errors, its weight is proportional to
     its prior times (s²)^(-M/4): to the root of the likelihood of these errors, if they are normal
-    with this variance. It has the mean, over parts of the rows, of the logarithm of s².
+    with this variance. For log s² it takes the mean over parts of the rows.
 
     Args:
         values: ``(N,)``; they must not include test rows.
@@ -271,7 +271,7 @@ def _mean_log(errors: Numbers, values: Numbers) -> Numbers:
         squares = np.minimum(errors**2, FAR * usual)
     parts = np.array_split(squares, min(max(errors.shape[1] // PART, 1), FOLDS), axis=1)
     return np.asarray(
-        np.mean([np.log(part.mean(axis=1) + EXACT * usual) for part in parts], axis=0)
+        np.mean([np.log(part.mean(axis=1) + ROUNDING * usual) for part in parts], axis=0)
     )
 
 
@@ -294,7 +294,7 @@ def _weighted(
     order = np.argsort(-weights, kind="stable")
     parts = [(found[k].method, float(weights[k])) for k in order if weights[k]]
     noise = TIMES * float(_ordinary(weights @ off))
-    exact = noise < EXACT * _usual(seen)
+    exact = noise < ROUNDING * _usual(seen)
     return Combination(log, tuple(parts), noise if gives_way and not exact else 0.0)
 
 
@@ -302,15 +302,15 @@ def _tested(
     values: Numbers, periods: Sequence[int], log: bool, lags: tuple[int, ...] | None
 ) -> Iterator[Trial]:
     """Every method with enough rows, the simplest first."""
-    if len(values) < SHORTEST:
-        return
     shares = (FIRST + (1 - FIRST) * k / FOLDS for k in range(FOLDS + 1))
     edges = sorted({round(len(values) * share) for share in shares})
     seen = np.log(values) if log else values
+    if len(values) < SHORTEST or not np.ptp(seen):
+        return
     differences: list[tuple[int, ...]] = [(1,), (), *((s,) for s in periods)]
     differences += [(1, s) for s in periods]
     orders = {*ORDERS, *(k for s in periods for k in (s, s + 1, 2 * s, 2 * s + 1))}
-    longest = min(HIGHEST, max([USUAL, *(2 * s + 1 for s in periods)]))
+    shrunken = min(HIGHEST, max([AT_LEAST, *(2 * s + 1 for s in periods)]))
     for taken in differences if lags is None else [lags]:
         room = edges[0] - sum(taken)
         if room < max(FEWEST, edges[0] // UNKNOWNS):
@@ -318,7 +318,7 @@ def _tested(
         some = [k for k in sorted(orders) if k <= min(room // UNKNOWNS, HIGHEST)]
         methods = [Method(taken)] if taken else []
         methods += [Method(taken, order, True) for order in some]
-        order = min(longest, room // OF_SHRUNKEN)
+        order = min(shrunken, room // OF_SHRUNKEN)
         if order:
             methods += [Method(taken, order, True, shrinkage) for shrinkage in SHRINKAGES]
         for method in methods:

@@ -77,8 +77,8 @@ class Column:
         name: the name of the method.
         constant: the constant in the sum.
         weights: ``(K,)``, K at least 1, beginning with the weight of the row before.
-        noise: the squared errors that are ordinary, if it gives way to the last value where that
-            predicts better (:mod:`charrnn.tasks.baselines.trust`); else 0.
+        noise: the squared error that counts as ordinary where it gives way to the last value
+            (:mod:`charrnn.tasks.baselines.trust`); 0 if it never does.
     """
 
     name: str
@@ -131,7 +131,7 @@ class Linear:
         return after
 
     def settled(self, values: Numbers) -> "Linear":
-        """The same after ``values`` ``(N, D)``, where nothing is known that changes its trust."""
+        """The same for the rows after ``values`` ``(N, D)``, with the trust that it has there."""
         seen, columns = self.seen(values), list(self.columns)
         after = self._alone(seen)
         for k, column in enumerate(self.columns):
@@ -218,8 +218,8 @@ def fit(
 
     w[t] = b + Σ w[t-k]·φ[k], k = 1..order, which is also an autoregression of z: its polynomial is
     that of the differences times 1 - Σ φ[k]·B^k (Box and Jenkins, 1970, "Time series analysis", ch.
-    4). Without shrinkage, b follows from the mean of w over all rows, which a short series tells
-    better than b.
+    4). Without shrinkage, b follows from the mean of w over all rows, which a short series
+    determines better.
 
     Args:
         shrinkage: what is added to the sum of squares for each φ[k]², with the differences scaled

@@ -19,10 +19,10 @@ AT_FIRST, RETURN = 0.9, 0.01
 """The weight of the method before any row, and how much of the way back to it each row goes."""
 
 MEMORY, AT_MOST = 0.05, 5.0
-"""The mean square of the errors is a running one: how much of it a new row makes up, and the most
-that a row's squared error counts as, in parts of it, so that one step does not hide what follows.
-It never falls below its first value: while nothing changes the last value is right, which says
-little of what it will be."""
+"""The mean square of the errors is a running one: the share of a new row in it, and the most that a
+row's squared error counts as, in multiples of it, so that one step does not hide what follows. It
+never falls below its first value: while nothing changes the last value is right, which says little
+about later rows."""
 
 
 def trust(seen: Numbers, after: Numbers, noise: float) -> Numbers:
@@ -31,7 +31,7 @@ def trust(seen: Numbers, after: Numbers, noise: float) -> Numbers:
     Args:
         seen: ``(N,)``.
         after: ``(N,)``, what the method predicts after each row.
-        noise: the mean square of its errors, above 0; rows may show that it is larger.
+        noise: the squared error that counts as ordinary, above 0; rows may show that it is larger.
     """
     weight, found, least = AT_FIRST, [AT_FIRST], noise
     rows = zip(seen[1:].tolist(), seen[:-1].tolist(), after[:-1].tolist(), strict=True)
