@@ -328,7 +328,9 @@ def test_charrnn_is_offered_to_choose_only_where_it_has_not(tmp_path: Path) -> N
     flags = ("--task", "forecast", "--seed", "1", "--threads", "1", "--quiet")
     done = charrnn("train", "data.txt", *flags, "--out", "usual", cwd=tmp_path)
     said = done.stderr.decode().splitlines()
-    assert [*commands(said)] == ["use it"], said
+    offered = {*commands(said)}
+    assert "use it" in offered, said
+    assert offered <= {"train longer", "use it"}, said  # whether the loss was still falling
 
 
 @pytest.mark.parametrize(
