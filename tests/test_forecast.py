@@ -410,6 +410,14 @@ def test_rows_without_a_change_are_no_error() -> None:
     assert found.parts[0][0] == Method()
 
 
+def test_most_rows_may_be_without_a_change() -> None:
+    """So that usual changes are none."""
+    values = np.zeros(100)
+    values[70] = 1
+    found = combine(values, [])
+    assert sum(weight for _, weight in found.parts) == pytest.approx(1)
+
+
 def test_exponential_growth_is_modelled_by_logarithms() -> None:
     values = growth(160)
     method = combine(values[:144], seasons(values[:120]))
@@ -613,6 +621,7 @@ def test_columns_with_one_baseline_stand_together_and_only_some_are_named(tmp_pa
     data = data_of(tmp_path, values)
     line = data.describe(data.spec(), data._config)[2]
     assert line.startswith("baseline: '1', '2': last value; '3': mean of ")
+    assert "the network" not in line  # six validation rows are too few for it
     many = np.stack([year(np.random.default_rng(k), 90) for k in range(12)], axis=1)
     data = data_of(tmp_path, many)
     line = data.describe(data.spec(), data._config)[2]

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from charrnn.tasks.baselines.linear import Column, Form, fit, naive
 from charrnn.text.counts import counted
 
-__all__ = ["Combination", "Method", "combine", "seasons"]
+__all__ = ["Combination", "Method", "combine"]
 
 Numbers = npt.NDArray[np.float64]
 
@@ -77,13 +77,6 @@ FLOOR = 0.01
 
 MOST = 2000
 """In a longer series, the methods are weighted by this many last rows."""
-
-PEAKS, LONGEST_SEASON = 3, 400
-"""How many seasons are tried, and the longest that a season may be."""
-
-AS_HIGH = 0.7
-"""If a shorter peak of the correlations divides a longer one and has at least this part of its
-height, the longer one is only its multiple."""
 
 
 class Method(NamedTuple):
@@ -183,33 +176,6 @@ class Combination:
         return Column(self.name, float(constant), tuple(weights.tolist()), self.noise)
 
 
-def seasons(values: Numbers) -> list[int]:
-    """The likely lengths of a season, in rows: where the changes of ``(N,)`` are most alike.
-
-    These are the highest peaks in the autocorrelation of the differences; empty if no peak is
-    clear.
-    """
-    change = np.diff(values)
-    change = change - change.mean() if len(change) else change
-    size, power = len(change), float(change @ change)
-    top = min(size // 3, LONGEST_SEASON)
-    if top < 3 or not power:
-        return []
-    spectrum = np.abs(np.fft.rfft(change, 2 * size)) ** 2
-    lags = np.arange(top + 2)
-    alike = np.fft.irfft(spectrum)[: top + 2] / power * size / (size - lags)
-    least = max(0.1, 2 / size**0.5)
-    inner = alike[2:-1]
-    high = (inner > alike[1:-2]) & (inner >= alike[3:]) & (inner > least)
-    peaks = (np.flatnonzero(high) + 2).tolist()
-    found: list[int] = []
-    for peak in sorted(peaks, key=lambda k: -alike[k]):
-        parts = [k for k in peaks if peak % k == 0 and alike[k] >= AS_HIGH * alike[peak]]
-        if parts[0] not in found:
-            found.append(parts[0])
-    return found[:PEAKS]
-
-
 def combine(
     values: Numbers,
     periods: Sequence[int],
@@ -233,8 +199,6 @@ def combine(
     values = values[-MOST:]
     first = Method((1,) if lags is None else lags, constant=lags == ())
     plain = Combination(bool(log) and positive, ((first, 1.0),))
-    if not np.ptp(values):
-        return plain
     if log is None:
         forms = [False, True] if positive and values.max() > SPREAD * values.min() else [False]
     else:
