@@ -6,7 +6,8 @@ One step ahead on the rows after those that are known: the mean of linear method
 begins with, or, with --network, the whole forecast by default, which also needs --after to be a
 tenth of all rows. For each kind and number of known rows: the mean squared error over all seeds as
 a part of the better of the last value and a linear autoregression; then the series that are above
-1.05 of whichever is better on them, and the worst of these quotients.
+1.05 of whichever is better on them, and the worst of these quotients; then how many the last value
+and the autoregression themselves have above it.
 """
 
 import argparse
@@ -134,10 +135,12 @@ def main() -> None:
                 found.append([ours(values, known), np.mean(last**2), np.mean(linear**2)])
             errors = np.array(found)
             mean = errors.mean(axis=0)
-            each = errors[:, 0] / errors[:, 1:].min(axis=1)
+            each = errors / errors[:, 1:].min(axis=1, keepdims=True)
+            above, last, linear = (each > BOUND).sum(axis=0)
             print(
                 f"{kind}, {known} rows: {mean[0] / mean[1:].min():.2f}; above {BOUND:g}: "
-                f"{(each > BOUND).sum()} of {len(each)}, worst {each.max():.2f}",
+                f"{above} of {len(each)}, worst {each[:, 0].max():.2f} "
+                f"(last value {last}, autoregression {linear})",
                 flush=True,
             )
 

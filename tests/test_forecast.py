@@ -27,8 +27,8 @@ from charrnn.tasks.baselines import (
     seasons,
 )
 from charrnn.tasks.baselines.combination import Trial, _weighted
-from charrnn.tasks.baselines.linear import Column, differenced, fit, polynomial
-from charrnn.tasks.baselines.trust import AT_FIRST, trust
+from charrnn.tasks.baselines.linear import Column, Other, differenced, fit, polynomial
+from charrnn.tasks.baselines.trust import trust
 from charrnn.tasks.chance import SAME
 from charrnn.tasks.changes import Changes
 from charrnn.tasks.config import Config
@@ -37,6 +37,8 @@ from charrnn.tasks.forecast import ForecastData, ForecastTask, forecast, one_ste
 
 FIXTURES = Path(__file__).parent / "fixtures"
 Numbers = Any
+
+LAST = (Other(0.1, 0.0, (1.0,)),)
 
 
 def walk(rows: int, seed: int = 0) -> Numbers:
@@ -145,11 +147,19 @@ def test_a_linear_method_continues_from_its_own_predictions() -> None:
         ("noise", -1.0),
         ("noise", float("nan")),
         ("noise", "1"),
+        ("others", 1),
+        ("others", [1]),
+        ("others", [[0.1, 0.0]]),
+        ("others", [[0.1, 0.0, []]]),
+        ("others", [[0.1, float("nan"), [1.0]]]),
+        ("others", [[0.0, 0.0, [1.0]]]),
+        ("others", [[1, 0.0, [1.0]]]),
+        ("others", [[0.5, 0.0, [1.0]], [0.5, 0.0, [1.0]]]),
     ],
 )
 def test_a_modified_method_is_refused(name: str, value: Any) -> None:
     header = Linear((Form(),), (naive((1,), "last value"),)).to_header()
-    with pytest.raises(ValueError, match=r"must|no weights|so far|missing"):
+    with pytest.raises((TypeError, ValueError), match=r"must|no weights|so far|missing|all the"):
         Linear.from_header([{**header[0], name: value}], 1)
     with pytest.raises(ValueError, match="missing"):
         Linear.from_header(header, 2)
@@ -352,8 +362,39 @@ def test_noise_is_that_of_ordinary_errors() -> None:
     errors = np.ones(20)
     errors[[3, 9]] = 1000
     found = _weighted(False, trials(errors), steps_of(40), gives_way=True)
-    assert found.noise == pytest.approx(4)
+    assert found.noise == pytest.approx(1.6)
     assert not _weighted(False, trials(errors), steps_of(40), gives_way=False).noise
+
+
+def test_a_baseline_gives_way_to_the_printed_autoregression() -> None:
+    """Its predictions are the same as in the report, and it counts for more with more rows."""
+    values = 5 + np.cumsum(np.random.default_rng(0).standard_normal(240))
+    values[1:] -= 0.5 * values[:-1]
+    printed = values[200:] + autoregression_errors(values[:200], values[200:])[:, 0]
+    priors = []
+    for rows in (60, 200):
+        one = combine(values[:rows], []).fitted(values[:rows])
+        (last, linear, *_) = one.others
+        assert last.weights == (1.0,)
+        priors.append((last.prior, linear.prior))
+    assert priors == [pytest.approx((0.4 - x, x)) for x in (0.3 * 0.36 / 1.36, 0.3 * 4 / 5)]
+    alone = Linear((Form(),), (Column("", linear.constant, linear.weights),))
+    np.testing.assert_allclose(alone.one_step(values[:, None])[199:-1, 0], printed, rtol=1e-6)
+
+
+def test_a_baseline_gives_way_to_its_methods_without_differences() -> None:
+    """They are a mean with its own weights; and there is none if differences are given."""
+    found = combine(walk(100), [])
+    (_, _, levels) = (parts for _, parts in found.others)
+    assert {method.lags for method, _ in levels} == {()}
+    assert sum(weight for _, weight in levels) == pytest.approx(1)
+    assert not combine(walk(100), [], lags=(1,)).others
+    fitted = found.fitted(walk(100))
+    assert fitted.reach == max(len(other.weights) for other in fitted.others)
+    again = json.loads(json.dumps(Linear((Form(),), (fitted,)).to_header()))
+    assert Linear.from_header(again, 1).columns == (fitted,)
+    del again[0]["others"]  # as earlier versions wrote it
+    assert Linear.from_header(again, 1).columns == (replace(fitted, others=LAST),)
 
 
 def test_the_last_value_has_most_weight_in_a_random_walk() -> None:
@@ -495,50 +536,62 @@ def test_methods_have_names() -> None:
 
 
 def test_trust_follows_bayes_rule() -> None:
-    """By hand, for one row: the weights times the likelihoods, then a step back."""
-    seen, after = np.array([1.0, 2.0]), np.array([1.5, 9.0])
-    ours, theirs = np.exp(-(0.5**2) / 2 / 0.3), np.exp(-(1.0**2) / 2 / 0.3)
-    weight = AT_FIRST * ours / (AT_FIRST * ours + (1 - AT_FIRST) * theirs)
-    expected = [AT_FIRST, 0.99 * weight + 0.01 * AT_FIRST]
-    np.testing.assert_allclose(trust(seen, after, 0.3), expected)
+    """By hand, for one row: the weights times the roots of the likelihoods, then a step back."""
+    seen, prior = np.array([1.0, 2.0]), np.array([0.5, 0.3, 0.2])
+    after = np.array([[1.5, 9.0], [1.0, 2.0], [2.0, 3.0]])
+    weights = prior * np.exp(-(np.array([0.5, 1.0, 0.0]) ** 2) / 4 / 0.3)
+    expected = 0.98 * weights / weights.sum() + 0.02 * prior
+    found = trust(seen, after, prior.tolist(), 0.3)
+    np.testing.assert_allclose(found, np.array([prior, expected]).T)
 
 
 def test_the_noise_that_errors_are_measured_by_grows_with_those_of_the_mean() -> None:
-    """By hand, for two rows, where the method errs by 1 and the last value by 2."""
+    """By hand, for two rows, where one method errs by 1 and the other by 2."""
     seen = np.array([0.0, 2.0, 4.0])
-    found = trust(seen, np.array([1.0, 3.0, 9.0]), 0.5)
-    noise = 0.5 + 0.05 * ((2 - AT_FIRST * 1) ** 2 - 0.5)
-    weight = found[1] / (found[1] + (1 - found[1]) * np.exp((1 - 4) / 2 / noise))
-    assert found[2] == pytest.approx(0.99 * weight + 0.01 * AT_FIRST)
+    found = trust(seen, np.array([[1.0, 3.0, 9.0], seen]), [0.9, 0.1], 0.5)
+    noise = 0.5 + 0.1 * ((2 - 0.9 * 1) ** 2 - 0.5)
+    first, second = found[:, 1]
+    weight = first / (first + second * np.exp((1 - 4) / 4 / noise))
+    np.testing.assert_allclose(found[:, 2].sum(), 1)
+    assert found[0, 2] == pytest.approx(0.98 * weight + 0.02 * 0.9)
 
 
 def test_trust_is_lost_by_a_step_and_comes_back() -> None:
     rng = np.random.default_rng(0)
     values = rng.standard_normal(300)
     values[100:110] += 20
-    found = trust(values, np.zeros(300), 1.0)
+    found = trust(values, np.array([np.zeros(300), values]), [0.9, 0.1], 1.0)[0]
     assert found[90:100].min() > 0.9
-    assert found[101:110].max() < 0.01
+    assert found[101:110].max() < 0.03
     assert found[112:].min() > 0.05
     assert found[150:].min() > 0.9
 
 
-def test_a_method_with_errors_of_any_size_is_trusted_by_number() -> None:
+def test_the_best_of_three_methods_gets_most_trust() -> None:
+    """So a mean that chance has made wrong costs little."""
+    values = np.random.default_rng(0).standard_normal(60)
+    wrong, right = np.full(60, 3.0), np.zeros(60)
+    found = trust(values, np.array([wrong, values, right]), [0.7, 0.15, 0.15], 1.0)
+    assert found[2, 30:].min() > 0.7
+    assert found[0, 5:].max() < 0.05
+
+
+def test_methods_with_errors_of_any_size_are_trusted_by_number() -> None:
     """Exact rows for long, and huge errors."""
     seen = np.concatenate([np.arange(40000.0), [1e200, -1e200, 3.0]])
-    after = np.append(seen[1:], 0.0)
-    found = trust(seen, np.where(np.arange(len(seen)) < 39999, after, 0.0), 1e-8)
+    after = np.where(np.arange(len(seen)) < 39999, np.append(seen[1:], 0.0), 0.0)
+    found = trust(seen, np.array([after, seen]), [0.9, 0.1], 1e-8)
     assert np.isfinite(found).all()
-    assert found[39998] > 0.99
+    assert found[0, 39998] > 0.99
 
 
 def test_a_method_gives_way_in_forecasts_of_many_steps(tmp_path: Path) -> None:
     """Beyond the last row nothing changes its trust."""
     values = np.concatenate([np.random.default_rng(0).standard_normal(60), [9.0, 9.5, 8.5]])
-    mean = Linear((Form(),), (Column("mean", 0.0, (0.0,), 1.0),))
+    mean = Linear((Form(),), (Column("mean", 0.0, (0.0,), 1.0, LAST),))
     settled = mean.settled(values[:, None])
     part = 1 - settled.columns[0].weights[0]
-    assert part < 0.01
+    assert part < 0.03
     assert not settled.columns[0].noise
     ahead = mean.ahead(values[:, None], 3)[:, 0]
     np.testing.assert_allclose(ahead, 8.5 * (1 - part) ** np.arange(1, 4))
@@ -552,7 +605,7 @@ def test_the_network_keeps_the_trust_of_the_last_known_row(tmp_path: Path) -> No
     task, weights = task_of(data)
     spec = data.spec()
     assert spec.changes is not None
-    mean = Linear((Form(),), (Column("mean", 0.0, (0.0,), 1.0),))
+    mean = Linear((Form(),), (Column("mean", 0.0, (0.0,), 1.0, LAST),))
     spec = replace(spec, changes=replace(spec.changes, base=mean), simple=mean)
     trained = Trained(task.model, weights, spec, data._config)
     known = values[:, None]
@@ -574,7 +627,7 @@ def test_perfect_outputs_restore_the_series(tmp_path: Path, base: str) -> None:
     inputs, after = changes.inputs(data.values)
     assert inputs.shape == (90, 4)
     assert after.shape == (90, 2)
-    found = changes.restored(changes.targets(data.values)[1:], after[:-1])
+    found = changes.restored(changes.targets(data.values, after[:-1])[1:], after[:-1])
     np.testing.assert_allclose(found, data.values[1:], rtol=1e-9)
     again = Changes.from_header(json.loads(json.dumps(changes.to_header())), 2)
     assert again == changes

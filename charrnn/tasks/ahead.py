@@ -42,17 +42,17 @@ def _read(trained: Trained, x: Array, state: State) -> tuple[Array, State]:
     return np.concatenate(outputs), state
 
 
-def outputs_of(trained: Trained, values: Array) -> tuple[Array, Numbers]:
-    """The outputs after each of ``values`` but the last, and what they are added to."""
-    inputs, after = trained.spec.inputs(values)
+def outputs_of(trained: Trained, inputs: Array) -> Array:
+    """The outputs after each row but the last."""
     y, _ = _read(trained, inputs[:-1], trained.network.zero_state(1))
-    return y, after[:-1]
+    return y
 
 
 def one_step(trained: Trained, values: Array) -> Array:
     """The prediction after each of ``values`` but the last: ``(N, D)`` to ``(N-1, D)``."""
     trained = in_use(trained)
-    return np.asarray(trained.spec.meant(*outputs_of(trained, values)))
+    inputs, after = trained.spec.inputs(values)
+    return np.asarray(trained.spec.meant(outputs_of(trained, inputs), after[:-1]))
 
 
 def in_use(trained: Trained) -> Trained:

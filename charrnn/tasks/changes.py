@@ -109,11 +109,15 @@ class Changes:
         scaled = np.stack(parts, axis=2) / np.array(self.deviation)  # (2, N, D)
         return np.concatenate([scaled[0], scaled[1]], axis=1), after
 
-    def targets(self, values: Numbers) -> Numbers:
-        """The target that leads to each of ``values`` ``(N, D)``; the first has none, so zero."""
+    def targets(self, values: Numbers, after: Numbers) -> Numbers:
+        """The target that leads to each of ``values`` ``(N, D)``; the first has none, so zero.
+
+        Args:
+            after: ``(N-1, D)``, what ``base`` expected after each but the last.
+        """
         seen = self.base.seen(values)
         off = np.zeros_like(seen)
-        off[1:] = seen[1:] - self.base.expected(seen)[:-1]
+        off[1:] = seen[1:] - after
         return np.asarray(off / np.array(self.scale))
 
     def restored(self, outputs: Numbers, after: Numbers) -> Numbers:

@@ -6,6 +6,7 @@ The network corrects the prediction of a baseline (:mod:`charrnn.tasks.changes`)
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -85,7 +86,8 @@ class ForecastTask(LanesTask):
         self._values, self._edges, self._spec = values, edges, spec
         self.config, self.unit = config, config.kind.unit
         train = values[: edges[0]]
-        inputs, targets = spec.inputs(train)[0], spec.targets(train)
+        inputs, after = spec.inputs(train)
+        targets = spec.targets(train, after[:-1])
         lanes = config.batch_size
         if spec.changes is not None:
             # Before a baseline has enough rows, its errors are of another kind than after.
@@ -94,6 +96,14 @@ class ForecastTask(LanesTask):
             lanes = config.lanes(len(inputs))
         lanes = max(1, min(lanes, (len(inputs) - 1) // 2))
         super().__init__(model, inputs, lanes, config.seq_len, threads, targets)
+
+    @cached_property
+    def _known(self) -> tuple[Array, Numbers]:
+        """The inputs at the rows before the test, and what outputs after all but the last are added
+        to; neither changes in training.
+        """
+        inputs, after = self._spec.inputs(self._values[: self._edges[1]])
+        return inputs, after[:-1]
 
     def _trained(self, parameters: Parameters) -> Trained:
         return Trained(self.model, parameters, self._spec, self.config)
@@ -121,9 +131,10 @@ class ForecastTask(LanesTask):
         """
         start, end = self._edges
         values, changes = self._values[:end], self._spec.changes
-        outputs, after = outputs_of(self._trained(parameters), values)
+        inputs, after = self._known
+        outputs = outputs_of(self._trained(parameters), inputs)
         if changes is not None:
-            missed = changes.targets(values)[start:]
+            missed = changes.targets(values, after)[start:]
             changes = changes.trusted(outputs[start - 1 :].astype(np.float64), missed)
             self._spec = replace(self._spec, changes=changes)
         errors, loss = _off(self._spec, outputs, after, values, start)
@@ -238,7 +249,8 @@ def score_series(
     trained = in_use(trained)
     spec: ForecastSpec = trained.spec
     spec.check_scale(values)
-    errors, loss = _off(spec, *outputs_of(trained, values), values, start)
+    inputs, after = spec.inputs(values)
+    errors, loss = _off(spec, outputs_of(trained, inputs), after[:-1], values, start)
     trained.check_finite(errors)
     found = _untrained(spec, values, start)
     if spec.simple is not None:
@@ -317,7 +329,8 @@ def _off(
     if spec.changes is None:
         missed = errors / np.array(spec.deviation)
     else:
-        missed = (outputs - spec.targets(values)[1:])[start - 1 :].astype(np.float64)
+        targets = spec.targets(values, after)[1:]
+        missed = (outputs - targets)[start - 1 :].astype(np.float64)
     return errors, float(0.5 * (missed**2).sum(axis=1).mean())
 
 

@@ -205,11 +205,15 @@ class ForecastSpec:
             return self.restored(outputs)
         return self.changes.restored(outputs.astype(np.float64), after)
 
-    def targets(self, values: Array) -> Array:
-        """The targets that lead to each of ``values``, float32 ``(N, D)``."""
+    def targets(self, values: Array, after: Array) -> Array:
+        """The targets that lead to each of ``values``, float32 ``(N, D)``.
+
+        Args:
+            after: ``(N-1, D)``, what :meth:`inputs` gave for each but the last.
+        """
         if self.changes is None:
             return self.standardised(values)
-        return np.asarray(self.changes.targets(values), dtype=np.float32)
+        return np.asarray(self.changes.targets(values, after), dtype=np.float32)
 
     def restored(self, values: Array) -> npt.NDArray[np.float64]:
         """The inverse of :meth:`standardised`, float64."""

@@ -7,14 +7,15 @@ docs/log.md has the figures behind the constants.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from charrnn.tasks.baselines.linear import Column, Form, fit, naive
+from charrnn.tasks.baselines.linear import Column, Form, Other, fit, mean_of, naive
+from charrnn.tasks.baselines.series import order_of
 from charrnn.text.counts import counted
 
 __all__ = ["Combination", "Method", "combine"]
@@ -60,10 +61,24 @@ LOGARITHMS, FOR_FEW = 0.2, 4.0
 divided by the number of tested rows: where later values leave the known range, a method on
 logarithms may be wrong many times over."""
 
-ORDINARY, TIMES = 0.9, 4.0
+ORDINARY, TIMES = 0.9, 1.6
 """The noise and the usual size of changes are computed from this share of the squares, the smallest
-ones: outliers and steps do not count. The noise is four times their mean: with less, a method would
-give way to chance."""
+ones: outliers and steps do not count. If errors are normal, the mean of all is 1.6 times theirs."""
+
+OF_OTHERS = 0.5
+"""The weight, before any row, of all that a mean gives way to. The last value has what the others
+leave of it."""
+
+OF_LEVELS = 0.1
+"""The same for the mean of the methods without differences alone: they are better where a series
+returns to its level, which few rows can hardly tell."""
+
+OF_LINEAR, HALF = 0.3, 100
+"""The same for a plain linear autoregression: half of it where this many rows are known, and hardly
+any where they are few, which it follows too closely."""
+
+UNSHRUNKEN = 1e-6
+"""A shrinkage that shrinks nothing; the constant is fitted as well, not taken from the mean."""
 
 ROUNDING, FAR = 1e-9, 25.0
 """Multiples of the mean square of usual changes: squared errors below the first are those of
@@ -118,6 +133,10 @@ class Method(NamedTuple):
             return naive((1,), Method().name)
 
 
+Parts = tuple[tuple[Method, float], ...]
+"""Methods and their weights, the largest first."""
+
+
 class Trial(NamedTuple):
     """A method, and its errors on rows that it was not fitted to, ``(M,)``."""
 
@@ -132,13 +151,15 @@ class Combination:
 
     Attributes:
         log: whether they work on logarithms.
-        parts: each method and its weight, the largest first.
-        noise: as for :class:`charrnn.tasks.baselines.linear.Column`.
+        parts: the methods and their weights.
+        noise, others: as for :class:`charrnn.tasks.baselines.linear.Column`; each of the others has
+            a weight before any row and is a mean of methods.
     """
 
     log: bool
-    parts: tuple[tuple[Method, float], ...]
+    parts: Parts
     noise: float = 0.0
+    others: tuple[tuple[float, Parts], ...] = ()
 
     @property
     def name(self) -> str:
@@ -168,12 +189,14 @@ class Combination:
     def fitted(self, values: Numbers) -> Column:
         """Fit each method to ``(N,)``, and take their mean."""
         seen = self.form(values).seen(values)
-        columns = [(method.fitted(seen), weight) for method, weight in self.parts]
-        weights = np.zeros(max(len(column.weights) for column, _ in columns))
-        for column, weight in columns:
-            weights[: len(column.weights)] += weight * np.array(column.weights)
-        constant = sum(weight * column.constant for column, weight in columns)
-        return Column(self.name, float(constant), tuple(weights.tolist()), self.noise)
+        mean = self._mean(seen, self.parts)
+        means = [(prior, self._mean(seen, parts)) for prior, parts in self.others]
+        others = tuple(Other(prior, of.constant, of.weights) for prior, of in means)
+        return replace(mean, noise=self.noise, others=others)
+
+    def _mean(self, seen: Numbers, parts: Parts) -> Column:
+        columns = [(weight, method.fitted(seen)) for method, weight in parts]
+        return mean_of(self.name, [(weight, c.constant, c.weights) for weight, c in columns])
 
 
 def combine(
@@ -249,17 +272,34 @@ def _weighted(
     log: bool, found: Sequence[Trial], values: Numbers, *, gives_way: bool
 ) -> Combination:
     seen, off = np.log(values) if log else values, np.stack([one.off for one in found])
-    logs = _mean_log(off, seen)
+    likely = -SHARPNESS * off.shape[1] / 2 * _mean_log(off, seen)
     prior = np.full(len(found), (1 - OF_FIRST) / max(1, len(found) - 1))
     prior[0] = OF_FIRST
-    weights = prior * np.exp(-SHARPNESS * off.shape[1] / 2 * (logs - logs.min()))
-    weights[weights < LEAST * weights.sum()] = 0
-    weights /= weights.sum()
+    weights, methods = _shares(prior, likely), [one.method for one in found]
+    noise = TIMES * min(float(_ordinary(weights @ off)), _usual(seen))
+    parts = _parts(methods, weights)
+    if not gives_way or noise < ROUNDING * _usual(seen):
+        return Combination(log, parts)
+    linear = Method((), order_of(seen), True, UNSHRUNKEN)
+    of_linear = OF_LINEAR * len(seen) ** 2 / (len(seen) ** 2 + HALF**2)
+    others: list[tuple[float, Parts]] = [(of_linear, ((linear, 1.0),))]
+    levels = np.array([not method.lags for method in methods])
+    if levels.any():
+        others.append((OF_LEVELS, _parts(methods, _shares(1.0 * levels, likely))))
+    of_last = OF_OTHERS - sum(prior for prior, _ in others)
+    return Combination(log, parts, noise, ((of_last, ((Method(), 1.0),)), *others))
+
+
+def _shares(prior: Numbers, likely: Numbers) -> Numbers:
+    """Weights with the sum 1, without the smallest, by priors and logarithms of likelihoods."""
+    weights = prior * np.exp(likely - likely[prior > 0].max())
+    weights = np.where(weights < LEAST * weights.sum(), 0, weights)
+    return np.asarray(weights / weights.sum())
+
+
+def _parts(methods: Sequence[Method], weights: Numbers) -> Parts:
     order = np.argsort(-weights, kind="stable")
-    parts = [(found[k].method, float(weights[k])) for k in order if weights[k]]
-    noise = TIMES * float(_ordinary(weights @ off))
-    exact = noise < ROUNDING * _usual(seen)
-    return Combination(log, tuple(parts), noise if gives_way and not exact else 0.0)
+    return tuple((methods[k], float(weights[k])) for k in order if weights[k])
 
 
 def _tested(

@@ -7,19 +7,22 @@ weighted mean of several.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from charrnn.tasks.baselines.trust import trust
 
-__all__ = ["Column", "Form", "Linear", "differenced", "fit", "naive", "polynomial"]
+__all__ = ["Column", "Form", "Linear", "Other", "differenced", "fit", "naive", "polynomial"]
 
 Numbers = npt.NDArray[np.float64]
 
 LONGEST = 1 << 14
 """The most weights of a column."""
+
+EARLIER = [[0.1, 0.0, [1.0]]]
+"""The others of a column that earlier versions wrote: the last value."""
 
 EXACT = 1e-12
 """The least shrinkage for each equation: lagged values may depend on each other."""
@@ -69,6 +72,19 @@ def differenced(seen: Numbers, lags: Sequence[int]) -> Numbers:
     return np.convolve(seen, c, "valid") if len(c) <= len(seen) else np.zeros(0)
 
 
+class Other(NamedTuple):
+    """A method that a column gives way to where it predicts better.
+
+    Attributes:
+        prior: its weight before any row.
+        constant, weights: as for :class:`Column`.
+    """
+
+    prior: float
+    constant: float
+    weights: tuple[float, ...]
+
+
 @dataclass(frozen=True)
 class Column:
     """One column from the rows before: z[t] = constant + Σ z[t-k]·W[k-1], k = 1..K.
@@ -77,14 +93,53 @@ class Column:
         name: the name of the method.
         constant: the constant in the sum.
         weights: ``(K,)``, K at least 1, beginning with the weight of the row before.
-        noise: the squared error that counts as ordinary where it gives way to the last value
+        noise: the squared error that counts as ordinary, where it gives way to others
             (:mod:`charrnn.tasks.baselines.trust`); 0 if it never does.
+        others: what it gives way to, such as the last value.
     """
 
     name: str
     constant: float
     weights: tuple[float, ...]
     noise: float = 0.0
+    others: tuple[Other, ...] = ()
+
+    @property
+    def reach(self) -> int:
+        """How many earlier rows it uses."""
+        return max(len(some) for some in (self.weights, *(o.weights for o in self.others)))
+
+    def follow(self, seen: Numbers) -> tuple[Numbers, "Column"]:
+        """The prediction after each row of ``(N,)``, and the column for the rows after these.
+
+        What it gives way to, and how far, does not change any more in later rows.
+        """
+        if not self.noise:
+            return _predicted(seen, self.constant, self.weights), self
+        ours = 1 - sum(other.prior for other in self.others)
+        every = [Other(ours, self.constant, self.weights), *self.others]
+        after = np.stack([_predicted(seen, o.constant, o.weights) for o in every])
+        weights = trust(seen, after, [o.prior for o in every], self.noise)
+        at_end = zip(weights[:, -1].tolist(), every, strict=True)
+        settled = mean_of(self.name, [(w, o.constant, o.weights) for w, o in at_end])
+        return np.asarray((weights * after).sum(axis=0)), settled
+
+
+def mean_of(name: str, parts: Sequence[tuple[float, float, Sequence[float]]]) -> Column:
+    """The mean of methods, each given as its weight, its constant and its weights of rows."""
+    mean = np.zeros(max(len(weights) for *_, weights in parts))
+    for weight, _, weights in parts:
+        mean[: len(weights)] += weight * np.array(weights)
+    constant = sum(weight * constant for weight, constant, _ in parts)
+    return Column(name, float(constant), tuple(mean.tolist()))
+
+
+def _predicted(seen: Numbers, constant: float, weights: Sequence[float]) -> Numbers:
+    """The prediction after each row of ``(N,)``; the last value at the first ones."""
+    after = seen.copy()
+    if len(weights) <= len(seen):
+        after[len(weights) - 1 :] = constant + np.convolve(seen, weights, "valid")
+    return after
 
 
 @dataclass(frozen=True)
@@ -102,7 +157,7 @@ class Linear:
     @property
     def reach(self) -> int:
         """How many earlier rows it uses."""
-        return max(len(column.weights) for column in self.columns)
+        return max(column.reach for column in self.columns)
 
     def seen(self, values: Numbers) -> Numbers:
         """``(N, D)`` values in the form that is used."""
@@ -112,36 +167,19 @@ class Linear:
         """The inverse of :meth:`seen`."""
         return np.stack([f.restored(seen[:, k]) for k, f in enumerate(self.forms)], axis=1)
 
+    def follow(self, seen: Numbers) -> tuple[Numbers, "Linear"]:
+        """As :meth:`Column.follow`, for ``(N, D)``, all in the form that is used."""
+        found = [column.follow(seen[:, k]) for k, column in enumerate(self.columns)]
+        after = np.stack([expected for expected, _ in found], axis=1)
+        return after, replace(self, columns=tuple(settled for _, settled in found))
+
     def expected(self, seen: Numbers) -> Numbers:
         """The prediction after each row of ``(N, D)``, all in the form that is used."""
-        after = self._alone(seen)
-        for k, column in enumerate(self.columns):
-            if column.noise:
-                part = trust(seen[:, k], after[:, k], column.noise)
-                after[:, k] = seen[:, k] + part * (after[:, k] - seen[:, k])
-        return after
-
-    def _alone(self, seen: Numbers) -> Numbers:
-        """As :meth:`expected`, but never giving way to the last value."""
-        after = seen.copy()  # the last value
-        for k, column in enumerate(self.columns):
-            weights, size = np.array(column.weights), len(column.weights)
-            if size <= len(seen):
-                after[size - 1 :, k] = column.constant + np.convolve(seen[:, k], weights, "valid")
-        return after
+        return self.follow(seen)[0]
 
     def settled(self, values: Numbers) -> "Linear":
         """The same for the rows after ``values`` ``(N, D)``, with the trust that it has there."""
-        seen, columns = self.seen(values), list(self.columns)
-        after = self._alone(seen)
-        for k, column in enumerate(self.columns):
-            if column.noise:
-                part = trust(seen[:, k], after[:, k], column.noise)[-1]
-                weights = part * np.array(column.weights)
-                weights[0] += 1 - part
-                constant = float(part * column.constant)
-                columns[k] = Column(column.name, constant, tuple(weights.tolist()))
-        return replace(self, columns=tuple(columns))
+        return self.follow(self.seen(values))[1]
 
     def one_step(self, values: Numbers) -> Numbers:
         """The prediction after each of ``values`` ``(N, D)``."""
@@ -166,6 +204,7 @@ class Linear:
                 "constant": column.constant,
                 "weights": list(column.weights),
                 "noise": column.noise,
+                "others": [[o.prior, o.constant, list(o.weights)] for o in column.others],
             }
             for form, column in zip(self.forms, self.columns, strict=True)
         ]
@@ -194,16 +233,28 @@ def _form(one: Mapping[str, Any]) -> Form:
 
 
 def _column(one: Mapping[str, Any]) -> Column:
-    weights, noise = one["weights"], one.get("noise", 0.0)  # earlier versions had none
-    if not isinstance(weights, list) or not 1 <= len(weights) <= LONGEST:
-        raise ValueError("a method has no weights, or too many")
-    if not all(type(x) is float and np.isfinite(x) for x in (one["constant"], *weights)):
-        raise ValueError("weights must be finite numbers")
+    noise, others = one.get("noise", 0.0), one.get("others", EARLIER)  # the first had neither
+    constant, weights = _method(one["constant"], one["weights"])
     if type(noise) is not float or not 0 <= noise < np.inf:
         raise ValueError("noise must be a number, 0 or more")
     if not isinstance(one["name"], str):
         raise ValueError("a method's name must be a text")
-    return Column(one["name"], one["constant"], tuple(weights), noise)
+    if not isinstance(others, list) or not all(isinstance(o, list) for o in others):
+        raise ValueError("other methods must be lists")
+    found = tuple(Other(prior, *_method(*method)) for prior, *method in others)
+    if not all(type(o.prior) is float and o.prior > 0 for o in found):
+        raise ValueError("weights of other methods must be positive numbers")
+    if sum(o.prior for o in found) >= 1:
+        raise ValueError("other methods with all the weight")
+    return Column(one["name"], constant, weights, noise, found)
+
+
+def _method(constant: Any, weights: Any) -> tuple[float, tuple[float, ...]]:
+    if not isinstance(weights, list) or not 1 <= len(weights) <= LONGEST:
+        raise ValueError("a method has no weights, or too many")
+    if not all(type(x) is float and np.isfinite(x) for x in (constant, *weights)):
+        raise ValueError("weights must be finite numbers")
+    return constant, tuple(weights)
 
 
 def naive(lags: Sequence[int], name: str) -> Column:

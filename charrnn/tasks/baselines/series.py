@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["autoregression_errors"]
+__all__ = ["autoregression_errors", "order_of"]
 
 Series = npt.NDArray[Any]
 ORDERS = range(1, 9)
@@ -35,15 +35,27 @@ def autoregression_errors(
     past, future = _series(train), _series(test)
     if not len(future) or past.shape[1] != future.shape[1]:
         raise ValueError(f"cannot predict {future.shape} from {past.shape}")
-    orders = sorted(set(orders))
+    order = order_of(past, orders)
+    return _errors(np.concatenate([past, future]), len(past), order)
+
+
+def order_of(train: npt.ArrayLike, orders: Iterable[int] = ORDERS) -> int:
+    """The order of the autoregression that is best on the last tenth of ``train``.
+
+    Args:
+        train, orders: as for :func:`autoregression_errors`.
+
+    Raises:
+        ValueError: a value is not finite, an order is less than 1, or ``train`` is too short.
+    """
+    past, orders = _series(train), sorted(set(orders))
     if not orders or orders[0] < 1:
         raise ValueError(f"orders must be 1 or more, got {orders}")
     split = len(past) - max(1, len(past) // 10)
     some = [p for p in orders if split - p >= p * past.shape[1] + 1]
     if not some:
         raise ValueError(f"a series of {len(past)} is too short for the orders {orders}")
-    order = min(some, key=lambda p: (_errors(past, split, p) ** 2).mean())
-    return _errors(np.concatenate([past, future]), len(past), order)
+    return min(some, key=lambda p: float((_errors(past, split, p) ** 2).mean()))
 
 
 def _series(values: npt.ArrayLike) -> Series:
