@@ -173,8 +173,10 @@ class RunFolder:
         return bool(self._command) and not saved and (self.metrics.exists() or self.best.exists())
 
     def __del__(self) -> None:
-        with suppress(AttributeError):  # __init__ may have failed
-            self._lock.close()
+        # __init__ may have failed, and imported names may be gone when Python ends.
+        lock = getattr(self, "_lock", None)
+        if lock is not None:
+            lock.close()
 
     def save_last(self, header: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
         """Write ``last.npz``; the earlier one becomes ``previous.npz``.
