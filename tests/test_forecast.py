@@ -372,20 +372,35 @@ def test_a_baseline_gives_way_to_the_printed_autoregression() -> None:
     values[1:] -= 0.5 * values[:-1]
     printed = values[200:] + autoregression_errors(values[:200], values[200:])[:, 0]
     priors = []
-    for rows in (60, 200):
+    for rows in (60, 61, 200):
         one = combine(values[:rows], []).fitted(values[:rows])
-        (last, linear, *_) = one.others
+        last, linear = one.others[0], one.others[-1]
         assert last.weights == (1.0,)
         priors.append((last.prior, linear.prior))
-    assert priors == [pytest.approx((0.4 - x, x)) for x in (0.3 * 0.36 / 1.36, 0.3 * 4 / 5)]
+    assert len(one.others) == 3
+    assert priors[0] == pytest.approx((0.4, 0.1))  # with few rows only the methods without lags
+    first, second = 0.3 * 61**2 / (61**2 + 100**2), 0.3 * 4 / 5
+    assert priors[1] == pytest.approx((0.4 - first, first))
+    assert priors[2] == pytest.approx((0.4 - second, second))
     alone = Linear((Form(),), (Column("", linear.constant, linear.weights),))
     np.testing.assert_allclose(alone.one_step(values[:, None])[199:-1, 0], printed, rtol=1e-6)
+
+
+def test_a_column_needs_the_rows_of_all_its_methods() -> None:
+    one = Column("", 0.0, (1.0,), 1.0, (Other(0.4, 0.0, (0.0, 0.0, 1.0)),))
+    assert Linear((Form(),), (one,)).reach == one.reach == 3
+    assert replace(one, weights=(1.0,) * 4).reach == 4
+    rows = np.array([[5.0], [6.0], [7.0], [8.0]])
+    ahead = Linear((Form(),), (one,)).ahead(rows, 2)[:, 0]
+    other = one.follow(rows[:, 0])[1].weights[2]
+    np.testing.assert_allclose(ahead[0], (1 - other) * 8 + other * 6)
+    np.testing.assert_allclose(ahead[1], (1 - other) * ahead[0] + other * 7)
 
 
 def test_a_baseline_gives_way_to_its_methods_without_differences() -> None:
     """They are a mean with its own weights; and there is none if differences are given."""
     found = combine(walk(100), [])
-    (_, _, levels) = (parts for _, parts in found.others)
+    (_, levels), *_ = found.others[1:]
     assert {method.lags for method, _ in levels} == {()}
     assert sum(weight for _, weight in levels) == pytest.approx(1)
     assert not combine(walk(100), [], lags=(1,)).others
@@ -556,6 +571,17 @@ def test_the_noise_that_errors_are_measured_by_grows_with_those_of_the_mean() ->
     assert found[0, 2] == pytest.approx(0.98 * weight + 0.02 * 0.9)
 
 
+def test_a_step_counts_for_five_times_the_noise_at_most() -> None:
+    """By hand: each row of huge errors adds 0.4 of the noise, which grows with itself."""
+    seen, after = np.array([0.0, 100.0, 200.0, 200.0]), np.array([[0.0, 0.0, 198.0, 0.0]] * 2)
+    after[1, 2] = 199
+    found = trust(seen, after, [0.5, 0.5], 1.0)
+    noise = 1 + 0.1 * (5 - 1)
+    noise += 0.1 * (5 * noise - noise)
+    first = 1 / (1 + np.exp((4 - 1) / 4 / noise))
+    np.testing.assert_allclose(found[0], [0.5, 0.5, 0.5, 0.98 * first + 0.01])
+
+
 def test_trust_is_lost_by_a_step_and_comes_back() -> None:
     rng = np.random.default_rng(0)
     values = rng.standard_normal(300)
@@ -635,6 +661,39 @@ def test_perfect_outputs_restore_the_series(tmp_path: Path, base: str) -> None:
     settled = replace(changes, base=changes.base.settled(data.values))
     late, _ = settled.inputs(data.values[-changes.reach :])
     np.testing.assert_allclose(late[-1], inputs[-1], atol=1e-9)
+
+
+def test_a_network_that_knows_the_errors_corrects_them_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its outputs stand beside the errors of the same rows."""
+    data = data_of(tmp_path, walk(200))
+    task, weights = task_of(data)
+    known = data.values[: data.edges[1]]
+
+    def knowing(trained: Trained, inputs: Numbers) -> Numbers:
+        _, after = trained.spec.inputs(known)
+        return trained.spec.targets(known, after[:-1])[1:]
+
+    monkeypatch.setattr("charrnn.tasks.forecast.outputs_of", knowing)
+    score = task.validate(weights)
+    assert score is not None
+    assert task.spec.changes is not None
+    assert task.spec.changes.share == pytest.approx((1.0,))
+    assert score.loss < 1e-12
+    assert score.error is not None
+    assert score.error < 1e-9
+    task.engine.close()
+
+
+def test_training_begins_where_the_baseline_has_enough_rows(tmp_path: Path) -> None:
+    data = data_of(tmp_path, growth(200))
+    task, _ = task_of(data)
+    changes = data.spec().changes
+    assert changes is not None
+    rows = task.lanes.length * task.batch_size + task.lanes.left_over + 1
+    assert rows == 160 - min(changes.base.reach - 1, 80) < 160
+    task.engine.close()
 
 
 def test_an_untrained_network_equals_the_baseline(tmp_path: Path) -> None:

@@ -73,9 +73,9 @@ OF_LEVELS = 0.1
 """The same for the mean of the methods without differences alone: they are better where a series
 returns to its level, which few rows can hardly tell."""
 
-OF_LINEAR, HALF = 0.3, 100
-"""The same for a plain linear autoregression: half of it where this many rows are known, and hardly
-any where they are few, which it follows too closely."""
+OF_LINEAR, HALF, TOO_FEW = 0.3, 100, 60
+"""The same for a plain linear autoregression: half of it where so many rows are known, and none
+where they are too few, which it would follow too closely."""
 
 UNSHRUNKEN = 1e-6
 """A shrinkage that shrinks nothing; the constant is fitted as well, not taken from the mean."""
@@ -280,12 +280,13 @@ def _weighted(
     parts = _parts(methods, weights)
     if not gives_way or noise < ROUNDING * _usual(seen):
         return Combination(log, parts)
-    linear = Method((), order_of(seen), True, UNSHRUNKEN)
-    of_linear = OF_LINEAR * len(seen) ** 2 / (len(seen) ** 2 + HALF**2)
-    others: list[tuple[float, Parts]] = [(of_linear, ((linear, 1.0),))]
-    levels = np.array([not method.lags for method in methods])
+    others: list[tuple[float, Parts]] = []
+    levels, rows = np.array([not method.lags for method in methods]), len(seen)
     if levels.any():
         others.append((OF_LEVELS, _parts(methods, _shares(1.0 * levels, likely))))
+    if rows > TOO_FEW:
+        linear = Method((), order_of(seen), True, UNSHRUNKEN)
+        others.append((OF_LINEAR * rows**2 / (rows**2 + HALF**2), ((linear, 1.0),)))
     of_last = OF_OTHERS - sum(prior for prior, _ in others)
     return Combination(log, parts, noise, ((of_last, ((Method(), 1.0),)), *others))
 
