@@ -27,7 +27,7 @@ from charrnn.tasks.baselines import (
     seasons,
 )
 from charrnn.tasks.baselines.combination import Trial, _weighted
-from charrnn.tasks.baselines.linear import Column, Other, differenced, fit, polynomial
+from charrnn.tasks.baselines.linear import Alternative, Column, differenced, fit, polynomial
 from charrnn.tasks.baselines.trust import trust
 from charrnn.tasks.chance import SAME
 from charrnn.tasks.changes import Changes
@@ -38,7 +38,7 @@ from charrnn.tasks.forecast import ForecastData, ForecastTask, forecast, one_ste
 FIXTURES = Path(__file__).parent / "fixtures"
 Numbers = Any
 
-LAST = (Other(0.1, 0.0, (1.0,)),)
+LAST = (Alternative(0.1, 0.0, (1.0,)),)
 
 
 def walk(rows: int, seed: int = 0) -> Numbers:
@@ -146,20 +146,24 @@ def test_a_linear_method_continues_from_its_own_predictions() -> None:
         ("name", 1),
         ("noise", -1.0),
         ("noise", float("nan")),
+        ("noise", 1e-310),
         ("noise", "1"),
-        ("others", 1),
-        ("others", [1]),
-        ("others", [[0.1, 0.0]]),
-        ("others", [[0.1, 0.0, []]]),
-        ("others", [[0.1, float("nan"), [1.0]]]),
-        ("others", [[0.0, 0.0, [1.0]]]),
-        ("others", [[1, 0.0, [1.0]]]),
-        ("others", [[0.5, 0.0, [1.0]], [0.5, 0.0, [1.0]]]),
+        ("alternatives", 1),
+        ("alternatives", [1]),
+        ("alternatives", [[0.1, 0.0]]),
+        ("alternatives", [[]]),
+        ("alternatives", [[0.1, 0.0, [1.0], 2]]),
+        ("alternatives", [[0.01, 0.0, [1.0]]] * 9),
+        ("alternatives", [[0.1, 0.0, []]]),
+        ("alternatives", [[0.1, float("nan"), [1.0]]]),
+        ("alternatives", [[0.0, 0.0, [1.0]]]),
+        ("alternatives", [[1, 0.0, [1.0]]]),
+        ("alternatives", [[0.5, 0.0, [1.0]], [0.5, 0.0, [1.0]]]),
     ],
 )
 def test_a_modified_method_is_refused(name: str, value: Any) -> None:
     header = Linear((Form(),), (naive((1,), "last value"),)).to_header()
-    with pytest.raises((TypeError, ValueError), match=r"must|no weights|so far|missing|all the"):
+    with pytest.raises(ValueError, match=r"must|no weights|so far|missing|all the"):
         Linear.from_header([{**header[0], name: value}], 1)
     with pytest.raises(ValueError, match="missing"):
         Linear.from_header(header, 2)
@@ -374,10 +378,10 @@ def test_a_baseline_gives_way_to_the_printed_autoregression() -> None:
     priors = []
     for rows in (60, 61, 200):
         one = combine(values[:rows], []).fitted(values[:rows])
-        last, linear = one.others[0], one.others[-1]
+        last, linear = one.alternatives[0], one.alternatives[-1]
         assert last.weights == (1.0,)
         priors.append((last.prior, linear.prior))
-    assert len(one.others) == 3
+    assert len(one.alternatives) == 3
     assert priors[0] == pytest.approx((0.4, 0.1))  # with few rows only the methods without lags
     first, second = 0.3 * 61**2 / (61**2 + 100**2), 0.3 * 4 / 5
     assert priors[1] == pytest.approx((0.4 - first, first))
@@ -387,12 +391,12 @@ def test_a_baseline_gives_way_to_the_printed_autoregression() -> None:
 
 
 def test_a_column_needs_the_rows_of_all_its_methods() -> None:
-    one = Column("", 0.0, (1.0,), 1.0, (Other(0.4, 0.0, (0.0, 0.0, 1.0)),))
+    one = Column("", 0.0, (1.0,), 1.0, (Alternative(0.4, 0.0, (0.0, 0.0, 1.0)),))
     assert Linear((Form(),), (one,)).reach == one.reach == 3
     assert replace(one, weights=(1.0,) * 4).reach == 4
     rows = np.array([[5.0], [6.0], [7.0], [8.0]])
     ahead = Linear((Form(),), (one,)).ahead(rows, 2)[:, 0]
-    other = one.follow(rows[:, 0])[1].weights[2]
+    other = one.follow(rows[:, 0])[1].alternatives[0].prior
     np.testing.assert_allclose(ahead[0], (1 - other) * 8 + other * 6)
     np.testing.assert_allclose(ahead[1], (1 - other) * ahead[0] + other * 7)
 
@@ -400,16 +404,54 @@ def test_a_column_needs_the_rows_of_all_its_methods() -> None:
 def test_a_baseline_gives_way_to_its_methods_without_differences() -> None:
     """They are a mean with its own weights; and there is none if differences are given."""
     found = combine(walk(100), [])
-    (_, levels), *_ = found.others[1:]
+    (_, levels), *_ = found.alternatives[1:]
     assert {method.lags for method, _ in levels} == {()}
     assert sum(weight for _, weight in levels) == pytest.approx(1)
-    assert not combine(walk(100), [], lags=(1,)).others
+    assert not combine(walk(100), [], lags=(1,)).alternatives
     fitted = found.fitted(walk(100))
-    assert fitted.reach == max(len(other.weights) for other in fitted.others)
+    assert fitted.reach == max(len(other.weights) for other in fitted.alternatives)
     again = json.loads(json.dumps(Linear((Form(),), (fitted,)).to_header()))
     assert Linear.from_header(again, 1).columns == (fitted,)
-    del again[0]["others"]  # as earlier versions wrote it
-    assert Linear.from_header(again, 1).columns == (replace(fitted, others=LAST),)
+    del again[0]["alternatives"]  # as earlier versions wrote it
+    assert Linear.from_header(again, 1).columns == (replace(fitted, alternatives=LAST),)
+
+
+def test_methods_of_no_weight_may_be_infinitely_likelier() -> None:
+    """A pattern of 168 rows, and little noise: methods without differences are far worse."""
+    rng = np.random.default_rng(0)
+    values = np.tile(rng.normal(0, 10, 168), 8) + 0.1 * rng.standard_normal(8 * 168)
+    found = combine(values, seasons(values)).fitted(values)
+    assert np.isfinite([found.noise, *found.weights]).all()
+    assert all(np.isfinite(one.weights).all() for one in found.alternatives)
+
+
+def test_alternatives_that_grow_without_end_are_left_out() -> None:
+    """After a step at the end, one of them has most weight; forecasts of many steps keep it."""
+    for seed in range(10):
+        values = np.random.default_rng(seed).standard_normal(70)
+        values[-3:] += 30
+        found = combine(values, seasons(values))
+        simple = Linear((found.form(values),), (found.fitted(values),))
+        assert np.abs(simple.ahead(values[:, None], 200)).max() < 150
+    calm, wild, last = (Alternative(0.1, 0.0, (w,)) for w in (0.9, 1.02, 1.0))
+    for own, left in ((0.5, (calm, last)), (1.03, (calm, wild, last))):
+        assert Column("", 0.0, (own,)).with_stable((calm, wild, last)).alternatives == left
+
+
+def test_forecasts_from_few_rows_agree() -> None:
+    """Methods that reach further than the rows known are the last value until they have enough."""
+    values = growth(150)
+    found = combine(values, seasons(values))
+    simple = Linear((found.form(values),), (found.fitted(values),))
+    assert len(simple.columns[0].alternatives) >= 2
+    assert simple.reach > 6
+    for rows in range(2, simple.reach + 3):
+        known = values[:rows, None]
+        first = simple.ahead(known, 3)[0, 0]
+        assert first == pytest.approx(simple.one_step(known)[-1, 0])
+    later = simple.settled(known)
+    alone = later.one_step(np.concatenate([known, [[first]]]))[-1, 0]
+    assert simple.ahead(known, 2)[1, 0] == pytest.approx(alone)
 
 
 def test_the_last_value_has_most_weight_in_a_random_walk() -> None:
@@ -594,7 +636,7 @@ def test_trust_is_lost_by_a_step_and_comes_back() -> None:
 
 
 def test_the_best_of_three_methods_gets_most_trust() -> None:
-    """So a mean that chance has made wrong costs little."""
+    """So a mean that is wrong by chance costs little."""
     values = np.random.default_rng(0).standard_normal(60)
     wrong, right = np.full(60, 3.0), np.zeros(60)
     found = trust(values, np.array([wrong, values, right]), [0.7, 0.15, 0.15], 1.0)
@@ -616,7 +658,7 @@ def test_a_method_gives_way_in_forecasts_of_many_steps(tmp_path: Path) -> None:
     values = np.concatenate([np.random.default_rng(0).standard_normal(60), [9.0, 9.5, 8.5]])
     mean = Linear((Form(),), (Column("mean", 0.0, (0.0,), 1.0, LAST),))
     settled = mean.settled(values[:, None])
-    part = 1 - settled.columns[0].weights[0]
+    part = 1 - settled.columns[0].alternatives[0].prior
     assert part < 0.03
     assert not settled.columns[0].noise
     ahead = mean.ahead(values[:, None], 3)[:, 0]

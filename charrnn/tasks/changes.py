@@ -113,7 +113,7 @@ class Changes:
         """The target that leads to each of ``values`` ``(N, D)``; the first has none, so zero.
 
         Args:
-            after: ``(N-1, D)``, what ``base`` expected after each but the last.
+            after: ``(N-1, D)``, what ``base`` expected after each row but the last.
         """
         seen = self.base.seen(values)
         off = np.zeros_like(seen)

@@ -98,9 +98,9 @@ class ForecastTask(LanesTask):
         super().__init__(model, inputs, lanes, config.seq_len, threads, targets)
 
     @cached_property
-    def _known(self) -> tuple[Array, Numbers]:
-        """The inputs at the rows before the test, and what outputs after all but the last are added
-        to; neither changes in training.
+    def _before_test(self) -> tuple[Array, Numbers]:
+        """The inputs at the rows before the test, and what the outputs are added to, for all rows
+        but the last. Neither changes in training.
         """
         inputs, after = self._spec.inputs(self._values[: self._edges[1]])
         return inputs, after[:-1]
@@ -131,7 +131,7 @@ class ForecastTask(LanesTask):
         """
         start, end = self._edges
         values, changes = self._values[:end], self._spec.changes
-        inputs, after = self._known
+        inputs, after = self._before_test
         outputs = outputs_of(self._trained(parameters), inputs)
         if changes is not None:
             missed = changes.targets(values, after)[start:]

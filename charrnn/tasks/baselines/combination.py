@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from charrnn.tasks.baselines.linear import Column, Form, Other, fit, mean_of, naive
+from charrnn.tasks.baselines.linear import Alternative, Column, Form, fit, mean_of, naive
 from charrnn.tasks.baselines.series import order_of
 from charrnn.text.counts import counted
 
@@ -63,22 +63,23 @@ logarithms may be wrong many times over."""
 
 ORDINARY, TIMES = 0.9, 1.6
 """The noise and the usual size of changes are computed from this share of the squares, the smallest
-ones: outliers and steps do not count. If errors are normal, the mean of all is 1.6 times theirs."""
+ones: outliers and steps do not count. The mean of all squares of normal errors is 1.6 times the
+mean of these."""
 
-OF_OTHERS = 0.5
-"""The weight, before any row, of all that a mean gives way to. The last value has what the others
-leave of it."""
+OF_ALTERNATIVES = 0.5
+"""The weight, before any row, of all that a mean gives way to. The last value has what remains
+after the others."""
 
 OF_LEVELS = 0.1
 """The same for the mean of the methods without differences alone: they are better where a series
-returns to its level, which few rows can hardly tell."""
+returns to its level, and a short series hardly shows whether it does."""
 
 OF_LINEAR, HALF, TOO_FEW = 0.3, 100, 60
-"""The same for a plain linear autoregression: half of it where so many rows are known, and none
-where they are too few, which it would follow too closely."""
+"""The same for a plain linear autoregression: half of it if ``HALF`` rows are known, and none up to
+``TOO_FEW``, to which it would be fitted too closely."""
 
 UNSHRUNKEN = 1e-6
-"""A shrinkage that shrinks nothing; the constant is fitted as well, not taken from the mean."""
+"""Too small a shrinkage to shrink anything, but above 0, so that the constant is fitted too."""
 
 ROUNDING, FAR = 1e-9, 25.0
 """Multiples of the mean square of usual changes: squared errors below the first are those of
@@ -152,14 +153,14 @@ class Combination:
     Attributes:
         log: whether they work on logarithms.
         parts: the methods and their weights.
-        noise, others: as for :class:`charrnn.tasks.baselines.linear.Column`; each of the others has
-            a weight before any row and is a mean of methods.
+        noise, alternatives: as for :class:`charrnn.tasks.baselines.linear.Column`; each of the
+            alternatives has a weight before any row, and is a mean of methods.
     """
 
     log: bool
     parts: Parts
     noise: float = 0.0
-    others: tuple[tuple[float, Parts], ...] = ()
+    alternatives: tuple[tuple[float, Parts], ...] = ()
 
     @property
     def name(self) -> str:
@@ -190,9 +191,9 @@ class Combination:
         """Fit each method to ``(N,)``, and take their mean."""
         seen = self.form(values).seen(values)
         mean = self._mean(seen, self.parts)
-        means = [(prior, self._mean(seen, parts)) for prior, parts in self.others]
-        others = tuple(Other(prior, of.constant, of.weights) for prior, of in means)
-        return replace(mean, noise=self.noise, others=others)
+        means = [(prior, self._mean(seen, parts)) for prior, parts in self.alternatives]
+        others = [Alternative(prior, of.constant, of.weights) for prior, of in means]
+        return replace(mean, noise=self.noise).with_stable(others)
 
     def _mean(self, seen: Numbers, parts: Parts) -> Column:
         columns = [(weight, method.fitted(seen)) for method, weight in parts]
@@ -287,13 +288,14 @@ def _weighted(
     if rows > TOO_FEW:
         linear = Method((), order_of(seen), True, UNSHRUNKEN)
         others.append((OF_LINEAR * rows**2 / (rows**2 + HALF**2), ((linear, 1.0),)))
-    of_last = OF_OTHERS - sum(prior for prior, _ in others)
+    of_last = OF_ALTERNATIVES - sum(prior for prior, _ in others)
     return Combination(log, parts, noise, ((of_last, ((Method(), 1.0),)), *others))
 
 
 def _shares(prior: Numbers, likely: Numbers) -> Numbers:
     """Weights with the sum 1, without the smallest, by priors and logarithms of likelihoods."""
-    weights = prior * np.exp(likely - likely[prior > 0].max())
+    likely = np.where(prior > 0, likely, -np.inf)
+    weights = prior * np.exp(likely - likely.max())
     weights = np.where(weights < LEAST * weights.sum(), 0, weights)
     return np.asarray(weights / weights.sum())
 

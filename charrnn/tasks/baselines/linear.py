@@ -5,7 +5,7 @@ logarithms, differenced or not: each is a constant and a weight for every earlie
 weighted mean of several.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from charrnn.tasks.baselines.trust import trust
 
-__all__ = ["Column", "Form", "Linear", "Other", "differenced", "fit", "naive", "polynomial"]
+__all__ = ["Alternative", "Column", "Form", "Linear", "differenced", "fit", "naive", "polynomial"]
 
 Numbers = npt.NDArray[np.float64]
 
@@ -22,7 +22,14 @@ LONGEST = 1 << 14
 """The most weights of a column."""
 
 EARLIER = [[0.1, 0.0, [1.0]]]
-"""The others of a column that earlier versions wrote: the last value."""
+"""What columns written by earlier versions give way to: the last value."""
+
+MOST, LEAST_NOISE = 8, 1e-300
+"""The most alternatives of a column, and the least noise."""
+
+STABLE = 1.01
+"""The largest root of an alternative, unless the column's own is larger: forecasts of many steps
+grow by it at each step."""
 
 EXACT = 1e-12
 """The least shrinkage for each equation: lagged values may depend on each other."""
@@ -72,7 +79,7 @@ def differenced(seen: Numbers, lags: Sequence[int]) -> Numbers:
     return np.convolve(seen, c, "valid") if len(c) <= len(seen) else np.zeros(0)
 
 
-class Other(NamedTuple):
+class Alternative(NamedTuple):
     """A method that a column gives way to where it predicts better.
 
     Attributes:
@@ -93,36 +100,48 @@ class Column:
         name: the name of the method.
         constant: the constant in the sum.
         weights: ``(K,)``, K at least 1, beginning with the weight of the row before.
-        noise: the squared error that counts as ordinary, where it gives way to others
-            (:mod:`charrnn.tasks.baselines.trust`); 0 if it never does.
-        others: what it gives way to, such as the last value.
+        noise: the squared error that counts as ordinary when it gives way to alternatives, row by
+            row (:mod:`charrnn.tasks.baselines.trust`); if 0, their weights stay as they are.
+        alternatives: what it gives way to, such as the last value.
     """
 
     name: str
     constant: float
     weights: tuple[float, ...]
     noise: float = 0.0
-    others: tuple[Other, ...] = ()
+    alternatives: tuple[Alternative, ...] = ()
 
     @property
     def reach(self) -> int:
         """How many earlier rows it uses."""
-        return max(len(some) for some in (self.weights, *(o.weights for o in self.others)))
+        return max(len(self.weights), *(len(one.weights) for one in self.alternatives), 1)
 
     def follow(self, seen: Numbers) -> tuple[Numbers, "Column"]:
-        """The prediction after each row of ``(N,)``, and the column for the rows after these.
+        """The prediction after each row of ``(N,)``, and the column for the rows to come.
 
-        What it gives way to, and how far, does not change any more in later rows.
+        In these the weights stay as they are after the last row.
         """
+        first = 1 - sum(one.prior for one in self.alternatives)
+        every = (Alternative(first, self.constant, self.weights), *self.alternatives)
+        after = np.stack([_predicted(seen, one.constant, one.weights) for one in every])
+        priors = [one.prior for one in every]
         if not self.noise:
-            return _predicted(seen, self.constant, self.weights), self
-        ours = 1 - sum(other.prior for other in self.others)
-        every = [Other(ours, self.constant, self.weights), *self.others]
-        after = np.stack([_predicted(seen, o.constant, o.weights) for o in every])
-        weights = trust(seen, after, [o.prior for o in every], self.noise)
-        at_end = zip(weights[:, -1].tolist(), every, strict=True)
-        settled = mean_of(self.name, [(w, o.constant, o.weights) for w, o in at_end])
-        return np.asarray((weights * after).sum(axis=0)), settled
+            return np.array(priors) @ after, self
+        weights = trust(seen, after, priors, self.noise)
+        at_end = zip(self.alternatives, weights[1:, -1].tolist(), strict=True)
+        settled = tuple(one._replace(prior=weight) for one, weight in at_end)
+        return (weights * after).sum(axis=0), replace(self, noise=0.0, alternatives=settled)
+
+    def with_stable(self, alternatives: Iterable[Alternative]) -> "Column":
+        """The column with those alternatives that do not grow faster than it does."""
+        most = max(STABLE, _largest_root(self.weights))
+        stable = tuple(one for one in alternatives if _largest_root(one.weights) <= most)
+        return replace(self, alternatives=stable)
+
+
+def _largest_root(weights: Sequence[float]) -> float:
+    """By how much, at most, what z[t] = Σ z[t-k]·W[k-1] continues grows with each row."""
+    return float(np.abs(np.roots([1.0, *(-weight for weight in weights)])).max(initial=0.0))
 
 
 def mean_of(name: str, parts: Sequence[tuple[float, float, Sequence[float]]]) -> Column:
@@ -204,7 +223,7 @@ class Linear:
                 "constant": column.constant,
                 "weights": list(column.weights),
                 "noise": column.noise,
-                "others": [[o.prior, o.constant, list(o.weights)] for o in column.others],
+                "alternatives": [[a.prior, a.constant, [*a.weights]] for a in column.alternatives],
             }
             for form, column in zip(self.forms, self.columns, strict=True)
         ]
@@ -233,19 +252,23 @@ def _form(one: Mapping[str, Any]) -> Form:
 
 
 def _column(one: Mapping[str, Any]) -> Column:
-    noise, others = one.get("noise", 0.0), one.get("others", EARLIER)  # the first had neither
+    # The first versions wrote neither noise nor alternatives.
+    noise, others = one.get("noise", 0.0), one.get("alternatives")
+    others = others if others is not None else EARLIER if noise else []
     constant, weights = _method(one["constant"], one["weights"])
-    if type(noise) is not float or not 0 <= noise < np.inf:
+    if type(noise) is not float or not (noise == 0 or LEAST_NOISE <= noise < np.inf):
         raise ValueError("noise must be a number, 0 or more")
     if not isinstance(one["name"], str):
         raise ValueError("a method's name must be a text")
-    if not isinstance(others, list) or not all(isinstance(o, list) for o in others):
-        raise ValueError("other methods must be lists")
-    found = tuple(Other(prior, *_method(*method)) for prior, *method in others)
-    if not all(type(o.prior) is float and o.prior > 0 for o in found):
-        raise ValueError("weights of other methods must be positive numbers")
-    if sum(o.prior for o in found) >= 1:
-        raise ValueError("other methods with all the weight")
+    if not isinstance(others, list) or len(others) > MOST:
+        raise ValueError("alternatives must be a list, and few")
+    if not all(isinstance(other, list) and len(other) == 3 for other in others):
+        raise ValueError("alternatives must be lists of three")
+    found = tuple(Alternative(prior, *_method(*method)) for prior, *method in others)
+    if not all(type(other.prior) is float and other.prior > 0 for other in found):
+        raise ValueError("weights of alternatives must be positive numbers")
+    if sum(other.prior for other in found) >= 1:
+        raise ValueError("the alternatives have all the weight")
     return Column(one["name"], constant, weights, noise, found)
 
 

@@ -1,7 +1,7 @@
 """How far to trust each method for a series: further where it has predicted better lately.
 
 A method that was fitted to a level, a trend or a season is wrong for many rows after a step; the
-last value is wrong for one. And which method suits a series, few rows cannot tell. So each row's
+last value is wrong for one. And a few rows do not show which method suits a series. So each row's
 prediction is a mean of several, with weights that follow their errors: Bayes' rule for experts with
 normal errors, any of which may become the best at any row (Herbster and Warmuth, 1998, "Tracking
 the best expert").
@@ -21,7 +21,7 @@ SHARPNESS = 0.5
 """The power of the likelihood that counts: neighbouring errors are not independent."""
 
 RETURN = 0.02
-"""How much of the way back to the weights before any row each row goes."""
+"""The share of the way back to the first weights that each row takes them."""
 
 MEMORY, AT_MOST = 0.1, 5.0
 """The mean square of the errors is a running one: the share of a new row in it, and the most that a
