@@ -12,6 +12,7 @@ import pytest
 from support import charrnn
 
 import charrnn as library
+from charrnn.tasks.figures import figure
 from charrnn.tasks.measures import by_kind, by_label, figures, macro_f1, span_f1
 
 SMALL = ("--hidden", "8", "--epochs", "1", "--threads", "1", "-q")
@@ -143,7 +144,7 @@ def test_json_has_every_figure(made: Path, task: str) -> None:
     assert head == f"{found['checkpoint']} on {found['data']}"
     assert (found["task"], found["data"]) == (task, f"{task}.new")
     for name, value in found["measures"].items():
-        assert f"{name} {value:.4f}" in line
+        assert f"{name} {figure(value)}" in line
     assert f"{found['loss']:.4f} {found['unit']}" in line
     assert f"({found['method']})" in line
     assert found["baselines"]
