@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from charrnn.tasks.baselines.linear import Alternative, Column, Form, fit, mean_of, naive
+from charrnn.tasks.baselines.linear import Alternative, Column, Form, fit, naive
 from charrnn.tasks.baselines.series import order_of
 from charrnn.text.counts import counted
 
@@ -196,8 +196,13 @@ class Combination:
         return replace(mean, noise=self.noise).with_stable(others)
 
     def _mean(self, seen: Numbers, parts: Parts) -> Column:
-        columns = [(weight, method.fitted(seen)) for method, weight in parts]
-        return mean_of(self.name, [(weight, c.constant, c.weights) for weight, c in columns])
+        """The mean of methods, fitted to ``(N,)``."""
+        columns = [(method.fitted(seen), weight) for method, weight in parts]
+        weights = np.zeros(max(len(column.weights) for column, _ in columns))
+        for column, weight in columns:
+            weights[: len(column.weights)] += weight * np.array(column.weights)
+        constant = sum(weight * column.constant for column, weight in columns)
+        return Column(self.name, float(constant), tuple(weights.tolist()))
 
 
 def combine(

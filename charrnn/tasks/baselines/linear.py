@@ -144,15 +144,6 @@ def _largest_root(weights: Sequence[float]) -> float:
     return float(np.abs(np.roots([1.0, *(-weight for weight in weights)])).max(initial=0.0))
 
 
-def mean_of(name: str, parts: Sequence[tuple[float, float, Sequence[float]]]) -> Column:
-    """The mean of methods, each given as its weight, its constant and its weights of rows."""
-    mean = np.zeros(max(len(weights) for *_, weights in parts))
-    for weight, _, weights in parts:
-        mean[: len(weights)] += weight * np.array(weights)
-    constant = sum(weight * constant for weight, constant, _ in parts)
-    return Column(name, float(constant), tuple(mean.tolist()))
-
-
 def _predicted(seen: Numbers, constant: float, weights: Sequence[float]) -> Numbers:
     """The prediction after each row of ``(N,)``; the last value at the first ones."""
     after = seen.copy()
